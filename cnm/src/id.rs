@@ -1,0 +1,243 @@
+//! Identifiers and names: what may be one is decided here, once, by their constructors.
+
+use std::{fmt, net::Ipv4Addr, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Makes a newtype over 64 lower-case hexadecimal digits.
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id whose 32 bytes the caller drew at random.
+            pub fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+            }
+
+            /// The full id.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The first twelve digits, as people see it.
+            pub fn short(&self) -> &str {
+                &self.0[..12]
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self, Error> {
+                if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(Error::invalid(format!(
+                        concat!("{:?} is not a ", $what, " id: 64 hexadecimal digits are expected"),
+                        text
+                    )))
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self, Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+hex_id!(
+    /// A network, for as long as it exists.
+    NetworkId,
+    "network"
+);
+hex_id!(
+    /// The attachment of one sandbox to one network.
+    EndpointId,
+    "endpoint"
+);
+
+/// Makes a newtype over a string that a predicate accepts.
+macro_rules! checked_name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self, Error> {
+                let accepts: fn(&str) -> bool = $check;
+                if accepts(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(Error::invalid(format!(concat!("invalid ", $what, " {:?}: ", $rule), text)))
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self, Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+/// Docker's grammar for names: a letter or digit, then letters, digits, `_`, `.` and `-`.
+fn is_name(text: &str, longest: usize) -> bool {
+    text.len() <= longest
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+checked_name!(
+    /// A network's name.
+    NetworkName,
+    "network name",
+    "only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed, at most 128 characters",
+    |text| is_name(text, 128)
+);
+checked_name!(
+    /// A sandbox's id, chosen by the caller (a container's id, a CNI attachment), so that asking twice makes one.
+    SandboxId,
+    "sandbox id",
+    "only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed, at most 128 characters",
+    |text| is_name(text, 128)
+);
+checked_name!(
+    /// Who holds sandboxes: an engine instance, `cni`, a person at a shell.
+    OwnerName,
+    "owner",
+    "only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed, at most 128 characters",
+    |text| is_name(text, 128)
+);
+checked_name!(
+    /// The name of a network interface; at most 15 bytes (IFNAMSIZ less the NUL), as in the kernel's `dev_valid_name`.
+    LinkName,
+    "interface name",
+    "1 to 15 characters are allowed, none of them '/', ':' or white space, and not '.' or '..'",
+    |text| {
+        (1..=15).contains(&text.len())
+            && text != "."
+            && text != ".."
+            && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b':' | b'%'))
+    }
+);
+
+impl LinkName {
+    /// The bridge of a network of ours: `bb-` and the first 12 digits of the network's id.
+    pub fn of_bridge(network: &NetworkId) -> Self {
+        Self(format!("bb-{}", network.short()))
+    }
+
+    /// The host end of an endpoint's veth pair: `bv` and the first 10 digits of the endpoint's id.
+    pub fn of_host_end(endpoint: &EndpointId) -> Self {
+        Self(format!("bv{}", &endpoint.as_str()[..10]))
+    }
+}
+
+/// An Ethernet address (EUI-48).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MacAddress(pub [u8; 6]);
+
+impl MacAddress {
+    /// The address that belongs to an IPv4 address: `02:42` and its four bytes. A reused IP address then keeps its MAC,
+    /// so neighbours' ARP caches stay right.
+    pub const fn of_ipv4(address: Ipv4Addr) -> Self {
+        let [a, b, c, d] = address.octets();
+        Self([0x02, 0x42, a, b, c, d])
+    }
+}
+
+impl FromStr for MacAddress {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = |why: &str| Error::invalid(format!("invalid MAC address {text:?}: {why}"));
+        let expected = "six pairs of hexadecimal digits separated by ':' are expected, as in 02:42:ac:11:00:02";
+        let mut bytes = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for byte in &mut bytes {
+            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(|| refuse(expected))?;
+            *byte = u8::from_str_radix(part, 16).map_err(|_| refuse(expected))?;
+        }
+        if parts.next().is_some() {
+            return Err(refuse(expected));
+        }
+        if bytes[0] & 1 == 1 {
+            return Err(refuse("it is a multicast address"));
+        }
+        if bytes == [0; 6] {
+            return Err(refuse("it is all zeros"));
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for MacAddress {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<MacAddress> for String {
+    fn from(mac: MacAddress) -> String {
+        mac.to_string()
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
