@@ -4,6 +4,7 @@
 //! runs in a unit test. `netd` owns the state, `drivers` says what each kind of network means, `kernel` applies plans.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod error;
 pub mod id;
 
