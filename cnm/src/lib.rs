@@ -6,6 +6,9 @@
 
 pub mod api;
 pub mod error;
+pub mod firewall;
 pub mod id;
+pub mod observed;
+pub mod op;
 
 pub use error::{Error, Kind};

@@ -1,0 +1,59 @@
+//! What the kernel was seen to hold of ours: the other side of `crate::diff`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnetwork::IpNetwork;
+
+use crate::{
+    id::{LinkName, MacAddress, SandboxId},
+    op::{NamespaceAt, Route},
+};
+
+/// A link, as seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedLink {
+    /// What it is.
+    pub kind: LinkKind,
+    /// Its MAC address; none on links that have no Ethernet address.
+    pub mac: Option<MacAddress>,
+    /// In bytes.
+    pub mtu_bytes: u32,
+    /// Administratively up.
+    pub up: bool,
+    /// The bridge that it is a port of.
+    pub bridge: Option<LinkName>,
+    /// Its addresses.
+    pub addresses: BTreeSet<IpNetwork>,
+}
+
+/// Kinds of link that matter to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkKind {
+    /// A bridge.
+    Bridge,
+    /// One end of a veth pair.
+    Veth,
+    /// The loopback device.
+    Loopback,
+    /// Anything else.
+    Other,
+}
+
+/// One namespace, as seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObservedNamespace {
+    /// In the host's namespace only links whose names are of our patterns or that the model asked about; in a sandbox
+    /// all links.
+    pub links: BTreeMap<LinkName, ObservedLink>,
+    /// Routes with our protocol number.
+    pub routes: BTreeSet<Route>,
+}
+
+/// Everything of ours that was seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Namespaces by where they are: always [`NamespaceAt::Host`], and those asked about that exist.
+    pub namespaces: BTreeMap<NamespaceAt, ObservedNamespace>,
+    /// All namespaces that are pinned in our run directory.
+    pub pinned: BTreeSet<SandboxId>,
+}

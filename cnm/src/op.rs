@@ -1,0 +1,266 @@
+//! Operations on the host's networking and the plans made of them: the seam between decisions and the kernel.
+//!
+//! A plan holds no choices: every name, address and port in it is already chosen and stored. `kernel` applies the
+//! operations in order and undoes them in reverse when one fails. What a set of plans asks for is also the desired
+//! state that `crate::diff` compares with what is observed.
+
+use std::{fmt, net::IpAddr};
+
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    firewall::FirewallChange,
+    id::{LinkName, MacAddress, SandboxId},
+};
+
+/// The version of stored plans; a stored plan of another version is made anew from its object, not applied.
+pub const PLAN_VERSION: u32 = 1;
+
+/// A network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NamespaceAt {
+    /// The one that netd itself runs in.
+    Host,
+    /// One of ours, pinned under the run directory's `netns/` by its sandbox's id.
+    Pinned(SandboxId),
+    /// Somebody else's, by path; never created or dropped by us.
+    Path(String),
+}
+
+impl fmt::Display for NamespaceAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("host"),
+            Self::Pinned(sandbox) => write!(f, "{sandbox}"),
+            Self::Path(path) => f.write_str(path),
+        }
+    }
+}
+
+/// A link by name: the executor resolves the index when it gets there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LinkAt {
+    /// Where it lives.
+    pub namespace: NamespaceAt,
+    /// Its name there.
+    pub name: LinkName,
+}
+
+impl fmt::Display for LinkAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            NamespaceAt::Host => write!(f, "{}", self.name),
+            namespace => write!(f, "{}@{namespace}", self.name),
+        }
+    }
+}
+
+/// A bridge in the host's namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Bridge {
+    /// Its name.
+    pub name: LinkName,
+    /// Explicit: a bridge without a MAC of its own takes its lowest port's and changes it as ports come and go,
+    /// which cuts containers off from their gateway.
+    pub mac: MacAddress,
+    /// In bytes.
+    pub mtu_bytes: u32,
+}
+
+/// A veth pair whose peer is born in a sandbox. The peer is up afterwards, as is the host end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct VethPair {
+    /// The end in the host's namespace.
+    pub host_end: LinkName,
+    /// The bridge whose port the host end becomes.
+    pub bridge: LinkName,
+    /// The sandbox's end.
+    pub peer: LinkAt,
+    /// The peer's MAC address.
+    pub peer_mac: MacAddress,
+    /// Of both ends, in bytes.
+    pub mtu_bytes: u32,
+    /// Bridge port isolation: no traffic to other isolated ports.
+    pub isolated: bool,
+    /// The bridge may send a frame back through the port that it came from.
+    pub hairpin: bool,
+}
+
+/// A route; the kernel's protocol number of ours (`RTPROT`) marks it as ours.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Route {
+    /// `0.0.0.0/0` or `::/0` for a default route.
+    pub destination: IpNetwork,
+    /// The next hop; none for a directly connected destination.
+    pub gateway: Option<IpAddr>,
+    /// The link that it leaves by.
+    pub link: LinkName,
+}
+
+/// One change of the host. Each has an inverse ([`Op::inverse`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Makes and pins a network namespace whose loopback is up.
+    CreateNamespace(SandboxId),
+    /// Unpins a network namespace. The kernel cleans up what was in it by itself, later.
+    DropNamespace(SandboxId),
+    /// Makes a bridge and sets it up.
+    CreateBridge(Bridge),
+    /// Deletes a bridge of ours.
+    DeleteBridge(Bridge),
+    /// Makes a veth pair.
+    CreateVeth(VethPair),
+    /// Sets the host end down and takes it off its bridge at once; deletes it in the background (deleting takes 16 ms).
+    RetireVeth(VethPair),
+    /// Adds an address to a link.
+    AddAddress {
+        /// The link.
+        link: LinkAt,
+        /// The address with the length of its on-link prefix.
+        address: IpNetwork,
+    },
+    /// Removes an address from a link.
+    RemoveAddress {
+        /// The link.
+        link: LinkAt,
+        /// The address with the length of its on-link prefix.
+        address: IpNetwork,
+    },
+    /// Adds a route.
+    AddRoute {
+        /// Where.
+        namespace: NamespaceAt,
+        /// The route.
+        route: Route,
+    },
+    /// Removes a route.
+    RemoveRoute {
+        /// Where.
+        namespace: NamespaceAt,
+        /// The route.
+        route: Route,
+    },
+    /// Sets a sysctl.
+    SetSysctl {
+        /// Where.
+        namespace: NamespaceAt,
+        /// Path below `/proc/sys`, separated by `/`, as in `net/ipv4/conf/berth0/route_localnet`.
+        key: String,
+        /// What it becomes.
+        value: String,
+        /// What it goes back to.
+        previous: String,
+    },
+    /// Changes the firewall in one transaction.
+    Firewall(FirewallChange),
+}
+
+impl Op {
+    /// The operation that takes this one back.
+    pub fn inverse(&self) -> Self {
+        match self.clone() {
+            Self::CreateNamespace(sandbox) => Self::DropNamespace(sandbox),
+            Self::DropNamespace(sandbox) => Self::CreateNamespace(sandbox),
+            Self::CreateBridge(bridge) => Self::DeleteBridge(bridge),
+            Self::DeleteBridge(bridge) => Self::CreateBridge(bridge),
+            Self::CreateVeth(pair) => Self::RetireVeth(pair),
+            Self::RetireVeth(pair) => Self::CreateVeth(pair),
+            Self::AddAddress { link, address } => Self::RemoveAddress { link, address },
+            Self::RemoveAddress { link, address } => Self::AddAddress { link, address },
+            Self::AddRoute { namespace, route } => Self::RemoveRoute { namespace, route },
+            Self::RemoveRoute { namespace, route } => Self::AddRoute { namespace, route },
+            Self::SetSysctl { namespace, key, value, previous } => {
+                Self::SetSysctl { namespace, key, value: previous, previous: value }
+            }
+            Self::Firewall(change) => Self::Firewall(change.inverse()),
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateNamespace(sandbox) => write!(f, "netns add {sandbox}"),
+            Self::DropNamespace(sandbox) => write!(f, "netns drop {sandbox}"),
+            Self::CreateBridge(bridge) => {
+                write!(f, "link add {} type bridge address {} mtu {}", bridge.name, bridge.mac, bridge.mtu_bytes)
+            }
+            Self::DeleteBridge(bridge) => write!(f, "link del {}", bridge.name),
+            Self::CreateVeth(pair) => {
+                write!(
+                    f,
+                    "link add {} mtu {} master {} type veth peer {} address {}",
+                    pair.host_end, pair.mtu_bytes, pair.bridge, pair.peer, pair.peer_mac
+                )?;
+                if pair.isolated {
+                    f.write_str(" isolated")?;
+                }
+                if pair.hairpin {
+                    f.write_str(" hairpin")?;
+                }
+                Ok(())
+            }
+            Self::RetireVeth(pair) => write!(f, "link retire {}", pair.host_end),
+            Self::AddAddress { link, address } => write!(f, "address add {address} dev {link}"),
+            Self::RemoveAddress { link, address } => write!(f, "address del {address} dev {link}"),
+            Self::AddRoute { namespace, route } => write_route(f, "add", namespace, route),
+            Self::RemoveRoute { namespace, route } => write_route(f, "del", namespace, route),
+            Self::SetSysctl { namespace, key, value, previous } => {
+                write!(f, "sysctl {namespace} {key}={value} (was {previous})")
+            }
+            Self::Firewall(change) => {
+                f.write_str("firewall")?;
+                for element in &change.remove {
+                    write!(f, " del {{{element}}}")?;
+                }
+                for element in &change.add {
+                    write!(f, " add {{{element}}}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn write_route(f: &mut fmt::Formatter<'_>, verb: &str, namespace: &NamespaceAt, route: &Route) -> fmt::Result {
+    write!(f, "route {verb} {} ", route.destination)?;
+    if let Some(gateway) = route.gateway {
+        write!(f, "via {gateway} ")?;
+    }
+    write!(f, "dev {} in {namespace}", route.link)
+}
+
+/// Operations in the order in which they are applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What to do, first to last.
+    pub ops: Vec<Op>,
+}
+
+impl Plan {
+    /// The plan that undoes this one: inverses in reverse order.
+    pub fn inverse(&self) -> Self {
+        Self { ops: self.ops.iter().rev().map(Op::inverse).collect() }
+    }
+
+    /// This plan, then the other.
+    pub fn then(mut self, next: Self) -> Self {
+        self.ops.extend(next.ops);
+        self
+    }
+}
+
+impl FromIterator<Op> for Plan {
+    fn from_iter<T: IntoIterator<Item = Op>>(ops: T) -> Self {
+        Self { ops: ops.into_iter().collect() }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ops.iter().try_for_each(|op| writeln!(f, "{op}"))
+    }
+}
