@@ -1,1 +1,24 @@
-//! placeholder
+//! Containers, without networks: from a validated specification to a running process, its output, its exit code and
+//! its cgroup. Knows nothing of images, of Docker's wire types or of how a network namespace comes to be; everything
+//! here blocks and works on plain file descriptors.
+//!
+//! The entry point is [`Runtime`]. What it starts is not its child: `berth-shim` builds the container and becomes
+//! `berth-monitor`, which outlives whoever called.
+
+pub mod capabilities;
+pub mod defaults;
+pub mod exec;
+pub mod protocol;
+pub mod seccomp;
+pub mod spec;
+pub mod stats;
+pub mod status;
+
+mod error;
+mod runtime;
+
+pub use error::{Error, Kind, Result};
+pub use exec::ExecSpec;
+pub use runtime::{Attachment, Binaries, ExecStarting, Runtime, Starting, Target, Watch};
+pub use spec::ContainerSpec;
+pub use status::{Exit, Started, Status};
