@@ -1,1 +1,45 @@
-//! placeholder
+//! Images: references, content, unpacked layers, and the root file systems that containers stand on.
+//!
+//! [`Store`] is the door. It takes archives in ([`Store::load`], [`Store::import`]), answers what is there
+//! ([`Store::list`], [`Store::get`], [`Store::history`]), names and removes it ([`Store::tag`], [`Store::remove`],
+//! [`Store::prune`]), and prepares the directories of a container's overlay ([`Store::prepare`]); it mounts nothing.
+//!
+//! All calls block. They can be made from any number of threads at once; what takes long (unpacking) happens outside
+//! of the store's lock.
+//!
+//! On disk, below the root directory:
+//!
+//! | path | what |
+//! |---|---|
+//! | `images.db` | names, images with their configuration documents, layers, snapshots |
+//! | `layers/<chain id>/diff` | an unpacked layer, ready to be a lower directory of overlayfs |
+//! | `snapshots/<container id>/{upper,work}` | what a container writes |
+//! | `tmp/` | work in progress; emptied when the store is opened |
+//!
+//! The database decides what exists: a directory that it doesn't know is left over from an interrupted operation and
+//! goes when the store is opened. A layer is on disk, synchronised, before an image that needs it has a name.
+//!
+//! Below the run directory, `l/<number>` are short links to layers: the option string of a mount is one page at most.
+#![forbid(unsafe_code)]
+
+mod archive;
+mod change;
+mod config;
+mod digest;
+mod error;
+mod platform;
+mod progress;
+mod reference;
+mod store;
+mod unpack;
+
+pub use archive::ArchiveError;
+pub use change::{Change, ChangeError};
+pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFs};
+pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
+pub use error::{DeleteObstacle, Error, ErrorKind};
+pub use platform::{Platform, PlatformError};
+pub use progress::{Progress, ProgressEvent, Silent};
+pub use reference::{Reference, ReferenceError};
+pub use store::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Removed, Rootfs, Store};
+pub use unpack::{Limits, UnpackError};

@@ -1,0 +1,215 @@
+//! What can go wrong, and what kind of answer it deserves.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::archive::ArchiveError;
+use crate::change::ChangeError;
+use crate::digest::{DiffId, ImageId};
+use crate::reference::ReferenceError;
+use crate::unpack::UnpackError;
+
+/// What an operation on the store failed at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No image has this name or id. Holds the name as Docker shows it: short, with its tag.
+    #[error("No such image: {0}")]
+    NoSuchImage(String),
+    /// Several images' ids begin so.
+    #[error("image id prefix {0:?} matches more than one image: give more digits")]
+    AmbiguousId(String),
+    /// A name isn't a reference.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// An instruction for an image's configuration.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// A tag was asked for with a digest in its name.
+    #[error("refusing to create a tag with a digest reference: {0}")]
+    TagWithDigest(String),
+    /// An image can't be deleted as things are.
+    #[error("conflict: unable to delete {} ({}) - {obstacle}", image.short(), obstacle.remedy())]
+    Delete {
+        /// Which.
+        image: ImageId,
+        /// Why not.
+        obstacle: DeleteObstacle,
+    },
+    /// The last name of an image in use can't be taken away.
+    #[error(
+        "conflict: unable to remove repository reference {reference:?} (must force) - \
+         container {container} is using its referenced image {}", image.short()
+    )]
+    Untag {
+        /// The name as it was given.
+        reference: String,
+        /// The container's short id.
+        container: String,
+        /// The image.
+        image: ImageId,
+    },
+    /// The archive can't be loaded.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A layer of the archive can't be unpacked.
+    #[error("can't unpack layer {layer}")]
+    Layer {
+        /// Which.
+        layer: DiffId,
+        /// Why.
+        #[source]
+        source: UnpackError,
+    },
+    /// The root file system to import can't be unpacked.
+    #[error("can't unpack the root file system")]
+    Import(#[source] UnpackError),
+    /// A container has its root file system already.
+    #[error("container {0} has a snapshot already")]
+    SnapshotExists(String),
+    /// A container has none.
+    #[error("No such snapshot: {0}")]
+    NoSuchSnapshot(String),
+    /// A container's id would be a path.
+    #[error("invalid container id {0:?}: only letters, digits, '_', '.' and '-' are allowed")]
+    ContainerId(String),
+    /// Another process has the store open.
+    #[error("the image store {} is in use by another process", root_dir.display())]
+    InUse {
+        /// Where.
+        root_dir: PathBuf,
+    },
+    /// The database is another program's or a later version's.
+    #[error("{} has schema version {found}, this program knows up to {known}: it is left as it is", path.display())]
+    NewerDatabase {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: i64,
+        /// What we know.
+        known: i64,
+    },
+    /// The database file holds something else.
+    #[error("{} isn't an image database of this program: it is left as it is", path.display())]
+    ForeignDatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The database is damaged.
+    #[error("{} is damaged ({detail}): it is left as it is; restore it or move it away", path.display())]
+    DamagedDatabase {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite found.
+        detail: String,
+    },
+    /// What the database holds about an image doesn't make sense.
+    #[error("the record of image {0} is damaged: remove the image and load it again")]
+    DamagedImage(ImageId),
+    /// A database operation.
+    #[error("can't {doing} in the image database")]
+    Database {
+        /// What was being tried.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A file operation.
+    #[error("can't {doing} {}", path.display())]
+    File {
+        /// What was being tried.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why an image can't be deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeleteObstacle {
+    /// A container of it runs. Holds the container's short id.
+    #[error("image is being used by running container {0}")]
+    RunningContainer(String),
+    /// A container of it exists. Holds the container's short id.
+    #[error("image is being used by stopped container {0}")]
+    StoppedContainer(String),
+    /// An id was given, and the image has names in several repositories.
+    #[error("image is referenced in multiple repositories")]
+    SeveralRepositories,
+}
+
+impl DeleteObstacle {
+    /// Whether `force` overcomes it.
+    pub fn is_soft(&self) -> bool {
+        !matches!(self, DeleteObstacle::RunningContainer(_))
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self.is_soft() {
+            true => "must be forced",
+            false => "cannot be forced",
+        }
+    }
+}
+
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// It isn't there (HTTP 404).
+    NotFound,
+    /// The request is wrong (HTTP 400).
+    InvalidParameter,
+    /// It can't be done as things are (HTTP 409).
+    Conflict,
+    /// The machine is at fault (HTTP 500).
+    Internal,
+}
+
+impl Error {
+    /// What a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::NoSuchImage(_) | Error::NoSuchSnapshot(_) => ErrorKind::NotFound,
+            Error::Delete { .. } | Error::Untag { .. } | Error::SnapshotExists(_) => ErrorKind::Conflict,
+            Error::AmbiguousId(_)
+            | Error::Reference(_)
+            | Error::Change(_)
+            | Error::TagWithDigest(_)
+            | Error::ContainerId(_) => ErrorKind::InvalidParameter,
+            Error::Archive(error) => error.kind(),
+            Error::Layer { source, .. } | Error::Import(source) => source.kind(),
+            Error::InUse { .. }
+            | Error::NewerDatabase { .. }
+            | Error::ForeignDatabase { .. }
+            | Error::DamagedDatabase { .. }
+            | Error::DamagedImage(_)
+            | Error::Database { .. }
+            | Error::File { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// The error and its causes in one sentence, as an API's client should read it.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
+    pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::File { doing, path, source }
+    }
+
+    pub(crate) fn database(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Error::Database { doing, source }
+    }
+}
