@@ -1,1 +1,195 @@
-//! placeholder
+//! The client of netd's API: the engine, the command line and the CNI plugin ask for networking through it.
+//!
+//! A [`Client`] is cheap to make and to clone; clones share their connections. Nothing is opened before the first
+//! request. Requests and replies are the types of [`cnm::api`].
+#![forbid(unsafe_code)]
+
+mod error;
+mod events;
+mod trace;
+mod transport;
+
+use std::path::{Path, PathBuf};
+
+use cnm::api::{
+    API_VERSION, Claim, ClaimReply, Endpoint, EndpointRequest, Handshake, Info, Network, NetworkCreate, NetworkQuery,
+    PruneRequest, Pruned, Sandbox, SandboxPut,
+};
+use hyper::Method;
+
+use crate::transport::{Transport, segment};
+pub use crate::{
+    error::Error,
+    events::EventStream,
+    trace::{TRACE_HEADER, TraceId},
+};
+
+/// Where netd listens unless it is told otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/berth/netd.sock";
+
+/// A client of the netd behind one Unix socket.
+#[derive(Debug, Clone)]
+pub struct Client {
+    transport: Transport,
+    trace: Option<TraceId>,
+}
+
+impl Client {
+    /// A client of the netd that listens at `socket`. Connects with the first request, not here.
+    pub fn connect(socket: impl Into<PathBuf>) -> Self {
+        Self { transport: Transport::new(socket.into()), trace: None }
+    }
+
+    /// The same client with every request carrying a trace id, which netd puts into its log lines.
+    #[must_use]
+    pub fn with_trace(&self, trace: TraceId) -> Self {
+        Self { transport: self.transport.clone(), trace: Some(trace) }
+    }
+
+    /// The path of netd's socket.
+    pub fn socket(&self) -> &Path {
+        self.transport.socket()
+    }
+
+    /// Who is there. An instance that differs from the last one seen means that netd was started anew: its owner
+    /// should [`claim`](Self::claim) its sandboxes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownVersion`] when netd speaks another version of the API; and as for every request.
+    pub async fn handshake(&self) -> Result<Handshake, Error> {
+        let handshake: Handshake = self.get("/v1/version").await?;
+        if handshake.api == API_VERSION {
+            Ok(handshake)
+        } else {
+            Err(Error::UnknownVersion { theirs: handshake.api, ours: API_VERSION })
+        }
+    }
+
+    /// Counts, drivers and what an administrator should know.
+    ///
+    /// # Errors
+    /// Any [`Error`], as for every request.
+    pub async fn info(&self) -> Result<Info, Error> {
+        self.get("/v1/info").await
+    }
+
+    /// All networks, in the order of their names.
+    ///
+    /// # Errors
+    /// Any [`Error`], as for every request.
+    pub async fn networks(&self, query: &NetworkQuery) -> Result<Vec<Network>, Error> {
+        self.get(if query.endpoints { "/v1/networks?endpoints=true" } else { "/v1/networks" }).await
+    }
+
+    /// One network with its endpoints, by id, name or unique prefix of its id.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `NotFound` when there is none; and as for every request.
+    pub async fn network(&self, reference: &str) -> Result<Network, Error> {
+        self.get(&format!("/v1/networks/{}", segment(reference))).await
+    }
+
+    /// Makes a network.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the request is wrong or its name or addresses are taken; and as for every request.
+    pub async fn create_network(&self, request: &NetworkCreate) -> Result<Network, Error> {
+        self.transport.send_json(Method::POST, "/v1/networks", self.trace.as_ref(), request).await
+    }
+
+    /// Removes a network, by id, name or unique prefix of its id.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `Forbidden` when it is predefined or somebody is on it; and as for every request.
+    pub async fn remove_network(&self, reference: &str) -> Result<(), Error> {
+        self.delete(&format!("/v1/networks/{}", segment(reference))).await
+    }
+
+    /// Removes the networks that nobody is on.
+    ///
+    /// # Errors
+    /// Any [`Error`], as for every request.
+    pub async fn prune(&self, request: &PruneRequest) -> Result<Pruned, Error> {
+        self.transport.send_json(Method::POST, "/v1/networks/prune", self.trace.as_ref(), request).await
+    }
+
+    /// Makes a sandbox with all its endpoints and published ports, or answers with the one that the same request made.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `Conflict` when another request made the sandbox or a port is taken; and as for every
+    /// request.
+    pub async fn put_sandbox(&self, id: &str, request: &SandboxPut) -> Result<Sandbox, Error> {
+        let path = format!("/v1/sandboxes/{}", segment(id));
+        self.transport.send_json(Method::PUT, &path, self.trace.as_ref(), request).await
+    }
+
+    /// One sandbox.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `NotFound` when there is none; and as for every request.
+    pub async fn sandbox(&self, id: &str) -> Result<Sandbox, Error> {
+        self.get(&format!("/v1/sandboxes/{}", segment(id))).await
+    }
+
+    /// All sandboxes, in the order of their ids.
+    ///
+    /// # Errors
+    /// Any [`Error`], as for every request.
+    pub async fn sandboxes(&self) -> Result<Vec<Sandbox>, Error> {
+        self.get("/v1/sandboxes").await
+    }
+
+    /// Takes a sandbox down and releases its addresses and ports.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `NotFound` when there is none; and as for every request.
+    pub async fn remove_sandbox(&self, id: &str) -> Result<(), Error> {
+        self.delete(&format!("/v1/sandboxes/{}", segment(id))).await
+    }
+
+    /// Attaches a sandbox to one more network.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the sandbox is on that network already, or its address is taken; and as for every
+    /// request.
+    pub async fn connect_endpoint(&self, sandbox: &str, request: &EndpointRequest) -> Result<Endpoint, Error> {
+        let path = format!("/v1/sandboxes/{}/endpoints", segment(sandbox));
+        self.transport.send_json(Method::POST, &path, self.trace.as_ref(), request).await
+    }
+
+    /// Detaches a sandbox from a network, by the endpoint's id.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `NotFound` when there is no such endpoint; and as for every request.
+    pub async fn disconnect_endpoint(&self, sandbox: &str, endpoint: &str) -> Result<(), Error> {
+        self.delete(&format!("/v1/sandboxes/{}/endpoints/{}", segment(sandbox), segment(endpoint))).await
+    }
+
+    /// Says which sandboxes `owner` still wants; netd takes its others down and names those that it doesn't have.
+    ///
+    /// # Errors
+    /// Any [`Error`], as for every request.
+    pub async fn claim(&self, owner: &str, claim: &Claim) -> Result<ClaimReply, Error> {
+        let path = format!("/v1/owners/{}/claim", segment(owner));
+        self.transport.send_json(Method::POST, &path, self.trace.as_ref(), claim).await
+    }
+
+    /// What happens, from the event after revision `since` on, or from now on. A `Gap` event says that older ones are
+    /// no longer kept. The stream ends with an error when netd goes away.
+    ///
+    /// # Errors
+    /// Any [`Error`], as for every request.
+    pub async fn events(&self, since: Option<u64>) -> Result<EventStream, Error> {
+        let path = since.map_or_else(|| "/v1/events".to_owned(), |since| format!("/v1/events?since={since}"));
+        let body = self.transport.open(Method::GET, &path, self.trace.as_ref()).await?;
+        Ok(EventStream::new(body))
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.transport.fetch(Method::GET, path, self.trace.as_ref()).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), Error> {
+        self.transport.discard(Method::DELETE, path, self.trace.as_ref()).await
+    }
+}

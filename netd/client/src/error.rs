@@ -1,0 +1,75 @@
+//! What can go wrong between a caller and netd.
+
+use std::{io, path::PathBuf};
+
+use cnm::Kind;
+
+/// Why a request has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// netd understood the request and said no.
+    #[error("{message}")]
+    Refused {
+        /// How to treat it.
+        kind: Kind,
+        /// netd's sentence for the user.
+        message: String,
+    },
+    /// Nobody could be asked. [`Error::is_not_running`] and [`Error::is_access_denied`] tell the common cases apart.
+    #[error("cannot reach netd at {}", path.display())]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// What connecting to it said.
+        #[source]
+        source: io::Error,
+    },
+    /// The connection broke before the reply was complete: netd may or may not have done what it was asked.
+    #[error("netd went away before it had answered {request}")]
+    Interrupted {
+        /// Method and path.
+        request: String,
+        /// What the connection said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The answer isn't one that this API has.
+    #[error("netd answered {request} in a way that this program does not understand")]
+    Protocol {
+        /// Method and path.
+        request: String,
+        /// What is wrong with the answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// netd speaks another version of the API.
+    #[error("netd speaks version {theirs} of its API and this program version {ours}: upgrade the older of them")]
+    UnknownVersion {
+        /// netd's.
+        theirs: u32,
+        /// Ours.
+        ours: u32,
+    },
+}
+
+impl Error {
+    /// How a caller should treat it, as for netd's own errors.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Refused { kind, .. } => *kind,
+            Self::Unreachable { .. } | Self::Interrupted { .. } => Kind::Unavailable,
+            Self::Protocol { .. } | Self::UnknownVersion { .. } => Kind::Internal,
+        }
+    }
+
+    /// Whether no netd listens on the socket: it has to be started.
+    pub fn is_not_running(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. }
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused))
+    }
+
+    /// Whether the socket's mode keeps the caller out: it has to be root or in the socket's group.
+    pub fn is_access_denied(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+}

@@ -1,0 +1,158 @@
+//! HTTP/1.1 over a Unix socket, with connections kept for the next request.
+
+use std::{
+    error::Error as StdError,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use cnm::api::ErrorReply;
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method, Request, Response,
+    body::Incoming,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use hyper_util::{client::legacy, rt::TokioExecutor};
+use hyperlocal::UnixConnector;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Error, TRACE_HEADER, TraceId};
+
+/// RFC 3986 section 2.3: what never needs encoding.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A value as one segment of a path, whatever the user typed.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Transport {
+    socket: Arc<Path>,
+    http: legacy::Client<UnixConnector, Full<Bytes>>,
+}
+
+impl Transport {
+    pub(crate) fn new(socket: PathBuf) -> Self {
+        Self { socket: socket.into(), http: legacy::Client::builder(TokioExecutor::new()).build(UnixConnector) }
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Sends a JSON body and decodes the reply's.
+    pub(crate) async fn send_json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        trace: Option<&TraceId>,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        let call = Call { method, path };
+        let body = serde_json::to_vec(body).map_err(|source| call.not_understood(source))?;
+        let reply = self.exchange(&call, trace, Bytes::from(body)).await?;
+        decode(&call, reply).await
+    }
+
+    /// Sends an empty body and decodes the reply's.
+    pub(crate) async fn fetch<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        trace: Option<&TraceId>,
+    ) -> Result<T, Error> {
+        let call = Call { method, path };
+        let reply = self.exchange(&call, trace, Bytes::new()).await?;
+        decode(&call, reply).await
+    }
+
+    /// Sends an empty body for the sake of what it does.
+    pub(crate) async fn discard(&self, method: Method, path: &str, trace: Option<&TraceId>) -> Result<(), Error> {
+        let call = Call { method, path };
+        let reply = self.exchange(&call, trace, Bytes::new()).await?;
+        collect(&call, reply).await.map(drop)
+    }
+
+    /// Sends an empty body and hands over the reply's, which has no end.
+    pub(crate) async fn open(&self, method: Method, path: &str, trace: Option<&TraceId>) -> Result<Incoming, Error> {
+        let call = Call { method, path };
+        Ok(self.exchange(&call, trace, Bytes::new()).await?.into_body())
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call<'_>,
+        trace: Option<&TraceId>,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Error> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = hyperlocal::Uri::new(&self.socket, call.path).into();
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(trace) = trace {
+            request.headers_mut().insert(TRACE_HEADER, trace.to_header());
+        }
+        let reply = self.http.request(request).await.map_err(|error| self.broken(call, error))?;
+        if reply.status().is_success() {
+            return Ok(reply);
+        }
+        let body = collect(call, reply).await?;
+        let refusal: ErrorReply = serde_json::from_slice(&body).map_err(|source| call.not_understood(source))?;
+        Err(Error::Refused { kind: refusal.kind, message: refusal.message })
+    }
+
+    fn broken(&self, call: &Call<'_>, error: legacy::Error) -> Error {
+        if error.is_connect() {
+            Error::Unreachable { path: self.socket.to_path_buf(), source: root_cause(error) }
+        } else {
+            call.interrupted(error)
+        }
+    }
+}
+
+/// What was asked, for errors to name.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+}
+
+impl Call<'_> {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    fn interrupted(&self, source: impl StdError + Send + Sync + 'static) -> Error {
+        Error::Interrupted { request: self.name(), source: Box::new(source) }
+    }
+
+    fn not_understood(&self, source: impl StdError + Send + Sync + 'static) -> Error {
+        Error::Protocol { request: self.name(), source: Box::new(source) }
+    }
+}
+
+async fn collect(call: &Call<'_>, reply: Response<Incoming>) -> Result<Bytes, Error> {
+    let body = reply.into_body().collect().await.map_err(|source| call.interrupted(source))?;
+    Ok(body.to_bytes())
+}
+
+async fn decode<T: DeserializeOwned>(call: &Call<'_>, reply: Response<Incoming>) -> Result<T, Error> {
+    let body = collect(call, reply).await?;
+    serde_json::from_slice(&body).map_err(|source| call.not_understood(source))
+}
+
+/// The operating system's error at the end of hyper's chain: it tells an absent daemon from a closed door.
+fn root_cause(error: legacy::Error) -> io::Error {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        if let Some(errno) = current.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return io::Error::from_raw_os_error(errno);
+        }
+        cause = current.source();
+    }
+    io::Error::other(error)
+}
