@@ -1,1 +1,18 @@
-//! placeholder
+//! berth's engine: the Docker Engine API in front of `runtime` (processes), `images` (content) and `netd` (networking).
+//!
+//! A request goes `route` (thin handlers) → `wire` and `translate` (pure: wire ↔ domain) → `orchestrate` (what is asked of
+//! the three) and comes back the same way. Nothing here programs the kernel's networking or unpacks a layer.
+#![forbid(unsafe_code)]
+
+pub mod app;
+pub mod config;
+mod engine;
+pub mod error;
+pub mod events;
+mod route;
+pub mod serve;
+pub mod store;
+pub mod version;
+
+pub use engine::Engine;
+pub use error::{Error, Result};

@@ -1,1 +1,32 @@
-fn main() {}
+//! berthd: configuration → engine → serve → drain.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use engine::config::{Args, Config};
+use engine::{Engine, serve};
+
+fn main() -> ExitCode {
+    match Config::load(Args::parse()).map_err(Into::into).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("berthd: {}", engine::error::chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_new(&config.log_level)?)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = serve::listen(&config)?;
+        let engine = Engine::open(config)?;
+        serve::until_told_to_stop(listener, engine).await?;
+        Ok(())
+    })
+}

@@ -1,0 +1,187 @@
+//! Where berthd keeps and finds things: flags over `/etc/berth/berthd.toml` over defaults. The only reader of either.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use serde::Deserialize;
+
+/// Read when `--config` names no other file; it may be absent.
+const DEFAULT_FILE: &str = "/etc/berth/berthd.toml";
+
+/// The berth engine daemon: serves the Docker Engine API.
+///
+/// Every option can also stand in the configuration file, under its name with `_` for `-`; an option given here wins.
+#[derive(Debug, Default, Parser)]
+#[command(name = "berthd", version)]
+pub struct Args {
+    /// Configuration file [default: /etc/berth/berthd.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What flags and the file can both say.
+#[derive(Debug, Default, Clone, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// Directory of what must survive a reboot [default: /var/lib/berth]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Directory of what lives as long as this boot [default: /run/berth]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Socket to serve the API on [default: RUN_DIR/berth.sock]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Socket of netd; one is started when none answers [default: RUN_DIR/netd.sock]
+    #[arg(long, value_name = "PATH")]
+    netd_socket: Option<PathBuf>,
+    /// Group that may use the socket [default: berth, if it exists; else root only]
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// Cgroup under which containers' cgroups are made [default: /berth]
+    #[arg(long, value_name = "PATH")]
+    cgroup_parent: Option<String>,
+    /// Directory of netd, berth-shim, berth-monitor and berth-init [default: where berthd itself is]
+    #[arg(long, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, trace, or a list such as info,engine=debug [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("reading the configuration file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file isn't what berthd understands.
+    #[error("understanding the configuration file {}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// The cgroup parent isn't an absolute path inside the hierarchy.
+    #[error("cgroup parent {0:?} must be an absolute path without \"..\", as in /berth")]
+    CgroupParent(String),
+    /// Where our programs are can't be found out.
+    #[error("finding the directory of berthd's own executable; name it with --bin-dir")]
+    OwnExecutable(#[source] io::Error),
+}
+
+/// berthd's configuration, complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// What must survive a reboot.
+    pub root: PathBuf,
+    /// What lives as long as this boot.
+    pub run_dir: PathBuf,
+    /// Where the API is served.
+    pub socket: PathBuf,
+    /// Where netd answers.
+    pub netd_socket: PathBuf,
+    /// Who may use the socket.
+    pub group: Group,
+    /// The cgroup that containers' cgroups are made in.
+    pub cgroup_parent: String,
+    /// Where our other programs are.
+    pub bin_dir: PathBuf,
+    /// A `tracing` filter.
+    pub log_level: String,
+}
+
+/// The group that the socket belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Group {
+    /// This one, which must exist.
+    Named(String),
+    /// `berth` where it exists, else root only.
+    Default,
+}
+
+impl Config {
+    /// Flags over the file over defaults.
+    pub fn load(args: Args) -> Result<Self, ConfigError> {
+        let file = match &args.config {
+            Some(path) => read(path)?,
+            None if Path::new(DEFAULT_FILE).exists() => read(Path::new(DEFAULT_FILE))?,
+            None => Settings::default(),
+        };
+        Self::combine(args.settings, file)
+    }
+
+    fn combine(flags: Settings, file: Settings) -> Result<Self, ConfigError> {
+        let run_dir = flags.run_dir.or(file.run_dir).unwrap_or_else(|| "/run/berth".into());
+        let cgroup_parent = flags.cgroup_parent.or(file.cgroup_parent).unwrap_or_else(|| "/berth".into());
+        if !cgroup_parent.starts_with('/') || cgroup_parent.split('/').any(|part| part == "..") {
+            return Err(ConfigError::CgroupParent(cgroup_parent));
+        }
+        let bin_dir = match flags.bin_dir.or(file.bin_dir) {
+            Some(dir) => dir,
+            None => own_directory().map_err(ConfigError::OwnExecutable)?,
+        };
+        Ok(Self {
+            root: flags.root.or(file.root).unwrap_or_else(|| "/var/lib/berth".into()),
+            socket: flags.socket.or(file.socket).unwrap_or_else(|| run_dir.join("berth.sock")),
+            netd_socket: flags.netd_socket.or(file.netd_socket).unwrap_or_else(|| run_dir.join("netd.sock")),
+            group: flags.group.or(file.group).map_or(Group::Default, Group::Named),
+            log_level: flags.log_level.or(file.log_level).unwrap_or_else(|| "info".into()),
+            run_dir,
+            cgroup_parent,
+            bin_dir,
+        })
+    }
+}
+
+fn own_directory() -> io::Result<PathBuf> {
+    let executable = std::env::current_exe()?;
+    Ok(executable.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+fn read(path: &Path) -> Result<Settings, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(words: &[&str]) -> Settings {
+        Args::try_parse_from(["berthd"].iter().chain(words)).unwrap().settings
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = toml::from_str("root = \"/a\"\ncgroup_parent = \"/x\"\nlog_level = \"debug\"").unwrap();
+        let config = Config::combine(flags(&["--root", "/b", "--run-dir", "/r"]), file).unwrap();
+        assert_eq!(config.root, Path::new("/b"));
+        assert_eq!(config.socket, Path::new("/r/berth.sock"));
+        assert_eq!(config.netd_socket, Path::new("/r/netd.sock"));
+        assert_eq!(config.cgroup_parent, "/x");
+        assert_eq!(config.log_level, "debug");
+        assert_eq!(config.group, Group::Default);
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        assert!(toml::from_str::<Settings>("rooot = \"/a\"").is_err());
+    }
+
+    #[test]
+    fn a_cgroup_parent_stays_in_the_hierarchy() {
+        for parent in ["berth", "/a/../b", ""] {
+            assert!(Config::combine(flags(&["--cgroup-parent", parent]), Settings::default()).is_err(), "{parent}");
+        }
+    }
+}

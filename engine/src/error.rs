@@ -1,0 +1,118 @@
+//! Everything that can go wrong in the engine, and how each becomes Docker's `{"message": …}` with a status.
+
+use std::io;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use cnm::Kind;
+use serde::Serialize;
+
+/// The engine's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the engine couldn't do what was asked: a variant says what was being tried, its source says why it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is at fault; the sentence is for the user, in Docker's words where Docker has words for it.
+    #[error("{message}")]
+    Refused {
+        /// Decides the HTTP status.
+        kind: Kind,
+        /// One sentence that names the value, says what is wrong and what to do.
+        message: String,
+    },
+    /// The engine's database.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// A file or directory of ours.
+    #[error("{doing}")]
+    Io {
+        /// What was being tried, with the path.
+        doing: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Work on another thread ended without an answer.
+    #[error("{doing}: the task ended without an answer")]
+    Interrupted {
+        /// What was being tried.
+        doing: &'static str,
+    },
+}
+
+impl Error {
+    /// A request that is wrong in itself (400).
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::refused(Kind::InvalidParameter, message)
+    }
+
+    /// The thing named doesn't exist (404).
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::refused(Kind::NotFound, message)
+    }
+
+    /// The state of things forbids it for now (409).
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::refused(Kind::Conflict, message)
+    }
+
+    /// Docker has it and berth doesn't yet (501).
+    pub fn not_implemented(message: impl Into<String>) -> Self {
+        Self::refused(Kind::NotImplemented, message)
+    }
+
+    /// A refusal of any kind.
+    pub fn refused(kind: Kind, message: impl Into<String>) -> Self {
+        Self::Refused { kind, message: message.into() }
+    }
+
+    /// For `map_err` on a file operation: says what was being tried.
+    pub fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Io { doing, source }
+    }
+
+    /// How a client should treat it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Refused { kind, .. } => *kind,
+            Self::Store(_) | Self::Io { .. } | Self::Interrupted { .. } => Kind::Internal,
+        }
+    }
+
+    /// The sentence for the client: this error and its causes, outermost first.
+    pub fn message(&self) -> String {
+        chain(self)
+    }
+}
+
+/// An error and its causes in one line, outermost first.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    message
+}
+
+#[derive(Serialize)]
+struct ErrorBody {
+    message: String,
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let message = self.message();
+        if status.is_server_error() {
+            tracing::error!(status = status.as_u16(), "{message}");
+        } else {
+            tracing::debug!(status = status.as_u16(), "{message}");
+        }
+        (status, Json(ErrorBody { message })).into_response()
+    }
+}

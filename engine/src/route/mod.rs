@@ -1,0 +1,3 @@
+//! One file a resource: thin handlers that parse, ask, and render.
+
+pub(crate) mod ping;

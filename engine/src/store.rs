@@ -1,0 +1,256 @@
+//! The engine's database: containers as they should be after a restart. One SQLite file, owned by one thread.
+//!
+//! WAL with `synchronous=NORMAL`: a commit reaches the kernel, not the disk, so a `kill -9` of berthd loses nothing and a
+//! container's start waits for no fsync. A power cut may lose the commits since the last checkpoint (containers created,
+//! renamed or removed in the last moments); the file itself stays consistent. What is left on disk of a container that
+//! the database doesn't know is swept at the next start.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use tokio::sync::oneshot;
+
+/// The schema that this build reads and writes.
+const SCHEMA: i64 = 1;
+
+/// Each entry brings the schema from its index to the next version.
+const MIGRATIONS: [&str; SCHEMA as usize] = ["
+    CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"];
+
+/// What went wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It can't be opened at all.
+    #[error("opening the database {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite or the kernel says.
+        source: rusqlite::Error,
+    },
+    /// It isn't a sound database; it is left alone.
+    #[error("the database {} is damaged ({problem}); restore it or move it away, berthd won't overwrite it", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's first complaint.
+        problem: String,
+    },
+    /// A newer berthd wrote it; it is left alone.
+    #[error(
+        "the database {} has schema {found}, written by a newer berthd; this one knows {SCHEMA}: use the newer berthd",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema found.
+        found: i64,
+    },
+    /// A statement failed.
+    #[error("{doing} in the engine's database")]
+    Statement {
+        /// What was being tried.
+        doing: &'static str,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The thread that owns the database is gone.
+    #[error("the engine's database is closed")]
+    Closed,
+}
+
+/// A container as stored: its id, its unique name, and the rest as JSON with a version of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredContainer {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Without a leading slash.
+    pub name: String,
+    /// See `container::record`.
+    pub record: String,
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle on the thread that owns the database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Store {
+    /// Opens or makes the database at `path`, and brings its schema up to date.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = connect(path)?;
+        let (jobs, queue) = mpsc::channel::<Job>();
+        std::thread::Builder::new()
+            .name("engine-db".into())
+            .spawn(move || {
+                for job in queue {
+                    job(&mut connection);
+                }
+            })
+            .map_err(|error| StoreError::Open {
+                path: path.to_owned(),
+                source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
+            })?;
+        Ok(Self { jobs })
+    }
+
+    /// Every container, ordered by id.
+    pub async fn containers(&self) -> Result<Vec<StoredContainer>, StoreError> {
+        self.run("listing containers", |db| {
+            let mut statement = db.prepare("SELECT id, name, record FROM containers ORDER BY id")?;
+            let rows = statement
+                .query_map([], |row| Ok(StoredContainer { id: row.get(0)?, name: row.get(1)?, record: row.get(2)? }))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Stores a container, new or changed.
+    pub async fn put_container(&self, container: StoredContainer) -> Result<(), StoreError> {
+        self.run("storing a container", move |db| {
+            db.prepare_cached(
+                "INSERT INTO containers (id, name, record) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (id) DO UPDATE SET name = ?2, record = ?3",
+            )?
+            .execute(params![container.id, container.name, container.record])
+            .map(drop)
+        })
+        .await
+    }
+
+    /// Forgets a container; one that isn't there is no error.
+    pub async fn remove_container(&self, id: &str) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.run("removing a container", move |db| {
+            db.prepare_cached("DELETE FROM containers WHERE id = ?1")?.execute([id]).map(drop)
+        })
+        .await
+    }
+
+    /// A fact that is drawn once and kept: the stored value, or `initial`, which is stored first.
+    pub async fn fact(&self, name: &'static str, initial: String) -> Result<String, StoreError> {
+        self.run("reading a fact", move |db| {
+            let stored =
+                db.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+            if let Some(stored) = stored {
+                return Ok(stored);
+            }
+            db.execute("INSERT INTO facts (name, value) VALUES (?1, ?2)", params![name, initial])?;
+            Ok(initial)
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        // A caller that went away doesn't want the answer; the work is done all the same.
+        let job = Box::new(move |db: &mut Connection| drop(reply.send(work(db))));
+        self.jobs.send(job).map_err(|_| StoreError::Closed)?;
+        let result = answer.await.map_err(|_| StoreError::Closed)?;
+        result.map_err(|source| StoreError::Statement { doing, source })
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let failed = |source| explain(path, source);
+    let mut db = Connection::open(path).map_err(failed)?;
+    db.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    if found > SCHEMA {
+        return Err(StoreError::Newer { path: path.to_owned(), found });
+    }
+    let check: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    if check != "ok" {
+        return Err(StoreError::Damaged { path: path.to_owned(), problem: check });
+    }
+    db.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+    db.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
+    let transaction = db.transaction().map_err(failed)?;
+    migrate(&transaction, found).map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    Ok(db)
+}
+
+fn migrate(db: &Transaction<'_>, found: i64) -> rusqlite::Result<()> {
+    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        db.execute_batch(migration)?;
+    }
+    db.pragma_update(None, "user_version", SCHEMA)
+}
+
+/// A file that is no database is damage, and says so; the rest is a failure to open it.
+fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match source.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => {
+            StoreError::Damaged { path: path.to_owned(), problem: source.to_string() }
+        }
+        _ => StoreError::Open { path: path.to_owned(), source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(id: &str, name: &str) -> StoredContainer {
+        StoredContainer { id: id.into(), name: name.into(), record: "{}".into() }
+    }
+
+    #[tokio::test]
+    async fn containers_survive_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engine.db");
+        let store = Store::open(&path).unwrap();
+        store.put_container(container("b", "two")).await.unwrap();
+        store.put_container(container("a", "one")).await.unwrap();
+        store.put_container(container("b", "three")).await.unwrap();
+        store.remove_container("absent").await.unwrap();
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.containers().await.unwrap(), [container("a", "one"), container("b", "three")]);
+        store.remove_container("a").await.unwrap();
+        assert_eq!(store.containers().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn facts_are_drawn_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engine.db");
+        assert_eq!(Store::open(&path).unwrap().fact("owner", "x".into()).await.unwrap(), "x");
+        assert_eq!(Store::open(&path).unwrap().fact("owner", "y".into()).await.unwrap(), "x");
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engine.db");
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let error = Store::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found, .. } if found == SCHEMA + 1), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engine.db");
+        std::fs::write(&path, "this is no database, whatever its name says").unwrap();
+        let error = Store::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"this is no database, whatever its name says");
+    }
+}
