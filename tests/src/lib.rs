@@ -1,1 +1,15 @@
-//! placeholder
+//! The world that tests live in: hosts made of namespaces, each with its own `netd` and `berthd`, wired together.
+//!
+//! A [`World`] touches nothing of the machine's own network and is gone without a trace when it is dropped, so tests
+//! run in parallel. Everything here works from outside, through programs and sockets that users have, too.
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod daemon;
+pub mod host;
+pub mod image;
+pub mod world;
+
+pub use command::Outcome;
+pub use host::Host;
+pub use world::World;

@@ -1,0 +1,76 @@
+//! Running programs and judging what came of it.
+
+use std::process::{Command, Output};
+
+/// What a program left behind: its exit status and what it wrote.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The command line, for messages.
+    pub command: String,
+    /// The exit status; 128 + n where signal n ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    /// When the program can't be started at all.
+    pub fn of(command: &mut Command) -> Self {
+        let line = format!("{command:?}");
+        match command.output() {
+            Ok(output) => Self::from_output(line, &output),
+            Err(error) => panic!("cannot start {line}: {error}"),
+        }
+    }
+
+    /// The outcome of a program that was waited for elsewhere.
+    pub fn from_output(command: String, output: &Output) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        let code = output.status.code().or(output.status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
+        Self {
+            command,
+            code,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Standard output without its last newline, of a command that must have succeeded.
+    ///
+    /// # Panics
+    /// When it failed.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert!(
+            self.code == 0,
+            "{} ended with {}\nstdout: {}\nstderr: {}",
+            self.command,
+            self.code,
+            self.stdout,
+            self.stderr
+        );
+        self.stdout.trim_end_matches('\n').to_owned()
+    }
+
+    /// Standard error of a command that must have ended with this status.
+    ///
+    /// # Panics
+    /// When it ended otherwise.
+    #[track_caller]
+    pub fn fails_with(self, code: i32) -> String {
+        assert!(
+            self.code == code,
+            "{} ended with {} and not {code}\nstdout: {}\nstderr: {}",
+            self.command,
+            self.code,
+            self.stdout,
+            self.stderr
+        );
+        self.stderr.trim_end_matches('\n').to_owned()
+    }
+}

@@ -1,0 +1,73 @@
+//! A daemon under test: started, waited for until it says that it is ready, killed.
+
+use std::{
+    fs::File,
+    os::unix::net::UnixDatagram,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// The socket on which a daemon says `READY=1` (sd_notify(3)).
+#[derive(Debug)]
+pub struct Ready {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Ready {
+    /// A socket at this path, which must be visible inside the host under the same name.
+    pub fn new(path: &Path) -> Self {
+        let _ = std::fs::remove_file(path);
+        let socket = UnixDatagram::bind(path).expect("a notify socket");
+        socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a deadline");
+        Self { socket, path: path.to_owned() }
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    pid: i32,
+}
+
+impl Daemon {
+    /// Starts it with its output in a log file, and waits for its word.
+    ///
+    /// # Panics
+    /// When it isn't ready within half a minute; the message has its log.
+    pub fn start(mut command: Command, log: &Path, ready: Ready) -> Self {
+        let log_file = File::options().create(true).append(true).open(log).expect("a log file");
+        let child = command
+            .env("NOTIFY_SOCKET", &ready.path)
+            .stdin(Stdio::null())
+            .stdout(log_file.try_clone().expect("a log file"))
+            .stderr(log_file)
+            .spawn()
+            .expect("a daemon");
+        let mut message = [0; 256];
+        let said = ready.socket.recv(&mut message);
+        let said = said.map(|length| String::from_utf8_lossy(&message[..length]).into_owned());
+        assert!(
+            matches!(&said, Ok(text) if text.contains("READY=1")),
+            "the daemon isn't ready ({said:?}):\n{}",
+            std::fs::read_to_string(log).unwrap_or_default()
+        );
+        // `nsenter -p` forks: the daemon is its child, and the signal has to reach the daemon itself.
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap_or_default();
+        let pid = children.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("the daemon's pid");
+        Self { child, pid }
+    }
+
+    /// The daemon's process, as seen from this machine.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(mut self) {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), nix::sys::signal::Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}

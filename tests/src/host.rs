@@ -1,0 +1,220 @@
+//! One host: network, mount and pid namespaces of its own, directories for the daemons, a cgroup parent.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use crate::{
+    Outcome,
+    daemon::{Daemon, Ready},
+    world::binary,
+};
+
+/// Namespaces kept by a process that does nothing else; all that runs in them ends with it.
+#[derive(Debug)]
+pub struct Namespaces {
+    keeper: Child,
+    pid: u32,
+}
+
+impl Namespaces {
+    /// Fresh network, mount and pid namespaces. With a directory, `/run` and `/var/lib` inside are its own.
+    pub(crate) fn new(directory: Option<&Path>) -> Self {
+        let mut mounts = String::new();
+        if let Some(directory) = directory {
+            for (inside, name) in [("/run", "run"), ("/var/lib", "lib")] {
+                let outside = directory.join(name);
+                std::fs::create_dir(&outside).expect("a host's directory");
+                mounts.push_str(&format!("mount --bind {} {inside} && ", outside.display()));
+            }
+        }
+        // `unshare` stays outside as the parent of the pid namespace's first process, which says its pid by existing.
+        let mut keeper = Command::new("unshare")
+            .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "slave", "--mount-proc"])
+            .args(["sh", "-c", &format!("{mounts}echo ready && exec sleep infinity")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare (util-linux)");
+        let mut line = String::new();
+        BufReader::new(keeper.stdout.take().expect("a pipe")).read_line(&mut line).expect("the keeper's word");
+        assert_eq!(line, "ready\n", "making namespaces failed");
+        let children = format!("/proc/{0}/task/{0}/children", keeper.id());
+        let pid = std::fs::read_to_string(&children).expect(&children).trim().parse().expect("one child");
+        Self { keeper, pid }
+    }
+
+    /// The first process inside, as seen from this machine.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// A command that will run inside.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.pid.to_string(), "-n", "-m", "-p", "--"]).arg(program);
+        command
+    }
+
+    /// Runs a shell script in the network namespace only.
+    pub(crate) fn network_sh(&self, script: &str) -> Outcome {
+        Outcome::of(Command::new("nsenter").args(["-t", &self.pid.to_string(), "-n", "--", "sh", "-c", script]))
+    }
+
+    /// Runs a shell script inside.
+    pub fn sh(&self, script: &str) -> Outcome {
+        Outcome::of(self.command("sh").args(["-c", script]))
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        // `--kill-child`: the pid namespace's first process goes with unshare, and all others with it.
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A host with its daemons.
+#[derive(Debug)]
+pub struct Host {
+    netd: Option<Daemon>,
+    berthd: Option<Daemon>,
+    namespaces: Namespaces,
+    directory: PathBuf,
+    number: u8,
+    cgroup_parent: String,
+}
+
+impl Host {
+    pub(crate) fn new(namespaces: Namespaces, directory: PathBuf, number: u8, cgroup_parent: String) -> Self {
+        Self { netd: None, berthd: None, namespaces, directory, number, cgroup_parent }
+    }
+
+    /// Starts `netd` and waits until it answers.
+    pub fn start_netd(&mut self) -> &mut Self {
+        let ready = Ready::new(&self.directory.join("netd.ready"));
+        let mut command = self.namespaces.command(binary("netd"));
+        command.args(["--root", "/var/lib/berth", "--run-dir", "/run/berth"]);
+        self.netd = Some(Daemon::start(command, &self.directory.join("netd.log"), ready));
+        self
+    }
+
+    /// Starts `berthd`, with a `netd` started before, and waits until it answers.
+    pub fn start_berthd(&mut self) -> &mut Self {
+        let ready = Ready::new(&self.directory.join("berthd.ready"));
+        let mut command = self.namespaces.command(binary("berthd"));
+        command.args(["--root", "/var/lib/berth", "--run-dir", "/run/berth", "--cgroup-parent", &self.cgroup_parent]);
+        self.berthd = Some(Daemon::start(command, &self.directory.join("berthd.log"), ready));
+        self
+    }
+
+    /// Starts both daemons and loads the image `busybox`.
+    pub fn start(&mut self) -> &mut Self {
+        self.start_netd().start_berthd();
+        let archive = crate::image::busybox();
+        self.docker(&["import", "--change", "CMD [\"sh\"]", &archive.to_string_lossy(), "busybox"]).ok();
+        self
+    }
+
+    /// `kill -9` of netd; returns when it is gone.
+    pub fn kill_netd(&mut self) {
+        self.netd.take().expect("netd runs").kill();
+    }
+
+    /// `kill -9` of berthd; returns when it is gone.
+    pub fn kill_berthd(&mut self) {
+        self.berthd.take().expect("berthd runs").kill();
+    }
+
+    /// The unmodified docker client against this host's berthd.
+    pub fn docker(&self, arguments: &[&str]) -> Outcome {
+        Outcome::of(self.docker_command().args(arguments))
+    }
+
+    /// The docker client, for a test that wants its pipes.
+    pub fn docker_command(&self) -> Command {
+        let mut command = self.namespaces.command("docker");
+        command.env("DOCKER_HOST", "unix:///run/berth/berth.sock").env("DOCKER_CONFIG", "/nonexistent");
+        command
+    }
+
+    /// Our own client against this host's daemons.
+    pub fn berth(&self, arguments: &[&str]) -> Outcome {
+        Outcome::of(self.namespaces.command(binary("berth")).args(arguments))
+    }
+
+    /// Runs a shell script on this host.
+    pub fn sh(&self, script: &str) -> Outcome {
+        self.namespaces.sh(script)
+    }
+
+    /// A command that will run on this host.
+    pub fn command(&self, program: &str) -> Command {
+        self.namespaces.command(program)
+    }
+
+    /// One HTTP request to a socket on this host: the status and the body.
+    pub fn http(&self, socket: &str, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
+        let mut command = self.namespaces.command("curl");
+        command.args(["-s", "-o", "-", "-w", "\n%{http_code}", "--unix-socket", socket, "-X", method]);
+        if let Some(body) = body {
+            command.args(["-H", "Content-Type: application/json", "-d", body]);
+        }
+        let answer = Outcome::of(command.arg(format!("http://localhost{path}"))).ok();
+        let (body, status) = answer.rsplit_once('\n').expect("a status line");
+        (status.parse().expect("a status"), body.to_owned())
+    }
+
+    /// Its IPv4 address on the wire.
+    pub fn address(&self) -> String {
+        format!("10.99.0.{}", self.number)
+    }
+
+    /// Its IPv6 address on the wire.
+    pub fn address_ipv6(&self) -> String {
+        format!("fd99::{}", self.number)
+    }
+
+    /// Where its files are, as seen from this machine.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The cgroup below which its containers live.
+    pub fn cgroup_parent(&self) -> &str {
+        &self.cgroup_parent
+    }
+
+    /// What the daemons wrote, for a failing test's message.
+    pub fn logs(&self) -> String {
+        ["netd.log", "berthd.log"]
+            .iter()
+            .map(|name| {
+                format!("--- {name}\n{}", std::fs::read_to_string(self.directory.join(name)).unwrap_or_default())
+            })
+            .collect()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.logs());
+        }
+        let _ = self.namespaces.keeper.kill();
+        let _ = self.namespaces.keeper.wait();
+        remove_cgroups(&self.cgroup_parent);
+    }
+}
+
+/// Removes what is left of a host's cgroups, deepest first; their processes ended with the pid namespace.
+fn remove_cgroups(parent: &str) {
+    let script = format!(
+        "for top in /sys/fs/cgroup/*/{parent} /sys/fs/cgroup/{parent}; do \
+         [ -d $top ] && find $top -depth -type d -exec rmdir {{}} \\; ; done 2>/dev/null; true"
+    );
+    let _ = Command::new("sh").arg("-c").arg(script).status();
+}

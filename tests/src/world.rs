@@ -1,0 +1,89 @@
+//! Hosts on one wire: a switch in a namespace of its own, and a veth pair to each host.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use tempfile::TempDir;
+
+use crate::{Outcome, host::Host, host::Namespaces};
+
+static WORLDS: AtomicU32 = AtomicU32::new(0);
+
+/// Some hosts wired together; everything of it ends when it is dropped.
+#[derive(Debug)]
+pub struct World {
+    directory: TempDir,
+    switch: Namespaces,
+    hosts: u8,
+    tag: String,
+}
+
+impl World {
+    /// A world without hosts yet.
+    ///
+    /// # Panics
+    /// Without root, or where namespaces can't be made: a test that can't run must not pass.
+    pub fn new() -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "these tests make namespaces: run them as root (scripts/test)");
+        // Unix socket paths have room for 107 bytes: the directory's path stays short.
+        let directory = tempfile::Builder::new().prefix("bt").rand_bytes(6).tempdir_in("/tmp").expect("a directory");
+        let tag = format!("bt{}-{}", std::process::id(), WORLDS.fetch_add(1, Ordering::Relaxed));
+        let switch = Namespaces::new(None);
+        switch.sh("ip link add wire type bridge && ip link set wire up").ok();
+        Self { directory, switch, hosts: 0, tag }
+    }
+
+    /// A further host on the wire, at 10.99.0.N/24 and fd99::N/64 on `eth0`, without daemons yet.
+    pub fn host(&mut self) -> Host {
+        self.hosts += 1;
+        let number = self.hosts;
+        let directory = self.directory.path().join(format!("h{number}"));
+        std::fs::create_dir(&directory).expect("a host's directory");
+        let namespaces = Namespaces::new(Some(&directory));
+        let port = format!("port{number}");
+        // In the switch's network but among this machine's pids, so that the host's pid means something.
+        self.switch
+            .network_sh(&format!(
+                "ip link add {port} type veth peer name eth0 netns {} && ip link set {port} master wire up",
+                namespaces.pid()
+            ))
+            .ok();
+        // Duplicate address detection would keep the IPv6 address tentative for a second.
+        namespaces
+            .sh(&format!(
+                "ip link set lo up && ip link set eth0 up && ip address add 10.99.0.{number}/24 dev eth0 && \
+                 ip address add fd99::{number}/64 dev eth0 nodad"
+            ))
+            .ok();
+        Host::new(namespaces, directory, number, format!("{}-{number}", self.tag))
+    }
+
+    /// Where the world keeps its files.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A program that the workspace builds, from the target directory that this test was built in.
+///
+/// # Panics
+/// When it isn't there: `scripts/test` builds the workspace before it runs tests.
+pub fn binary(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("the test's own path");
+    let found = this.ancestors().map(|directory| directory.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} isn't built: run `cargo build --workspace` first, or scripts/test"))
+}
+
+/// Runs a shell script on this machine itself: only for reading.
+pub fn look(script: &str) -> Outcome {
+    Outcome::of(Command::new("sh").arg("-c").arg(script))
+}

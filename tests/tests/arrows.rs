@@ -1,0 +1,86 @@
+//! The arrows between our crates, and what holds for all of them: read from the manifests, not from memory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+/// Who may depend on whom; a crate that isn't here may not exist.
+const ARROWS: [(&str, &[&str]); 10] = [
+    ("cnm", &[]),
+    ("kernel", &["cnm"]),
+    ("drivers", &["cnm"]),
+    ("netd", &["cnm", "kernel", "drivers", "netd-client"]),
+    ("netd-client", &["cnm"]),
+    ("runtime", &[]),
+    ("images", &[]),
+    ("engine", &["runtime", "images", "netd-client", "cnm"]),
+    ("cli", &["netd-client", "cnm"]),
+    ("berth-tests", &["cnm", "kernel", "drivers", "netd", "netd-client", "runtime", "images", "engine", "cli"]),
+];
+
+/// Crates that may contain `unsafe`: what they program has no safe interface.
+const MAY_BE_UNSAFE: [&str; 2] = ["kernel", "runtime"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn manifest(path: &Path) -> toml::Table {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Each member's directory and manifest, by package name.
+fn members() -> BTreeMap<String, (PathBuf, toml::Table)> {
+    let workspace = manifest(&root().join("Cargo.toml"));
+    let members = workspace["workspace"]["members"].as_array().expect("members");
+    let directories = members.iter().map(|member| root().join(member.as_str().expect("a path")));
+    directories
+        .map(|directory| {
+            let manifest = manifest(&directory.join("Cargo.toml"));
+            (manifest["package"]["name"].as_str().expect("a name").to_owned(), (directory, manifest))
+        })
+        .collect()
+}
+
+#[test]
+fn no_arrow_outside_the_table() {
+    let members = members();
+    let allowed: BTreeMap<_, _> = ARROWS.into_iter().collect();
+    for (name, (_, manifest)) in &members {
+        let may: BTreeSet<_> =
+            allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} isn't in the table")).iter().collect();
+        for section in ["dependencies", "build-dependencies"] {
+            let dependencies = manifest.get(section).and_then(toml::Value::as_table).cloned().unwrap_or_default();
+            for dependency in dependencies.keys().filter(|dependency| members.contains_key(*dependency)) {
+                assert!(may.contains(&dependency.as_str()), "{name} may not depend on {dependency}");
+            }
+        }
+    }
+    assert_eq!(members.len(), ARROWS.len(), "a crate of the table is missing");
+}
+
+#[test]
+fn the_model_stays_pure() {
+    let (_, manifest) = &members()["cnm"];
+    let dependencies = manifest["dependencies"].as_table().expect("dependencies");
+    for banned in ["tokio", "nix", "libc", "rand", "rustix", "tracing", "netlink-sys"] {
+        assert!(!dependencies.contains_key(banned), "cnm may not depend on {banned}");
+    }
+}
+
+#[test]
+fn unsafe_is_forbidden_where_the_design_forbids_it() {
+    for (name, (directory, _)) in members() {
+        if MAY_BE_UNSAFE.contains(&name.as_str()) {
+            continue;
+        }
+        for entry in ["src/lib.rs", "src/main.rs"] {
+            let path = directory.join(entry);
+            if let Ok(text) = std::fs::read_to_string(&path) {
+                assert!(text.contains("#![forbid(unsafe_code)]"), "{} doesn't forbid unsafe code", path.display());
+            }
+        }
+    }
+}

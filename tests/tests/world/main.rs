@@ -1,0 +1,3 @@
+//! Tests of berth from outside, one file a topic.
+
+mod wire;
