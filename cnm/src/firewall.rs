@@ -98,6 +98,22 @@ pub struct PortForward {
     pub bridge: LinkName,
 }
 
+/// Ports of one endpoint that are open on its own address, without translation: how a network in
+/// [`GatewayMode::Routed`] publishes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OpenPorts {
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The endpoint's address.
+    pub endpoint: IpAddr,
+    /// The first port of the endpoint.
+    pub first: u16,
+    /// How many ports, at least 1.
+    pub count: u16,
+    /// The bridge that the endpoint is on.
+    pub bridge: LinkName,
+}
+
 /// One thing that the firewall's sets and maps hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,6 +122,8 @@ pub enum Element {
     Network(NetworkPolicy),
     /// Published ports.
     Port(PortForward),
+    /// Ports open on the endpoint's own address, in routed mode.
+    Open(OpenPorts),
 }
 
 impl fmt::Display for Element {
@@ -129,6 +147,9 @@ impl fmt::Display for Element {
                     "port {}/{host}:{}+{} -> {}:{} on {}",
                     port.protocol, port.host_first, port.count, port.endpoint, port.container_first, port.bridge
                 )
+            }
+            Self::Open(open) => {
+                write!(f, "open {}/{}:{}+{} on {}", open.protocol, open.endpoint, open.first, open.count, open.bridge)
             }
         }
     }

@@ -1,0 +1,203 @@
+//! What `netd` asks of a host: the interface of the real kernel and of the fake.
+
+use std::{
+    collections::BTreeSet,
+    ops::RangeInclusive,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Duration,
+};
+
+use cnm::{
+    firewall::Element,
+    id::LinkName,
+    observed::Observed,
+    op::{NamespaceAt, Plan},
+};
+use ipnetwork::IpNetwork;
+
+use crate::{Error, Failed};
+
+/// A host's networking: applied to, observed, kept whole.
+///
+/// Every method blocks and may be called from many threads at once, all of them in the network namespace that is the
+/// host's.
+pub trait Host: Send + Sync {
+    /// Applies a plan, first operation to last. When one fails, what was done is undone in reverse.
+    ///
+    /// Removing something that isn't there is success: the plan's aim is reached.
+    ///
+    /// # Errors
+    /// [`Failed`] says which operation failed and why, and what could not be undone.
+    fn apply(&self, plan: &Plan) -> Result<Applied, Failed>;
+
+    /// What there is of ours: links by our name patterns and by the names asked, routes with our protocol number,
+    /// pinned namespaces, and the inside of the namespaces asked about that exist.
+    ///
+    /// # Errors
+    /// When the kernel doesn't answer.
+    fn observe(&self, ask: &Ask) -> Result<Observed, Error>;
+
+    /// Makes the firewall hold exactly these elements, in one transaction: at start, and when the whole intent is at
+    /// hand. From then on the host remembers them, with every change that [`Host::apply`] makes, for
+    /// [`Host::repair_firewall`]. The administrator's chains are left alone if they are there, else made from the copy.
+    ///
+    /// # Errors
+    /// When the transaction fails; the table is then as it was.
+    fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error>;
+
+    /// Makes the firewall hold again what it was last asked to hold; safe beside running [`Host::apply`] calls.
+    ///
+    /// # Errors
+    /// When the transaction fails.
+    fn repair_firewall(&self) -> Result<Repaired, Error>;
+
+    /// The rules in the administrator's chains as they are now, to be kept as a copy.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    fn admin_chains(&self) -> Result<AdminChains, Error>;
+
+    /// Tells of changes of our table that somebody else makes.
+    ///
+    /// # Errors
+    /// When the kernel's notifications can't be had.
+    fn watch_firewall(&self) -> Result<FirewallWatch, Error>;
+
+    /// Chains of other tables that drop forwarded packets, whatever our table says: Docker's policy, ufw.
+    ///
+    /// # Errors
+    /// When the rule set can't be read.
+    fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error>;
+
+    /// Switches forwarding on for a family. Call [`Host::sync_firewall`] before.
+    ///
+    /// If it was off and `guard` is set, packets that are neither of our bridges nor between links that forwarded
+    /// before are dropped from here on, before forwarding is on. For IPv6, links that live on router advertisements
+    /// get `accept_ra=2`, or the host loses its own routes.
+    ///
+    /// # Errors
+    /// When the firewall or the sysctl can't be changed.
+    fn enable_forwarding(&self, family: Family, guard: bool) -> Result<Forwarding, Error>;
+
+    /// What decisions need to know of the host.
+    ///
+    /// # Errors
+    /// When the kernel doesn't answer.
+    fn facts(&self) -> Result<HostFacts, Error>;
+}
+
+/// What [`Host::apply`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// How long each kind of work took, in the order in which it was done, for the breakdown of a request.
+    pub spans: Vec<(&'static str, Duration)>,
+}
+
+/// What [`Host::observe`] should look at besides what is always looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Links in the host's namespace whose names don't follow our patterns, as bridges that the user named.
+    pub links: BTreeSet<LinkName>,
+    /// Namespaces to look into.
+    pub namespaces: BTreeSet<NamespaceAt>,
+}
+
+/// The administrator's chains, as `nft` writes the rules, one a line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdminChains {
+    /// Rules of the chain `user-pre`.
+    pub pre: Vec<String>,
+    /// Rules of the chain `user-post`.
+    pub post: Vec<String>,
+}
+
+/// What a sync or a repair of the firewall found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repaired {
+    /// The table already held what it should.
+    AlreadyRight,
+    /// Something was missing, changed or too much; it is right now.
+    Changed,
+}
+
+/// What somebody else did to our table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirewallEvent {
+    /// Our own part was changed or deleted: repair it.
+    Changed,
+    /// The administrator's chains were changed: read a new copy with [`Host::admin_chains`].
+    Administrator,
+}
+
+/// A running watch; it ends when this is dropped.
+#[derive(Debug)]
+pub struct FirewallWatch {
+    pub(crate) events: Receiver<FirewallEvent>,
+    /// Dropped after the receiver: its closing wakes the thread that listens.
+    pub(crate) _stop: Option<std::os::fd::OwnedFd>,
+}
+
+impl FirewallWatch {
+    /// Blocks until somebody else changes our table; [`None`] when no more events can come.
+    pub fn next(&self) -> Option<FirewallEvent> {
+        self.events.recv().ok()
+    }
+
+    /// As [`FirewallWatch::next`], for at most this long.
+    ///
+    /// # Errors
+    /// When the time is up, or no more events can come.
+    pub fn next_within(&self, time: Duration) -> Result<FirewallEvent, RecvTimeoutError> {
+        self.events.recv_timeout(time)
+    }
+}
+
+/// A chain of somebody else that drops forwarded packets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForeignDrop {
+    /// As in `ip filter FORWARD`: family, table and chain.
+    pub chain: String,
+    /// Whether its policy is drop; else it has a rule that drops or rejects.
+    pub by_policy: bool,
+}
+
+/// An address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+/// What [`Host::enable_forwarding`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarding {
+    /// It was on already; nothing was changed.
+    WasOn,
+    /// It is on now, by us.
+    SwitchedOn,
+}
+
+/// What decisions need to know of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Destinations of all of the host's routes but default routes, in all tables; subnets must not overlap them.
+    pub routes: Vec<IpNetwork>,
+    /// The addresses of the host's links, with their prefixes.
+    pub addresses: Vec<IpNetwork>,
+    /// The MTU of the link (or route) that the IPv4 default route leaves by, else IPv6's; none without default route.
+    pub default_route_mtu_bytes: Option<u32>,
+    /// `net.ipv4.ip_local_port_range`.
+    pub ephemeral_ports: RangeInclusive<u16>,
+    /// `net.ipv4.ip_local_reserved_ports`: never given out by themselves.
+    pub reserved_ports: BTreeSet<u16>,
+    /// Bridged IPv4 packets pass the firewall too (`net.bridge.bridge-nf-call-iptables`).
+    pub bridge_netfilter: bool,
+    /// `net.ipv4.ip_forward`.
+    pub forwarding_ipv4: bool,
+    /// `net.ipv6.conf.all.forwarding`.
+    pub forwarding_ipv6: bool,
+    /// Whether the kernel has IPv6 and it isn't disabled.
+    pub ipv6: bool,
+}
