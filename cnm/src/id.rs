@@ -158,6 +158,13 @@ checked_name!(
     |text| is_name(text, 128)
 );
 checked_name!(
+    /// The kind of a network: `bridge`, `host`, `null`.
+    DriverName,
+    "driver name",
+    "only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed, at most 64 characters",
+    |text| is_name(text, 64)
+);
+checked_name!(
     /// The name of a network interface; at most 15 bytes (IFNAMSIZ less the NUL), as in the kernel's `dev_valid_name`.
     LinkName,
     "interface name",

@@ -56,4 +56,6 @@ pub struct Observed {
     pub namespaces: BTreeMap<NamespaceAt, ObservedNamespace>,
     /// All namespaces that are pinned in our run directory.
     pub pinned: BTreeSet<SandboxId>,
+    /// Values of the sysctls asked about, by namespace and key (as in [`crate::op::Op::SetSysctl`]), where they exist.
+    pub sysctls: BTreeMap<(NamespaceAt, String), String>,
 }

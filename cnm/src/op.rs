@@ -246,6 +246,12 @@ impl Plan {
         Self { ops: self.ops.iter().rev().map(Op::inverse).collect() }
     }
 
+    /// The plan that takes down what this one made: its inverse without what goes by itself, since addresses and routes
+    /// go with their link, and links with their namespace.
+    pub fn teardown(&self) -> Self {
+        todo!()
+    }
+
     /// This plan, then the other.
     pub fn then(mut self, next: Self) -> Self {
         self.ops.extend(next.ops);

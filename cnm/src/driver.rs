@@ -1,0 +1,195 @@
+//! What a kind of network has to say: the planner's trait, the facts about the host that planners and decisions may
+//! use, and the configurations that drivers make of a network's options.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+};
+
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error,
+    api::PortRange,
+    endpoint::{Address, Endpoint, Interface},
+    firewall::GatewayMode,
+    id::{DriverName, EndpointId, LinkName, MacAddress, NetworkId},
+    ipam::Pool,
+    network::Network,
+    observed::ObservedLink,
+    op::{NamespaceAt, Plan},
+    ports::PublishedPort,
+    spec::{EndpointSpec, NetworkSpec},
+};
+
+/// What decisions may know of the host; the daemon gathers it before each decision (or keeps it current).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostView {
+    /// The MTU of the link that the default IPv4 route leaves by.
+    pub default_route_mtu_bytes: Option<u32>,
+    /// Destinations of the host's routes of all tables, default routes and routes of our own bridges left out: subnets
+    /// are chosen around them.
+    pub routes: Vec<IpNetwork>,
+    /// The links that [`Planner::links_asked`] named, where they exist.
+    pub links: BTreeMap<LinkName, ObservedLink>,
+    /// `net.ipv4.ip_local_port_range`: host ports are chosen from it where the caller leaves it to us.
+    pub ephemeral_ports: PortRange,
+    /// `net.ipv4.ip_local_reserved_ports`: never chosen.
+    pub reserved_ports: BTreeSet<u16>,
+    /// Bridged packets pass nftables (`net.bridge.bridge-nf-call-iptables` is 1 where the module is loaded).
+    pub bridge_netfilter: bool,
+    /// The host speaks IPv6: ports published on all addresses are published on `::` as well.
+    pub ipv6: bool,
+}
+
+impl Default for HostView {
+    /// A host about which nothing is known, with Linux's default port range.
+    fn default() -> Self {
+        Self {
+            default_route_mtu_bytes: None,
+            routes: Vec::new(),
+            links: BTreeMap::new(),
+            ephemeral_ports: PortRange { first: 32768, last: 60999 },
+            reserved_ports: BTreeSet::new(),
+            bridge_netfilter: false,
+            ipv6: true,
+        }
+    }
+}
+
+/// A network's configuration as its driver understood the options, with every choice made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriverConfig {
+    /// Of driver `bridge`.
+    Bridge(BridgeConfig),
+    /// Of driver `host`.
+    Host,
+    /// Of driver `null`.
+    Null,
+}
+
+/// A bridge network's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeConfig {
+    /// The bridge.
+    pub name: LinkName,
+    /// Its MAC address.
+    pub mac: MacAddress,
+    /// Of all of the network's links.
+    pub mtu_bytes: u32,
+    /// It was there before the network and belongs to somebody else: used, never made, changed or deleted.
+    pub created_by_user: bool,
+    /// What leaves the subnets gets the host's address.
+    pub masquerade: bool,
+    /// Endpoints may talk to each other.
+    pub inter_container: bool,
+    /// For IPv4.
+    pub gateway_mode_ipv4: GatewayMode,
+    /// For IPv6.
+    pub gateway_mode_ipv6: GatewayMode,
+    /// The bridge gets no IPv4 address.
+    pub inhibit_ipv4: bool,
+    /// The host address of ports that are published without one.
+    pub host_binding: Option<IpAddr>,
+    /// Beginning of interface names inside.
+    pub interface_prefix: String,
+}
+
+/// What is true of all networks of a driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DriverTraits {
+    /// Endpoints have links and addresses from pools.
+    pub addresses: bool,
+    /// There is one network of it, predefined.
+    pub single_instance: bool,
+    /// Its endpoints live in the host's own namespace.
+    pub host_namespace: bool,
+}
+
+/// What a new endpoint has so far: all that [`Planner::attach`] needs to choose the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct Attaching<'a> {
+    /// The endpoint's id.
+    pub id: &'a EndpointId,
+    /// What was asked for.
+    pub spec: &'a EndpointSpec,
+    /// The interface's name inside, chosen or asked for.
+    pub interface: &'a LinkName,
+    /// Its addresses.
+    pub addresses: &'a [Address],
+}
+
+/// One kind of network. Planners are pure: they choose from what they are given and answer with plans.
+///
+/// There is no "unplan": what takes a plan back is [`Plan::inverse`], and a whole object goes by [`Plan::teardown`].
+pub trait Planner: Send + Sync + fmt::Debug {
+    /// The driver's name, as in `--driver`.
+    fn name(&self) -> &'static str;
+
+    /// What is true of all networks of this kind.
+    fn traits(&self) -> DriverTraits;
+
+    /// Links of the host that [`Planner::configure`] wants to see in [`HostView::links`].
+    ///
+    /// # Errors
+    /// When an option that names a link is wrong.
+    fn links_asked(&self, _spec: &NetworkSpec) -> Result<Vec<LinkName>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Parses a network's options and makes the driver's choices for it.
+    ///
+    /// # Errors
+    /// When an option is unknown or wrong, or the host stands in the way.
+    fn configure(
+        &self,
+        id: &NetworkId,
+        spec: &NetworkSpec,
+        pools: &[Pool],
+        host: &HostView,
+    ) -> Result<DriverConfig, Error>;
+
+    /// Checks an endpoint's options before anything is leased for it.
+    ///
+    /// # Errors
+    /// When an option is unknown or wrong, or doesn't fit the network.
+    fn check_endpoint(&self, network: &Network, spec: &EndpointSpec) -> Result<(), Error>;
+
+    /// The host's address for ports that are published without one.
+    fn host_binding(&self, _network: &Network) -> Option<IpAddr> {
+        None
+    }
+
+    /// Beginning of interface names inside.
+    fn interface_prefix<'a>(&self, _network: &'a Network) -> &'a str {
+        "eth"
+    }
+
+    /// Chooses what is left to choose for an endpoint; none on networks without links.
+    fn attach(&self, network: &Network, endpoint: Attaching<'_>, host: &HostView) -> Option<Interface>;
+
+    /// What the host needs for the network to exist.
+    fn plan_network(&self, network: &Network) -> Plan;
+
+    /// What the host and the sandbox need for the endpoint to exist. The default route isn't in it.
+    fn plan_endpoint(&self, network: &Network, namespace: &NamespaceAt, endpoint: &Endpoint) -> Plan;
+
+    /// What leads published ports to the endpoint.
+    fn plan_ports(&self, network: &Network, endpoint: &Endpoint, ports: &[PublishedPort]) -> Plan;
+
+    /// What a network needs while a port of its endpoints is published on the host's loopback addresses: applied with
+    /// the first such port, taken back after the last.
+    fn plan_loopback_publishing(&self, network: &Network) -> Plan;
+}
+
+/// The planners by driver name.
+pub trait Planners: Send + Sync {
+    /// The planner of a driver.
+    fn planner(&self, driver: &DriverName) -> Option<&dyn Planner>;
+
+    /// Names of all drivers, sorted.
+    fn names(&self) -> Vec<&'static str>;
+}

@@ -1,0 +1,112 @@
+//! Endpoints as stored: the attachment of one sandbox to one network, everything chosen.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api,
+    id::{EndpointId, LinkName, MacAddress, NetworkId, NetworkName},
+    lifecycle::Lifecycle,
+    spec::{EndpointSpec, Family},
+};
+
+/// An endpoint, everything chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: EndpointId,
+    /// Its network.
+    pub network: NetworkId,
+    /// Its network's name.
+    pub network_name: NetworkName,
+    /// What was asked for.
+    pub spec: EndpointSpec,
+    /// What it is in the sandbox.
+    pub attachment: Attachment,
+    /// How far it is, apart from its sandbox: an endpoint connected later has its own steps.
+    pub lifecycle: Lifecycle,
+}
+
+/// What an endpoint is in its sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attachment {
+    /// Nothing: on `host` and `null` networks.
+    Bare,
+    /// A link of its own.
+    Link(Interface),
+}
+
+/// The link of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// The end on the host.
+    pub host_end: LinkName,
+    /// Its name in the sandbox.
+    pub name: LinkName,
+    /// Its MAC address.
+    pub mac: MacAddress,
+    /// Its addresses, at most one a family.
+    pub addresses: Vec<Address>,
+    /// See [`crate::op::VethPair::isolated`].
+    pub isolated: bool,
+    /// See [`crate::op::VethPair::hairpin`].
+    pub hairpin: bool,
+}
+
+/// An address of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The address with the length of the subnet's prefix.
+    pub address: IpNetwork,
+    /// The next hop that a default route through this endpoint has; none on internal networks.
+    pub gateway: Option<IpAddr>,
+    /// Whether the caller asked for just this one.
+    pub fixed: bool,
+}
+
+impl Endpoint {
+    /// Its link, where it has one.
+    pub const fn interface(&self) -> Option<&Interface> {
+        match &self.attachment {
+            Attachment::Bare => None,
+            Attachment::Link(interface) => Some(interface),
+        }
+    }
+
+    /// Its address of a family.
+    pub fn address(&self, family: Family) -> Option<&Address> {
+        self.interface()?.addresses.iter().find(|address| Family::of_network(address.address) == family)
+    }
+
+    /// As the API shows it, given whether it is its sandbox's gateway for each family.
+    pub fn to_api(&self, is_gateway_ipv4: bool, is_gateway_ipv6: bool) -> api::Endpoint {
+        let interface = self.interface();
+        api::Endpoint {
+            id: self.id.to_string(),
+            network: self.network.to_string(),
+            network_name: self.network_name.to_string(),
+            interface: interface.map(|interface| interface.name.to_string()),
+            mac: interface.map(|interface| interface.mac.to_string()),
+            addresses: interface
+                .map_or_else(Vec::new, |interface| interface.addresses.iter().map(Address::to_api).collect()),
+            aliases: self.spec.aliases.clone(),
+            gateway_priority: self.spec.gateway_priority,
+            is_gateway_ipv4,
+            is_gateway_ipv6,
+            options: self.spec.options.clone(),
+        }
+    }
+}
+
+impl Address {
+    fn to_api(&self) -> api::EndpointAddress {
+        api::EndpointAddress {
+            address: self.address.to_string(),
+            gateway: self.gateway.map(|gateway| gateway.to_string()),
+            fixed: self.fixed,
+        }
+    }
+}

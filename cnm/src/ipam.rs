@@ -1,0 +1,12 @@
+//! Address management as values: pools, which subnets are free ([`AddressSpace`]), and who has which address
+//! ([`Leases`]).
+
+mod leases;
+mod pool;
+mod space;
+#[cfg(test)]
+mod tests;
+
+pub use leases::Leases;
+pub use pool::Pool;
+pub use space::{AddressSpace, DefaultPool, DefaultPools};

@@ -1,0 +1,79 @@
+//! How far a stored object is, and the steps between: the record says what the kernel may hold of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Kind,
+    op::{PLAN_VERSION, Plan},
+};
+
+/// A plan that is stored, with the version of its operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPlan {
+    /// [`PLAN_VERSION`] of the release that wrote it.
+    pub version: u32,
+    /// The plan.
+    pub plan: Plan,
+}
+
+impl From<Plan> for StoredPlan {
+    fn from(plan: Plan) -> Self {
+        Self { version: PLAN_VERSION, plan }
+    }
+}
+
+/// How far an object is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifecycle {
+    /// Its choices are made and held; the kernel may have none, some or all of it. Found so at start, it is torn down.
+    Reserved,
+    /// All of it is in the kernel. Found so at start, it is repaired.
+    Programmed,
+    /// It is going; the kernel may still have what `remaining` takes away. Found so at start, that is resumed.
+    PartlyTorn {
+        /// What is left to do.
+        remaining: StoredPlan,
+        /// Why it stopped; absent while it is on its way.
+        error: Option<String>,
+    },
+}
+
+impl Lifecycle {
+    /// The kernel has all of it.
+    ///
+    /// # Errors
+    /// When it was not *Reserved*: somebody removed it meanwhile.
+    pub fn programmed(self) -> Result<Self, Error> {
+        match self {
+            Self::Reserved => Ok(Self::Programmed),
+            Self::Programmed => Err(Error::new(Kind::Internal, "it is programmed already")),
+            Self::PartlyTorn { .. } => Err(Error::new(Kind::Conflict, "it is being removed")),
+        }
+    }
+
+    /// It is to go: `teardown` is what has to be done. What is being torn down already keeps what it has left.
+    #[must_use]
+    pub fn tearing(self, teardown: Plan) -> Self {
+        match self {
+            Self::Reserved | Self::Programmed => Self::PartlyTorn { remaining: teardown.into(), error: None },
+            Self::PartlyTorn { remaining, .. } => Self::PartlyTorn { remaining, error: None },
+        }
+    }
+
+    /// Taking it down, or undoing its making, stopped: `remaining` is left to do.
+    #[must_use]
+    pub fn stuck(self, remaining: Plan, error: String) -> Self {
+        Self::PartlyTorn { remaining: remaining.into(), error: Some(error) }
+    }
+
+    /// Whether it is going.
+    pub const fn is_going(&self) -> bool {
+        matches!(self, Self::PartlyTorn { .. })
+    }
+
+    /// Whether the kernel should hold all of it.
+    pub const fn is_programmed(&self) -> bool {
+        matches!(self, Self::Programmed)
+    }
+}

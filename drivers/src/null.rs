@@ -1,0 +1,5 @@
+//! Driver `null`.
+
+/// The planner of driver `null`.
+#[derive(Debug, Clone, Copy)]
+pub struct NullPlanner;
