@@ -1,0 +1,239 @@
+//! A host in memory that obeys the kernel's rules as far as plans can tell: for tests of whoever applies plans.
+//!
+//! What the rules are is settled by the battery in `tests/battery`, which runs against this and the real kernel alike.
+
+mod rules;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        mpsc::{Sender, channel},
+    },
+};
+
+use cnm::{
+    firewall::Element,
+    id::{LinkName, SandboxId},
+    observed::{LinkKind, Observed, ObservedLink, ObservedNamespace},
+    op::{NamespaceAt, Op, Plan},
+};
+
+use crate::{
+    AdminChains, Applied, Ask, Error, Failed, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host,
+    HostFacts, Repaired, Stuck, names,
+};
+
+/// A host in memory.
+#[derive(Debug)]
+pub struct FakeHost {
+    state: Mutex<State>,
+}
+
+/// What the fake host holds; tests look at it through [`FakeHost::read`].
+#[derive(Debug, Clone)]
+pub struct State {
+    /// All namespaces with all of their links and routes, foreign ones as well.
+    pub namespaces: BTreeMap<NamespaceAt, ObservedNamespace>,
+    /// Sysctls that were set.
+    pub sysctls: BTreeMap<(NamespaceAt, String), String>,
+    /// What the firewall's table holds.
+    pub elements: BTreeSet<Element>,
+    /// The administrator's chains.
+    pub administrator: AdminChains,
+    /// What [`Host::facts`] answers.
+    pub facts: HostFacts,
+    /// What [`Host::foreign_drops`] answers.
+    pub foreign_drops: Vec<ForeignDrop>,
+    /// How many operations were tried so far, inverses as well.
+    pub operations: usize,
+    /// Operations, by that count, that fail.
+    failing: BTreeSet<usize>,
+    /// The other end of each veth.
+    peers: BTreeMap<(NamespaceAt, LinkName), (NamespaceAt, LinkName)>,
+    /// What the table should hold: the sum of what was asked.
+    intended: BTreeSet<Element>,
+    watchers: Vec<Sender<FirewallEvent>>,
+}
+
+impl Default for FakeHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FakeHost {
+    /// A host with one uplink, `eth0` at 192.0.2.1/24, and nothing of ours.
+    pub fn new() -> Self {
+        Self { state: Mutex::new(State::new()) }
+    }
+
+    /// Makes the operation after the next `succeeding` ones fail, once. Inverses count as operations too.
+    pub fn fail_after(&self, succeeding: usize) {
+        let mut state = self.lock();
+        let failing = state.operations + succeeding;
+        state.failing.insert(failing);
+    }
+
+    /// What it holds now.
+    pub fn read(&self) -> State {
+        self.lock().clone()
+    }
+
+    /// Changes it behind everybody's back, as a person at a shell would.
+    pub fn meddle<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        change(&mut self.lock())
+    }
+
+    /// Empties the firewall as `nft flush ruleset` does, and tells the watchers.
+    pub fn flush_firewall(&self) {
+        let mut state = self.lock();
+        state.elements.clear();
+        state.watchers.retain(|watcher| watcher.send(FirewallEvent::Changed).is_ok());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A test that panicked while it held the lock has failed already; others may still look.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        let parsed = "literals in the code parse";
+        let uplink = ObservedLink {
+            kind: LinkKind::Other,
+            mac: Some("02:00:00:00:00:01".parse().expect(parsed)),
+            mtu_bytes: 1500,
+            up: true,
+            bridge: None,
+            addresses: BTreeSet::from(["192.0.2.1/24".parse().expect(parsed)]),
+        };
+        let mut host = rules::empty_namespace();
+        host.links.insert("eth0".parse().expect(parsed), uplink);
+        Self {
+            namespaces: BTreeMap::from([(NamespaceAt::Host, host)]),
+            sysctls: BTreeMap::new(),
+            elements: BTreeSet::new(),
+            administrator: AdminChains::default(),
+            facts: HostFacts {
+                routes: vec!["192.0.2.0/24".parse().expect(parsed)],
+                addresses: vec!["127.0.0.1/8".parse().expect(parsed), "192.0.2.1/24".parse().expect(parsed)],
+                default_route_mtu_bytes: Some(1500),
+                ephemeral_ports: 32768..=60999,
+                reserved_ports: BTreeSet::new(),
+                bridge_netfilter: false,
+                forwarding_ipv4: false,
+                forwarding_ipv6: false,
+                ipv6: true,
+            },
+            foreign_drops: Vec::new(),
+            operations: 0,
+            failing: BTreeSet::new(),
+            peers: BTreeMap::new(),
+            intended: BTreeSet::new(),
+            watchers: Vec::new(),
+        }
+    }
+
+    /// One operation, counted, failing if a test asked for that.
+    fn perform(&mut self, op: &Op) -> Result<(), Error> {
+        let number = self.operations;
+        self.operations += 1;
+        if self.failing.remove(&number) {
+            return Err(Error::refused(names::attempt(op), nix::errno::Errno::EIO));
+        }
+        self.obey(op)
+    }
+
+    fn apply(&mut self, plan: &Plan) -> Result<Applied, Failed> {
+        for (step, op) in plan.ops.iter().enumerate() {
+            let Err(cause) = self.perform(op) else { continue };
+            let (mut undone, mut stuck) = (Vec::new(), Vec::new());
+            for done in plan.ops[..step].iter().rev() {
+                match self.perform(&done.inverse()) {
+                    Ok(()) => undone.insert(0, done.clone()),
+                    Err(cause) => stuck.insert(0, Stuck { op: done.clone(), cause }),
+                }
+            }
+            return Err(Failed { step, op: Box::new(op.clone()), cause, undone, stuck });
+        }
+        Ok(Applied::default())
+    }
+}
+
+impl Host for FakeHost {
+    fn apply(&self, plan: &Plan) -> Result<Applied, Failed> {
+        self.lock().apply(plan)
+    }
+
+    fn observe(&self, ask: &Ask) -> Result<Observed, Error> {
+        let state = self.lock();
+        let pinned = state
+            .namespaces
+            .keys()
+            .filter_map(|at| if let NamespaceAt::Pinned(sandbox) = at { Some(sandbox.clone()) } else { None })
+            .collect::<BTreeSet<SandboxId>>();
+        let mut namespaces = BTreeMap::new();
+        for (at, namespace) in &state.namespaces {
+            let mut seen = namespace.clone();
+            if *at == NamespaceAt::Host {
+                seen.links.retain(|name, _| names::is_ours(name) || ask.links.contains(name));
+            } else if !ask.namespaces.contains(at) {
+                continue;
+            }
+            namespaces.insert(at.clone(), seen);
+        }
+        Ok(Observed { namespaces, pinned })
+    }
+
+    fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
+        let mut state = self.lock();
+        state.intended.clone_from(elements);
+        if state.administrator == AdminChains::default() {
+            state.administrator = administrator.clone();
+        }
+        Ok(state.repair())
+    }
+
+    fn repair_firewall(&self) -> Result<Repaired, Error> {
+        Ok(self.lock().repair())
+    }
+
+    fn admin_chains(&self) -> Result<AdminChains, Error> {
+        Ok(self.lock().administrator.clone())
+    }
+
+    fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
+        let (sender, events) = channel();
+        self.lock().watchers.push(sender);
+        Ok(FirewallWatch { events, _stop: None })
+    }
+
+    fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {
+        Ok(self.lock().foreign_drops.clone())
+    }
+
+    fn enable_forwarding(&self, family: Family, _guard: bool) -> Result<Forwarding, Error> {
+        let mut state = self.lock();
+        let forwarding = match family {
+            Family::Ipv4 => &mut state.facts.forwarding_ipv4,
+            Family::Ipv6 => &mut state.facts.forwarding_ipv6,
+        };
+        Ok(if std::mem::replace(forwarding, true) { Forwarding::WasOn } else { Forwarding::SwitchedOn })
+    }
+
+    fn facts(&self) -> Result<HostFacts, Error> {
+        Ok(self.lock().facts.clone())
+    }
+}
+
+impl State {
+    fn repair(&mut self) -> Repaired {
+        if self.elements == self.intended {
+            return Repaired::AlreadyRight;
+        }
+        self.elements = self.intended.clone();
+        Repaired::Changed
+    }
+}
