@@ -85,7 +85,7 @@ pub struct Failed {
     /// The index of the failed operation in the plan.
     pub step: usize,
     /// The failed operation.
-    pub op: Box<Op>,
+    pub op: Op,
     /// Why it failed.
     pub cause: Error,
     /// Operations of the plan that had been done and were taken back, in the order of the plan.

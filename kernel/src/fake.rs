@@ -146,7 +146,7 @@ impl State {
         self.obey(op)
     }
 
-    fn apply(&mut self, plan: &Plan) -> Result<Applied, Failed> {
+    fn apply(&mut self, plan: &Plan) -> Result<Applied, Box<Failed>> {
         for (step, op) in plan.ops.iter().enumerate() {
             let Err(cause) = self.perform(op) else { continue };
             let (mut undone, mut stuck) = (Vec::new(), Vec::new());
@@ -156,14 +156,14 @@ impl State {
                     Err(cause) => stuck.insert(0, Stuck { op: done.clone(), cause }),
                 }
             }
-            return Err(Failed { step, op: Box::new(op.clone()), cause, undone, stuck });
+            return Err(Box::new(Failed { step, op: op.clone(), cause, undone, stuck }));
         }
         Ok(Applied::default())
     }
 }
 
 impl Host for FakeHost {
-    fn apply(&self, plan: &Plan) -> Result<Applied, Failed> {
+    fn apply(&self, plan: &Plan) -> Result<Applied, Box<Failed>> {
         self.lock().apply(plan)
     }
 

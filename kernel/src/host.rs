@@ -28,7 +28,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// [`Failed`] says which operation failed and why, and what could not be undone.
-    fn apply(&self, plan: &Plan) -> Result<Applied, Failed>;
+    fn apply(&self, plan: &Plan) -> Result<Applied, Box<Failed>>;
 
     /// What there is of ours: links by our name patterns and by the names asked, routes with our protocol number,
     /// pinned namespaces, and the inside of the namespaces asked about that exist.
