@@ -184,7 +184,8 @@ impl Host for FakeHost {
             }
             namespaces.insert(at.clone(), seen);
         }
-        Ok(Observed { namespaces, pinned })
+        let sysctls = ask.sysctls.iter().filter_map(|asked| Some((asked.clone(), state.sysctls.get(asked)?.clone())));
+        Ok(Observed { namespaces, pinned, sysctls: sysctls.collect() })
     }
 
     fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {

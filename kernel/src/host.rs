@@ -100,6 +100,8 @@ pub struct Ask {
     pub links: BTreeSet<LinkName>,
     /// Namespaces to look into.
     pub namespaces: BTreeSet<NamespaceAt>,
+    /// Sysctls to read, by namespace and path below `/proc/sys`.
+    pub sysctls: BTreeSet<(NamespaceAt, String)>,
 }
 
 /// The administrator's chains, as `nft` writes the rules, one a line.
@@ -182,7 +184,8 @@ pub enum Forwarding {
 /// What decisions need to know of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFacts {
-    /// Destinations of all of the host's routes but default routes, in all tables; subnets must not overlap them.
+    /// Destinations of the host's routes in all tables, which subnets must not overlap; without default routes and
+    /// routes by links that are ours by name.
     pub routes: Vec<IpNetwork>,
     /// The addresses of the host's links, with their prefixes.
     pub addresses: Vec<IpNetwork>,
