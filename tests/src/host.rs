@@ -119,6 +119,41 @@ impl Host {
         self
     }
 
+    /// Starts a detached container with a web server on port 80 and returns when it listens.
+    pub fn serve(&self, name: &str, flags: &[&str]) {
+        let mut arguments = vec!["run", "-d", "--name", name];
+        arguments.extend_from_slice(flags);
+        arguments.extend_from_slice(&[
+            "busybox",
+            "sh",
+            "-c",
+            "httpd -p 80 -h /var/www && echo listening && exec sleep 100000",
+        ]);
+        self.docker(&arguments).ok();
+        self.wait_for_log(name, "listening");
+    }
+
+    /// Follows a container's log until a line says this.
+    pub fn wait_for_log(&self, container: &str, line: &str) {
+        let mut logs = self.docker_command();
+        let mut logs = logs.args(["logs", "-f", container]).stdout(Stdio::piped()).spawn().expect("docker");
+        let output = BufReader::new(logs.stdout.take().expect("a pipe"));
+        let found = output.lines().map_while(Result::ok).any(|text| text.contains(line));
+        let _ = logs.kill();
+        let _ = logs.wait();
+        assert!(found, "{container} ended without saying {line:?}");
+    }
+
+    /// Fetches a page from this host, as its processes would; an empty outcome code of 0 means that it came.
+    pub fn fetch(&self, url: &str) -> Outcome {
+        Outcome::of(self.namespaces.command("curl").args(["-sS", "-g", "-m", "4", "--noproxy", "*", url]))
+    }
+
+    /// Fetches a page from inside a container.
+    pub fn fetch_from(&self, container: &str, url: &str) -> Outcome {
+        self.docker(&["exec", container, "wget", "-q", "-T", "4", "-O", "-", url])
+    }
+
     /// `kill -9` of netd; returns when it is gone.
     pub fn kill_netd(&mut self) {
         self.netd.take().expect("netd runs").kill();

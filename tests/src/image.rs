@@ -23,7 +23,7 @@ fn write_busybox(path: &Path) -> std::io::Result<()> {
     let busybox = busybox.ok_or(std::io::ErrorKind::NotFound)?;
     let applets = Command::new(busybox).arg("--list").output()?;
     let mut archive = tar::Builder::new(std::fs::File::create(path)?);
-    for directory in ["bin", "etc", "tmp", "root", "var", "var/www", "home", "dev", "proc", "sys"] {
+    for directory in ["bin", "etc", "tmp", "root", "var", "var/www", "var/www/cgi-bin", "home", "dev", "proc", "sys"] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Directory);
         header.set_mode(if directory == "tmp" { 0o1777 } else { 0o755 });
@@ -40,6 +40,12 @@ fn write_busybox(path: &Path) -> std::io::Result<()> {
     file("etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000:guest:/home:/bin/sh\n")?;
     file("etc/group", 0o644, b"root:x:0:\nguest:x:1000:\nwheel:x:10:guest\n")?;
     file("var/www/index.html", 0o644, b"Hello from berth\n")?;
+    // Tells its client's address, to see whether the way here kept it.
+    file(
+        "var/www/cgi-bin/client",
+        0o755,
+        b"#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s\\n' \"$REMOTE_ADDR\"\n",
+    )?;
     for applet in String::from_utf8_lossy(&applets.stdout).lines().filter(|applet| *applet != "busybox") {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);

@@ -1,0 +1,182 @@
+//! A container's life: every verb, the state after it, and the wrong order of them.
+
+use berth_tests::{Host, World};
+
+fn started() -> (World, Host) {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    (world, host)
+}
+
+fn state(host: &Host, name: &str) -> String {
+    host.docker(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name]).ok()
+}
+
+#[test]
+fn from_create_to_rm() {
+    let (_world, host) = started();
+    let id = host
+        .docker(&[
+            "create",
+            "--name",
+            "one",
+            "--stop-signal",
+            "INT",
+            "busybox",
+            "sh",
+            "-c",
+            "trap 'exit 5' INT; echo up; while :; do sleep 0.1; done",
+        ])
+        .ok();
+    assert_eq!(state(&host, "one"), "created 0");
+    assert_eq!(host.docker(&["start", "one"]).ok(), "one");
+    host.wait_for_log("one", "up");
+    assert_eq!(state(&host, "one"), "running 0");
+    host.docker(&["pause", "one"]).ok();
+    assert_eq!(state(&host, "one"), "paused 0");
+    host.docker(&["exec", "one", "true"]).fails_with(1);
+    host.docker(&["unpause", "one"]).ok();
+    host.docker(&["rename", "one", "uno"]).ok();
+    host.docker(&["stop", "uno"]).ok();
+    assert_eq!(state(&host, "uno"), "exited 5");
+    assert_eq!(host.docker(&["wait", "uno"]).ok(), "5");
+    host.docker(&["restart", "uno"]).ok();
+    assert_eq!(state(&host, "uno"), "running 0");
+    let said = host.docker(&["rm", "uno"]).fails_with(1);
+    assert!(said.contains("container is running"), "{said}");
+    host.docker(&["kill", "-s", "KILL", "uno"]).ok();
+    host.docker(&["wait", "uno"]).ok();
+    assert_eq!(state(&host, "uno"), "exited 137");
+    assert_eq!(host.docker(&["rm", &id[..12]]).ok(), &id[..12]);
+    host.docker(&["inspect", "uno"]).fails_with(1);
+}
+
+#[test]
+fn attach_and_exec_and_top() {
+    let (_world, host) = started();
+    host.docker(&["run", "-d", "-i", "--name", "echo", "busybox", "sh", "-c", "echo ready; cat"]).ok();
+    host.wait_for_log("echo", "ready");
+    assert_eq!(
+        host.sh("echo over there | DOCKER_HOST=unix:///run/berth/berth.sock docker attach echo").ok(),
+        "over there"
+    );
+    host.docker(&["wait", "echo"]).ok();
+    assert_eq!(host.docker(&["logs", "echo"]).ok(), "ready\nover there");
+
+    host.serve("web", &[]);
+    assert_eq!(
+        host.docker(&["exec", "-u", "guest", "-w", "/tmp", "-e", "X=y", "web", "sh", "-c", "echo $(whoami) $PWD $X"])
+            .ok(),
+        "guest /tmp y"
+    );
+    assert_eq!(host.docker(&["exec", "web", "sh", "-c", "exit 9"]).code, 9);
+    assert_eq!(host.docker(&["exec", "web", "nonesuch"]).code, 127);
+    assert_eq!(host.sh("echo piped | DOCKER_HOST=unix:///run/berth/berth.sock docker exec -i web cat").ok(), "piped");
+    host.docker(&["exec", "-d", "web", "touch", "/tmp/detached"]).ok();
+    assert!(host.docker(&["top", "web"]).ok().contains("httpd"));
+}
+
+#[test]
+fn logs_and_their_flags() {
+    let (_world, host) = started();
+    host.docker(&["run", "--name", "talk", "busybox", "sh", "-c", "echo one; echo two >&2; echo three"]).ok();
+    let both = host.docker(&["logs", "talk"]);
+    assert_eq!((both.stdout.as_str(), both.stderr.as_str()), ("one\nthree\n", "two\n"));
+    assert_eq!(host.docker(&["logs", "--tail", "1", "talk"]).ok(), "three");
+    let stamped = host.docker(&["logs", "-t", "talk"]).ok();
+    let stamp = stamped.lines().next().and_then(|line| line.split(' ').next()).expect("a time");
+    assert!(stamp.ends_with('Z') && stamp.contains('T') && stamp.len() == 30, "{stamp}");
+    assert_eq!(host.docker(&["logs", "--since", "1h", "talk"]).ok(), "one\nthree");
+    assert_eq!(host.docker(&["logs", "--until", "1h", "talk"]).ok(), "");
+}
+
+#[test]
+fn ps_and_filters_and_formats() {
+    let (_world, host) = started();
+    host.docker(&["run", "-d", "--name", "a", "-l", "x=1", "-p", "4000:80", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["run", "--name", "b", "busybox", "sh", "-c", "exit 3"]).fails_with(3);
+    for client in [
+        |host: &Host, arguments: &[&str]| host.docker(arguments),
+        |host: &Host, arguments: &[&str]| host.berth(arguments),
+    ] {
+        let names = |flags: &[&str]| {
+            let mut arguments = vec!["ps", "--format", "{{.Names}}"];
+            arguments.extend_from_slice(flags);
+            client(&host, &arguments).ok().replace('\n', " ")
+        };
+        assert_eq!(names(&[]), "a");
+        assert_eq!(names(&["-a"]), "b a");
+        assert_eq!(names(&["-a", "--filter", "status=exited"]), "b");
+        assert_eq!(names(&["-a", "--filter", "exited=3"]), "b");
+        assert_eq!(names(&["-a", "--filter", "label=x=1"]), "a");
+        assert_eq!(names(&["-a", "--filter", "name=b"]), "b");
+        assert_eq!(names(&["-a", "--filter", "ancestor=busybox"]), "b a");
+        assert_eq!(names(&["-a", "--filter", "publish=4000"]), "a");
+        let table = client(&host, &["ps"]).ok();
+        assert!(
+            table.starts_with("CONTAINER ID") && table.contains("0.0.0.0:4000->80/tcp") && table.contains("Up "),
+            "{table}"
+        );
+    }
+}
+
+#[test]
+fn inspect_has_what_scripts_read() {
+    let (_world, host) = started();
+    host.serve("web", &["-p", "4000:80"]);
+    for client in [host.docker(&["inspect", "web"]), host.berth(&["inspect", "web"])] {
+        let document: serde_json::Value = serde_json::from_str(&client.ok()).expect("JSON");
+        let web = &document[0];
+        assert_eq!(web["Name"], "/web");
+        assert_eq!(web["State"]["Running"], true);
+        assert_eq!(web["Config"]["Image"], "busybox");
+        assert_eq!(web["HostConfig"]["NetworkMode"], "bridge");
+        assert_eq!(web["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"], "4000");
+        assert_eq!(web["NetworkSettings"]["Networks"]["bridge"]["IPAddress"], "172.17.0.2");
+    }
+    assert_eq!(host.berth(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]).ok(), "172.17.0.2");
+    assert_eq!(
+        host.berth(&["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "web"]).ok(),
+        "172.17.0.2"
+    );
+}
+
+#[test]
+fn stats_events_info_version() {
+    let (_world, host) = started();
+    host.docker(&["run", "-d", "--name", "busy", "-m", "64m", "busybox", "sleep", "1000"]).ok();
+    let stats = host.docker(&["stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", "busy"]).ok();
+    assert!(stats.starts_with("busy ") && stats.contains("/ 64MiB") && stats.ends_with(" 1"), "{stats}");
+    host.docker(&["rm", "-f", "busy"]).ok();
+    let events = host.docker(&["events", "--since", "10m", "--until", "0s", "--format", "{{.Type}} {{.Action}}"]).ok();
+    for expected in [
+        "container create",
+        "container start",
+        "network connect",
+        "container kill",
+        "container die",
+        "container destroy",
+        "network disconnect",
+    ] {
+        assert!(events.lines().any(|line| line == expected), "no {expected:?} in {events}");
+    }
+    assert!(host.docker(&["info"]).ok().contains("Containers: 0"));
+    assert!(host.docker(&["version"]).ok().contains("Server:"));
+    assert!(host.berth(&["version"]).ok().contains("berth"));
+}
+
+#[test]
+fn many_side_by_side() {
+    let (_world, host) = started();
+    let start = (0..20)
+        .map(|n| format!("docker run -d --name c{n} -p {}:80 busybox sleep 1000 & ", 7100 + n))
+        .collect::<String>();
+    host.sh(&format!("export DOCKER_HOST=unix:///run/berth/berth.sock; ({start} wait) > /run/ids")).ok();
+    assert_eq!(host.docker(&["ps", "-q"]).ok().lines().count(), 20);
+    let addresses = host.sh("export DOCKER_HOST=unix:///run/berth/berth.sock; docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' $(docker ps -q) | sort -u | wc -l").ok();
+    assert_eq!(addresses, "20");
+    let stop = (0..20).map(|n| format!("docker rm -f c{n} & ")).collect::<String>();
+    host.sh(&format!("export DOCKER_HOST=unix:///run/berth/berth.sock; ({stop} wait) > /run/ids")).ok();
+    assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
+}

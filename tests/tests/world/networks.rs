@@ -1,0 +1,212 @@
+//! Networks, by `berth net` and by `docker network` alike.
+
+use berth_tests::World;
+
+#[test]
+fn both_clients_see_the_same_networks() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    assert_eq!(
+        host.berth(&["net", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}"]).ok(),
+        "bridge bridge local\nhost host local\nnone null local"
+    );
+    let id = host
+        .berth(&[
+            "net",
+            "create",
+            "--driver",
+            "bridge",
+            "--subnet",
+            "10.20.0.0/16",
+            "--gateway",
+            "10.20.0.9",
+            "--ip-range",
+            "10.20.5.0/24",
+            "--aux-address",
+            "router=10.20.5.1",
+            "--label",
+            "team=red",
+            "-o",
+            "com.docker.network.driver.mtu=1400",
+            "red",
+        ])
+        .ok();
+    assert_eq!(host.docker(&["network", "ls", "-q", "--no-trunc", "--filter", "label=team=red"]).ok(), id);
+    assert_eq!(
+        host.docker(&[
+            "network",
+            "inspect",
+            "-f",
+            "{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}} {{.IPRange}}{{end}}",
+            "red"
+        ])
+        .ok(),
+        "10.20.0.0/16 10.20.0.9 10.20.5.0/24"
+    );
+    assert_eq!(host.berth(&["net", "inspect", "-f", "{{.Name}}", &id[..8]]).ok(), "red");
+    // The first address of the range is the router's.
+    let address =
+        host.docker(&["run", "--rm", "--network", "red", "busybox", "ip", "-o", "-4", "address", "show", "eth0"]).ok();
+    assert!(address.contains(" 10.20.5.2/16 ") || address.contains(" 10.20.5.0/16 "), "{address}");
+    assert_eq!(
+        host.sh(&format!(
+            "cat /sys/class/net/bb-{}/mtu 2>/dev/null || ip -o link show bb-{} | grep -o 'mtu 1400'",
+            &id[..12],
+            &id[..12]
+        ))
+        .ok(),
+        "mtu 1400"
+    );
+    host.docker(&["network", "rm", "red"]).ok();
+    assert_eq!(host.berth(&["net", "ls", "-q"]).ok().lines().count(), 3);
+    assert!(host.sh("ip -o link").ok().lines().all(|line| !line.contains(" bb-")));
+}
+
+#[test]
+fn a_container_joins_and_leaves_while_it_runs() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    host.berth(&["net", "create", "one"]).ok();
+    host.docker(&["network", "create", "two"]).ok();
+    host.serve("web", &["--network", "one"]);
+    let links = |name: &str| host.docker(&["exec", name, "ls", "/sys/class/net"]).ok();
+    assert_eq!(links("web"), "eth0\nlo");
+    host.docker(&["network", "connect", "two", "web"]).ok();
+    assert_eq!(links("web"), "eth0\neth1\nlo");
+    let on_two = host.docker(&["inspect", "-f", "{{.NetworkSettings.Networks.two.IPAddress}}", "web"]).ok();
+    host.docker(&[
+        "run",
+        "--rm",
+        "--network",
+        "two",
+        "busybox",
+        "wget",
+        "-q",
+        "-T",
+        "4",
+        "-O",
+        "-",
+        &format!("http://{on_two}"),
+    ])
+    .ok();
+    let said = host.docker(&["network", "rm", "two"]).fails_with(1);
+    assert!(said.contains("active endpoints") && said.contains("web"), "{said}");
+    host.berth(&["net", "disconnect", "one", "web"]).ok();
+    assert_eq!(links("web"), "eth1\nlo");
+    host.docker(&["rm", "-f", "web"]).ok();
+    assert_eq!(
+        host.berth(&["net", "prune", "-f"]).ok().lines().filter(|line| ["one", "two"].contains(line)).count(),
+        2
+    );
+}
+
+#[test]
+fn network_modes() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    assert_eq!(host.docker(&["run", "--rm", "--network", "none", "busybox", "ls", "/sys/class/net"]).ok(), "lo");
+    let own = host.sh("readlink /proc/self/ns/net").ok();
+    assert_eq!(
+        host.docker(&["run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net"]).ok(),
+        own
+    );
+    host.serve("web", &["--hostname", "shared"]);
+    let shared = [
+        "run",
+        "--rm",
+        "--network",
+        "container:web",
+        "busybox",
+        "sh",
+        "-c",
+        "wget -q -O - http://127.0.0.1 && hostname && cat /etc/hosts",
+    ];
+    let said = host.docker(&shared).ok();
+    assert!(said.starts_with("Hello from berth\nshared\n") && said.contains("\tshared"), "{said}");
+    host.docker(&["network", "create", "--subnet", "10.30.0.0/24", "fixed"]).ok();
+    let said = host
+        .docker(&[
+            "run",
+            "--rm",
+            "--network",
+            "fixed",
+            "--ip",
+            "10.30.0.77",
+            "--mac-address",
+            "02:00:00:00:00:77",
+            "busybox",
+            "ip",
+            "address",
+            "show",
+            "eth0",
+        ])
+        .ok();
+    assert!(said.contains("10.30.0.77/24") && said.contains("02:00:00:00:00:77"), "{said}");
+}
+
+#[test]
+fn pools_avoid_the_hosts_routes() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.sh("ip route add 172.16.0.0/12 dev eth0 && ip route add 192.168.0.0/17 dev eth0").ok();
+    host.start();
+    for name in ["bridge", "first", "second"] {
+        if name != "bridge" {
+            host.docker(&["network", "create", name]).ok();
+        }
+        let subnet = host.docker(&["network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}}{{end}}", name]).ok();
+        assert!(!subnet.starts_with("172."), "{name} got {subnet}");
+        let third: u8 = subnet.split('.').nth(2).and_then(|part| part.parse().ok()).unwrap_or(255);
+        assert!(!subnet.starts_with("192.168.") || third >= 128, "{name} got {subnet}");
+    }
+}
+
+#[test]
+fn internal_and_isolated_networks() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    let neighbour = world.host();
+    host.docker(&["network", "create", "--internal", "inside"]).ok();
+    host.docker(&["network", "create", "-o", "com.docker.network.bridge.enable_icc=false", "apart"]).ok();
+    host.serve("quiet", &["--network", "inside"]);
+    let ping = |container: &str, to: &str| host.docker(&["exec", container, "ping", "-c", "1", "-W", "2", to]);
+    assert_ne!(ping("quiet", &neighbour.address()).code, 0, "an internal network leads out");
+    host.serve("one", &["--network", "apart"]);
+    host.serve("two", &["--network", "apart", "-p", "4002:80"]);
+    let two = host.docker(&["inspect", "-f", "{{.NetworkSettings.Networks.apart.IPAddress}}", "two"]).ok();
+    assert_ne!(ping("one", &two).code, 0, "icc=false lets them talk");
+    assert_eq!(host.fetch_from("one", &format!("http://{}:4002", host.address())).ok(), "Hello from berth");
+    // The wire has no route back: only masqueraded packets are answered.
+    ping("one", &neighbour.address()).ok();
+}
+
+#[test]
+fn netds_own_socket() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start_netd();
+    let socket = "/run/berth/netd.sock";
+    let (status, body) = host.http(socket, "GET", "/v1/openapi.json", None);
+    assert_eq!(status, 200);
+    assert!(body.contains("/v1/sandboxes/{id}"));
+    let put = r#"{"owner":"test","name":"box","endpoints":[{"network":"bridge"}],"ports":[{"protocol":"tcp","host_ports":{"first":4000,"last":4000},"container_ports":{"first":80,"last":80}}]}"#;
+    let (status, body) = host.http(socket, "PUT", "/v1/sandboxes/box", Some(put));
+    assert!(status == 200 || status == 201, "{status} {body}");
+    let sandbox: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(sandbox["state"], "programmed");
+    assert_eq!(sandbox["ports"][0]["host_first"], 4000);
+    let namespace = sandbox["namespace"].as_str().expect("a path");
+    assert!(host.sh(&format!("nsenter --net={namespace} ip -o -4 address show eth0")).ok().contains("172.17.0.2/16"));
+    // Once more is the same; something else under the same id is refused.
+    let (status, again) = host.http(socket, "PUT", "/v1/sandboxes/box", Some(put));
+    assert_eq!((status, again), (200, body.clone()));
+    let (status, _) = host.http(socket, "PUT", "/v1/sandboxes/box", Some(&put.replace("4000", "4001")));
+    assert_eq!(status, 409);
+    let (status, _) = host.http(socket, "DELETE", "/v1/sandboxes/box", None);
+    assert!(status == 200 || status == 204);
+    assert_eq!(host.http(socket, "GET", "/v1/sandboxes/box", None).0, 404);
+}
