@@ -164,6 +164,16 @@ impl Host {
         self.berthd.take().expect("berthd runs").kill();
     }
 
+    /// Whether netd was started and not killed since.
+    pub fn netd_runs(&self) -> bool {
+        self.netd.is_some()
+    }
+
+    /// Whether berthd was started and not killed since.
+    pub fn berthd_runs(&self) -> bool {
+        self.berthd.is_some()
+    }
+
     /// The unmodified docker client against this host's berthd.
     pub fn docker(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(self.docker_command().args(arguments))

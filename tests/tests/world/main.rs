@@ -1,6 +1,9 @@
 //! Tests of berth from outside, one file a topic.
 
+mod faults;
+mod images;
 mod lifecycle;
+mod limits;
 mod networks;
 mod ports;
 mod run;

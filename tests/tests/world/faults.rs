@@ -1,0 +1,201 @@
+//! Daemons die at any moment: running containers don't notice, and what comes back is exact.
+
+use std::{
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use berth_tests::{Host, World};
+
+/// A host with a container serving on port 4000.
+fn serving(world: &mut World) -> Host {
+    let mut host = world.host();
+    host.start();
+    host.serve("web", &["-p", "4000:80"]);
+    host
+}
+
+/// Everything of ours on a host, as lists that must stay the same or become empty.
+fn belongings(host: &Host) -> String {
+    let cgroup = host.cgroup_parent();
+    host.sh(&format!(
+        "ip -o link | cut -d: -f 2 | cut -d@ -f 1 | sort; nft -j list table inet berth | jq -S '[.nftables[] | select(.map or .set) | (.map // .set) | {{name, elem}}]'; \
+         ls /run/berth/netns | sort; find /sys/fs/cgroup -path '*{cgroup}/*' -type d | sort; ip -4 -o address | cut -d' ' -f 2,7 | sort"
+    ))
+    .ok()
+}
+
+#[test]
+fn no_request_is_lost_while_daemons_die_and_return() {
+    let mut world = World::new();
+    let mut host = serving(&mut world);
+    let neighbour = world.host();
+    let before = belongings(&host);
+
+    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let client = {
+        let (stop, asked) = (stop.clone(), asked.clone());
+        let url = format!("http://{}:4000", host.address());
+        std::thread::spawn(move || {
+            let mut failed = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let outcome = neighbour.fetch(&url);
+                if outcome.code != 0 {
+                    failed.push(outcome);
+                }
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+            failed
+        })
+    };
+    let some_requests = || {
+        let from = asked.load(Ordering::Relaxed);
+        while asked.load(Ordering::Relaxed) < from + 20 && !client.is_finished() {
+            std::thread::yield_now();
+        }
+    };
+    some_requests();
+    host.kill_netd();
+    some_requests();
+    host.start_netd();
+    some_requests();
+    host.kill_berthd();
+    some_requests();
+    host.start_berthd();
+    some_requests();
+    host.kill_netd();
+    host.kill_berthd();
+    some_requests();
+    host.start_netd().start_berthd();
+    some_requests();
+    stop.store(true, Ordering::Relaxed);
+    let failed = client.join().expect("the client");
+    assert!(
+        failed.is_empty(),
+        "{} of {} requests failed: {:?}",
+        failed.len(),
+        asked.load(Ordering::Relaxed),
+        failed[0]
+    );
+
+    assert_eq!(belongings(&host), before);
+    assert!(host.docker(&["ps"]).ok().contains("0.0.0.0:4000->80/tcp"));
+    assert_eq!(host.docker(&["exec", "web", "echo", "still here"]).ok(), "still here");
+    host.docker(&["stop", "-t", "0", "web"]).ok();
+    host.docker(&["rm", "web"]).ok();
+    assert!(!host.sh("ip -o link").ok().contains(": bv"), "a link is left");
+}
+
+#[test]
+fn output_and_exit_codes_survive_the_engine() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    host.sh("mkfifo /run/go").ok();
+    host.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "talker",
+        "-v",
+        "/run/go:/go",
+        "busybox",
+        "sh",
+        "-c",
+        "echo before; cat /go; seq 1 5000; exit 42",
+    ])
+    .ok();
+    host.docker(&["run", "-d", "--rm", "--name", "brief", "-v", "/run/go:/go", "busybox", "cat", "/go"]).ok();
+    host.kill_berthd();
+    host.sh("echo onward > /run/go; echo onward > /run/go; true").ok();
+    // The monitors write their containers' ends; the new engine reads them.
+    host.start_berthd();
+    assert_eq!(host.docker(&["wait", "talker"]).ok(), "42");
+    let log = host.docker(&["logs", "talker"]).ok();
+    assert!(log.starts_with("before\n") && log.ends_with("\n5000"), "{log}");
+}
+
+#[test]
+fn killed_at_any_moment_of_run_and_rm_nothing_is_left_over() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    host.sh(
+        "ip link add veth-foreign type veth peer name br-foreign && nft add table inet foreign && ip netns add foreign",
+    )
+    .ok();
+    let before = belongings(&host);
+    // Kills at growing delays after the request begins reach each step; what matters is that none leaves a thing.
+    for round in 0..24 {
+        let milliseconds = 2 * round;
+        let name = format!("victim{round}");
+        let mut client = host.docker_command();
+        let verb = ["run", "-d", "--name", &name, "-p", "4000:80", "busybox", "sleep", "1000"];
+        let mut client = client.args(verb).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("docker");
+        std::thread::sleep(std::time::Duration::from_millis(10 + milliseconds));
+        match round % 3 {
+            0 => host.kill_berthd(),
+            1 => host.kill_netd(),
+            _ => {
+                host.kill_berthd();
+                host.kill_netd();
+            }
+        }
+        let _ = client.wait();
+        restart(&mut host);
+        let mut client = host.docker_command();
+        let mut client =
+            client.args(["rm", "-f", &name]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("docker");
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        match round % 3 {
+            0 => host.kill_netd(),
+            1 => host.kill_berthd(),
+            _ => {
+                host.kill_netd();
+                host.kill_berthd();
+            }
+        }
+        let _ = client.wait();
+        restart(&mut host);
+        host.docker(&["rm", "-f", &name]);
+        assert_eq!(host.docker(&["ps", "-aq"]).ok(), "", "round {round}");
+        assert_eq!(belongings(&host), before, "round {round}");
+    }
+    host.sh("ip link show veth-foreign && nft list table inet foreign && ip netns list | grep foreign").ok();
+    assert_eq!(host.sh("ls /run/berth/containers 2>/dev/null | wc -l; ls /var/lib/berth/snapshots /var/lib/berth/images/snapshots 2>/dev/null | grep -c '^[0-9a-f]\\{64\\}$' || true").ok(), "0\n0");
+}
+
+fn restart(host: &mut Host) {
+    if !host.netd_runs() {
+        host.start_netd();
+    }
+    if !host.berthd_runs() {
+        host.start_berthd();
+    }
+}
+
+#[test]
+fn a_flushed_table_is_whole_again_at_once() {
+    let mut world = World::new();
+    let host = serving(&mut world);
+    let neighbour = world.host();
+    let url = format!("http://{}:4000", host.address());
+    let mut events = host.command("curl");
+    let mut events = events
+        .args(["-sN", "--unix-socket", "/run/berth/netd.sock", "http://localhost/v1/events"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("curl");
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(events.stdout.take().expect("a pipe")));
+    host.sh("nft add rule inet berth user-pre counter").ok();
+    host.sh("nft delete table inet berth").ok();
+    let repaired = lines.map_while(Result::ok).any(|line| line.contains("firewall_repaired"));
+    let _ = events.kill();
+    let _ = events.wait();
+    assert!(repaired);
+    assert_eq!(neighbour.fetch(&url).ok(), "Hello from berth");
+    host.sh("nft list chain inet berth user-pre | grep counter").ok();
+}

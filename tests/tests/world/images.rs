@@ -1,0 +1,106 @@
+//! Images from archives that other tools made, and what happens with broken ones.
+
+use std::path::Path;
+
+use berth_tests::{Host, World, world::look};
+
+fn started() -> (World, Host) {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    (world, host)
+}
+
+/// An OCI layout with one image of two layers, made by umoci out of busybox.
+fn layout(directory: &Path) {
+    let archive = berth_tests::image::busybox();
+    look(&format!(
+        "cd {0} && umoci init --layout src && umoci new --image src:made && umoci unpack --image src:made bundle && \
+         tar -xf {1} -C bundle/rootfs && umoci repack --image src:made bundle && \
+         rm bundle/rootfs/var/www/index.html && mkdir bundle/rootfs/second && ln bundle/rootfs/bin/busybox bundle/rootfs/second/hard && \
+         chmod 4755 bundle/rootfs/second/hard && umoci repack --image src:made bundle && \
+         umoci config --image src:made --config.cmd /bin/sh --config.env PATH=/bin --config.label made=yes",
+        directory.display(),
+        archive.display()
+    ))
+    .ok();
+}
+
+#[test]
+fn archives_of_other_tools() {
+    let (world, host) = started();
+    let directory = world.directory().join("h1");
+    layout(&directory);
+    look(&format!(
+        "cd {} && skopeo copy -q oci:src:made docker-archive:docker.tar:made/docker:1 && \
+         skopeo copy -q oci:src:made oci-archive:oci.tar:made/oci:1 && gzip -k docker.tar",
+        directory.display()
+    ))
+    .ok();
+    for (file, name) in [("docker.tar", "made/docker:1"), ("docker.tar.gz", "made/docker:1")] {
+        let said = host.docker(&["load", "-i", &directory.join(file).to_string_lossy()]).ok();
+        assert!(said.contains(&format!("Loaded image: {name}")), "{said}");
+        let look = "ls /var/www; ls -l /second/hard | cut -c 1-10; ls /second";
+        assert_eq!(host.docker(&["run", "--rm", name, "sh", "-c", look]).ok(), "cgi-bin\n-rwsr-xr-x\nhard");
+        host.docker(&["rmi", name]).ok();
+    }
+    let said = host.berth(&["load", "-i", &directory.join("oci.tar").to_string_lossy()]).ok();
+    assert!(said.contains("Loaded image"), "{said}");
+}
+
+#[test]
+fn import_tag_history_rmi() {
+    let (_world, host) = started();
+    let archive = berth_tests::image::busybox();
+    let archive = archive.to_string_lossy();
+    let id = host
+        .berth(&[
+            "import",
+            "--change",
+            "CMD [\"httpd\", \"-f\", \"-p\", \"80\", \"-h\", \"/var/www\"]",
+            "--change",
+            "EXPOSE 80",
+            "--change",
+            "ENV A=b",
+            "--change",
+            "LABEL one=two",
+            "--message",
+            "made",
+            &archive,
+            "friendlyname",
+        ])
+        .ok();
+    assert!(id.starts_with("sha256:"), "{id}");
+    assert_eq!(
+        host.docker(&["inspect", "-f", "{{json .Config.Cmd}} {{.Config.Env}} {{.Config.Labels.one}}", "friendlyname"])
+            .ok(),
+        "[\"httpd\",\"-f\",\"-p\",\"80\",\"-h\",\"/var/www\"] [A=b] two"
+    );
+    host.docker(&["tag", "friendlyname", "other:v2"]).ok();
+    assert!(host.docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).ok().contains("other:v2"));
+    assert!(host.docker(&["history", "other:v2"]).ok().lines().count() >= 2);
+    host.docker(&["run", "-d", "--name", "user", "other:v2"]).ok();
+    assert!(host.docker(&["rmi", "friendlyname"]).ok().contains("Untagged: friendlyname:latest"));
+    let said = host.docker(&["rmi", "other:v2"]).fails_with(1);
+    assert!(said.contains("user") || said.contains("container"), "{said}");
+    host.docker(&["rm", "-f", "user"]).ok();
+    assert!(host.docker(&["rmi", "other:v2"]).ok().contains("Deleted: sha256:"));
+    host.docker(&["inspect", "other:v2"]).fails_with(1);
+}
+
+#[test]
+fn broken_archives_change_nothing() {
+    let (world, host) = started();
+    let directory = world.directory().join("h1");
+    layout(&directory);
+    look(&format!("cd {} && skopeo copy -q oci:src:made docker-archive:ok.tar:made:1 && head -c 300000 ok.tar > short.tar && \
+        mkdir x && tar -xf ok.tar -C x && cd x && for f in *.tar; do printf x >> $f; done && tar -cf ../wrong.tar * && echo hello > ../text.tar",
+        directory.display())).ok();
+    let before = host.docker(&["images", "-aq"]).ok();
+    for file in ["short.tar", "wrong.tar", "text.tar"] {
+        let said = host.docker(&["load", "-i", &directory.join(file).to_string_lossy()]);
+        assert_ne!(said.code, 0, "{file}: {said:?}");
+        assert_eq!(host.docker(&["images", "-aq"]).ok(), before, "{file} changed something");
+    }
+    assert_eq!(host.sh("ls /var/lib/berth/images/tmp 2>/dev/null | wc -l").ok(), "0");
+}
