@@ -1,5 +1,7 @@
 //! Tests of berth from outside, one file a topic.
 
+mod access;
+mod bad_input;
 mod faults;
 mod images;
 mod lifecycle;
