@@ -213,6 +213,11 @@ impl Host {
         (status.parse().expect("a status"), body.to_owned())
     }
 
+    /// Its first process, as seen from this machine.
+    pub fn pid(&self) -> u32 {
+        self.namespaces.pid()
+    }
+
     /// Its IPv4 address on the wire.
     pub fn address(&self) -> String {
         format!("10.99.0.{}", self.number)

@@ -1,0 +1,278 @@
+//! Measures the figures that berth promises: medians after a warm-up, on a host made of namespaces.
+//!
+//! `scripts/bench` builds the release binaries and runs this. Every figure stands beside its mark; machines are noisy,
+//! so nothing here passes or fails.
+#![forbid(unsafe_code)]
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use berth_tests::{Host, World, world::binary};
+use cnm::api::{EndpointRequest, NamespaceRequest, PortRange, PortRequest, SandboxPut};
+
+const ROUNDS: usize = 20;
+const WARM_UP: usize = 3;
+
+/// One line of the result.
+struct Figure {
+    what: &'static str,
+    measured: f64,
+    unit: &'static str,
+    mark: Option<f64>,
+    docker: Option<f64>,
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// The median time of something, in milliseconds, and of what cleans up after it apart.
+fn time(mut measured: impl FnMut(usize), mut clean_up: impl FnMut(usize)) -> f64 {
+    let mut samples = Vec::new();
+    for round in 0..WARM_UP + ROUNDS {
+        let start = Instant::now();
+        measured(round);
+        let elapsed = milliseconds(start.elapsed());
+        clean_up(round);
+        if round >= WARM_UP {
+            samples.push(elapsed);
+        }
+    }
+    median(samples)
+}
+
+/// A client of the host's engine that runs outside of its namespaces: entering them would be measured, too.
+fn client(host: &Host, program: &str) -> Command {
+    let socket = format!("unix://{}", host.directory().join("run/berth/berth.sock").display());
+    let mut command = if program == "berth" { Command::new(binary("berth")) } else { Command::new(program) };
+    command.env("DOCKER_HOST", &socket).env("BERTH_HOST", &socket).env("DOCKER_CONFIG", "/nonexistent");
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+fn run(host: &Host, program: &str, arguments: &[&str]) {
+    let status = client(host, program).args(arguments).status().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(status.success(), "{program} {arguments:?}: {status}\n{}", host.logs());
+}
+
+fn runs(host: &Host) -> Vec<Figure> {
+    let one = |program: &str, flags: &[&str]| {
+        let arguments: Vec<_> = ["run", "--rm"].iter().chain(flags).chain(&["busybox", "true"]).copied().collect();
+        time(|_| run(host, program, &arguments), |_| ())
+    };
+    vec![
+        Figure {
+            what: "docker run --rm busybox true",
+            measured: one("docker", &[]),
+            unit: "ms",
+            mark: Some(50.0),
+            docker: Some(230.0),
+        },
+        Figure {
+            what: "berth run --rm busybox true",
+            measured: one("berth", &[]),
+            unit: "ms",
+            mark: Some(35.0),
+            docker: None,
+        },
+        Figure {
+            what: "docker run --rm --network none busybox true",
+            measured: one("docker", &["--network", "none"]),
+            unit: "ms",
+            mark: Some(45.0),
+            docker: Some(160.0),
+        },
+        Figure {
+            what: "the docker client alone (docker version)",
+            measured: time(|_| run(host, "docker", &["version"]), |_| ()),
+            unit: "ms",
+            mark: None,
+            docker: None,
+        },
+    ]
+}
+
+fn netd_calls(host: &Host) -> Vec<Figure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let client = netd_client::Client::connect(host.directory().join("run/berth/netd.sock"));
+    let request = SandboxPut {
+        owner: "bench".to_owned(),
+        name: "bench".to_owned(),
+        labels: Default::default(),
+        namespace: NamespaceRequest::New,
+        endpoints: vec![EndpointRequest { network: "bridge".to_owned(), ..Default::default() }],
+        ports: vec![PortRequest {
+            protocol: "tcp".to_owned(),
+            host_ip: None,
+            host_ports: Some(PortRange { first: 4000, last: 4000 }),
+            container_ports: PortRange { first: 80, last: 80 },
+        }],
+    };
+    let put = || drop(runtime.block_on(client.put_sandbox("bench", &request)).expect("a sandbox"));
+    let remove = || runtime.block_on(client.remove_sandbox("bench")).expect("its removal");
+    vec![
+        Figure {
+            what: "netd: sandbox, endpoint, one port",
+            measured: time(|_| put(), |_| remove()),
+            unit: "ms",
+            mark: Some(3.0),
+            docker: None,
+        },
+        Figure {
+            what: "netd: its removal",
+            measured: {
+                let mut samples = Vec::new();
+                for _ in 0..ROUNDS {
+                    put();
+                    let start = Instant::now();
+                    remove();
+                    samples.push(milliseconds(start.elapsed()));
+                }
+                median(samples)
+            },
+            unit: "ms",
+            mark: Some(1.0),
+            docker: None,
+        },
+    ]
+}
+
+fn port_ranges(host: &Host) -> Vec<Figure> {
+    let detached = |ports: &str| {
+        let arguments = ["run", "-d", "--name", "ports", "-p", ports, "busybox", "sleep", "1000"];
+        time(|_| run(host, "docker", &arguments), |_| run(host, "docker", &["rm", "-f", "ports"]))
+    };
+    let (one, range) = (detached("6000:6000"), detached("6000-6200:6000-6200"));
+    vec![
+        Figure { what: "docker run -d -p 6000:6000", measured: one, unit: "ms", mark: None, docker: None },
+        Figure {
+            what: "201 ports more than one",
+            measured: range - one,
+            unit: "ms",
+            mark: Some(5.0),
+            docker: Some(12_500.0),
+        },
+    ]
+}
+
+fn side_by_side(host: &Host) -> Vec<Figure> {
+    let start_all = || {
+        let start = |number: usize| -> Child {
+            let (name, port) = (format!("many{number}"), format!("{}:80", 7100 + number));
+            client(host, "docker")
+                .args(["run", "-d", "--name", &name, "-p", &port, "busybox", "sleep", "1000"])
+                .spawn()
+                .expect("docker")
+        };
+        let children: Vec<_> = (0..20).map(start).collect();
+        for mut child in children {
+            assert!(child.wait().expect("docker").success(), "{}", host.logs());
+        }
+    };
+    let names: Vec<_> = (0..20).map(|number| format!("many{number}")).collect();
+    let remove_all = || {
+        let arguments: Vec<_> = ["rm", "-f"].into_iter().chain(names.iter().map(String::as_str)).collect();
+        run(host, "docker", &arguments);
+    };
+    let mut samples = Vec::new();
+    for round in 0..6 {
+        let start = Instant::now();
+        start_all();
+        if round > 0 {
+            samples.push(start.elapsed().as_secs_f64());
+        }
+        if round < 5 {
+            remove_all();
+        }
+    }
+    let resident = |name: &str| processes(host, name).iter().map(|pid| resident_mib(*pid)).collect::<Vec<_>>();
+    let shims = resident("berth-monitor");
+    let all = shims.iter().chain(&resident("netd")).chain(&resident("berthd")).sum();
+    let figures = vec![
+        Figure {
+            what: "20 containers with a port each, side by side",
+            measured: median(samples),
+            unit: "s",
+            mark: Some(0.7),
+            docker: Some(1.8),
+        },
+        Figure {
+            what: "memory: a container's monitor",
+            measured: median(shims),
+            unit: "MiB",
+            mark: Some(4.0),
+            docker: None,
+        },
+        Figure {
+            what: "memory: everything with 20 containers",
+            measured: all,
+            unit: "MiB",
+            mark: Some(130.0),
+            docker: Some(690.0),
+        },
+    ];
+    remove_all();
+    figures
+}
+
+fn idle_memory(host: &Host) -> Vec<Figure> {
+    let resident = |name| processes(host, name).first().map_or(f64::NAN, |pid| resident_mib(*pid));
+    vec![
+        Figure { what: "memory: netd idle", measured: resident("netd"), unit: "MiB", mark: Some(12.0), docker: None },
+        Figure {
+            what: "memory: berthd idle",
+            measured: resident("berthd"),
+            unit: "MiB",
+            mark: Some(30.0),
+            docker: None,
+        },
+    ]
+}
+
+/// Processes of one of our programs on this host, as pids of this machine.
+fn processes(host: &Host, program: &str) -> Vec<u32> {
+    let namespace = std::fs::read_link(format!("/proc/{}/ns/pid", host.pid())).expect("the host's namespace");
+    let program: PathBuf = binary(program);
+    let pids = std::fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        let link = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).ok();
+        link("ns/pid").as_ref() == Some(&namespace) && link("exe").as_ref() == Some(&program)
+    })
+    .collect()
+}
+
+fn resident_mib(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kib.map_or(f64::NAN, |kib| kib / 1024.0)
+}
+
+fn main() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    println!("{:<48} {:>10} {:>10} {:>12}", "what", "measured", "at most", "Docker 29");
+    for measure in [idle_memory, runs, netd_calls, port_ranges, side_by_side] {
+        for Figure { what, measured, unit, mark, docker } in measure(&host) {
+            let optional = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value} {unit}"));
+            println!(
+                "{what:<48} {:>10} {:>10} {:>12}",
+                format!("{measured:.2} {unit}"),
+                optional(mark),
+                optional(docker)
+            );
+        }
+    }
+}
