@@ -1,1 +1,16 @@
-//! placeholder
+//! netd, the network daemon: sole owner of networks, endpoints, sandboxes, published ports and the firewall.
+//!
+//! A request comes in by the API, is parsed, decided by the controller (the one task that owns the state), stored,
+//! applied by the kernel and answered. Readers see published snapshots. It knows nothing of containers or images.
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod error;
+mod events;
+mod listen;
+mod ports;
+mod published;
+mod relay;
+mod store;
+
+pub use error::Error;

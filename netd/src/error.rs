@@ -1,0 +1,200 @@
+//! Everything that can go wrong in netd: what was being tried, with the cause as the error's source.
+
+use std::{io, path::PathBuf};
+
+use cnm::Kind;
+
+/// What failed. One sentence; causes are sources.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model refused.
+    #[error(transparent)]
+    Refused(#[from] cnm::Error),
+    /// The configuration file can't be read.
+    #[error("cannot read the configuration {}", path.display())]
+    ReadConfig {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The configuration file holds something wrong.
+    #[error("the configuration {} is not valid", path.display())]
+    ParseConfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong where.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A default pool isn't written as one.
+    #[error("invalid default pool {pool:?}: CIDR/LENGTH is expected, as in 10.64.0.0/12/24")]
+    DefaultPool {
+        /// As written.
+        pool: String,
+    },
+    /// The filter of the log isn't one.
+    #[error("invalid log filter {filter:?}: levels and targets are expected, as in info or netd=debug,kernel=trace")]
+    LogFilter {
+        /// As written.
+        filter: String,
+    },
+    /// A file or directory could not be prepared.
+    #[error("cannot {doing} {}", path.display())]
+    File {
+        /// A verb: create, lock, bind the socket.
+        doing: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Another netd is at work.
+    #[error("another netd uses {}: stop it, or give this one a --root and a --run-dir of its own", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A Unix socket's path has a limit.
+    #[error("the socket path {} is too long: at most 107 bytes are possible, choose a shorter --run-dir", path.display())]
+    SocketPathTooLong {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A state file is of a later release.
+    #[error(
+        "{} has schema version {found} and this netd knows up to {known}: run the newer netd, or move the file away",
+        path.display()
+    )]
+    NewerStore {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// A file lies where a state file should.
+    #[error("{} is not a state file of netd: move it away", path.display())]
+    ForeignStore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A state file can't be opened or read: damaged, or no access.
+    #[error("cannot read the state file {}: repair it, or move it away to start without it", path.display())]
+    OpenStore {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's answer.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A record in a state file makes no sense.
+    #[error("the record of {what} {id} in the state file {} is damaged", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Network or sandbox.
+        what: &'static str,
+        /// Which.
+        id: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A change could not be stored.
+    #[error("cannot write the state file {}", path.display())]
+    WriteStore {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's answer; shared by all changes of one transaction.
+        #[source]
+        source: std::sync::Arc<rusqlite::Error>,
+    },
+    /// The kernel could not be told.
+    #[error("cannot {attempt}")]
+    Apply {
+        /// As in `set up sandbox web`.
+        attempt: String,
+        /// Which step failed, and why.
+        #[source]
+        source: Box<kernel::Failed>,
+    },
+    /// The kernel could not be asked, or the firewall not be set.
+    #[error("cannot {attempt}")]
+    Host {
+        /// As in `observe the host's links`.
+        attempt: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: kernel::Error,
+    },
+    /// A host port can't be held.
+    #[error("failed to bind host port {address}/{protocol}: {reason}")]
+    HoldPort {
+        /// Address and port.
+        address: std::net::SocketAddr,
+        /// The transport protocol.
+        protocol: cnm::firewall::Protocol,
+        /// What the kernel says, in words of ports.
+        reason: &'static str,
+        /// Kind of refusal.
+        kind: Kind,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// netd is stopping.
+    #[error("netd is shutting down")]
+    ShuttingDown,
+    /// A thread of netd panicked while it worked on a request.
+    #[error("netd failed while it worked on this request: its log says more")]
+    Panicked,
+}
+
+impl Error {
+    /// How a caller should treat it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Refused(error) => error.kind,
+            Self::HoldPort { kind, .. } => *kind,
+            Self::Apply { source, .. } => source.cause.kind(),
+            Self::Host { source, .. } => source.kind(),
+            Self::ShuttingDown => Kind::Unavailable,
+            Self::ReadConfig { .. } | Self::ParseConfig { .. } | Self::DefaultPool { .. } | Self::LogFilter { .. } => {
+                Kind::InvalidParameter
+            }
+            Self::File { .. }
+            | Self::InUse { .. }
+            | Self::SocketPathTooLong { .. }
+            | Self::NewerStore { .. }
+            | Self::ForeignStore { .. }
+            | Self::OpenStore { .. }
+            | Self::Record { .. }
+            | Self::WriteStore { .. }
+            | Self::Panicked => Kind::Internal,
+        }
+    }
+
+    /// The sentence with its causes, outermost first, separated by `: `.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
+    pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { doing, path: path.into(), source }
+    }
+
+    pub(crate) const fn host(attempt: &'static str) -> impl FnOnce(kernel::Error) -> Self {
+        move |source| Self::Host { attempt, source }
+    }
+}

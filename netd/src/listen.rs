@@ -1,0 +1,151 @@
+//! Directories, locks and the socket: what is claimed before anything else, so that one netd works in one place.
+
+use std::{
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
+    io,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, PermissionsExt, chown},
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::Group;
+use tokio::net::UnixListener;
+
+use crate::Error;
+
+/// `sun_path` holds 108 bytes with the NUL (unix(7)).
+const SOCKET_PATH_BYTES: usize = 107;
+
+/// The directories of one netd, locked for as long as this lives. The kernel drops the locks of a killed process.
+#[derive(Debug)]
+pub(crate) struct Directories {
+    _locks: [File; 2],
+}
+
+impl Directories {
+    /// Makes and locks both directories.
+    pub(crate) fn claim(root: &Path, run_dir: &Path) -> Result<Self, Error> {
+        // Others may look up names in the run directory: members of the group connect to the socket in it.
+        Ok(Self { _locks: [claim(root, 0o700)?, claim(run_dir, 0o755)?] })
+    }
+}
+
+fn claim(directory: &Path, mode: u32) -> Result<File, Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(directory)
+        .map_err(Error::file("create the directory", directory))?;
+    let path = directory.join("netd.lock");
+    let file = File::create(&path).map_err(Error::file("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: directory.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(Error::File { doing: "lock", path, source }),
+    }
+}
+
+/// A socket of ours; its file goes when this is dropped.
+#[derive(Debug)]
+pub(crate) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "cannot remove the socket");
+        }
+    }
+}
+
+/// Binds the socket with mode 0660 for root and the group, or 0600 where the group doesn't exist. A socket that a
+/// killed netd left is replaced: the directories' locks say that nobody serves it.
+pub(crate) fn bind(path: &Path, group: &str) -> Result<(UnixListener, SocketFile), Error> {
+    // It is made under another name and moved into place: it is never there with a mode that is too wide.
+    let hatching = with_suffix(path, ".new");
+    if hatching.as_os_str().as_bytes().len() > SOCKET_PATH_BYTES {
+        return Err(Error::SocketPathTooLong { path: path.to_owned() });
+    }
+    if let Ok(metadata) = fs::symlink_metadata(path)
+        && !std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type())
+    {
+        let source = io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is not a socket");
+        return Err(Error::File { doing: "bind the socket", path: path.to_owned(), source });
+    }
+    match fs::remove_file(&hatching) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file("remove", hatching)(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&hatching).map_err(Error::file("bind the socket", path))?;
+    admit(&hatching, group)?;
+    fs::rename(&hatching, path).map_err(Error::file("bind the socket", path))?;
+    Ok((listener, SocketFile(path.to_owned())))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn admit(path: &Path, group: &str) -> Result<(), Error> {
+    let group = Group::from_name(group).map_err(|errno| Error::File {
+        doing: "look up the group for",
+        path: path.to_owned(),
+        source: errno.into(),
+    })?;
+    let mode = match group {
+        Some(group) => {
+            chown(path, None, Some(group.gid.as_raw())).map_err(Error::file("set the group of", path))?;
+            0o660
+        }
+        None => 0o600,
+    };
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(Error::file("set the mode of", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_second_netd_is_refused_by_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (root, run_dir) = (directory.path().join("root"), directory.path().join("run"));
+        let first = Directories::claim(&root, &run_dir).expect("free directories");
+        let message = Directories::claim(&root, &directory.path().join("other")).expect_err("taken").to_string();
+        assert!(message.contains(root.to_str().expect("UTF-8")), "{message}");
+        drop(first);
+        Directories::claim(&root, &run_dir).expect("free again");
+    }
+
+    #[tokio::test]
+    async fn the_socket_replaces_a_stale_one_and_is_closed_to_others() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("netd.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("a stale socket"));
+        let (_listener, file) = bind(&path, "root").expect("a socket");
+        let metadata = fs::metadata(&path).expect("the socket");
+        assert_eq!((metadata.mode() & 0o777, metadata.gid()), (0o660, 0));
+        tokio::net::UnixStream::connect(&path).await.expect("a connection");
+        drop(file);
+        assert!(!path.exists());
+        let (_listener, _file) = bind(&path, "no-such-group-anywhere").expect("a socket");
+        assert_eq!(fs::metadata(&path).expect("the socket").mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_file_in_the_way_or_a_long_path_is_refused_by_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("netd.sock");
+        fs::write(&path, "mine").expect("a file");
+        let message = bind(&path, "root").expect_err("a file is in the way").chain();
+        assert!(message.contains("netd.sock") && message.contains("not a socket"), "{message}");
+        assert_eq!(fs::read_to_string(&path).expect("the file"), "mine");
+        let message = bind(&directory.path().join("x".repeat(108)), "root").expect_err("too long").to_string();
+        assert!(message.contains("at most 107 bytes"), "{message}");
+    }
+}

@@ -1,0 +1,150 @@
+//! Published ports are held by bound sockets, so that no other program of the host takes them; the firewall leads their
+//! packets away before they get here. The few that need a relay are lent to it.
+//!
+//! A socket is bound and never listens: where the kernel's translation is missing, a connection is refused as it would
+//! be without us. There is no SO_REUSEADDR: with it another program could bind beside us.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use cnm::{Kind, firewall::Protocol, id::SandboxId, ports::HeldSocket};
+use nix::errno::Errno;
+use socket2::{Domain, Socket, Type};
+
+use crate::Error;
+
+/// The sockets of all sandboxes.
+#[derive(Debug, Default)]
+pub(crate) struct Holdings {
+    held: HashMap<SandboxId, Vec<Held>>,
+}
+
+/// One socket that is held. Clones share it; it is closed with the last.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) what: HeldSocket,
+    pub(crate) socket: Arc<Socket>,
+}
+
+/// Why sockets could not be held.
+#[derive(Debug)]
+pub(crate) struct NotHeld {
+    /// The one that could not.
+    pub(crate) what: HeldSocket,
+    /// Another program has it.
+    pub(crate) taken: bool,
+    pub(crate) error: Error,
+}
+
+impl Holdings {
+    /// Binds all sockets for a sandbox, or none.
+    pub(crate) fn hold(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Result<(), NotHeld> {
+        let held = sockets.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        if !held.is_empty() {
+            self.held.entry(sandbox.clone()).or_default().extend(held);
+        }
+        Ok(())
+    }
+
+    /// Binds what it can for a sandbox, and says what it can't: after a restart, when ports are led to it already.
+    pub(crate) fn hold_again(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Vec<NotHeld> {
+        let (held, lost): (Vec<_>, Vec<_>) = sockets.into_iter().map(bind).partition(Result::is_ok);
+        self.held.entry(sandbox.clone()).or_default().extend(held.into_iter().filter_map(Result::ok));
+        lost.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// A sandbox's sockets.
+    pub(crate) fn of(&self, sandbox: &SandboxId) -> &[Held] {
+        self.held.get(sandbox).map_or(&[], Vec::as_slice)
+    }
+
+    /// Closes a sandbox's sockets, but for those that `keep` names, and answers with those closed.
+    pub(crate) fn release(&mut self, sandbox: &SandboxId, keep: &[HeldSocket]) -> Vec<Held> {
+        let Some(all) = self.held.remove(sandbox) else { return Vec::new() };
+        let (kept, closed): (Vec<_>, Vec<_>) = all.into_iter().partition(|held| keep.contains(&held.what));
+        if !kept.is_empty() {
+            self.held.insert(sandbox.clone(), kept);
+        }
+        closed
+    }
+}
+
+fn bind(what: HeldSocket) -> Result<Held, NotHeld> {
+    match try_bind(&what) {
+        Ok(socket) => Ok(Held { what, socket: Arc::new(socket) }),
+        Err(source) => Err(refusal(what, source)),
+    }
+}
+
+fn try_bind(what: &HeldSocket) -> io::Result<Socket> {
+    let address = SocketAddr::new(what.address, what.port);
+    match open(what, address) {
+        // A host without IPv6: there is nothing to hold but IPv4.
+        Err(error) if what.dual_stack && is(&error, Errno::EAFNOSUPPORT) => {
+            open(what, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), what.port))
+        }
+        result => result,
+    }
+}
+
+fn open(what: &HeldSocket, address: SocketAddr) -> io::Result<Socket> {
+    let (kind, protocol) = match what.protocol {
+        Protocol::Tcp => (Type::STREAM, socket2::Protocol::TCP),
+        Protocol::Udp => (Type::DGRAM, socket2::Protocol::UDP),
+        Protocol::Sctp => (Type::STREAM, socket2::Protocol::SCTP),
+    };
+    let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!what.dual_stack)?;
+        // An address that the host hasn't yet (a VPN's, a floating one) can be published: ip(7), IP_FREEBIND.
+        socket.set_freebind_v6(true)?;
+    } else {
+        socket.set_freebind_v4(true)?;
+    }
+    if what.protocol == Protocol::Udp && what.relay_to.is_none() {
+        // Nobody reads what strays in here: keep as little of it as the kernel lets us.
+        socket.set_recv_buffer_size(0)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn refusal(what: HeldSocket, source: io::Error) -> NotHeld {
+    let taken = is(&source, Errno::EADDRINUSE);
+    let (reason, kind) = match Errno::from_raw(source.raw_os_error().unwrap_or(0)) {
+        Errno::EADDRINUSE => ("another program of this host uses it, stop it or choose another port", Kind::Conflict),
+        Errno::EACCES | Errno::EPERM => ("netd may not use it", Kind::Forbidden),
+        Errno::EMFILE | Errno::ENFILE => (
+            "netd has as many ports open as its limit of open files allows, raise the limit (LimitNOFILE=) or publish fewer",
+            Kind::Unavailable,
+        ),
+        Errno::EADDRNOTAVAIL | Errno::EINVAL => {
+            ("the host can't have this address, IPv6 link-local ones can't be published", Kind::InvalidParameter)
+        }
+        Errno::EAFNOSUPPORT => ("this kernel has no IPv6: CONFIG_IPV6", Kind::NotImplemented),
+        Errno::EPROTONOSUPPORT | Errno::ESOCKTNOSUPPORT => {
+            ("this kernel has no SCTP: CONFIG_IP_SCTP", Kind::NotImplemented)
+        }
+        _ => ("the kernel refuses it", Kind::Internal),
+    };
+    let address = SocketAddr::new(what.address, what.port);
+    NotHeld { what, taken, error: Error::HoldPort { address, protocol: what.protocol, reason, kind, source } }
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno as i32)
+}
+
+/// Lets netd have as many sockets as the system allows it: the usual soft limit is 1024.
+pub(crate) fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of open files: fewer ports can be published");
+    }
+}

@@ -1,0 +1,89 @@
+//! Records as rows: an id and the object as JSON, so that a record changes as one.
+
+use std::{path::Path, sync::Arc};
+
+use cnm::{
+    id::{NetworkId, SandboxId},
+    network::Network,
+    sandbox::Sandbox,
+};
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::writer::Change;
+use crate::Error;
+
+/// A change of the durable file.
+#[derive(Debug)]
+pub(super) enum DurableChange {
+    Put(Arc<Network>),
+    Delete(NetworkId),
+}
+
+/// A change of this boot's file.
+#[derive(Debug)]
+pub(super) enum BootChange {
+    Put(Arc<Sandbox>),
+    Delete(SandboxId),
+    Revision(u64),
+}
+
+impl Change for DurableChange {
+    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        match self {
+            Self::Put(network) => put(transaction, "network", network.id.as_str(), &**network),
+            Self::Delete(id) => delete(transaction, "network", id.as_str()),
+        }
+    }
+}
+
+impl Change for BootChange {
+    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        match self {
+            Self::Put(sandbox) => put(transaction, "sandbox", sandbox.id().as_str(), &**sandbox),
+            Self::Delete(id) => delete(transaction, "sandbox", id.as_str()),
+            Self::Revision(newest) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO revision (only, newest) VALUES (1, ?1)")?
+                .execute([i64::try_from(*newest).unwrap_or(i64::MAX)])
+                .map(drop),
+        }
+    }
+}
+
+fn put(transaction: &Transaction<'_>, table: &str, id: &str, record: &impl Serialize) -> rusqlite::Result<()> {
+    let json =
+        serde_json::to_string(record).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    transaction
+        .prepare_cached(&format!("INSERT OR REPLACE INTO {table} (id, record) VALUES (?1, ?2)"))?
+        .execute((id, json))
+        .map(drop)
+}
+
+fn delete(transaction: &Transaction<'_>, table: &str, id: &str) -> rusqlite::Result<()> {
+    transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?.execute([id]).map(drop)
+}
+
+/// All records of a table, in the order of their ids.
+pub(super) fn load<T: DeserializeOwned>(
+    connection: &Connection,
+    path: &Path,
+    table: &'static str,
+) -> Result<Vec<T>, Error> {
+    let failed = |source| Error::OpenStore { path: path.to_owned(), source };
+    let mut statement = connection.prepare(&format!("SELECT id, record FROM {table} ORDER BY id")).map_err(failed)?;
+    let rows =
+        statement.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).map_err(failed)?;
+    rows.map(|row| {
+        let (id, record) = row.map_err(failed)?;
+        serde_json::from_str(&record).map_err(|source| Error::Record { path: path.to_owned(), what: table, id, source })
+    })
+    .collect()
+}
+
+pub(super) fn load_revision(connection: &Connection, path: &Path) -> Result<Option<u64>, Error> {
+    connection
+        .query_row("SELECT newest FROM revision", (), |row| row.get::<_, i64>(0))
+        .optional()
+        .map(|newest| newest.map(|newest| newest.try_into().unwrap_or(0)))
+        .map_err(|source| Error::OpenStore { path: path.to_owned(), source })
+}

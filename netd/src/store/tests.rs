@@ -1,0 +1,121 @@
+use std::{fs, path::Path};
+
+use cnm::{api::SandboxPut, endpoint::Endpoint, lifecycle::Lifecycle, spec::SandboxSpec};
+use rusqlite::Connection;
+
+use super::*;
+
+fn sandbox(id: &str) -> Arc<Sandbox> {
+    let wire = SandboxPut {
+        owner: "tests".to_owned(),
+        name: String::new(),
+        labels: Default::default(),
+        namespace: Default::default(),
+        endpoints: Vec::new(),
+        ports: Vec::new(),
+    };
+    let spec = SandboxSpec::parse(id, wire).expect("a valid request");
+    let endpoints: Vec<Endpoint> = Vec::new();
+    Arc::new(Sandbox { spec, endpoints, ports: Vec::new(), lifecycle: Lifecycle::Reserved })
+}
+
+fn open(directory: &Path, boot_id: &str) -> Result<(Store, Loaded), Error> {
+    Store::open(directory, directory, boot_id)
+}
+
+fn refusal(directory: &Path) -> String {
+    open(directory, "boot").err().expect("a refusal").chain()
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let (store, loaded) = open(directory.path(), "boot").expect("new files");
+        assert!(loaded.networks.is_empty() && loaded.sandboxes.is_empty());
+        assert_eq!(loaded.revision, None);
+        let commits: Vec<_> = ["a", "b", "c"].map(|id| store.put_sandbox(sandbox(id), Some(7))).into();
+        for commit in commits {
+            commit.done().await.expect("a commit");
+        }
+        store.delete_sandbox("b".parse().expect("an id"), Some(9)).done().await.expect("a commit");
+    }
+    let (_store, loaded) = open(directory.path(), "boot").expect("the same files");
+    assert_eq!(loaded.sandboxes, [(*sandbox("a")).clone(), (*sandbox("c")).clone()]);
+    assert_eq!(loaded.revision, Some(9));
+}
+
+#[tokio::test]
+async fn another_boot_makes_sandboxes_void() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let (store, _) = open(directory.path(), "first").expect("new files");
+        store.put_sandbox(sandbox("a"), Some(7)).done().await.expect("a commit");
+    }
+    fs::write(directory.path().join("netd-first.db-wal"), "as a power cut left it").expect("a file");
+    let (_store, loaded) = open(directory.path(), "second").expect("the earlier boot's file is not looked at");
+    assert!(loaded.sandboxes.is_empty());
+    assert_eq!(loaded.revision, None);
+    let left = fs::read_dir(directory.path()).expect("a listing").filter_map(Result::ok);
+    let left: Vec<_> =
+        left.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().contains("first")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_newer_file_is_refused_by_name_and_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    drop(open(directory.path(), "boot").expect("new files"));
+    let path = directory.path().join("netd.db");
+    let newer = Connection::open(&path).expect("the file");
+    newer.pragma_update(None, "user_version", 99).expect("a version");
+    drop(newer);
+    let message = refusal(directory.path());
+    assert!(message.contains("netd.db") && message.contains("99"), "{message}");
+    assert!(path.exists());
+}
+
+#[test]
+fn a_damaged_or_foreign_file_is_refused_by_name_and_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("netd.db");
+    fs::write(&path, "not a database at all, and longer than the header of one would be: ".repeat(8)).expect("a file");
+    let message = refusal(directory.path());
+    assert!(message.contains("netd.db") && message.contains("move it away"), "{message}");
+
+    fs::remove_file(&path).expect("the file");
+    let foreign = Connection::open(&path).expect("a file");
+    foreign.execute_batch("CREATE TABLE someone_elses (id)").expect("a table");
+    drop(foreign);
+    let message = refusal(directory.path());
+    assert!(message.contains("netd.db") && message.contains("not a state file of netd"), "{message}");
+    assert!(path.exists());
+}
+
+#[test]
+fn a_damaged_record_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    drop(open(directory.path(), "boot").expect("new files"));
+    let file = Connection::open(directory.path().join("netd-boot.db")).expect("the file");
+    file.execute("INSERT INTO sandbox (id, record) VALUES ('web', '{}')", ()).expect("a row");
+    drop(file);
+    let message = refusal(directory.path());
+    assert!(message.contains("sandbox web") && message.contains("netd-boot.db"), "{message}");
+}
+
+/// A killed netd closes nothing: the files as they are in the middle of its life must open.
+#[tokio::test]
+async fn a_file_that_was_never_closed_has_every_commit() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let copy = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(directory.path(), "boot").expect("new files");
+    for number in 0..200_u64 {
+        store.put_sandbox(sandbox(&format!("s{number}")), Some(number)).done().await.expect("a commit");
+    }
+    for entry in fs::read_dir(directory.path()).expect("a listing").filter_map(Result::ok) {
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+    }
+    let (_store, loaded) = open(copy.path(), "boot").expect("the copy");
+    assert_eq!(loaded.sandboxes.len(), 200);
+    assert_eq!(loaded.revision, Some(199));
+}
