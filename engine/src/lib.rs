@@ -9,6 +9,8 @@ pub mod config;
 mod engine;
 pub mod error;
 pub mod events;
+pub mod filters;
+pub mod moment;
 mod route;
 pub mod serve;
 pub mod store;
