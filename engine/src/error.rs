@@ -22,6 +22,12 @@ pub enum Error {
         /// One sentence that names the value, says what is wrong and what to do.
         message: String,
     },
+    /// The `filters` of a request.
+    #[error(transparent)]
+    Filter(#[from] crate::filters::FilterError),
+    /// A moment in a request (`since`, `until`).
+    #[error(transparent)]
+    Moment(#[from] crate::moment::InvalidMoment),
     /// The engine's database.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -77,6 +83,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Refused { kind, .. } => *kind,
+            Self::Filter(_) | Self::Moment(_) => Kind::InvalidParameter,
             Self::Store(_) | Self::Io { .. } | Self::Interrupted { .. } => Kind::Internal,
         }
     }

@@ -10,6 +10,8 @@ mod engine;
 pub mod error;
 pub mod events;
 pub mod filters;
+pub mod frame;
+pub mod logs;
 pub mod moment;
 mod route;
 pub mod serve;

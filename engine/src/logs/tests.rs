@@ -1,0 +1,161 @@
+//! Logs on disk, read whole, by their tail, over rotations, and followed.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use tempfile::TempDir;
+
+use super::*;
+
+const EVERYTHING: Selection = Selection { stdout: true, stderr: true, tail: None, since: None, until: None };
+const PLAIN: Rendering = Rendering { timestamps: false, details: false, multiplexed: false };
+
+struct Log {
+    directory: TempDir,
+    seconds: u32,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self { directory: TempDir::new().expect("a temporary directory"), seconds: 0 }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("container.log")
+    }
+
+    /// Writes a record as the runtime's monitor does; each is a second younger than the one before.
+    fn write(&mut self, stream: &str, text: &str) {
+        let record = format!(
+            "{{\"log\":\"{text}\\n\",\"stream\":\"{stream}\",\"time\":\"2020-11-21T10:00:{:02}.123456789Z\"}}\n",
+            self.seconds
+        );
+        self.seconds += 1;
+        let mut file = OpenOptions::new().append(true).create(true).open(self.path()).expect("the log opens");
+        file.write_all(record.as_bytes()).expect("the log takes a record");
+    }
+
+    fn rotate(&self) {
+        let numbered = |index: u32| self.directory.path().join(format!("container.log.{index}"));
+        if numbered(1).exists() {
+            fs::rename(numbered(1), numbered(2)).expect("renamed");
+        }
+        fs::rename(self.path(), numbered(1)).expect("renamed");
+    }
+
+    async fn read(&self, selection: Selection, rendering: Rendering) -> String {
+        let follow: Follow<std::future::Ready<()>> = Follow::No;
+        let stream = stream(&self.path(), selection, rendering, follow).expect("the log is read");
+        collect(stream).await
+    }
+}
+
+async fn collect(stream: impl Stream<Item = std::io::Result<bytes::Bytes>>) -> String {
+    let pieces: Vec<bytes::Bytes> = stream.try_collect().await.expect("the log is read");
+    String::from_utf8(pieces.concat()).expect("text")
+}
+
+use futures::Stream;
+
+fn at(second: u32) -> Option<Timestamp> {
+    Some(format!("2020-11-21T10:00:{second:02}.5Z").parse().expect("a timestamp"))
+}
+
+#[tokio::test]
+async fn selections_are_what_clients_ask_for() {
+    let mut log = Log::new();
+    for (stream, text) in [("stdout", "a"), ("stderr", "b"), ("stdout", "c"), ("stdout", "d")] {
+        log.write(stream, text);
+    }
+    let cases = [
+        (EVERYTHING, "a\nb\nc\nd\n"),
+        (Selection { stderr: false, ..EVERYTHING }, "a\nc\nd\n"),
+        (Selection { stdout: false, ..EVERYTHING }, "b\n"),
+        (Selection { tail: Some(2), ..EVERYTHING }, "c\nd\n"),
+        (Selection { tail: Some(0), ..EVERYTHING }, ""),
+        (Selection { tail: Some(99), ..EVERYTHING }, "a\nb\nc\nd\n"),
+        // Docker counts the last lines before it looks at their stream.
+        (Selection { tail: Some(2), stdout: false, ..EVERYTHING }, ""),
+        (Selection { since: at(1), ..EVERYTHING }, "c\nd\n"),
+        (Selection { until: at(1), ..EVERYTHING }, "a\nb\n"),
+        (Selection { since: at(0), until: at(2), ..EVERYTHING }, "b\nc\n"),
+    ];
+    for (selection, expected) in cases {
+        assert_eq!(log.read(selection.clone(), PLAIN).await, expected, "{selection:?}");
+    }
+}
+
+#[tokio::test]
+async fn lines_are_rendered_as_asked() {
+    let mut log = Log::new();
+    log.write("stderr", "b");
+    let timestamps = Rendering { timestamps: true, ..PLAIN };
+    let framed = Rendering { multiplexed: true, ..PLAIN };
+    assert_eq!(log.read(EVERYTHING, timestamps).await, "2020-11-21T10:00:00.123456789Z b\n");
+    assert_eq!(log.read(EVERYTHING, Rendering { details: true, ..PLAIN }).await, " b\n");
+    assert_eq!(log.read(EVERYTHING, framed).await, "\u{2}\0\0\0\0\0\0\u{2}b\n");
+}
+
+#[tokio::test]
+async fn rotated_files_are_read_oldest_first() {
+    let mut log = Log::new();
+    for text in ["a", "b", "c"] {
+        log.write("stdout", text);
+        log.write("stdout", &text.to_uppercase());
+        if text != "c" {
+            log.rotate();
+        }
+    }
+    assert_eq!(log.read(EVERYTHING, PLAIN).await, "a\nA\nb\nB\nc\nC\n");
+    assert_eq!(log.read(Selection { tail: Some(3), ..EVERYTHING }, PLAIN).await, "B\nc\nC\n");
+    assert_eq!(log.read(Selection { tail: Some(6), ..EVERYTHING }, PLAIN).await, "a\nA\nb\nB\nc\nC\n");
+}
+
+#[tokio::test]
+async fn a_log_that_is_not_there_is_empty() {
+    assert_eq!(Log::new().read(EVERYTHING, PLAIN).await, "");
+}
+
+#[tokio::test]
+async fn torn_records_are_left_out() {
+    let mut log = Log::new();
+    log.write("stdout", "a");
+    append(&log.path(), "{\"log\":\"torn\n");
+    log.write("stdout", "b");
+    append(&log.path(), "{\"log\":\"unfinished");
+    assert_eq!(log.read(EVERYTHING, PLAIN).await, "a\nb\n");
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().append(true).open(path).expect("the log opens");
+    file.write_all(text.as_bytes()).expect("the log takes bytes");
+}
+
+#[tokio::test]
+async fn following_loses_nothing_to_rotation_and_ends_with_the_container() {
+    let mut log = Log::new();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let follow = Follow::UntilEnd(Box::pin(ended.map(|_| ())));
+    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).expect("the log is followed"));
+
+    log.write("stdout", "first");
+    assert_eq!(stream.next().await.expect("a piece").expect("read"), "first\n");
+    log.write("stdout", "second");
+    log.rotate();
+    log.write("stdout", "third");
+    log.rotate();
+    log.write("stdout", "fourth");
+    end.send(()).expect("the stream is still following");
+    assert_eq!(collect(stream).await, "second\nthird\nfourth\n");
+}
+
+#[tokio::test]
+async fn following_ends_at_until() {
+    let mut log = Log::new();
+    log.write("stdout", "a");
+    let selection = Selection { until: at(0), ..EVERYTHING };
+    let never = Follow::UntilEnd(Box::pin(std::future::pending::<()>()));
+    assert_eq!(collect(stream(&log.path(), selection, PLAIN, never).expect("the log is followed")).await, "a\n");
+}
