@@ -122,3 +122,8 @@ impl std::error::Error for Failed {
         Some(&self.cause)
     }
 }
+
+/// Makes an error of the system into one that says what was tried.
+pub(crate) fn attempted<E: Into<io::Error>>(attempt: impl Into<String>) -> impl FnOnce(E) -> Error {
+    move |source| Error::refused(attempt, source)
+}

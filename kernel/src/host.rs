@@ -122,13 +122,15 @@ pub enum Repaired {
     Changed,
 }
 
-/// What somebody else did to our table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What somebody else did to nftables; of what one transaction did, the weightiest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FirewallEvent {
-    /// Our own part was changed or deleted: repair it.
-    Changed,
+    /// Chains or rules of other tables were changed: [`Host::foreign_drops`] may answer differently.
+    Elsewhere,
     /// The administrator's chains were changed: read a new copy with [`Host::admin_chains`].
     Administrator,
+    /// Our own part was changed or deleted: repair it.
+    Changed,
 }
 
 /// A running watch; it ends when this is dropped.

@@ -9,10 +9,21 @@
 //! every plan, and a thread on [`Host::watch_firewall`] that answers [`FirewallEvent::Changed`] with
 //! [`Host::repair_firewall`].
 
+mod apply;
 pub mod error;
+mod facts;
 pub mod fake;
+mod firewall;
 pub mod host;
+mod kernel;
 pub mod names;
+mod namespace;
+mod netlink;
+mod reaper;
+mod route;
+mod sysctl;
+
+pub use kernel::Kernel;
 
 pub use error::{Error, Failed, Stuck};
 pub use host::{

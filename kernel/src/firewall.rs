@@ -1,0 +1,204 @@
+//! The firewall: one nftables table, `inet berth`, kept equal to what was asked. `docs/firewall.md` is its specification.
+
+mod compile;
+mod conntrack;
+mod element;
+mod foreign;
+mod forwarding;
+mod nft;
+mod skeleton;
+mod transaction;
+mod watch;
+
+pub(crate) use foreign::foreign_drops;
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use cnm::firewall::{Element, FirewallChange};
+use nix::errno::Errno;
+
+use self::{
+    compile::compile,
+    element::{Field, SetElement},
+    forwarding::Guards,
+    skeleton::Load,
+    transaction::Transaction,
+    watch::OwnPorts,
+};
+use crate::{AdminChains, Error, Family, FirewallWatch, Forwarding, Repaired, error::attempted};
+
+/// What was tried, in errors.
+const CHANGE: &str = "change the firewall";
+
+/// The table and what it should hold.
+#[derive(Debug)]
+pub(crate) struct Firewall {
+    /// Held over each transaction: nftables has one at a time as well.
+    ledger: Mutex<Ledger>,
+    own: Arc<OwnPorts>,
+    run_dir: std::path::PathBuf,
+}
+
+/// What the table should hold: the sum of what was asked, so that it can be restored whatever happens to the table.
+#[derive(Debug)]
+struct Ledger {
+    elements: BTreeSet<Element>,
+    administrator: AdminChains,
+    guards: Guards,
+    socket: transaction::Socket,
+}
+
+impl Firewall {
+    pub(crate) fn new(run_dir: &Path) -> Result<Self, Error> {
+        let own = Arc::new(OwnPorts::default());
+        let socket = transaction::Socket::open().map_err(|source| no_nftables("use nftables", source))?;
+        own.add(socket.port());
+        let ledger = Ledger {
+            elements: BTreeSet::new(),
+            administrator: AdminChains::default(),
+            guards: Guards::load(run_dir)?,
+            socket,
+        };
+        Ok(Self { ledger: Mutex::new(ledger), own, run_dir: run_dir.to_owned() })
+    }
+
+    /// Applies a change as one transaction. What is there already, or gone already, is left out.
+    pub(crate) fn change(&self, change: &FirewallChange) -> Result<(), Error> {
+        let mut ledger = self.lock();
+        let known = |element: &&Element| ledger.elements.contains(element);
+        let gone: Vec<&Element> = change.remove.iter().filter(known).collect();
+        let new: Vec<&Element> = change.add.iter().filter(|element| !known(element)).collect();
+        if gone.is_empty() && new.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = Transaction::default();
+        transaction.remove(gone.iter().flat_map(|element| compile(element)).collect());
+        transaction.add(new.iter().flat_map(|element| compile(element)).collect());
+        let committed = ledger.socket.commit(&transaction);
+        let adjust = |elements: &mut BTreeSet<Element>| {
+            for element in &change.remove {
+                elements.remove(element);
+            }
+            elements.extend(change.add.iter().cloned());
+        };
+        match committed {
+            Ok(()) => {}
+            // The table isn't what it should be (flushed, deleted, meddled with): all of it is made right.
+            Err(error) if differs(&error) => {
+                let mut elements = ledger.elements.clone();
+                adjust(&mut elements);
+                self.load(&ledger, &elements)?;
+            }
+            Err(source) => return Err(no_nftables(CHANGE, source)),
+        }
+        adjust(&mut ledger.elements);
+        drop(ledger);
+        conntrack::forget(gone.into_iter().chain(new)).map_err(attempted("forget connections of changed UDP ports"))
+    }
+
+    pub(crate) fn sync(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
+        let mut ledger = self.lock();
+        ledger.administrator.clone_from(administrator);
+        let repaired = self.load(&ledger, elements)?;
+        ledger.elements.clone_from(elements);
+        Ok(repaired)
+    }
+
+    pub(crate) fn repair(&self) -> Result<Repaired, Error> {
+        let ledger = self.lock();
+        self.load(&ledger, &ledger.elements)
+    }
+
+    /// What is in the administrator's chains. While the table isn't whole the copy stands: its chains went with it.
+    pub(crate) fn admin_chains(&self) -> Result<AdminChains, Error> {
+        let mut ledger = self.lock();
+        let listing = nft::list_table()?;
+        if listing.is_whole() {
+            ledger.administrator = listing.administrator();
+        }
+        Ok(ledger.administrator.clone())
+    }
+
+    pub(crate) fn watch(&self) -> Result<FirewallWatch, Error> {
+        watch::start(Arc::clone(&self.own)).map_err(|source| no_nftables("watch the firewall", source))
+    }
+
+    pub(crate) fn enable_forwarding(&self, family: Family, guard: bool) -> Result<Forwarding, Error> {
+        let attempt = || attempted("switch forwarding on");
+        if forwarding::is_on(family).map_err(attempt())? {
+            return Ok(Forwarding::WasOn);
+        }
+        if guard {
+            let mut ledger = self.lock();
+            let guards = ledger.guards.with(family).map_err(attempt())?;
+            guards.store(&self.run_dir)?;
+            ledger.guards = guards;
+            self.load(&ledger, &ledger.elements)?;
+        }
+        forwarding::switch_on(family).map_err(attempt())?;
+        Ok(Forwarding::SwitchedOn)
+    }
+
+    /// Makes the table hold exactly these elements: one transaction, in place if that can be.
+    fn load(&self, ledger: &Ledger, elements: &BTreeSet<Element>) -> Result<Repaired, Error> {
+        let before = nft::list_table()?;
+        let elements: Vec<SetElement> = elements.iter().flat_map(compile).chain(ledger.guards.elements()).collect();
+        let administrator = (!before.is_whole()).then_some(&ledger.administrator);
+        let kept = before.administrator();
+        let attempts = [
+            (Load::InPlace, administrator),
+            (Load::Anew, Some(if before.is_whole() { &kept } else { &ledger.administrator })),
+            // Rules that name what is gone with the table, as sets of the administrator's, can't be loaded.
+            (Load::Anew, Some(&AdminChains::default())),
+        ];
+        let mut refusal = None;
+        for (load, administrator) in attempts {
+            let text = skeleton::render(load, &elements, administrator);
+            match nft::load(&text, &self.own) {
+                Ok(()) if refusal.is_none() && nft::list_table()? == before => return Ok(Repaired::AlreadyRight),
+                Ok(()) => {
+                    if administrator.is_some_and(|chains| *chains == AdminChains::default())
+                        && ledger.administrator != AdminChains::default()
+                    {
+                        tracing::warn!(
+                            "the rules in user-pre and user-post could not be restored: {:?}",
+                            ledger.administrator
+                        );
+                    }
+                    return Ok(Repaired::Changed);
+                }
+                Err(error) => refusal = refusal.or(Some(error)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Error::Impossible {
+            attempt: CHANGE.to_owned(),
+            reason: "no way of loading the table was tried".to_owned(),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        // Each change of the ledger is one assignment, so it is whole whatever its holder was doing.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a transaction was refused because the table isn't what it should be, or isn't there.
+fn differs(error: &io::Error) -> bool {
+    let signs = [Errno::ENOENT, Errno::EEXIST, Errno::EINVAL, Errno::EBUSY];
+    error.raw_os_error().is_some_and(|code| signs.contains(&Errno::from_raw(code)))
+}
+
+/// Names what is lacking if nftables itself is.
+fn no_nftables(attempt: &str, source: io::Error) -> Error {
+    match source.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP) => {
+            Error::Lacking { attempt: attempt.to_owned(), feature: "nftables", config: "CONFIG_NF_TABLES" }
+        }
+        _ => Error::refused(attempt, source),
+    }
+}

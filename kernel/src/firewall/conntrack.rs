@@ -1,0 +1,108 @@
+//! Connections that the kernel remembers: those of a UDP port are forgotten when the port is published or withdrawn, or a
+//! client that goes on sending keeps its old translation, or lack of one.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use cnm::firewall::{Element, PortForward, Protocol};
+use netlink_packet_core::{DefaultNla, NLA_F_NESTED};
+use netlink_packet_netfilter::{
+    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+    conntrack::{self, ConntrackAttribute, ConntrackMessage, IPTuple, ProtoTuple, Tuple},
+};
+use nix::errno::Errno;
+
+use crate::netlink::{Request, Socket};
+
+/// `CTA_FILTER`, which holds `CTA_FILTER_ORIG_FLAGS`: the parts of the original tuple that must agree (Linux 5.8).
+const CTA_FILTER: u16 = 25;
+const CTA_FILTER_ORIG_FLAGS: u16 = 1;
+const MATCH_DESTINATION: u32 = 1 << 1;
+const MATCH_PROTOCOL: u32 = 1 << 3;
+const MATCH_DESTINATION_PORT: u32 = 1 << 5;
+
+/// Forgets the connections to published UDP ports among these elements.
+pub(super) fn forget<'e>(elements: impl Iterator<Item = &'e Element>) -> io::Result<()> {
+    let mut ports = elements
+        .filter_map(|element| match element {
+            Element::Port(port) if port.protocol == Protocol::Udp => Some(port),
+            _ => None,
+        })
+        .peekable();
+    if ports.peek().is_none() {
+        return Ok(());
+    }
+    let mut socket = Socket::open(netlink_sys::protocols::NETLINK_NETFILTER)?;
+    ports.try_for_each(|port| forget_port(&mut socket, port))
+}
+
+fn forget_port(socket: &mut Socket<NetfilterMessage>, port: &PortForward) -> io::Result<()> {
+    let family = if port.endpoint.is_ipv4() { NetfilterProtoFamily::IPv4 } else { NetfilterProtoFamily::IPv6 };
+    let message = |inner| NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), inner);
+    let found = socket.dump(|| message(ConntrackMessage::Get(filter(port))))?;
+    let deletions = found
+        .into_iter()
+        .filter_map(original_tuple)
+        .filter(|tuple| is_to(tuple, port))
+        .map(|tuple| ConntrackMessage::Delete(vec![ConntrackAttribute::CtaTupleOrig(tuple)]))
+        .map(|inner| Request { message: message(inner), flags: 0 })
+        .collect();
+    for answer in socket.exchange(deletions)? {
+        match answer {
+            // It ended by itself meanwhile.
+            Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => {}
+            other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
+/// What the kernel is to compare while it walks its table. It can't compare ranges: those are left to [`is_to`].
+fn filter(port: &PortForward) -> Vec<ConntrackAttribute> {
+    let mut flags = MATCH_PROTOCOL;
+    let any =
+        if port.endpoint.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    let mut proto = vec![ProtoTuple::Protocol(conntrack::Protocol::Udp)];
+    if port.count == 1 {
+        flags |= MATCH_DESTINATION_PORT;
+        proto.push(ProtoTuple::DestinationPort(port.host_first));
+    }
+    if port.host_address.is_some() {
+        flags |= MATCH_DESTINATION;
+    }
+    let addresses = vec![IPTuple::SourceAddress(any), IPTuple::DestinationAddress(port.host_address.unwrap_or(any))];
+    // A nested attribute with the flags inside: its length and type, then the number.
+    let mut flag_attribute = 8u16.to_ne_bytes().to_vec();
+    flag_attribute.extend(CTA_FILTER_ORIG_FLAGS.to_ne_bytes());
+    flag_attribute.extend(flags.to_ne_bytes());
+    vec![
+        ConntrackAttribute::CtaTupleOrig(vec![Tuple::Ip(addresses), Tuple::Proto(proto)]),
+        ConntrackAttribute::Other(DefaultNla::new(CTA_FILTER | NLA_F_NESTED, flag_attribute)),
+    ]
+}
+
+fn original_tuple(message: NetfilterMessage) -> Option<Vec<Tuple>> {
+    let NetfilterMessageInner::Conntrack(ConntrackMessage::New(attributes)) = message.inner else { return None };
+    attributes.into_iter().find_map(|attribute| match attribute {
+        ConntrackAttribute::CtaTupleOrig(tuple) => Some(tuple),
+        _ => None,
+    })
+}
+
+/// Whether a connection was made to a published port, as its client sees it.
+fn is_to(tuple: &[Tuple], port: &PortForward) -> bool {
+    let ports = port.host_first..=port.host_first.saturating_add(port.count - 1);
+    let in_tuple = |part: &Tuple| match part {
+        Tuple::Proto(parts) => {
+            parts.contains(&ProtoTuple::Protocol(conntrack::Protocol::Udp))
+                && parts.iter().any(|p| matches!(p, ProtoTuple::DestinationPort(number) if ports.contains(number)))
+        }
+        Tuple::Ip(parts) => {
+            port.host_address.is_none_or(|address| parts.contains(&IPTuple::DestinationAddress(address)))
+        }
+        _ => true,
+    };
+    tuple.iter().all(in_tuple)
+}

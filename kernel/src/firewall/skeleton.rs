@@ -1,0 +1,197 @@
+//! The table as text for `nft -f`: its sets, chains and rules, which are the same whatever is published. What each part
+//! is for is said in `docs/firewall.md`.
+
+use std::fmt::Write;
+
+use super::element::{Kind, SetElement};
+use crate::AdminChains;
+
+/// The table. `inet`: one table for both families.
+pub(super) const TABLE: &str = "berth";
+
+/// The administrator's chains.
+pub(super) const USER_PRE: &str = "user-pre";
+/// The administrator's chain for what would be refused.
+pub(super) const USER_POST: &str = "user-post";
+
+/// Every set and map with its type; they are flushed and filled by each synchronisation.
+pub(super) const SETS: [(&str, Kind, &str); 21] = [
+    ("bridges", Kind::Set, "type ifname;"),
+    ("internal", Kind::Set, "type ifname;"),
+    ("inter_container", Kind::Set, "type ifname . ifname;"),
+    ("isolated4", Kind::Set, "type ifname;"),
+    ("isolated6", Kind::Set, "type ifname;"),
+    ("routed4", Kind::Set, "type ifname;"),
+    ("routed6", Kind::Set, "type ifname;"),
+    ("home4", Kind::Set, "type ifname . ipv4_addr; flags interval;"),
+    ("home6", Kind::Set, "type ifname . ipv6_addr; flags interval;"),
+    ("masquerade4", Kind::Set, "type ipv4_addr; flags interval;"),
+    ("masquerade6", Kind::Set, "type ipv6_addr; flags interval;"),
+    ("open4", Kind::Set, "type ipv4_addr . inet_proto . inet_service; flags interval;"),
+    ("open6", Kind::Set, "type ipv6_addr . inet_proto . inet_service; flags interval;"),
+    ("exact4", Kind::Map, "type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service;"),
+    ("exact6", Kind::Map, "type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service;"),
+    ("any4", Kind::Map, "type inet_proto . inet_service : ipv4_addr . inet_service;"),
+    ("any6", Kind::Map, "type inet_proto . inet_service : ipv6_addr . inet_service;"),
+    ("range4", Kind::Map, "type inet_proto . inet_service : ipv4_addr; flags interval;"),
+    ("range6", Kind::Map, "type inet_proto . inet_service : ipv6_addr; flags interval;"),
+    ("guarded", Kind::Set, "type nf_proto;"),
+    ("routed_before", Kind::Set, "type nf_proto . ifname;"),
+];
+
+/// Chains of ours with their hooks and rules, in an order in which each is there before it is jumped to.
+const CHAINS: [(&str, &str, &[&str]); 8] = [
+    (
+        "publish",
+        "",
+        &[
+            "dnat ip to ip daddr . meta l4proto . th dport map @exact4",
+            "dnat ip to meta l4proto . th dport map @any4",
+            "dnat ip to meta l4proto . th dport map @range4",
+            "dnat ip6 to ip6 daddr . meta l4proto . th dport map @exact6",
+            "dnat ip6 to meta l4proto . th dport map @any6",
+            "dnat ip6 to meta l4proto . th dport map @range6",
+        ],
+    ),
+    (
+        "guard",
+        "",
+        &[
+            "ct state established,related accept",
+            // With br_netfilter, frames that a bridge of somebody else forwards come by here.
+            "meta iifkind \"bridge\" meta oifkind \"bridge\" accept",
+            "meta nfproto . iifname @routed_before accept",
+            "drop",
+        ],
+    ),
+    (
+        "raw-prerouting",
+        "type filter hook prerouting priority raw; policy accept;",
+        &["iifname @bridges ip daddr 127.0.0.0/8 drop", "iifname @bridges ip saddr 127.0.0.0/8 drop"],
+    ),
+    (
+        "nat-prerouting",
+        "type nat hook prerouting priority -100; policy accept;",
+        &[
+            "ip daddr 127.0.0.0/8 return",
+            "ip6 daddr ::1 return",
+            "meta l4proto { tcp, udp, sctp } fib daddr type local jump publish",
+        ],
+    ),
+    (
+        "nat-output",
+        "type nat hook output priority -100; policy accept;",
+        &["ip6 daddr ::1 return", "meta l4proto { tcp, udp, sctp } fib daddr type local jump publish"],
+    ),
+    (
+        "nat-postrouting",
+        "type nat hook postrouting priority 100; policy accept;",
+        &[
+            "oifname @bridges ct status dnat ip saddr 127.0.0.0/8 masquerade",
+            "ct status dnat oifname . ip saddr @home4 masquerade",
+            "ct status dnat oifname . ip6 saddr @home6 masquerade",
+            "oifname @bridges return",
+            "ip saddr @masquerade4 masquerade",
+            "ip6 saddr @masquerade6 masquerade",
+        ],
+    ),
+    (
+        "input",
+        "type filter hook input priority filter; policy accept;",
+        &["meta nfproto ipv4 iifname @isolated4 drop", "meta nfproto ipv6 iifname @isolated6 drop"],
+    ),
+    (
+        "forward",
+        "type filter hook forward priority filter; policy accept;",
+        &[
+            "iifname != @bridges oifname != @bridges meta nfproto @guarded goto guard",
+            "iifname != @bridges oifname != @bridges accept",
+            "jump user-pre",
+            "ct state established,related accept",
+            "iifname . oifname @inter_container accept",
+            "iifname @internal drop",
+            "oifname @internal drop",
+            "ct status dnat accept",
+            "oifname @bridges ip daddr . meta l4proto . th dport @open4 accept",
+            "oifname @bridges ip6 daddr . meta l4proto . th dport @open6 accept",
+            "oifname @routed4 icmp type echo-request accept",
+            "oifname @routed6 icmpv6 type echo-request accept",
+            "jump user-post",
+            "oifname @bridges drop",
+        ],
+    ),
+];
+
+/// Whether the table is to be changed in place or made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Keeps what isn't ours in the table: the administrator's chains and sets.
+    InPlace,
+    /// Deletes the table first: for one whose sets or chains have another shape than ours.
+    Anew,
+}
+
+/// The whole table as one transaction. `administrator` is given if their chains are to be filled too.
+pub(super) fn render(load: Load, elements: &[SetElement], administrator: Option<&AdminChains>) -> String {
+    let mut text = String::new();
+    write_table(&mut text, load, elements, administrator).expect("writing to a string can't fail");
+    text
+}
+
+fn write_table(
+    text: &mut String,
+    load: Load,
+    elements: &[SetElement],
+    administrator: Option<&AdminChains>,
+) -> std::fmt::Result {
+    if load == Load::Anew {
+        // So that deleting it succeeds if it isn't there.
+        writeln!(text, "table inet {TABLE}\ndelete table inet {TABLE}")?;
+    }
+    writeln!(text, "table inet {TABLE} {{")?;
+    for (name, kind, definition) in SETS {
+        writeln!(text, "\t{kind} {name} {{ {definition} }}")?;
+    }
+    writeln!(text, "\tchain {USER_PRE} {{ }}\n\tchain {USER_POST} {{ }}")?;
+    for (name, hook, _) in CHAINS {
+        writeln!(text, "\tchain {name} {{ {hook} }}")?;
+    }
+    writeln!(text, "}}")?;
+    for (name, _, _) in CHAINS {
+        writeln!(text, "flush chain inet {TABLE} {name}")?;
+    }
+    for (name, kind, _) in SETS {
+        writeln!(text, "flush {kind} inet {TABLE} {name}")?;
+    }
+    if let Some(AdminChains { pre, post }) = administrator {
+        for (chain, rules) in [(USER_PRE, pre), (USER_POST, post)] {
+            writeln!(text, "flush chain inet {TABLE} {chain}")?;
+            for rule in rules {
+                writeln!(text, "add rule inet {TABLE} {chain} {rule}")?;
+            }
+        }
+    }
+    for (name, _, rules) in CHAINS {
+        for rule in rules {
+            writeln!(text, "add rule inet {TABLE} {name} {rule}")?;
+        }
+    }
+    write_elements(text, elements)
+}
+
+fn write_elements(text: &mut String, elements: &[SetElement]) -> std::fmt::Result {
+    for (name, _, _) in SETS {
+        let mut separator = "";
+        for element in elements.iter().filter(|element| element.set == name) {
+            if separator.is_empty() {
+                write!(text, "add element inet {TABLE} {name} {{ ")?;
+            }
+            write!(text, "{separator}{element}")?;
+            separator = ", ";
+        }
+        if !separator.is_empty() {
+            writeln!(text, " }}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! The real host.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use cnm::{
+    firewall::Element,
+    observed::Observed,
+    op::{NamespaceAt, Plan},
+};
+
+use crate::{
+    AdminChains, Applied, Ask, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
+    Repaired,
+    error::attempted,
+    firewall::Firewall,
+    names,
+    namespace::{Inside, Pins},
+    reaper::Reaper,
+    route, sysctl,
+};
+
+/// The host whose network namespace the calling thread is in.
+///
+/// All its methods must be called on threads in that namespace, as all threads of a process are unless they leave it.
+#[derive(Debug)]
+pub struct Kernel {
+    pub(crate) pins: Pins,
+    pub(crate) host: HostSockets,
+    pub(crate) reaper: Reaper,
+    pub(crate) firewall: Firewall,
+}
+
+impl Kernel {
+    /// Takes the host in hand. Namespaces are pinned under `netns` in the run directory; whether forwarding was switched
+    /// on by us is remembered there as well.
+    ///
+    /// # Errors
+    /// When the run directory can't be prepared, or netlink isn't to be had.
+    pub fn new(run_dir: &Path) -> Result<Self, Error> {
+        let netlink = "talk to the kernel over netlink";
+        Ok(Self {
+            pins: Pins::new(run_dir)?,
+            host: HostSockets::default(),
+            reaper: Reaper::start().map_err(attempted(netlink))?,
+            firewall: Firewall::new(run_dir)?,
+        })
+    }
+
+    /// Where the namespace of a sandbox is pinned: the path to enter it by.
+    pub fn namespace_path(&self, at: &NamespaceAt) -> Option<std::path::PathBuf> {
+        self.pins.path(at)
+    }
+}
+
+impl Host for Kernel {
+    fn apply(&self, plan: &Plan) -> Result<Applied, Box<Failed>> {
+        self.apply_plan(plan)
+    }
+
+    fn observe(&self, ask: &Ask) -> Result<Observed, Error> {
+        let pinned = self.pins.list().map_err(attempted("list the pinned network namespaces"))?;
+        let mut namespaces = BTreeMap::new();
+        let mut host = self.host.take().map_err(attempted("observe the host's links"))?;
+        let ours = host.socket.observe(|name| names::is_ours(name) || ask.links.contains(name));
+        namespaces.insert(NamespaceAt::Host, ours.map_err(attempted("observe the host's links"))?);
+        self.host.give_back(host);
+        for at in &ask.namespaces {
+            let attempt = || attempted(format!("look into the network namespace {at}"));
+            match self.pins.open(at) {
+                Ok(mut inside) => {
+                    namespaces.insert(at.clone(), inside.socket.observe(|_| true).map_err(attempt())?);
+                }
+                Err(error) if is_no_namespace(&error) => {}
+                Err(error) => return Err(attempt()(error)),
+            }
+        }
+        let mut sysctls = BTreeMap::new();
+        for asked in &ask.sysctls {
+            let (at, key) = asked;
+            match self.pins.run_at(at, || sysctl::read(key)) {
+                Ok(value) => sysctls.extend(value.map(|value| (asked.clone(), value))),
+                Err(error) if is_no_namespace(&error) => {}
+                Err(error) => return Err(attempted(format!("read sysctl {key} in {at}"))(error)),
+            }
+        }
+        Ok(Observed { namespaces, pinned, sysctls })
+    }
+
+    fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
+        self.firewall.sync(elements, administrator)
+    }
+
+    fn repair_firewall(&self) -> Result<Repaired, Error> {
+        self.firewall.repair()
+    }
+
+    fn admin_chains(&self) -> Result<AdminChains, Error> {
+        self.firewall.admin_chains()
+    }
+
+    fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
+        self.firewall.watch()
+    }
+
+    fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {
+        crate::firewall::foreign_drops()
+    }
+
+    fn enable_forwarding(&self, family: Family, guard: bool) -> Result<Forwarding, Error> {
+        self.firewall.enable_forwarding(family, guard)
+    }
+
+    fn facts(&self) -> Result<HostFacts, Error> {
+        self.gather_facts()
+    }
+}
+
+/// Whether a namespace couldn't be opened because it isn't one (any more): EINVAL is what `setns` answers for a file that
+/// a crash left without its mount.
+fn is_no_namespace(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::errno::Errno::EINVAL as i32)
+}
+
+/// Sockets in the host's namespace that are free: as many as were ever needed at once.
+#[derive(Debug, Default)]
+pub(crate) struct HostSockets {
+    free: Mutex<Vec<Inside>>,
+}
+
+impl HostSockets {
+    pub(crate) fn take(&self) -> io::Result<Inside> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.map_or_else(
+            || Ok(Inside { namespace: File::open("/proc/thread-self/ns/net")?, socket: route::Socket::open()? }),
+            Ok,
+        )
+    }
+
+    /// Gives a socket back on which no answer is outstanding.
+    pub(crate) fn give_back(&self, inside: Inside) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(inside);
+    }
+}

@@ -1,0 +1,147 @@
+//! Network namespaces: made, pinned and entered. `setns` and `unshare` only ever happen on threads that end right after.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, OpenOptions},
+    io,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    str::FromStr,
+    thread,
+};
+
+use cnm::{id::SandboxId, op::NamespaceAt};
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sched::{CloneFlags, setns, unshare},
+};
+
+use crate::{Error, error::attempted, route};
+
+/// The directory in which namespaces are pinned: a mount point of its own, shared, so that unpinning one reaches the
+/// mount namespaces that were copied while it was there; else they keep it alive, and its links with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Pins {
+    directory: PathBuf,
+}
+
+/// A namespace that is open: a file descriptor that names it and a socket inside.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    pub(crate) namespace: File,
+    pub(crate) socket: route::Socket,
+}
+
+impl Pins {
+    /// Takes `netns` in the run directory into use; makes the mount unless it is there from before.
+    pub(crate) fn new(run_dir: &Path) -> Result<Self, Error> {
+        let directory = run_dir.join("netns");
+        let attempt = || format!("prepare {} for network namespaces", directory.display());
+        fs::create_dir_all(&directory).map_err(attempted(attempt()))?;
+        let directory = directory.canonicalize().map_err(attempted(attempt()))?;
+        if !is_mount_point(&directory).map_err(attempted(attempt()))? {
+            mount(Some(&directory), &directory, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+                .map_err(attempted(attempt()))?;
+        }
+        mount(None::<&str>, &directory, None::<&str>, MsFlags::MS_SHARED, None::<&str>)
+            .map_err(attempted(attempt()))?;
+        Ok(Self { directory })
+    }
+
+    /// Where a namespace is found; none for the host's own.
+    pub(crate) fn path(&self, at: &NamespaceAt) -> Option<PathBuf> {
+        match at {
+            NamespaceAt::Host => None,
+            NamespaceAt::Pinned(sandbox) => Some(self.directory.join(sandbox.as_str())),
+            NamespaceAt::Path(path) => Some(PathBuf::from(path)),
+        }
+    }
+
+    /// Makes a namespace, pins it and sets its loopback up.
+    pub(crate) fn create(&self, sandbox: &SandboxId) -> Result<Inside, io::Error> {
+        let pin = self.directory.join(sandbox.as_str());
+        OpenOptions::new().write(true).create_new(true).open(&pin)?;
+        let made = on_own_thread(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            // Not `/proc/self`: that is the process's first thread, in another namespace.
+            let born = "/proc/thread-self/ns/net";
+            mount(Some(born), &pin, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+            let mut socket = route::Socket::open()?;
+            socket.set_loopback_up()?;
+            Ok(Inside { namespace: File::open(born)?, socket })
+        });
+        if made.is_err() {
+            // Whatever failed, it is told; a pin that can't be removed either is found by the next observation.
+            let _ = self.drop_pin(sandbox);
+        }
+        made
+    }
+
+    /// Unpins a namespace; none by that name is success.
+    pub(crate) fn drop_pin(&self, sandbox: &SandboxId) -> io::Result<()> {
+        let pin = self.directory.join(sandbox.as_str());
+        match umount2(&pin, MntFlags::MNT_DETACH) {
+            // EINVAL: a file that isn't a mount point, as left by a crash between making the file and the mount.
+            Ok(()) | Err(nix::errno::Errno::ENOENT | nix::errno::Errno::EINVAL) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        match fs::remove_file(&pin) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The sandboxes whose namespaces are pinned.
+    pub(crate) fn list(&self) -> io::Result<BTreeSet<SandboxId>> {
+        let mut sandboxes = BTreeSet::new();
+        for entry in fs::read_dir(&self.directory)? {
+            if let Some(Ok(sandbox)) = entry?.file_name().to_str().map(SandboxId::from_str) {
+                sandboxes.insert(sandbox);
+            }
+        }
+        Ok(sandboxes)
+    }
+
+    /// Opens a namespace that isn't the host's and a socket inside.
+    pub(crate) fn open(&self, at: &NamespaceAt) -> io::Result<Inside> {
+        let path = self.path(at).ok_or_else(|| io::Error::other("the host's namespace has no path"))?;
+        let namespace = File::open(path)?;
+        let socket = run_inside(&namespace, route::Socket::open)?;
+        Ok(Inside { namespace, socket })
+    }
+
+    /// Runs something inside a namespace: on the calling thread for the host's, on one of its own for another.
+    pub(crate) fn run_at<T: Send>(
+        &self,
+        at: &NamespaceAt,
+        work: impl FnOnce() -> io::Result<T> + Send,
+    ) -> io::Result<T> {
+        match self.path(at) {
+            None => work(),
+            Some(path) => run_inside(&File::open(path)?, work),
+        }
+    }
+}
+
+/// Runs something on a thread of its own that has entered a namespace.
+fn run_inside<T: Send>(namespace: &File, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    on_own_thread(|| {
+        setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?;
+        work()
+    })
+}
+
+fn on_own_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("netns".to_owned()).spawn_scoped(scope, work)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Whether a directory is a mount point in this thread's mount namespace (proc(5), mountinfo: field 5, where blanks are
+/// octal).
+fn is_mount_point(directory: &Path) -> io::Result<bool> {
+    let wanted = directory.to_string_lossy().replace('\\', "\\134").replace(' ', "\\040");
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo")?;
+    Ok(mounts.lines().any(|line| line.split(' ').nth(4) == Some(&wanted)))
+}

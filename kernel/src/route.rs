@@ -1,0 +1,53 @@
+//! Links, addresses and routes over rtnetlink, by name: the index that the kernel wants is looked up.
+
+mod message;
+mod observe;
+
+pub(crate) use message::*;
+
+use std::{collections::BTreeMap, io};
+
+use cnm::id::LinkName;
+use netlink_packet_route::RouteNetlinkMessage;
+use nix::errno::Errno;
+
+use crate::netlink::{self, Request};
+
+/// An rtnetlink socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) inner: netlink::Socket<RouteNetlinkMessage>,
+}
+
+impl Socket {
+    /// Opens a socket in the calling thread's network namespace.
+    pub(crate) fn open() -> io::Result<Self> {
+        Ok(Self { inner: netlink::Socket::open(netlink_sys::protocols::NETLINK_ROUTE)? })
+    }
+
+    /// Sends requests of which each must succeed; the first refusal is the error.
+    pub(crate) fn all(&mut self, requests: Vec<Request<RouteNetlinkMessage>>) -> io::Result<()> {
+        self.inner.exchange(requests)?.into_iter().try_for_each(|answer| answer.map(drop))
+    }
+
+    /// Sets the loopback device up; its index is 1 in every namespace (`LOOPBACK_IFINDEX`).
+    pub(crate) fn set_loopback_up(&mut self) -> io::Result<()> {
+        self.all(vec![set_up_by_index(1)])
+    }
+
+    /// The indexes of links by name, where they exist.
+    pub(crate) fn indexes(&mut self, names: &[LinkName]) -> io::Result<BTreeMap<LinkName, u32>> {
+        let answers = self.inner.exchange(names.iter().map(get_link).collect())?;
+        let mut indexes = BTreeMap::new();
+        for (name, answer) in names.iter().zip(answers) {
+            match answer {
+                Ok(replies) => {
+                    indexes.extend(replies.iter().find_map(link_index).map(|index| (name.clone(), index)));
+                }
+                Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(indexes)
+    }
+}

@@ -1,0 +1,219 @@
+//! Reading links, addresses and routes back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use cnm::{
+    id::{LinkName, MacAddress},
+    observed::{LinkKind, ObservedLink, ObservedNamespace},
+    op::Route,
+};
+use ipnetwork::IpNetwork;
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressMessage},
+    link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteProtocol, RouteType},
+};
+
+use super::Socket;
+use crate::names::{self, ROUTE_PROTOCOL};
+
+/// What the host's routes and addresses say to those who choose subnets and MTUs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Surroundings {
+    pub(crate) routes: Vec<IpNetwork>,
+    pub(crate) addresses: Vec<IpNetwork>,
+    pub(crate) default_route_mtu_bytes: Option<u32>,
+}
+
+impl Socket {
+    fn links(&mut self) -> io::Result<Vec<LinkMessage>> {
+        let dump = self.inner.dump(|| RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        Ok(dump
+            .into_iter()
+            .filter_map(|m| if let RouteNetlinkMessage::NewLink(link) = m { Some(link) } else { None })
+            .collect())
+    }
+
+    fn addresses(&mut self) -> io::Result<Vec<AddressMessage>> {
+        let dump = self.inner.dump(|| RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
+        Ok(dump
+            .into_iter()
+            .filter_map(|m| if let RouteNetlinkMessage::NewAddress(address) = m { Some(address) } else { None })
+            .collect())
+    }
+
+    fn routes(&mut self) -> io::Result<Vec<RouteMessage>> {
+        let mut routes = Vec::new();
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            let dump = self.inner.dump(|| {
+                let mut message = RouteMessage::default();
+                message.header.address_family = family;
+                RouteNetlinkMessage::GetRoute(message)
+            })?;
+            routes.extend(
+                dump.into_iter()
+                    .filter_map(|m| if let RouteNetlinkMessage::NewRoute(route) = m { Some(route) } else { None }),
+            );
+        }
+        Ok(routes)
+    }
+
+    /// All links that pass, with their addresses, and our routes.
+    pub(crate) fn observe(&mut self, wanted: impl Fn(&LinkName) -> bool) -> io::Result<ObservedNamespace> {
+        let links = self.links()?;
+        let names: BTreeMap<u32, LinkName> =
+            links.iter().filter_map(|link| Some((link.header.index, link_name(link)?))).collect();
+        let mut addresses: BTreeMap<u32, BTreeSet<IpNetwork>> = BTreeMap::new();
+        for message in self.addresses()? {
+            if let Some(address) = address_of(&message) {
+                addresses.entry(message.header.index).or_default().insert(address);
+            }
+        }
+        let mut seen = ObservedNamespace::default();
+        for link in &links {
+            let Some(name) = names.get(&link.header.index).filter(|name| wanted(name)) else { continue };
+            let addresses = addresses.remove(&link.header.index).unwrap_or_default();
+            seen.links.insert(name.clone(), observed_link(link, &names, addresses));
+        }
+        let ours = RouteProtocol::from(ROUTE_PROTOCOL);
+        let routes = self.routes()?.into_iter().filter(|route| route.header.protocol == ours);
+        seen.routes = routes.filter_map(|route| observed_route(&route, &names)).collect();
+        Ok(seen)
+    }
+
+    /// Routes to keep clear of, the host's addresses, and the MTU towards the world.
+    pub(crate) fn surroundings(&mut self) -> io::Result<Surroundings> {
+        let links = self.links()?;
+        let ours: BTreeSet<u32> = links
+            .iter()
+            .filter(|link| link_name(link).is_some_and(|name| names::is_ours(&name)))
+            .map(|link| link.header.index)
+            .collect();
+        let routes = self.routes()?;
+        let default_route_mtu_bytes = default_route_mtu(&routes, &links);
+        let routes = routes
+            .iter()
+            .filter(|route| route_link(route).is_none_or(|index| !ours.contains(&index)))
+            .filter(|route| {
+                !matches!(route.header.kind, RouteType::Multicast | RouteType::Broadcast | RouteType::Anycast)
+            })
+            .filter_map(route_destination)
+            .filter(|destination| destination.prefix() > 0)
+            .collect::<BTreeSet<_>>();
+        let addresses = self.addresses()?.iter().filter_map(address_of).collect();
+        Ok(Surroundings { routes: routes.into_iter().collect(), addresses, default_route_mtu_bytes })
+    }
+}
+
+/// The smallest MTU that the best default route promises: its own metric, else its link's. IPv4's route goes first.
+fn default_route_mtu(routes: &[RouteMessage], links: &[LinkMessage]) -> Option<u32> {
+    let priority = |route: &RouteMessage| {
+        route
+            .attributes
+            .iter()
+            .find_map(|a| if let RouteAttribute::Priority(p) = a { Some(*p) } else { None })
+            .unwrap_or(0)
+    };
+    let best = routes
+        .iter()
+        .filter(|route| route.header.destination_prefix_length == 0 && route.header.kind == RouteType::Unicast)
+        .min_by_key(|route| (route.header.address_family != AddressFamily::Inet, priority(route)))?;
+    let metric = best.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Metrics(metrics) => {
+            metrics.iter().find_map(|metric| if let RouteMetric::Mtu(mtu) = metric { Some(*mtu) } else { None })
+        }
+        _ => None,
+    });
+    metric.or_else(|| {
+        let index = route_link(best)?;
+        links.iter().find(|link| link.header.index == index).map(mtu_of)
+    })
+}
+
+fn observed_link(link: &LinkMessage, names: &BTreeMap<u32, LinkName>, addresses: BTreeSet<IpNetwork>) -> ObservedLink {
+    let bridge = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Controller(index) => names.get(index).cloned(),
+        _ => None,
+    });
+    ObservedLink {
+        kind: kind_of(link),
+        mac: mac_of(link),
+        mtu_bytes: mtu_of(link),
+        up: link.header.flags.contains(LinkFlags::Up),
+        bridge,
+        addresses,
+    }
+}
+
+fn kind_of(link: &LinkMessage) -> LinkKind {
+    if link.header.flags.contains(LinkFlags::Loopback) {
+        return LinkKind::Loopback;
+    }
+    let info =
+        link.attributes.iter().find_map(|a| if let LinkAttribute::LinkInfo(info) = a { Some(info) } else { None });
+    let kind =
+        info.and_then(|info| info.iter().find_map(|i| if let LinkInfo::Kind(kind) = i { Some(kind) } else { None }));
+    match kind {
+        Some(InfoKind::Bridge) => LinkKind::Bridge,
+        Some(InfoKind::Veth) => LinkKind::Veth,
+        _ => LinkKind::Other,
+    }
+}
+
+fn link_name(link: &LinkMessage) -> Option<LinkName> {
+    link.attributes.iter().find_map(|a| if let LinkAttribute::IfName(name) = a { name.parse().ok() } else { None })
+}
+
+fn mac_of(link: &LinkMessage) -> Option<MacAddress> {
+    let bytes =
+        link.attributes.iter().find_map(|a| if let LinkAttribute::Address(mac) = a { Some(mac) } else { None })?;
+    let bytes: [u8; 6] = bytes.as_slice().try_into().ok()?;
+    (bytes != [0; 6]).then_some(MacAddress(bytes))
+}
+
+fn mtu_of(link: &LinkMessage) -> u32 {
+    link.attributes.iter().find_map(|a| if let LinkAttribute::Mtu(mtu) = a { Some(*mtu) } else { None }).unwrap_or(0)
+}
+
+/// The address of the link itself: on point-to-point links `Address` is the other side's.
+fn address_of(message: &AddressMessage) -> Option<IpNetwork> {
+    let local =
+        message.attributes.iter().find_map(|a| if let AddressAttribute::Local(ip) = a { Some(*ip) } else { None });
+    let address =
+        message.attributes.iter().find_map(|a| if let AddressAttribute::Address(ip) = a { Some(*ip) } else { None });
+    IpNetwork::new(local.or(address)?, message.header.prefix_len).ok()
+}
+
+fn route_link(route: &RouteMessage) -> Option<u32> {
+    route.attributes.iter().find_map(|a| if let RouteAttribute::Oif(index) = a { Some(*index) } else { None })
+}
+
+fn route_destination(route: &RouteMessage) -> Option<IpNetwork> {
+    let stated =
+        route.attributes.iter().find_map(|a| if let RouteAttribute::Destination(to) = a { ip_of(to) } else { None });
+    let any = match route.header.address_family {
+        AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => return None,
+    };
+    IpNetwork::new(stated.unwrap_or(any), route.header.destination_prefix_length).ok()
+}
+
+fn observed_route(route: &RouteMessage, names: &BTreeMap<u32, LinkName>) -> Option<Route> {
+    let gateway =
+        route.attributes.iter().find_map(|a| if let RouteAttribute::Gateway(via) = a { ip_of(via) } else { None });
+    Some(Route { destination: route_destination(route)?, gateway, link: names.get(&route_link(route)?)?.clone() })
+}
+
+fn ip_of(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}

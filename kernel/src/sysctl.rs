@@ -1,0 +1,30 @@
+//! Sysctls, as files below `/proc/sys`. Those of networking belong to the namespace of the thread that opens the file.
+
+use std::{fs, io, path::PathBuf};
+
+/// The file of a sysctl; keys that would lead elsewhere are refused.
+fn file(key: &str) -> io::Result<PathBuf> {
+    if key.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a path below /proc/sys"));
+    }
+    Ok(PathBuf::from("/proc/sys").join(key))
+}
+
+/// Sets a sysctl of the calling thread's namespace.
+pub(crate) fn write(key: &str, value: &str) -> io::Result<()> {
+    fs::write(file(key)?, value)
+}
+
+/// Reads a sysctl of the calling thread's namespace; none if this kernel has no such thing.
+pub(crate) fn read(key: &str) -> io::Result<Option<String>> {
+    match fs::read_to_string(file(key)?) {
+        Ok(value) => Ok(Some(value.trim_end().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a sysctl is there and not 0.
+pub(crate) fn is_on(key: &str) -> io::Result<bool> {
+    Ok(read(key)?.is_some_and(|value| value != "0"))
+}
