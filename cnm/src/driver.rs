@@ -14,14 +14,14 @@ use crate::{
     Error,
     api::PortRange,
     endpoint::{Address, Endpoint, Interface},
-    firewall::GatewayMode,
+    firewall::{Element, GatewayMode},
     id::{DriverName, EndpointId, LinkName, MacAddress, NetworkId},
     ipam::Pool,
     network::Network,
     observed::ObservedLink,
     op::{NamespaceAt, Plan},
     ports::PublishedPort,
-    spec::{EndpointSpec, NetworkSpec},
+    spec::{EndpointSpec, Family, NetworkSpec},
 };
 
 /// What decisions may know of the host; the daemon gathers it before each decision (or keeps it current).
@@ -29,8 +29,7 @@ use crate::{
 pub struct HostView {
     /// The MTU of the link that the default IPv4 route leaves by.
     pub default_route_mtu_bytes: Option<u32>,
-    /// Destinations of the host's routes of all tables, default routes and routes of our own bridges left out: subnets
-    /// are chosen around them.
+    /// Destinations of the host's routes of all tables, default routes left out: subnets are chosen around them.
     pub routes: Vec<IpNetwork>,
     /// The links that [`Planner::links_asked`] named, where they exist.
     pub links: BTreeMap<LinkName, ObservedLink>,
@@ -71,6 +70,33 @@ pub enum DriverConfig {
     Null,
 }
 
+impl DriverConfig {
+    /// How endpoints meet the world outside, for networks that have a gateway.
+    pub const fn gateway_mode(&self, family: Family) -> Option<GatewayMode> {
+        match (self, family) {
+            (Self::Bridge(bridge), Family::Ipv4) => Some(bridge.gateway_mode_ipv4),
+            (Self::Bridge(bridge), Family::Ipv6) => Some(bridge.gateway_mode_ipv6),
+            (Self::Host | Self::Null, _) => None,
+        }
+    }
+
+    /// The host's address for ports that are published without one.
+    pub const fn host_binding(&self) -> Option<IpAddr> {
+        match self {
+            Self::Bridge(bridge) => bridge.host_binding,
+            Self::Host | Self::Null => None,
+        }
+    }
+
+    /// Beginning of interface names inside.
+    pub fn interface_prefix(&self) -> &str {
+        match self {
+            Self::Bridge(bridge) => &bridge.interface_prefix,
+            Self::Host | Self::Null => "eth",
+        }
+    }
+}
+
 /// A bridge network's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeConfig {
@@ -90,8 +116,8 @@ pub struct BridgeConfig {
     pub gateway_mode_ipv4: GatewayMode,
     /// For IPv6.
     pub gateway_mode_ipv6: GatewayMode,
-    /// The bridge gets no IPv4 address.
-    pub inhibit_ipv4: bool,
+    /// The addresses that it gets from us: the gateways', unless it has them already or is to have none.
+    pub addresses: Vec<IpNetwork>,
     /// The host address of ports that are published without one.
     pub host_binding: Option<IpAddr>,
     /// Beginning of interface names inside.
@@ -158,16 +184,6 @@ pub trait Planner: Send + Sync + fmt::Debug {
     /// When an option is unknown or wrong, or doesn't fit the network.
     fn check_endpoint(&self, network: &Network, spec: &EndpointSpec) -> Result<(), Error>;
 
-    /// The host's address for ports that are published without one.
-    fn host_binding(&self, _network: &Network) -> Option<IpAddr> {
-        None
-    }
-
-    /// Beginning of interface names inside.
-    fn interface_prefix<'a>(&self, _network: &'a Network) -> &'a str {
-        "eth"
-    }
-
     /// Chooses what is left to choose for an endpoint; none on networks without links.
     fn attach(&self, network: &Network, endpoint: Attaching<'_>, host: &HostView) -> Option<Interface>;
 
@@ -177,8 +193,8 @@ pub trait Planner: Send + Sync + fmt::Debug {
     /// What the host and the sandbox need for the endpoint to exist. The default route isn't in it.
     fn plan_endpoint(&self, network: &Network, namespace: &NamespaceAt, endpoint: &Endpoint) -> Plan;
 
-    /// What leads published ports to the endpoint.
-    fn plan_ports(&self, network: &Network, endpoint: &Endpoint, ports: &[PublishedPort]) -> Plan;
+    /// What the firewall holds to lead published ports to the endpoint.
+    fn port_elements(&self, network: &Network, endpoint: &Endpoint, ports: &[PublishedPort]) -> BTreeSet<Element>;
 
     /// What a network needs while a port of its endpoints is published on the host's loopback addresses: applied with
     /// the first such port, taken back after the last.

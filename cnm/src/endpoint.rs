@@ -91,7 +91,7 @@ impl Endpoint {
             interface: interface.map(|interface| interface.name.to_string()),
             mac: interface.map(|interface| interface.mac.to_string()),
             addresses: interface
-                .map_or_else(Vec::new, |interface| interface.addresses.iter().map(Address::to_api).collect()),
+                .map_or_else(Vec::new, |interface| interface.addresses.iter().copied().map(Address::to_api).collect()),
             aliases: self.spec.aliases.clone(),
             gateway_priority: self.spec.gateway_priority,
             is_gateway_ipv4,
@@ -102,7 +102,7 @@ impl Endpoint {
 }
 
 impl Address {
-    fn to_api(&self) -> api::EndpointAddress {
+    fn to_api(self) -> api::EndpointAddress {
         api::EndpointAddress {
             address: self.address.to_string(),
             gateway: self.gateway.map(|gateway| gateway.to_string()),

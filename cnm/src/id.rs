@@ -201,6 +201,17 @@ impl MacAddress {
         let [a, b, c, d] = address.octets();
         Self([0x02, 0x42, a, b, c, d])
     }
+
+    /// The address of a network's bridge: `06` and the first ten digits of the network's id. It is locally administered
+    /// and none of [`MacAddress::of_ipv4`].
+    pub fn of_bridge(network: &NetworkId) -> Self {
+        let mut bytes = [0x06; 6];
+        for (byte, digits) in bytes[1..].iter_mut().zip(network.as_str().as_bytes().chunks(2)) {
+            let digit = |at: usize| (digits[at] as char).to_digit(16).expect("ids are hexadecimal") as u8;
+            *byte = digit(0) << 4 | digit(1);
+        }
+        Self(bytes)
+    }
 }
 
 impl FromStr for MacAddress {

@@ -8,5 +8,5 @@ mod space;
 mod tests;
 
 pub use leases::Leases;
-pub use pool::Pool;
+pub use pool::{Pool, with_prefix};
 pub use space::{AddressSpace, DefaultPool, DefaultPools};

@@ -19,11 +19,14 @@
 //!    [`state::State::sandbox_stuck`] and store.
 //!
 //! Removal: [`state::State::remove_sandbox`] marks the record with the plan that is left to do (store it), apply, then
-//! [`state::State::forget_sandbox`] gives back addresses and ports. The address of a retired veth is free only when the
-//! executor says that the veth is gone.
+//! [`state::State::forget_sandbox`] gives back addresses and ports.
 //!
-//! Start-up and repair: [`state::State::restore`] from the stored records, then [`diff::repair`] between
-//! [`state::State::desired`] and what is observed; the firewall is synchronised with [`state::State::firewall`].
+//! After each `forget_…`, [`state::State::settle`] answers with what networks need or need no longer; apply it before the
+//! next decision.
+//!
+//! Start-up: [`state::State::restore`] from the stored records; [`state::State::unfinished`] is torn down; then
+//! [`diff::repair`] between [`state::State::desired`], [`state::State::known`] and what is observed; the firewall is
+//! synchronised with [`state::State::firewall`].
 #![forbid(unsafe_code)]
 
 pub mod api;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Kind,
+    api::SandboxState,
     op::{PLAN_VERSION, Plan},
 };
 
@@ -52,12 +53,15 @@ impl Lifecycle {
         }
     }
 
-    /// It is to go: `teardown` is what has to be done. What is being torn down already keeps what it has left.
+    /// It is to go: `teardown` is what has to be done. What is being torn down already keeps what it has left, unless
+    /// another release wrote that.
     #[must_use]
     pub fn tearing(self, teardown: Plan) -> Self {
         match self {
-            Self::Reserved | Self::Programmed => Self::PartlyTorn { remaining: teardown.into(), error: None },
-            Self::PartlyTorn { remaining, .. } => Self::PartlyTorn { remaining, error: None },
+            Self::PartlyTorn { remaining, .. } if remaining.version == PLAN_VERSION => {
+                Self::PartlyTorn { remaining, error: None }
+            }
+            _ => Self::PartlyTorn { remaining: teardown.into(), error: None },
         }
     }
 
@@ -65,6 +69,23 @@ impl Lifecycle {
     #[must_use]
     pub fn stuck(self, remaining: Plan, error: String) -> Self {
         Self::PartlyTorn { remaining: remaining.into(), error: Some(error) }
+    }
+
+    /// As the API shows it.
+    pub const fn to_api(&self) -> SandboxState {
+        match self {
+            Self::Reserved => SandboxState::Reserved,
+            Self::Programmed => SandboxState::Programmed,
+            Self::PartlyTorn { .. } => SandboxState::PartlyTorn,
+        }
+    }
+
+    /// What is left to do until it is gone, while it is going.
+    pub const fn remaining(&self) -> Option<&Plan> {
+        match self {
+            Self::Reserved | Self::Programmed => None,
+            Self::PartlyTorn { remaining, .. } => Some(&remaining.plan),
+        }
     }
 
     /// Whether it is going.

@@ -4,7 +4,7 @@
 //! operations in order and undoes them in reverse when one fails. What a set of plans asks for is also the desired
 //! state that `crate::diff` compares with what is observed.
 
-use std::{fmt, net::IpAddr};
+use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -249,7 +249,8 @@ impl Plan {
     /// The plan that takes down what this one made: its inverse without what goes by itself, since addresses and routes
     /// go with their link, and links with their namespace.
     pub fn teardown(&self) -> Self {
-        todo!()
+        let going = Going::of(&self.ops);
+        Self { ops: self.ops.iter().rev().filter(|op| !going.takes_along(op)).map(Op::inverse).collect() }
     }
 
     /// This plan, then the other.
@@ -257,6 +258,56 @@ impl Plan {
         self.ops.extend(next.ops);
         self
     }
+}
+
+/// What a plan made that takes other things along when it goes.
+#[derive(Debug, Default)]
+struct Going {
+    namespaces: BTreeSet<NamespaceAt>,
+    links: BTreeSet<LinkAt>,
+}
+
+impl Going {
+    fn of(ops: &[Op]) -> Self {
+        let mut going = Self::default();
+        for op in ops {
+            match op {
+                Op::CreateNamespace(sandbox) => {
+                    going.namespaces.insert(NamespaceAt::Pinned(sandbox.clone()));
+                }
+                Op::CreateBridge(bridge) => {
+                    going.links.insert(LinkAt { namespace: NamespaceAt::Host, name: bridge.name.clone() });
+                }
+                Op::CreateVeth(pair) => {
+                    going.links.insert(pair.peer.clone());
+                    going.links.insert(LinkAt { namespace: NamespaceAt::Host, name: pair.host_end.clone() });
+                }
+                _ => {}
+            }
+        }
+        going
+    }
+
+    fn takes_along(&self, op: &Op) -> bool {
+        match op {
+            Op::AddAddress { link, .. } => self.namespaces.contains(&link.namespace) || self.links.contains(link),
+            Op::AddRoute { namespace, route } => {
+                let link = LinkAt { namespace: namespace.clone(), name: route.link.clone() };
+                self.namespaces.contains(namespace) || self.links.contains(&link)
+            }
+            Op::SetSysctl { namespace, key, .. } => {
+                let of_link = |link: &LinkAt| link.namespace == *namespace && is_sysctl_of(key, &link.name);
+                self.namespaces.contains(namespace) || self.links.iter().any(of_link)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether a sysctl belongs to a link, as `net/ipv4/conf/LINK/route_localnet` does.
+pub(crate) fn is_sysctl_of(key: &str, link: &LinkName) -> bool {
+    let mut parts = key.split('/');
+    parts.next() == Some("net") && matches!(parts.next(), Some("ipv4" | "ipv6")) && parts.nth(1) == Some(link.as_str())
 }
 
 impl FromIterator<Op> for Plan {

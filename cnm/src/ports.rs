@@ -1,20 +1,20 @@
 //! Published ports: which host ports an endpoint gets, who holds which, and by which way each is led.
 
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use table::{PortContext, PortTable};
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error, api,
-    api::PortRange,
-    firewall::{GatewayMode, Protocol},
-    id::SandboxId,
-    spec::{Family, PortSpec},
-};
+use crate::{api, firewall::Protocol, spec::Family};
 
 /// Where on the host a port is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +26,45 @@ pub enum HostAddress {
     AnyIpv6,
     /// One address.
     Exact(IpAddr),
+}
+
+impl HostAddress {
+    /// What a caller means by an address.
+    pub fn new(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Self::AnyIpv4,
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Self::AnyIpv6,
+            exact => Self::Exact(exact),
+        }
+    }
+
+    /// The address to bind.
+    pub const fn ip(self) -> IpAddr {
+        match self {
+            Self::AnyIpv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Self::AnyIpv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            Self::Exact(address) => address,
+        }
+    }
+
+    /// Its family.
+    pub const fn family(self) -> Family {
+        Family::of(self.ip())
+    }
+
+    /// The address to match, or none where every address of the family matches.
+    pub const fn exact(self) -> Option<IpAddr> {
+        match self {
+            Self::AnyIpv4 | Self::AnyIpv6 => None,
+            Self::Exact(address) => Some(address),
+        }
+    }
+}
+
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ip().fmt(f)
+    }
 }
 
 /// By which way a published port reaches the endpoint.
@@ -45,7 +84,7 @@ pub enum PortPath {
 pub struct PublishedPort {
     /// The transport protocol.
     pub protocol: Protocol,
-    /// Where on the host.
+    /// Where on the host; the endpoint's own address for [`PortPath::Open`].
     pub host: HostAddress,
     /// The first port on the host; the container's own for [`PortPath::Open`].
     pub host_first: u16,
@@ -57,6 +96,45 @@ pub struct PublishedPort {
     pub path: PortPath,
     /// The endpoint's address that it leads to.
     pub endpoint: IpAddr,
+    /// The caller named these very ports of the host: others can't be chosen instead.
+    pub fixed: bool,
+}
+
+impl PublishedPort {
+    /// The last port on the host.
+    pub const fn host_last(&self) -> u16 {
+        self.host_first + (self.count - 1)
+    }
+
+    /// Whether the host reaches it over 127.0.0.1 by translation, which needs `route_localnet` on the bridge.
+    pub fn needs_route_localnet(&self) -> bool {
+        let over_loopback = match self.host {
+            HostAddress::AnyIpv4 => true,
+            HostAddress::AnyIpv6 => false,
+            HostAddress::Exact(address) => address.is_ipv4() && address.is_loopback(),
+        };
+        over_loopback && self.path == PortPath::Forward
+    }
+
+    /// Leads the port to another address of the endpoint's: pairs of old and new.
+    pub(crate) fn lead_elsewhere(&mut self, renumbered: &[(IpAddr, IpAddr)]) {
+        let Some((old, new)) = renumbered.iter().find(|(old, _)| *old == self.endpoint) else { return };
+        self.endpoint = *new;
+        if self.host == HostAddress::Exact(*old) && self.path == PortPath::Open {
+            self.host = HostAddress::Exact(*new);
+        }
+    }
+
+    /// As the API shows it.
+    pub fn to_api(&self) -> api::PublishedPort {
+        api::PublishedPort {
+            protocol: self.protocol.name().to_owned(),
+            host_ip: self.host.to_string(),
+            host_first: self.host_first,
+            container_first: self.container_first,
+            count: self.count,
+        }
+    }
 }
 
 /// A socket that the daemon binds, so that nobody else on the host takes the port.
@@ -76,66 +154,36 @@ pub struct HeldSocket {
     pub fixed: bool,
 }
 
-/// Who holds which ports of the host.
-#[derive(Debug, Clone, Default)]
-pub struct PortTable {
-    held: BTreeMap<(Protocol, HostAddress), BTreeMap<u16, Held>>,
-    next_ephemeral: u16,
-}
-
-/// A run of ports of one address and the sandbox that has them.
-#[derive(Debug, Clone)]
-struct Held {
-    last: u16,
-    holder: SandboxId,
-    name: String,
-}
-
-/// What ports may be chosen from, and in front of what.
-#[derive(Debug, Clone, Copy)]
-pub struct PortContext<'a> {
-    /// Host ports for callers who name none.
-    pub ephemeral: PortRange,
-    /// Never chosen: reserved by the administrator, or found in use by somebody else.
-    pub avoid: &'a BTreeSet<(Protocol, u16)>,
-    /// The host's address where the caller names none.
-    pub host_binding: Option<IpAddr>,
-    /// The host speaks IPv6.
-    pub host_ipv6: bool,
-    /// The endpoint's IPv4 address with the mode of its network's gateway.
-    pub ipv4: Option<(IpAddr, GatewayMode)>,
-    /// The endpoint's IPv6 address with the mode of its network's gateway.
-    pub ipv6: Option<(IpAddr, GatewayMode)>,
-}
-
-impl PortTable {
-    /// Chooses host ports for all specs and holds them for the sandbox, or refuses and holds nothing.
-    ///
-    /// # Errors
-    /// When a port is published already (the holder is named), none is free, or the endpoint can't be reached by it.
-    pub fn publish(
-        &mut self,
-        _holder: &SandboxId,
-        _name: &str,
-        _specs: &[PortSpec],
-        _context: PortContext<'_>,
-    ) -> Result<Vec<PublishedPort>, Error> {
-        todo!()
+/// The sockets to bind for ports: one dual-stack socket where a port is published on every address of both families;
+/// none for ports without a host side.
+pub fn sockets(ports: &[PublishedPort]) -> Vec<HeldSocket> {
+    let mut sockets: BTreeMap<(Protocol, u16, IpAddr), HeldSocket> = BTreeMap::new();
+    for port in ports.iter().filter(|port| port.path != PortPath::Open) {
+        for offset in 0..port.count {
+            let number = port.host_first + offset;
+            let relay_to = (port.path == PortPath::Relay).then_some((port.endpoint, port.container_first + offset));
+            let address = port.host.ip();
+            let socket = HeldSocket {
+                protocol: port.protocol,
+                address,
+                port: number,
+                dual_stack: false,
+                relay_to,
+                fixed: port.fixed,
+            };
+            sockets.insert((port.protocol, number, address), socket);
+        }
     }
-
-    /// Holds ports chosen before a restart.
-    pub fn restore(&mut self, _holder: &SandboxId, _name: &str, _ports: &[PublishedPort]) {
-        todo!()
+    let any_ipv4 = HostAddress::AnyIpv4.ip();
+    let any_ipv6 = HostAddress::AnyIpv6.ip();
+    let both: Vec<(Protocol, u16)> = sockets
+        .keys()
+        .filter(|(protocol, port, address)| *address == any_ipv6 && sockets.contains_key(&(*protocol, *port, any_ipv4)))
+        .map(|(protocol, port, _)| (*protocol, *port))
+        .collect();
+    for (protocol, port) in both {
+        sockets.remove(&(protocol, port, any_ipv4));
+        sockets.entry((protocol, port, any_ipv6)).and_modify(|socket| socket.dual_stack = true);
     }
-
-    /// Gives ports back.
-    pub fn release(&mut self, _ports: &[PublishedPort]) {
-        todo!()
-    }
-}
-
-/// The sockets to bind for ports, given what was asked for: one dual-stack socket where a port is published on every
-/// address of both families; none for ports without a host side.
-pub fn sockets(_ports: &[PublishedPort], _specs: &[PortSpec]) -> Vec<HeldSocket> {
-    todo!()
+    sockets.into_values().collect()
 }

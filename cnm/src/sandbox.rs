@@ -1,5 +1,7 @@
 //! Sandboxes as stored, everything chosen, and which of their endpoints is the way out.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,10 +21,19 @@ pub struct Sandbox {
     pub spec: SandboxSpec,
     /// Its attachments in the order of their interfaces.
     pub endpoints: Vec<Endpoint>,
-    /// Its published ports, every port chosen.
+    /// Its published ports, every port chosen; none while no endpoint is the way out.
     pub ports: Vec<PublishedPort>,
     /// How far it is.
     pub lifecycle: Lifecycle,
+}
+
+/// The endpoints that a sandbox's default routes go out by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gateways<'a> {
+    /// For IPv4.
+    pub ipv4: Option<&'a Endpoint>,
+    /// For IPv6.
+    pub ipv6: Option<&'a Endpoint>,
 }
 
 impl Sandbox {
@@ -44,25 +55,47 @@ impl Sandbox {
     pub fn endpoint(&self, id: &EndpointId) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.id == *id)
     }
-}
 
-/// The endpoints that a sandbox's default routes go out by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Gateways<'a> {
-    /// For IPv4.
-    pub ipv4: Option<&'a Endpoint>,
-    /// For IPv6.
-    pub ipv6: Option<&'a Endpoint>,
-}
-
-impl Sandbox {
-    /// The endpoints that the default routes go out by.
+    /// The endpoints that the default routes go out by, of those that aren't on their way out themselves.
     pub fn gateways(&self) -> Gateways<'_> {
-        todo!()
+        self.gateways_among(|endpoint| !endpoint.lifecycle.is_going())
+    }
+
+    /// The same among the endpoints that a condition holds for. The highest gateway priority goes first, then who has
+    /// both families, then the network's name.
+    pub(crate) fn gateways_among(&self, eligible: impl Fn(&Endpoint) -> bool) -> Gateways<'_> {
+        let mut candidates: Vec<&Endpoint> = self.endpoints.iter().filter(|endpoint| eligible(endpoint)).collect();
+        candidates.sort_by_key(|endpoint| {
+            let families =
+                usize::from(has_way_out(endpoint, Family::Ipv4)) + usize::from(has_way_out(endpoint, Family::Ipv6));
+            (Reverse(endpoint.spec.gateway_priority), Reverse(families), endpoint.network_name.clone())
+        });
+        let first = |family| candidates.iter().find(|endpoint| has_way_out(endpoint, family)).copied();
+        Gateways { ipv4: first(Family::Ipv4), ipv6: first(Family::Ipv6) }
     }
 
     /// As the API shows it, with the path of its namespace.
-    pub fn to_api(&self, _namespace_path: Option<String>) -> api::Sandbox {
-        todo!()
+    pub fn to_api(&self, namespace_path: Option<String>) -> api::Sandbox {
+        let gateways = self.gateways();
+        let is = |gateway: Option<&Endpoint>, endpoint: &Endpoint| gateway.is_some_and(|way| way.id == endpoint.id);
+        api::Sandbox {
+            id: self.spec.id.to_string(),
+            owner: self.spec.owner.to_string(),
+            name: self.spec.name.clone(),
+            labels: self.spec.labels.clone(),
+            namespace: namespace_path,
+            endpoints: self
+                .endpoints
+                .iter()
+                .map(|endpoint| endpoint.to_api(is(gateways.ipv4, endpoint), is(gateways.ipv6, endpoint)))
+                .collect(),
+            ports: self.ports.iter().map(PublishedPort::to_api).collect(),
+            state: self.lifecycle.to_api(),
+        }
     }
+}
+
+/// Endpoints on internal networks have addresses and no gateway.
+fn has_way_out(endpoint: &Endpoint, family: Family) -> bool {
+    endpoint.address(family).is_some_and(|address| address.gateway.is_some())
 }

@@ -8,7 +8,7 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 
-pub use endpoint::{EndpointSpec, NetworkRef};
+pub use endpoint::{EndpointSpec, INTERFACE_OPTION, NetworkRef};
 pub use network::{NetworkSpec, PoolSpec, SubnetRequest};
 pub use ports::{HostPorts, PortSpec};
 pub use sandbox::{NamespaceSpec, SandboxSpec};

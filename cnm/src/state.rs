@@ -3,22 +3,33 @@
 //!
 //! A method that answers with an error has changed nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod endpoints;
+mod networks;
+mod plans;
+mod sandboxes;
+#[cfg(test)]
+mod tests;
 
-use ipnetwork::IpNetwork;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+};
+
 use jiff::Timestamp;
 
 use crate::{
-    Error,
-    driver::{HostView, Planners},
+    Error, Kind,
+    driver::{HostView, Planner, Planners},
     endpoint::Endpoint,
-    firewall::{Element, Protocol},
-    id::{EndpointId, NetworkId, SandboxId},
-    ipam::DefaultPools,
+    firewall::Protocol,
+    id::{EndpointId, LinkName, NetworkId, NetworkName, SandboxId},
+    ipam::{AddressSpace, DefaultPools, Leases},
     network::Network,
-    op::{Op, Plan},
+    op::Plan,
+    ports::PortTable,
     sandbox::Sandbox,
-    spec::{EndpointSpec, NetworkRef, NetworkSpec, SandboxSpec},
+    spec::NetworkRef,
 };
 
 /// What a decision may use of the world.
@@ -37,11 +48,29 @@ pub struct Context<'a> {
     pub avoid_ports: &'a BTreeSet<(Protocol, u16)>,
 }
 
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("host", self.host).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
 /// All networks and sandboxes of this host.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct State {
     networks: BTreeMap<NetworkId, Network>,
+    names: BTreeMap<NetworkName, NetworkId>,
+    /// The links of the host that networks have.
+    links: BTreeMap<LinkName, NetworkId>,
+    space: AddressSpace,
+    leases: BTreeMap<NetworkId, Vec<Leases>>,
     sandboxes: BTreeMap<SandboxId, Sandbox>,
+    /// Who is on a network.
+    members: BTreeMap<NetworkId, BTreeSet<(SandboxId, EndpointId)>>,
+    ports: PortTable,
+    /// Sandboxes with ports that the host reaches over 127.0.0.1, by the network that leads there.
+    loopback: BTreeMap<NetworkId, BTreeSet<SandboxId>>,
+    /// Networks for which that changed, see [`State::settle`].
+    unsettled: BTreeSet<NetworkId>,
 }
 
 /// What [`State::put_sandbox`] decided.
@@ -53,166 +82,109 @@ pub enum Put {
     Made(Sandbox, Plan),
 }
 
+/// Something that was on its way in or out when the daemon ended; the plan takes away what there may be of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Store the record, apply the plan, then [`State::forget_sandbox`].
+    Sandbox(Sandbox, Plan),
+    /// Store the sandbox's record, apply the plan, then [`State::forget_endpoint`].
+    Endpoint(Sandbox, EndpointId, Plan),
+    /// Store the record, apply the plan, then [`State::forget_network`].
+    Network(Network, Plan),
+}
+
 impl State {
     /// The state that stored records describe.
     ///
     /// # Errors
     /// When records contradict each other.
-    pub fn restore(_planners: &dyn Planners, _networks: Vec<Network>, _sandboxes: Vec<Sandbox>) -> Result<Self, Error> {
-        todo!()
+    pub fn restore(networks: Vec<Network>, sandboxes: Vec<Sandbox>) -> Result<Self, Error> {
+        let mut state = Self::default();
+        for network in networks {
+            state.adopt_network(network)?;
+        }
+        for sandbox in sandboxes {
+            state.adopt_sandbox(sandbox)?;
+        }
+        state.unsettled.clear();
+        Ok(state)
     }
 
-    /// The networks `bridge`, `host` and `none`, as far as they aren't there: create them at start. `bridge` is to get
-    /// 172.17.0.0/16 where that is free, else a subnet of the default pools.
-    pub fn missing_predefined(&self, _context: &Context<'_>) -> Vec<NetworkSpec> {
-        todo!()
-    }
-
-    /// Makes a network (*Reserved*); `predefined` is for those of [`State::missing_predefined`] alone.
+    /// What was on its way in or out when the daemon ended, sandboxes first; from here on it is all on its way out.
     ///
     /// # Errors
-    /// When the name is taken, the driver unknown, an option wrong, a subnet taken or none free.
-    pub fn create_network(
-        &mut self,
-        _spec: NetworkSpec,
-        _predefined: bool,
-        _context: &mut Context<'_>,
-    ) -> Result<(Network, Plan), Error> {
-        todo!()
+    /// When a record is of a driver that isn't there.
+    pub fn unfinished(&mut self, planners: &dyn Planners) -> Result<Vec<Unfinished>, Error> {
+        let mut unfinished = Vec::new();
+        let halfway: Vec<SandboxId> = self
+            .sandboxes
+            .values()
+            .filter(|sandbox| {
+                !sandbox.lifecycle.is_programmed()
+                    || sandbox.endpoints.iter().any(|endpoint| !endpoint.lifecycle.is_programmed())
+            })
+            .map(|sandbox| sandbox.id().clone())
+            .collect();
+        for id in halfway {
+            if self.sandboxes.get(&id).is_some_and(|sandbox| !sandbox.lifecycle.is_programmed()) {
+                let (sandbox, plan) = self.remove_sandbox(planners, &id)?;
+                unfinished.push(Unfinished::Sandbox(sandbox, plan));
+            } else {
+                unfinished.extend(self.unfinished_endpoints(planners, &id)?);
+            }
+        }
+        let halfway: Vec<NetworkId> = self
+            .networks
+            .values()
+            .filter(|network| !network.lifecycle.is_programmed())
+            .map(|network| network.id.clone())
+            .collect();
+        for id in halfway {
+            let (network, plan) = self.tear_network(planners, &id)?;
+            unfinished.push(Unfinished::Network(network, plan));
+        }
+        Ok(unfinished)
     }
 
-    /// The kernel has the network; the record to store.
-    ///
-    /// # Errors
-    /// When the network isn't known or is going.
-    pub fn network_programmed(&mut self, _id: &NetworkId) -> Result<Network, Error> {
-        todo!()
-    }
-
-    /// The network is to go (*PartlyTorn*; the plan is in its lifecycle).
-    ///
-    /// # Errors
-    /// When it is predefined or somebody is on it (named).
-    pub fn remove_network(
-        &mut self,
-        _planners: &dyn Planners,
-        _network: &NetworkRef,
-    ) -> Result<(Network, Plan), Error> {
-        todo!()
-    }
-
-    /// Taking the network down, or undoing its making, stopped with this left to do; the record to store.
-    ///
-    /// # Errors
-    /// When the network isn't known.
-    pub fn network_stuck(&mut self, _id: &NetworkId, _remaining: Plan, _error: String) -> Result<Network, Error> {
-        todo!()
-    }
-
-    /// The network is gone, or never came to be: gives back its name and subnets.
-    pub fn forget_network(&mut self, _id: &NetworkId) -> Option<Network> {
-        todo!()
-    }
-
-    /// Makes a sandbox with all its endpoints and ports, or finds the one that the same request made.
-    ///
-    /// # Errors
-    /// When another request has the id, a network doesn't exist, an address or a port is taken or none is free.
-    pub fn put_sandbox(&mut self, _spec: SandboxSpec, _context: &mut Context<'_>) -> Result<Put, Error> {
-        todo!()
-    }
-
-    /// The kernel has the sandbox with the endpoints that it had then; the record to store.
-    ///
-    /// # Errors
-    /// When the sandbox isn't known or is going.
-    pub fn sandbox_programmed(&mut self, _id: &SandboxId) -> Result<Sandbox, Error> {
-        todo!()
-    }
-
-    /// The sandbox is to go (*PartlyTorn*; the plan is in its lifecycle).
-    ///
-    /// # Errors
-    /// When it isn't known.
-    pub fn remove_sandbox(&mut self, _planners: &dyn Planners, _id: &SandboxId) -> Result<(Sandbox, Plan), Error> {
-        todo!()
-    }
-
-    /// Taking the sandbox down, or undoing its making, stopped with this left to do; the record to store.
-    ///
-    /// # Errors
-    /// When the sandbox isn't known.
-    pub fn sandbox_stuck(&mut self, _id: &SandboxId, _remaining: Plan, _error: String) -> Result<Sandbox, Error> {
-        todo!()
-    }
-
-    /// The sandbox is gone, or never came to be: gives back its addresses and ports.
-    pub fn forget_sandbox(&mut self, _id: &SandboxId) -> Option<Sandbox> {
-        todo!()
-    }
-
-    /// Adds an endpoint (*Reserved*) to a programmed sandbox. The plan may move the default gateway and the ports.
-    ///
-    /// # Errors
-    /// As for [`State::put_sandbox`]; and when the sandbox is on that network already or is going.
-    pub fn connect(
-        &mut self,
-        _sandbox: &SandboxId,
-        _spec: EndpointSpec,
-        _context: &mut Context<'_>,
-    ) -> Result<(Sandbox, EndpointId, Plan), Error> {
-        todo!()
-    }
-
-    /// The kernel has the endpoint; the sandbox's record to store.
-    ///
-    /// # Errors
-    /// When it isn't known or is going.
-    pub fn endpoint_programmed(&mut self, _sandbox: &SandboxId, _endpoint: &EndpointId) -> Result<Sandbox, Error> {
-        todo!()
-    }
-
-    /// The endpoint is to go (*PartlyTorn*). The plan may move the default gateway and the ports.
-    ///
-    /// # Errors
-    /// When it isn't known.
-    pub fn disconnect(
-        &mut self,
-        _planners: &dyn Planners,
-        _sandbox: &SandboxId,
-        _endpoint: &EndpointId,
-    ) -> Result<(Sandbox, Plan), Error> {
-        todo!()
-    }
-
-    /// Taking the endpoint away, or undoing its making, stopped with this left to do; the sandbox's record to store.
-    ///
-    /// # Errors
-    /// When it isn't known.
-    pub fn endpoint_stuck(
-        &mut self,
-        _sandbox: &SandboxId,
-        _endpoint: &EndpointId,
-        _remaining: Plan,
-        _error: String,
-    ) -> Result<Sandbox, Error> {
-        todo!()
-    }
-
-    /// The endpoint is gone, or never came to be: gives back its addresses. The sandbox's record to store.
-    ///
-    /// # Errors
-    /// When it isn't known.
-    pub fn forget_endpoint(&mut self, _sandbox: &SandboxId, _endpoint: &EndpointId) -> Result<Sandbox, Error> {
-        todo!()
-    }
-
-    /// The network that is meant.
+    /// The network that is meant: an id, a name, or the beginning of a single id.
     ///
     /// # Errors
     /// When there is none, or a prefix means more than one.
-    pub fn network(&self, _network: &NetworkRef) -> Result<&Network, Error> {
-        todo!()
+    pub fn network(&self, network: &NetworkRef) -> Result<&Network, Error> {
+        let text = network.as_str();
+        let exact = text.parse::<NetworkId>().ok().and_then(|id| self.networks.get(&id));
+        let named = || self.names.get(&text.parse::<NetworkName>().ok()?).and_then(|id| self.networks.get(id));
+        if let Some(found) = exact.or_else(named) {
+            return Ok(found);
+        }
+        let mut beginning = self.beginning_with(text);
+        match (beginning.next(), beginning.next()) {
+            (Some(found), None) => Ok(found),
+            (Some(_), Some(_)) => Err(Error::invalid(format!(
+                "network {text} is ambiguous (2 or more matches found by the beginning of its id)"
+            ))),
+            (None, _) => Err(Error::new(Kind::NotFound, format!("network {text} not found"))),
+        }
+    }
+
+    /// Networks whose ids begin with some hexadecimal digits.
+    fn beginning_with<'a>(&'a self, digits: &str) -> impl Iterator<Item = &'a Network> + use<'a> {
+        let digits = digits.to_lowercase();
+        let is_hex = (1..64).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let lowest = is_hex.then(|| format!("{digits:0<64}").parse::<NetworkId>().ok()).flatten();
+        lowest
+            .into_iter()
+            .flat_map(|lowest| self.networks.range(lowest..))
+            .take_while(move |(id, _)| id.as_str().starts_with(&digits))
+            .map(|(_, network)| network)
+    }
+
+    /// The sandbox with that id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn sandbox(&self, id: &SandboxId) -> Result<&Sandbox, Error> {
+        self.sandboxes.get(id).ok_or_else(|| Error::new(Kind::NotFound, format!("sandbox {id} not found")))
     }
 
     /// All networks by id.
@@ -226,23 +198,37 @@ impl State {
     }
 
     /// The endpoints on a network with their sandboxes.
-    pub fn members(&self, _network: &NetworkId) -> impl Iterator<Item = (&Sandbox, &Endpoint)> {
-        std::iter::empty()
+    pub fn members(&self, network: &NetworkId) -> impl Iterator<Item = (&Sandbox, &Endpoint)> {
+        self.members.get(network).into_iter().flatten().filter_map(|(sandbox, endpoint)| {
+            let sandbox = self.sandboxes.get(sandbox)?;
+            Some((sandbox, sandbox.endpoint(endpoint)?))
+        })
     }
 
-    /// Every operation that the kernel should have seen: the plans of all that is programmed. `skip` leaves out
-    /// sandboxes that are being worked on.
-    pub fn desired(&self, _planners: &dyn Planners, _skip: &BTreeSet<SandboxId>) -> Vec<Op> {
-        todo!()
+    /// The address that a network handed out last, to be stored if round-robin is to go on exactly after a restart.
+    pub fn last_lease(&self, network: &NetworkId) -> Option<IpAddr> {
+        self.leases.get(network)?.iter().find_map(Leases::last)
     }
 
-    /// All that the firewall should hold, of what is programmed or on its way.
-    pub fn firewall(&self, _planners: &dyn Planners) -> BTreeSet<Element> {
-        todo!()
+    /// Addresses are handed out from after this one.
+    pub fn resume_leases(&mut self, network: &NetworkId, last: IpAddr) {
+        self.leases.get_mut(network).into_iter().flatten().for_each(|leases| leases.resume_after(last));
     }
 
-    /// Subnets of our networks: the host's routes to them are no obstacle.
-    pub fn subnets(&self) -> impl Iterator<Item = IpNetwork> {
-        std::iter::empty()
+    fn network_by_id(&self, id: &NetworkId) -> Result<&Network, Error> {
+        self.networks.get(id).ok_or_else(|| Error::new(Kind::NotFound, format!("network {id} not found")))
     }
+}
+
+/// The planner of a network that exists.
+fn planner_of<'a>(planners: &'a dyn Planners, network: &Network) -> Result<&'a dyn Planner, Error> {
+    planners.planner(&network.spec.driver).ok_or_else(|| {
+        Error::new(
+            Kind::Internal,
+            format!(
+                "network {} is of driver {}, which this release doesn't have",
+                network.spec.name, network.spec.driver
+            ),
+        )
+    })
 }

@@ -1,5 +1,220 @@
-//! Driver `bridge`.
+//! Driver `bridge`: a Linux bridge on the host, a veth pair for each endpoint.
+
+mod options;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use cnm::{
+    Error,
+    driver::{Attaching, BridgeConfig, DriverConfig, DriverTraits, HostView, Planner},
+    endpoint::{Endpoint, Interface},
+    firewall::{Element, FirewallChange, GatewayMode, NetworkPolicy, OpenPorts, PortForward},
+    id::{LinkName, MacAddress, NetworkId},
+    ipam::Pool,
+    network::Network,
+    observed::{LinkKind, ObservedLink},
+    op::{Bridge, LinkAt, NamespaceAt, Op, Plan, VethPair},
+    ports::{PortPath, PublishedPort},
+    spec::{EndpointSpec, Family, INTERFACE_OPTION, NetworkSpec},
+};
+use ipnetwork::IpNetwork;
+use options::Options;
+
+use crate::options::{unknown, unsupported};
+
+/// The bridge of network `bridge`.
+const DEFAULT_BRIDGE: &str = "berth0";
+
+/// Ethernet's, where the host's default route doesn't say better.
+const DEFAULT_MTU_BYTES: u32 = 1500;
 
 /// The planner of driver `bridge`.
 #[derive(Debug, Clone, Copy)]
 pub struct BridgePlanner;
+
+impl Planner for BridgePlanner {
+    fn name(&self) -> &'static str {
+        "bridge"
+    }
+
+    fn traits(&self) -> DriverTraits {
+        DriverTraits { addresses: true, single_instance: false, host_namespace: false }
+    }
+
+    fn links_asked(&self, spec: &NetworkSpec) -> Result<Vec<LinkName>, Error> {
+        Ok(Options::parse(spec)?.name.into_iter().collect())
+    }
+
+    fn configure(
+        &self,
+        id: &NetworkId,
+        spec: &NetworkSpec,
+        pools: &[Pool],
+        host: &HostView,
+    ) -> Result<DriverConfig, Error> {
+        let options = Options::parse(spec)?;
+        let there = options.name.as_ref().and_then(|name| host.links.get(name));
+        if let Some(name) = options.name.as_ref().filter(|_| there.is_some_and(|link| link.kind != LinkKind::Bridge)) {
+            return Err(Error::invalid(format!(
+                "cannot make network {} on link {name}: it exists and isn't a bridge",
+                spec.name
+            )));
+        }
+        let modes = |subnet| match Family::of_network(subnet) {
+            Family::Ipv4 => (options.gateway_mode_ipv4, options.inhibit_ipv4),
+            Family::Ipv6 => (options.gateway_mode_ipv6, false),
+        };
+        let addresses = pools
+            .iter()
+            .filter(|pool| matches!(modes(pool.subnet), (GatewayMode::Nat | GatewayMode::Routed, false)))
+            .map(Pool::gateway_on_link)
+            .filter(|address| !there.is_some_and(|link| link.addresses.contains(address)))
+            .collect();
+        Ok(DriverConfig::Bridge(BridgeConfig {
+            mac: there.and_then(|link| link.mac).unwrap_or_else(|| MacAddress::of_bridge(id)),
+            mtu_bytes: choose_mtu(&options, there, host),
+            created_by_user: there.is_some(),
+            name: choose_name(id, &options),
+            masquerade: options.masquerade,
+            inter_container: options.inter_container,
+            gateway_mode_ipv4: options.gateway_mode_ipv4,
+            gateway_mode_ipv6: options.gateway_mode_ipv6,
+            addresses,
+            host_binding: options.host_binding,
+            interface_prefix: options.interface_prefix,
+        }))
+    }
+
+    fn check_endpoint(&self, _network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
+        match spec.options.keys().find(|option| *option != INTERFACE_OPTION) {
+            None => Ok(()),
+            Some(option) if option == "com.docker.network.endpoint.sysctls" => {
+                Err(unsupported(option, "sysctls of an interface aren't set by this release"))
+            }
+            Some(option) => Err(unknown("bridge", option)),
+        }
+    }
+
+    fn attach(&self, network: &Network, endpoint: Attaching<'_>, host: &HostView) -> Option<Interface> {
+        let config = config_of(network)?;
+        let derived = endpoint.addresses.iter().find_map(|address| match address.address.ip() {
+            IpAddr::V4(address) => Some(MacAddress::of_ipv4(address)),
+            IpAddr::V6(_) => None,
+        });
+        Some(Interface {
+            host_end: LinkName::of_host_end(endpoint.id),
+            name: endpoint.interface.clone(),
+            mac: endpoint.spec.mac.or(derived)?,
+            addresses: endpoint.addresses.to_vec(),
+            // With br_netfilter the forward rule sees bridged packets, and isolated ports would lose what comes back
+            // from the host's own address as well. Without it only the bridge itself can keep ports apart.
+            isolated: !config.inter_container && !host.bridge_netfilter,
+            // With br_netfilter an endpoint's packet to its own published port is translated on the bridge, and leaves
+            // by the port that it came from. Otherwise hairpin only reflects broadcasts to who sent them.
+            hairpin: host.bridge_netfilter,
+        })
+    }
+
+    fn plan_network(&self, network: &Network) -> Plan {
+        let Some(config) = config_of(network) else { return Plan::default() };
+        let policy = NetworkPolicy {
+            bridge: config.name.clone(),
+            subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
+            masquerade: config.masquerade,
+            inter_container: config.inter_container,
+            internal: network.spec.internal,
+            gateway_mode_ipv4: config.gateway_mode_ipv4,
+            gateway_mode_ipv6: config.gateway_mode_ipv6,
+        };
+        // The firewall first: there is no moment at which the bridge is open.
+        let firewall = Op::Firewall(FirewallChange { add: [Element::Network(policy)].into(), ..Default::default() });
+        let bridge = Bridge { name: config.name.clone(), mac: config.mac, mtu_bytes: config.mtu_bytes };
+        let make = (!config.created_by_user).then_some(Op::CreateBridge(bridge));
+        let link = LinkAt { namespace: NamespaceAt::Host, name: config.name.clone() };
+        let addresses = config.addresses.iter().map(|address| add_address(&link, *address));
+        [firewall].into_iter().chain(make).chain(addresses).collect()
+    }
+
+    fn plan_endpoint(&self, network: &Network, namespace: &NamespaceAt, endpoint: &Endpoint) -> Plan {
+        let (Some(config), Some(interface)) = (config_of(network), endpoint.interface()) else {
+            return Plan::default();
+        };
+        let peer = LinkAt { namespace: namespace.clone(), name: interface.name.clone() };
+        let addresses = interface.addresses.iter().map(|address| add_address(&peer, address.address));
+        let pair = VethPair {
+            host_end: interface.host_end.clone(),
+            bridge: config.name.clone(),
+            peer: peer.clone(),
+            peer_mac: interface.mac,
+            mtu_bytes: config.mtu_bytes,
+            isolated: interface.isolated,
+            hairpin: interface.hairpin,
+        };
+        [Op::CreateVeth(pair)].into_iter().chain(addresses).collect()
+    }
+
+    fn port_elements(&self, network: &Network, _endpoint: &Endpoint, ports: &[PublishedPort]) -> BTreeSet<Element> {
+        let Some(config) = config_of(network) else { return BTreeSet::new() };
+        ports.iter().filter_map(|port| port_element(config, port)).collect()
+    }
+
+    fn plan_loopback_publishing(&self, network: &Network) -> Plan {
+        let route_localnet = |config: &BridgeConfig| Op::SetSysctl {
+            namespace: NamespaceAt::Host,
+            key: format!("net/ipv4/conf/{}/route_localnet", config.name),
+            value: "1".to_owned(),
+            previous: "0".to_owned(),
+        };
+        config_of(network).map(route_localnet).into_iter().collect()
+    }
+}
+
+const fn config_of(network: &Network) -> Option<&BridgeConfig> {
+    match &network.config {
+        DriverConfig::Bridge(config) => Some(config),
+        DriverConfig::Host | DriverConfig::Null => None,
+    }
+}
+
+fn choose_name(id: &NetworkId, options: &Options) -> LinkName {
+    match &options.name {
+        Some(name) => name.clone(),
+        None if options.default_bridge => DEFAULT_BRIDGE.parse().expect("a literal link name is valid"),
+        None => LinkName::of_bridge(id),
+    }
+}
+
+/// What the caller says, else what a bridge that is there has, else what the way out of the host carries: longer packets
+/// would be lost where a VPN or a cloud's network is in between.
+fn choose_mtu(options: &Options, there: Option<&ObservedLink>, host: &HostView) -> u32 {
+    options.mtu_bytes.or(there.map(|link| link.mtu_bytes)).or(host.default_route_mtu_bytes).unwrap_or(DEFAULT_MTU_BYTES)
+}
+
+fn add_address(link: &LinkAt, address: IpNetwork) -> Op {
+    Op::AddAddress { link: link.clone(), address }
+}
+
+fn port_element(config: &BridgeConfig, port: &PublishedPort) -> Option<Element> {
+    let bridge = config.name.clone();
+    match port.path {
+        PortPath::Forward => Some(Element::Port(PortForward {
+            protocol: port.protocol,
+            host_address: port.host.exact(),
+            host_first: port.host_first,
+            endpoint: port.endpoint,
+            container_first: port.container_first,
+            count: port.count,
+            bridge,
+        })),
+        PortPath::Open => Some(Element::Open(OpenPorts {
+            protocol: port.protocol,
+            endpoint: port.endpoint,
+            first: port.container_first,
+            count: port.count,
+            bridge,
+        })),
+        PortPath::Relay => None,
+    }
+}

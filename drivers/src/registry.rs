@@ -5,16 +5,21 @@ use cnm::{
     id::DriverName,
 };
 
+use crate::{BridgePlanner, HostPlanner, NullPlanner};
+
 /// The drivers that are built in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Registry;
 
+/// Sorted by name.
+const DRIVERS: [&dyn Planner; 3] = [&BridgePlanner, &HostPlanner, &NullPlanner];
+
 impl Planners for Registry {
-    fn planner(&self, _driver: &DriverName) -> Option<&dyn Planner> {
-        todo!()
+    fn planner(&self, driver: &DriverName) -> Option<&dyn Planner> {
+        DRIVERS.into_iter().find(|planner| planner.name() == driver.as_str())
     }
 
     fn names(&self) -> Vec<&'static str> {
-        vec!["bridge", "host", "null"]
+        DRIVERS.iter().map(|planner| planner.name()).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndpointSpec, PortSpec};
+use super::{EndpointSpec, PortSpec, network::check_labels};
 use crate::{
     Error,
     api::{NamespaceRequest, SandboxPut},
@@ -47,7 +47,73 @@ impl SandboxSpec {
     ///
     /// # Errors
     /// When a value of it is wrong in itself or its values contradict each other.
-    pub fn parse(_id: &str, _wire: SandboxPut) -> Result<Self, Error> {
-        todo!()
+    pub fn parse(id: &str, wire: SandboxPut) -> Result<Self, Error> {
+        let id: SandboxId = id.parse()?;
+        let endpoints: Vec<EndpointSpec> =
+            wire.endpoints.into_iter().map(EndpointSpec::try_from).collect::<Result<_, _>>()?;
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            let earlier = &endpoints[..index];
+            if earlier.iter().any(|other| other.network == endpoint.network) {
+                return Err(Error::invalid(format!("network {} is named twice", endpoint.network)));
+            }
+            if let Some(name) = &endpoint.interface
+                && earlier.iter().any(|other| other.interface.as_ref() == Some(name))
+            {
+                return Err(Error::invalid(format!("interface name {name} is given to two endpoints")));
+            }
+        }
+        let ports: Vec<PortSpec> = wire.ports.into_iter().map(PortSpec::try_from).collect::<Result<_, _>>()?;
+        check_labels(&wire.labels)?;
+        Ok(Self {
+            owner: wire.owner.parse()?,
+            name: parse_name(&id, wire.name)?,
+            labels: wire.labels,
+            namespace: NamespaceSpec::parse(wire.namespace, &endpoints, &ports)?,
+            endpoints,
+            ports,
+            id,
+        })
+    }
+}
+
+fn parse_name(id: &SandboxId, name: String) -> Result<String, Error> {
+    if name.is_empty() {
+        return Ok(id.to_string());
+    }
+    if name.len() > 255 || name.chars().any(char::is_control) {
+        return Err(Error::invalid(format!(
+            "invalid sandbox name {name:?}: at most 255 characters, none of them control characters, are expected"
+        )));
+    }
+    Ok(name)
+}
+
+impl NamespaceSpec {
+    fn parse(wire: NamespaceRequest, endpoints: &[EndpointSpec], ports: &[PortSpec]) -> Result<Self, Error> {
+        match wire {
+            NamespaceRequest::New => Ok(Self::New),
+            NamespaceRequest::Path(path) => {
+                if !path.starts_with('/') || path.contains('\0') {
+                    return Err(Error::invalid(format!(
+                        "invalid network namespace {path:?}: an absolute path is expected"
+                    )));
+                }
+                Ok(Self::Path(path))
+            }
+            NamespaceRequest::Host => {
+                if endpoints.len() != 1 {
+                    return Err(Error::invalid(
+                        "a sandbox in the host's network namespace has exactly one endpoint, on network host",
+                    ));
+                }
+                if !ports.is_empty() {
+                    return Err(Error::invalid(
+                        "a sandbox in the host's network namespace can't publish ports: its programs listen on the \
+                         host itself",
+                    ));
+                }
+                Ok(Self::Host)
+            }
+        }
     }
 }

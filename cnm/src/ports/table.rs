@@ -1,0 +1,334 @@
+//! Who holds which port of the host, and the choice of free ones.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::RangeInclusive,
+};
+
+use super::{HostAddress, PortPath, PublishedPort};
+use crate::{
+    Error, Kind,
+    api::PortRange,
+    firewall::{GatewayMode, Protocol},
+    id::SandboxId,
+    spec::{Family, HostPorts, PortSpec},
+};
+
+/// What ports may be chosen from, and in front of what.
+#[derive(Debug, Clone, Copy)]
+pub struct PortContext<'a> {
+    /// Host ports for callers who name none.
+    pub ephemeral: PortRange,
+    /// Never chosen: reserved by the administrator.
+    pub reserved: &'a BTreeSet<u16>,
+    /// Never chosen: found in use by somebody else.
+    pub avoid: &'a BTreeSet<(Protocol, u16)>,
+    /// The host's address where the caller names none.
+    pub host_binding: Option<IpAddr>,
+    /// The host speaks IPv6.
+    pub host_ipv6: bool,
+    /// The endpoint's IPv4 address with the mode of its network's gateway.
+    pub ipv4: Option<(IpAddr, GatewayMode)>,
+    /// The endpoint's IPv6 address with the mode of its network's gateway.
+    pub ipv6: Option<(IpAddr, GatewayMode)>,
+}
+
+/// Who holds which ports of the host.
+#[derive(Debug, Clone, Default)]
+pub struct PortTable {
+    /// By the first port of each run.
+    held: BTreeMap<(Protocol, HostAddress), BTreeMap<u16, Held>>,
+    /// The ephemeral port chosen last: freed ones rest for a round.
+    last_ephemeral: u16,
+}
+
+/// A run of ports of one address and the sandbox that has them.
+#[derive(Debug, Clone)]
+struct Held {
+    last: u16,
+    holder: SandboxId,
+    name: String,
+}
+
+/// Where a spec's ports lead: the host's side and the way from there.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    host: HostAddress,
+    path: PortPath,
+    endpoint: IpAddr,
+}
+
+impl PortTable {
+    /// Chooses host ports for all specs and holds them for the sandbox, or refuses and holds nothing.
+    ///
+    /// # Errors
+    /// When a port is published already (the holder is named), none is free, or the endpoint can't be reached by it.
+    pub fn publish(
+        &mut self,
+        holder: &SandboxId,
+        name: &str,
+        specs: &[PortSpec],
+        context: PortContext<'_>,
+    ) -> Result<Vec<PublishedPort>, Error> {
+        let mut published = Vec::new();
+        for spec in specs {
+            match self.publish_one(holder, name, spec, context) {
+                Ok(ports) => published.extend(ports),
+                Err(error) => {
+                    self.release(&published);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(join_runs(published))
+    }
+
+    fn publish_one(
+        &mut self,
+        holder: &SandboxId,
+        name: &str,
+        spec: &PortSpec,
+        context: PortContext<'_>,
+    ) -> Result<Vec<PublishedPort>, Error> {
+        let targets = targets(spec, context)?;
+        let listening: Vec<HostAddress> =
+            targets.iter().filter(|target| target.path != PortPath::Open).map(|target| target.host).collect();
+        let runs: Vec<(u16, u16, u16)> = if listening.is_empty() {
+            vec![(spec.container_first, spec.container_first, spec.count)]
+        } else {
+            self.choose(holder, spec, &listening, context)?
+        };
+        let mut published = Vec::with_capacity(runs.len() * targets.len());
+        for (host_first, container_first, count) in runs {
+            for Target { host, path, endpoint } in targets.iter().copied() {
+                let host_first = if path == PortPath::Open { container_first } else { host_first };
+                let fixed = spec.is_fixed();
+                let protocol = spec.protocol;
+                published.push(PublishedPort {
+                    protocol,
+                    host,
+                    host_first,
+                    container_first,
+                    count,
+                    path,
+                    endpoint,
+                    fixed,
+                });
+            }
+        }
+        self.restore(holder, name, &published);
+        Ok(published)
+    }
+
+    /// The runs (host's first, container's first, count) for a spec; nothing is held yet.
+    fn choose(
+        &mut self,
+        holder: &SandboxId,
+        spec: &PortSpec,
+        addresses: &[HostAddress],
+        context: PortContext<'_>,
+    ) -> Result<Vec<(u16, u16, u16)>, Error> {
+        let protocol = spec.protocol;
+        match spec.host {
+            HostPorts::From(first) => {
+                let last = first + (spec.count - 1);
+                match addresses.iter().find_map(|host| Some((host, self.conflict(protocol, *host, first, last)?))) {
+                    Some((host, conflict)) => Err(conflict.refusal(holder, protocol, *host)),
+                    None => Ok(vec![(first, spec.container_first, spec.count)]),
+                }
+            }
+            HostPorts::OneOf(range) => {
+                let free = (range.first..=range.last).find(|port| self.is_free(protocol, addresses, *port, context));
+                let free = free.ok_or_else(|| {
+                    Error::new(
+                        Kind::Conflict,
+                        format!(
+                            "no free port is left on {} among {}-{}/{protocol}: all are published or in use",
+                            addresses[0], range.first, range.last
+                        ),
+                    )
+                })?;
+                Ok(vec![(free, spec.container_first, 1)])
+            }
+            HostPorts::Ephemeral => self.choose_ephemeral(spec, addresses, context),
+        }
+    }
+
+    fn choose_ephemeral(
+        &mut self,
+        spec: &PortSpec,
+        addresses: &[HostAddress],
+        context: PortContext<'_>,
+    ) -> Result<Vec<(u16, u16, u16)>, Error> {
+        let PortRange { first, last } = context.ephemeral;
+        let mut runs = Vec::with_capacity(usize::from(spec.count));
+        let start = if (first..last).contains(&self.last_ephemeral) { self.last_ephemeral + 1 } else { first };
+        let mut candidates = (start..=last).chain(first..start);
+        for offset in 0..spec.count {
+            let free = candidates.find(|port| self.is_free(spec.protocol, addresses, *port, context));
+            let free = free.ok_or_else(|| {
+                Error::new(
+                    Kind::Conflict,
+                    format!("no free port is left in the host's ephemeral range {first}-{last}/{}", spec.protocol),
+                )
+            })?;
+            runs.push((free, spec.container_first + offset, 1));
+        }
+        if let Some((last, ..)) = runs.last() {
+            self.last_ephemeral = *last;
+        }
+        Ok(runs)
+    }
+
+    fn is_free(&self, protocol: Protocol, addresses: &[HostAddress], port: u16, context: PortContext<'_>) -> bool {
+        !context.reserved.contains(&port)
+            && !context.avoid.contains(&(protocol, port))
+            && addresses.iter().all(|host| self.conflict(protocol, *host, port, port).is_none())
+    }
+
+    /// A run held on an address that has a port of `first..=last` in common with `host`. Every address of a family
+    /// stands in the way of each single one, and the other way round.
+    fn conflict(&self, protocol: Protocol, host: HostAddress, first: u16, last: u16) -> Option<Conflict<'_>> {
+        let any = match host.family() {
+            Family::Ipv4 => HostAddress::AnyIpv4,
+            Family::Ipv6 => HostAddress::AnyIpv6,
+        };
+        let exact = match host {
+            HostAddress::Exact(address) => address..=address,
+            HostAddress::AnyIpv4 => exact_range(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into()),
+            HostAddress::AnyIpv6 => exact_range(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::from(u128::MAX).into()),
+        };
+        let singles = (protocol, HostAddress::Exact(*exact.start()))..=(protocol, HostAddress::Exact(*exact.end()));
+        let whole = (protocol, any)..=(protocol, any);
+        self.held.range(whole).chain(self.held.range(singles)).find_map(|((_, on), runs)| {
+            let (start, held) = runs.range(..=last).next_back().filter(|(_, held)| held.last >= first)?;
+            Some(Conflict { port: first.max(*start), on: *on, held })
+        })
+    }
+
+    /// Holds ports chosen before.
+    pub fn restore(&mut self, holder: &SandboxId, name: &str, ports: &[PublishedPort]) {
+        for port in ports.iter().filter(|port| port.path != PortPath::Open) {
+            let held = Held { last: port.host_last(), holder: holder.clone(), name: name.to_owned() };
+            self.held.entry((port.protocol, port.host)).or_default().insert(port.host_first, held);
+        }
+    }
+
+    /// Gives ports back.
+    pub fn release(&mut self, ports: &[PublishedPort]) {
+        for port in ports.iter().filter(|port| port.path != PortPath::Open) {
+            let key = (port.protocol, port.host);
+            let Some(runs) = self.held.get_mut(&key) else { continue };
+            // A published run may be made of several held ones, see `join_runs`.
+            let starts: Vec<u16> = runs.range(port.host_first..=port.host_last()).map(|(start, _)| *start).collect();
+            for start in starts {
+                runs.remove(&start);
+            }
+            if runs.is_empty() {
+                self.held.remove(&key);
+            }
+        }
+    }
+}
+
+fn exact_range(first: IpAddr, last: IpAddr) -> RangeInclusive<IpAddr> {
+    first..=last
+}
+
+/// A port that somebody has.
+struct Conflict<'a> {
+    port: u16,
+    on: HostAddress,
+    held: &'a Held,
+}
+
+impl Conflict<'_> {
+    fn refusal(&self, asking: &SandboxId, protocol: Protocol, host: HostAddress) -> Error {
+        let port = self.port;
+        let elsewhere = if self.on == host { String::new() } else { format!(" on {}", self.on) };
+        if self.held.holder == *asking {
+            return Error::invalid(format!("port {port}/{protocol} on {host} is published twice by this request"));
+        }
+        Error::new(
+            Kind::Conflict,
+            format!("port {port}/{protocol} on {host} is already published{elsewhere} by sandbox {}", self.held.name),
+        )
+    }
+}
+
+/// Where the ports of a spec are published and by which way each leads to the endpoint.
+fn targets(spec: &PortSpec, context: PortContext<'_>) -> Result<Vec<Target>, Error> {
+    let Some(address) = spec.host_address.or(context.host_binding) else {
+        let open_ipv6 = context.ipv6.is_some_and(|(_, mode)| mode == GatewayMode::Routed);
+        let ipv4 = target(spec, HostAddress::AnyIpv4, context).ok();
+        // Without being asked for, IPv6 is used where it can be had.
+        let ipv6 = (context.host_ipv6 || open_ipv6).then(|| target(spec, HostAddress::AnyIpv6, context).ok()).flatten();
+        let targets: Vec<Target> = ipv4.into_iter().chain(ipv6).collect();
+        if targets.is_empty() {
+            return Err(unreachable(spec, HostAddress::AnyIpv4, "the endpoint has no address that it could lead to"));
+        }
+        return Ok(targets);
+    };
+    let host = HostAddress::new(address);
+    if host.family() == Family::Ipv6 && !context.host_ipv6 {
+        return Err(unreachable(spec, host, "this host has no IPv6"));
+    }
+    Ok(vec![target(spec, host, context)?])
+}
+
+fn target(spec: &PortSpec, host: HostAddress, context: PortContext<'_>) -> Result<Target, Error> {
+    let same_family = match host.family() {
+        Family::Ipv4 => context.ipv4,
+        Family::Ipv6 => context.ipv6,
+    };
+    match (same_family, context.ipv4) {
+        (Some((_, GatewayMode::Isolated)), _) => {
+            Err(unreachable(spec, host, "the endpoint's network is isolated from the host"))
+        }
+        (Some((endpoint, GatewayMode::Nat)), _) => Ok(Target { host, path: PortPath::Forward, endpoint }),
+        (Some((endpoint, GatewayMode::Routed)), _) if host.exact().is_none() => {
+            Ok(Target { host: HostAddress::Exact(endpoint), path: PortPath::Open, endpoint })
+        }
+        (Some((endpoint, GatewayMode::Routed)), _) => Err(unreachable(
+            spec,
+            host,
+            &format!("in gateway mode routed ports are open on the endpoint's own address {endpoint}"),
+        )),
+        (None, Some((endpoint, GatewayMode::Nat))) if spec.protocol != Protocol::Sctp => {
+            Ok(Target { host, path: PortPath::Relay, endpoint })
+        }
+        (None, Some((_, GatewayMode::Nat))) => {
+            Err(unreachable(spec, host, "SCTP can't be relayed to an endpoint without IPv6 address"))
+        }
+        (None, _) => Err(unreachable(spec, host, &format!("the endpoint has no {} address", host.family()))),
+    }
+}
+
+fn unreachable(spec: &PortSpec, host: HostAddress, why: &str) -> Error {
+    Error::invalid(format!(
+        "container port {}/{} can't be published on {host}: {why}",
+        spec.container_first, spec.protocol
+    ))
+}
+
+/// Joins what follows on each other on both sides: ports chosen one by one become one range again.
+fn join_runs(ports: Vec<PublishedPort>) -> Vec<PublishedPort> {
+    let mut joined: Vec<PublishedPort> = Vec::with_capacity(ports.len());
+    for port in ports {
+        let previous = joined.iter_mut().rev().find(|run| {
+            (run.protocol, run.host, run.path, run.endpoint, run.fixed)
+                == (port.protocol, port.host, port.path, port.endpoint, port.fixed)
+        });
+        match previous {
+            Some(run)
+                if run.host_last().checked_add(1) == Some(port.host_first)
+                    && run.container_first.checked_add(run.count) == Some(port.container_first) =>
+            {
+                run.count += port.count;
+            }
+            _ => joined.push(port),
+        }
+    }
+    joined
+}
