@@ -28,6 +28,10 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    pub(crate) fn from_hash(hasher: Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
+
     /// The 64 hexadecimal digits, without the algorithm.
     pub fn hex(&self) -> String {
         hex::encode(self.0)
@@ -148,27 +152,21 @@ impl ChainId {
     }
 }
 
-/// Hashes and counts what is read through it.
+/// Hashes what is read through it.
 pub(crate) struct HashingReader<R> {
     inner: R,
     hasher: Sha256,
-    count_bytes: u64,
 }
 
 impl<R: Read> HashingReader<R> {
     /// Starts hashing at the reader's position.
     pub(crate) fn new(inner: R) -> Self {
-        Self { inner, hasher: Sha256::new(), count_bytes: 0 }
-    }
-
-    /// How many bytes have been read.
-    pub(crate) fn count_bytes(&self) -> u64 {
-        self.count_bytes
+        Self { inner, hasher: Sha256::new() }
     }
 
     /// The digest of all that has been read.
     pub(crate) fn finish(self) -> Digest {
-        Digest(self.hasher.finalize().into())
+        Digest::from_hash(self.hasher)
     }
 }
 
@@ -176,7 +174,6 @@ impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.hasher.update(&buffer[..read]);
-        self.count_bytes += read as u64;
         Ok(read)
     }
 }
@@ -214,7 +211,6 @@ mod tests {
     fn a_hashing_reader_sees_every_byte() {
         let mut reader = HashingReader::new(&b"hello"[..]);
         io::copy(&mut reader, &mut io::sink()).expect("reading memory");
-        assert_eq!(reader.count_bytes(), 5);
         assert_eq!(reader.finish(), Digest::of(b"hello"));
     }
 }

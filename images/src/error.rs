@@ -64,6 +64,9 @@ pub enum Error {
     /// The root file system to import can't be unpacked.
     #[error("can't unpack the root file system")]
     Import(#[source] UnpackError),
+    /// A container's root directory can't be made to look like its image's.
+    #[error("can't prepare the container's root directory")]
+    Snapshot(#[source] UnpackError),
     /// A container has its root file system already.
     #[error("container {0} has a snapshot already")]
     SnapshotExists(String),
@@ -96,18 +99,30 @@ pub enum Error {
         path: PathBuf,
     },
     /// The database is damaged.
-    #[error("{} is damaged ({detail}): it is left as it is; restore it or move it away", path.display())]
+    #[error("{} is damaged ({detail}): it is left as it is; restore it, or move the whole directory away", path.display())]
     DamagedDatabase {
         /// The file.
         path: PathBuf,
         /// What SQLite found.
         detail: String,
     },
+    /// There are layers and no database that knows them.
+    #[error(
+        "{} holds layers or snapshots but no images.db: restore it, or move the whole directory away",
+        root_dir.display()
+    )]
+    DatabaseGone {
+        /// Where.
+        root_dir: PathBuf,
+    },
+    /// A document of ours can't be written.
+    #[error("can't write the image's configuration")]
+    Encode(#[source] serde_json::Error),
     /// What the database holds about an image doesn't make sense.
     #[error("the record of image {0} is damaged: remove the image and load it again")]
     DamagedImage(ImageId),
     /// A database operation.
-    #[error("can't {doing} in the image database")]
+    #[error("can't {doing} (image database)")]
     Database {
         /// What was being tried.
         doing: &'static str,
@@ -182,10 +197,13 @@ impl Error {
             | Error::ContainerId(_) => ErrorKind::InvalidParameter,
             Error::Archive(error) => error.kind(),
             Error::Layer { source, .. } | Error::Import(source) => source.kind(),
-            Error::InUse { .. }
+            Error::Snapshot(_)
+            | Error::InUse { .. }
             | Error::NewerDatabase { .. }
             | Error::ForeignDatabase { .. }
             | Error::DamagedDatabase { .. }
+            | Error::DatabaseGone { .. }
+            | Error::Encode(_)
             | Error::DamagedImage(_)
             | Error::Database { .. }
             | Error::File { .. } => ErrorKind::Internal,

@@ -24,6 +24,7 @@
 
 mod archive;
 mod change;
+mod compression;
 mod config;
 mod digest;
 mod error;
@@ -31,6 +32,9 @@ mod platform;
 mod progress;
 mod reference;
 mod store;
+mod tarball;
+#[cfg(test)]
+mod testing;
 mod unpack;
 
 pub use archive::ArchiveError;
@@ -42,4 +46,5 @@ pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, Silent};
 pub use reference::{Reference, ReferenceError};
 pub use store::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Removed, Rootfs, Store};
-pub use unpack::{Limits, UnpackError};
+pub use tarball::TarError;
+pub use unpack::{Limits, Refusal, UnpackError};

@@ -1,6 +1,10 @@
 //! What a long-running operation tells whoever waits for it.
 
+use std::io::{self, Read};
+
 use crate::digest::DiffId;
+
+const REPORT_EVERY_BYTES: u64 = 1 << 20;
 
 /// A step forward. The same layer's events come in order; those of different layers mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,4 +54,29 @@ pub struct Silent;
 
 impl Progress for Silent {
     fn report(&self, _event: ProgressEvent) {}
+}
+
+/// A reader that tells how many bytes have come through it, about once a mebibyte.
+pub(crate) struct Watched<R, F> {
+    inner: R,
+    done_bytes: u64,
+    report: F,
+}
+
+impl<R: Read, F: FnMut(u64)> Watched<R, F> {
+    pub(crate) fn new(inner: R, report: F) -> Self {
+        Self { inner, done_bytes: 0, report }
+    }
+}
+
+impl<R: Read, F: FnMut(u64)> Read for Watched<R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let before = self.done_bytes / REPORT_EVERY_BYTES;
+        self.done_bytes += read as u64;
+        if self.done_bytes / REPORT_EVERY_BYTES != before {
+            (self.report)(self.done_bytes);
+        }
+        Ok(read)
+    }
 }

@@ -111,7 +111,7 @@ proptest! {
         tag in prop::option::of("[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}"),
         digest in prop::option::of(any::<[u8; 4]>()),
     ) {
-        let host = host.map(|host| format!("{host}/")).unwrap_or_default();
+        let host = host.map_or("docker.io/".into(), |host| format!("{host}/"));
         let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
         let digest = digest.map(|seed| format!("@{}", Digest::of(&seed))).unwrap_or_default();
         let typed = format!("{host}{path}{tag}{digest}");

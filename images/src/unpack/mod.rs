@@ -1,23 +1,190 @@
 //! A layer's tar becomes a directory that overlayfs can stand on.
+//!
+//! Nothing in a tar is believed: every name is resolved by the kernel below the layer's directory, without following a
+//! symbolic link ([`tree`]); what would leave it is refused, and with it the whole layer.
+
+mod attributes;
+mod inherit;
+mod member;
+mod tree;
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 use crate::error::ErrorKind;
+use crate::tarball::{TarError, TarReader};
 
-/// How large a layer may become.
+pub(crate) use inherit::inherit;
+use member::Unpacker;
+
+/// How large a layer may become: a few bytes of compressed zeros can ask for a whole disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Files, directories and everything else.
     pub entries: u64,
-    /// All files' sizes together.
+    /// All files' sizes together, holes counted.
     pub size_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: 4_000_000, size_bytes: 256 << 30 }
+    }
 }
 
 /// Why a layer can't be unpacked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum UnpackError {}
+pub enum UnpackError {
+    /// The tar itself is wrong.
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    /// A member isn't allowed.
+    #[error("refusing {path:?}: {refusal}")]
+    Refused {
+        /// The member's name, as it stands in the tar.
+        path: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// More members than are allowed.
+    #[error("it has more than {0} entries")]
+    TooManyEntries(u64),
+    /// Larger than allowed.
+    #[error("its files have more than {0} bytes")]
+    TooLarge(u64),
+    /// The uncompressed tar isn't what it should be.
+    #[error("its content has digest {found}, expected {expected}")]
+    WrongDigest {
+        /// What was promised.
+        expected: crate::digest::Digest,
+        /// What came.
+        found: crate::digest::Digest,
+    },
+    /// A member can't be made.
+    #[error("can't {doing} {path:?}")]
+    Member {
+        /// What was being tried.
+        doing: &'static str,
+        /// With which member.
+        path: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The layer's own directory.
+    #[error("can't {doing} {}", path.display())]
+    Directory {
+        /// What was being tried.
+        doing: &'static str,
+        /// With which directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a member of a tar isn't allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// `/etc/passwd`
+    #[error("its name is absolute")]
+    AbsoluteName,
+    /// `../x`
+    #[error("its name has a '..' in it")]
+    ParentName,
+    /// An empty name or one with a NUL.
+    #[error("its name isn't a file name")]
+    NotAName,
+    /// A directory on the way is a symbolic link.
+    #[error("its name leads through a symbolic link")]
+    ThroughSymbolicLink,
+    /// A directory on the way is a file.
+    #[error("its name leads through something that isn't a directory")]
+    ThroughFile,
+    /// An empty link or one with a NUL.
+    #[error("its link target isn't a path")]
+    NotALinkTarget,
+    /// A hard link to something outside.
+    #[error("it links to {0:?}, which leads out of the layer")]
+    LinkLeadsOut(String),
+    /// A hard link to nothing.
+    #[error("it links to {0:?}, which isn't in this layer")]
+    LinkTargetMissing(String),
+    /// A hard link to a directory.
+    #[error("it links to {0:?}, which is a directory")]
+    LinkToDirectory(String),
+    /// The layer's root isn't a directory.
+    #[error("the layer's root must be a directory")]
+    RootReplaced,
+    /// `.wh...` and the like.
+    #[error("it isn't the name of something to hide")]
+    Whiteout,
+    /// `.wh.` within a path.
+    #[error("'.wh.' is reserved for whiteouts")]
+    ReservedName,
+    /// Attributes that only overlayfs itself may set.
+    #[error("it sets the extended attribute {0:?}, which belongs to overlayfs")]
+    OverlayAttribute(String),
+    /// A user or group number of more than 32 bits.
+    #[error("its owner {0} isn't a user or group number")]
+    Owner(u64),
+}
 
 impl UnpackError {
     pub(crate) fn kind(&self) -> ErrorKind {
-        ErrorKind::InvalidParameter
+        match self {
+            UnpackError::Tar(error) if !error.is_content() => ErrorKind::Internal,
+            UnpackError::Member { source, .. } => match source.raw_os_error() {
+                // The tar's names and attributes are too long, not the machine too small.
+                Some(code) if code == rustix::io::Errno::NAMETOOLONG.raw_os_error() => ErrorKind::InvalidParameter,
+                _ => ErrorKind::Internal,
+            },
+            UnpackError::Directory { .. } => ErrorKind::Internal,
+            _ => ErrorKind::InvalidParameter,
+        }
     }
 }
+
+/// A layer on disk that isn't finished: see [`inherit`].
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    pub(crate) size_bytes: u64,
+    /// Directories that the tar only implies by what is in them.
+    pub(crate) implied: BTreeSet<PathBuf>,
+}
+
+/// Unpacks an uncompressed tar below `dir/diff`, which it makes. What it throws away on the way stays in `dir/trash`.
+/// Reads the stream to its end; hands the reader back.
+pub(crate) fn unpack<R: Read>(tar: R, dir: &Path, limits: Limits) -> Result<(Unpacked, R), UnpackError> {
+    let mut tar = TarReader::new(tar);
+    let mut unpacker = Unpacker::new(dir, limits)?;
+    while let Some(member) = tar.next_member()? {
+        unpacker.take(&member, &mut tar)?;
+    }
+    let unpacked = unpacker.finish()?;
+    Ok((unpacked, tar.drain()?))
+}
+
+/// Makes `dir` look like `model`: owner, mode and attributes.
+pub(crate) fn copy_appearance(model: &Path, dir: &Path) -> Result<(), UnpackError> {
+    let open = |path: &Path| {
+        std::fs::File::open(path).map_err(|source| UnpackError::Directory {
+            doing: "open",
+            path: path.to_owned(),
+            source,
+        })
+    };
+    attributes::copy(open(model)?.as_fd(), open(dir)?.as_fd()).map_err(|source| UnpackError::Directory {
+        doing: "copy the owner and mode to",
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests;

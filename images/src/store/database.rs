@@ -1,0 +1,337 @@
+//! The database file: how it is opened, its schema, and what is asked of it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::digest::{ChainId, DiffId, ImageId};
+use crate::error::Error;
+use crate::reference::Reference;
+
+/// Marks the file as ours: "beim" in ASCII.
+const APPLICATION_ID: i64 = 0x6265_696d;
+
+/// Each brings the schema one version further. Never change one that was released.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE layer (
+        -- Never given out twice: a mount may still use a removed layer's short link.
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        chain_id TEXT NOT NULL UNIQUE,
+        diff_id TEXT NOT NULL,
+        parent INTEGER REFERENCES layer (number),
+        size_bytes INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX layer_parent ON layer (parent);
+    CREATE TABLE image (
+        id TEXT PRIMARY KEY,
+        document BLOB NOT NULL,
+        top_layer INTEGER REFERENCES layer (number),
+        loaded_at_milliseconds INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX image_top_layer ON image (top_layer);
+    CREATE TABLE name (
+        reference TEXT PRIMARY KEY,
+        image TEXT NOT NULL REFERENCES image (id)
+    ) STRICT;
+    CREATE INDEX name_image ON name (image);
+    CREATE TABLE snapshot (
+        container_id TEXT PRIMARY KEY,
+        top_layer INTEGER REFERENCES layer (number)
+    ) STRICT;
+    CREATE INDEX snapshot_top_layer ON snapshot (top_layer);
+"];
+
+/// A layer that is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LayerRow {
+    pub(super) number: i64,
+    pub(super) chain_id: ChainId,
+    pub(super) size_bytes: u64,
+}
+
+/// An image as it is stored.
+pub(super) struct ImageRow {
+    pub(super) id: ImageId,
+    pub(super) document: Vec<u8>,
+    pub(super) loaded_at_milliseconds: i64,
+}
+
+/// Opens the file, making it if there is none. What isn't ours, is newer or is damaged stays as it is.
+pub(super) fn open(path: &Path) -> Result<Connection, Error> {
+    let opening = |source| damaged_or(path, source, "open a file");
+    let mut connection = Connection::open(path).map_err(opening)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(opening)?;
+    let pragma = |connection: &Connection, name: &str| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(opening)
+    };
+    let application = pragma(&connection, "application_id")?;
+    let version = pragma(&connection, "user_version")?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(opening)?;
+    let is_new = application == 0 && version == 0 && tables == 0;
+    if !is_new && application != APPLICATION_ID {
+        return Err(Error::ForeignDatabase { path: path.to_owned() });
+    }
+    let known = i64::try_from(MIGRATIONS.len()).expect("a handful of migrations");
+    if version > known {
+        return Err(Error::NewerDatabase { path: path.to_owned(), found: version, known });
+    }
+    check(&connection, path)?;
+    // A committed name must survive a power cut: FULL syncs the log at every commit.
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+        .map_err(opening)?;
+    migrate(&mut connection, version).map_err(opening)?;
+    Ok(connection)
+}
+
+fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let detail: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|source| damaged_or(path, source, "check a file"))?;
+    match detail.as_str() {
+        "ok" => Ok(()),
+        _ => Err(Error::DamagedDatabase { path: path.to_owned(), detail }),
+    }
+}
+
+fn damaged_or(path: &Path, source: rusqlite::Error, doing: &'static str) -> Error {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            Error::DamagedDatabase { path: path.to_owned(), detail: source.to_string() }
+        }
+        _ => Error::Database { doing, source },
+    }
+}
+
+fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
+    let transaction = begin(connection)?;
+    for (version, migration) in (1_i64..).zip(MIGRATIONS) {
+        if version > from {
+            transaction.execute_batch(migration)?;
+            transaction.pragma_update(None, "user_version", version)?;
+        }
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.commit()
+}
+
+/// A transaction that may write, from its beginning.
+pub(super) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+pub(super) fn layer(connection: &Connection, chain_id: &ChainId) -> rusqlite::Result<Option<LayerRow>> {
+    connection
+        .prepare_cached("SELECT number, chain_id, size_bytes FROM layer WHERE chain_id = ?1")?
+        .query_row([chain_id.to_string()], layer_row)
+        .optional()
+}
+
+pub(super) fn insert_layer(
+    connection: &Connection,
+    chain_id: &ChainId,
+    diff_id: &DiffId,
+    parent: Option<&ChainId>,
+    size_bytes: u64,
+) -> rusqlite::Result<LayerRow> {
+    connection
+        .prepare_cached(
+            "INSERT INTO layer (chain_id, diff_id, parent, size_bytes)
+             VALUES (?1, ?2, (SELECT number FROM layer WHERE chain_id = ?3), ?4)
+             RETURNING number, chain_id, size_bytes",
+        )?
+        .query_row(
+            params![
+                chain_id.to_string(),
+                diff_id.to_string(),
+                parent.map(ChainId::to_string),
+                i64::try_from(size_bytes).unwrap_or(i64::MAX),
+            ],
+            layer_row,
+        )
+}
+
+/// All layers that nothing stands on: no layer, no image, no container.
+pub(super) fn unused_layers(connection: &Connection) -> rusqlite::Result<Vec<LayerRow>> {
+    rows(
+        connection,
+        "SELECT number, chain_id, size_bytes FROM layer
+         WHERE number NOT IN (SELECT parent FROM layer WHERE parent IS NOT NULL)
+           AND number NOT IN (SELECT top_layer FROM image WHERE top_layer IS NOT NULL)
+           AND number NOT IN (SELECT top_layer FROM snapshot WHERE top_layer IS NOT NULL)",
+        [],
+    )
+}
+
+pub(super) fn all_layers(connection: &Connection) -> rusqlite::Result<Vec<LayerRow>> {
+    rows(connection, "SELECT number, chain_id, size_bytes FROM layer", [])
+}
+
+pub(super) fn delete_layer(connection: &Connection, number: i64) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM layer WHERE number = ?1", [number])?;
+    Ok(())
+}
+
+/// An image's layers, top first.
+pub(super) fn image_layers(connection: &Connection, image: &ImageId) -> rusqlite::Result<Vec<LayerRow>> {
+    let top = connection
+        .prepare_cached("SELECT top_layer FROM image WHERE id = ?1")?
+        .query_row([image.to_string()], |row| row.get(0))
+        .optional()?;
+    stack(connection, top.flatten())
+}
+
+/// A container's layers, top first; `None` if it has no snapshot.
+pub(super) fn snapshot_layers(connection: &Connection, container_id: &str) -> rusqlite::Result<Option<Vec<LayerRow>>> {
+    let top: Option<Option<i64>> = connection
+        .prepare_cached("SELECT top_layer FROM snapshot WHERE container_id = ?1")?
+        .query_row([container_id], |row| row.get(0))
+        .optional()?;
+    top.map(|top| stack(connection, top)).transpose()
+}
+
+/// A layer that is there and all below it, top first.
+pub(super) fn layers_from(connection: &Connection, top: &ChainId) -> rusqlite::Result<Vec<LayerRow>> {
+    let top = layer(connection, top)?.map(|layer| layer.number);
+    stack(connection, top)
+}
+
+/// A layer and all below it, top first.
+fn stack(connection: &Connection, top: Option<i64>) -> rusqlite::Result<Vec<LayerRow>> {
+    rows(
+        connection,
+        "WITH RECURSIVE stack (number, depth) AS (
+             SELECT ?1, 0
+             UNION ALL
+             SELECT layer.parent, depth + 1 FROM stack JOIN layer USING (number)
+         )
+         SELECT layer.number, layer.chain_id, layer.size_bytes
+         FROM stack JOIN layer USING (number) ORDER BY depth",
+        [top],
+    )
+}
+
+/// `false` if there is one already.
+pub(super) fn insert_snapshot(connection: &Connection, container_id: &str, image: &ImageId) -> rusqlite::Result<bool> {
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO snapshot (container_id, top_layer)
+             SELECT ?1, top_layer FROM image WHERE id = ?2 ON CONFLICT DO NOTHING",
+        )?
+        .execute([container_id, &image.to_string()])?;
+    Ok(inserted == 1)
+}
+
+pub(super) fn delete_snapshot(connection: &Connection, container_id: &str) -> rusqlite::Result<bool> {
+    let deleted = connection.execute("DELETE FROM snapshot WHERE container_id = ?1", [container_id])?;
+    Ok(deleted == 1)
+}
+
+pub(super) fn snapshots(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached("SELECT container_id FROM snapshot ORDER BY container_id")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+pub(super) fn insert_image(connection: &Connection, image: &ImageRow, top: Option<&ChainId>) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO image (id, document, top_layer, loaded_at_milliseconds)
+             VALUES (?1, ?2, (SELECT number FROM layer WHERE chain_id = ?3), ?4) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            image.id.to_string(),
+            image.document,
+            top.map(ChainId::to_string),
+            image.loaded_at_milliseconds,
+        ])?;
+    Ok(())
+}
+
+pub(super) fn image(connection: &Connection, id: &ImageId) -> rusqlite::Result<Option<ImageRow>> {
+    connection
+        .prepare_cached("SELECT id, document, loaded_at_milliseconds FROM image WHERE id = ?1")?
+        .query_row([id.to_string()], image_row)
+        .optional()
+}
+
+pub(super) fn images(connection: &Connection) -> rusqlite::Result<Vec<ImageRow>> {
+    connection
+        .prepare_cached("SELECT id, document, loaded_at_milliseconds FROM image")?
+        .query_map([], image_row)?
+        .collect()
+}
+
+/// The ids that begin with these hexadecimal digits, two of them at most.
+pub(super) fn ids_with_prefix(connection: &Connection, digits: &str) -> rusqlite::Result<Vec<ImageId>> {
+    connection
+        .prepare_cached("SELECT id FROM image WHERE id GLOB 'sha256:' || ?1 || '*' LIMIT 2")?
+        .query_map([digits], |row| parsed(row, 0))?
+        .collect()
+}
+
+pub(super) fn delete_image(connection: &Connection, id: &ImageId) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM image WHERE id = ?1", [id.to_string()])?;
+    Ok(())
+}
+
+pub(super) fn named(connection: &Connection, reference: &Reference) -> rusqlite::Result<Option<ImageId>> {
+    connection
+        .prepare_cached("SELECT image FROM name WHERE reference = ?1")?
+        .query_row([reference.to_string()], |row| parsed(row, 0))
+        .optional()
+}
+
+/// Gives a name to an image; answers the one that had it.
+pub(super) fn set_name(
+    connection: &Connection,
+    reference: &Reference,
+    image: &ImageId,
+) -> rusqlite::Result<Option<ImageId>> {
+    let before = named(connection, reference)?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO name (reference, image) VALUES (?1, ?2)")?
+        .execute([reference.to_string(), image.to_string()])?;
+    Ok(before.filter(|other| other != image))
+}
+
+pub(super) fn delete_name(connection: &Connection, reference: &Reference) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM name WHERE reference = ?1", [reference.to_string()])?;
+    Ok(())
+}
+
+pub(super) fn names(connection: &Connection, image: &ImageId) -> rusqlite::Result<Vec<Reference>> {
+    connection
+        .prepare_cached("SELECT reference FROM name WHERE image = ?1 ORDER BY reference")?
+        .query_map([image.to_string()], |row| parsed(row, 0))?
+        .collect()
+}
+
+fn rows(connection: &Connection, query: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<Vec<LayerRow>> {
+    connection.prepare_cached(query)?.query_map(parameters, layer_row)?.collect()
+}
+
+fn layer_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<LayerRow> {
+    Ok(LayerRow {
+        number: row.get(0)?,
+        chain_id: parsed(row, 1)?,
+        size_bytes: u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default(),
+    })
+}
+
+fn image_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ImageRow> {
+    Ok(ImageRow { id: parsed(row, 0)?, document: row.get(1)?, loaded_at_milliseconds: row.get(2)? })
+}
+
+fn parsed<T>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error: T::Err| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}

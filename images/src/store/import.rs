@@ -1,0 +1,68 @@
+//! Making an image of a root file system.
+
+use std::io::Read;
+
+use super::layers::{NewImage, NewLayer};
+use super::{Import, Store};
+use crate::change::apply;
+use crate::compression::Decoder;
+use crate::config::{ContainerConfig, HistoryEntry, ImageConfig, RootFs};
+use crate::digest::{ChainId, DiffId, Digest, HashingReader, ImageId};
+use crate::error::Error;
+use crate::progress::{Progress, ProgressEvent, Watched};
+use crate::tarball::TarError;
+use crate::unpack::{self, UnpackError};
+
+impl Store {
+    /// Makes an image of one layer from the tar of a root file system, which may be compressed.
+    ///
+    /// # Errors
+    /// [`Error::Import`] when the tar is cut short or tries to leave its root.
+    pub fn import(&self, rootfs: impl Read, import: &Import, progress: &dyn Progress) -> Result<ImageId, Error> {
+        let config = apply(&import.changes, ContainerConfig::default())?;
+        let work = self.work_dir()?;
+        let watched = Watched::new(rootfs, |done_bytes| {
+            progress.report(ProgressEvent::Receiving { done_bytes });
+        });
+        let stream = Decoder::new(watched).map_err(|error| Error::Import(UnpackError::Tar(TarError::Read(error))))?;
+        let (unpacked, stream) =
+            unpack::unpack(HashingReader::new(stream), work.path(), self.limits).map_err(Error::Import)?;
+        let diff_id = DiffId(stream.finish());
+        let chain_id = ChainId::on(None, diff_id);
+        let dir = work.path().join("layer");
+        std::fs::create_dir(&dir)
+            .and_then(|()| std::fs::rename(work.path().join("diff"), dir.join("diff")))
+            .map_err(Error::file("make directory", &dir))?;
+        progress.report(ProgressEvent::Unpacked { layer: diff_id, size_bytes: unpacked.size_bytes });
+        let document = serde_json::to_vec(&image_config(import, config, diff_id)).map_err(Error::Encode)?;
+        let id = ImageId(Digest::of(&document));
+        let layer = NewLayer { chain_id, diff_id, parent: None, size_bytes: unpacked.size_bytes, dir };
+        let image = NewImage {
+            id,
+            document,
+            top: Some(chain_id),
+            references: import.reference.iter().cloned().map(|name| name.or_latest()).collect(),
+        };
+        let (_lease, _) = self.lease(vec![chain_id])?;
+        self.publish(&[layer], &[image], import.created.as_millisecond())?;
+        Ok(id)
+    }
+}
+
+fn image_config(import: &Import, config: ContainerConfig, diff_id: DiffId) -> ImageConfig {
+    ImageConfig {
+        architecture: import.platform.architecture.clone(),
+        variant: import.platform.variant.clone(),
+        os: import.platform.os.clone(),
+        author: String::new(),
+        comment: import.message.clone(),
+        created: Some(import.created),
+        config,
+        rootfs: RootFs { kind: "layers".to_owned(), diff_ids: vec![diff_id] },
+        history: vec![HistoryEntry {
+            created: Some(import.created),
+            comment: import.message.clone(),
+            ..HistoryEntry::default()
+        }],
+    }
+}

@@ -1,0 +1,245 @@
+//! Layers on disk: which are there, who counts on them, how new ones appear and unused ones go.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::database::{self, LayerRow};
+use super::{Inner, Store, delete};
+use crate::digest::{ChainId, DiffId, ImageId};
+use crate::error::Error;
+use crate::reference::Reference;
+
+/// A layer that has been unpacked and isn't published yet.
+pub(super) struct NewLayer {
+    pub(super) chain_id: ChainId,
+    pub(super) diff_id: DiffId,
+    pub(super) parent: Option<ChainId>,
+    pub(super) size_bytes: u64,
+    /// Holds `diff`.
+    pub(super) dir: PathBuf,
+}
+
+/// An image that can be published with its layers.
+pub(super) struct NewImage {
+    pub(super) id: ImageId,
+    pub(super) document: Vec<u8>,
+    pub(super) top: Option<ChainId>,
+    pub(super) references: Vec<Reference>,
+}
+
+/// Keeps layers from being collected as long as it lives.
+pub(super) struct Lease<'a> {
+    store: &'a Store,
+    layers: Vec<ChainId>,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.store.inner();
+        for layer in &self.layers {
+            if let Some(holders) = inner.leases.get_mut(layer) {
+                *holders -= 1;
+                if *holders == 0 {
+                    inner.leases.remove(layer);
+                }
+            }
+        }
+    }
+}
+
+impl Store {
+    pub(super) fn layer_dir(&self, chain_id: &ChainId) -> PathBuf {
+        self.root_dir.join("layers").join(chain_id.0.hex())
+    }
+
+    pub(super) fn link(&self, layer: &LayerRow) -> PathBuf {
+        self.links_dir.join(layer.number.to_string())
+    }
+
+    /// Leases layers, whether they are there or not. Also answers which of them are there.
+    pub(super) fn lease(&self, layers: Vec<ChainId>) -> Result<(Lease<'_>, HashSet<ChainId>), Error> {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        let mut present = HashSet::new();
+        for layer in &layers {
+            let row = database::layer(&inner.connection, layer).map_err(Error::database("look for a layer"))?;
+            present.extend(row.map(|row| row.chain_id));
+        }
+        for layer in &layers {
+            *inner.leases.entry(*layer).or_default() += 1;
+        }
+        drop(guard);
+        Ok((Lease { store: self, layers }, present))
+    }
+
+    /// Makes layers and images exist: the directories first, then all their records and names in one transaction.
+    /// Lower layers stand before those on top of them. Answers, per image, who had its names before.
+    pub(super) fn publish(
+        &self,
+        layers: &[NewLayer],
+        images: &[NewImage],
+        loaded_at_milliseconds: i64,
+    ) -> Result<Vec<Vec<(Reference, ImageId)>>, Error> {
+        if !layers.is_empty() {
+            self.synchronise()?;
+        }
+        let mut inner = self.inner();
+        let failed = || Error::database("record images");
+        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        for layer in layers {
+            self.place(&transaction, layer)?;
+        }
+        if !layers.is_empty() {
+            let dir = self.root_dir.join("layers");
+            File::open(&dir).and_then(|dir| dir.sync_all()).map_err(Error::file("synchronise", dir))?;
+        }
+        let mut replaced = Vec::new();
+        for image in images {
+            let row = database::ImageRow { id: image.id, document: image.document.clone(), loaded_at_milliseconds };
+            database::insert_image(&transaction, &row, image.top.as_ref()).map_err(failed())?;
+            let mut before = Vec::new();
+            for reference in &image.references {
+                let other = database::set_name(&transaction, reference, &image.id).map_err(failed())?;
+                before.extend(other.map(|other| (reference.clone(), other)));
+            }
+            replaced.push(before);
+        }
+        transaction.commit().map_err(failed())?;
+        Ok(replaced)
+    }
+
+    fn place(&self, connection: &Connection, layer: &NewLayer) -> Result<(), Error> {
+        let known = database::layer(connection, &layer.chain_id).map_err(Error::database("look for a layer"))?;
+        if known.is_some() {
+            // Somebody else loaded the same layer meanwhile: theirs is in use, ours goes.
+            return Ok(());
+        }
+        let target = self.layer_dir(&layer.chain_id);
+        // Left by a commit that failed.
+        delete(self.set_aside(&target)?)?;
+        fs::rename(&layer.dir, &target).map_err(Error::file("move a layer to", &target))?;
+        let row = database::insert_layer(
+            connection,
+            &layer.chain_id,
+            &layer.diff_id,
+            layer.parent.as_ref(),
+            layer.size_bytes,
+        )
+        .map_err(Error::database("record a layer"))?;
+        self.make_link(&row)
+    }
+
+    /// Brings what was written to disk: a power cut must not lose the files of an image that has a name.
+    fn synchronise(&self) -> Result<(), Error> {
+        let dir = self.tmp_dir();
+        File::open(&dir).and_then(|dir| Ok(rustix::fs::syncfs(dir)?)).map_err(Error::file("synchronise", dir))
+    }
+
+    /// Forgets all layers that nothing needs any more, the topmost first. Their directories are the caller's to
+    /// discard once the transaction is committed.
+    pub(super) fn forget_unused(
+        connection: &Connection,
+        leases: &HashMap<ChainId, usize>,
+    ) -> Result<Vec<LayerRow>, Error> {
+        let failed = || Error::database("collect layers");
+        let mut forgotten = Vec::new();
+        loop {
+            let mut unused = database::unused_layers(connection).map_err(failed())?;
+            unused.retain(|layer| !leases.contains_key(&layer.chain_id));
+            if unused.is_empty() {
+                return Ok(forgotten);
+            }
+            for layer in unused {
+                database::delete_layer(connection, layer.number).map_err(failed())?;
+                forgotten.push(layer);
+            }
+        }
+    }
+
+    /// Takes the directories of forgotten layers out of sight. Still under the lock, or a load could publish the same
+    /// layer again in between; deleting them can wait until after it.
+    pub(super) fn set_layers_aside(&self, layers: &[LayerRow]) -> Result<Vec<TempDir>, Error> {
+        let mut aside = Vec::new();
+        for layer in layers {
+            let link = self.link(layer);
+            match fs::remove_file(&link) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::file("delete", link)(error));
+                }
+                _ => aside.extend(self.set_aside(&self.layer_dir(&layer.chain_id))?),
+            }
+        }
+        Ok(aside)
+    }
+
+    /// Brings directories and records together after whatever ended the process before this one.
+    pub(super) fn sweep(&self) -> Result<(), Error> {
+        let mut guard = self.inner();
+        let inner: &mut Inner = &mut guard;
+        for left in list(&self.tmp_dir())? {
+            remove(&left)?;
+        }
+        let failed = || Error::database("sweep");
+        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        Self::forget_unused(&transaction, &inner.leases)?;
+        let layers = database::all_layers(&transaction).map_err(failed())?;
+        let snapshots = database::snapshots(&transaction).map_err(failed())?;
+        transaction.commit().map_err(failed())?;
+        let known: HashSet<PathBuf> = layers
+            .iter()
+            .map(|layer| self.layer_dir(&layer.chain_id))
+            .chain(snapshots.iter().map(|id| self.snapshot_dir(id)))
+            .collect();
+        for dir in ["layers", "snapshots"] {
+            for path in list(&self.root_dir.join(dir))? {
+                if !known.contains(&path) {
+                    remove(&path)?;
+                }
+            }
+        }
+        for link in list(&self.links_dir)? {
+            remove(&link)?;
+        }
+        for layer in &layers {
+            self.make_link(layer)?;
+        }
+        self.make_link_to(&self.empty_link(), &self.root_dir.join("empty"))
+    }
+
+    /// The link to the lower directory of images without layers.
+    pub(super) fn empty_link(&self) -> PathBuf {
+        self.links_dir.join("0")
+    }
+
+    fn make_link(&self, layer: &LayerRow) -> Result<(), Error> {
+        self.make_link_to(&self.link(layer), &self.layer_dir(&layer.chain_id).join("diff"))
+    }
+
+    fn make_link_to(&self, link: &Path, target: &Path) -> Result<(), Error> {
+        match fs::remove_file(link) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file("replace", link)(error)),
+            _ => symlink(target, link).map_err(Error::file("make", link)),
+        }
+    }
+}
+
+fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    fs::read_dir(dir)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .map_err(Error::file("list", dir))
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    let is_dir = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    let removed = match is_dir {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    };
+    removed.map_err(Error::file("delete", path))
+}

@@ -1,0 +1,236 @@
+//! Taking in image archives.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use jiff::Timestamp;
+
+use super::database;
+use super::layers::{NewImage, NewLayer};
+use super::{LoadedImage, Store};
+use crate::archive::{self, ArchivedImage, Blob, Spool};
+use crate::compression::Decoder;
+use crate::digest::{ChainId, DiffId, Digest, HashingReader};
+use crate::error::Error;
+use crate::progress::{Progress, ProgressEvent, Watched};
+use crate::tarball::TarError;
+use crate::unpack::{self, Limits, UnpackError, Unpacked};
+
+/// Decompressing keeps a processor busy, writing a disk: more at once only take turns.
+const UNPACKERS: usize = 2;
+
+/// A layer that some image of an archive needs.
+struct WantedLayer<'a> {
+    chain_id: ChainId,
+    diff_id: DiffId,
+    parent: Option<ChainId>,
+    blob: &'a Blob,
+}
+
+impl Store {
+    /// Takes in an archive of images: docker-archive or oci-archive, plain or compressed. All of it or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] and [`Error::Layer`] when the archive is cut short, contradicts its digests, has no image
+    /// for this machine or tries to leave its root.
+    pub fn load(&self, archive: impl Read, progress: &dyn Progress) -> Result<Vec<LoadedImage>, Error> {
+        let spool = Spool::receive(archive, &self.tmp_dir(), progress)?;
+        let images = archive::read(&spool, &self.platform)?;
+        let wanted = wanted_layers(&images);
+        let all = wanted.iter().map(|layer| layer.chain_id).collect();
+        let (_lease, present) = self.lease(all)?;
+        for layer in wanted.iter().filter(|layer| present.contains(&layer.chain_id)) {
+            progress.report(ProgressEvent::AlreadyExists { layer: layer.diff_id });
+        }
+        let missing: Vec<_> = wanted.into_iter().filter(|layer| !present.contains(&layer.chain_id)).collect();
+        let work = self.work_dir()?;
+        let unpacked = unpack_all(&missing, work.path(), self.limits, progress)?;
+        let layers = self.finish_layers(&missing, unpacked, work.path())?;
+        let images: Vec<NewImage> = images.into_iter().map(new_image).collect();
+        // Before everything is synchronised, or the disk writes what nobody needs any more.
+        drop(spool);
+        let replaced = self.publish(&layers, &images, Timestamp::now().as_millisecond())?;
+        let loaded = images.into_iter().zip(replaced).map(|(image, replaced)| LoadedImage {
+            id: image.id,
+            references: image.references,
+            replaced,
+        });
+        Ok(loaded.collect())
+    }
+
+    /// Gives implied directories their looks, lowest layer first: each may stand on the one before.
+    fn finish_layers(
+        &self,
+        missing: &[WantedLayer<'_>],
+        unpacked: Vec<Unpacked>,
+        work_dir: &Path,
+    ) -> Result<Vec<NewLayer>, Error> {
+        let parents: HashMap<ChainId, Option<ChainId>> =
+            missing.iter().map(|layer| (layer.chain_id, layer.parent)).collect();
+        let mut layers = Vec::new();
+        for (layer, unpacked) in missing.iter().zip(unpacked) {
+            let dir = work_dir.join(layer.chain_id.0.hex());
+            let lowers = self.lowers_of(layer.parent, &parents, work_dir)?;
+            let implied: &BTreeSet<PathBuf> = &unpacked.implied;
+            unpack::inherit(&dir.join("diff"), implied, &lowers)
+                .map_err(|source| Error::Layer { layer: layer.diff_id, source })?;
+            layers.push(NewLayer {
+                chain_id: layer.chain_id,
+                diff_id: layer.diff_id,
+                parent: layer.parent,
+                size_bytes: unpacked.size_bytes,
+                dir,
+            });
+        }
+        Ok(layers)
+    }
+
+    /// The directories of a layer and all below it, top first; the upper ones may still be in the making.
+    fn lowers_of(
+        &self,
+        mut top: Option<ChainId>,
+        parents: &HashMap<ChainId, Option<ChainId>>,
+        work_dir: &Path,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let mut lowers = Vec::new();
+        while let Some(layer) = top {
+            let Some(parent) = parents.get(&layer) else {
+                let present = database::layers_from(&self.inner().connection, &layer)
+                    .map_err(Error::database("look for layers"))?;
+                lowers.extend(present.iter().map(|row| self.layer_dir(&row.chain_id).join("diff")));
+                break;
+            };
+            lowers.push(work_dir.join(layer.0.hex()).join("diff"));
+            top = *parent;
+        }
+        Ok(lowers)
+    }
+}
+
+fn new_image(image: ArchivedImage<'_>) -> NewImage {
+    NewImage {
+        id: image.id,
+        top: ChainId::stack(&image.config.rootfs.diff_ids).last().copied(),
+        document: image.document,
+        references: image.references,
+    }
+}
+
+/// All layers of all images, each once, lower ones before those on top of them.
+fn wanted_layers<'a>(images: &[ArchivedImage<'a>]) -> Vec<WantedLayer<'a>> {
+    let mut seen = HashSet::new();
+    let mut wanted = Vec::new();
+    for image in images {
+        let diffs = &image.config.rootfs.diff_ids;
+        let mut parent = None;
+        for ((chain_id, diff_id), blob) in ChainId::stack(diffs).into_iter().zip(diffs).zip(&image.layers) {
+            if seen.insert(chain_id) {
+                wanted.push(WantedLayer { chain_id, diff_id: *diff_id, parent, blob });
+            }
+            parent = Some(chain_id);
+        }
+    }
+    wanted
+}
+
+/// Unpacks layers side by side, each below `work_dir/<chain id>`. The first failure ends them all.
+fn unpack_all(
+    layers: &[WantedLayer<'_>],
+    work_dir: &Path,
+    limits: Limits,
+    progress: &dyn Progress,
+) -> Result<Vec<Unpacked>, Error> {
+    let next = AtomicUsize::new(0);
+    let given_up = AtomicBool::new(false);
+    let outcomes: Mutex<Vec<Option<Unpacked>>> = Mutex::new(layers.iter().map(|_| None).collect());
+    let unpack_next = || -> Result<(), Error> {
+        while !given_up.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(layer) = layers.get(at) else { break };
+            match unpack_layer(layer, work_dir, limits, progress, &given_up) {
+                Ok(unpacked) => {
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(unpacked);
+                }
+                // What comes after the first failure is its consequence.
+                Err(_) if given_up.swap(true, Ordering::Relaxed) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    };
+    let workers = UNPACKERS.min(layers.len());
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..workers).map(|_| scope.spawn(unpack_next)).collect();
+        let mine = unpack_next();
+        others.into_iter().fold(mine, |outcome, other| {
+            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            outcome.and(other)
+        })
+    })?;
+    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
+fn unpack_layer(
+    layer: &WantedLayer<'_>,
+    work_dir: &Path,
+    limits: Limits,
+    progress: &dyn Progress,
+    given_up: &AtomicBool,
+) -> Result<Unpacked, Error> {
+    let failed = |source| Error::Layer { layer: layer.diff_id, source };
+    let unreadable = |error| failed(UnpackError::Tar(TarError::Read(error)));
+    let dir = work_dir.join(layer.chain_id.0.hex());
+    fs::create_dir(&dir).map_err(Error::file("make directory", &dir))?;
+    let file = File::open(&layer.blob.path).map_err(Error::file("open", &layer.blob.path))?;
+    let watched = Watched::new(LayerFile { file, given_up }, |done_bytes| {
+        progress.report(ProgressEvent::Unpacking {
+            layer: layer.diff_id,
+            done_bytes,
+            total_bytes: layer.blob.size_bytes,
+        });
+    });
+    let stream = Decoder::new(watched).map_err(unreadable)?;
+    let (unpacked, found) = if stream.is_plain() {
+        // Hashed when it was taken in: it needn't be unpacked to be found wrong.
+        check_content(layer, layer.blob.digest)?;
+        let (unpacked, _) = unpack::unpack(stream, &dir, limits).map_err(failed)?;
+        (unpacked, layer.blob.digest)
+    } else {
+        let (unpacked, stream) = unpack::unpack(HashingReader::new(stream), &dir, limits).map_err(failed)?;
+        (unpacked, stream.finish())
+    };
+    check_content(layer, found)?;
+    let trash = dir.join("trash");
+    fs::remove_dir_all(&trash).map_err(Error::file("delete", trash))?;
+    progress.report(ProgressEvent::Unpacked { layer: layer.diff_id, size_bytes: unpacked.size_bytes });
+    Ok(unpacked)
+}
+
+fn check_content(layer: &WantedLayer<'_>, found: Digest) -> Result<(), Error> {
+    let expected = layer.diff_id.0;
+    match found == expected {
+        true => Ok(()),
+        false => Err(Error::Layer { layer: layer.diff_id, source: UnpackError::WrongDigest { expected, found } }),
+    }
+}
+
+/// A layer's blob; ends when another layer failed.
+struct LayerFile<'a> {
+    file: File,
+    given_up: &'a AtomicBool,
+}
+
+impl Read for LayerFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.given_up.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("another layer failed")),
+            false => self.file.read(buffer),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Taking names and images away, by Docker's rules.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::catalog::{self, Found};
+use super::database::{self, LayerRow};
+use super::{ContainerUse, Image, Inner, Pruned, Removed, Store, delete};
+use crate::digest::{ChainId, ImageId};
+use crate::error::{DeleteObstacle, Error};
+use crate::reference::Reference;
+
+const SHORT_ID: usize = 12;
+
+impl Store {
+    /// Takes a name away and, with the last one or by id, the image. Refuses as Docker does while containers use it.
+    ///
+    /// With `force`, an image goes although stopped containers stand on it: its layers stay as long as they do.
+    pub fn remove(&self, name: &str, force: bool, uses: &[ContainerUse]) -> Result<Vec<Removed>, Error> {
+        let mut guard = self.inner();
+        let inner: &mut Inner = &mut guard;
+        let failed = || Error::database("remove an image");
+        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        let removal = Removal { connection: &transaction, leases: &inner.leases, force, uses };
+        let (mut removed, layers) = removal.run(name)?;
+        transaction.commit().map_err(failed())?;
+        let aside = self.set_layers_aside(&layers)?;
+        drop(guard);
+        removed.extend(layers.iter().map(|layer| Removed::Layer(layer.chain_id)));
+        delete(aside)?;
+        Ok(removed)
+    }
+
+    /// Removes every image that no container uses and that `select` agrees to.
+    pub fn prune(&self, uses: &[ContainerUse], mut select: impl FnMut(&Image) -> bool) -> Result<Pruned, Error> {
+        let mut pruned = Pruned::default();
+        for candidate in self.list()? {
+            let in_use = uses.iter().any(|user| user.image == candidate.id);
+            if in_use || !select(&candidate) {
+                continue;
+            }
+            let (removed, layers, aside) = self.prune_one(&candidate)?;
+            pruned.removed.extend(removed);
+            pruned.removed.extend(layers.iter().map(|layer| Removed::Layer(layer.chain_id)));
+            pruned.reclaimed_bytes += layers.iter().map(|layer| layer.size_bytes).sum::<u64>();
+            delete(aside)?;
+        }
+        Ok(pruned)
+    }
+
+    fn prune_one(&self, candidate: &Image) -> Result<(Vec<Removed>, Vec<LayerRow>, Vec<TempDir>), Error> {
+        let mut guard = self.inner();
+        let inner: &mut Inner = &mut guard;
+        let failed = || Error::database("prune an image");
+        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        let names = database::names(&transaction, &candidate.id).map_err(failed())?;
+        if names != candidate.references {
+            // Somebody named it since it was listed.
+            return Ok((Vec::new(), Vec::new(), Vec::new()));
+        }
+        let mut removed = untag(&transaction, names)?;
+        database::delete_image(&transaction, &candidate.id).map_err(failed())?;
+        removed.push(Removed::Image(candidate.id));
+        let layers = Self::forget_unused(&transaction, &inner.leases)?;
+        transaction.commit().map_err(failed())?;
+        let aside = self.set_layers_aside(&layers)?;
+        Ok((removed, layers, aside))
+    }
+}
+
+struct Removal<'a> {
+    connection: &'a Connection,
+    leases: &'a HashMap<ChainId, usize>,
+    force: bool,
+    uses: &'a [ContainerUse],
+}
+
+impl Removal<'_> {
+    fn run(&self, name: &str) -> Result<(Vec<Removed>, Vec<LayerRow>), Error> {
+        let found = catalog::find(self.connection, name)?;
+        let id = found.id();
+        let names = self.names(&id)?;
+        match found {
+            Found::ByName(_, reference) => self.by_name(name, &id, reference, &names),
+            Found::ById(_) => match self.obstacle(&id).or_else(|| self.several_names(&names)) {
+                Some(obstacle) => Err(Error::Delete { image: id, obstacle }),
+                None => self.delete(&id, names),
+            },
+        }
+    }
+
+    fn several_names(&self, names: &[Reference]) -> Option<DeleteObstacle> {
+        let repositories: BTreeSet<String> = names.iter().map(Reference::name).collect();
+        let tags = names.iter().filter(|name| name.digest().is_none()).count();
+        let several = repositories.len() > 1 || tags > 1;
+        (several && !self.force).then_some(DeleteObstacle::SeveralRepositories)
+    }
+
+    fn by_name(
+        &self,
+        given: &str,
+        id: &ImageId,
+        reference: Reference,
+        names: &[Reference],
+    ) -> Result<(Vec<Removed>, Vec<LayerRow>), Error> {
+        // Digests go with the last tag of their repository.
+        let (going, staying): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| {
+            let sibling = name.digest().is_some() && name.name() == reference.name();
+            let other_tags =
+                names.iter().any(|tag| tag.digest().is_none() && *tag != reference && tag.name() == reference.name());
+            *name == reference || (sibling && !other_tags && reference.digest().is_none())
+        });
+        if !staying.is_empty() {
+            return Ok((untag(self.connection, going)?, Vec::new()));
+        }
+        if !self.force
+            && let Some(user) = self.uses.iter().find(|user| user.image == *id)
+        {
+            return Err(Error::Untag { reference: given.to_owned(), container: short(&user.container_id), image: *id });
+        }
+        match self.obstacle(id) {
+            // Forced, and a container runs: the name goes, the image stays without one.
+            Some(_) => Ok((untag(self.connection, going)?, Vec::new())),
+            None => self.delete(id, going),
+        }
+    }
+
+    fn delete(&self, id: &ImageId, names: Vec<Reference>) -> Result<(Vec<Removed>, Vec<LayerRow>), Error> {
+        let mut removed = untag(self.connection, names)?;
+        database::delete_image(self.connection, id).map_err(Error::database("remove an image"))?;
+        removed.push(Removed::Image(*id));
+        Ok((removed, Store::forget_unused(self.connection, self.leases)?))
+    }
+
+    fn names(&self, id: &ImageId) -> Result<Vec<Reference>, Error> {
+        database::names(self.connection, id).map_err(Error::database("read an image's names"))
+    }
+
+    /// What containers have against deleting the image.
+    fn obstacle(&self, id: &ImageId) -> Option<DeleteObstacle> {
+        let mut users = self.uses.iter().filter(|user| user.image == *id);
+        let mut stopped = None;
+        let running = users.find(|user| {
+            if !user.running {
+                stopped.get_or_insert(short(&user.container_id));
+            }
+            user.running
+        });
+        match (running, stopped) {
+            (Some(user), _) => Some(DeleteObstacle::RunningContainer(short(&user.container_id))),
+            (None, Some(user)) if !self.force => Some(DeleteObstacle::StoppedContainer(user)),
+            _ => None,
+        }
+    }
+}
+
+fn untag(connection: &Connection, names: Vec<Reference>) -> Result<Vec<Removed>, Error> {
+    names
+        .into_iter()
+        .map(|name| {
+            database::delete_name(connection, &name).map_err(Error::database("remove a name"))?;
+            Ok(Removed::Untagged(name))
+        })
+        .collect()
+}
+
+fn short(container_id: &str) -> String {
+    container_id.chars().take(SHORT_ID).collect()
+}

@@ -1,0 +1,111 @@
+//! The directories that containers write to.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::database::{self, LayerRow};
+use super::{Inner, Rootfs, Store, delete};
+use crate::digest::ImageId;
+use crate::error::Error;
+use crate::unpack;
+
+impl Store {
+    /// Makes the directories of a new container. Its layers are kept until [`Store::remove_snapshot`], also when the
+    /// image is removed.
+    pub fn prepare(&self, container_id: &str, image: &ImageId) -> Result<Rootfs, Error> {
+        check_id(container_id)?;
+        let mut guard = self.inner();
+        let inner: &mut Inner = &mut guard;
+        let failed = || Error::database("record a snapshot");
+        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        if database::image(&transaction, image).map_err(failed())?.is_none() {
+            return Err(Error::NoSuchImage(image.to_string()));
+        }
+        if !database::insert_snapshot(&transaction, container_id, image).map_err(failed())? {
+            return Err(Error::SnapshotExists(container_id.to_owned()));
+        }
+        let layers = database::image_layers(&transaction, image).map_err(failed())?;
+        // Left by a commit that failed.
+        delete(self.set_aside(&self.snapshot_dir(container_id))?)?;
+        let rootfs = self.directories(container_id, &layers)?;
+        transaction.commit().map_err(failed())?;
+        Ok(rootfs)
+    }
+
+    /// The directories of a container that [`Store::prepare`] made.
+    pub fn rootfs(&self, container_id: &str) -> Result<Rootfs, Error> {
+        let inner = self.inner();
+        let layers = database::snapshot_layers(&inner.connection, container_id)
+            .map_err(Error::database("read a snapshot"))?
+            .ok_or_else(|| Error::NoSuchSnapshot(container_id.to_owned()))?;
+        // A power cut may have taken the directories, which nothing synchronises; the record stayed.
+        self.directories(container_id, &layers)
+    }
+
+    /// The ids of all containers that have a snapshot, so that those of nobody can be found.
+    pub fn snapshots(&self) -> Result<Vec<String>, Error> {
+        database::snapshots(&self.inner().connection).map_err(Error::database("list snapshots"))
+    }
+
+    /// Removes what a container wrote. Removing what isn't there is fine.
+    pub fn remove_snapshot(&self, container_id: &str) -> Result<(), Error> {
+        let mut guard = self.inner();
+        let inner: &mut Inner = &mut guard;
+        let failed = || Error::database("remove a snapshot");
+        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        if !database::delete_snapshot(&transaction, container_id).map_err(failed())? {
+            return Ok(());
+        }
+        let layers = Self::forget_unused(&transaction, &inner.leases)?;
+        transaction.commit().map_err(failed())?;
+        let mut aside = self.set_layers_aside(&layers)?;
+        aside.extend(self.set_aside(&self.snapshot_dir(container_id))?);
+        drop(guard);
+        delete(aside)
+    }
+
+    pub(super) fn snapshot_dir(&self, container_id: &str) -> PathBuf {
+        self.root_dir.join("snapshots").join(container_id)
+    }
+
+    fn directories(&self, container_id: &str, layers: &[LayerRow]) -> Result<Rootfs, Error> {
+        let dir = self.snapshot_dir(container_id);
+        let (upper, work) = (dir.join("upper"), dir.join("work"));
+        make(&dir)?;
+        make(&work)?;
+        if make(&upper)? {
+            let top = match layers.first() {
+                Some(layer) => self.layer_dir(&layer.chain_id).join("diff"),
+                None => self.root_dir.join("empty"),
+            };
+            // The upper directory is the one whose owner and mode the container sees on its root.
+            unpack::copy_appearance(&top, &upper).map_err(Error::Snapshot)?;
+        }
+        let mut lowers: Vec<PathBuf> = layers.iter().map(|layer| self.link(layer)).collect();
+        if lowers.is_empty() {
+            lowers.push(self.empty_link());
+        }
+        Ok(Rootfs { lowers, upper, work })
+    }
+}
+
+/// Makes a directory; `false` if it is there.
+fn make(path: &Path) -> Result<bool, Error> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(Error::file("make directory", path)(error)),
+    }
+}
+
+fn check_id(container_id: &str) -> Result<(), Error> {
+    let is_word = |b: u8| b.is_ascii_alphanumeric();
+    let right = container_id.bytes().next().is_some_and(is_word)
+        && container_id.bytes().all(|b| is_word(b) || matches!(b, b'_' | b'.' | b'-'));
+    match right {
+        true => Ok(()),
+        false => Err(Error::ContainerId(container_id.to_owned())),
+    }
+}

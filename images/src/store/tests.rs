@@ -1,0 +1,103 @@
+//! The store from outside: archives in, images, names and snapshots out.
+
+mod catalog;
+mod crash;
+mod load;
+mod overlay;
+mod real_tools;
+mod removal;
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::digest::ImageId;
+use crate::progress::Silent;
+use crate::testing::{Tar, TestImage, docker_archive};
+
+struct TestStore {
+    dir: TempDir,
+    store: Option<Store>,
+}
+
+impl TestStore {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut store = Self { dir, store: None };
+        store.reopen();
+        store
+    }
+
+    /// As after the end of one process and the start of the next.
+    fn reopen(&mut self) {
+        self.store = None;
+        self.store = Some(self.open().expect("the store opens"));
+    }
+
+    fn close(&mut self) {
+        self.store = None;
+    }
+
+    fn open(&self) -> Result<Store, Error> {
+        Store::open(&self.root(), &self.dir.path().join("run"))
+    }
+
+    fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+
+    fn load(&self, image: &TestImage) -> ImageId {
+        let archive = docker_archive(std::slice::from_ref(image));
+        let loaded = self.store().load(&archive[..], &Silent).expect("a good archive");
+        loaded[0].id
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_ref().expect("open")
+    }
+
+    /// How many entries a directory of the store has.
+    fn count(&self, dir: &str) -> usize {
+        let entries = fs::read_dir(self.root().join(dir)).expect("a directory");
+        entries.count()
+    }
+
+    /// Nothing is there but what the database knows, and nothing is in progress.
+    fn assert_layers(&self, expected: usize) {
+        let inner = self.store().inner();
+        let rows = database::all_layers(&inner.connection).expect("layers");
+        assert_eq!(rows.len(), expected, "layers on record");
+        assert_eq!(self.count("layers"), expected, "layers on disk");
+        assert_eq!(self.count("tmp"), 0, "work in progress");
+        let links = fs::read_dir(&self.store().links_dir).expect("links").count();
+        assert_eq!(links, expected + 1, "short links");
+        assert!(inner.leases.is_empty(), "leases");
+    }
+}
+
+impl std::ops::Deref for TestStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        self.store()
+    }
+}
+
+fn layer(path: &str, content: &str) -> Vec<u8> {
+    Tar::new().file(path, content).finish()
+}
+
+/// Two images on one lower layer.
+fn siblings() -> (TestImage, TestImage) {
+    let base = layer("etc/base", "base");
+    (
+        TestImage::new("one:1", vec![base.clone(), layer("one", "1")]),
+        TestImage::new("two:2", vec![base, layer("two", "2")]),
+    )
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).expect("a file")
+}

@@ -1,0 +1,435 @@
+//! Reading tar streams member by member: old, POSIX (PAX) and GNU formats, sparse files, extended attributes.
+//!
+//! The `tar` crate supplies the layout of headers. Its own iterator isn't used because it splits PAX records at line
+//! feeds (a binary attribute such as `security.capability` may contain one), keeps extension headers of any size in
+//! memory, and doesn't know PAX sparse files.
+
+mod pax;
+mod sparse;
+
+use std::io::{self, Read};
+
+use tar::{EntryType, Header};
+
+use pax::Records;
+pub(crate) use sparse::Segment;
+
+const BLOCK_BYTES: usize = 512;
+/// Names, attributes and sparse maps of one member together. Linux limits a file's attributes to 64 KiB each.
+const EXTENSION_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// What is wrong with a tar stream.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TarError {
+    /// The stream can't be read or decompressed.
+    #[error("the archive can't be read")]
+    Read(#[source] io::Error),
+    /// It ends too early.
+    #[error("the archive is cut short after {after_bytes} bytes")]
+    Truncated {
+        /// How far it got.
+        after_bytes: u64,
+    },
+    /// A header that isn't one.
+    #[error("invalid tar header at byte {at_byte}: {reason}")]
+    Header {
+        /// Where.
+        at_byte: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+impl TarError {
+    /// Whether the stream is at fault, not the machine.
+    pub(crate) fn is_content(&self) -> bool {
+        match self {
+            TarError::Truncated { .. } | TarError::Header { .. } => true,
+            TarError::Read(error) => matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::InvalidData
+                    | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::Other
+            ),
+        }
+    }
+}
+
+/// What a member is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MemberKind {
+    File {
+        /// Where the stored bytes belong, if not one after another from the beginning.
+        segments: Option<Vec<Segment>>,
+    },
+    HardLink,
+    SymbolicLink,
+    CharacterDevice {
+        major: u32,
+        minor: u32,
+    },
+    BlockDevice {
+        major: u32,
+        minor: u32,
+    },
+    Directory,
+    Fifo,
+}
+
+/// One member of a tar, as it describes itself: nothing here has been checked against anything.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) path: Vec<u8>,
+    pub(crate) kind: MemberKind,
+    /// The target of links.
+    pub(crate) link: Vec<u8>,
+    pub(crate) mode: u32,
+    pub(crate) uid: u64,
+    pub(crate) gid: u64,
+    pub(crate) mtime_seconds: i64,
+    pub(crate) mtime_nanoseconds: u32,
+    /// The size of the file that it makes.
+    pub(crate) size_bytes: u64,
+    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// A tar stream. After each [`TarReader::next_member`], reading it gives that member's stored bytes.
+pub(crate) struct TarReader<R> {
+    inner: R,
+    position_bytes: u64,
+    /// Of the current member, not read yet.
+    remaining_bytes: u64,
+    padding_bytes: u64,
+    buffer: Vec<u8>,
+}
+
+impl<R: Read> TarReader<R> {
+    pub(crate) fn new(inner: R) -> Self {
+        Self { inner, position_bytes: 0, remaining_bytes: 0, padding_bytes: 0, buffer: vec![0; 64 * 1024] }
+    }
+
+    /// The next member; what was left of the one before is skipped.
+    pub(crate) fn next_member(&mut self) -> Result<Option<Member>, TarError> {
+        let mut long_path = None;
+        let mut long_link = None;
+        let mut records = Records::default();
+        let mut extension_bytes = 0;
+        loop {
+            self.skip_rest()?;
+            let at_byte = self.position_bytes;
+            let wrong = |reason| TarError::Header { at_byte, reason };
+            let Some(header) = self.read_header()? else {
+                let dangling = long_path.is_some() || long_link.is_some() || !records.is_empty();
+                return match dangling {
+                    true => Err(wrong("an extension header without a member")),
+                    false => Ok(None),
+                };
+            };
+            let size = number(&header.as_old().size).ok_or_else(|| wrong("invalid size"))?;
+            let kind = header.entry_type();
+            if !is_extension(kind) {
+                return self
+                    .describe(&header, size, records, long_path, long_link)
+                    .map(Some)
+                    .map_err(|error| error.at(at_byte));
+            }
+            self.expect_payload(size);
+            extension_bytes += size;
+            if extension_bytes > EXTENSION_BYTES_MAX {
+                return Err(wrong("names and attributes of more than 8 MiB"));
+            }
+            let content = self.read_rest()?;
+            match kind {
+                EntryType::GNULongName => long_path = Some(until_nul(content)),
+                EntryType::GNULongLink => long_link = Some(until_nul(content)),
+                EntryType::XHeader => {
+                    records = Records::parse(&content).ok_or_else(|| wrong("malformed PAX records"))?;
+                }
+                // A global header only carries comments (git's) in practice; Docker ignores it too.
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads the stream to its end, so that whoever hashes it has seen all of it.
+    pub(crate) fn drain(mut self) -> Result<R, TarError> {
+        loop {
+            match self.inner.read(&mut self.buffer) {
+                Ok(0) => return Ok(self.inner),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(TarError::Read(error)),
+            }
+        }
+    }
+
+    /// Reads up to the buffer's length of the current member; 0 at its end, never because the stream ended.
+    pub(crate) fn read_data(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
+        let wanted = buffer.len().min(usize::try_from(self.remaining_bytes).unwrap_or(usize::MAX));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let read = self.read_some(&mut buffer[..wanted])?;
+        if read == 0 {
+            return Err(self.truncated());
+        }
+        self.remaining_bytes -= read as u64;
+        Ok(read)
+    }
+
+    fn describe(
+        &mut self,
+        header: &Header,
+        header_size: u64,
+        mut records: Records,
+        long_path: Option<Vec<u8>>,
+        long_link: Option<Vec<u8>>,
+    ) -> Result<Member, MemberError> {
+        let old = header.as_old();
+        let mut path = records.take("path").or(long_path).unwrap_or_else(|| header.path_bytes().into_owned());
+        let link = records
+            .take("linkpath")
+            .or(long_link)
+            .or_else(|| header.link_name_bytes().map(|link| link.into_owned()))
+            .unwrap_or_default();
+        let stored_bytes = records.number("size")?.unwrap_or(header_size);
+        let field = |bytes: &[u8], reason| number(bytes).ok_or(MemberError::Field(reason));
+        let uid = match records.number("uid")? {
+            Some(uid) => uid,
+            None => field(&old.uid, "invalid uid")?,
+        };
+        let gid = match records.number("gid")? {
+            Some(gid) => gid,
+            None => field(&old.gid, "invalid gid")?,
+        };
+        let (mtime_seconds, mtime_nanoseconds) = match records.take("mtime") {
+            Some(text) => pax::time(&text).ok_or(MemberError::Field("invalid mtime"))?,
+            None => (signed_number(&old.mtime).ok_or(MemberError::Field("invalid mtime"))?, 0),
+        };
+        let mode = field(&old.mode, "invalid mode")?;
+        let is_plain_file =
+            matches!(header.entry_type(), EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse);
+        // Only files have content; other members' size fields are ignored by everybody (Go, GNU tar).
+        self.expect_payload(if is_plain_file { stored_bytes } else { 0 });
+        let mut size_bytes = if is_plain_file { stored_bytes } else { 0 };
+        let kind = match header.entry_type() {
+            // Before POSIX, a directory was a file whose name ends in a slash.
+            EntryType::Regular if path.ends_with(b"/") && header.as_ustar().is_none() => MemberKind::Directory,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                let sparse = sparse::map(self, header, &mut records)?;
+                if let Some(name) = records.take("GNU.sparse.name") {
+                    path = name;
+                }
+                let segments = sparse.map(|map| {
+                    size_bytes = map.size_bytes;
+                    map.segments
+                });
+                MemberKind::File { segments }
+            }
+            EntryType::Link => MemberKind::HardLink,
+            EntryType::Symlink => MemberKind::SymbolicLink,
+            EntryType::Directory => MemberKind::Directory,
+            EntryType::Fifo => MemberKind::Fifo,
+            kind @ (EntryType::Char | EntryType::Block) => {
+                let (major, minor) = device(header)?;
+                match kind {
+                    EntryType::Char => MemberKind::CharacterDevice { major, minor },
+                    _ => MemberKind::BlockDevice { major, minor },
+                }
+            }
+            _ => return Err(MemberError::Field("unknown kind of member")),
+        };
+        Ok(Member {
+            path,
+            kind,
+            link,
+            // The upper bits say what kind of file it is, which the header says already.
+            mode: (mode & 0o7777) as u32,
+            uid,
+            gid,
+            mtime_seconds,
+            mtime_nanoseconds,
+            size_bytes,
+            xattrs: records.xattrs(),
+        })
+    }
+
+    fn read_header(&mut self) -> Result<Option<Header>, TarError> {
+        let at_byte = self.position_bytes;
+        let mut header = Header::new_old();
+        if !self.read_block(header.as_mut_bytes())? {
+            return Ok(None);
+        }
+        if is_zero(header.as_bytes()) {
+            // Two blocks of zeros end an archive; what follows is padding. One alone is a hole that readers disagree on.
+            let mut second = [0; BLOCK_BYTES];
+            return match self.read_block(&mut second)? && !is_zero(&second) {
+                true => Err(TarError::Header { at_byte, reason: "a block of zeros between members" }),
+                false => Ok(None),
+            };
+        }
+        match checksum_is_right(&header) {
+            true => Ok(Some(header)),
+            false => Err(TarError::Header { at_byte, reason: "wrong checksum" }),
+        }
+    }
+
+    /// Fills a block. `false` if the stream ends exactly before it.
+    fn read_block(&mut self, block: &mut [u8; BLOCK_BYTES]) -> Result<bool, TarError> {
+        let mut filled = 0;
+        while filled < BLOCK_BYTES {
+            match self.read_some(&mut block[filled..])? {
+                0 if filled == 0 => return Ok(false),
+                0 => return Err(self.truncated()),
+                read => filled += read,
+            }
+        }
+        Ok(true)
+    }
+
+    fn read_rest(&mut self) -> Result<Vec<u8>, TarError> {
+        let mut content = Vec::new();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let outcome = loop {
+            match self.read_data(&mut buffer) {
+                Ok(0) => break Ok(content),
+                Ok(read) => content.extend_from_slice(&buffer[..read]),
+                Err(error) => break Err(error),
+            }
+        };
+        self.buffer = buffer;
+        outcome
+    }
+
+    fn skip_rest(&mut self) -> Result<(), TarError> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.remaining_bytes = self.remaining_bytes.saturating_add(self.padding_bytes);
+        self.padding_bytes = 0;
+        let outcome = loop {
+            match self.read_data(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.buffer = buffer;
+        outcome
+    }
+
+    fn expect_payload(&mut self, size_bytes: u64) {
+        let block = BLOCK_BYTES as u64;
+        self.remaining_bytes = size_bytes;
+        self.padding_bytes = (block - size_bytes % block) % block;
+    }
+
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
+        loop {
+            match self.inner.read(buffer) {
+                Ok(read) => {
+                    self.position_bytes += read as u64;
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(TarError::Read(error)),
+            }
+        }
+    }
+
+    fn truncated(&self) -> TarError {
+        TarError::Truncated { after_bytes: self.position_bytes }
+    }
+}
+
+/// What is wrong with one member; where it stands is known one level up.
+enum MemberError {
+    Field(&'static str),
+    Tar(TarError),
+}
+
+impl MemberError {
+    fn at(self, at_byte: u64) -> TarError {
+        match self {
+            MemberError::Field(reason) => TarError::Header { at_byte, reason },
+            MemberError::Tar(error) => error,
+        }
+    }
+}
+
+impl From<TarError> for MemberError {
+    fn from(error: TarError) -> Self {
+        MemberError::Tar(error)
+    }
+}
+
+fn is_extension(kind: EntryType) -> bool {
+    matches!(kind, EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader)
+}
+
+fn device(header: &Header) -> Result<(u32, u32), MemberError> {
+    let wrong = MemberError::Field("invalid device number");
+    let (major, minor) = match (header.as_ustar(), header.as_gnu()) {
+        (Some(ustar), _) => (ustar.dev_major, ustar.dev_minor),
+        (_, Some(gnu)) => (gnu.dev_major, gnu.dev_minor),
+        _ => return Err(wrong),
+    };
+    let part = |field: &[u8]| number(field).and_then(|n| u32::try_from(n).ok());
+    part(&major).zip(part(&minor)).ok_or(wrong)
+}
+
+fn checksum_is_right(header: &Header) -> bool {
+    let bytes = header.as_bytes();
+    let blanked = bytes.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
+    let unsigned: i64 = blanked.clone().map(i64::from).sum();
+    // Some old writers summed signed characters.
+    let signed: i64 = blanked.map(|byte| i64::from(byte.cast_signed())).sum();
+    signed_number(&header.as_old().cksum).is_some_and(|sum| sum == unsigned || sum == signed)
+}
+
+fn is_zero(block: &[u8]) -> bool {
+    block.iter().all(|byte| *byte == 0)
+}
+
+fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
+        bytes.truncate(end);
+    }
+    bytes
+}
+
+/// A header's number that can't be negative.
+fn number(field: &[u8]) -> Option<u64> {
+    u64::try_from(signed_number(field)?).ok()
+}
+
+/// A header's number: octal digits, or GNU's binary form where the first bit is set. An empty field is zero.
+fn signed_number(field: &[u8]) -> Option<i64> {
+    match field.first() {
+        Some(first) if first & 0x80 != 0 => binary_number(field),
+        _ => {
+            let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
+            let text = std::str::from_utf8(text).ok()?.trim_matches(' ');
+            match text {
+                "" => Some(0),
+                _ if text.starts_with(['+', '-']) => None,
+                digits => i64::from_str_radix(digits, 8).ok(),
+            }
+        }
+    }
+}
+
+/// Two's complement, big endian; the first bit marks the form and the second is the sign.
+fn binary_number(field: &[u8]) -> Option<i64> {
+    let inverted = if field[0] & 0x40 != 0 { 0xff } else { 0 };
+    let mut magnitude: u64 = 0;
+    for (at, byte) in field.iter().enumerate() {
+        let mask = if at == 0 { 0x7f } else { 0xff };
+        magnitude = magnitude.checked_mul(256)? | u64::from((byte ^ inverted) & mask);
+    }
+    let value = i64::try_from(magnitude).ok()?;
+    Some(if inverted == 0 { value } else { !value })
+}
+
+#[cfg(test)]
+mod tests;

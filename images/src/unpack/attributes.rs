@@ -1,0 +1,117 @@
+//! Owners, modes, times and extended attributes.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use super::Refusal;
+use crate::tarball::Member;
+
+const OPAQUE: &str = "trusted.overlay.opaque";
+/// With these a layer could send overlayfs to other directories or hide more than it says.
+const OVERLAY_PREFIXES: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
+
+/// What a member says about itself, checked.
+pub(super) struct Attributes<'a> {
+    pub(super) uid: Uid,
+    pub(super) gid: Gid,
+    pub(super) mode: Mode,
+    pub(super) times: Timestamps,
+    xattrs: &'a [(Vec<u8>, Vec<u8>)],
+}
+
+impl<'a> Attributes<'a> {
+    pub(super) fn of(member: &'a Member) -> Result<Self, Refusal> {
+        let overlay = member.xattrs.iter().find(|(name, _)| belongs_to_overlayfs(name));
+        if let Some((name, _)) = overlay {
+            let name = String::from_utf8_lossy(name).into_owned();
+            return Err(Refusal::OverlayAttribute(name));
+        }
+        let mtime = Timespec { tv_sec: member.mtime_seconds, tv_nsec: i64::from(member.mtime_nanoseconds) };
+        Ok(Self {
+            uid: Uid::from_raw(id(member.uid)?),
+            gid: Gid::from_raw(id(member.gid)?),
+            mode: Mode::from_raw_mode(member.mode),
+            times: Timestamps { last_access: mtime, last_modification: mtime },
+            xattrs: &member.xattrs,
+        })
+    }
+
+    /// Everything but the times: a directory's change again while it fills.
+    ///
+    /// The order matters: a new owner takes the setuid bits and `security.capability` away.
+    pub(super) fn set_on_fd(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        rustix::fs::fchown(fd, Some(self.uid), Some(self.gid))?;
+        rustix::fs::fchmod(fd, self.mode)?;
+        self.set_xattrs(|name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))
+    }
+
+    /// For what can't be opened: symbolic links and devices.
+    pub(super) fn set_at(&self, parent: BorrowedFd<'_>, name: &OsStr, is_link: bool) -> Result<(), Errno> {
+        let no_follow = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::chownat(parent, name, Some(self.uid), Some(self.gid), no_follow)?;
+        if !is_link {
+            rustix::fs::chmodat(parent, name, self.mode, rustix::fs::AtFlags::empty())?;
+        }
+        // There is no setxattrat(2) before Linux 6.13; the parent's descriptor keeps this path where it belongs.
+        let path = Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(name);
+        self.set_xattrs(|xattr, value| rustix::fs::lsetxattr(&path, xattr, value, XattrFlags::empty()))?;
+        rustix::fs::utimensat(parent, name, &self.times, no_follow)
+    }
+
+    fn set_xattrs(&self, set: impl Fn(&OsStr, &[u8]) -> Result<(), Errno>) -> Result<(), Errno> {
+        for (name, value) in self.xattrs {
+            match set(OsStr::from_bytes(name), value) {
+                Ok(()) => {}
+                // A file system without user attributes, or a file that can't have any: Docker goes on as well.
+                Err(Errno::NOTSUP | Errno::PERM) if name.starts_with(b"user.") => {
+                    let name = String::from_utf8_lossy(name);
+                    tracing::debug!(%name, "an extended attribute can't be set here");
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nothing of the layers below shows through this directory.
+pub(super) fn set_opaque(directory: OwnedFd) -> Result<(), Errno> {
+    rustix::fs::fsetxattr(&directory, OPAQUE, b"y", XattrFlags::empty())
+}
+
+/// Makes one directory look like another: owner, mode and attributes, not overlayfs's own and not the times.
+pub(super) fn copy(model: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> io::Result<()> {
+    let stat = rustix::fs::fstat(model)?;
+    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    rustix::fs::fchown(directory, Some(uid), Some(gid))?;
+    rustix::fs::fchmod(directory, Mode::from_raw_mode(stat.st_mode))?;
+    let mut names = Vec::with_capacity(64 * 1024);
+    match rustix::fs::flistxattr(model, rustix::buffer::spare_capacity(&mut names)) {
+        Ok(_) => {}
+        Err(Errno::NOTSUP) => return Ok(()),
+        Err(errno) => return Err(errno.into()),
+    }
+    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    for name in names.filter(|name| !belongs_to_overlayfs(name)) {
+        let mut value = Vec::with_capacity(64 * 1024);
+        let name = OsStr::from_bytes(name);
+        rustix::fs::fgetxattr(model, name, rustix::buffer::spare_capacity(&mut value))?;
+        rustix::fs::fsetxattr(directory.as_fd(), name, &value, XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn belongs_to_overlayfs(name: &[u8]) -> bool {
+    OVERLAY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The largest number means "leave it" to the kernel.
+fn id(number: u64) -> Result<u32, Refusal> {
+    u32::try_from(number).ok().filter(|id| *id != u32::MAX).ok_or(Refusal::Owner(number))
+}
