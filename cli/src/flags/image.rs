@@ -1,0 +1,167 @@
+//! Commands on images and their flags.
+
+use clap::{Args, Subcommand};
+
+pub(crate) const LIST_EXAMPLES: &str = "Examples:
+  berth images
+  berth images 'alpine:*'
+  berth images --format '{{.Repository}}:{{.Tag}} {{.Size}}'
+
+Filters: dangling, label, before, since, reference.";
+pub(crate) const REMOVE_EXAMPLES: &str = "Examples:
+  berth rmi alpine:3.20
+  berth rmi -f 3f57d9401f8d";
+const LOAD_EXAMPLES: &str = "Examples:
+  berth load -i alpine.tar        an archive of docker save, podman save or skopeo, compressed or not
+  curl -s URL | berth load";
+const IMPORT_EXAMPLES: &str = "Examples:
+  berth import rootfs.tar base:1
+  tar -c -C rootfs . | berth import -c 'CMD [\"/bin/sh\"]' -c 'EXPOSE 80' - base:1";
+const TAG_EXAMPLES: &str = "Examples:
+  berth tag alpine:3.20 registry.example.com/base:1";
+
+/// Commands that are the same at the top level and under `image`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Load images from an archive
+    #[command(after_help = LOAD_EXAMPLES)]
+    Load(LoadFlags),
+    /// Make an image of a filesystem in a tar archive
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportFlags),
+    /// Give an image another name
+    #[command(after_help = TAG_EXAMPLES)]
+    Tag(TagFlags),
+    /// Show how an image came to be
+    History(HistoryFlags),
+}
+
+/// Commands under `image`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(flatten)]
+    Verb(Verb),
+    /// List images
+    #[command(visible_alias = "list", after_help = LIST_EXAMPLES)]
+    Ls(ListFlags),
+    /// Remove images
+    #[command(visible_alias = "remove", after_help = REMOVE_EXAMPLES)]
+    Rm(RemoveFlags),
+    /// Show images in detail
+    Inspect(InspectFlags),
+}
+
+/// Flags of `images`.
+#[derive(Debug, Args)]
+pub(crate) struct ListFlags {
+    /// Also intermediate images
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Show digests
+    #[arg(long)]
+    pub(crate) digests: bool,
+    /// Only what matches: KEY=VALUE
+    #[arg(short, long, value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+    /// 'table', 'table …', 'json' or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Don't shorten ids
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    /// Only ids
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Only this repository, or this one image; '*' matches anything
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub(crate) reference: Option<String>,
+}
+
+/// Flags of `rmi`.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveFlags {
+    /// Also when a stopped container uses it, or it has more names
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// Keep untagged parents
+    #[arg(long)]
+    pub(crate) no_prune: bool,
+    /// Images, by name or id
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<String>,
+}
+
+/// Flags of `load`.
+#[derive(Debug, Args)]
+pub(crate) struct LoadFlags {
+    /// The archive; standard input when absent
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<String>,
+    /// Show no progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Load only this platform of the archive: OS[/ARCH[/VARIANT]]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
+}
+
+/// Flags of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportFlags {
+    /// A Dockerfile instruction to apply, as in 'CMD ["/bin/sh"]'
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub(crate) change: Vec<String>,
+    /// A note for the image's history
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    /// Platform of the image: OS[/ARCH[/VARIANT]]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
+    /// The archive: a file, or - for standard input
+    #[arg(value_name = "FILE|-")]
+    pub(crate) source: String,
+    /// Name of the new image
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub(crate) reference: Option<String>,
+}
+
+/// Arguments of `tag`.
+#[derive(Debug, Args)]
+pub(crate) struct TagFlags {
+    /// The image
+    #[arg(value_name = "SOURCE_IMAGE[:TAG]")]
+    pub(crate) source: String,
+    /// Its further name
+    #[arg(value_name = "TARGET_IMAGE[:TAG]")]
+    pub(crate) target: String,
+}
+
+/// Flags of `history`.
+#[derive(Debug, Args)]
+pub(crate) struct HistoryFlags {
+    /// 'table', 'table …', 'json' or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Sizes and times for people; --human=false for exact ones
+    #[arg(short = 'H', long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) human: bool,
+    /// Don't shorten
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    /// Only ids
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// The image
+    pub(crate) image: String,
+}
+
+/// Flags of `image inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectFlags {
+    /// 'json' or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Images, by name or id
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<String>,
+}

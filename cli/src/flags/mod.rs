@@ -1,0 +1,125 @@
+//! What can be typed: the commands and their flags, mirrored as they come, nothing checked beyond their number.
+//!
+//! `request` makes requests of these. [`parse`] makes clap read a command line as Docker's CLI does.
+
+pub(crate) mod container;
+pub(crate) mod create;
+pub(crate) mod image;
+pub(crate) mod network;
+mod pflag;
+pub(crate) mod system;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use pflag::{Rejected, command, named_command, parse, with_usage};
+
+const EXAMPLES: &str = "Examples:
+  berth run --rm -it busybox sh              a shell in a container that is gone afterwards
+  berth run -d --name web -p 4000:80 IMAGE   a web server, reachable on port 4000 of this host
+  berth ps                                   what is running
+  berth net create --subnet 10.9.0.0/24 lab  a network of one's own
+  berth logs -f web                          what it says
+
+Every command has examples: berth COMMAND --help";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "berth",
+    about = "Run containers, with networking as the first concern",
+    after_help = EXAMPLES,
+    version,
+    disable_version_flag = true,
+    propagate_version = false,
+    args_override_self = true,
+    infer_long_args = false,
+    override_usage = "berth [OPTIONS] COMMAND"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) sockets: Sockets,
+
+    /// Print the version and quit
+    #[arg(short = 'v', long = "version", action = clap::ArgAction::Version)]
+    version: Option<bool>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the daemons are.
+#[derive(Debug, Args)]
+pub(crate) struct Sockets {
+    /// Socket of the engine: unix:///path or a path
+    #[arg(
+        short = 'H',
+        long,
+        value_name = "SOCKET",
+        env = "BERTH_HOST",
+        default_value = "unix:///run/berth/berth.sock"
+    )]
+    pub(crate) host: String,
+
+    /// Socket of the network daemon, for 'berth net'
+    #[arg(long, value_name = "SOCKET", env = "BERTH_NETD", default_value = "/run/berth/netd.sock")]
+    pub(crate) netd_socket: String,
+}
+
+/// The commands of the top level.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(flatten)]
+    Verb(container::Verb),
+    /// List containers
+    #[command(after_help = container::LIST_EXAMPLES)]
+    Ps(container::ListFlags),
+    /// List images
+    #[command(after_help = image::LIST_EXAMPLES)]
+    Images(image::ListFlags),
+    /// Remove images
+    #[command(after_help = image::REMOVE_EXAMPLES)]
+    Rmi(image::RemoveFlags),
+    #[command(flatten)]
+    ImageVerb(image::Verb),
+    /// Show containers, images and networks in detail
+    #[command(after_help = system::INSPECT_EXAMPLES)]
+    Inspect(system::InspectFlags),
+    /// Stream what happens
+    #[command(after_help = system::EVENTS_EXAMPLES)]
+    Events(system::EventsFlags),
+    /// Show what the engine knows about itself and this host
+    Info(system::InfoFlags),
+    /// Show the versions of berth and of the engine
+    Version(system::VersionFlags),
+    /// Manage containers
+    Container {
+        #[command(subcommand)]
+        command: container::Command,
+    },
+    /// Manage images
+    Image {
+        #[command(subcommand)]
+        command: image::Command,
+    },
+    /// Manage networks, through the network daemon itself
+    #[command(visible_alias = "network")]
+    Net {
+        #[command(subcommand)]
+        command: network::Command,
+    },
+    /// Manage the engine
+    System {
+        #[command(subcommand)]
+        command: system::Command,
+    },
+    /// Print a script that completes berth's commands in a shell
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completion {
+        /// bash, zsh, fish or elvish
+        shell: clap_complete::Shell,
+    },
+}
+
+const COMPLETION_EXAMPLES: &str = "Examples:
+  berth completion bash > /etc/bash_completion.d/berth
+  berth completion fish > ~/.config/fish/completions/berth.fish";

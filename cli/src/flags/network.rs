@@ -1,0 +1,178 @@
+//! Commands on networks and their flags.
+
+use clap::{Args, Subcommand};
+
+const CREATE_EXAMPLES: &str = "Examples:
+  berth net create lab
+  berth net create --subnet 10.9.0.0/24 --gateway 10.9.0.1 --ip-range 10.9.0.128/25 lab
+  berth net create --internal --label tier=db backend
+  berth net create -o com.docker.network.bridge.enable_icc=false -o com.docker.network.driver.mtu=1400 strict
+
+Without --subnet one is chosen that no route of this host overlaps.";
+const LIST_EXAMPLES: &str = "Examples:
+  berth net ls
+  berth net ls -q --filter driver=bridge --filter label=tier
+  berth net ls --format '{{.Name}} {{.Driver}}'
+
+Filters: id, name, driver, scope, type (builtin or custom), label, dangling.";
+const INSPECT_EXAMPLES: &str = "Examples:
+  berth net inspect bridge
+  berth net inspect -f '{{range .endpoints}}{{.sandbox_name}} {{end}}' lab";
+const REMOVE_EXAMPLES: &str = "Examples:
+  berth net rm lab backend
+  berth net rm -f maybe      no error when it isn't there";
+const CONNECT_EXAMPLES: &str = "Examples:
+  berth net connect lab web
+  berth net connect --ip 10.9.0.7 --alias db lab web";
+const PRUNE_EXAMPLES: &str = "Examples:
+  berth net prune
+  berth net prune -f --filter until=24h --filter label!=keep";
+
+/// Commands under `net`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a network
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create(CreateFlags),
+    /// List networks
+    #[command(visible_alias = "list", after_help = LIST_EXAMPLES)]
+    Ls(ListFlags),
+    /// Show networks in detail
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect(InspectFlags),
+    /// Remove networks
+    #[command(visible_alias = "remove", after_help = REMOVE_EXAMPLES)]
+    Rm(RemoveFlags),
+    /// Connect a container to one more network
+    #[command(after_help = CONNECT_EXAMPLES)]
+    Connect(ConnectFlags),
+    /// Disconnect a container from a network
+    Disconnect(DisconnectFlags),
+    /// Remove the networks that nobody is on
+    #[command(after_help = PRUNE_EXAMPLES)]
+    Prune(PruneFlags),
+}
+
+/// Flags of `net create`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct CreateFlags {
+    /// Kind of network: bridge, host or null
+    #[arg(short, long, value_name = "DRIVER", default_value = "bridge")]
+    pub(crate) driver: String,
+    /// Subnet in CIDR form
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) subnet: Vec<String>,
+    /// Address of the gateway in the subnet
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) gateway: Vec<String>,
+    /// Part of the subnet that containers' addresses are chosen from
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) ip_range: Vec<String>,
+    /// Address that is never handed out: NAME=ADDRESS
+    #[arg(long, value_name = "NAME=ADDRESS")]
+    pub(crate) aux_address: Vec<String>,
+    /// No way in or out but from this host
+    #[arg(long)]
+    pub(crate) internal: bool,
+    /// Give containers IPv4 addresses
+    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) ipv4: Option<bool>,
+    /// Give containers IPv6 addresses
+    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) ipv6: Option<bool>,
+    /// Option of the driver
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) opt: Vec<String>,
+    /// Set a label
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) label: Vec<String>,
+    /// Name of the network
+    #[arg(value_name = "NETWORK")]
+    pub(crate) name: String,
+}
+
+/// Flags of `net ls`.
+#[derive(Debug, Args)]
+pub(crate) struct ListFlags {
+    /// Only what matches: KEY=VALUE
+    #[arg(short, long, value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+    /// 'table', 'table …', 'json' or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Don't shorten ids
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    /// Only ids
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Flags of `net inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectFlags {
+    /// 'json' or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Networks, by name, id or the beginning of an id
+    #[arg(value_name = "NETWORK", required = true)]
+    pub(crate) networks: Vec<String>,
+}
+
+/// Flags of `net rm`.
+#[derive(Debug, Args)]
+pub(crate) struct RemoveFlags {
+    /// No error for a network that isn't there
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// Networks, by name, id or the beginning of an id
+    #[arg(value_name = "NETWORK", required = true)]
+    pub(crate) networks: Vec<String>,
+}
+
+/// Flags of `net connect`.
+#[derive(Debug, Args)]
+pub(crate) struct ConnectFlags {
+    /// Another name for the container on the network
+    #[arg(long, value_name = "NAME")]
+    pub(crate) alias: Vec<String>,
+    /// Fixed IPv4 address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip: Option<String>,
+    /// Fixed IPv6 address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip6: Option<String>,
+    /// Option of the endpoint
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) driver_opt: Vec<String>,
+    /// The network with the highest provides the default gateway
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    pub(crate) gw_priority: i64,
+    /// The network
+    pub(crate) network: String,
+    /// The container
+    pub(crate) container: String,
+}
+
+/// Flags of `net disconnect`.
+#[derive(Debug, Args)]
+pub(crate) struct DisconnectFlags {
+    /// Also when the container is gone or doesn't answer
+    #[arg(short, long)]
+    pub(crate) force: bool,
+    /// The network
+    pub(crate) network: String,
+    /// The container
+    pub(crate) container: String,
+}
+
+/// Flags of `net prune`.
+#[derive(Debug, Args)]
+pub(crate) struct PruneFlags {
+    /// Only what matches: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE]
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+    /// Don't ask
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}

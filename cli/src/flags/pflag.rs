@@ -1,0 +1,178 @@
+//! Makes clap read a command line the way Docker's CLI (Go's pflag) does, and refuse it in the same words.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
+
+use super::Cli;
+
+/// Exit status for a flag that can't be, as Docker's.
+const FLAG_STATUS: u8 = 125;
+/// Exit status for a wrong number of arguments or an unknown command, as Docker's.
+const ARGUMENT_STATUS: u8 = 1;
+
+/// A command line that isn't run: its help was asked for, or it is wrong.
+#[derive(Debug)]
+pub(crate) struct Rejected {
+    /// What to print, ending in a newline.
+    pub(crate) text: String,
+    /// What to exit with; 0 for help.
+    pub(crate) status: u8,
+}
+
+/// All commands, ready for parsing, help and completion.
+pub(crate) fn command() -> clap::Command {
+    adapt(Cli::command())
+}
+
+/// Parses a command line whose first element is the program's name.
+pub(crate) fn parse<I>(arguments: I) -> Result<Cli, Rejected>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(&arguments).map_err(|error| reject(&error, &arguments))?;
+    Cli::from_arg_matches(&matches).map_err(|error| reject(&error, &arguments))
+}
+
+/// `--rm=false` is allowed for every switch; a value that starts with a dash is a value (`--oom-score-adj -500`).
+fn adapt(command: clap::Command) -> clap::Command {
+    command.mut_args(adapt_argument).mut_subcommands(adapt)
+}
+
+fn adapt_argument(argument: Arg) -> Arg {
+    match argument.get_action() {
+        ArgAction::SetTrue => argument
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .default_value("false")
+            .hide_default_value(true)
+            .value_name("bool")
+            .hide_possible_values(true)
+            .value_parser(parse_bool),
+        ArgAction::Set | ArgAction::Append if !argument.is_positional() => argument.allow_hyphen_values(true),
+        _ => argument,
+    }
+}
+
+/// The forms that Go's `strconv.ParseBool` knows.
+fn parse_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("it is neither true nor false".to_owned()),
+    }
+}
+
+fn reject(error: &clap::Error, arguments: &[OsString]) -> Rejected {
+    // What was adapted for parsing would only be noise in help: `--rm[=<bool>]`.
+    let mut root = Cli::command();
+    root.build();
+    let command = named_command(root, arguments);
+    match error.kind() {
+        ErrorKind::DisplayVersion => Rejected { text: error.to_string(), status: 0 },
+        ErrorKind::DisplayHelp => Rejected { text: help(command), status: 0 },
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Rejected { text: help(command), status: ARGUMENT_STATUS }
+        }
+        _ => {
+            let (message, status) = sentence(error, &command);
+            Rejected { text: with_usage(&message, command), status }
+        }
+    }
+}
+
+/// An error's text as it is shown for a command: with its usage, and where to read more.
+pub(crate) fn with_usage(message: &str, mut command: clap::Command) -> String {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim().to_owned();
+    let path = path(&command);
+    format!("{message}\n\nUsage:  {usage}\n\nRun '{path} --help' for more information\n")
+}
+
+/// The command that `arguments` name, as far as they name one.
+pub(crate) fn named_command(root: clap::Command, arguments: &[OsString]) -> clap::Command {
+    let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    words.fold(root, |command, word| command.find_subcommand(word).cloned().unwrap_or(command))
+}
+
+fn help(mut command: clap::Command) -> String {
+    command.render_help().to_string()
+}
+
+/// `berth container run`.
+fn path(command: &clap::Command) -> String {
+    command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned()
+}
+
+/// `'berth rename' requires 2 arguments`.
+fn argument_count(command: &clap::Command) -> String {
+    let positionals: Vec<&Arg> = command.get_positionals().collect();
+    let required = positionals
+        .iter()
+        .filter(|argument| argument.is_required_set())
+        .map(|argument| argument.get_num_args().map_or(1, |range| range.min_values().max(1)))
+        .sum::<usize>();
+    let open = positionals.iter().any(|argument| {
+        !argument.is_required_set() || argument.get_num_args().is_some_and(|range| range.max_values() > 1)
+    });
+    let noun = if required == 1 { "argument" } else { "arguments" };
+    match (required, positionals.is_empty()) {
+        (_, true) => format!("berth: '{}' accepts no arguments", path(command)),
+        (_, _) if open => format!("berth: '{}' requires at least {required} {noun}", path(command)),
+        _ => format!("berth: '{}' requires {required} {noun}", path(command)),
+    }
+}
+
+fn sentence(error: &clap::Error, command: &clap::Command) -> (String, u8) {
+    let argument = context(error, ContextKind::InvalidArg).unwrap_or_default();
+    let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with("--") => (format!("unknown flag: {argument}"), FLAG_STATUS),
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            let letter = argument.trim_start_matches('-').chars().next().unwrap_or_default();
+            (format!("unknown shorthand flag: '{letter}' in {argument}"), FLAG_STATUS)
+        }
+        ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument | ErrorKind::TooFewValues => {
+            (argument_count(command), ARGUMENT_STATUS)
+        }
+        ErrorKind::InvalidSubcommand => {
+            let name = context(error, ContextKind::InvalidSubcommand).unwrap_or_default();
+            (format!("berth: unknown command: {name}"), ARGUMENT_STATUS)
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            (format!("flag needs an argument: {}", flag_name(&argument)), FLAG_STATUS)
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let reason = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+            (format!("invalid argument \"{value}\" for \"{}\" flag{reason}", flag_name(&argument)), FLAG_STATUS)
+        }
+        _ => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            (first.strip_prefix("error: ").unwrap_or(first).to_owned(), FLAG_STATUS)
+        }
+    }
+}
+
+/// `--cpu-shares <number>` without what follows the name.
+fn flag_name(argument: &str) -> &str {
+    argument.split([' ', '[', '=']).next().unwrap_or(argument)
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => Some(texts.join(" ")),
+        ContextValue::StyledStr(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+use super::*;
+use crate::flags::{Command, container::Verb};
+
+fn rejected(line: &str) -> Rejected {
+    parse(line.split(' ')).expect_err(line)
+}
+
+#[test]
+fn clap_finds_the_commands_consistent() {
+    command().debug_assert();
+}
+
+#[test]
+fn wrong_command_lines_are_refused_in_dockers_words_and_with_its_statuses() {
+    for (line, message, status) in [
+        ("berth run --nope", "unknown flag: --nope", 125),
+        ("berth ps --nope", "unknown flag: --nope", 125),
+        ("berth ps -Z", "unknown shorthand flag: 'Z' in -Z", 125),
+        ("berth run --name", "flag needs an argument: --name", 125),
+        (
+            "berth run --rm=perhaps x",
+            "invalid argument \"perhaps\" for \"--rm\" flag: it is neither true nor false",
+            125,
+        ),
+        (
+            "berth run --cpu-shares x y",
+            "invalid argument \"x\" for \"--cpu-shares\" flag: invalid digit found in string",
+            125,
+        ),
+        ("berth run", "berth: 'berth run' requires at least 1 argument", 1),
+        ("berth exec web", "berth: 'berth exec' requires at least 2 arguments", 1),
+        ("berth rm", "berth: 'berth rm' requires at least 1 argument", 1),
+        ("berth rename a", "berth: 'berth rename' requires 2 arguments", 1),
+        ("berth rename a b c", "berth: 'berth rename' requires 2 arguments", 1),
+        ("berth container rename a", "berth: 'berth container rename' requires 2 arguments", 1),
+        ("berth info x", "berth: 'berth info' accepts no arguments", 1),
+        ("berth nope", "berth: unknown command: nope", 1),
+        ("berth net nope", "berth: unknown command: nope", 1),
+    ] {
+        let rejected = rejected(line);
+        assert_eq!(rejected.text.lines().next(), Some(message), "{line}");
+        assert_eq!(rejected.status, status, "{line}");
+    }
+}
+
+#[test]
+fn an_error_ends_with_the_usage() {
+    insta::assert_snapshot!(rejected("berth ps --nope").text, @r"
+    unknown flag: --nope
+
+    Usage:  berth ps [OPTIONS]
+
+    Run 'berth ps --help' for more information
+    ");
+}
+
+#[test]
+fn help_is_no_error() {
+    let help = rejected("berth run --help");
+    assert_eq!(help.status, 0);
+    assert!(help.text.contains("Usage: berth run [OPTIONS] IMAGE [COMMAND] [ARG...]"), "{}", help.text);
+    assert!(
+        !help.text.contains("[=<bool>]") || help.text.matches("[=<bool>]").count() == 1,
+        "only --sig-proxy takes a value"
+    );
+    assert_eq!(rejected("berth -v").text, format!("berth {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn flags_are_read_as_pflag_reads_them() {
+    let cli =
+        parse("berth run --rm=false -itd --name a --name b --oom-score-adj -500 -e -x image sh --rm -h".split(' '));
+    let Ok(Cli { command: Command::Verb(Verb::Run(run)), .. }) = cli else { panic!("{cli:?}") };
+    assert!(run.detach && run.create.process.interactive && run.create.process.tty);
+    assert!(!run.create.management.rm, "--rm=false is off, and --rm behind the image belongs to the command");
+    assert_eq!(run.create.management.name.as_deref(), Some("b"), "the last one counts");
+    assert_eq!(run.create.limits.oom_score_adj, Some(-500));
+    assert_eq!(run.create.process.env, ["-x"], "a value may start with a dash");
+    assert_eq!(run.create.image_and_command, ["image", "sh", "--rm", "-h"]);
+}
+
+#[test]
+fn every_command_has_help() {
+    fn walk(command: &clap::Command) {
+        assert!(command.get_about().is_some(), "{}", command.get_name());
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+        }
+        command.get_subcommands().for_each(walk);
+    }
+    walk(&command());
+}

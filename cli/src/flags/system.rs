@@ -1,0 +1,86 @@
+//! Commands on the engine as a whole, and on objects of any kind, with their flags.
+
+use clap::{Args, Subcommand};
+
+pub(crate) const INSPECT_EXAMPLES: &str = "Examples:
+  berth inspect web
+  berth inspect -f '{{.NetworkSettings.IPAddress}}' web
+  berth inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' web
+  berth inspect --type image -f '{{json .Config.Cmd}}' alpine";
+pub(crate) const EVENTS_EXAMPLES: &str = "Examples:
+  berth events
+  berth events --since 1h --until 0s --filter type=container --filter event=die
+  berth events --format '{{.Type}} {{.Action}} {{.Actor.ID}}'";
+
+/// Commands under `system`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what takes up the disk
+    Df(DfFlags),
+    /// Show what the engine knows about itself and this host
+    Info(InfoFlags),
+    /// Stream what happens
+    #[command(after_help = EVENTS_EXAMPLES)]
+    Events(EventsFlags),
+}
+
+/// Flags of `inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectFlags {
+    /// 'json' or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Also sizes of containers on disk
+    #[arg(short, long)]
+    pub(crate) size: bool,
+    /// Only objects of this type: container, image or network
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// Objects, by name or id
+    #[arg(value_name = "NAME|ID", required = true)]
+    pub(crate) objects: Vec<String>,
+}
+
+/// Flags of `events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsFlags {
+    /// Only what matches: KEY=VALUE
+    #[arg(short, long, value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+    /// 'json' or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Also from this time on: RFC 3339, seconds since 1970, or a duration ago (10m)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Until this time, then end
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+/// Flags of `info`.
+#[derive(Debug, Args)]
+pub(crate) struct InfoFlags {
+    /// 'json' or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+}
+
+/// Flags of `version`.
+#[derive(Debug, Args)]
+pub(crate) struct VersionFlags {
+    /// 'json' or a Go template
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+}
+
+/// Flags of `system df`.
+#[derive(Debug, Args)]
+pub(crate) struct DfFlags {
+    /// 'table', 'table …', 'json' or a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// Show each object
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}

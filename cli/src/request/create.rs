@@ -1,0 +1,313 @@
+//! `run` and `create` flags → the container that the engine is asked for.
+
+use std::path::PathBuf;
+
+use bollard_stubs::models::{
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum as CgroupNamespace, HostConfigLogConfig, RestartPolicy,
+    RestartPolicyNameEnum as Restart,
+};
+
+use crate::flags::create::{CreateFlags, IsolationFlags, LimitFlags, ManagementFlags, ProcessFlags, StorageFlags};
+
+use super::attachment::{Attachments, some};
+use super::error::{RequestError, flag};
+use super::mount::{Volumes, parse_mount};
+use super::port::Ports;
+use super::security::{CGROUP, IPC, PID, SecurityOptions, USER, UTS};
+use super::{Surroundings, device, host, pairs, quantity, ulimit};
+
+/// A container to be.
+#[derive(Debug)]
+pub(crate) struct CreateRequest {
+    /// Its name; the engine draws one when absent.
+    pub(crate) name: Option<String>,
+    /// Platform of the image, as the engine takes it.
+    pub(crate) platform: Option<String>,
+    /// Where to write the id.
+    pub(crate) cidfile: Option<PathBuf>,
+    /// Which of its streams are tied to ours.
+    pub(crate) streams: Streams,
+    /// It has a terminal.
+    pub(crate) tty: bool,
+    /// It is removed when it has ended.
+    pub(crate) auto_remove: bool,
+    /// What the engine is told.
+    pub(crate) body: ContainerCreateBody,
+}
+
+/// Streams of a container that are tied to ours.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Streams {
+    pub(crate) stdin: bool,
+    pub(crate) stdout: bool,
+    pub(crate) stderr: bool,
+}
+
+impl Streams {
+    /// Whether any is.
+    pub(crate) fn any(self) -> bool {
+        self.stdin || self.stdout || self.stderr
+    }
+}
+
+/// Makes the request of the flags; with `detach`, nothing is attached.
+///
+/// # Errors
+/// Names the flag that is wrong.
+pub(crate) fn create_request(
+    flags: &CreateFlags,
+    detach: bool,
+    surroundings: &Surroundings<'_>,
+) -> Result<CreateRequest, RequestError> {
+    refuse_unsupported(flags)?;
+    let streams = streams(&flags.process, detach)?;
+    let ports = Ports::parse(&flags.network.publish, &flags.network.expose)?;
+    let volumes = Volumes::parse(&flags.storage.volume, &surroundings.directory)?;
+    let attachments = Attachments::parse(&flags.network)?;
+    let host_config = host_config(flags, &ports, volumes.binds, attachments.mode, surroundings)?;
+    let (image, command) = flags
+        .image_and_command
+        .split_first()
+        .filter(|(image, _)| !image.is_empty())
+        .ok_or_else(|| RequestError::Invalid("invalid reference format: the image's name is empty".to_owned()))?;
+    let (process, management) = (&flags.process, &flags.management);
+    let body = ContainerCreateBody {
+        hostname: flags.network.hostname.clone(),
+        domainname: flags.network.domainname.clone(),
+        user: process.user.clone(),
+        attach_stdin: Some(streams.stdin),
+        attach_stdout: Some(streams.stdout),
+        attach_stderr: Some(streams.stderr),
+        exposed_ports: some(ports.exposed()),
+        tty: Some(process.tty),
+        open_stdin: Some(process.interactive),
+        stdin_once: Some(process.interactive && streams.stdin),
+        env: some(pairs::environment(&process.env, &process.env_file, surroundings)?),
+        cmd: some(command.to_vec()),
+        image: Some(image.clone()),
+        volumes: some(volumes.anonymous),
+        working_dir: process.workdir.clone(),
+        // One empty word is how the API says "none, not even the image's".
+        entrypoint: process.entrypoint.clone().map(|word| vec![word]),
+        labels: Some(pairs::labels(&management.label, &management.label_file, surroundings)?),
+        stop_signal: process.stop_signal.clone(),
+        stop_timeout: process.stop_timeout,
+        host_config: Some(host_config),
+        networking_config: Some(attachments.networking),
+        ..ContainerCreateBody::default()
+    };
+    Ok(CreateRequest {
+        name: management.name.clone().filter(|name| !name.is_empty()),
+        platform: platform(management.platform.as_deref())?,
+        cidfile: management.cidfile.clone().filter(|file| !file.is_empty()).map(PathBuf::from),
+        streams,
+        tty: process.tty,
+        auto_remove: management.rm,
+        body,
+    })
+}
+
+fn refuse_unsupported(flags: &CreateFlags) -> Result<(), RequestError> {
+    if let Some(link) = flags.network.link.first() {
+        let advice =
+            "put both containers on one network ('berth net create', --network): there they find each other by name";
+        return Err(RequestError::Unsupported { flag: format!("--link {link}"), advice });
+    }
+    match flags.management.pull.as_str() {
+        "missing" | "never" => Ok(()),
+        "always" => Err(RequestError::Unsupported {
+            flag: "--pull always".to_owned(),
+            advice: "images come from archives so far: 'berth load' or 'berth import'",
+        }),
+        other => Err(RequestError::Invalid(format!(
+            "invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\""
+        ))),
+    }
+}
+
+fn streams(flags: &ProcessFlags, detach: bool) -> Result<Streams, RequestError> {
+    if detach && !flags.attach.is_empty() {
+        return Err(RequestError::Conflict("cannot specify both --attach and --detach".to_owned()));
+    }
+    if detach {
+        return Ok(Streams::default());
+    }
+    if flags.attach.is_empty() {
+        return Ok(Streams { stdin: flags.interactive, stdout: true, stderr: true });
+    }
+    let mut streams = Streams::default();
+    for stream in &flags.attach {
+        match stream.to_lowercase().as_str() {
+            "stdin" => streams.stdin = true,
+            "stdout" => streams.stdout = true,
+            "stderr" => streams.stderr = true,
+            _ => return Err(flag("-a, --attach", stream, "valid streams are STDIN, STDOUT and STDERR")),
+        }
+    }
+    Ok(streams)
+}
+
+fn host_config(
+    flags: &CreateFlags,
+    ports: &Ports,
+    binds: Vec<String>,
+    network_mode: String,
+    surroundings: &Surroundings<'_>,
+) -> Result<HostConfig, RequestError> {
+    let mut config = HostConfig {
+        network_mode: Some(network_mode),
+        port_bindings: Some(ports.bindings()).filter(|bindings| !bindings.is_empty()),
+        publish_all_ports: Some(flags.network.publish_all),
+        dns: some(collect(&flags.network.dns, host::dns_server)?),
+        dns_search: some(collect(&flags.network.dns_search, host::search_domain)?),
+        dns_options: some(flags.network.dns_option.clone()),
+        extra_hosts: some(collect(&flags.network.add_host, host::extra_host)?),
+        binds: some(binds),
+        init: flags.process.init.then_some(true),
+        group_add: some(flags.process.group_add.clone()),
+        console_size: surroundings
+            .terminal_size
+            .filter(|_| flags.process.tty)
+            .map(|(rows, columns)| vec![rows.into(), columns.into()]),
+        ..HostConfig::default()
+    };
+    set_storage(&mut config, &flags.storage, surroundings)?;
+    set_limits(&mut config, &flags.limits)?;
+    set_isolation(&mut config, &flags.isolation, surroundings)?;
+    set_management(&mut config, &flags.management)?;
+    Ok(config)
+}
+
+fn set_storage(
+    config: &mut HostConfig,
+    flags: &StorageFlags,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), RequestError> {
+    config.mounts = some(collect(&flags.mount, |spec| parse_mount(spec, &surroundings.directory))?);
+    let tmpfs = flags.tmpfs.iter().map(|spec| spec.split_once(':').unwrap_or((spec, "")));
+    let tmpfs = tmpfs.map(|(path, options)| match path.starts_with('/') {
+        true => Ok((path.to_owned(), options.to_owned())),
+        false => Err(flag("--tmpfs", path, format_args!("'{path}' is not an absolute path"))),
+    });
+    config.tmpfs = some_map(tmpfs.collect::<Result<_, _>>()?);
+    config.readonly_rootfs = Some(flags.read_only);
+    config.shm_size = bytes("--shm-size", flags.shm_size.as_deref())?;
+    config.devices = some(collect(&flags.device, device::parse)?);
+    Ok(())
+}
+
+fn set_limits(config: &mut HostConfig, flags: &LimitFlags) -> Result<(), RequestError> {
+    config.memory = bytes("-m, --memory", flags.memory.as_deref())?;
+    config.memory_reservation = bytes("--memory-reservation", flags.memory_reservation.as_deref())?;
+    config.memory_swap = match flags.memory_swap.as_deref() {
+        Some("-1") => Some(-1),
+        other => bytes("--memory-swap", other)?,
+    };
+    let cpus = flags.cpus.as_deref();
+    config.nano_cpus =
+        cpus.map(|text| quantity::nano_cpus(text).map_err(|reason| flag("--cpus", text, reason))).transpose()?;
+    if cpus.is_some() && (flags.cpu_period.is_some() || flags.cpu_quota.is_some()) {
+        return Err(RequestError::Conflict(
+            "cannot specify --cpus together with --cpu-period or --cpu-quota".to_owned(),
+        ));
+    }
+    config.cpu_shares = flags.cpu_shares;
+    config.cpu_period = flags.cpu_period;
+    config.cpu_quota = flags.cpu_quota;
+    config.cpuset_cpus = flags.cpuset_cpus.clone();
+    config.cpuset_mems = flags.cpuset_mems.clone();
+    config.pids_limit = flags.pids_limit;
+    config.ulimits = some(collect(&flags.ulimit, ulimit::parse)?);
+    config.oom_score_adj = flags.oom_score_adj;
+    config.cgroup_parent = flags.cgroup_parent.clone();
+    Ok(())
+}
+
+fn set_isolation(
+    config: &mut HostConfig,
+    flags: &IsolationFlags,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), RequestError> {
+    let security = SecurityOptions::parse(&flags.security_opt, surroundings)?;
+    if security.system_paths_unconfined {
+        config.masked_paths = Some(Vec::new());
+        config.readonly_paths = Some(Vec::new());
+    }
+    config.security_opt = some(security.options);
+    config.privileged = Some(flags.privileged);
+    config.cap_add = some(flags.cap_add.clone());
+    config.cap_drop = some(flags.cap_drop.clone());
+    config.ipc_mode = IPC.parse(flags.ipc.as_deref())?;
+    config.pid_mode = PID.parse(flags.pid.as_deref())?;
+    config.uts_mode = UTS.parse(flags.uts.as_deref())?;
+    config.userns_mode = USER.parse(flags.userns.as_deref())?;
+    config.cgroupns_mode = CGROUP.parse(flags.cgroupns.as_deref())?.map(|mode| match mode.as_str() {
+        "host" => CgroupNamespace::HOST,
+        _ => CgroupNamespace::PRIVATE,
+    });
+    config.sysctls = some_map(host::sysctls(&flags.sysctl)?);
+    Ok(())
+}
+
+fn set_management(config: &mut HostConfig, flags: &ManagementFlags) -> Result<(), RequestError> {
+    let restart = restart_policy(flags.restart.as_deref().unwrap_or("no"))?;
+    if flags.rm && restart.name != Some(Restart::NO) {
+        return Err(RequestError::Conflict("cannot specify both --restart and --rm".to_owned()));
+    }
+    let log_options = pairs::map(&flags.log_opt);
+    if flags.log_driver.as_deref() == Some("none") && !log_options.is_empty() {
+        return Err(RequestError::Invalid("invalid logging opts for driver none".to_owned()));
+    }
+    config.restart_policy = Some(restart);
+    config.auto_remove = Some(flags.rm);
+    config.log_config = (flags.log_driver.is_some() || !log_options.is_empty())
+        .then(|| HostConfigLogConfig { typ: flags.log_driver.clone(), config: some_map(log_options) });
+    config.annotations = some_map(pairs::map(&flags.annotation));
+    config.runtime = flags.runtime.clone();
+    config.container_id_file = flags.cidfile.clone();
+    Ok(())
+}
+
+fn restart_policy(text: &str) -> Result<RestartPolicy, RequestError> {
+    let (name, times) = text.split_once(':').unwrap_or((text, ""));
+    let wrong =
+        || RequestError::Invalid("invalid restart policy format: maximum retry count must be an integer".to_owned());
+    let maximum = if times.is_empty() { None } else { Some(times.parse().map_err(|_| wrong())?) };
+    let name = match name {
+        "no" | "" => Restart::NO,
+        "always" => Restart::ALWAYS,
+        "on-failure" => Restart::ON_FAILURE,
+        "unless-stopped" => Restart::UNLESS_STOPPED,
+        other => {
+            let reason = "use no, on-failure[:TIMES], always or unless-stopped";
+            return Err(RequestError::Invalid(format!("invalid restart policy: unknown policy '{other}'; {reason}")));
+        }
+    };
+    Ok(RestartPolicy { name: Some(name), maximum_retry_count: maximum })
+}
+
+fn platform(text: Option<&str>) -> Result<Option<String>, RequestError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let parts: Vec<&str> = text.split('/').collect();
+    if parts.len() > 3 || parts.iter().any(|part| part.is_empty()) {
+        return Err(RequestError::Invalid(format!(
+            "error parsing specified platform: \"{text}\": give OS[/ARCH[/VARIANT]], as in linux/amd64"
+        )));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn bytes(name: &'static str, text: Option<&str>) -> Result<Option<i64>, RequestError> {
+    text.map(|text| quantity::bytes(text).map_err(|reason| flag(name, text, reason))).transpose()
+}
+
+fn collect<T>(specs: &[String], parse: impl Fn(&str) -> Result<T, RequestError>) -> Result<Vec<T>, RequestError> {
+    specs.iter().map(|spec| parse(spec)).collect()
+}
+
+fn some_map<K, V>(map: std::collections::HashMap<K, V>) -> Option<std::collections::HashMap<K, V>> {
+    (!map.is_empty()).then_some(map)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! Flags → validated requests. Pure: what a request takes from outside comes in as [`Surroundings`].
+
+pub(crate) mod attachment;
+pub(crate) mod create;
+pub(crate) mod detach_keys;
+mod device;
+pub(crate) mod error;
+pub(crate) mod exec;
+pub(crate) mod filter;
+mod host;
+mod mount;
+pub(crate) mod network;
+pub(crate) mod pairs;
+mod port;
+mod quantity;
+mod security;
+pub(crate) mod time;
+mod ulimit;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(crate) use error::RequestError;
+
+/// What of our process a request may depend on.
+pub(crate) struct Surroundings<'a> {
+    /// The value of one of our environment variables.
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The text of a file.
+    pub(crate) read_file: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// Where relative paths start.
+    pub(crate) directory: PathBuf,
+    /// Rows and columns of our terminal, when output goes to one.
+    pub(crate) terminal_size: Option<(u16, u16)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A user in /home/me with a handful of files and one variable.
+    pub(crate) fn surroundings() -> Surroundings<'static> {
+        Surroundings {
+            variable: &|name| (name == "HOME").then(|| "/root".to_owned()),
+            read_file: &|path| match path.to_str().unwrap_or_default() {
+                "env" => Ok("# comment\n\nFROM=file\n  SPACED= value # kept\nHOME\nUNSET\n".to_owned()),
+                "spaces" => Ok("A=1\nA B=2\n".to_owned()),
+                "nameless" => Ok("=x\n".to_owned()),
+                "profile.json" => Ok("{\n \"defaultAction\": \"SCMP_ACT_ALLOW\"\n}".to_owned()),
+                "broken.json" => Ok("{".to_owned()),
+                _ => Err(io::ErrorKind::NotFound.into()),
+            },
+            directory: PathBuf::from("/home/me"),
+            terminal_size: None,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! `net create` flags → netd's request.
+
+use std::net::IpAddr;
+
+use cnm::api::{NetworkCreate, PoolConfig};
+
+use crate::flags::network::CreateFlags;
+
+use super::error::{RequestError, flag};
+use super::pairs;
+
+/// Makes the request of the flags: each gateway, range and auxiliary address goes to the subnet that it lies in.
+///
+/// # Errors
+/// Names the value that isn't an address or lies in no subnet.
+pub(crate) fn network_create(flags: &CreateFlags) -> Result<NetworkCreate, RequestError> {
+    let mut pools = flags.subnet.iter().map(|text| Pool::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    for text in &flags.ip_range {
+        let range = Subnet::parse(text).ok_or_else(|| flag("--ip-range", text, "it isn't a CIDR range"))?;
+        let pool = find(&mut pools, range.address, "--ip-range", text)?;
+        set_once(&mut pool.config.ip_range, "--ip-range", text)?;
+    }
+    for text in &flags.gateway {
+        let address = address("--gateway", text, text)?;
+        let pool = find(&mut pools, address, "--gateway", text)?;
+        set_once(&mut pool.config.gateway, "--gateway", text)?;
+    }
+    for spec in &flags.aux_address {
+        let (name, text) = spec
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| flag("--aux-address", spec, "give NAME=ADDRESS"))?;
+        let pool = find(&mut pools, address("--aux-address", spec, text)?, "--aux-address", spec)?;
+        pool.config.aux_addresses.insert(name.to_owned(), text.to_owned());
+    }
+    Ok(NetworkCreate {
+        name: flags.name.clone(),
+        driver: Some(flags.driver.clone()),
+        internal: flags.internal,
+        ipv4: flags.ipv4,
+        ipv6: flags.ipv6,
+        pools: pools.into_iter().map(|pool| pool.config).collect(),
+        options: options(&flags.opt)?,
+        labels: pairs::sorted_map(&flags.label),
+    })
+}
+
+fn options(specs: &[String]) -> Result<std::collections::BTreeMap<String, String>, RequestError> {
+    for spec in specs {
+        if !spec.contains('=') || spec.starts_with('=') {
+            return Err(flag("-o, --opt", spec, "give NAME=VALUE"));
+        }
+    }
+    Ok(pairs::sorted_map(specs))
+}
+
+/// A subnet, and what of the request belongs to it.
+struct Pool {
+    subnet: Subnet,
+    config: PoolConfig,
+}
+
+#[derive(Clone, Copy)]
+struct Subnet {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Pool {
+    fn parse(text: &str) -> Result<Self, RequestError> {
+        let subnet =
+            Subnet::parse(text).ok_or_else(|| flag("--subnet", text, format_args!("invalid CIDR address: {text}")))?;
+        Ok(Self { subnet, config: PoolConfig { subnet: Some(text.to_owned()), ..PoolConfig::default() } })
+    }
+}
+
+impl Subnet {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = text.split_once('/')?;
+        let subnet = Self { address: address.parse().ok()?, prefix: prefix.parse().ok()? };
+        (subnet.prefix <= subnet.bits()).then_some(subnet)
+    }
+
+    fn bits(self) -> u8 {
+        if self.address.is_ipv4() { 32 } else { 128 }
+    }
+
+    fn contains(self, address: IpAddr) -> bool {
+        // Aligned to the left, so that one shift serves both families.
+        let number = |address: IpAddr| match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let shift = 128 - u32::from(self.prefix);
+        let same = (number(self.address) ^ number(address)).checked_shr(shift).unwrap_or(0) == 0;
+        self.address.is_ipv4() == address.is_ipv4() && same
+    }
+}
+
+fn address(name: &'static str, spec: &str, text: &str) -> Result<IpAddr, RequestError> {
+    text.parse().map_err(|_| flag(name, spec, format_args!("'{text}' isn't an IP address")))
+}
+
+fn find<'a>(
+    pools: &'a mut [Pool],
+    address: IpAddr,
+    name: &'static str,
+    spec: &str,
+) -> Result<&'a mut Pool, RequestError> {
+    let pool = pools.iter_mut().find(|pool| pool.subnet.contains(address));
+    pool.ok_or_else(|| flag(name, spec, "no --subnet contains it"))
+}
+
+fn set_once(field: &mut Option<String>, name: &'static str, text: &str) -> Result<(), RequestError> {
+    match field.replace(text.to_owned()) {
+        None => Ok(()),
+        Some(first) => Err(flag(name, text, format_args!("its subnet has {first} already"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn create(change: impl FnOnce(&mut CreateFlags)) -> Result<NetworkCreate, String> {
+        let mut flags = CreateFlags { name: "lab".to_owned(), driver: "bridge".to_owned(), ..CreateFlags::default() };
+        change(&mut flags);
+        network_create(&flags).map_err(|error| error.to_string())
+    }
+
+    fn list(values: &[&str]) -> Vec<String> {
+        values.iter().map(|&value| value.to_owned()).collect()
+    }
+
+    #[test]
+    fn addresses_go_to_their_subnets() {
+        let request = create(|flags| {
+            flags.subnet = list(&["10.9.0.0/24", "fd00::/64"]);
+            flags.gateway = list(&["fd00::1", "10.9.0.1"]);
+            flags.ip_range = list(&["10.9.0.128/25"]);
+            flags.aux_address = list(&["router=10.9.0.2", "printer=fd00::2"]);
+            flags.label = list(&["tier=db", "plain"]);
+            flags.opt = list(&["com.docker.network.driver.mtu=1400"]);
+            flags.ipv6 = Some(true);
+        });
+        insta::assert_json_snapshot!(request.unwrap(), @r#"
+        {
+          "name": "lab",
+          "driver": "bridge",
+          "internal": false,
+          "ipv6": true,
+          "pools": [
+            {
+              "subnet": "10.9.0.0/24",
+              "ip_range": "10.9.0.128/25",
+              "gateway": "10.9.0.1",
+              "aux_addresses": {
+                "router": "10.9.0.2"
+              }
+            },
+            {
+              "subnet": "fd00::/64",
+              "gateway": "fd00::1",
+              "aux_addresses": {
+                "printer": "fd00::2"
+              }
+            }
+          ],
+          "options": {
+            "com.docker.network.driver.mtu": "1400"
+          },
+          "labels": {
+            "plain": "",
+            "tier": "db"
+          }
+        }
+        "#);
+        assert_eq!(create(|_| ()).unwrap().pools, []);
+    }
+
+    #[test]
+    fn wrong_forms() {
+        type Change = fn(&mut CreateFlags);
+        let cases: [(Change, &str); 8] = [
+            (
+                |flags| flags.subnet = list(&["x"]),
+                "invalid argument \"x\" for \"--subnet\" flag: invalid CIDR address: x",
+            ),
+            (
+                |flags| flags.subnet = list(&["10.0.0.0/33"]),
+                "invalid argument \"10.0.0.0/33\" for \"--subnet\" flag: invalid CIDR address: 10.0.0.0/33",
+            ),
+            (
+                |flags| flags.gateway = list(&["10.9.0.1"]),
+                "invalid argument \"10.9.0.1\" for \"--gateway\" flag: no --subnet contains it",
+            ),
+            (
+                |flags| flags.gateway = list(&["x"]),
+                "invalid argument \"x\" for \"--gateway\" flag: 'x' isn't an IP address",
+            ),
+            (
+                |flags| flags.ip_range = list(&["10.0.0.1"]),
+                "invalid argument \"10.0.0.1\" for \"--ip-range\" flag: it isn't a CIDR range",
+            ),
+            (
+                |flags| flags.aux_address = list(&["10.0.0.1"]),
+                "invalid argument \"10.0.0.1\" for \"--aux-address\" flag: give NAME=ADDRESS",
+            ),
+            (|flags| flags.opt = list(&["mtu"]), "invalid argument \"mtu\" for \"-o, --opt\" flag: give NAME=VALUE"),
+            (
+                |flags| {
+                    flags.subnet = list(&["10.9.0.0/24"]);
+                    flags.gateway = list(&["10.9.0.1", "10.9.0.2"]);
+                },
+                "invalid argument \"10.9.0.2\" for \"--gateway\" flag: its subnet has 10.9.0.1 already",
+            ),
+        ];
+        for (change, expected) in cases {
+            assert_eq!(create(change).unwrap_err(), expected);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `NAME=VALUE` in flags and files: environment variables, labels, options.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use super::Surroundings;
+use super::error::{RequestError, flag};
+
+/// Reads `NAME=VALUE` flags into a map; a name alone has an empty value, and the last of a name counts.
+pub(crate) fn map(pairs: &[String]) -> HashMap<String, String> {
+    pairs.iter().map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(owned).collect()
+}
+
+/// The same, in order of names.
+pub(crate) fn sorted_map(pairs: &[String]) -> BTreeMap<String, String> {
+    map(pairs).into_iter().collect()
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// The values of `--env` after the lines of every `--env-file`.
+pub(crate) fn environment(
+    values: &[String],
+    files: &[String],
+    surroundings: &Surroundings<'_>,
+) -> Result<Vec<String>, RequestError> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend(lines(Path::new(file), surroundings)?);
+    }
+    for value in values {
+        if value.is_empty() || value.starts_with('=') {
+            return Err(flag("-e, --env", value, format_args!("invalid environment variable: {value}")));
+        }
+        // A name without a value that we don't have either is passed on: it unsets the image's.
+        all.push(inherit(value, surroundings).unwrap_or_else(|| value.clone()));
+    }
+    Ok(all)
+}
+
+/// The values of `--label` after the lines of every `--label-file`.
+pub(crate) fn labels(
+    values: &[String],
+    files: &[String],
+    surroundings: &Surroundings<'_>,
+) -> Result<HashMap<String, String>, RequestError> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend(lines(Path::new(file), surroundings)?);
+    }
+    for value in values {
+        if value.is_empty() || value.starts_with('=') {
+            return Err(flag("-l, --label", value, format_args!("invalid label '{value}': empty name")));
+        }
+        all.push(value.clone());
+    }
+    Ok(map(&all))
+}
+
+/// `NAME=VALUE`, with our own value where there is none; nothing when we have none either.
+fn inherit(pair: &str, surroundings: &Surroundings<'_>) -> Option<String> {
+    if pair.contains('=') {
+        return Some(pair.to_owned());
+    }
+    (surroundings.variable)(pair).map(|value| format!("{pair}={value}"))
+}
+
+fn lines(path: &Path, surroundings: &Surroundings<'_>) -> Result<Vec<String>, RequestError> {
+    let text = (surroundings.read_file)(path).map_err(|source| RequestError::Read { path: path.to_owned(), source })?;
+    // Some editors put a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut pairs = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let wrong = |reason: String| RequestError::Line { path: path.to_owned(), line: index + 1, reason };
+        let name = line.split_once('=').map_or(line, |(name, _)| name);
+        if name.is_empty() {
+            return Err(wrong(format!("no variable name on line '{line}'")));
+        }
+        if name.contains(char::is_whitespace) {
+            return Err(wrong(format!("variable '{name}' contains whitespaces")));
+        }
+        pairs.extend(inherit(line, surroundings));
+    }
+    Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::surroundings;
+    use super::*;
+
+    fn strings(values: &[&str]) -> Vec<String> {
+        values.iter().map(|&value| value.to_owned()).collect()
+    }
+
+    #[test]
+    fn files_come_before_flags_and_names_take_our_values() {
+        let all = environment(&strings(&["A=1", "HOME", "UNSET", "B="]), &strings(&["env"]), &surroundings());
+        assert_eq!(
+            all.unwrap(),
+            ["FROM=file", "SPACED= value # kept", "HOME=/root", "A=1", "HOME=/root", "UNSET", "B="]
+        );
+    }
+
+    #[test]
+    fn wrong_forms() {
+        for (values, files, expected) in [
+            (&[""][..], &[][..], "invalid argument \"\" for \"-e, --env\" flag: invalid environment variable: "),
+            (&["=x"], &[], "invalid argument \"=x\" for \"-e, --env\" flag: invalid environment variable: =x"),
+            (&[], &["/nope"], "open /nope"),
+            (&[], &["spaces"], "read spaces: line 2: variable 'A B' contains whitespaces"),
+            (&[], &["nameless"], "read nameless: line 1: no variable name on line '=x'"),
+        ] {
+            let error = environment(&strings(values), &strings(files), &surroundings()).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+        let error = labels(&strings(&["=x"]), &[], &surroundings()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid argument \"=x\" for \"-l, --label\" flag: invalid label '=x': empty name"
+        );
+    }
+
+    #[test]
+    fn the_last_label_of_a_name_counts() {
+        let all = labels(&strings(&["a=1", "b", "a=2"]), &[], &surroundings()).unwrap();
+        assert_eq!(all["a"], "2");
+        assert_eq!(all["b"], "");
+    }
+}
