@@ -4,6 +4,7 @@
 mod connect;
 mod engine;
 mod flags;
+mod render;
 mod request;
 
 fn main() {

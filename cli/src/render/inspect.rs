@@ -1,0 +1,125 @@
+//! Objects in detail: JSON in the engine's own order, or a Go template.
+
+use serde::Serialize;
+use serde_json::ser::{PrettyFormatter, Serializer};
+
+use super::template::{self, FormatError};
+
+/// JSON documents of objects, as they came.
+#[derive(Debug, Default)]
+pub(crate) struct Documents(Vec<Vec<u8>>);
+
+impl Documents {
+    /// Adds one.
+    ///
+    /// # Errors
+    /// It isn't JSON.
+    pub(crate) fn push(&mut self, json: impl Into<Vec<u8>>) -> Result<(), serde_json::Error> {
+        let json = json.into();
+        serde_json::from_slice::<serde::de::IgnoredAny>(&json)?;
+        self.0.push(json);
+        Ok(())
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Renders all of them: an indented list, an object a line with `json`, or the template a line.
+    ///
+    /// # Errors
+    /// The template is wrong.
+    pub(crate) fn render(&self, format: Option<&str>) -> Result<String, FormatError> {
+        match format {
+            None | Some("") => Ok(self.indented()),
+            Some("json") => Ok(self.0.iter().map(|json| compact(json) + "\n").collect()),
+            Some(source) => {
+                let template = template::compile(&template::unescape(source))?;
+                let line = |json: &Vec<u8>| Ok(template.render(&value(json)?)? + "\n");
+                self.0.iter().map(line).collect()
+            }
+        }
+    }
+
+    /// Only white space changes: order and fields that we don't know stay.
+    fn indented(&self) -> String {
+        let mut list = b"[".to_vec();
+        for (index, json) in self.0.iter().enumerate() {
+            list.extend_from_slice(if index == 0 { b"" } else { b"," });
+            list.extend_from_slice(json);
+        }
+        list.push(b']');
+        let mut text = Vec::new();
+        transcode(&list, &mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    ")));
+        String::from_utf8_lossy(&text).into_owned() + "\n"
+    }
+}
+
+/// A value that serializes as JSON, made a document.
+pub(crate) fn document(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("objects are made of strings, numbers and lists of them")
+}
+
+fn compact(json: &[u8]) -> String {
+    let mut text = Vec::new();
+    transcode(json, &mut Serializer::new(&mut text));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn transcode<F: serde_json::ser::Formatter>(json: &[u8], serializer: &mut Serializer<&mut Vec<u8>, F>) {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    serde_transcode::transcode(&mut reader, serializer).expect("push took only JSON");
+}
+
+fn value(json: &[u8]) -> Result<gotmpl::Value, FormatError> {
+    let value: serde_json::Value = serde_json::from_slice(json).expect("push took only JSON");
+    Ok(gotmpl::to_value(&value)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents() -> Documents {
+        let mut documents = Documents::default();
+        documents.push(*br#"{"Z":1,"A":{"b":[1,{}],"IPAddress":"172.17.0.2"},"Big":18446744073709551615}"#).unwrap();
+        documents.push(*br#"{"Z":2,"A":{"IPAddress":""}}"#).unwrap();
+        assert!(documents.push(*b"{").is_err());
+        documents
+    }
+
+    #[test]
+    fn the_engines_order_stays() {
+        insta::assert_snapshot!(documents().render(None).unwrap(), @r#"
+        [
+            {
+                "Z": 1,
+                "A": {
+                    "b": [
+                        1,
+                        {}
+                    ],
+                    "IPAddress": "172.17.0.2"
+                },
+                "Big": 18446744073709551615
+            },
+            {
+                "Z": 2,
+                "A": {
+                    "IPAddress": ""
+                }
+            }
+        ]
+        "#);
+        assert_eq!(Documents::default().render(None).unwrap(), "[]\n");
+    }
+
+    #[test]
+    fn templates_and_lines() {
+        assert_eq!(documents().render(Some("{{.A.IPAddress}}")).unwrap(), "172.17.0.2\n\n");
+        assert!(documents().render(Some("{{.Z}}\\t{{json .A.b}}")).is_err(), "the second has no b");
+        assert_eq!(documents().render(Some("json")).unwrap().lines().nth(1), Some(r#"{"Z":2,"A":{"IPAddress":""}}"#));
+        assert!(documents().render(Some("{{.Nope}}")).is_err());
+    }
+}

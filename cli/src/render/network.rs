@@ -1,0 +1,235 @@
+//! Networks of netd, in lists and in detail.
+
+use std::collections::BTreeMap;
+
+use cnm::api::{Network, NetworkEndpoint};
+use serde::Serialize;
+
+use super::format::{Columns, Row};
+use super::shown_id;
+
+/// Fields of a network in a list.
+pub(crate) const COLUMNS: Columns = Columns {
+    headings: &[
+        ("ID", "NETWORK ID"),
+        ("Name", "NAME"),
+        ("Driver", "DRIVER"),
+        ("Scope", "SCOPE"),
+        ("IPv4", "IPV4"),
+        ("IPv6", "IPV6"),
+        ("Internal", "INTERNAL"),
+        ("Labels", "LABELS"),
+        ("CreatedAt", "CREATED AT"),
+        ("Subnets", "SUBNETS"),
+    ],
+    table: "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
+    quiet: "{{.ID}}",
+};
+
+/// A network as a line of a list.
+pub(crate) fn row(network: &Network, whole: bool) -> Row {
+    let labels: Vec<String> = network.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let subnets: Vec<String> = network.pools.iter().filter_map(|pool| pool.subnet.clone()).collect();
+    Row::new([
+        ("ID", shown_id(&network.id, whole)),
+        ("Name", network.name.clone()),
+        ("Driver", network.driver.clone()),
+        ("Scope", network.scope.clone()),
+        ("IPv4", network.ipv4.to_string()),
+        ("IPv6", network.ipv6.to_string()),
+        ("Internal", network.internal.to_string()),
+        ("Labels", labels.join(",")),
+        ("CreatedAt", network.created.to_string()),
+        ("Subnets", subnets.join(",")),
+    ])
+}
+
+/// A network in detail: Docker's field names, so that templates written for it work, and what netd says beyond them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Details<'a> {
+    name: &'a str,
+    id: &'a str,
+    created: String,
+    scope: &'a str,
+    driver: &'a str,
+    #[serde(rename = "EnableIPv4")]
+    enable_ipv4: bool,
+    #[serde(rename = "EnableIPv6")]
+    enable_ipv6: bool,
+    #[serde(rename = "IPAM")]
+    ipam: Ipam<'a>,
+    internal: bool,
+    predefined: bool,
+    #[serde(rename = "Link")]
+    link: Option<&'a str>,
+    #[serde(rename = "MTU")]
+    mtu_bytes: Option<u32>,
+    containers: BTreeMap<&'a str, Attached<'a>>,
+    options: &'a BTreeMap<String, String>,
+    labels: &'a BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ipam<'a> {
+    driver: &'static str,
+    config: Vec<Pool<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Pool<'a> {
+    subnet: &'a str,
+    #[serde(rename = "IPRange", skip_serializing_if = "Option::is_none")]
+    ip_range: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    auxiliary_addresses: &'a BTreeMap<String, String>,
+}
+
+/// An endpoint, under the sandbox that holds it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attached<'a> {
+    name: &'a str,
+    #[serde(rename = "EndpointID")]
+    endpoint_id: &'a str,
+    interface: &'a str,
+    mac_address: &'a str,
+    #[serde(rename = "IPv4Address")]
+    ipv4_address: &'a str,
+    #[serde(rename = "IPv6Address")]
+    ipv6_address: &'a str,
+    aliases: &'a [String],
+}
+
+/// A network in detail.
+pub(crate) fn details(network: &Network) -> Details<'_> {
+    Details {
+        name: &network.name,
+        id: &network.id,
+        created: network.created.to_string(),
+        scope: &network.scope,
+        driver: &network.driver,
+        enable_ipv4: network.ipv4,
+        enable_ipv6: network.ipv6,
+        ipam: Ipam { driver: "default", config: network.pools.iter().map(pool).collect() },
+        internal: network.internal,
+        predefined: network.predefined,
+        link: network.link.as_deref(),
+        mtu_bytes: network.mtu_bytes,
+        containers: network.endpoints.iter().map(|held| (held.sandbox.as_str(), attached(held))).collect(),
+        options: &network.options,
+        labels: &network.labels,
+    }
+}
+
+fn pool(pool: &cnm::api::PoolConfig) -> Pool<'_> {
+    Pool {
+        subnet: pool.subnet.as_deref().unwrap_or_default(),
+        ip_range: pool.ip_range.as_deref(),
+        gateway: pool.gateway.as_deref(),
+        auxiliary_addresses: &pool.aux_addresses,
+    }
+}
+
+fn attached(held: &NetworkEndpoint) -> Attached<'_> {
+    let endpoint = &held.endpoint;
+    let address = |is_ipv6: bool| {
+        let mut addresses = endpoint.addresses.iter().map(|address| address.address.as_str());
+        addresses.find(|address| address.contains(':') == is_ipv6).unwrap_or_default()
+    };
+    Attached {
+        name: &held.sandbox_name,
+        endpoint_id: &endpoint.id,
+        interface: endpoint.interface.as_deref().unwrap_or_default(),
+        mac_address: endpoint.mac.as_deref().unwrap_or_default(),
+        ipv4_address: address(false),
+        ipv6_address: address(true),
+        aliases: &endpoint.aliases,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::render::format::Format;
+
+    pub(crate) fn lab() -> Network {
+        serde_json::from_value(serde_json::json!({
+            "id": "0123456789abcdef", "name": "lab", "driver": "bridge", "scope": "local", "created": "2026-01-02T15:04:05Z",
+            "internal": false, "ipv4": true, "ipv6": false, "predefined": false, "link": "bb-0123456789ab", "mtu_bytes": 1500,
+            "pools": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1", "aux_addresses": {"router": "10.9.0.2"}}],
+            "options": {}, "labels": {"tier": "db"},
+            "endpoints": [{
+                "sandbox": "c0ffee", "sandbox_name": "web",
+                "endpoint": {
+                    "id": "e1", "network": "0123456789abcdef", "network_name": "lab", "interface": "eth0",
+                    "mac": "02:42:0a:09:00:02", "addresses": [{"address": "10.9.0.3/24", "gateway": "10.9.0.1", "fixed": false}],
+                    "aliases": ["db"], "gateway_priority": 0, "is_gateway_ipv4": true, "is_gateway_ipv6": false, "options": {},
+                },
+            }],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn lists() {
+        let list = |format| Format::parse(format, false, &COLUMNS).render(&COLUMNS, [row(&lab(), false)]).unwrap();
+        insta::assert_snapshot!(list(None), @r"
+        NETWORK ID     NAME      DRIVER    SCOPE
+        0123456789ab   lab       bridge    local
+        ");
+        assert_eq!(list(Some("{{.Name}} {{.Subnets}} {{.Label \"tier\"}}")), "lab 10.9.0.0/24 db\n");
+    }
+
+    #[test]
+    fn in_detail() {
+        insta::assert_json_snapshot!(details(&lab()), @r#"
+        {
+          "Name": "lab",
+          "Id": "0123456789abcdef",
+          "Created": "2026-01-02T15:04:05Z",
+          "Scope": "local",
+          "Driver": "bridge",
+          "EnableIPv4": true,
+          "EnableIPv6": false,
+          "IPAM": {
+            "Driver": "default",
+            "Config": [
+              {
+                "Subnet": "10.9.0.0/24",
+                "Gateway": "10.9.0.1",
+                "AuxiliaryAddresses": {
+                  "router": "10.9.0.2"
+                }
+              }
+            ]
+          },
+          "Internal": false,
+          "Predefined": false,
+          "Link": "bb-0123456789ab",
+          "MTU": 1500,
+          "Containers": {
+            "c0ffee": {
+              "Name": "web",
+              "EndpointID": "e1",
+              "Interface": "eth0",
+              "MacAddress": "02:42:0a:09:00:02",
+              "IPv4Address": "10.9.0.3/24",
+              "IPv6Address": "",
+              "Aliases": [
+                "db"
+              ]
+            }
+          },
+          "Options": {},
+          "Labels": {
+            "tier": "db"
+          }
+        }
+        "#);
+    }
+}
