@@ -1,0 +1,94 @@
+//! `--device` and `--device-cgroup-rule`.
+
+use bollard_stubs::models::HostConfig;
+use runtime::spec::{Device, DeviceKind, DeviceRule};
+
+use super::Surroundings;
+use crate::error::{Error, Result};
+
+/// The devices asked for; a privileged container has all of them anyway.
+pub(super) fn devices(host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<Vec<Device>> {
+    if host.privileged.unwrap_or_default() {
+        return Ok(Vec::new());
+    }
+    let wanted = host.devices.iter().flatten();
+    wanted
+        .map(|mapping| {
+            let source = mapping.path_on_host.as_deref().unwrap_or_default();
+            let path = mapping.path_in_container.as_deref().filter(|path| !path.is_empty()).unwrap_or(source);
+            if !path.starts_with('/') {
+                return Err(Error::invalid(format!(
+                    "invalid device path in the container {path:?}: it must be absolute"
+                )));
+            }
+            let node = (surroundings.device)(source)?;
+            Ok(Device {
+                path: path.into(),
+                kind: node.kind,
+                major: node.major,
+                minor: node.minor,
+                mode: node.mode,
+                uid: node.uid,
+                gid: node.gid,
+                access: access(mapping.cgroup_permissions.as_deref().unwrap_or_default())?,
+            })
+        })
+        .collect()
+}
+
+fn access(text: &str) -> Result<String> {
+    match text {
+        "" => Ok("rwm".to_owned()),
+        text if text.bytes().all(|letter| b"rwm".contains(&letter)) => Ok(text.to_owned()),
+        text => Err(Error::invalid(format!("invalid device mode {text:?}: use some of the letters r, w and m"))),
+    }
+}
+
+/// Rules such as `c 1:3 mr` or `a *:* rwm`.
+pub(super) fn rules(host: &HostConfig) -> Result<Vec<DeviceRule>> {
+    host.device_cgroup_rules.iter().flatten().map(|rule| parse_rule(rule)).collect()
+}
+
+fn parse_rule(text: &str) -> Result<DeviceRule> {
+    let invalid = || Error::invalid(format!("invalid device cgroup rule format: '{text}'"));
+    let mut words = text.split(' ');
+    let (Some(kind), Some(numbers), Some(letters), None) = (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(invalid());
+    };
+    let number = |text: &str| match text {
+        "*" => Ok(None),
+        digits => digits.parse().map(Some).map_err(|_| invalid()),
+    };
+    let (major, minor) = numbers.split_once(':').ok_or_else(invalid)?;
+    if letters.is_empty() {
+        return Err(invalid());
+    }
+    Ok(DeviceRule {
+        allow: true,
+        kind: match kind {
+            "a" => None,
+            "b" => Some(DeviceKind::Block),
+            "c" => Some(DeviceKind::Character),
+            _ => return Err(invalid()),
+        },
+        major: number(major)?,
+        minor: number(minor)?,
+        access: access(letters).map_err(|_| invalid())?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_grammar() {
+        let good = parse_rule("c 1:* rw").unwrap();
+        assert_eq!((good.kind, good.major, good.minor), (Some(DeviceKind::Character), Some(1), None));
+        assert_eq!(parse_rule("a *:* rwm").unwrap().kind, None);
+        for bad in ["", "c 1:3", "d 1:3 r", "c 1 r", "c 1:3 x", "c 1:3 ", "c a:3 r", "c 1:3 r w", "c -1:3 r"] {
+            assert!(parse_rule(bad).is_err(), "{bad}");
+        }
+    }
+}

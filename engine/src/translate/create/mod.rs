@@ -1,0 +1,247 @@
+//! A request to create a container, and the image's configuration, as a validated container.
+
+mod devices;
+mod endpoints;
+mod limits;
+mod mounts;
+mod namespaces;
+mod ports;
+mod process;
+mod refused;
+mod security;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use images::{Image, ImageConfig};
+use jiff::Timestamp;
+use runtime::spec::Id;
+
+use crate::container::network::NetworkMode;
+use crate::container::spec::{AttachDefaults, LogSpec, StopSpec};
+use crate::container::state::State;
+use crate::container::{Asked, Container, ImageUse, Spec};
+use crate::error::{Error, Result};
+use crate::signal;
+use crate::wire::create::CreateBody;
+
+/// What the translation has to know of this host, and can't find out by itself.
+pub(crate) struct Surroundings<'a> {
+    /// CPUs online.
+    pub(crate) cpus: u32,
+    /// Containers see only their own part of the cgroup tree unless told otherwise (cgroup v2).
+    pub(crate) private_cgroups: bool,
+    /// The host's own name.
+    pub(crate) host_name: &'a str,
+    /// A device node of the host.
+    pub(crate) device: &'a dyn Fn(&str) -> Result<DeviceNode>,
+    /// Another container, whose namespaces are to be joined.
+    pub(crate) container: &'a dyn Fn(&str) -> Result<Joined>,
+    /// 64 hexadecimal digits, for an anonymous volume.
+    pub(crate) random_id: &'a dyn Fn() -> String,
+}
+
+/// A device node of the host.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeviceNode {
+    pub(crate) kind: runtime::spec::DeviceKind,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Another container, whose namespaces are to be joined.
+#[derive(Debug, Clone)]
+pub(crate) struct Joined {
+    pub(crate) id: Id,
+    pub(crate) hostname: String,
+    pub(crate) domainname: String,
+}
+
+/// Who the new container is.
+pub(crate) struct Identity {
+    pub(crate) id: Id,
+    pub(crate) name: String,
+    pub(crate) created: Timestamp,
+}
+
+/// A container to be made, and what its maker should know.
+#[derive(Debug)]
+pub(crate) struct Translated {
+    pub(crate) container: Container,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The container that a request asks for.
+pub(crate) fn container(
+    identity: Identity,
+    mut body: CreateBody,
+    image: &Image,
+    surroundings: &Surroundings<'_>,
+) -> Result<Translated> {
+    refused::check(&body)?;
+    merge_image(&mut body, &image.config)?;
+    let mut warnings = Vec::new();
+    let joined = namespaces::resolve(&body.host, surroundings)?;
+    let names = namespaces::host_names(&identity.id, &body.config, &body.host, &joined, surroundings)?;
+    let network = ports::network_spec(&body.config, &body.host, &joined.network, &mut warnings)?;
+    let endpoints = endpoints::wanted(&body, &network.mode, &names.hostname)?;
+    let security = security::security(&body.host)?;
+    let process = process::process(&body.config, &body.host, &names.hostname, &security)?;
+    let resources = limits::resources(&body.host, surroundings, &mut warnings)?;
+    let spec = Spec {
+        process,
+        attach: AttachDefaults {
+            stdin: body.config.attach_stdin.unwrap_or_default(),
+            stdout: body.config.attach_stdout.unwrap_or_default(),
+            stderr: body.config.attach_stderr.unwrap_or_default(),
+        },
+        hostname: names.hostname.clone(),
+        domainname: names.domainname.clone(),
+        mounts: mounts::mounts(&body.config, &body.host, surroundings)?,
+        readonly_rootfs: body.host.readonly_rootfs.unwrap_or_default(),
+        shm_size_bytes: limits::shm_size(&body.host)?,
+        namespaces: joined.namespaces,
+        resources,
+        devices: devices::devices(&body.host, surroundings)?,
+        privileged: security.privileged,
+        sysctls: namespaces::sysctls(&body.host, &network.mode)?,
+        masked_paths: security.masked_paths,
+        readonly_paths: security.readonly_paths,
+        oom_score_adj: limits::oom_score_adj(&body.host)?,
+        init: body.host.init.unwrap_or_default(),
+        cgroup_parent: limits::cgroup_parent(&body.host)?,
+        log: log(&body.host)?,
+        stop: stop(&body.config)?,
+        labels: body.config.labels.clone().unwrap_or_default().into_iter().collect(),
+        auto_remove: body.host.auto_remove.unwrap_or_default(),
+        network,
+    };
+    let reference = body.config.image.clone().unwrap_or_default();
+    show_names(&mut body, &spec);
+    let container = Container {
+        id: identity.id,
+        name: identity.name,
+        created: identity.created,
+        image: ImageUse { id: image.id, reference },
+        spec,
+        endpoints,
+        state: State::default(),
+        asked: Box::new(Asked { config: body.config, host: body.host }),
+        sandbox: None,
+    };
+    Ok(Translated { container, warnings })
+}
+
+/// Fills in what the image says and the request doesn't.
+fn merge_image(body: &mut CreateBody, image: &ImageConfig) -> Result<()> {
+    let (config, image) = (&mut body.config, &image.config);
+    process::merge_command(config, image);
+    config.env = Some(process::merge_environment(&image.env, config.env.take().unwrap_or_default())?);
+    let mut labels: BTreeMap<String, String> = image.labels.clone();
+    labels.extend(config.labels.take().unwrap_or_default());
+    config.labels = Some(labels.into_iter().collect());
+    fill(&mut config.user, &image.user);
+    fill(&mut config.working_dir, &image.working_dir);
+    fill(&mut config.stop_signal, image.stop_signal.as_deref().unwrap_or_default());
+    union(&mut config.exposed_ports, image.exposed_ports.keys());
+    union(&mut config.volumes, image.volumes.keys());
+    if config.on_build.is_none() {
+        config.on_build.clone_from(&image.on_build);
+    }
+    Ok(())
+}
+
+fn fill(field: &mut Option<String>, default: &str) {
+    if field.as_deref().unwrap_or_default().is_empty() && !default.is_empty() {
+        *field = Some(default.to_owned());
+    }
+}
+
+fn union<'a>(field: &mut Option<Vec<String>>, more: impl Iterator<Item = &'a String>) {
+    let mut all = field.take().unwrap_or_default();
+    all.extend(more.cloned());
+    all.sort_unstable();
+    all.dedup();
+    *field = Some(all);
+}
+
+/// What the request left open and inspect shows: the host name, and the network mode by the name that it stands for.
+fn show_names(body: &mut CreateBody, spec: &Spec) {
+    body.config.hostname = Some(spec.hostname.clone());
+    body.config.domainname = Some(spec.domainname.clone());
+    body.host.network_mode = Some(match &spec.network.mode {
+        NetworkMode::Network(name) => name.clone(),
+        NetworkMode::Host => "host".to_owned(),
+        NetworkMode::None => "none".to_owned(),
+        NetworkMode::Container(id) => format!("container:{id}"),
+    });
+}
+
+fn log(host: &bollard_stubs::models::HostConfig) -> Result<LogSpec> {
+    let wanted = host.log_config.clone().unwrap_or_default();
+    let driver = wanted.typ.unwrap_or_default();
+    let options: BTreeMap<String, String> = wanted.config.unwrap_or_default().into_iter().collect();
+    match driver.as_str() {
+        "" | "json-file" => json_file_log(&options),
+        "none" => match options.keys().next() {
+            None => Ok(LogSpec::None),
+            Some(option) => Err(Error::invalid(format!("unknown log opt '{option}' for none log driver"))),
+        },
+        other => {
+            Err(Error::not_implemented(format!("log driver {other:?} is not supported yet: use json-file or none")))
+        }
+    }
+}
+
+fn json_file_log(options: &BTreeMap<String, String>) -> Result<LogSpec> {
+    let (mut max_size_bytes, mut max_files) = (None, 1);
+    for (option, value) in options {
+        match option.as_str() {
+            "max-size" => max_size_bytes = size(value)?,
+            "max-file" => {
+                max_files = value.parse().ok().filter(|files| *files > 0).ok_or_else(|| {
+                    Error::invalid(format!("invalid value for max-file: {value:?}, must be at least 1"))
+                })?;
+            }
+            other => return Err(Error::invalid(format!("unknown log opt '{other}' for json-file log driver"))),
+        }
+    }
+    if max_files > 1 && max_size_bytes.is_none() {
+        return Err(Error::invalid("max-file cannot be set without max-size"));
+    }
+    Ok(LogSpec::JsonFile { max_size_bytes, max_files })
+}
+
+/// `10m`, `1g`, `512`; `-1` is no limit.
+fn size(text: &str) -> Result<Option<u64>> {
+    let invalid = || Error::invalid(format!("invalid size: '{text}'"));
+    if text == "-1" {
+        return Ok(None);
+    }
+    let lower = text.to_ascii_lowercase();
+    let bare = lower.strip_suffix('b').unwrap_or(&lower);
+    let (digits, shift) = match bare.chars().last() {
+        Some('k') => (&bare[..bare.len() - 1], 10),
+        Some('m') => (&bare[..bare.len() - 1], 20),
+        Some('g') => (&bare[..bare.len() - 1], 30),
+        _ => (bare, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| invalid())?;
+    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).map(Some).ok_or_else(invalid)
+}
+
+fn stop(config: &bollard_stubs::models::ContainerConfig) -> Result<StopSpec> {
+    let default = StopSpec::default();
+    Ok(StopSpec {
+        signal: match config.stop_signal.as_deref().unwrap_or_default() {
+            "" => default.signal,
+            text => signal::parse(text)?,
+        },
+        timeout_seconds: config.stop_timeout.unwrap_or(default.timeout_seconds),
+    })
+}

@@ -1,0 +1,147 @@
+//! Which namespaces a container has of its own and which it shares, and what it is called.
+
+use std::collections::BTreeMap;
+
+use bollard_stubs::models::{ContainerConfig, HostConfig, HostConfigCgroupnsModeEnum as CgroupMode};
+use runtime::spec::{Id, IpcNamespace, Namespaces, OwnOrHost, PidNamespace};
+
+use super::{Joined, Surroundings};
+use crate::container::network::NetworkMode;
+use crate::error::{Error, Result};
+
+/// The namespaces of a request, with the containers that it names found.
+pub(super) struct Resolved {
+    pub(super) namespaces: Namespaces,
+    pub(super) network: NetworkMode,
+    /// Whose network is shared: also its names are.
+    network_of: Option<Joined>,
+}
+
+pub(super) fn resolve(host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<Resolved> {
+    let mut network_of = None;
+    let network = match host.network_mode.as_deref().unwrap_or_default() {
+        "" | "default" | "bridge" => NetworkMode::Network("bridge".to_owned()),
+        "host" => NetworkMode::Host,
+        "none" => NetworkMode::None,
+        mode => match mode.strip_prefix("container:") {
+            None => NetworkMode::Network(mode.to_owned()),
+            Some("") => return Err(Error::invalid("invalid container format container:<name|id>")),
+            Some(reference) => {
+                let other = (surroundings.container)(reference)?;
+                let id = other.id.clone();
+                network_of = Some(other);
+                NetworkMode::Container(id)
+            }
+        },
+    };
+    let namespaces = Namespaces {
+        pid: pid(host.pid_mode.as_deref().unwrap_or_default(), surroundings)?,
+        ipc: ipc(host.ipc_mode.as_deref().unwrap_or_default(), surroundings)?,
+        uts: match host.uts_mode.as_deref().unwrap_or_default() {
+            "" => OwnOrHost::Own,
+            "host" => OwnOrHost::Host,
+            other => return Err(Error::invalid(format!("invalid UTS mode: {other}"))),
+        },
+        cgroup: match host.cgroupns_mode.unwrap_or(CgroupMode::EMPTY) {
+            CgroupMode::PRIVATE => OwnOrHost::Own,
+            CgroupMode::HOST => OwnOrHost::Host,
+            CgroupMode::EMPTY if host.privileged.unwrap_or_default() => OwnOrHost::Host,
+            CgroupMode::EMPTY if surroundings.private_cgroups => OwnOrHost::Own,
+            CgroupMode::EMPTY => OwnOrHost::Host,
+        },
+    };
+    Ok(Resolved { namespaces, network, network_of })
+}
+
+fn pid(mode: &str, surroundings: &Surroundings<'_>) -> Result<PidNamespace> {
+    match (mode, mode.strip_prefix("container:")) {
+        ("", _) => Ok(PidNamespace::Own),
+        ("host", _) => Ok(PidNamespace::Host),
+        (_, Some(reference)) => Ok(PidNamespace::Container((surroundings.container)(reference)?.id)),
+        (other, None) => Err(Error::invalid(format!("invalid PID mode: {other}"))),
+    }
+}
+
+fn ipc(mode: &str, surroundings: &Surroundings<'_>) -> Result<IpcNamespace> {
+    match (mode, mode.strip_prefix("container:")) {
+        ("" | "private", _) => Ok(IpcNamespace::Private),
+        ("shareable", _) => Ok(IpcNamespace::Shareable),
+        ("host", _) => Ok(IpcNamespace::Host),
+        (_, Some(reference)) => Ok(IpcNamespace::Container((surroundings.container)(reference)?.id)),
+        (other, None) => Err(Error::invalid(format!("invalid IPC mode: {other}"))),
+    }
+}
+
+/// What a container is called.
+pub(super) struct HostNames {
+    pub(super) hostname: String,
+    pub(super) domainname: String,
+}
+
+/// The names asked for; else those of whoever the network or the UTS namespace belongs to, else the short id.
+pub(super) fn host_names(
+    id: &Id,
+    config: &ContainerConfig,
+    host: &HostConfig,
+    resolved: &Resolved,
+    surroundings: &Surroundings<'_>,
+) -> Result<HostNames> {
+    let asked = config.hostname.clone().unwrap_or_default();
+    let domainname = config.domainname.clone().unwrap_or_default();
+    if !asked.is_empty() && host.uts_mode.as_deref() == Some("host") {
+        return Err(Error::invalid("conflicting options: hostname and the UTS mode"));
+    }
+    if let Some(other) = &resolved.network_of {
+        if !asked.is_empty() {
+            return Err(Error::invalid("conflicting options: hostname and the network mode"));
+        }
+        return Ok(HostNames { hostname: other.hostname.clone(), domainname: other.domainname.clone() });
+    }
+    let shares_host = resolved.network == NetworkMode::Host || host.uts_mode.as_deref() == Some("host");
+    let hostname = match asked.as_str() {
+        "" if shares_host => surroundings.host_name.to_owned(),
+        "" => crate::container::short(id).to_owned(),
+        name => checked(name)?,
+    };
+    Ok(HostNames { hostname, domainname })
+}
+
+/// The kernel's limit is 64 bytes; more than letters would let a line of `/etc/hosts` be forged.
+fn checked(name: &str) -> Result<String> {
+    let good = name.len() <= 63
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        && !name.starts_with(['-', '.']);
+    if good { Ok(name.to_owned()) } else { Err(Error::invalid(format!("invalid hostname format: {name}"))) }
+}
+
+/// Only settings that belong to a namespace of the container's own.
+pub(super) fn sysctls(host: &HostConfig, network: &NetworkMode) -> Result<BTreeMap<String, String>> {
+    const IPC: [&str; 7] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+    ];
+    let wanted: BTreeMap<String, String> = host.sysctls.clone().unwrap_or_default().into_iter().collect();
+    let shares_ipc = host.ipc_mode.as_deref().is_some_and(|mode| mode == "host" || mode.starts_with("container:"));
+    for name in wanted.keys() {
+        let dotted = name.replace('/', ".");
+        let refuse = |why: &str| Err(Error::invalid(format!("sysctl '{name}' {why}")));
+        let of_ipc =
+            IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") || dotted == "kernel.shm_rmid_forced";
+        let of_network = dotted.starts_with("net.");
+        if !of_ipc && !of_network {
+            return refuse("is not allowed: it belongs to no namespace of the container's own");
+        }
+        if of_network && *network == NetworkMode::Host {
+            return refuse("not allowed in host network namespace");
+        }
+        if of_ipc && shares_ipc {
+            return refuse("not allowed in an IPC namespace that is not the container's own");
+        }
+    }
+    Ok(wanted)
+}

@@ -1,0 +1,83 @@
+//! What Docker has and berth doesn't have yet: refused by name, never silently ignored.
+
+use bollard_stubs::models::{HostConfig, HostConfigIsolationEnum, RestartPolicyNameEnum};
+
+use crate::error::{Error, Result};
+use crate::wire::create::CreateBody;
+
+/// Refuses a request that asks for something that isn't there yet.
+pub(super) fn check(body: &CreateBody) -> Result<()> {
+    restart_policy(&body.host)?;
+    healthcheck(body)?;
+    for (asked, what) in features(&body.host) {
+        if asked {
+            return Err(Error::not_implemented(format!("{what}: not supported by berth yet")));
+        }
+    }
+    if body.config.network_disabled.unwrap_or_default() {
+        return Err(Error::not_implemented("NetworkDisabled is not supported: use network mode none"));
+    }
+    Ok(())
+}
+
+fn features(host: &HostConfig) -> [(bool, &'static str); 17] {
+    let set = |text: &Option<String>, allowed: &[&str]| {
+        text.as_deref().is_some_and(|text| !text.is_empty() && !allowed.contains(&text))
+    };
+    let above_zero = |number: Option<i64>| number.is_some_and(|number| number != 0);
+    [
+        (set(&host.runtime, &["berth"]), "choosing an OCI runtime (--runtime)"),
+        (set(&host.userns_mode, &["host"]), "user namespaces (--userns)"),
+        (set(&host.cgroup, &[]), "joining another container's cgroup (HostConfig.Cgroup)"),
+        (set(&host.volume_driver, &["local"]), "volume drivers (--volume-driver)"),
+        (filled(&host.volumes_from), "another container's volumes (--volumes-from)"),
+        (filled(&host.links), "links (--link): put both containers on a network of their own instead"),
+        (filled(&host.device_requests), "device requests (--gpus)"),
+        (host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()), "storage options (--storage-opt)"),
+        (host.annotations.as_ref().is_some_and(|notes| !notes.is_empty()), "annotations (--annotation): use labels"),
+        (above_zero(host.cpu_realtime_period), "real-time CPU periods (--cpu-rt-period)"),
+        (above_zero(host.cpu_realtime_runtime), "real-time CPU runtime (--cpu-rt-runtime)"),
+        (above_zero(host.cpu_count), "CPU counts (--cpu-count), which only Windows has"),
+        (above_zero(host.cpu_percent), "CPU percentages (--cpu-percent), which only Windows has"),
+        (above_zero(host.io_maximum_iops), "I/O maxima (--io-maxiops), which only Windows has"),
+        (above_zero(host.io_maximum_bandwidth), "I/O maxima (--io-maxbandwidth), which only Windows has"),
+        (isolation(host), "isolation technologies (--isolation), which only Windows has"),
+        (host.ipc_mode.as_deref() == Some("none"), "containers without /dev/shm (--ipc none)"),
+    ]
+}
+
+fn filled<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_some_and(|list| !list.is_empty())
+}
+
+fn isolation(host: &HostConfig) -> bool {
+    !matches!(host.isolation, None | Some(HostConfigIsolationEnum::EMPTY | HostConfigIsolationEnum::DEFAULT))
+}
+
+fn restart_policy(host: &HostConfig) -> Result<()> {
+    let Some(policy) = &host.restart_policy else { return Ok(()) };
+    match policy.name {
+        None | Some(RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO) => {
+            if policy.maximum_retry_count.unwrap_or_default() != 0 {
+                return Err(Error::invalid(
+                    "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+                ));
+            }
+            Ok(())
+        }
+        Some(name) => Err(Error::not_implemented(format!(
+            "restart policy {name} (--restart): not supported by berth yet, use no"
+        ))),
+    }
+}
+
+/// An image's own health check is not run; one that the user asks for is refused, for it would never say anything.
+fn healthcheck(body: &CreateBody) -> Result<()> {
+    let test = body.config.healthcheck.as_ref().and_then(|check| check.test.as_ref());
+    match test {
+        Some(test) if !test.is_empty() && test != &["NONE"] => {
+            Err(Error::not_implemented("health checks (--health-cmd): not supported by berth yet"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,3 @@
+//! Wire to domain and back, pure: everything that can be wrong with a request is found here, before anything is touched.
+
+pub(crate) mod create;

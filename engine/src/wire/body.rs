@@ -1,0 +1,58 @@
+//! Reading a JSON body as Docker does: any content type, `null` is absence, and errors in Docker's words.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// A body that may be empty, which is then an empty object.
+pub(crate) fn parse_or_default<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T> {
+    if bytes.iter().all(u8::is_ascii_whitespace) { Ok(T::default()) } else { parse(bytes) }
+}
+
+/// A body that must be there.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    from_value(value(bytes)?)
+}
+
+/// A body as plain JSON without nulls, for those that must be put right before they are typed.
+pub(crate) fn value(bytes: &[u8]) -> Result<Value> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::invalid("invalid JSON: got EOF while reading request body"));
+    }
+    let mut value = serde_json::from_slice(bytes).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))?;
+    drop_nulls(&mut value);
+    Ok(value)
+}
+
+/// Plain JSON as a type.
+pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))
+}
+
+/// Go writes nil maps, lists and pointers as `null`, and reads `null` as leaving a field alone.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nulls_are_absent_and_nothing_is_an_error() {
+        let body = br#"{"a": null, "b": {"c": null, "d": [1, {"e": null}]}}"#;
+        assert_eq!(value(body).unwrap(), json!({"b": {"d": [1, {}]}}));
+        assert_eq!(value(b" \n").unwrap_err().message(), "invalid JSON: got EOF while reading request body");
+        assert!(value(b"{").unwrap_err().message().starts_with("invalid JSON: "));
+    }
+}
