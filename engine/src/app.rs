@@ -10,10 +10,13 @@ use crate::{route, version};
 
 /// The whole API as a service on one socket.
 pub fn app(engine: Engine) -> Router {
-    let routes = Router::new().merge(route::ping::routes()).fallback(not_found).with_state(engine);
-    // The version is taken off the path before the router looks at it, so negotiation goes around the router:
-    // a layer on the router itself would run after matching.
-    Router::new().fallback_service(routes).layer(from_fn(version::negotiate))
+    negotiated(route::all().with_state(engine))
+}
+
+/// The version is taken off the path before the router looks at it, so negotiation goes around the router: a layer on the
+/// router itself would run after matching.
+fn negotiated(routes: Router) -> Router {
+    Router::new().fallback_service(routes.fallback(not_found)).layer(from_fn(version::negotiate))
 }
 
 async fn not_found(_request: Request) -> Error {
@@ -28,13 +31,9 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::config::{Args, Config};
 
     async fn get(path: &str) -> (StatusCode, String) {
-        let dir = tempfile::tempdir().unwrap();
-        let mut config = Config::load(Args::default()).unwrap();
-        config.root = dir.path().to_owned();
-        let app = app(Engine::open(config).unwrap());
+        let app = negotiated(Router::new().route("/_ping", axum::routing::get(|| async { "OK" })));
         let reply = app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(reply.headers()["Api-Version"], "1.52");
         assert_eq!(reply.headers()["Ostype"], "linux");

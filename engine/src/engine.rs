@@ -1,11 +1,22 @@
 //! The handle that every route and every container's task has on the engine's parts.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use runtime::spec::Id;
+use runtime::{Binaries, Runtime};
+
 use crate::config::Config;
-use crate::error::Result;
-use crate::events::Bus;
+use crate::container::Container;
+use crate::container::registry::Registry;
+use crate::error::{Error, Result};
+use crate::events::{Bus, Event, Subject};
+use crate::netd::Netd;
+use crate::orchestrate;
 use crate::store::Store;
 
 /// A cheap handle on the engine; the router's state.
@@ -13,14 +24,29 @@ use crate::store::Store;
 pub struct Engine(Arc<Parts>);
 
 /// What the engine is made of.
-#[derive(Debug)]
 pub struct Parts {
     /// Paths and names, as configured.
     pub config: Config,
+    /// This installation's id, drawn once: netd knows our sandboxes by it.
+    pub id: String,
     /// What happened, for `docker events`.
     pub events: Bus,
     /// The database of containers.
     pub store: Store,
+    /// Every container.
+    pub containers: Registry,
+    /// Images and the root file systems of containers.
+    pub images: images::Store,
+    /// Processes.
+    pub runtime: Runtime,
+    /// Networking.
+    pub netd: Netd,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("id", &self.id).field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl Deref for Engine {
@@ -32,9 +58,89 @@ impl Deref for Engine {
 }
 
 impl Engine {
-    /// Opens everything under the configured directories.
-    pub fn open(config: Config) -> Result<Self> {
+    /// Opens everything under the configured directories; starts nothing yet (see [`Engine::recover`]).
+    pub async fn open(config: Config) -> Result<Self> {
         let store = Store::open(&config.root.join("engine.db"))?;
-        Ok(Self(Arc::new(Parts { config, events: Bus::default(), store })))
+        let id = store.fact("engine_id", random_id()).await?;
+        let binaries =
+            Binaries { shim: config.bin_dir.join("berth-shim"), monitor: config.bin_dir.join("berth-monitor") };
+        let runtime = Runtime::new(config.run_dir.join("containers"), binaries)?;
+        let images = images::Store::open(&config.root.join("images"), &config.run_dir.join("images"))?;
+        let netd = Netd::new(&config);
+        Ok(Self(Arc::new(Parts {
+            config,
+            id,
+            events: Bus::default(),
+            store,
+            containers: Registry::default(),
+            images,
+            runtime,
+            netd,
+        })))
+    }
+
+    /// Takes up where the last berthd ended: netd answers, containers are known and watched, leftovers are swept.
+    pub async fn recover(&self) -> Result<()> {
+        orchestrate::recover::recover(self).await
+    }
+
+    /// Does blocking work on another thread, to its end even if the caller goes away.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let engine = self.clone();
+        let joined = tokio::task::spawn_blocking(move || work(&engine)).await;
+        joined.map_err(|_| Error::Interrupted { doing: "working on another thread" })?
+    }
+
+    /// The name under which netd knows our sandboxes.
+    pub fn owner(&self) -> String {
+        format!("berthd-{}", self.id.get(..12).unwrap_or(&self.id))
+    }
+
+    /// The directory of a container's own files: its log, `/etc/hosts` and so on.
+    pub fn container_directory(&self, id: &Id) -> PathBuf {
+        self.config.root.join("containers").join(id.as_str())
+    }
+
+    /// Where a container's log is, if it keeps one.
+    pub fn log_path(&self, id: &Id) -> PathBuf {
+        self.container_directory(id).join(format!("{id}-json.log"))
+    }
+
+    /// The directory of anonymous volumes.
+    pub fn volumes_directory(&self) -> PathBuf {
+        self.config.root.join("volumes")
+    }
+
+    /// Tells listeners what happened to a container; `more` goes beside its name, image and labels.
+    pub fn container_event<const N: usize>(
+        &self,
+        container: &Container,
+        action: impl Into<String>,
+        more: [(&str, String); N],
+    ) {
+        let mut attributes: BTreeMap<String, String> = container.spec.labels.clone();
+        attributes.insert("name".into(), container.name.clone());
+        attributes.insert("image".into(), container.image.reference.clone());
+        attributes.extend(more.map(|(key, value)| (key.to_owned(), value)));
+        self.events.publish(Event {
+            at: Timestamp::now(),
+            subject: Subject::Container,
+            action: action.into(),
+            id: container.id.to_string(),
+            attributes,
+        });
+    }
+}
+
+/// 64 hexadecimal digits that nobody else has, not all decimal: a short id must not be taken for a number.
+pub(crate) fn random_id() -> String {
+    loop {
+        let id = hex::encode(rand::random::<[u8; 32]>());
+        if id.get(..12).is_some_and(|short| short.bytes().any(|b| b.is_ascii_alphabetic())) {
+            return id;
+        }
     }
 }

@@ -31,6 +31,21 @@ pub enum Error {
     /// The engine's database.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// A container's record in the database.
+    #[error(transparent)]
+    Record(#[from] crate::container::RecordError),
+    /// The image store.
+    #[error(transparent)]
+    Image(#[from] images::Error),
+    /// A container's processes.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
+    /// Networking.
+    #[error(transparent)]
+    Netd(#[from] netd_client::Error),
+    /// A container can't be given its networking.
+    #[error("failed to set up container networking")]
+    Networking(#[source] netd_client::Error),
     /// A file or directory of ours.
     #[error("{doing}")]
     Io {
@@ -84,7 +99,21 @@ impl Error {
         match self {
             Self::Refused { kind, .. } => *kind,
             Self::Filter(_) | Self::Moment(_) => Kind::InvalidParameter,
-            Self::Store(_) | Self::Io { .. } | Self::Interrupted { .. } => Kind::Internal,
+            Self::Image(error) => match error.kind() {
+                images::ErrorKind::NotFound => Kind::NotFound,
+                images::ErrorKind::InvalidParameter => Kind::InvalidParameter,
+                images::ErrorKind::Conflict => Kind::Conflict,
+                images::ErrorKind::Internal => Kind::Internal,
+            },
+            Self::Runtime(error) => match error.kind() {
+                runtime::Kind::InvalidParameter => Kind::InvalidParameter,
+                runtime::Kind::NotFound => Kind::NotFound,
+                runtime::Kind::Conflict => Kind::Conflict,
+                runtime::Kind::NotSupported => Kind::NotImplemented,
+                runtime::Kind::Internal => Kind::Internal,
+            },
+            Self::Netd(error) | Self::Networking(error) => error.kind(),
+            Self::Store(_) | Self::Record(_) | Self::Io { .. } | Self::Interrupted { .. } => Kind::Internal,
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod config;
+pub mod container;
 mod engine;
 pub mod error;
 pub mod events;
@@ -13,10 +14,15 @@ pub mod filters;
 pub mod frame;
 pub mod logs;
 pub mod moment;
+pub mod netd;
+mod orchestrate;
 mod route;
 pub mod serve;
+pub mod signal;
 pub mod store;
+mod translate;
 pub mod version;
+mod wire;
 
 pub use engine::Engine;
 pub use error::{Error, Result};

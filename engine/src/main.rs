@@ -25,7 +25,8 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = serve::listen(&config)?;
-        let engine = Engine::open(config)?;
+        let engine = Engine::open(config).await?;
+        engine.recover().await?;
         serve::until_told_to_stop(listener, engine).await?;
         Ok(())
     })

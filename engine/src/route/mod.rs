@@ -1,3 +1,12 @@
 //! One file a resource: thin handlers that parse, ask, and render.
 
 pub(crate) mod ping;
+
+use axum::Router;
+
+use crate::engine::Engine;
+
+/// Every resource's routes.
+pub(crate) fn all() -> Router<Engine> {
+    Router::new().merge(ping::routes())
+}

@@ -1,0 +1,77 @@
+//! How everybody else reaches a container: read its latest snapshot, wait for changes, or hand work to its owner.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use runtime::protocol::Streams;
+use runtime::spec::Id;
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Container;
+use super::owned::Owned;
+use crate::error::{Error, Result};
+
+/// Work for a container's owner.
+pub(crate) type Job = Box<dyn for<'a> FnOnce(&'a mut Owned) -> BoxFuture<'a, ()> + Send>;
+
+/// A cheap handle on one container.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    id: Id,
+    snapshot: watch::Receiver<Arc<Container>>,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// A connection to a container's streams: there already, or to come when it starts.
+#[derive(Debug)]
+pub enum Attached {
+    /// It runs.
+    Now(UnixStream),
+    /// It will be connected before its first process runs; the sender is dropped if the start fails or it is removed.
+    AtStart(oneshot::Receiver<UnixStream>),
+}
+
+impl Handle {
+    pub(crate) fn new(id: Id, snapshot: watch::Receiver<Arc<Container>>, jobs: mpsc::Sender<Job>) -> Self {
+        Self { id, snapshot, jobs }
+    }
+
+    /// The container's id.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// The container as it is.
+    pub fn container(&self) -> Arc<Container> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// The container as it becomes; the stream of snapshots ends after [`super::Phase::Removed`].
+    pub fn changes(&self) -> watch::Receiver<Arc<Container>> {
+        self.snapshot.clone()
+    }
+
+    /// Has the container's owner do something, after all that was asked for before. It is done to its end even if the
+    /// caller goes away.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut Owned) -> BoxFuture<'a, Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |owned| {
+            Box::pin(async move {
+                // Nobody may be waiting any more.
+                let _ = reply.send(work(owned).await);
+            })
+        });
+        let gone = || Error::not_found(format!("No such container: {}", self.id));
+        self.jobs.send(job).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Connects to the streams of the first process, or asks to be connected when it starts.
+    pub async fn attach(&self, streams: Streams) -> Result<Attached> {
+        self.run(move |owned| Box::pin(owned.attach(streams))).await
+    }
+}

@@ -1,0 +1,98 @@
+//! What a container is to the engine: its identity, what was asked for, and how far it is. Pure values.
+//!
+//! A container is owned by one task (see [`owned`]); everybody else reads the snapshots that it publishes.
+
+pub mod compose;
+pub mod etc;
+pub mod handle;
+pub mod mount;
+pub mod name;
+pub mod network;
+pub mod owned;
+mod record;
+pub mod registry;
+pub mod spec;
+pub mod state;
+
+use bollard_stubs::models::{ContainerConfig, HostConfig};
+use cnm::api::Sandbox;
+use images::ImageId;
+use jiff::Timestamp;
+use runtime::spec::Id;
+use serde::{Deserialize, Serialize};
+
+pub use handle::Handle;
+pub use network::WantedEndpoint;
+pub use record::{RecordError, from_record, to_record};
+pub use spec::Spec;
+pub use state::{Phase, State};
+
+/// A container, complete. Stored as a whole; `sandbox` is netd's and is asked for again after a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Container {
+    /// 64 hexadecimal digits.
+    pub id: Id,
+    /// Unique, without a leading slash.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// What its root file system stands on.
+    pub image: ImageUse,
+    /// What it runs and within which bounds, validated.
+    pub spec: Spec,
+    /// The networks that it is to be on whenever it runs, the one of its network mode first.
+    pub endpoints: Vec<WantedEndpoint>,
+    /// How far it is.
+    pub state: State,
+    /// The request with the image's defaults merged in, kept to be shown by inspect and for nothing else.
+    pub asked: Box<Asked>,
+    /// Its networking as netd answered, while it runs.
+    #[serde(skip)]
+    pub sandbox: Option<Sandbox>,
+}
+
+/// The image of a container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageUse {
+    /// The image; it can't be removed while the container exists.
+    #[serde(with = "image_id")]
+    pub id: ImageId,
+    /// As the request named it.
+    pub reference: String,
+}
+
+/// A request as its maker sees it again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// `Config`.
+    pub config: ContainerConfig,
+    /// `HostConfig`.
+    pub host: HostConfig,
+}
+
+impl Container {
+    /// The first twelve digits of the id, as lists show it.
+    pub fn short_id(&self) -> &str {
+        short(&self.id)
+    }
+}
+
+/// The first twelve digits of an id.
+pub fn short(id: &Id) -> &str {
+    id.as_str().get(..12).unwrap_or(id.as_str())
+}
+
+mod image_id {
+    //! Image ids are stored as text.
+    use images::ImageId;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(id: &ImageId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ImageId, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}

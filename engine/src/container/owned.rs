@@ -1,0 +1,138 @@
+//! The task that owns a container: one verb at a time, and the end of its process whenever that comes.
+
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use runtime::protocol::Streams;
+use runtime::{Exit, Target, Watch};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::handle::{Attached, Job};
+use super::{Container, Handle, Phase, to_record};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::orchestrate;
+
+/// How many requests may wait for one container before further ones wait to be accepted.
+const QUEUE: usize = 32;
+
+/// A container in the hands of its owner.
+pub struct Owned {
+    pub(crate) engine: Engine,
+    pub(crate) container: Container,
+    published: watch::Sender<Arc<Container>>,
+    exit: Option<ExitFuture>,
+    /// netd couldn't be told to take the last sandbox down.
+    pub(crate) sandbox_left: bool,
+    /// Clients to be connected at the next start.
+    pub(crate) waiting: Vec<PendingAttach>,
+}
+
+/// A client that attached before the container runs.
+pub(crate) struct PendingAttach {
+    pub(crate) streams: Streams,
+    pub(crate) reply: oneshot::Sender<UnixStream>,
+}
+
+/// The end of a process, whenever it comes.
+pub(crate) type ExitFuture = BoxFuture<'static, Result<Exit>>;
+
+/// Gives a container to a task of its own. `exit` is the end of its process, if it has one that is to be waited for.
+pub(crate) fn spawn(engine: Engine, container: Container, exit: Option<ExitFuture>) -> Handle {
+    let id = container.id.clone();
+    let (published, snapshot) = watch::channel(Arc::new(container.clone()));
+    let (jobs, queue) = mpsc::channel(QUEUE);
+    let owned = Owned { engine, container, published, exit, sandbox_left: false, waiting: Vec::new() };
+    tokio::spawn(owned.live(queue));
+    Handle::new(id, snapshot, jobs)
+}
+
+impl Owned {
+    async fn live(mut self, mut queue: mpsc::Receiver<Job>) {
+        while self.container.state.phase != Phase::Removed {
+            tokio::select! {
+                // An end that came first is dealt with first: what is queued then sees the container as it is.
+                biased;
+                exit = next_exit(&mut self.exit) => {
+                    self.exit = None;
+                    orchestrate::exit::ended(&mut self, exit).await;
+                }
+                job = queue.recv() => match job {
+                    Some(job) => job(&mut self).await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Stores the container as it is now and shows it to everybody.
+    pub(crate) async fn save(&mut self) -> Result<()> {
+        // Shown even if storing fails: what the kernel runs is the truth, and recovery reads it from there.
+        self.publish();
+        self.engine.store.put_container(to_record(&self.container)).await?;
+        Ok(())
+    }
+
+    /// Shows the container as it is now to everybody.
+    pub(crate) fn publish(&mut self) {
+        self.published.send_replace(Arc::new(self.container.clone()));
+    }
+
+    /// Waits for the end of the process that runs now, besides what is asked for.
+    pub(crate) fn watch(&mut self, watch: Watch) -> Result<()> {
+        self.exit = Some(exit_of(watch)?);
+        Ok(())
+    }
+
+    /// Waits for the end of the process here and now, because the verb under way can't go on before it.
+    pub(crate) async fn wait_for_exit(&mut self) {
+        if self.exit.is_some() {
+            let exit = next_exit(&mut self.exit).await;
+            self.exit = None;
+            orchestrate::exit::settle(self, exit).await;
+        }
+    }
+
+    pub(crate) async fn attach(&mut self, streams: Streams) -> Result<Attached> {
+        if !self.container.state.phase.is_alive() {
+            let (reply, stream) = oneshot::channel();
+            self.waiting.retain(|pending| !pending.reply.is_closed());
+            self.waiting.push(PendingAttach { streams, reply });
+            return Ok(Attached::AtStart(stream));
+        }
+        let id = self.container.id.clone();
+        let stream =
+            self.engine.blocking(move |engine| Ok(engine.runtime.attach(Target::Container(&id), streams)?)).await?;
+        Ok(Attached::Now(to_async(stream)?))
+    }
+}
+
+/// A stream of the runtime's for tokio.
+pub(crate) fn to_async(stream: BlockingStream) -> Result<UnixStream> {
+    let doing = || Error::io("taking over a stream of a container");
+    stream.set_nonblocking(true).map_err(doing())?;
+    UnixStream::from_std(stream).map_err(doing())
+}
+
+async fn next_exit(exit: &mut Option<ExitFuture>) -> Result<Exit> {
+    match exit {
+        Some(exit) => exit.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of the process behind a watch, without a thread of its own.
+pub(crate) fn exit_of(watch: Watch) -> Result<ExitFuture> {
+    let doing = || Error::io("watching a container's process");
+    // The duplicate is only waited on; the line is read from the watch itself once it is there.
+    let descriptor = watch.as_fd().try_clone_to_owned().map_err(doing())?;
+    let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE).map_err(doing())?;
+    Ok(Box::pin(async move {
+        descriptor.readable().await.map_err(doing())?.retain_ready();
+        Ok(watch.wait()?)
+    }))
+}

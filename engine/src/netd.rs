@@ -1,0 +1,140 @@
+//! Our side of netd: reach it, start one when none answers, and notice when it was started anew.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+
+use cnm::api::Handshake;
+use futures::StreamExt as _;
+use inotify::{EventStream, Inotify, WatchMask};
+use netd_client::Client;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, Notify};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// netd, whoever started it.
+#[derive(Debug)]
+pub struct Netd {
+    client: Client,
+    program: PathBuf,
+    root: PathBuf,
+    run_dir: PathBuf,
+    /// Two requests that both miss netd start one.
+    starting: Mutex<()>,
+    started: Notify,
+}
+
+impl Netd {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            client: Client::connect(&config.netd_socket),
+            program: config.bin_dir.join("netd"),
+            root: config.root.clone(),
+            run_dir: config.run_dir.clone(),
+            starting: Mutex::default(),
+            started: Notify::new(),
+        }
+    }
+
+    /// For requests; clones share its connections.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Who answers, after starting a netd if nobody does.
+    pub async fn ensure(&self) -> Result<Handshake> {
+        match self.client.handshake().await {
+            Err(error) if error.is_not_running() => {}
+            result => return Ok(result?),
+        }
+        let _one_at_a_time = self.starting.lock().await;
+        match self.client.handshake().await {
+            Err(error) if error.is_not_running() => {
+                let handshake = self.start().await?;
+                self.started.notify_one();
+                Ok(handshake)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// Waits until a request had to start a netd.
+    pub(crate) async fn started_anew(&self) {
+        self.started.notified().await;
+    }
+
+    /// Starts netd and waits until it answers. It isn't ours: it goes on when berthd ends.
+    async fn start(&self) -> Result<Handshake> {
+        let socket = self.client.socket();
+        let mut births = SocketWatch::new(socket)?;
+        let mut child = self.spawn()?;
+        tracing::info!(program = %self.program.display(), "no netd answered, started one");
+        loop {
+            tokio::select! {
+                changed = births.changed() => changed?,
+                status = child.wait() => {
+                    let status = status.map_err(Error::io("waiting for netd"))?;
+                    return Err(Error::refused(cnm::Kind::Unavailable, format!(
+                        "netd ended at once ({status}); see {}", self.log_path().display()
+                    )));
+                }
+            }
+            match self.client.handshake().await {
+                Err(error) if error.is_not_running() => {}
+                result => {
+                    // Reaped when it ends, so that no zombie stays behind while berthd lives.
+                    tokio::spawn(async move { child.wait().await });
+                    return Ok(result?);
+                }
+            }
+        }
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.run_dir.join("netd.log")
+    }
+
+    fn spawn(&self) -> Result<Child> {
+        let log_path = self.log_path();
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log_path)
+            .map_err(Error::io(format!("opening {}", log_path.display())))?;
+        // setsid(1) gives netd a session of its own: what ends berthd's terminal or process group doesn't reach it.
+        let mut command = std::process::Command::new("setsid");
+        command
+            .arg(&self.program)
+            .arg("--root")
+            .arg(&self.root)
+            .arg("--run-dir")
+            .arg(&self.run_dir)
+            .arg("--socket")
+            .arg(self.client.socket())
+            .current_dir("/")
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(log);
+        Command::from(command).spawn().map_err(Error::io(format!("starting {}", self.program.display())))
+    }
+}
+
+/// Tells when a socket appears or changes its mode: a daemon that comes up makes it, then admits its group.
+struct SocketWatch(EventStream<[u8; 4096]>);
+
+impl SocketWatch {
+    fn new(socket: &Path) -> Result<Self> {
+        let directory = socket.parent().unwrap_or(Path::new("/"));
+        let watch = || {
+            let inotify = Inotify::init()?;
+            inotify.watches().add(directory, WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ATTRIB)?;
+            inotify.into_event_stream([0; 4096])
+        };
+        Ok(Self(watch().map_err(Error::io(format!("watching {}", directory.display())))?))
+    }
+
+    async fn changed(&mut self) -> Result<()> {
+        self.0.next().await.transpose().map(drop).map_err(Error::io("watching for netd's socket"))
+    }
+}

@@ -1,0 +1,138 @@
+//! `create`: image, name, translation, snapshot, record. A request that goes away half-way is finished all the same, and
+//! what a dying berthd leaves is swept when the next one starts.
+
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use images::Image;
+use jiff::Timestamp;
+use nix::sys::stat::{major, minor};
+use runtime::spec::{DeviceKind, Id};
+
+use crate::container::{Container, name, owned, to_record};
+use crate::engine::{Engine, random_id};
+use crate::error::{Error, Result, chain};
+use crate::orchestrate::{files, remove};
+use crate::translate::create::{self, DeviceNode, Identity, Joined, Surroundings, Translated};
+use crate::wire::create::{CreateBody, CreateReply};
+
+/// How often another name is tried when a random one is taken.
+const NAME_ATTEMPTS: u32 = 20;
+
+/// Creates a container.
+pub(crate) async fn create(engine: &Engine, wanted_name: Option<&str>, body: CreateBody) -> Result<CreateReply> {
+    let wanted_name = wanted_name.filter(|name| !name.is_empty()).map(name::parse).transpose()?;
+    let reference = body.config.image.clone().unwrap_or_default();
+    if reference.is_empty() {
+        return Err(Error::invalid("no image specified: give the name or id of an image"));
+    }
+    let image = engine.blocking(move |engine| Ok(engine.images.get(&reference)?)).await?;
+    let id: Id = random_id().parse()?;
+    let name = take_name(engine, wanted_name, &id)?;
+    let identity = Identity { id: id.clone(), name: name.clone(), created: Timestamp::now() };
+    let made = async {
+        let Translated { container, warnings } = translate(engine, identity, body, &image)?;
+        make(engine, container).await?;
+        Ok(CreateReply { id: id.to_string(), warnings })
+    };
+    let result = made.await;
+    if result.is_err() {
+        engine.containers.release_name(&name, &id);
+    }
+    result
+}
+
+fn take_name(engine: &Engine, wanted: Option<String>, id: &Id) -> Result<String> {
+    if let Some(name) = wanted {
+        engine.containers.take_name(&name, id)?;
+        return Ok(name);
+    }
+    for attempt in 0..NAME_ATTEMPTS {
+        let name = name::random(attempt);
+        if engine.containers.take_name(&name, id).is_ok() {
+            return Ok(name);
+        }
+    }
+    let name = id.to_string();
+    engine.containers.take_name(&name, id)?;
+    Ok(name)
+}
+
+async fn make(engine: &Engine, container: Container) -> Result<()> {
+    let prepared = container.clone();
+    let prepare = engine.blocking(move |engine| {
+        files::create(engine, &prepared)?;
+        engine.images.prepare(prepared.id.as_str(), &prepared.image.id)?;
+        Ok(())
+    });
+    let stored = async {
+        prepare.await?;
+        Ok(engine.store.put_container(to_record(&container)).await?)
+    };
+    if let Err(error) = stored.await {
+        undo(engine, container.id).await;
+        return Err(error);
+    }
+    let handle = owned::spawn(engine.clone(), container, None);
+    engine.containers.insert(handle.clone());
+    engine.container_event(&handle.container(), "create", []);
+    Ok(())
+}
+
+async fn undo(engine: &Engine, id: Id) {
+    let undone = engine.blocking(move |engine| {
+        engine.images.remove_snapshot(id.as_str())?;
+        remove::remove_tree(&engine.container_directory(&id))
+    });
+    if let Err(error) = undone.await {
+        tracing::error!("undoing the creation of a container: {}", chain(&error));
+    }
+}
+
+fn translate(engine: &Engine, identity: Identity, body: CreateBody, image: &Image) -> Result<Translated> {
+    let host_name = nix::unistd::gethostname()
+        .map_err(|errno| Error::io("reading the host's name")(errno.into()))?
+        .to_string_lossy()
+        .into_owned();
+    let cpus = std::thread::available_parallelism().map_err(Error::io("counting CPUs"))?;
+    let surroundings = Surroundings {
+        cpus: u32::try_from(cpus.get()).unwrap_or(u32::MAX),
+        // Only a cgroup v2 hierarchy has this file at its root.
+        private_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+        host_name: &host_name,
+        device: &device_node,
+        container: &|reference| joined(engine, reference),
+        random_id: &random_id,
+    };
+    create::container(identity, body, image, &surroundings)
+}
+
+fn joined(engine: &Engine, reference: &str) -> Result<Joined> {
+    let container = engine.containers.find(reference)?.container();
+    Ok(Joined {
+        id: container.id.clone(),
+        hostname: container.spec.hostname.clone(),
+        domainname: container.spec.domainname.clone(),
+    })
+}
+
+fn device_node(path: &str) -> Result<DeviceNode> {
+    let unusable = |why: &dyn std::fmt::Display| {
+        Error::invalid(format!("error gathering device information while adding custom device \"{path}\": {why}"))
+    };
+    let metadata = std::fs::metadata(path).map_err(|error| unusable(&error))?;
+    let kind = match metadata.file_type() {
+        kind if kind.is_block_device() => DeviceKind::Block,
+        kind if kind.is_char_device() => DeviceKind::Character,
+        _ => return Err(unusable(&"not a device node")),
+    };
+    let number = |part: u64| u32::try_from(part).map_err(|_| unusable(&"its device number is out of range"));
+    Ok(DeviceNode {
+        kind,
+        major: number(major(metadata.rdev()))?,
+        minor: number(minor(metadata.rdev()))?,
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+    })
+}

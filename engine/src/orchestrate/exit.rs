@@ -1,0 +1,89 @@
+//! A container's process has ended: record how, give its networking and cgroup back, tell everybody, remove it if that
+//! was asked for.
+
+use jiff::Timestamp;
+use runtime::{Exit, Status, Target};
+
+use crate::container::Phase;
+use crate::container::owned::Owned;
+use crate::error::{Result, chain};
+use crate::orchestrate::{remove, sandbox};
+use crate::signal;
+
+/// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
+pub(crate) async fn ended(owned: &mut Owned, exit: Result<Exit>) {
+    settle(owned, exit).await;
+    if owned.container.spec.auto_remove
+        && let Err(error) = remove::erase(owned, remove::Volumes::Remove).await
+    {
+        tracing::error!(container = %owned.container.id, "removing a container that ended: {}", chain(&error));
+    }
+}
+
+/// Records the end and gives back what the run held. Doesn't remove the container.
+pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
+    let exit = match exit {
+        Ok(exit) => exit,
+        Err(error) => orphaned(owned, &chain(&error)).await,
+    };
+    owned.container.state.ended(&exit);
+    // Stored before the runtime forgets it: whenever berthd dies, one of the two knows the exit code. Published last:
+    // who waits for the end finds ports and names free.
+    let stored = owned.engine.store.put_container(crate::container::to_record(&owned.container)).await;
+    if let Err(error) = stored {
+        tracing::error!(container = %owned.container.id, "storing how a container ended: {}", chain(&error));
+        owned.publish();
+        return;
+    }
+    let id = owned.container.id.clone();
+    let forget = owned.engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&id))?));
+    let (forgotten, ()) =
+        tokio::join!(forget, sandbox::remove(&owned.engine, &owned.container, &mut owned.sandbox_left));
+    if let Err(error) = forgotten {
+        tracing::error!(container = %owned.container.id, "clearing up after a container: {}", chain(&error));
+    }
+    owned.container.sandbox = None;
+    owned.publish();
+    tell(owned);
+}
+
+fn tell(owned: &Owned) {
+    let state = &owned.container.state;
+    let seconds = match (state.started_at, state.finished_at) {
+        (Some(start), Some(end)) => end.duration_since(start).as_secs().max(0),
+        _ => 0,
+    };
+    if state.oom_killed {
+        owned.engine.container_event(&owned.container, "oom", []);
+    }
+    let attributes = [("execDuration", seconds.to_string()), ("exitCode", state.exit_code.to_string())];
+    owned.engine.container_event(&owned.container, "die", attributes);
+}
+
+/// The monitor is gone without a word: end what is left and say so.
+async fn orphaned(owned: &mut Owned, problem: &str) -> Exit {
+    let id = owned.container.id.clone();
+    tracing::warn!(container = %id, "a container's monitor is gone, ending the container: {problem}");
+    let status = owned.engine.blocking(move |engine| Ok(engine.runtime.recover(Target::Container(&id))?)).await;
+    match status {
+        Ok(Status::Exited(exit)) => exit,
+        _ => Exit {
+            code: 128 + u8::try_from(signal::KILL).unwrap_or_default(),
+            signal: Some(signal::KILL),
+            oom_killed: false,
+            at: Timestamp::now(),
+            error: Some(problem.to_owned()),
+        },
+    }
+}
+
+/// Kills the process of a container that is to go, and waits until that is settled.
+pub(crate) async fn force(owned: &mut Owned) -> Result<()> {
+    if !owned.container.state.phase.is_alive() {
+        return Ok(());
+    }
+    let paused = matches!(owned.container.state.phase, Phase::Paused { .. });
+    super::signal::deliver(owned, signal::KILL, paused).await?;
+    owned.wait_for_exit().await;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! A container's own files on the host: its directory, what is bind-mounted over `/etc`, the sources of its binds.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use cnm::api::Sandbox;
+
+use crate::container::etc::{self, Names};
+use crate::container::mount::{MountPointKind, volume_data};
+use crate::container::network::NetworkMode;
+use crate::container::{Container, compose};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// Makes the directories that a new container needs. What is missing of a bind that must be there is refused first.
+pub(crate) fn create(engine: &Engine, container: &Container) -> Result<()> {
+    for mount in &container.spec.mounts {
+        if let MountPointKind::Bind { source, create_source: false, .. } = &mount.kind
+            && !source.exists()
+        {
+            return Err(Error::invalid(format!(
+                "invalid mount config for type \"bind\": bind source path does not exist: {}",
+                source.display()
+            )));
+        }
+    }
+    make_directory(&engine.container_directory(&container.id), 0o700)?;
+    for mount in &container.spec.mounts {
+        match &mount.kind {
+            MountPointKind::Bind { source, create_source: true, .. } if !source.exists() => {
+                make_directory(source, 0o755)?;
+            }
+            MountPointKind::Bind { .. } | MountPointKind::AnonymousVolume { .. } | MountPointKind::Tmpfs { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes what doesn't depend on the network, and an empty `/etc/hosts` for the mount to find: it is filled in place
+/// once netd has answered, while the file system is mounted.
+pub(crate) fn before_start(engine: &Engine, container: &Container) -> Result<()> {
+    // Not with the container: a volume outlives it unless told otherwise, so that one left by half a create couldn't be
+    // told from one that somebody wants.
+    for name in container.spec.mounts.iter().filter_map(|mount| mount.volume()) {
+        make_directory(&volume_data(&engine.volumes_directory(), name), 0o755)?;
+    }
+    if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
+        return Ok(());
+    }
+    let paths = compose::etc_files(&engine.container_directory(&container.id));
+    let host = read_if_there(Path::new("/etc/resolv.conf"))?;
+    let own_namespace = container.spec.network.mode != NetworkMode::Host;
+    write(&paths.resolv_conf, &etc::resolv_conf(&host, &container.spec.network, own_namespace))?;
+    write(&paths.hostname, &format!("{}\n", container.spec.hostname))?;
+    write(&paths.hosts, "")
+}
+
+/// Fills `/etc/hosts`.
+pub(crate) fn write_hosts(
+    engine: &Engine,
+    container: &Container,
+    addresses: &[IpAddr],
+    host_gateway: Option<IpAddr>,
+) -> Result<()> {
+    let names = Names {
+        hostname: &container.spec.hostname,
+        domainname: &container.spec.domainname,
+        addresses,
+        extra: &container.spec.network.extra_hosts,
+        host_gateway,
+    };
+    let text = match container.spec.network.mode {
+        NetworkMode::Container(_) => return Ok(()),
+        NetworkMode::Host => etc::hosts_of_host(&read_if_there(Path::new("/etc/hosts"))?, &names),
+        NetworkMode::Network(_) | NetworkMode::None => etc::hosts(&names),
+    };
+    write(&compose::etc_files(&engine.container_directory(&container.id)).hosts, &text)
+}
+
+/// Brings `/etc/hosts` of a running container up to date with its addresses.
+pub(crate) async fn refresh_hosts(engine: &Engine, container: &Container, sandbox: &Sandbox) -> Result<()> {
+    let gateway = super::sandbox::gateway_if_wanted(engine, container, Some(sandbox)).await?;
+    let (container, addresses) = (container.clone(), super::sandbox::addresses(sandbox));
+    engine.blocking(move |engine| write_hosts(engine, &container, &addresses, gateway)).await
+}
+
+fn read_if_there(path: &Path) -> Result<String> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(Error::io(format!("reading {}", path.display()))(error)),
+    }
+}
+
+/// In place: the file may be bind-mounted already, and a new file under the old name wouldn't be seen there.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let doing = || Error::io(format!("writing {}", path.display()));
+    std::fs::write(path, text).map_err(doing())?;
+    // Any user of the container reads it, whatever berthd's umask is.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).map_err(doing())
+}
+
+fn make_directory(path: &Path, mode: u32) -> Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(Error::io(format!("making the directory {}", path.display())))
+}

@@ -1,0 +1,13 @@
+//! What a request asks of images, runtime and netd, in which order, and what is undone when a step fails. A verb a file.
+
+pub(crate) mod create;
+pub(crate) mod exit;
+pub(crate) mod files;
+pub(crate) mod pause;
+pub(crate) mod recover;
+pub(crate) mod remove;
+pub(crate) mod rename;
+pub(crate) mod sandbox;
+pub(crate) mod signal;
+pub(crate) mod start;
+pub(crate) mod stop;

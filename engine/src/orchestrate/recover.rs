@@ -1,0 +1,229 @@
+//! Taking up where the last berthd ended, however it ended: every container is as the kernel has it, what ended
+//! meanwhile has its exit code, and what belongs to nothing is gone.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use cnm::Kind;
+use cnm::api::{Claim, NamespaceRequest};
+use futures::StreamExt as _;
+use futures::future::{BoxFuture, ready};
+use jiff::Timestamp;
+use runtime::spec::Id;
+use runtime::{Exit, Status, Target};
+
+use crate::container::network::NetworkMode;
+use crate::container::owned::{ExitFuture, exit_of};
+use crate::container::{Container, Handle, Phase, from_record, owned};
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+use crate::orchestrate::{remove, sandbox};
+
+/// A container of an earlier boot has no exit code; Docker says this.
+const LOST_WITH_THE_BOOT: u8 = 255;
+
+pub(crate) async fn recover(engine: &Engine) -> Result<()> {
+    let handshake = engine.netd.ensure().await?;
+    let mut handles = Vec::new();
+    for stored in engine.store.containers().await? {
+        let handle = take_up(engine, from_record(&stored)?).await?;
+        engine.containers.take_name(&stored.name, handle.id())?;
+        engine.containers.insert(handle.clone());
+        handles.push(handle);
+    }
+    claim(engine).await?;
+    for handle in &handles {
+        settle(handle).await?;
+    }
+    sweep(engine).await?;
+    tokio::spawn(follow_netd(engine.clone(), handshake.instance, handshake.revision));
+    Ok(())
+}
+
+/// Gives a stored container to its owner, corrected by what the runtime knows.
+async fn take_up(engine: &Engine, mut container: Container) -> Result<Handle> {
+    let id = container.id.clone();
+    let status = engine.blocking(move |engine| status(engine, &id)).await?;
+    let exit = correct(engine, &mut container, status).await?;
+    if container.state.phase.is_alive() {
+        container.sandbox = match engine.netd.client().sandbox(container.id.as_str()).await {
+            Ok(sandbox) => Some(sandbox),
+            Err(error) if error.kind() == Kind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    Ok(owned::spawn(engine.clone(), container, exit))
+}
+
+/// What the runtime knows; a monitor that died takes its container along.
+fn status(engine: &Engine, id: &Id) -> Result<Status> {
+    match engine.runtime.status(Target::Container(id))? {
+        Status::Orphaned => Ok(engine.runtime.recover(Target::Container(id))?),
+        // Its shim was spawned by a berthd that is gone, and undoes what it did.
+        Status::Creating => {
+            engine.runtime.delete(Target::Container(id))?;
+            Ok(Status::Gone)
+        }
+        status => Ok(status),
+    }
+}
+
+/// Brings the record's phase in line with the runtime, and answers with the end that is still to come or to be dealt with.
+async fn correct(engine: &Engine, container: &mut Container, status: Status) -> Result<Option<ExitFuture>> {
+    let removing = container.state.phase == Phase::Removing;
+    match status {
+        _ if removing => Ok(None),
+        Status::Running(started) | Status::Paused(started) => {
+            let frozen = matches!(status, Status::Paused(_));
+            if !container.state.phase.is_alive() {
+                // Killed between the start and its record.
+                container.state.started(started.pid, started.at);
+            }
+            container.state.phase = match frozen {
+                true => Phase::Paused { pid: started.pid },
+                false => Phase::Running { pid: started.pid },
+            };
+            let id = container.id.clone();
+            let watch = engine.blocking(move |engine| Ok(engine.runtime.watch(Target::Container(&id))?)).await?;
+            Ok(Some(exit_of(watch)?))
+        }
+        Status::Exited(exit) if container.state.finished_at == Some(exit.at) => {
+            // Recorded already; only the runtime's leftovers are still there.
+            let id = container.id.clone();
+            engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&id))?)).await?;
+            Ok(None)
+        }
+        Status::Exited(exit) => Ok(Some(at_once(exit))),
+        Status::Gone | Status::Creating | Status::Orphaned if container.state.phase.is_alive() => {
+            Ok(Some(at_once(Exit {
+                code: LOST_WITH_THE_BOOT,
+                signal: None,
+                oom_killed: false,
+                at: Timestamp::now(),
+                error: None,
+            })))
+        }
+        Status::Gone | Status::Creating | Status::Orphaned => Ok(None),
+    }
+}
+
+/// An end that lies in the past: the container counts as running until its owner has dealt with it.
+fn at_once(exit: Exit) -> ExitFuture {
+    let exit: BoxFuture<'static, Result<Exit>> = Box::pin(ready(Ok(exit)));
+    exit
+}
+
+/// Finishes what was under way: removals, and `--rm` of containers whose end was recorded but not their removal.
+async fn settle(handle: &Handle) -> Result<()> {
+    let finished = handle.run(|owned| {
+        Box::pin(async move {
+            let container = &owned.container;
+            let volumes = match container.spec.auto_remove {
+                true => remove::Volumes::Remove,
+                false => remove::Volumes::Keep,
+            };
+            let left_over = container.state.phase == Phase::Removing
+                || (container.state.phase == Phase::Exited && container.spec.auto_remove);
+            if left_over { remove::erase(owned, volumes).await } else { Ok(()) }
+        })
+    });
+    match finished.await {
+        // Its own task was faster, having dealt with its end.
+        Err(error) if error.kind() == Kind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Tells netd which sandboxes are still wanted: it takes the others down. What it has lost of a running container's is
+/// made again around the namespace that the container is in.
+async fn claim(engine: &Engine) -> Result<()> {
+    let wanted: Vec<Handle> = engine.containers.all().into_iter().filter(|handle| has_sandbox(handle)).collect();
+    let sandboxes = wanted.iter().map(|handle| handle.id().to_string()).collect();
+    let reply = engine.netd.client().claim(&engine.owner(), &Claim { sandboxes }).await?;
+    for id in &reply.removed {
+        tracing::info!(sandbox = %id, "netd took down a sandbox that no container has");
+    }
+    for id in &reply.missing {
+        let handle = engine.containers.find(id)?;
+        if let Err(error) = handle.run(|owned| Box::pin(make_again(owned))).await {
+            tracing::error!(container = %id, "making a lost sandbox again: {}", chain(&error));
+        }
+    }
+    Ok(())
+}
+
+fn has_sandbox(handle: &Handle) -> bool {
+    let container = handle.container();
+    container.state.phase.is_alive() && !matches!(container.spec.network.mode, NetworkMode::Container(_))
+}
+
+async fn make_again(owned: &mut owned::Owned) -> Result<()> {
+    let Some(pid) = owned.container.state.phase.pid() else { return Ok(()) };
+    let namespace = match owned.container.spec.network.mode {
+        NetworkMode::Host => NamespaceRequest::Host,
+        _ => NamespaceRequest::Path(format!("/proc/{pid}/ns/net")),
+    };
+    let request = sandbox::request(&owned.container, owned.engine.owner(), namespace);
+    let made = owned.engine.netd.client().put_sandbox(owned.container.id.as_str(), &request).await?;
+    owned.container.sandbox = Some(made);
+    owned.publish();
+    Ok(())
+}
+
+/// Removes what belongs to no container: half of a create, or of a removal, or of what a power cut made us forget.
+async fn sweep(engine: &Engine) -> Result<()> {
+    let containers = engine.containers.all();
+    let known: BTreeSet<String> = containers.iter().map(|handle| handle.id().to_string()).collect();
+    engine
+        .blocking(move |engine| {
+            for id in engine.runtime.list()?.iter().filter(|id| !known.contains(id.as_str())) {
+                engine.runtime.delete(Target::Container(id))?;
+            }
+            for id in engine.images.snapshots()?.iter().filter(|id| !known.contains(*id)) {
+                engine.images.remove_snapshot(id)?;
+            }
+            sweep_directory(&engine.config.root.join("containers"), &known)
+        })
+        .await
+}
+
+fn sweep_directory(directory: &Path, known: &BTreeSet<String>) -> Result<()> {
+    if !directory.exists() {
+        return Ok(());
+    }
+    let doing = || Error::io(format!("reading {}", directory.display()));
+    for entry in std::fs::read_dir(directory).map_err(doing())? {
+        let entry = entry.map_err(doing())?;
+        if entry.file_name().to_str().is_none_or(|name| !known.contains(name)) {
+            tracing::info!(path = %entry.path().display(), "removing what belongs to no container");
+            remove::remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Notices when netd ends: sees to it that one answers again, and claims anew when it is another instance.
+async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
+    loop {
+        match engine.netd.client().events(Some(revision)).await {
+            Ok(mut events) => {
+                while let Some(Ok(event)) = events.next().await {
+                    revision = event.revision;
+                }
+            }
+            Err(error) => tracing::debug!("following netd's events: {}", chain(&error)),
+        }
+        let again = async {
+            let handshake = engine.netd.ensure().await?;
+            if handshake.instance != instance {
+                claim(&engine).await?;
+                instance = handshake.instance;
+            }
+            Ok::<(), Error>(())
+        };
+        if let Err(error) = again.await {
+            tracing::error!("netd is away, the next request that needs it tries again: {}", chain(&error));
+            engine.netd.started_anew().await;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `rm`: a container and everything that only it has.
+
+use std::io;
+use std::path::Path;
+
+use runtime::Target;
+
+use crate::container::owned::Owned;
+use crate::container::{Phase, to_record};
+use crate::error::{Error, Result};
+use crate::orchestrate::exit;
+
+/// What becomes of a container's anonymous volumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Volumes {
+    /// `rm -v`, and `--rm`.
+    Remove,
+    /// They stay.
+    Keep,
+}
+
+/// Removes the container; one that runs only by force.
+pub(crate) async fn remove(owned: &mut Owned, force: bool, volumes: Volumes) -> Result<()> {
+    let phase = owned.container.state.phase;
+    if phase.is_alive() && !force {
+        return Err(Error::conflict(format!(
+            "cannot remove container \"/{}\": container is {}: stop the container before removing or force remove",
+            owned.container.name,
+            phase.as_str()
+        )));
+    }
+    exit::force(owned).await?;
+    erase(owned, volumes).await
+}
+
+/// Erases a container that doesn't run. What is erased is decided and stored first: cut short anywhere, it is taken up
+/// again when berthd starts.
+pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
+    owned.container.state.phase = Phase::Removing;
+    if volumes == Volumes::Remove {
+        // A removal that is taken up again takes the volumes along.
+        owned.container.spec.auto_remove = true;
+    }
+    owned.engine.store.put_container(to_record(&owned.container)).await?;
+    owned.publish();
+    owned.waiting.clear();
+    let container = owned.container.clone();
+    owned
+        .engine
+        .blocking(move |engine| {
+            engine.runtime.delete(Target::Container(&container.id))?;
+            engine.images.remove_snapshot(container.id.as_str())?;
+            if volumes == Volumes::Remove {
+                for name in container.spec.mounts.iter().filter_map(|mount| mount.volume()) {
+                    remove_tree(&engine.volumes_directory().join(name))?;
+                }
+            }
+            remove_tree(&engine.container_directory(&container.id))
+        })
+        .await?;
+    owned.engine.store.remove_container(owned.container.id.as_str()).await?;
+    owned.engine.containers.remove(&owned.container.id, &owned.container.name);
+    owned.container.state.phase = Phase::Removed;
+    owned.publish();
+    owned.engine.container_event(&owned.container, "destroy", []);
+    Ok(())
+}
+
+/// Removes a directory and all below; that it isn't there is fine.
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(format!("removing {}", path.display()))(error))
+        }
+        _ => Ok(()),
+    }
+}

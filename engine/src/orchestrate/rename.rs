@@ -1,0 +1,28 @@
+//! `rename`: another name for a container that keeps its id.
+
+use crate::container::name;
+use crate::container::owned::Owned;
+use crate::error::{Error, Result};
+
+/// Renames the container; the new name must be free.
+pub(crate) async fn rename(owned: &mut Owned, wanted: &str) -> Result<()> {
+    if wanted.is_empty() || wanted == "/" {
+        return Err(Error::invalid("Neither old nor new names may be empty"));
+    }
+    let wanted = name::parse(wanted)?;
+    let id = owned.container.id.clone();
+    if wanted == owned.container.name {
+        return Err(Error::invalid("Renaming a container with the same name as its current name"));
+    }
+    owned.engine.containers.take_name(&wanted, &id)?;
+    let old = std::mem::replace(&mut owned.container.name, wanted);
+    if let Err(error) = owned.save().await {
+        let failed = std::mem::replace(&mut owned.container.name, old);
+        owned.engine.containers.release_name(&failed, &id);
+        owned.publish();
+        return Err(error);
+    }
+    owned.engine.containers.release_name(&old, &id);
+    owned.engine.container_event(&owned.container, "rename", [("oldName", format!("/{old}"))]);
+    Ok(())
+}

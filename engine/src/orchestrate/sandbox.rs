@@ -1,0 +1,115 @@
+//! A container's networking at netd: asked for when it starts, given back when it has ended.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use cnm::Kind;
+use cnm::api::{NamespaceRequest, Sandbox, SandboxPut};
+use runtime::spec::Network;
+
+use crate::container::network::NetworkMode;
+use crate::container::{Container, WantedEndpoint};
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+
+/// What netd is asked for when a container starts.
+pub(crate) fn request(container: &Container, owner: String, namespace: NamespaceRequest) -> SandboxPut {
+    SandboxPut {
+        owner,
+        name: container.name.clone(),
+        labels: container.spec.labels.clone(),
+        namespace,
+        endpoints: container.endpoints.iter().map(WantedEndpoint::to_request).collect(),
+        ports: match container.spec.network.mode {
+            // In the host's own namespace every port is the host's already.
+            NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) => Vec::new(),
+            NetworkMode::Network(_) => container.spec.network.port_requests(),
+        },
+    }
+}
+
+/// Gets a container's sandbox; one that shares another's has none of its own.
+pub(crate) async fn put(engine: &Engine, container: &Container) -> Result<Option<Sandbox>> {
+    let namespace = match container.spec.network.mode {
+        NetworkMode::Container(_) => return Ok(None),
+        NetworkMode::Host => NamespaceRequest::Host,
+        NetworkMode::Network(_) | NetworkMode::None => NamespaceRequest::New,
+    };
+    let request = request(container, engine.owner(), namespace);
+    let client = engine.netd.client();
+    let reply = match client.put_sandbox(container.id.as_str(), &request).await {
+        Err(error) if error.is_not_running() => {
+            engine.netd.ensure().await?;
+            client.put_sandbox(container.id.as_str(), &request).await
+        }
+        reply => reply,
+    };
+    reply.map(Some).map_err(Error::Networking)
+}
+
+/// The network that the runtime is to release a container into.
+pub(crate) fn network(engine: &Engine, container: &Container, sandbox: Option<&Sandbox>) -> Result<Network> {
+    match (&container.spec.network.mode, sandbox.and_then(|sandbox| sandbox.namespace.clone())) {
+        (NetworkMode::Host, _) => Ok(Network::Host),
+        (NetworkMode::Container(id), _) => {
+            let other = engine.containers.find(id.as_str())?.container();
+            let pid = other
+                .state
+                .phase
+                .pid()
+                .ok_or_else(|| Error::conflict(format!("cannot join network of a non running container: {id}")))?;
+            Ok(Network::Namespace(PathBuf::from(format!("/proc/{pid}/ns/net"))))
+        }
+        (NetworkMode::Network(_) | NetworkMode::None, Some(path)) => Ok(Network::Namespace(path.into())),
+        (NetworkMode::Network(_) | NetworkMode::None, None) => Err(Error::refused(
+            Kind::Internal,
+            format!("netd made no network namespace for container {}", container.id),
+        )),
+    }
+}
+
+/// Gives the sandbox back. A netd that is away is no reason to keep a container running: it takes the sandbox down when
+/// its owner no longer claims it, and `left` says that this is still to come.
+pub(crate) async fn remove(engine: &Engine, container: &Container, left: &mut bool) {
+    if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
+        return;
+    }
+    match engine.netd.client().remove_sandbox(container.id.as_str()).await {
+        Ok(()) => *left = false,
+        Err(error) if error.kind() == Kind::NotFound => *left = false,
+        Err(error) => {
+            *left = true;
+            tracing::warn!(container = %container.id, "giving a sandbox back: {}", chain(&error));
+        }
+    }
+}
+
+/// The container's own addresses, in the order of its interfaces.
+pub(crate) fn addresses(sandbox: &Sandbox) -> Vec<IpAddr> {
+    let written = sandbox.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
+    written.filter_map(|address| address.address.split('/').next()?.parse().ok()).collect()
+}
+
+/// The host's address as a container reaches it: the gateway of its default route, else the default bridge's address.
+pub(crate) async fn host_gateway(engine: &Engine, sandbox: Option<&Sandbox>) -> Result<Option<IpAddr>> {
+    let default_route = sandbox.into_iter().flat_map(|sandbox| &sandbox.endpoints).find(|e| e.is_gateway_ipv4);
+    let gateways = default_route.into_iter().flat_map(|endpoint| &endpoint.addresses);
+    let own = gateways.filter_map(|address| address.gateway.as_deref()?.parse().ok()).find(IpAddr::is_ipv4);
+    if own.is_some() {
+        return Ok(own);
+    }
+    let bridge = engine.netd.client().network("bridge").await?;
+    Ok(bridge.pools.iter().filter_map(|pool| pool.gateway.as_deref()?.parse().ok()).find(IpAddr::is_ipv4))
+}
+
+/// The same, if the container's `/etc/hosts` has a line for it: netd isn't asked in vain.
+pub(crate) async fn gateway_if_wanted(
+    engine: &Engine,
+    container: &Container,
+    sandbox: Option<&Sandbox>,
+) -> Result<Option<IpAddr>> {
+    match container.spec.network.extra_hosts.iter().any(|extra| extra.address.is_none()) {
+        true => host_gateway(engine, sandbox).await,
+        false => Ok(None),
+    }
+}

@@ -1,0 +1,43 @@
+//! `kill`: a signal to a container's first process.
+
+use runtime::Target;
+
+use crate::container::Phase;
+use crate::container::owned::Owned;
+use crate::error::Result;
+use crate::signal;
+
+/// Sends a signal, and says so to listeners. A frozen container is thawed for a signal that is to end it: it couldn't
+/// take it otherwise.
+pub(crate) async fn kill(owned: &mut Owned, number: i32) -> Result<()> {
+    let container = &owned.container;
+    container.state.running_pid(container.id.as_str())?;
+    let ends = number == signal::KILL || number == container.spec.stop.signal;
+    let thaw = ends && matches!(container.state.phase, Phase::Paused { .. });
+    deliver(owned, number, thaw).await?;
+    owned.engine.container_event(&owned.container, "kill", [("signal", number.to_string())]);
+    if thaw && let Phase::Paused { pid } = owned.container.state.phase {
+        owned.container.state.phase = Phase::Running { pid };
+        owned.save().await?;
+    }
+    Ok(())
+}
+
+/// Sends a signal and thaws the container if told to.
+pub(super) async fn deliver(owned: &mut Owned, number: i32, thaw: bool) -> Result<()> {
+    let id = owned.container.id.clone();
+    owned
+        .engine
+        .blocking(move |engine| {
+            match engine.runtime.signal(Target::Container(&id), number, false) {
+                // It ended this very moment; that is what its watch is about to say.
+                Err(runtime::Error::Conflict { .. }) => {}
+                result => result?,
+            }
+            if thaw {
+                engine.runtime.resume(&id)?;
+            }
+            Ok(())
+        })
+        .await
+}

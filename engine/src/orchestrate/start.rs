@@ -1,0 +1,200 @@
+//! `start`: the shim mounts the root file system while netd makes the network; then the process is let run.
+
+use cnm::api::Sandbox;
+use runtime::spec::{Network, PidNamespace};
+use runtime::{Started, Starting, Target, Watch};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+
+use crate::container::compose::{self, Places};
+use crate::container::network::NetworkMode;
+use crate::container::owned::{Owned, PendingAttach, to_async};
+use crate::container::state::Outcome;
+use crate::container::{Container, Phase};
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+use crate::orchestrate::{files, remove, sandbox};
+
+/// Starts the container. If it can't run, nothing of the attempt is left but the reason.
+pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
+    if owned.container.state.may_start()? == Outcome::AlreadySo {
+        return Ok(Outcome::AlreadySo);
+    }
+    match run(owned).await {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) => {
+            failed(owned, &error).await;
+            Err(error)
+        }
+    }
+}
+
+async fn run(owned: &mut Owned) -> Result<()> {
+    let engine = owned.engine.clone();
+    if owned.sandbox_left {
+        sandbox::remove(&engine, &owned.container, &mut owned.sandbox_left).await;
+    }
+    check_joined(&engine, &owned.container)?;
+    let container = owned.container.clone();
+    let begin = engine.blocking(move |engine| begin(engine, &container));
+    let (starting, made) = tokio::join!(begin, sandbox::put(&engine, &owned.container));
+    let (starting, made) = match (starting, made) {
+        (Ok(starting), Ok(made)) => (starting, made),
+        (starting, made) => return Err(give_up(&engine, starting, made).await),
+    };
+    let released = release(owned, starting, made.as_ref()).await?;
+    owned.watch(released.watch)?;
+    for (reply, stream) in released.attached {
+        // A client that went away meanwhile misses nothing.
+        let _ = reply.send(stream);
+    }
+    owned.container.state.started(released.started.pid, released.started.at);
+    owned.container.sandbox = made;
+    owned.save().await?;
+    engine.container_event(&owned.container, "start", []);
+    Ok(())
+}
+
+/// The containers whose namespaces this one joins must run.
+fn check_joined(engine: &Engine, container: &Container) -> Result<()> {
+    let spec = &container.spec;
+    let joined = [
+        (
+            "network",
+            match &spec.network.mode {
+                NetworkMode::Container(id) => Some(id),
+                _ => None,
+            },
+        ),
+        (
+            "PID",
+            match &spec.namespaces.pid {
+                PidNamespace::Container(id) => Some(id),
+                _ => None,
+            },
+        ),
+        (
+            "IPC",
+            match &spec.namespaces.ipc {
+                runtime::spec::IpcNamespace::Container(id) => Some(id),
+                _ => None,
+            },
+        ),
+    ];
+    for (what, id) in joined.into_iter().filter_map(|(what, id)| Some((what, id?))) {
+        let other = engine.containers.find(id.as_str())?.container();
+        if !matches!(other.state.phase, Phase::Running { .. }) {
+            return Err(Error::conflict(format!("cannot join {what} namespace of a non running container: {id}")));
+        }
+    }
+    Ok(())
+}
+
+fn begin(engine: &Engine, container: &Container) -> Result<Starting> {
+    files::before_start(engine, container)?;
+    let rootfs = engine.images.rootfs(container.id.as_str())?;
+    let etc = match &container.spec.network.mode {
+        NetworkMode::Container(id) => etc_of(engine, id)?,
+        _ => engine.container_directory(&container.id),
+    };
+    let places = Places {
+        etc,
+        log: engine.log_path(&container.id),
+        volumes: engine.volumes_directory(),
+        cgroup_parent: engine.config.cgroup_parent.clone(),
+    };
+    Ok(engine.runtime.start(&compose::runtime_spec(container, rootfs, &places))?)
+}
+
+/// Whose files stand in for those of `/etc` when a network is shared, through any number of hands.
+fn etc_of(engine: &Engine, id: &runtime::spec::Id) -> Result<std::path::PathBuf> {
+    let other = engine.containers.find(id.as_str())?.container();
+    match &other.spec.network.mode {
+        NetworkMode::Container(next) if *next != other.id => etc_of(engine, next),
+        _ => Ok(engine.container_directory(&other.id)),
+    }
+}
+
+/// Undoes the half that worked and answers why the other didn't.
+async fn give_up(engine: &Engine, starting: Result<Starting>, made: Result<Option<Sandbox>>) -> Error {
+    match (starting, made) {
+        (Ok(starting), Err(error)) => {
+            if let Err(undo) = engine.blocking(move |_| Ok(starting.abort()?)).await {
+                tracing::error!("undoing the start of a container: {}", chain(&undo));
+            }
+            error
+        }
+        // The sandbox goes with everything else of a failed start.
+        (Err(error), _) => error,
+        (Ok(_), Ok(_)) => Error::Interrupted { doing: "starting a container" },
+    }
+}
+
+struct Released {
+    started: Started,
+    watch: Watch,
+    attached: Vec<(oneshot::Sender<UnixStream>, UnixStream)>,
+}
+
+/// Lets the process run, with those connected who attached before.
+async fn release(owned: &mut Owned, starting: Starting, made: Option<&Sandbox>) -> Result<Released> {
+    let engine = owned.engine.clone();
+    let container = owned.container.clone();
+    let network = sandbox::network(&engine, &container, made)?;
+    let addresses = made.map(sandbox::addresses).unwrap_or_default();
+    let gateway = sandbox::gateway_if_wanted(&engine, &container, made).await?;
+    let waiting = std::mem::take(&mut owned.waiting);
+    let (started, watch, attached) = engine
+        .blocking(move |engine| {
+            files::write_hosts(engine, &container, &addresses, gateway)?;
+            let_run(engine, &container, starting, &network, waiting)
+        })
+        .await?;
+    let attached = attached.into_iter().map(|(reply, stream)| Ok((reply, to_async(stream)?))).collect::<Result<_>>()?;
+    Ok(Released { started, watch, attached })
+}
+
+type BlockingAttached = Vec<(oneshot::Sender<UnixStream>, std::os::unix::net::UnixStream)>;
+
+fn let_run(
+    engine: &Engine,
+    container: &Container,
+    starting: Starting,
+    network: &Network,
+    waiting: Vec<PendingAttach>,
+) -> Result<(Started, Watch, BlockingAttached)> {
+    let mut connected = Vec::new();
+    for pending in waiting.into_iter().filter(|pending| !pending.reply.is_closed()) {
+        connected.push((pending.reply, starting.attach(pending.streams)?));
+    }
+    let started = starting.release(network)?;
+    let watch = engine.runtime.watch(Target::Container(&container.id))?;
+    let mut attached = Vec::new();
+    for (reply, attachment) in connected {
+        attached.push((reply, attachment.into_stream()?));
+    }
+    Ok((started, watch, attached))
+}
+
+async fn failed(owned: &mut Owned, error: &Error) {
+    sandbox::remove(&owned.engine, &owned.container, &mut owned.sandbox_left).await;
+    // Clients that attached see their streams end; the request that started it has the reason.
+    owned.waiting.clear();
+    let id = owned.container.id.clone();
+    let swept = owned.engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&id))?)).await;
+    if let Err(error) = swept {
+        tracing::error!(container = %owned.container.id, "undoing a start: {}", chain(&error));
+    }
+    let exit_code = match error {
+        Error::Runtime(error) => error.exit_code(),
+        _ => 128,
+    };
+    owned.container.state.start_failed(exit_code, error.message());
+    let stored = match owned.container.spec.auto_remove {
+        true => remove::erase(owned, remove::Volumes::Remove).await,
+        false => owned.save().await,
+    };
+    if let Err(error) = stored {
+        tracing::error!(container = %owned.container.id, "recording a start that failed: {}", chain(&error));
+    }
+}

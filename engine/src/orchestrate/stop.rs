@@ -1,0 +1,75 @@
+//! `stop` and `restart`: ask the process to end, then make it, and wait until everything of the run is given back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::container::state::Outcome;
+use crate::container::{Container, Handle};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::orchestrate::{signal as kill, start};
+use crate::signal;
+
+/// How a client wants a container stopped; what it doesn't say is the container's own setting.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StopOptions {
+    /// Sent first.
+    pub(crate) signal: Option<i32>,
+    /// After so many seconds it is killed; never if negative.
+    pub(crate) timeout_seconds: Option<i64>,
+}
+
+/// Stops a container. The owner is free meanwhile: a `kill` or `rm -f` needn't wait for the timeout.
+pub(crate) async fn stop(engine: &Engine, handle: &Handle, options: StopOptions) -> Result<Outcome> {
+    let container = handle.container();
+    if !container.state.phase.is_alive() {
+        return Ok(Outcome::AlreadySo);
+    }
+    let mut changes = handle.changes();
+    let number = options.signal.unwrap_or(container.spec.stop.signal);
+    send(handle, number).await?;
+    let seconds = options.timeout_seconds.unwrap_or(container.spec.stop.timeout_seconds);
+    let ended = end_of_run(&mut changes, &container);
+    match u64::try_from(seconds) {
+        Ok(seconds) => {
+            if tokio::time::timeout(Duration::from_secs(seconds), ended).await.is_err() {
+                send(handle, signal::KILL).await?;
+                end_of_run(&mut changes, &container).await;
+            }
+        }
+        Err(_negative) => ended.await,
+    }
+    engine.container_event(&container, "stop", []);
+    Ok(Outcome::Done)
+}
+
+/// Stops a container if it runs, and starts it.
+pub(crate) async fn restart(engine: &Engine, handle: &Handle, options: StopOptions) -> Result<()> {
+    stop(engine, handle, options).await?;
+    handle.run(|owned| Box::pin(start::start(owned))).await?;
+    engine.container_event(&handle.container(), "restart", []);
+    Ok(())
+}
+
+/// Sends a signal to a container that may have ended meanwhile.
+async fn send(handle: &Handle, number: i32) -> Result<()> {
+    handle
+        .run(move |owned| {
+            Box::pin(async move {
+                match owned.container.state.phase.is_alive() {
+                    true => kill::kill(owned, number).await,
+                    false => Ok(()),
+                }
+            })
+        })
+        .await
+}
+
+/// Waits until the run that `container` shows has ended, or the container is gone.
+async fn end_of_run(changes: &mut watch::Receiver<Arc<Container>>, container: &Container) {
+    let exits = container.state.exits;
+    // An error means that the owner is gone, and the container with it.
+    let _ = changes.wait_for(|now| now.state.exits > exits || !now.state.phase.is_alive()).await;
+}
