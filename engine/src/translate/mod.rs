@@ -1,3 +1,7 @@
 //! Wire to domain and back, pure: everything that can be wrong with a request is found here, before anything is touched.
 
 pub(crate) mod create;
+pub(crate) mod image;
+pub(crate) mod network;
+pub(crate) mod stats;
+pub(crate) mod top;

@@ -2,3 +2,8 @@
 
 pub(crate) mod body;
 pub(crate) mod create;
+pub(crate) mod image;
+pub(crate) mod network;
+pub(crate) mod progress;
+pub(crate) mod query;
+pub(crate) mod stats;

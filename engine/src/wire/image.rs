@@ -1,0 +1,183 @@
+//! `/images`: what Docker's clients send in queries and read in replies.
+
+use std::collections::BTreeMap;
+
+use images::{Empty, Healthcheck};
+use serde::{Deserialize, Serialize};
+
+use super::query::{flag, optional_flag};
+
+/// An image in `GET /images/json`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct SummaryView {
+    pub(crate) containers: i64,
+    pub(crate) created: i64,
+    pub(crate) id: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) parent_id: String,
+    pub(crate) repo_digests: Vec<String>,
+    pub(crate) repo_tags: Vec<String>,
+    pub(crate) shared_size: i64,
+    pub(crate) size: u64,
+    /// The same as the size; until API 1.43.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) virtual_size: Option<u64>,
+}
+
+/// `GET /images/{name}/json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ImageView {
+    pub(crate) id: String,
+    pub(crate) repo_tags: Vec<String>,
+    pub(crate) repo_digests: Vec<String>,
+    pub(crate) parent: String,
+    pub(crate) comment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) created: Option<String>,
+    pub(crate) docker_version: String,
+    pub(crate) author: String,
+    pub(crate) config: ConfigView,
+    pub(crate) architecture: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) variant: String,
+    pub(crate) os: String,
+    pub(crate) size: u64,
+    /// The same as the size; until API 1.43.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) virtual_size: Option<u64>,
+    pub(crate) graph_driver: GraphDriverView,
+    #[serde(rename = "RootFS")]
+    pub(crate) rootfs: RootFsView,
+    pub(crate) metadata: MetadataView,
+}
+
+/// What containers start with. Until API 1.49 it was a container's configuration, with much that no image has.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ConfigView {
+    #[serde(flatten)]
+    pub(crate) container_only: Option<ContainerOnlyView>,
+    pub(crate) user: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) exposed_ports: BTreeMap<String, Empty>,
+    pub(crate) env: Vec<String>,
+    pub(crate) cmd: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) healthcheck: Option<Healthcheck>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) args_escaped: bool,
+    pub(crate) volumes: Option<BTreeMap<String, Empty>>,
+    pub(crate) working_dir: String,
+    pub(crate) entrypoint: Option<Vec<String>>,
+    pub(crate) on_build: Option<Vec<String>>,
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_signal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shell: Option<Vec<String>>,
+}
+
+/// Members of a container's configuration that say nothing about an image.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ContainerOnlyView {
+    pub(crate) hostname: String,
+    pub(crate) domainname: String,
+    pub(crate) attach_stdin: bool,
+    pub(crate) attach_stdout: bool,
+    pub(crate) attach_stderr: bool,
+    pub(crate) tty: bool,
+    pub(crate) open_stdin: bool,
+    pub(crate) stdin_once: bool,
+    pub(crate) image: String,
+}
+
+/// How layers are put together.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct GraphDriverView {
+    pub(crate) name: &'static str,
+    pub(crate) data: BTreeMap<String, String>,
+}
+
+/// The layers of an image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct RootFsView {
+    #[serde(rename = "Type")]
+    pub(crate) kind: &'static str,
+    pub(crate) layers: Vec<String>,
+}
+
+/// What the store knows beside the image itself.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct MetadataView {
+    pub(crate) last_tag_time: String,
+}
+
+/// A step of `GET /images/{name}/history`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct HistoryView {
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) created_by: String,
+    pub(crate) tags: Option<Vec<String>>,
+    pub(crate) size: u64,
+    pub(crate) comment: String,
+}
+
+/// A line of what a removal took away.
+#[derive(Debug, Serialize)]
+pub(crate) enum RemovedView {
+    /// A name.
+    Untagged(String),
+    /// An image or a layer.
+    Deleted(String),
+}
+
+/// Reply of `POST /images/prune`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct PrunedView {
+    pub(crate) images_deleted: Option<Vec<RemovedView>>,
+    pub(crate) space_reclaimed: u64,
+}
+
+/// Query of `GET /images/json`. Every image is shown whether `all` is set or not: there are no intermediate ones.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct ListQuery {
+    pub(crate) filters: Option<String>,
+    #[serde(deserialize_with = "flag")]
+    pub(crate) shared_size: bool,
+}
+
+/// Query of `DELETE /images/{name}`. `noprune` would keep untagged parents, which images here don't have.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RemoveQuery {
+    #[serde(deserialize_with = "flag")]
+    pub(crate) force: bool,
+}
+
+/// Query of `POST /images/{name}/tag`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TagQuery {
+    pub(crate) repo: String,
+    pub(crate) tag: String,
+}
+
+/// Query of `POST /images/load`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct LoadQuery {
+    /// Progress is left out; without an answer the client wants it.
+    #[serde(deserialize_with = "optional_flag")]
+    pub(crate) quiet: Option<bool>,
+    pub(crate) platform: Option<String>,
+}

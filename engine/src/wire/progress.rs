@@ -1,0 +1,159 @@
+//! What long-running requests tell a client: JSON objects, one a line, that end with a result or an error.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+/// One line.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum ProgressLine {
+    /// A step forward with what `id` names.
+    Step {
+        /// What is being done.
+        status: &'static str,
+        /// How far it is; empty at the end.
+        #[serde(rename = "progressDetail")]
+        detail: Detail,
+        /// The same for people.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        progress: Option<String>,
+        /// Short id of what it is done with.
+        id: String,
+    },
+    /// A result as text for a terminal.
+    Text {
+        /// With its line end.
+        stream: String,
+    },
+    /// A result by itself.
+    Status {
+        /// Without a line end.
+        status: String,
+    },
+    /// It went wrong after the reply had begun.
+    Failed {
+        /// For clients of today.
+        #[serde(rename = "errorDetail")]
+        detail: ErrorDetail,
+        /// For older ones.
+        error: String,
+    },
+}
+
+/// How far a step is, in bytes.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Detail {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) current: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) total: Option<u64>,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorDetail {
+    message: String,
+}
+
+impl ProgressLine {
+    /// A step that is at `current` of `total` bytes.
+    pub(crate) fn step(status: &'static str, id: String, current: u64, total: u64) -> Self {
+        let detail = Detail { current: Some(current), total: Some(total) };
+        Self::Step { status, detail, progress: Some(bar(current, total)), id }
+    }
+
+    /// A step that is over.
+    pub(crate) fn done(status: &'static str, id: String) -> Self {
+        Self::Step { status, detail: Detail::default(), progress: None, id }
+    }
+
+    /// The end, if it is a bad one.
+    pub(crate) fn failed(message: String) -> Self {
+        Self::Failed { detail: ErrorDetail { message: message.clone() }, error: message }
+    }
+
+    /// The line, its end included.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let mut line = serde_json::to_vec(self).expect("strings and numbers have JSON forms");
+        line.extend_from_slice(b"\r\n");
+        line.into()
+    }
+}
+
+/// `[=====>     ]  1.5MB/3MB`, fifty characters wide, for clients that print it as it is.
+fn bar(current: u64, total: u64) -> String {
+    const WIDTH: u64 = 50;
+    let filled = (current.min(total) * WIDTH).checked_div(total).unwrap_or(0);
+    let head = if filled < WIDTH { ">" } else { "" };
+    let done = "=".repeat(usize::try_from(filled).unwrap_or(0));
+    let rest = usize::try_from(WIDTH - filled).unwrap_or(0);
+    format!("[{done}{head:<rest$}]  {}/{}", size(current), size(total))
+}
+
+/// Decimal units with up to four digits, as Docker writes sizes.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+    let mut unit = 0;
+    let mut thousandth = 1;
+    while unit + 1 < UNITS.len() && bytes / thousandth >= 1000 {
+        thousandth *= 1000;
+        unit += 1;
+    }
+    let whole = bytes / thousandth;
+    let decimals = match (unit, whole) {
+        (0, _) | (_, 1000..) => 0,
+        (_, 100..) => 1,
+        (_, 10..) => 2,
+        _ => 3,
+    };
+    // Cut, not rounded: progress never claims more than there is.
+    let fraction = format!("{:03}", bytes % thousandth * 1000 / thousandth);
+    let fraction = fraction[..decimals].trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{whole}{point}{fraction}{}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_as_clients_know_them() {
+        let text = |line: ProgressLine| String::from_utf8(line.to_bytes().to_vec()).expect("text");
+        assert_eq!(
+            text(ProgressLine::step("Loading layer", "c0ffee".into(), 1_536_000, 3_072_000)),
+            concat!(
+                r#"{"status":"Loading layer","progressDetail":{"current":1536000,"total":3072000},"#,
+                r#""progress":"[=========================>                        ]  1.536MB/3.072MB","id":"c0ffee"}"#,
+                "\r\n"
+            )
+        );
+        assert_eq!(
+            text(ProgressLine::done("Layer already exists", "c0ffee".into())),
+            "{\"status\":\"Layer already exists\",\"progressDetail\":{},\"id\":\"c0ffee\"}\r\n"
+        );
+        assert_eq!(text(ProgressLine::Text { stream: "hi\n".into() }), "{\"stream\":\"hi\\n\"}\r\n");
+        assert_eq!(
+            text(ProgressLine::failed("no".into())),
+            "{\"errorDetail\":{\"message\":\"no\"},\"error\":\"no\"}\r\n"
+        );
+    }
+
+    #[test]
+    fn sizes_and_bars() {
+        for (bytes, expected) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1kB"),
+            (1536, "1.536kB"),
+            (12_345_678, "12.34MB"),
+            (123_456_789, "123.4MB"),
+            (1_999_999_999_999, "1.999TB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+        assert!(bar(0, 0).starts_with("[>"));
+        assert_eq!(bar(7, 7).split(']').next().map(str::len), Some(51));
+        assert_eq!(bar(1, 7).split(']').next().map(str::len), Some(51));
+    }
+}
