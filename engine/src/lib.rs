@@ -20,6 +20,7 @@ mod route;
 pub mod serve;
 pub mod signal;
 pub mod store;
+mod stream;
 mod translate;
 pub mod version;
 mod wire;

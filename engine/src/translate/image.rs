@@ -21,7 +21,12 @@ const WITHOUT_VIRTUAL_SIZE: ApiVersion = ApiVersion::new(1, 44);
 const WITHOUT_CONTAINER_FIELDS: ApiVersion = ApiVersion::new(1, 50);
 
 /// An image in a list. What isn't counted is -1, as in Docker.
-pub(crate) fn summary(image: &Image, containers: Option<usize>, shared: Option<u64>, version: ApiVersion) -> SummaryView {
+pub(crate) fn summary(
+    image: &Image,
+    containers: Option<usize>,
+    shared: Option<u64>,
+    version: ApiVersion,
+) -> SummaryView {
     let count = |counted: Option<u64>| counted.and_then(|number| i64::try_from(number).ok()).unwrap_or(-1);
     let names = Names::of(image, version);
     SummaryView {
@@ -57,7 +62,7 @@ struct Names {
 impl Names {
     fn of(image: &Image, version: ApiVersion) -> Self {
         let tags: Vec<String> = image.tags().map(Reference::familiar).collect();
-        let digests: Vec<String> = image.digests().map(|(reference, _)| reference.familiar()).collect();
+        let digests: Vec<String> = image.digests().map(|reference| reference.familiar()).collect();
         if tags.is_empty() && digests.is_empty() && version < ApiVersion::new(1, 43) {
             return Self { tags: vec!["<none>:<none>".into()], digests: vec!["<none>@<none>".into()] };
         }
@@ -70,7 +75,7 @@ pub(crate) fn inspect(image: Image, version: ApiVersion) -> ImageView {
     ImageView {
         id: image.id.to_string(),
         repo_tags: image.tags().map(Reference::familiar).collect(),
-        repo_digests: image.digests().map(|(reference, _)| reference.familiar()).collect(),
+        repo_digests: image.digests().map(|reference| reference.familiar()).collect(),
         parent: String::new(),
         created: image.config.created.map(|created| created.to_string()),
         docker_version: String::new(),
@@ -206,9 +211,7 @@ impl Selection {
     fn names(&self, reference: &Reference) -> bool {
         let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
         let (whole, name) = (reference.familiar(), reference.familiar_name());
-        let matches = |pattern: &Pattern| {
-            pattern.matches_with(&whole, options) || pattern.matches_with(&name, options)
-        };
+        let matches = |pattern: &Pattern| pattern.matches_with(&whole, options) || pattern.matches_with(&name, options);
         self.references.iter().any(matches)
     }
 }

@@ -95,7 +95,8 @@ fn lists_are_filtered_as_asked() {
         (r#"{"until":["1h"]}"#, (true, true)),
         (r#"{"until":["3h"]}"#, (false, false)),
     ] {
-        let selection = Selection::for_list(Filters::parse(Some(filters)).expect(filters), now, created).expect(filters);
+        let selection =
+            Selection::for_list(Filters::parse(Some(filters)).expect(filters), now, created).expect(filters);
         assert_eq!((selection.takes(&named), selection.takes(&dangling)), expected, "{filters}");
     }
     for filters in [r#"{"colour":["red"]}"#, r#"{"reference":["[a"]}"#, r#"{"since":["nobody"]}"#] {
@@ -120,9 +121,12 @@ fn prune_takes_dangling_images_unless_told_otherwise() {
 
 #[test]
 fn repo_and_tag_make_a_name() {
-    for (repo, tag, expected) in
-        [("shop", "", "shop:latest"), ("shop:1", "", "shop:1"), ("shop", "2", "shop:2"), ("a.b/shop:1", "2", "a.b/shop:2")]
-    {
+    for (repo, tag, expected) in [
+        ("shop", "", "shop:latest"),
+        ("shop:1", "", "shop:1"),
+        ("shop", "2", "shop:2"),
+        ("a.b/shop:1", "2", "a.b/shop:2"),
+    ] {
         assert_eq!(reference(repo, tag).expect(repo).familiar(), expected);
     }
     for (repo, tag) in [("Shop", ""), ("shop", "no tag"), ("", "")] {

@@ -44,7 +44,10 @@ fn what_netd_has_no_word_for_is_refused() {
     for (body, text) in [
         (json!({"Name": "n", "Scope": "swarm"}), r#"network scope "swarm" is not available: berth has no swarm mode"#),
         (json!({"Name": "n", "Ingress": true}), "an ingress network can't be made: berth has no swarm mode"),
-        (json!({"Name": "n", "ConfigOnly": true}), "configuration-only networks are not available: berth has no swarm mode"),
+        (
+            json!({"Name": "n", "ConfigOnly": true}),
+            "configuration-only networks are not available: berth has no swarm mode",
+        ),
         (
             json!({"Name": "n", "ConfigFrom": {"Network": "m"}}),
             "configuration-only networks are not available: berth has no swarm mode",
@@ -72,7 +75,11 @@ fn network() -> Network {
         internal: false,
         ipv4: true,
         ipv6: false,
-        pools: vec![PoolConfig { subnet: Some("10.9.0.0/16".into()), gateway: Some("10.9.0.1".into()), ..Default::default() }],
+        pools: vec![PoolConfig {
+            subnet: Some("10.9.0.0/16".into()),
+            gateway: Some("10.9.0.1".into()),
+            ..Default::default()
+        }],
         options: BTreeMap::new(),
         labels: [("tier".into(), "web".into())].into(),
         predefined: false,
