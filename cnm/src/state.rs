@@ -7,8 +7,6 @@ mod endpoints;
 mod networks;
 mod plans;
 mod sandboxes;
-#[cfg(test)]
-mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
