@@ -1,7 +1,8 @@
 //! All networks and sandboxes of this host as one value, and every decision about them. The daemon owns one `State` in
 //! one task, publishes clones of its records to readers, stores what it answers and applies the plans.
 //!
-//! A method that answers with an error has changed nothing.
+//! A method that answers with an error has changed nothing but the place where the search for free addresses and ports
+//! goes on.
 
 mod endpoints;
 mod networks;

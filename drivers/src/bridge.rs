@@ -1,8 +1,6 @@
 //! Driver `bridge`: a Linux bridge on the host, a veth pair for each endpoint.
 
 mod options;
-#[cfg(test)]
-mod tests;
 
 use std::{collections::BTreeSet, net::IpAddr};
 

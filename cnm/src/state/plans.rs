@@ -20,8 +20,8 @@ use crate::{
 impl State {
     /// What makes a new sandbox, with what its network needs if its ports are the first to go over loopback.
     pub(super) fn plan_new_sandbox(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Plan, Error> {
-        let plan = self.plan_whole_sandbox(planners, sandbox)?;
-        Ok(plan.then(self.plan_first_loopback(planners, sandbox)?))
+        let loopback = self.plan_first_loopback(planners, sandbox)?;
+        Ok(loopback.then(self.plan_whole_sandbox(planners, sandbox)?))
     }
 
     /// What makes a sandbox with all of its endpoints.

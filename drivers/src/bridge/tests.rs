@@ -1,1 +1,0 @@
-//! Golden plans and tables of options.

@@ -1,0 +1,139 @@
+//! A state with its context, and what tests ask of it in one line.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub(crate) mod kernel;
+
+use std::collections::BTreeSet;
+
+use cnm::{
+    Error,
+    api::{EndpointRequest, NamespaceRequest, NetworkCreate, PortRange, PortRequest, SandboxPut},
+    driver::HostView,
+    firewall::Protocol,
+    id::SandboxId,
+    ipam::DefaultPools,
+    network::Network,
+    op::Plan,
+    sandbox::Sandbox,
+    spec::{NetworkSpec, SandboxSpec},
+    state::{Context, Put, State},
+};
+use drivers::Registry;
+
+/// A state on a host, with ids that count up.
+pub(crate) struct Bench {
+    pub(crate) state: State,
+    pub(crate) host: HostView,
+    pub(crate) pools: DefaultPools,
+    pub(crate) avoid: BTreeSet<(Protocol, u16)>,
+    pub(crate) drawn: u8,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::default(),
+            host: HostView::default(),
+            pools: DefaultPools::default(),
+            avoid: BTreeSet::new(),
+            drawn: 0,
+        }
+    }
+
+    /// With the predefined networks in place.
+    pub(crate) fn started() -> Self {
+        let mut bench = Self::new();
+        for spec in bench.with(|state, context| state.missing_predefined(context)) {
+            let (network, _) = bench.with(|state, context| state.create_network(spec, true, context)).expect("made");
+            bench.state.network_programmed(&network.id).expect("reserved before");
+        }
+        bench
+    }
+
+    pub(crate) fn with<R>(&mut self, decide: impl FnOnce(&mut State, &mut Context<'_>) -> R) -> R {
+        let drawn = &mut self.drawn;
+        let mut random = || {
+            *drawn += 1;
+            [*drawn; 32]
+        };
+        let mut context = Context {
+            planners: &Registry,
+            host: &self.host,
+            pools: &self.pools,
+            now: "2026-11-21T00:00:00Z".parse().expect("a time"),
+            random: &mut random,
+            avoid_ports: &self.avoid,
+        };
+        decide(&mut self.state, &mut context)
+    }
+
+    /// Asks for a network as the API does.
+    pub(crate) fn create(&mut self, wire: NetworkCreate) -> Result<(Network, Plan), Error> {
+        let spec = NetworkSpec::try_from(wire)?;
+        self.with(|state, context| state.create_network(spec, false, context))
+    }
+
+    /// Makes a network with options, programmed.
+    pub(crate) fn network(&mut self, wire: NetworkCreate) -> (Network, Plan) {
+        let (network, plan) = self.create(wire).expect("a network");
+        (self.state.network_programmed(&network.id).expect("reserved before"), plan)
+    }
+
+    /// Asks for a sandbox as the API does.
+    pub(crate) fn put(&mut self, id: &str, wire: SandboxPut) -> Result<Put, Error> {
+        let spec = SandboxSpec::parse(id, wire)?;
+        self.with(|state, context| state.put_sandbox(spec, context))
+    }
+
+    /// Makes a sandbox, programmed.
+    pub(crate) fn sandbox(&mut self, id: &str, wire: SandboxPut) -> (Sandbox, Plan) {
+        match self.put(id, wire).expect("a sandbox") {
+            Put::Made(sandbox, plan) => (self.state.sandbox_programmed(sandbox.id()).expect("reserved before"), plan),
+            Put::There(_) => panic!("sandbox {id} is there"),
+        }
+    }
+}
+
+pub(crate) fn id(text: &str) -> SandboxId {
+    text.parse().expect("an id")
+}
+
+pub(crate) fn net(name: &str) -> NetworkCreate {
+    NetworkCreate { name: name.to_owned(), ..Default::default() }
+}
+
+/// A network with options, by the ends of their names.
+pub(crate) fn net_with(name: &str, options: &[(&str, &str)]) -> NetworkCreate {
+    let options =
+        options.iter().map(|(option, value)| (format!("com.docker.network.{option}"), (*value).to_owned())).collect();
+    NetworkCreate { options, ..net(name) }
+}
+
+pub(crate) fn on(network: &str) -> EndpointRequest {
+    EndpointRequest { network: network.to_owned(), ..Default::default() }
+}
+
+pub(crate) fn put(endpoints: Vec<EndpointRequest>) -> SandboxPut {
+    SandboxPut {
+        owner: "test".to_owned(),
+        name: String::new(),
+        labels: Default::default(),
+        namespace: NamespaceRequest::New,
+        endpoints,
+        ports: Vec::new(),
+    }
+}
+
+pub(crate) fn port(host_ip: Option<&str>, host: u16, container: u16) -> PortRequest {
+    let one = |port| PortRange { first: port, last: port };
+    PortRequest {
+        protocol: "tcp".to_owned(),
+        host_ip: host_ip.map(str::to_owned),
+        host_ports: (host != 0).then(|| one(host)),
+        container_ports: one(container),
+    }
+}
+
+pub(crate) fn put_with_ports(endpoints: Vec<EndpointRequest>, ports: Vec<PortRequest>) -> SandboxPut {
+    SandboxPut { ports, ..put(endpoints) }
+}
