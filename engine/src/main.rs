@@ -27,6 +27,8 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         let listener = serve::listen(&config)?;
         let engine = Engine::open(config).await?;
         engine.recover().await?;
+        // Whoever supervises us (systemd's Type=notify, a test) waits for this; without one it does nothing.
+        sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
         serve::until_told_to_stop(listener, engine).await?;
         Ok(())
     })

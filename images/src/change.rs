@@ -40,6 +40,9 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
+    /// Nothing.
+    #[error("an empty change: write an instruction such as CMD, ENV or EXPOSE")]
+    Empty,
     /// Not an instruction at all.
     #[error("unknown instruction: {0}")]
     Unknown(String),
@@ -159,6 +162,7 @@ impl FromStr for Change {
             "ADD" | "ARG" | "COPY" | "FROM" | "MAINTAINER" | "RUN" | "SHELL" => {
                 Err(ChangeError::NotAllowed(instruction.to_ascii_uppercase()))
             }
+            "" => Err(ChangeError::Empty),
             other => Err(ChangeError::Unknown(other.to_owned())),
         }
     }

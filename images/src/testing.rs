@@ -124,7 +124,7 @@ impl TestImage {
 }
 
 /// A docker-archive with `manifest.json` at the end, where it is inconvenient.
-pub(crate) fn docker_archive(images: &[TestImage]) -> Vec<u8> {
+pub(crate) fn docker_archive<'a>(images: impl IntoIterator<Item = &'a TestImage>) -> Vec<u8> {
     let mut tar = Tar::new();
     let mut items = Vec::new();
     for image in images {
@@ -143,7 +143,10 @@ pub(crate) fn docker_archive(images: &[TestImage]) -> Vec<u8> {
 }
 
 /// An oci-archive whose layers are compressed as `compress` does.
-pub(crate) fn oci_archive(images: &[TestImage], compress: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+pub(crate) fn oci_archive<'a>(
+    images: impl IntoIterator<Item = &'a TestImage>,
+    compress: impl Fn(&[u8]) -> Vec<u8>,
+) -> Vec<u8> {
     let mut tar = Tar::new().file("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
     let mut add = |content: &[u8], media_type: &str| {
         let digest = Digest::of(content);

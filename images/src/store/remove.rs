@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::Connection;
-use tempfile::TempDir;
 
 use super::catalog::{self, Found};
 use super::database::{self, LayerRow};
@@ -19,18 +18,11 @@ impl Store {
     ///
     /// With `force`, an image goes although stopped containers stand on it: its layers stay as long as they do.
     pub fn remove(&self, name: &str, force: bool, uses: &[ContainerUse]) -> Result<Vec<Removed>, Error> {
-        let mut guard = self.inner();
-        let inner: &mut Inner = &mut guard;
-        let failed = || Error::database("remove an image");
-        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
-        let removal = Removal { connection: &transaction, leases: &inner.leases, force, uses };
-        let (mut removed, layers) = removal.run(name)?;
-        transaction.commit().map_err(failed())?;
-        let aside = self.set_layers_aside(&layers)?;
-        drop(guard);
-        removed.extend(layers.iter().map(|layer| Removed::Layer(layer.chain_id)));
-        delete(aside)?;
-        Ok(removed)
+        let taken = self.take("remove an image", |connection, leases| {
+            let removal = Removal { connection, leases, force, uses };
+            removal.run(name)
+        })?;
+        Ok(taken.removed)
     }
 
     /// Removes every image that no container uses and that `select` agrees to.
@@ -41,33 +33,45 @@ impl Store {
             if in_use || !select(&candidate) {
                 continue;
             }
-            let (removed, layers, aside) = self.prune_one(&candidate)?;
-            pruned.removed.extend(removed);
-            pruned.removed.extend(layers.iter().map(|layer| Removed::Layer(layer.chain_id)));
-            pruned.reclaimed_bytes += layers.iter().map(|layer| layer.size_bytes).sum::<u64>();
-            delete(aside)?;
+            let taken = self.take("prune an image", |connection, leases| {
+                let removal = Removal { connection, leases, force: false, uses };
+                let names = removal.names(&candidate.id)?;
+                match names == candidate.references {
+                    true => removal.delete(&candidate.id, names),
+                    // Somebody named it since it was listed.
+                    false => Ok(Taken::default()),
+                }
+            })?;
+            pruned.reclaimed_bytes += taken.layers.iter().map(|layer| layer.size_bytes).sum::<u64>();
+            pruned.removed.extend(taken.removed);
         }
         Ok(pruned)
     }
 
-    fn prune_one(&self, candidate: &Image) -> Result<(Vec<Removed>, Vec<LayerRow>, Vec<TempDir>), Error> {
+    /// Carries out a removal: records in one transaction, then directories.
+    fn take(
+        &self,
+        doing: &'static str,
+        decide: impl FnOnce(&Connection, &HashMap<ChainId, usize>) -> Result<Taken, Error>,
+    ) -> Result<Taken, Error> {
         let mut guard = self.inner();
         let inner: &mut Inner = &mut guard;
-        let failed = || Error::database("prune an image");
-        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
-        let names = database::names(&transaction, &candidate.id).map_err(failed())?;
-        if names != candidate.references {
-            // Somebody named it since it was listed.
-            return Ok((Vec::new(), Vec::new(), Vec::new()));
-        }
-        let mut removed = untag(&transaction, names)?;
-        database::delete_image(&transaction, &candidate.id).map_err(failed())?;
-        removed.push(Removed::Image(candidate.id));
-        let layers = Self::forget_unused(&transaction, &inner.leases)?;
-        transaction.commit().map_err(failed())?;
-        let aside = self.set_layers_aside(&layers)?;
-        Ok((removed, layers, aside))
+        let transaction = database::begin(&mut inner.connection).map_err(Error::database(doing))?;
+        let mut taken = decide(&transaction, &inner.leases)?;
+        transaction.commit().map_err(Error::database(doing))?;
+        let aside = self.set_layers_aside(&taken.layers)?;
+        drop(guard);
+        taken.removed.extend(taken.layers.iter().map(|layer| Removed::Layer(layer.chain_id)));
+        delete(aside)?;
+        Ok(taken)
     }
+}
+
+/// What a removal takes away.
+#[derive(Default)]
+struct Taken {
+    removed: Vec<Removed>,
+    layers: Vec<LayerRow>,
 }
 
 struct Removal<'a> {
@@ -78,7 +82,7 @@ struct Removal<'a> {
 }
 
 impl Removal<'_> {
-    fn run(&self, name: &str) -> Result<(Vec<Removed>, Vec<LayerRow>), Error> {
+    fn run(&self, name: &str) -> Result<Taken, Error> {
         let found = catalog::find(self.connection, name)?;
         let id = found.id();
         let names = self.names(&id)?;
@@ -98,13 +102,7 @@ impl Removal<'_> {
         (several && !self.force).then_some(DeleteObstacle::SeveralRepositories)
     }
 
-    fn by_name(
-        &self,
-        given: &str,
-        id: &ImageId,
-        reference: Reference,
-        names: &[Reference],
-    ) -> Result<(Vec<Removed>, Vec<LayerRow>), Error> {
+    fn by_name(&self, given: &str, id: &ImageId, reference: Reference, names: &[Reference]) -> Result<Taken, Error> {
         // Digests go with the last tag of their repository.
         let (going, staying): (Vec<_>, Vec<_>) = names.iter().cloned().partition(|name| {
             let sibling = name.digest().is_some() && name.name() == reference.name();
@@ -113,7 +111,7 @@ impl Removal<'_> {
             *name == reference || (sibling && !other_tags && reference.digest().is_none())
         });
         if !staying.is_empty() {
-            return Ok((untag(self.connection, going)?, Vec::new()));
+            return Ok(Taken { removed: untag(self.connection, going)?, layers: Vec::new() });
         }
         if !self.force
             && let Some(user) = self.uses.iter().find(|user| user.image == *id)
@@ -122,16 +120,16 @@ impl Removal<'_> {
         }
         match self.obstacle(id) {
             // Forced, and a container runs: the name goes, the image stays without one.
-            Some(_) => Ok((untag(self.connection, going)?, Vec::new())),
+            Some(_) => Ok(Taken { removed: untag(self.connection, going)?, layers: Vec::new() }),
             None => self.delete(id, going),
         }
     }
 
-    fn delete(&self, id: &ImageId, names: Vec<Reference>) -> Result<(Vec<Removed>, Vec<LayerRow>), Error> {
+    fn delete(&self, id: &ImageId, names: Vec<Reference>) -> Result<Taken, Error> {
         let mut removed = untag(self.connection, names)?;
         database::delete_image(self.connection, id).map_err(Error::database("remove an image"))?;
         removed.push(Removed::Image(*id));
-        Ok((removed, Store::forget_unused(self.connection, self.leases)?))
+        Ok(Taken { removed, layers: Store::forget_unused(self.connection, self.leases)? })
     }
 
     fn names(&self, id: &ImageId) -> Result<Vec<Reference>, Error> {

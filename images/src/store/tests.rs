@@ -49,7 +49,7 @@ impl TestStore {
     }
 
     fn load(&self, image: &TestImage) -> ImageId {
-        let archive = docker_archive(std::slice::from_ref(image));
+        let archive = docker_archive([image]);
         let loaded = self.store().load(&archive[..], &Silent).expect("a good archive");
         loaded[0].id
     }

@@ -1,1 +1,395 @@
+//! What a tar may do, and what it may not.
 
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+use proptest::prelude::*;
+use tar::EntryType;
+use tempfile::TempDir;
+
+use super::*;
+use crate::testing::Tar;
+
+/// A layer's directory with something outside that nobody may touch.
+struct Place {
+    dir: TempDir,
+}
+
+const OUTSIDE: &str = "untouched";
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(dir.path().join("layer")).expect("made");
+        fs::write(dir.path().join("outside"), OUTSIDE).expect("written");
+        Self { dir }
+    }
+
+    fn unpack(&self, tar: &[u8]) -> Result<Unpacked, UnpackError> {
+        let outcome = unpack(tar, &self.dir.path().join("layer"), Limits::default());
+        outcome.map(|(unpacked, _)| unpacked)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("layer/diff").join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect(name)
+    }
+
+    fn metadata(&self, name: &str) -> fs::Metadata {
+        fs::symlink_metadata(self.path(name)).expect(name)
+    }
+
+    fn is_whiteout(&self, name: &str) -> bool {
+        let metadata = self.metadata(name);
+        metadata.file_type().is_char_device() && metadata.rdev() == 0
+    }
+
+    fn xattr(&self, name: &str, attribute: &str) -> Option<Vec<u8>> {
+        let mut value = Vec::with_capacity(4096);
+        let buffer = rustix::buffer::spare_capacity(&mut value);
+        rustix::fs::lgetxattr(self.path(name), attribute, buffer).ok()?;
+        Some(value)
+    }
+
+    fn is_opaque(&self, name: &str) -> bool {
+        self.xattr(name, "trusted.overlay.opaque") == Some(b"y".to_vec())
+    }
+
+    /// Nothing outside of the layer's directory has appeared or changed.
+    fn assert_contained(&self) {
+        let names: BTreeSet<_> = fs::read_dir(self.dir.path())
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(names, BTreeSet::from(["layer".into(), "outside".into()]));
+        let outside = self.dir.path().join("outside");
+        assert_eq!(fs::read_to_string(&outside).expect("still there"), OUTSIDE);
+        let metadata = fs::metadata(&outside).expect("still there");
+        assert_eq!((metadata.nlink(), metadata.mode() & 0o7000), (1, 0));
+    }
+}
+
+#[test]
+fn a_malicious_tar_is_refused_and_touches_nothing() {
+    let tar = Tar::new;
+    let up = "../../outside";
+    let table: Vec<(&str, Tar, &str)> = vec![
+        ("parent name", tar().file("../outside", "x"), "its name has a '..' in it"),
+        ("parent name deep", tar().file("a/b/../../../../outside", "x"), "its name has a '..' in it"),
+        ("parent name that stays in", tar().file("a/../b", "x"), "its name has a '..' in it"),
+        ("just the parent", tar().dir("..", 0o777), "its name has a '..' in it"),
+        ("absolute name", tar().file("/etc/outside", "x"), "its name is absolute"),
+        ("the host's root", tar().dir("/", 0o777), "its name is absolute"),
+        ("long absolute PAX name", tar().pax(&[("path", b"/tmp/outside")]).file("a", "x"), "its name is absolute"),
+        ("PAX name with dots", tar().pax(&[("path", b"x/../../outside")]).file("a", "x"), "its name has a '..' in it"),
+        ("PAX name with NUL", tar().pax(&[("path", b"a\0b")]).file("a", "x"), "its name isn't a file name"),
+        (
+            "GNU long name",
+            tar().member("././@LongLink", EntryType::GNULongName, |_| (), b"../outside\0").file("a", "x"),
+            "its name has a '..' in it",
+        ),
+        (
+            "symbolic link that climbs",
+            tar().symlink("a", up),
+            "it links to \"../../outside\", which leads out of the layer",
+        ),
+        (
+            "symbolic link that climbs by one",
+            tar().symlink("a/b", "../../x"),
+            "it links to \"../../x\", which leads out of the layer",
+        ),
+        ("empty symbolic link", tar().symlink("a", ""), "its link target isn't a path"),
+        (
+            "write through an absolute link",
+            tar().symlink("a", "/tmp").file("a/outside", "x"),
+            "its name leads through a symbolic link",
+        ),
+        (
+            "write through a relative link",
+            tar().dir("b", 0o755).symlink("a", "b").file("a/f", "x"),
+            "its name leads through a symbolic link",
+        ),
+        (
+            "write through a link to the root",
+            tar().symlink("a", "/").file("a/etc/f", "x"),
+            "its name leads through a symbolic link",
+        ),
+        (
+            "directory through a link",
+            tar().symlink("a", "/tmp").dir("a/b/c", 0o777),
+            "its name leads through a symbolic link",
+        ),
+        (
+            "whiteout through a link",
+            tar().symlink("a", "/tmp").file("a/.wh.x", ""),
+            "its name leads through a symbolic link",
+        ),
+        (
+            "opaque marker through a link",
+            tar().symlink("a", "/tmp").file("a/.wh..wh..opq", ""),
+            "its name leads through a symbolic link",
+        ),
+        (
+            "a link to a link to the outside",
+            tar().symlink("a", "/").symlink("b", "a").file("b/x", ""),
+            "its name leads through a symbolic link",
+        ),
+        (
+            "write through a file",
+            tar().file("a", "x").file("a/b", "x"),
+            "its name leads through something that isn't a directory",
+        ),
+        ("hard link up", tar().hard_link("a", up), "it links to \"../../outside\", which leads out of the layer"),
+        (
+            "absolute hard link",
+            tar().hard_link("a", "/etc/passwd"),
+            "it links to \"/etc/passwd\", which leads out of the layer",
+        ),
+        (
+            "hard link through a link",
+            tar().symlink("b", "/etc").hard_link("a", "b/passwd"),
+            "it links to \"b/passwd\", which leads out of the layer",
+        ),
+        ("hard link to nothing", tar().hard_link("a", "b"), "it links to \"b\", which isn't in this layer"),
+        (
+            "hard link to a directory",
+            tar().dir("b", 0o755).hard_link("a", "b"),
+            "it links to \"b\", which is a directory",
+        ),
+        ("hard link to the root", tar().hard_link("a", "."), "it links to \".\", which is a directory"),
+        (
+            "hard link to a whiteout",
+            tar().file(".wh.b", "").hard_link("a", "b"),
+            "it links to \"b\", which isn't in this layer",
+        ),
+        ("whiteout of the parent", tar().file(".wh...", ""), "it isn't the name of something to hide"),
+        ("whiteout of the directory", tar().file("a/.wh..", ""), "it isn't the name of something to hide"),
+        ("whiteout of nothing", tar().file("a/.wh.", ""), "it isn't the name of something to hide"),
+        ("directory with a whiteout's name", tar().file(".wh.a/b", ""), "'.wh.' is reserved for whiteouts"),
+        ("the root as a file", tar().file("./", "x"), "the layer's root must be a directory"),
+        ("the root as a link", tar().symlink(".", "/"), "the layer's root must be a directory"),
+        (
+            "overlayfs's own attribute",
+            tar().pax(&[("SCHILY.xattr.trusted.overlay.redirect", b"/etc")]).dir("a", 0o755),
+            "it sets the extended attribute \"trusted.overlay.redirect\", which belongs to overlayfs",
+        ),
+        (
+            "too large a user",
+            tar().pax(&[("uid", b"4294967296")]).file("a", ""),
+            "its owner 4294967296 isn't a user or group number",
+        ),
+        (
+            "the user that means nobody",
+            tar().pax(&[("gid", b"4294967295")]).file("a", ""),
+            "its owner 4294967295 isn't a user or group number",
+        ),
+    ];
+    for (what, tar, expected) in table {
+        let place = Place::new();
+        match place.unpack(&tar.finish()).expect_err(what) {
+            UnpackError::Refused { refusal, .. } => assert_eq!(refusal.to_string(), expected, "{what}"),
+            other => panic!("{what}: {other}"),
+        }
+        place.assert_contained();
+    }
+}
+
+#[test]
+fn everything_a_layer_can_hold_arrives() {
+    let place = Place::new();
+    let capability: &[u8] = &[1, 0, 0, 2, 0, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let owned = |mode, uid: u64, gid: u64| {
+        move |header: &mut tar::Header| {
+            header.set_mode(mode);
+            header.set_uid(uid);
+            header.set_gid(gid);
+        }
+    };
+    let long = "d".repeat(120) + "/" + &"f".repeat(200);
+    let tar = Tar::new()
+        .dir("./", 0o711)
+        .member("./setuid", EntryType::Regular, owned(0o4755, 1000, 1001), b"#!")
+        .member("sticky/", EntryType::Directory, owned(0o1777, 5, 6), &[])
+        .file("sticky/inside", "later than its directory")
+        .symlink("absolute", "/etc/mtab")
+        .symlink("sticky/relative", "../setuid")
+        .hard_link("second", "setuid")
+        .hard_link("linked-link", "absolute")
+        .device("null", EntryType::Char, 1, 3)
+        .device("disk", EntryType::Block, 8, 1)
+        .member("pipe", EntryType::Fifo, owned(0o620, 0, 0), &[])
+        .pax(&[
+            ("SCHILY.xattr.security.capability", capability),
+            ("SCHILY.xattr.user.note", b"line\nfeed = \0"),
+            ("mtime", b"1234567890.5"),
+            ("uid", b"3000000000"),
+        ])
+        .file("capable", "x")
+        .pax(&[("mtime", b"-1.25"), ("path", "n\u{e4}me".as_bytes())])
+        .file("x", "")
+        .member("././@LongLink", EntryType::GNULongName, |_| (), format!("{long}\0").as_bytes())
+        .file("short", "long")
+        .file("empty", "")
+        .finish();
+    let unpacked = place.unpack(&tar).expect("a good tar");
+    assert_eq!(unpacked.size_bytes, 2 + 24 + 1 + 4);
+    assert_eq!(unpacked.implied, BTreeSet::from(["d".repeat(120).into()]));
+    let looks = |name: &str| {
+        let metadata = place.metadata(name);
+        (metadata.mode() & 0o7777, metadata.uid(), metadata.gid())
+    };
+    assert_eq!(looks("setuid"), (0o4755, 1000, 1001));
+    assert_eq!(looks("sticky"), (0o1777, 5, 6));
+    assert_eq!(looks("."), (0o711, 0, 0));
+    assert_eq!(looks("pipe"), (0o620, 0, 0));
+    assert!(place.metadata("pipe").file_type().is_fifo());
+    assert_eq!(place.metadata("sticky").mtime(), 1_000_000_000, "set after it was filled");
+    assert_eq!(place.metadata(".").mtime(), 1_000_000_000);
+    assert_eq!(place.metadata("absolute").mtime(), 1_000_000_000);
+    assert_eq!(place.metadata("setuid").ino(), place.metadata("second").ino());
+    assert_eq!(place.metadata("absolute").ino(), place.metadata("linked-link").ino());
+    assert_eq!(fs::read_link(place.path("sticky/relative")).expect("a link").as_os_str().as_bytes(), b"../setuid");
+    assert_eq!(place.metadata("null").rdev(), rustix::fs::makedev(1, 3));
+    assert_eq!(place.metadata("disk").rdev(), rustix::fs::makedev(8, 1));
+    assert_eq!(place.xattr("capable", "security.capability").as_deref(), Some(capability));
+    assert_eq!(place.xattr("capable", "user.note").as_deref(), Some(&b"line\nfeed = \0"[..]));
+    assert_eq!(looks("capable"), (0o644, 3_000_000_000, 0));
+    assert_eq!(
+        (place.metadata("capable").mtime(), place.metadata("capable").mtime_nsec()),
+        (1_234_567_890, 500_000_000)
+    );
+    assert_eq!((place.metadata("n\u{e4}me").mtime(), place.metadata("n\u{e4}me").mtime_nsec()), (-2, 750_000_000));
+    assert_eq!(place.read(&long), "long");
+    assert_eq!(place.metadata("empty").len(), 0);
+}
+
+#[test]
+fn whiteouts_hide_what_is_below_and_nothing_of_their_own_layer() {
+    let place = Place::new();
+    let tar = Tar::new()
+        .file(".wh.gone", "")
+        .file("dir/.wh.gone", "")
+        .file("dir/.wh..wh..opq", "")
+        // In the same layer, in either order.
+        .file("new-file", "new")
+        .file(".wh.new-file", "")
+        .file(".wh.replaced", "")
+        .file("replaced", "new")
+        .file(".wh.replaced-dir", "")
+        .file("replaced-dir/f", "new")
+        .dir("replaced-dir2", 0o700)
+        .file(".wh.replaced-dir2", "")
+        .file(".wh.replaced-dir3", "")
+        .dir("replaced-dir3/", 0o711)
+        // What AUFS left in old images.
+        .file(".wh..wh.aufs", "")
+        .dir(".wh..wh.plnk", 0o700)
+        .finish();
+    place.unpack(&tar).expect("a good tar");
+    assert!(place.is_whiteout("gone") && place.is_whiteout("dir/gone"));
+    assert!(place.is_opaque("dir"));
+    assert_eq!((place.read("new-file"), place.read("replaced")), ("new".into(), "new".into()));
+    assert_eq!(place.read("replaced-dir/f"), "new");
+    for dir in ["replaced-dir", "replaced-dir2", "replaced-dir3"] {
+        assert!(place.is_opaque(dir), "{dir}");
+    }
+    let names = fs::read_dir(place.path(".")).expect("a directory").map(|entry| entry.expect("an entry").file_name());
+    assert!(!names.into_iter().any(|name| name.as_bytes().starts_with(b".wh.")));
+}
+
+#[test]
+fn a_later_member_takes_the_place_of_an_earlier_one() {
+    let place = Place::new();
+    let tar = Tar::new()
+        .file("a", "1")
+        .file("a", "2")
+        .dir("b", 0o755)
+        .file("b/c", "old")
+        .file("b", "a file now")
+        .file("d", "a directory soon")
+        .file("e/f", "kept")
+        .dir("e", 0o700)
+        .dir("g/h", 0o755)
+        .symlink("g", "/etc")
+        .dir("g", 0o755)
+        .file("g/h/i", "new")
+        .hard_link("a", "a")
+        .symlink("l", "/tmp")
+        .file("l", "a file, not what the link led to")
+        .finish();
+    let tar = [&tar[..tar.len() - 1024], &Tar::new().hard_link("d", "a").finish()].concat();
+    place.unpack(&tar).expect("a good tar");
+    assert_eq!(place.read("a"), "2");
+    assert_eq!(place.read("d"), "2");
+    assert_eq!(place.read("b"), "a file now");
+    assert_eq!(place.read("e/f"), "kept");
+    assert_eq!(place.metadata("e").mode() & 0o7777, 0o700);
+    assert_eq!(place.read("g/h/i"), "new");
+    assert!(place.read("l").starts_with("a file"));
+    place.assert_contained();
+}
+
+#[test]
+fn bombs_end_with_a_clear_error() {
+    let place = Place::new();
+    let limits = Limits { entries: 3, size_bytes: 10 };
+    let unpack = |tar: Vec<u8>| {
+        let dir = tempfile::tempdir_in(place.dir.path()).expect("made");
+        unpack(&tar[..], dir.path(), limits).map(|_| ()).expect_err("too much").to_string()
+    };
+    let many = (0..4).fold(Tar::new(), |tar, at| tar.file(&at.to_string(), "")).finish();
+    assert_eq!(unpack(many), "it has more than 3 entries");
+    assert_eq!(unpack(Tar::new().file("a", "12345").file("b", "123456").finish()), "its files have more than 10 bytes");
+    // A hole counts as well: it says how large it is before anything is written.
+    let sparse =
+        Tar::new().pax(&[("GNU.sparse.size", b"1099511627776"), ("GNU.sparse.map", b"0,0")]).file("hole", "").finish();
+    assert_eq!(unpack(sparse), "its files have more than 10 bytes");
+    let extensions =
+        Tar::new().member("x", EntryType::XHeader, |header| header.set_size(1 << 40), &[]).file("a", "").finish();
+    assert_eq!(unpack(extensions), "invalid tar header at byte 0: names and attributes of more than 8 MiB");
+}
+
+/// Members that are likely to meet each other.
+fn member() -> impl Strategy<Value = (u8, String, String)> {
+    let name =
+        prop::sample::select(vec!["a", "b", "c", ".wh.a", ".wh..wh..opq", "..", ".", "", "/", ".wh...", "\u{e4}"]);
+    let path = || prop::collection::vec(name.clone(), 1..4).prop_map(|parts| parts.join("/"));
+    (0..8u8, path(), path())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_combination_of_members_leaves_the_layer(members in prop::collection::vec(member(), 1..12)) {
+        let place = Place::new();
+        let tar = members.iter().fold(Tar::new(), |tar, (kind, path, target)| match kind {
+            0 | 1 => tar.file(path, "content"),
+            2 => tar.dir(path, 0o755),
+            3 => tar.symlink(path, target),
+            4 => tar.symlink(path, "/"),
+            5 => tar.symlink(path, place.dir.path().to_str().expect("UTF-8")),
+            6 => tar.hard_link(path, target),
+            _ => tar.hard_link(path, "../../outside"),
+        });
+        let _ = place.unpack(&tar.finish());
+        place.assert_contained();
+    }
+
+    #[test]
+    fn flipped_bytes_never_panic_or_leave_the_layer(flips in prop::collection::vec((0..4096usize, any::<u8>()), 1..6)) {
+        let place = Place::new();
+        let tar = Tar::new().dir("a", 0o755).pax(&[("mtime", b"1.5")]).file("a/b", "x").symlink("c", "a").finish();
+        let mut tar = tar;
+        for (at, byte) in flips {
+            let at = at % tar.len();
+            tar[at] = byte;
+        }
+        let _ = place.unpack(&tar);
+        place.assert_contained();
+    }
+}

@@ -95,7 +95,7 @@ fn a_killed_load_leaves_nothing_and_a_finished_one_all() {
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (one, two) = siblings();
-    let content = docker_archive(&[one, two]);
+    let content = docker_archive([&one, &two]);
     let archive = dir.path().join("archive.tar");
     fs::write(&archive, &content).expect("written");
     let all = usize::MAX;

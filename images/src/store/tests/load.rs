@@ -14,15 +14,14 @@ fn load(store: &Store, archive: &[u8]) -> Result<Vec<LoadedImage>, Error> {
 #[test]
 fn archives_of_every_kind_make_the_same_image() {
     let (image, _) = siblings();
-    let docker = docker_archive(&[image.clone()]);
-    let images = [image.clone()];
+    let docker = docker_archive([&image]);
     let kinds = [
         ("docker", docker.clone()),
         ("docker in gzip", gzip(&docker)),
         ("docker in zstd", zstd(&docker)),
-        ("oci", oci_archive(&images, <[u8]>::to_vec)),
-        ("oci with gzip layers", oci_archive(&images, gzip)),
-        ("oci with zstd layers in gzip", gzip(&oci_archive(&images, zstd))),
+        ("oci", oci_archive([&image], <[u8]>::to_vec)),
+        ("oci with gzip layers", oci_archive([&image], gzip)),
+        ("oci with zstd layers in gzip", gzip(&oci_archive([&image], zstd))),
     ];
     for (kind, archive) in kinds {
         let store = TestStore::new();
@@ -47,7 +46,7 @@ fn layers_are_shared_and_reported() {
     let (one, two) = siblings();
     store.load(&one);
     let events = Mutex::new(Vec::new());
-    let archive = docker_archive(&[two]);
+    let archive = docker_archive([&two]);
     let listen = |event: ProgressEvent| events.lock().expect("no panic").push(event);
     store.store().load(&archive[..], &listen).expect("a good archive");
     let events = events.into_inner().expect("no panic");
@@ -61,11 +60,11 @@ fn layers_are_shared_and_reported() {
 fn several_images_come_in_one_archive_and_names_move() {
     let store = TestStore::new();
     let (one, two) = siblings();
-    let loaded = load(&store, &docker_archive(&[one.clone(), two.clone()])).expect("a good archive");
+    let loaded = load(&store, &docker_archive([&one, &two])).expect("a good archive");
     assert_eq!(loaded.len(), 2);
     store.assert_layers(3);
     let renamed = TestImage { names: vec!["one:1"], ..two };
-    let loaded = load(&store, &docker_archive(&[renamed])).expect("a good archive");
+    let loaded = load(&store, &docker_archive([&renamed])).expect("a good archive");
     let before = &loaded[0].replaced;
     assert_eq!(before.len(), 1);
     assert_eq!(before[0].1, ImageId(crate::digest::Digest::of(&one.config())));
@@ -85,11 +84,11 @@ fn an_index_gives_the_image_for_this_machine() {
     };
     let ours = TestImage { architecture: if foreign == "arm64" { "amd64" } else { "arm64" }, ..image("amd64") };
     let store = TestStore::new();
-    let loaded = load(&store, &oci_archive(&[image(foreign), ours.clone()], gzip)).expect("a good archive");
+    let loaded = load(&store, &oci_archive([&image(foreign), &ours], gzip)).expect("a good archive");
     assert_eq!(loaded.len(), 1);
     assert_eq!(store.get("many:1").expect("loaded").config.architecture, ours.architecture);
     let other = TestImage { architecture: "s390x", ..image("s390x") };
-    let error = load(&store, &oci_archive(&[image("riscv64"), other], gzip)).expect_err("nothing for us");
+    let error = load(&store, &oci_archive([&image("riscv64"), &other], gzip)).expect_err("nothing for us");
     assert!(error.to_string().ends_with("it has linux/riscv64, linux/s390x"), "{error}");
 }
 
@@ -98,10 +97,10 @@ fn an_archive_cut_anywhere_changes_nothing() {
     let store = TestStore::new();
     let (one, two) = siblings();
     let archives = [
-        docker_archive(&[one.clone(), two.clone()]),
-        gzip(&docker_archive(&[one.clone()])),
-        oci_archive(&[one.clone()], gzip),
-        zstd(&oci_archive(&[two.clone()], zstd)),
+        docker_archive([&one, &two]),
+        gzip(&docker_archive([&one])),
+        oci_archive([&one], gzip),
+        zstd(&oci_archive([&two], zstd)),
     ];
     for archive in archives {
         // The padding at a tar's end is no loss.
@@ -127,14 +126,10 @@ fn wrong_digests_are_refused_by_name() {
         archive
     };
     let cases = [
-        ("a layer's content", flip(&docker_archive(&[image.clone()]), b"base"), "can't unpack layer sha256:"),
-        ("the configuration", flip(&docker_archive(&[image.clone()]), b"step 0"), "wrong digest: "),
-        ("an OCI layer", flip(&oci_archive(&[image.clone()], <[u8]>::to_vec), b"base"), "wrong digest: blobs/sha256/"),
-        (
-            "an OCI manifest",
-            flip(&oci_archive(&[image.clone()], gzip), b"schemaVersion"),
-            "wrong digest: blobs/sha256/",
-        ),
+        ("a layer's content", flip(&docker_archive([&image]), b"base"), "can't unpack layer sha256:"),
+        ("the configuration", flip(&docker_archive([&image]), b"step 0"), "wrong digest: "),
+        ("an OCI layer", flip(&oci_archive([&image], <[u8]>::to_vec), b"base"), "wrong digest: blobs/sha256/"),
+        ("an OCI manifest", flip(&oci_archive([&image], gzip), b"schemaVersion"), "wrong digest: blobs/sha256/"),
     ];
     for (what, archive, expected) in cases {
         let error = load(&store, &archive).expect_err(what);
@@ -218,7 +213,7 @@ fn a_bad_layer_takes_the_good_ones_with_it() {
     let store = TestStore::new();
     let bad = Tar::new().file("../escape", "").finish();
     let image = TestImage::new("bad:1", vec![layer("good", "good"), bad, layer("too", "good")]);
-    let error = load(&store, &docker_archive(&[image])).expect_err("it climbs out");
+    let error = load(&store, &docker_archive([&image])).expect_err("it climbs out");
     assert_eq!(error.kind(), ErrorKind::InvalidParameter);
     assert!(error.chain().ends_with(r#"refusing "../escape": its name has a '..' in it"#), "{}", error.chain());
     store.assert_layers(0);
@@ -252,7 +247,7 @@ fn implied_directories_look_as_they_do_below() {
 fn the_same_archive_twice_at_once_is_one_image() {
     let store = TestStore::new();
     let (one, two) = siblings();
-    let archive = docker_archive(&[one, two]);
+    let archive = docker_archive([&one, &two]);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| load(&store, &archive).expect("a good archive"));
