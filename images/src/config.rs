@@ -14,11 +14,13 @@ use crate::digest::DiffId;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageConfig {
     /// The processor, as Go names it (`amd64`).
+    #[serde(default)]
     pub architecture: String,
     /// The processor's variant (`v8`).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
     /// The operating system, as Go names it (`linux`).
+    #[serde(default)]
     pub os: String,
     /// Who made the image.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -43,7 +45,7 @@ pub struct ImageConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFs {
     /// Always `layers`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default)]
     pub kind: String,
     /// The digests of the uncompressed layers, lowest first.
     #[serde(default, deserialize_with = "null_is_default")]

@@ -41,6 +41,9 @@ pub enum ArchiveError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Larger than allowed.
+    #[error("the image archive has more than {0} bytes")]
+    TooLarge(u64),
     /// Neither `manifest.json` nor `index.json`.
     #[error(
         "this isn't an image archive: it has neither manifest.json nor an OCI index.json \

@@ -42,6 +42,7 @@ impl Spool {
     pub(crate) fn receive(
         archive: impl Read,
         parent_dir: &Path,
+        limit_bytes: u64,
         progress: &dyn Progress,
     ) -> Result<Self, ArchiveError> {
         let dir =
@@ -52,7 +53,12 @@ impl Spool {
         });
         let stream = Decoder::new(watched).map_err(|error| ArchiveError::Tar(crate::tarball::TarError::Read(error)))?;
         let mut tar = TarReader::new(stream);
+        let mut size_bytes: u64 = 0;
         while let Some(member) = tar.next_member().map_err(ArchiveError::Tar)? {
+            size_bytes = size_bytes.saturating_add(member.size_bytes);
+            if size_bytes > limit_bytes {
+                return Err(ArchiveError::TooLarge(limit_bytes));
+            }
             spool.take(&member, &mut tar)?;
         }
         // A cut in the compressed stream shows only at its end.

@@ -39,7 +39,7 @@ impl Store {
     /// [`Error::Archive`] and [`Error::Layer`] when the archive is cut short, contradicts its digests, has no image
     /// for this machine or tries to leave its root.
     pub fn load(&self, archive: impl Read, progress: &dyn Progress) -> Result<Vec<LoadedImage>, Error> {
-        let spool = Spool::receive(archive, &self.tmp_dir(), progress)?;
+        let spool = Spool::receive(archive, &self.tmp_dir(), self.limits.size_bytes, progress)?;
         let images = archive::read(&spool, &self.platform)?;
         let wanted = wanted_layers(&images);
         let all = wanted.iter().map(|layer| layer.chain_id).collect();

@@ -17,7 +17,8 @@ use super::{Limits, Refusal, UnpackError, Unpacked};
 use crate::tarball::{Member, MemberKind, Segment, TarReader};
 
 const COPY_BYTES: usize = 128 * 1024;
-const OPAQUE_MARKER: &[u8] = b".wh..opq";
+const OPAQUE_MARKER: &[u8] = b".wh..wh..opq";
+/// What stands behind a whiteout's own prefix in AUFS's names.
 const AUFS_PREFIX: &[u8] = b".wh.";
 
 /// A layer in the making.
@@ -124,7 +125,7 @@ impl Unpacker {
 
     /// Whiteouts: only what is in layers below is hidden, wherever in the tar they stand.
     fn hide(&mut self, name: &Name, hidden: &[u8]) -> Result<(), TreeError> {
-        if name.last == [AUFS_PREFIX, OPAQUE_MARKER].concat() {
+        if name.last == OPAQUE_MARKER {
             self.tree.parent(&name.parent)?;
             return Ok(set_opaque(self.tree.directory(&name.parent)?)?);
         }

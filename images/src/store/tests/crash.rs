@@ -121,6 +121,37 @@ fn a_killed_load_leaves_nothing_and_a_finished_one_all() {
 }
 
 #[test]
+fn a_full_disk_is_an_error_and_the_next_try_works() {
+    const NAME: &str = "store::tests::crash::a_full_disk_is_an_error_and_the_next_try_works";
+    if let Some(root) = std::env::var_os("IMAGES_TEST_FULL_DISK") {
+        let root = Path::new(&root);
+        let store = Store::open(root, &root.join("run")).expect("the store opens");
+        let large = TestImage::new("large:1", vec![layer("f", &"x".repeat(3 << 20))]);
+        let error = store.load(&docker_archive([&large])[..], &Silent).expect_err("it doesn't fit");
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(error.chain().ends_with("No space left on device (os error 28)"), "{}", error.chain());
+        let (small, _) = siblings();
+        store.load(&docker_archive([&small])[..], &Silent).expect("it fits");
+        assert_eq!(fs::read_dir(root.join("tmp")).expect("a directory").count(), 0);
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    // Once too small for the archive, once for the archive and its layer.
+    for size in ["2m", "5m"] {
+        let output = std::process::Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c"])
+            .arg(format!(
+                "mount -t tmpfs -o size={size} tmpfs \"$IMAGES_TEST_FULL_DISK\" && exec \"$0\" --exact {NAME}"
+            ))
+            .arg(std::env::current_exe().expect("this test"))
+            .env("IMAGES_TEST_FULL_DISK", dir.path())
+            .output()
+            .expect("unshare of util-linux");
+        assert!(output.status.success(), "{size}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
 fn one_process_at_a_time() {
     let store = TestStore::new();
     let error = store.open().err().expect("it is in use");

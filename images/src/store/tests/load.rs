@@ -191,6 +191,17 @@ fn what_is_no_image_archive_is_refused() {
 }
 
 #[test]
+fn an_archive_that_grows_beyond_the_limit_is_refused() {
+    let mut store = TestStore::new();
+    let limits = Limits { size_bytes: 1 << 20, ..Limits::default() };
+    store.store = store.store.take().map(|store| store.with_limits(limits));
+    let bomb = gzip(&Tar::new().file("manifest.json", &"0".repeat(2 << 20)).finish());
+    let error = load(&store, &bomb).expect_err("too large");
+    assert_eq!(error.to_string(), "the image archive has more than 1048576 bytes");
+    store.assert_layers(0);
+}
+
+#[test]
 fn links_within_an_archive_lead_to_layers() {
     let (image, _) = siblings();
     let config = image.config();
