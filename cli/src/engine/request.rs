@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use http_body_util::{BodyExt, StreamBody, combinators::BoxBody};
+use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper::{Method, StatusCode, header};
 use hyper_util::rt::TokioIo;
@@ -15,7 +15,7 @@ use super::stream::Lines;
 use super::{API_VERSION, Engine, EngineError};
 use crate::connect::{Daemon, explain};
 
-type Body = BoxBody<Bytes, std::io::Error>;
+type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// A request that hasn't been sent yet.
 #[derive(Debug)]
@@ -57,14 +57,14 @@ impl<'a> Request<'a> {
     pub(crate) fn json(mut self, value: &impl Serialize) -> Self {
         let json = serde_json::to_vec(value).expect("requests are made of strings, numbers and lists of them");
         let body = http_body_util::Full::new(Bytes::from(json)).map_err(|never| match never {});
-        self.body = Some(("application/json", body.boxed()));
+        self.body = Some(("application/json", body.boxed_unsync()));
         self
     }
 
     /// Sends bytes as they come, such as an archive.
-    pub(crate) fn stream(mut self, bytes: impl Stream<Item = std::io::Result<Bytes>> + Send + Sync + 'static) -> Self {
+    pub(crate) fn stream(mut self, bytes: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static) -> Self {
         let body = StreamBody::new(bytes.map(|chunk| chunk.map(Frame::data)));
-        self.body = Some(("application/x-tar", BodyExt::boxed(body)));
+        self.body = Some(("application/x-tar", BodyExt::boxed_unsync(body)));
         self
     }
 
@@ -119,7 +119,7 @@ impl<'a> Request<'a> {
         if upgrade {
             builder = builder.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, "tcp");
         }
-        let empty = || http_body_util::Empty::new().map_err(|never| match never {}).boxed();
+        let empty = || http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
         let body = match self.body {
             Some((content_type, body)) => {
                 builder = builder.header(header::CONTENT_TYPE, content_type);

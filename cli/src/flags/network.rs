@@ -147,7 +147,7 @@ pub(crate) struct ConnectFlags {
     pub(crate) driver_opt: Vec<String>,
     /// The network with the highest provides the default gateway
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
-    pub(crate) gw_priority: i64,
+    pub(crate) gw_priority: i32,
     /// The network
     pub(crate) network: String,
     /// The container

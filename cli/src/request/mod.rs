@@ -10,6 +10,7 @@ pub(crate) mod filter;
 mod host;
 mod mount;
 pub(crate) mod network;
+pub(crate) mod network_filter;
 pub(crate) mod pairs;
 mod port;
 mod quantity;

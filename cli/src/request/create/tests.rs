@@ -20,9 +20,7 @@ fn body(line: &str) -> serde_json::Value {
 fn remove_nothings(value: &mut serde_json::Value) {
     if let serde_json::Value::Object(fields) = value {
         fields.values_mut().for_each(remove_nothings);
-        fields.retain(|_, value| {
-            !value.is_null() && *value != serde_json::json!(false) && *value != serde_json::json!({})
-        });
+        fields.retain(|_, value| !value.is_null() && *value != serde_json::json!(false));
     }
 }
 
@@ -41,7 +39,13 @@ fn the_least() {
           "Name": "no"
         }
       },
-      "Image": "busybox"
+      "Image": "busybox",
+      "Labels": {},
+      "NetworkingConfig": {
+        "EndpointsConfig": {
+          "default": {}
+        }
+      }
     }
     "#);
 }
@@ -82,6 +86,12 @@ fn process_flags() {
         }
       },
       "Image": "image",
+      "Labels": {},
+      "NetworkingConfig": {
+        "EndpointsConfig": {
+          "default": {}
+        }
+      },
       "OpenStdin": true,
       "StdinOnce": true,
       "StopSignal": "INT",
@@ -104,6 +114,11 @@ fn network_flags() {
       "AttachStderr": true,
       "AttachStdout": true,
       "Domainname": "example",
+      "ExposedPorts": {
+        "53/udp": {},
+        "80/tcp": {},
+        "9000/tcp": {}
+      },
       "HostConfig": {
         "Dns": [
           "9.9.9.9"
@@ -139,6 +154,7 @@ fn network_flags() {
       },
       "Hostname": "web",
       "Image": "image",
+      "Labels": {},
       "NetworkingConfig": {
         "EndpointsConfig": {
           "lab": {
@@ -212,7 +228,16 @@ fn storage_and_limit_flags() {
           }
         ]
       },
-      "Image": "image"
+      "Image": "image",
+      "Labels": {},
+      "NetworkingConfig": {
+        "EndpointsConfig": {
+          "default": {}
+        }
+      },
+      "Volumes": {
+        "/data": {}
+      }
     }
     "#);
 }
@@ -268,6 +293,11 @@ fn isolation_and_management_flags() {
       "Image": "image",
       "Labels": {
         "a": "b"
+      },
+      "NetworkingConfig": {
+        "EndpointsConfig": {
+          "default": {}
+        }
       }
     }
     "#);

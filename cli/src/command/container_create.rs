@@ -1,0 +1,80 @@
+//! `create`: creates a container without starting it.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+
+use crate::engine::Engine;
+use crate::engine::reply::Created;
+use crate::failure::Failure;
+use crate::flags::create::CreateFlags;
+use crate::request::create::{CreateRequest, create_request};
+
+use super::{Context, DONE, print, print_error, with_surroundings};
+
+/// Runs the command.
+pub(super) async fn create(context: &Context, flags: CreateFlags) -> Result<u8, Failure> {
+    let request = with_surroundings(|surroundings| create_request(&flags, false, surroundings))??;
+    let created = send(&context.engine, &request).await?;
+    for warning in &created.warnings {
+        print_error(&format!("WARNING: {warning}"));
+    }
+    print(&format!("{}\n", created.id))?;
+    Ok(DONE)
+}
+
+/// Creates the container, and writes its id to the file that was asked for.
+///
+/// # Errors
+/// The engine refuses, or the file is there already.
+pub(super) async fn send(engine: &Engine, request: &CreateRequest) -> Result<Created, Failure> {
+    // Before anything is created: two containers in one file would lose the first.
+    let cidfile = request.cidfile.as_deref().map(CidFile::open).transpose()?;
+    let created: Created = engine
+        .post("/containers/create")
+        .query_some("name", request.name.as_deref())
+        .query_some("platform", request.platform.as_deref())
+        .json(&request.body)
+        .send()
+        .await?
+        .json()
+        .await?;
+    if let Some(cidfile) = cidfile {
+        cidfile.write(&created.id)?;
+    }
+    Ok(created)
+}
+
+/// A file that is new and will hold an id; removed again when no container comes of it.
+struct CidFile<'a> {
+    path: &'a Path,
+    file: Option<std::fs::File>,
+}
+
+impl<'a> CidFile<'a> {
+    fn open(path: &'a Path) -> Result<Self, Failure> {
+        match OpenOptions::new().write(true).create_new(true).open(path) {
+            Ok(file) => Ok(Self { path, file: Some(file) }),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Failure::Invalid(format!(
+                "container ID file found, make sure the other container isn't running or delete {}",
+                path.display()
+            ))),
+            Err(source) => Err(Failure::Io { doing: format!("create {}", path.display()), source }),
+        }
+    }
+
+    fn write(mut self, id: &str) -> Result<(), Failure> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let doing = || format!("write {}", self.path.display());
+        file.write_all(id.as_bytes()).map_err(|source| Failure::Io { doing: doing(), source })
+    }
+}
+
+impl Drop for CidFile<'_> {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // It is empty, and we made it.
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
+}

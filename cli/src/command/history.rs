@@ -1,0 +1,22 @@
+//! `history`: shows how an image came to be.
+
+use crate::engine::image;
+use crate::engine::reply::HistoryItem;
+use crate::failure::Failure;
+use crate::flags::image::HistoryFlags;
+use crate::render::format::Format;
+use crate::render::image::{EXACT_HISTORY_COLUMNS, HISTORY_COLUMNS, history_row};
+
+use super::{Context, DONE, clock, print};
+
+/// Runs the command.
+pub(super) async fn history(context: &Context, flags: HistoryFlags) -> Result<u8, Failure> {
+    let columns = if flags.human { &HISTORY_COLUMNS } else { &EXACT_HISTORY_COLUMNS };
+    let format = Format::parse(flags.format.as_deref(), flags.quiet, columns);
+    let request = context.engine.get(image(&flags.image, "/history")?);
+    let steps: Vec<HistoryItem> = request.send().await?.json().await?;
+    let (now, zone) = clock();
+    let rows = steps.iter().map(|step| history_row(step, flags.no_trunc, flags.human, now, &zone));
+    print(&format.render(columns, rows)?)?;
+    Ok(DONE)
+}

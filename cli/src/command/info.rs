@@ -1,0 +1,31 @@
+//! `info`: shows what the engine knows about itself and its host.
+
+use bollard_stubs::models::SystemInfo;
+
+use crate::engine::EngineError;
+use crate::failure::Failure;
+use crate::flags::system::InfoFlags;
+use crate::render::info::{text, warnings};
+use crate::render::inspect::Documents;
+
+use super::{Context, DONE, print, print_error};
+
+/// Runs the command.
+pub(super) async fn info(context: &Context, flags: InfoFlags) -> Result<u8, Failure> {
+    let reply = context.engine.get("/info").send().await?;
+    let wrong = |source| EngineError::Reply { path: "/info".to_owned(), source };
+    let json = reply.bytes().await?.to_vec();
+    if flags.format.is_some() {
+        let mut documents = Documents::default();
+        documents.push(json).map_err(wrong)?;
+        print(&documents.render(flags.format.as_deref())?)?;
+        return Ok(DONE);
+    }
+    let info: SystemInfo = serde_json::from_slice(&json).map_err(wrong)?;
+    print(&text(&info))?;
+    let warnings = warnings(&info);
+    if !warnings.is_empty() {
+        print_error(warnings.trim_end());
+    }
+    Ok(DONE)
+}

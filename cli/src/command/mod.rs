@@ -1,0 +1,189 @@
+//! The commands, one verb a file: requests are made of flags, sent, and what comes back is shown.
+
+mod archive;
+mod attach;
+mod completion;
+mod container_create;
+mod disk_usage;
+mod events;
+mod exec;
+mod history;
+mod images;
+mod import;
+mod info;
+mod inspect;
+mod load;
+mod logs;
+mod network;
+mod network_attach;
+mod port;
+mod ps;
+mod rm;
+mod rmi;
+mod run;
+mod start;
+mod state;
+mod stats;
+mod tag;
+mod top;
+mod version;
+mod wait;
+
+use std::future::Future;
+use std::io::Write;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::connect;
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::flags::{Cli, Command, Sockets, container, image, network as net, system};
+use crate::request::Surroundings;
+use crate::terminal;
+
+/// What every command works with.
+pub(crate) struct Context {
+    engine: Engine,
+    netd: netd_client::Client,
+}
+
+/// Exit status of a command that did what it should.
+const DONE: u8 = 0;
+
+impl Context {
+    fn new(sockets: &Sockets) -> Result<Self, Failure> {
+        let engine = Engine::new(connect::socket_path(&sockets.host)?);
+        Ok(Self { engine, netd: netd_client::Client::connect(connect::socket_path(&sockets.netd_socket)?) })
+    }
+}
+
+/// Runs the command that was typed.
+///
+/// # Errors
+/// What went wrong; nothing of it has been printed.
+pub(crate) async fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    let context = Context::new(&cli.sockets)?;
+    match cli.command {
+        Command::Verb(verb) => container_verb(&context, verb).await,
+        Command::Container { command: container::Command::Verb(verb) } => container_verb(&context, verb).await,
+        Command::Ps(flags) | Command::Container { command: container::Command::Ls(flags) } => {
+            ps::ps(&context, flags).await
+        }
+        Command::Container { command: container::Command::Inspect(flags) } => {
+            inspect::containers(&context, flags).await
+        }
+        Command::ImageVerb(verb) | Command::Image { command: image::Command::Verb(verb) } => {
+            image_verb(&context, verb).await
+        }
+        Command::Images(flags) | Command::Image { command: image::Command::Ls(flags) } => {
+            images::images(&context, flags).await
+        }
+        Command::Rmi(flags) | Command::Image { command: image::Command::Rm(flags) } => rmi::rmi(&context, flags).await,
+        Command::Image { command: image::Command::Inspect(flags) } => inspect::images(&context, flags).await,
+        Command::Net { command } => network_verb(&context, command).await,
+        Command::Inspect(flags) => inspect::any(&context, flags).await,
+        Command::Events(flags) | Command::System { command: system::Command::Events(flags) } => {
+            events::events(&context, flags).await
+        }
+        Command::Info(flags) | Command::System { command: system::Command::Info(flags) } => {
+            info::info(&context, flags).await
+        }
+        Command::System { command: system::Command::Df(flags) } => disk_usage::disk_usage(&context, flags).await,
+        Command::Version(flags) => version::version(&context, flags).await,
+        Command::Completion { shell } => completion::completion(shell),
+    }
+}
+
+async fn container_verb(context: &Context, verb: container::Verb) -> Result<u8, Failure> {
+    use container::Verb;
+    match verb {
+        Verb::Run(flags) => run::run(context, *flags).await,
+        Verb::Create(flags) => container_create::create(context, *flags).await,
+        Verb::Start(flags) => start::start(context, flags).await,
+        Verb::Stop(flags) => state::stop(context, flags).await,
+        Verb::Restart(flags) => state::restart(context, flags).await,
+        Verb::Kill(flags) => state::kill(context, flags).await,
+        Verb::Pause(flags) => state::pause(context, flags).await,
+        Verb::Unpause(flags) => state::unpause(context, flags).await,
+        Verb::Rename(flags) => state::rename(context, flags).await,
+        Verb::Rm(flags) => rm::rm(context, flags).await,
+        Verb::Wait(flags) => wait::wait(context, flags).await,
+        Verb::Logs(flags) => logs::logs(context, flags).await,
+        Verb::Attach(flags) => attach::attach(context, flags).await,
+        Verb::Exec(flags) => exec::exec(context, flags).await,
+        Verb::Top(flags) => top::top(context, flags).await,
+        Verb::Port(flags) => port::port(context, flags).await,
+        Verb::Stats(flags) => stats::stats(context, flags).await,
+    }
+}
+
+async fn image_verb(context: &Context, verb: image::Verb) -> Result<u8, Failure> {
+    match verb {
+        image::Verb::Load(flags) => load::load(context, flags).await,
+        image::Verb::Import(flags) => import::import(context, flags).await,
+        image::Verb::Tag(flags) => tag::tag(context, flags).await,
+        image::Verb::History(flags) => history::history(context, flags).await,
+    }
+}
+
+async fn network_verb(context: &Context, command: net::Command) -> Result<u8, Failure> {
+    match command {
+        net::Command::Create(flags) => network::create(context, flags).await,
+        net::Command::Ls(flags) => network::list(context, flags).await,
+        net::Command::Inspect(flags) => network::inspect(context, flags).await,
+        net::Command::Rm(flags) => network::remove(context, flags).await,
+        net::Command::Prune(flags) => network::prune(context, flags).await,
+        net::Command::Connect(flags) => network_attach::connect(context, flags).await,
+        net::Command::Disconnect(flags) => network_attach::disconnect(context, flags).await,
+    }
+}
+
+/// Prints to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Output)
+}
+
+/// Prints a line to standard error; when nobody reads it, nobody can be told.
+fn print_error(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Does the same to each target: the name of each that it worked for is printed, and why it didn't for the others.
+async fn for_each<F>(targets: &[String], mut act: impl FnMut(String) -> F) -> Result<u8, Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let mut failed = false;
+    for target in targets {
+        match act(target.clone()).await {
+            Ok(()) => print(&format!("{target}\n"))?,
+            // Without the engine the next target fares no better.
+            Err(failure @ Failure::Connect(_)) => return Err(failure),
+            Err(Failure::Engine(error @ crate::engine::EngineError::Connect(_))) => return Err(error.into()),
+            Err(failure) => {
+                print_error(&failure.text());
+                failed = true;
+            }
+        }
+    }
+    if failed { Err(Failure::Reported) } else { Ok(DONE) }
+}
+
+/// Makes a request of flags, with our own process as their surroundings.
+fn with_surroundings<T>(make: impl FnOnce(&Surroundings<'_>) -> T) -> Result<T, Failure> {
+    let directory = std::env::current_dir()
+        .map_err(|source| Failure::Io { doing: "find the current directory".to_owned(), source })?;
+    Ok(make(&Surroundings {
+        variable: &|name| std::env::var(name).ok(),
+        read_file: &|path| std::fs::read_to_string(path),
+        directory,
+        terminal_size: terminal::size(),
+    }))
+}
+
+/// The time and the zone that people here live in.
+fn clock() -> (Timestamp, TimeZone) {
+    (Timestamp::now(), TimeZone::system())
+}

@@ -1,0 +1,116 @@
+//! `net create`, `ls`, `inspect`, `rm`, `prune`: asked of netd itself.
+
+use std::io::Write;
+
+use cnm::Kind;
+use cnm::api::{NetworkQuery, PruneRequest};
+
+use crate::engine::EngineError;
+use crate::failure::Failure;
+use crate::flags::network::{CreateFlags, InspectFlags, ListFlags, PruneFlags, RemoveFlags};
+use crate::render::format::Format;
+use crate::render::inspect::{Documents, document};
+use crate::render::network::{COLUMNS, details, row};
+use crate::request::error::{RequestError, flag};
+use crate::request::filter::Filters;
+use crate::request::network::network_create;
+use crate::request::network_filter::NetworkFilter;
+use crate::request::time;
+
+use super::{Context, DONE, clock, for_each, print, print_error};
+
+/// Runs `net create`.
+pub(super) async fn create(context: &Context, flags: CreateFlags) -> Result<u8, Failure> {
+    let network = context.netd.create_network(&network_create(&flags)?).await?;
+    print(&format!("{}\n", network.id))?;
+    Ok(DONE)
+}
+
+/// Runs `net ls`.
+pub(super) async fn list(context: &Context, flags: ListFlags) -> Result<u8, Failure> {
+    let filter = NetworkFilter::parse(&Filters::parse(&flags.filter)?)?;
+    let query = NetworkQuery { endpoints: filter.needs_endpoints() };
+    let networks = context.netd.networks(&query).await?;
+    let format = Format::parse(flags.format.as_deref(), flags.quiet, &COLUMNS);
+    let rows = networks.iter().filter(|network| filter.matches(network)).map(|network| row(network, flags.no_trunc));
+    print(&format.render(&COLUMNS, rows)?)?;
+    Ok(DONE)
+}
+
+/// Runs `net inspect`: shows what is found, and then says what isn't.
+pub(super) async fn inspect(context: &Context, flags: InspectFlags) -> Result<u8, Failure> {
+    let mut documents = Documents::default();
+    let mut missing = Vec::new();
+    for name in &flags.networks {
+        match context.netd.network(name).await {
+            Ok(network) => {
+                let read = documents.push(document(&details(&network)));
+                read.map_err(|source| EngineError::Reply { path: name.clone(), source })?;
+            }
+            Err(error) if error.kind() == Kind::NotFound => missing.push(Failure::from(error)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if flags.format.is_none() || documents.len() > 0 {
+        print(&documents.render(flags.format.as_deref())?)?;
+    }
+    missing.iter().for_each(|failure| print_error(&failure.text()));
+    if missing.is_empty() { Ok(DONE) } else { Err(Failure::Reported) }
+}
+
+/// Runs `net rm`.
+pub(super) async fn remove(context: &Context, flags: RemoveFlags) -> Result<u8, Failure> {
+    let force = flags.force;
+    for_each(&flags.networks, |name| async move {
+        match context.netd.remove_network(&name).await {
+            Err(error) if force && error.kind() == Kind::NotFound => Ok(()),
+            removed => Ok(removed?),
+        }
+    })
+    .await
+}
+
+/// Runs `net prune`.
+pub(super) async fn prune(context: &Context, flags: PruneFlags) -> Result<u8, Failure> {
+    let request = prune_request(&flags.filter)?;
+    if !flags.force && !is_confirmed("This will remove all networks that no container is on.")? {
+        return Ok(DONE);
+    }
+    let pruned = context.netd.prune(&request).await?;
+    if !pruned.networks.is_empty() {
+        print(&format!("Deleted Networks:\n{}\n\n", pruned.networks.join("\n")))?;
+    }
+    Ok(DONE)
+}
+
+fn prune_request(specs: &[String]) -> Result<PruneRequest, Failure> {
+    let (now, zone) = clock();
+    let mut request = PruneRequest::default();
+    for (key, values) in Filters::parse(specs)?.iter() {
+        let owned = values.iter().map(|&value| value.to_owned());
+        match (key, &values[..]) {
+            ("label", _) => request.labels.extend(owned),
+            ("label!", _) => request.labels_not.extend(owned),
+            ("until", [until]) => {
+                let parsed = time::parse(until, now, &zone).map_err(|reason| flag("--filter", until, reason))?;
+                request.until = Some(parsed);
+            }
+            ("until", _) => {
+                return Err(RequestError::Conflict("more than one until filter specified".to_owned()).into());
+            }
+            _ => return Err(flag("--filter", key, "invalid filter: use until, label or label!").into()),
+        }
+    }
+    Ok(request)
+}
+
+/// Asks; anything but yes is no.
+fn is_confirmed(warning: &str) -> Result<bool, Failure> {
+    let mut stdout = std::io::stdout().lock();
+    let question = format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] ");
+    stdout.write_all(question.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Output)?;
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.map_err(|source| Failure::Io { doing: "read the answer".to_owned(), source })?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

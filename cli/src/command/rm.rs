@@ -1,0 +1,22 @@
+//! `rm`: removes containers.
+
+use crate::engine::container;
+use crate::failure::Failure;
+use crate::flags::container::RemoveFlags;
+
+use super::{Context, for_each};
+
+/// Runs the command.
+pub(super) async fn rm(context: &Context, flags: RemoveFlags) -> Result<u8, Failure> {
+    let (force, volumes) = (flags.force, flags.volumes);
+    for_each(&flags.targets.containers, |name| async move {
+        let request = context.engine.delete(container(&name, "")?);
+        let removed = request.query("force", u8::from(force)).query("v", u8::from(volumes)).send().await;
+        match removed {
+            // What should be gone is gone.
+            Err(error) if force && error.is_not_found() => Ok(()),
+            removed => Ok(removed?.done().await?),
+        }
+    })
+    .await
+}
