@@ -14,6 +14,10 @@ use crate::error::Kind;
 /// The version in every path of the API, and in [`Handshake::api`].
 pub const API_VERSION: u32 = 1;
 
+/// The header that carries the id of a user's request from the engine through netd into the logs: 1 to 64 letters,
+/// digits, `-` and `_`. netd sends it back.
+pub const TRACE_HEADER: &str = "x-trace-id";
+
 /// Reply of `GET /v1/version`: who is on the other side of the socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Handshake {
@@ -348,7 +352,7 @@ pub struct ClaimReply {
 /// One thing that happened; `GET /v1/events?since=REVISION` streams them, a JSON object a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
-    /// Grows by one an event, also over restarts of netd.
+    /// Grows with each event, also over restarts of netd and of the host.
     pub revision: u64,
     /// When.
     #[schema(value_type = String, format = DateTime)]

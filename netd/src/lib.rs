@@ -4,7 +4,10 @@
 //! applied by the kernel and answered. Readers see published snapshots. It knows nothing of containers or images.
 #![forbid(unsafe_code)]
 
+mod api;
 pub mod config;
+mod controller;
+pub mod daemon;
 mod error;
 mod events;
 mod listen;
@@ -13,4 +16,5 @@ mod published;
 mod relay;
 mod store;
 
+pub use api::document;
 pub use error::Error;

@@ -1,1 +1,54 @@
-fn main() {}
+//! Flags, logging and a runtime: what netd needs before it is netd.
+#![forbid(unsafe_code)]
+
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use netd::{
+    Error,
+    config::{Config, Flags, LogFormat},
+    daemon,
+};
+use nix::sys::stat::{Mode, umask};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    // Whatever the caller's is: sockets and files are writable by their owner only until they are opened to the group.
+    umask(Mode::from_bits_truncate(0o022));
+    match start(Flags::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("netd: {}", error.chain());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(flags: Flags) -> Result<(), Error> {
+    let config = Config::load(flags)?;
+    start_logging(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // Plans are applied on the blocking threads. They are kept: each has sockets to the kernel of its own.
+        .max_blocking_threads(32)
+        .thread_keep_alive(Duration::from_secs(60))
+        .thread_stack_size(512 * 1024)
+        .thread_name("netd")
+        .enable_all()
+        .build()
+        .map_err(|source| Error::File { doing: "start", path: "the runtime".into(), source })?;
+    runtime.block_on(daemon::run(config))
+}
+
+fn start_logging(config: &Config) -> Result<(), Error> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|_| Error::LogFilter { filter: config.log.clone() })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

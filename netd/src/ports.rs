@@ -5,9 +5,9 @@
 //! be without us. There is no SO_REUSEADDR: with it another program could bind beside us.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -42,7 +42,7 @@ pub(crate) struct NotHeld {
 
 impl Holdings {
     /// Binds all sockets for a sandbox, or none.
-    pub(crate) fn hold(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Result<(), NotHeld> {
+    pub(crate) fn hold(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Result<(), Box<NotHeld>> {
         let held = sockets.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         if !held.is_empty() {
             self.held.entry(sandbox.clone()).or_default().extend(held);
@@ -54,7 +54,7 @@ impl Holdings {
     pub(crate) fn hold_again(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Vec<NotHeld> {
         let (held, lost): (Vec<_>, Vec<_>) = sockets.into_iter().map(bind).partition(Result::is_ok);
         self.held.entry(sandbox.clone()).or_default().extend(held.into_iter().filter_map(Result::ok));
-        lost.into_iter().filter_map(Result::err).collect()
+        lost.into_iter().filter_map(Result::err).map(|not_held| *not_held).collect()
     }
 
     /// A sandbox's sockets.
@@ -62,10 +62,29 @@ impl Holdings {
         self.held.get(sandbox).map_or(&[], Vec::as_slice)
     }
 
-    /// Closes a sandbox's sockets, but for those that `keep` names, and answers with those closed.
-    pub(crate) fn release(&mut self, sandbox: &SandboxId, keep: &[HeldSocket]) -> Vec<Held> {
-        let Some(all) = self.held.remove(sandbox) else { return Vec::new() };
-        let (kept, closed): (Vec<_>, Vec<_>) = all.into_iter().partition(|held| keep.contains(&held.what));
+    /// Closes a sandbox's sockets, and answers with them.
+    pub(crate) fn release(&mut self, sandbox: &SandboxId) -> Vec<Held> {
+        self.held.remove(sandbox).unwrap_or_default()
+    }
+
+    /// Binds those of a sandbox's sockets that aren't held yet, or none.
+    pub(crate) fn hold_missing(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Result<(), Box<NotHeld>> {
+        let held: HashSet<_> = self.of(sandbox).iter().map(|held| place(&held.what)).collect();
+        let missing = sockets.into_iter().filter(|socket| !held.contains(&place(socket)));
+        self.hold(sandbox, missing.collect())
+    }
+
+    /// A sandbox now has these sockets, which may lead elsewhere than before: what stays is never unbound. Answers with
+    /// what is closed.
+    pub(crate) fn follow(&mut self, sandbox: &SandboxId, sockets: &[HeldSocket]) -> Vec<Held> {
+        let wanted: HashMap<_, _> = sockets.iter().map(|socket| (place(socket), *socket)).collect();
+        let (mut kept, mut closed) = (Vec::new(), Vec::new());
+        for held in self.held.remove(sandbox).unwrap_or_default() {
+            match wanted.get(&place(&held.what)) {
+                Some(what) => kept.push(Held { what: *what, ..held }),
+                None => closed.push(held),
+            }
+        }
         if !kept.is_empty() {
             self.held.insert(sandbox.clone(), kept);
         }
@@ -73,10 +92,15 @@ impl Holdings {
     }
 }
 
-fn bind(what: HeldSocket) -> Result<Held, NotHeld> {
+/// What a socket occupies, wherever it leads.
+const fn place(what: &HeldSocket) -> (Protocol, IpAddr, u16) {
+    (what.protocol, what.address, what.port)
+}
+
+fn bind(what: HeldSocket) -> Result<Held, Box<NotHeld>> {
     match try_bind(&what) {
         Ok(socket) => Ok(Held { what, socket: Arc::new(socket) }),
-        Err(source) => Err(refusal(what, source)),
+        Err(source) => Err(Box::new(refusal(what, source))),
     }
 }
 

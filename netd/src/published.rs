@@ -21,6 +21,7 @@ pub(crate) struct Published {
     sandboxes: RedBlackTreeMapSync<SandboxId, Arc<Sandbox>>,
     members: RedBlackTreeMapSync<NetworkId, RedBlackTreeSetSync<SandboxId>>,
     endpoints: usize,
+    lost_ports: RedBlackTreeMapSync<SandboxId, Vec<String>>,
 }
 
 impl Published {
@@ -51,11 +52,21 @@ impl Published {
         let Some(sandbox) = self.sandboxes.get(id).cloned() else { return };
         self.sandboxes.remove_mut(id);
         self.endpoints -= sandbox.endpoints.len();
+        self.lost_ports.remove_mut(id);
         for endpoint in &sandbox.endpoints {
             if let Some(members) = self.members.get(&endpoint.network) {
                 self.members.insert_mut(endpoint.network.clone(), members.remove(id));
             }
         }
+    }
+
+    /// Ports of a sandbox that others took while netd was away, in words.
+    pub(crate) fn put_lost_ports(&mut self, sandbox: SandboxId, ports: Vec<String>) {
+        self.lost_ports.insert_mut(sandbox, ports);
+    }
+
+    pub(crate) fn lost_ports(&self) -> impl Iterator<Item = &String> {
+        self.lost_ports.values().flatten()
     }
 
     pub(crate) fn networks(&self) -> impl Iterator<Item = &Arc<Network>> {
@@ -64,10 +75,6 @@ impl Published {
 
     pub(crate) fn sandboxes(&self) -> impl Iterator<Item = &Arc<Sandbox>> {
         self.sandboxes.values()
-    }
-
-    pub(crate) fn network_by_id(&self, id: &NetworkId) -> Option<&Arc<Network>> {
-        self.networks.get(id)
     }
 
     pub(crate) fn sandbox(&self, id: &str) -> Result<&Arc<Sandbox>, Error> {

@@ -18,11 +18,9 @@ use cnm::api::{
 use hyper::Method;
 
 use crate::transport::{Transport, segment};
-pub use crate::{
-    error::Error,
-    events::EventStream,
-    trace::{TRACE_HEADER, TraceId},
-};
+pub use cnm::api::TRACE_HEADER;
+
+pub use crate::{error::Error, events::EventStream, trace::TraceId};
 
 /// Where netd listens unless it is told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/berth/netd.sock";

@@ -4,10 +4,7 @@ use std::{fmt, str::FromStr};
 
 use hyper::header::HeaderValue;
 
-/// The header that carries a [`TraceId`]; netd writes it into the span of the request and sends it back.
-pub const TRACE_HEADER: &str = "x-trace-id";
-
-/// An id chosen by whoever first got a request: 1 to 64 letters, digits, `-` and `_`.
+/// An id chosen by whoever first got a request, sent as [`cnm::api::TRACE_HEADER`]: 1 to 64 letters, digits, `-` and `_`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TraceId(String);
 

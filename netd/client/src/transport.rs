@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cnm::api::ErrorReply;
+use cnm::api::{ErrorReply, TRACE_HEADER};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response,
@@ -20,7 +20,7 @@ use hyperlocal::UnixConnector;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, TRACE_HEADER, TraceId};
+use crate::{Error, TraceId};
 
 /// RFC 3986 section 2.3: what never needs encoding.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

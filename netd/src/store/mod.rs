@@ -2,7 +2,7 @@
 //!
 //! | file | table | a power cut may cost |
 //! |---|---|---|
-//! | `ROOT/netd.db` | `network` | nothing that was answered: each commit is synced |
+//! | `ROOT/netd.db` | `network`, `admin_rule` (a copy of the administrator's chains) | nothing that was answered: each commit is synced |
 //! | `RUN_DIR/netd-BOOT_ID.db` | `sandbox`, `revision` | all of it, with the kernel's state that it describes |
 //!
 //! The second file is never synced: it survives a killed netd because the kernel has its pages, and a reboot makes it
@@ -25,6 +25,7 @@ use cnm::{
     network::Network,
     sandbox::Sandbox,
 };
+use kernel::AdminChains;
 use tokio::sync::oneshot;
 
 use self::{
@@ -37,7 +38,9 @@ use crate::Error;
 /// "ntwk": marks the durable file as ours (`PRAGMA application_id`).
 const DURABLE: Schema = Schema {
     application_id: 0x6e74_776b,
-    migrations: &["CREATE TABLE network (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT"],
+    migrations: &["CREATE TABLE network (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT;
+         CREATE TABLE admin_rule (chain TEXT NOT NULL CHECK (chain IN ('pre', 'post')), position INTEGER NOT NULL,
+                                  rule TEXT NOT NULL, PRIMARY KEY (chain, position)) WITHOUT ROWID, STRICT"],
 };
 
 /// "ntbt": marks the boot's file as ours.
@@ -59,6 +62,8 @@ pub(crate) struct Store {
 pub(crate) struct Loaded {
     pub(crate) networks: Vec<Network>,
     pub(crate) sandboxes: Vec<Sandbox>,
+    /// The copy of the administrator's chains.
+    pub(crate) admin_chains: AdminChains,
     /// The newest event's; none in a new boot.
     pub(crate) revision: Option<u64>,
 }
@@ -85,6 +90,7 @@ impl Store {
         let loaded = Loaded {
             networks: record::load(&durable, &durable_path, "network")?,
             sandboxes: record::load(&boot, &boot_path, "sandbox")?,
+            admin_chains: record::load_admin_chains(&durable, &durable_path)?,
             revision: record::load_revision(&boot, &boot_path)?,
         };
         Ok((
@@ -102,6 +108,10 @@ impl Store {
 
     pub(crate) fn delete_network(&self, id: NetworkId) -> Commit {
         Commit(self.durable.write(vec![DurableChange::Delete(id)]))
+    }
+
+    pub(crate) fn put_admin_chains(&self, chains: AdminChains) -> Commit {
+        Commit(self.durable.write(vec![DurableChange::AdminChains(chains)]))
     }
 
     /// With the revision of the event that tells of it, if there is one.

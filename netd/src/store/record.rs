@@ -7,6 +7,7 @@ use cnm::{
     network::Network,
     sandbox::Sandbox,
 };
+use kernel::AdminChains;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -18,6 +19,7 @@ use crate::Error;
 pub(super) enum DurableChange {
     Put(Arc<Network>),
     Delete(NetworkId),
+    AdminChains(AdminChains),
 }
 
 /// A change of this boot's file.
@@ -33,6 +35,7 @@ impl Change for DurableChange {
         match self {
             Self::Put(network) => put(transaction, "network", network.id.as_str(), &**network),
             Self::Delete(id) => delete(transaction, "network", id.as_str()),
+            Self::AdminChains(chains) => put_admin_chains(transaction, chains),
         }
     }
 }
@@ -61,6 +64,27 @@ fn put(transaction: &Transaction<'_>, table: &str, id: &str, record: &impl Seria
 
 fn delete(transaction: &Transaction<'_>, table: &str, id: &str) -> rusqlite::Result<()> {
     transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?.execute([id]).map(drop)
+}
+
+fn put_admin_chains(transaction: &Transaction<'_>, chains: &AdminChains) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM admin_rule", ())?;
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO admin_rule (chain, position, rule) VALUES (?1, ?2, ?3)")?;
+    for (chain, rules) in [("pre", &chains.pre), ("post", &chains.post)] {
+        for (position, rule) in (0_i64..).zip(rules) {
+            insert.execute((chain, position, rule))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn load_admin_chains(connection: &Connection, path: &Path) -> Result<AdminChains, Error> {
+    let rules_of = |chain: &str| -> rusqlite::Result<Vec<String>> {
+        let mut select = connection.prepare("SELECT rule FROM admin_rule WHERE chain = ?1 ORDER BY position")?;
+        select.query_map([chain], |row| row.get(0))?.collect()
+    };
+    let chains = rules_of("pre").and_then(|pre| Ok(AdminChains { pre, post: rules_of("post")? }));
+    chains.map_err(|source| Error::OpenStore { path: path.to_owned(), source })
 }
 
 /// All records of a table, in the order of their ids.

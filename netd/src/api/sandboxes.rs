@@ -1,0 +1,111 @@
+//! Sandboxes and their endpoints.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use cnm::{
+    api::{Endpoint, EndpointRequest, ErrorReply, Sandbox, SandboxPut},
+    id::SandboxId,
+    spec::{EndpointSpec, SandboxSpec},
+};
+
+use super::{Desk, body::Body, finish, refusal::Refusal, timed};
+use crate::{controller::PutSandbox, published::no_such_sandbox};
+
+/// All sandboxes, in the order of their ids.
+#[utoipa::path(get, path = "/v1/sandboxes", tag = "sandboxes", responses((status = 200, body = [Sandbox])))]
+pub(super) async fn list(State(desk): State<Desk>) -> Json<Vec<Sandbox>> {
+    let published = desk.controller.published();
+    Json(published.sandboxes().map(|sandbox| desk.controller.show_sandbox(sandbox)).collect())
+}
+
+/// Makes a sandbox with all its endpoints and published ports at once, or not at all.
+///
+/// The id is the caller's. The same request again answers with the sandbox that is there.
+#[utoipa::path(put, path = "/v1/sandboxes/{id}", tag = "sandboxes", request_body = SandboxPut,
+    params(("id" = String, Path, description = "Chosen by the caller: a container's id, a CNI attachment")),
+    responses(
+        (status = 201, body = Sandbox, description = "It was made"),
+        (status = 200, body = Sandbox, description = "The same request had made it"),
+        (status = 400, body = ErrorReply, description = "The request is wrong"),
+        (status = 403, body = ErrorReply, description = "A network or its driver doesn't allow it"),
+        (status = 404, body = ErrorReply, description = "There is no such network"),
+        (status = 409, body = ErrorReply, description = "Another request has made it; an address or a port is taken"),
+        (status = 501, body = ErrorReply, description = "This release or this kernel can't do it"),
+    ))]
+pub(super) async fn put(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Body(wire): Body<SandboxPut>,
+) -> Result<Response, Refusal> {
+    let spec = SandboxSpec::parse(&id, wire)?;
+    let controller = desk.controller.clone();
+    let put = finish(async move { controller.put_sandbox(spec).await }).await?;
+    Ok(timed(put, |put| {
+        let (status, sandbox) = match &put {
+            PutSandbox::Made(sandbox) => (StatusCode::CREATED, sandbox),
+            PutSandbox::There(sandbox) => (StatusCode::OK, sandbox),
+        };
+        (status, Json(desk.controller.show_sandbox(sandbox))).into_response()
+    }))
+}
+
+/// One sandbox.
+#[utoipa::path(get, path = "/v1/sandboxes/{id}", tag = "sandboxes",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Sandbox), (status = 404, body = ErrorReply)))]
+pub(super) async fn inspect(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<Sandbox>, Refusal> {
+    let published = desk.controller.published();
+    Ok(Json(desk.controller.show_sandbox(published.sandbox(&id)?)))
+}
+
+/// Takes a sandbox down and frees its addresses and ports.
+#[utoipa::path(delete, path = "/v1/sandboxes/{id}", tag = "sandboxes",
+    params(("id" = String, Path)),
+    responses((status = 204, description = "It is gone"), (status = 404, body = ErrorReply)))]
+pub(super) async fn remove(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let id = existing(&id)?;
+    let removed = finish(async move { desk.controller.remove_sandbox(id).await }).await?;
+    Ok(timed(removed, |()| StatusCode::NO_CONTENT.into_response()))
+}
+
+/// Attaches a sandbox to one more network.
+#[utoipa::path(post, path = "/v1/sandboxes/{id}/endpoints", tag = "sandboxes", request_body = EndpointRequest,
+    params(("id" = String, Path)),
+    responses(
+        (status = 201, body = Endpoint),
+        (status = 400, body = ErrorReply, description = "The request is wrong"),
+        (status = 403, body = ErrorReply, description = "The sandbox is on that network, or can't be on another"),
+        (status = 404, body = ErrorReply, description = "There is no such sandbox or network"),
+        (status = 409, body = ErrorReply, description = "The address is taken"),
+    ))]
+pub(super) async fn connect(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Body(wire): Body<EndpointRequest>,
+) -> Result<(StatusCode, Json<Endpoint>), Refusal> {
+    let (id, spec) = (existing(&id)?, EndpointSpec::try_from(wire)?);
+    let endpoint = finish(async move { desk.controller.connect(id, spec).await }).await?;
+    Ok((StatusCode::CREATED, Json(endpoint)))
+}
+
+/// Detaches a sandbox from a network.
+#[utoipa::path(delete, path = "/v1/sandboxes/{id}/endpoints/{endpoint}", tag = "sandboxes",
+    params(("id" = String, Path), ("endpoint" = String, Path, description = "The endpoint's id")),
+    responses((status = 204, description = "It is gone"), (status = 404, body = ErrorReply)))]
+pub(super) async fn disconnect(
+    State(desk): State<Desk>,
+    Path((id, endpoint)): Path<(String, String)>,
+) -> Result<StatusCode, Refusal> {
+    let id = existing(&id)?;
+    finish(async move { desk.controller.disconnect(id, endpoint).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What can't be an id is the id of nothing.
+fn existing(id: &str) -> Result<SandboxId, cnm::Error> {
+    id.parse().map_err(|_| no_such_sandbox(id))
+}

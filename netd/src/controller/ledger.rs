@@ -1,0 +1,173 @@
+//! The state and all that changes with it: every decision is made here, in one visit of the owner's task.
+
+mod networks;
+mod sandboxes;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use cnm::{
+    api::EventKind,
+    driver::{HostView, Planners},
+    firewall::Protocol,
+    id::SandboxId,
+    ipam::DefaultPools,
+    op::Plan,
+    spec::NetworkSpec,
+    state::{Context, State},
+};
+use jiff::Timestamp;
+use kernel::{ForeignDrop, Host};
+
+pub(crate) use self::{
+    networks::NewNetwork,
+    sandboxes::{Leaving, NewEndpoint, NewSandbox},
+};
+use super::firewall::describe_drop;
+use crate::{
+    events::{EventLog, News, Subscription},
+    ports::Holdings,
+    published::Published,
+    relay::Relay,
+    store::Store,
+};
+
+/// What comes from outside of the program and isn't the kernel: replaced in tests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outside {
+    pub(crate) now: fn() -> Timestamp,
+    pub(crate) random: fn() -> [u8; 32],
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self { now: Timestamp::now, random: rand::random }
+    }
+}
+
+/// The state of netd.
+pub(crate) struct Ledger {
+    pub(crate) state: State,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) planners: Arc<dyn Planners>,
+    pub(crate) pools: DefaultPools,
+    /// The host as it was when it was last looked at.
+    pub(crate) view: HostView,
+    pub(crate) holdings: Holdings,
+    pub(crate) relay: Relay,
+    pub(crate) store: Arc<Store>,
+    pub(crate) events: EventLog,
+    pub(crate) outside: Outside,
+    pub(crate) shown: Published,
+    pub(crate) published: Arc<ArcSwap<Published>>,
+    /// Chains of others that events have told of.
+    pub(crate) warned_of: BTreeSet<ForeignDrop>,
+}
+
+impl Ledger {
+    /// Lets a decision be made with all that it may use.
+    fn with_context<R>(
+        &mut self,
+        avoid_ports: &BTreeSet<(Protocol, u16)>,
+        decide: impl FnOnce(&mut State, &mut Context<'_>) -> R,
+    ) -> R {
+        let Outside { now, random } = self.outside;
+        let mut random = random;
+        let mut context = Context {
+            planners: &*self.planners,
+            host: &self.view,
+            pools: &self.pools,
+            now: now(),
+            random: &mut random,
+            avoid_ports,
+        };
+        decide(&mut self.state, &mut context)
+    }
+
+    /// Shows readers what has changed.
+    pub(super) fn publish(&self) {
+        self.published.store(Arc::new(self.shown.clone()));
+    }
+
+    /// Tells of something; answers with its revision, which is to be stored.
+    fn tell(&mut self, news: News) -> u64 {
+        self.events.publish(news, (self.outside.now)())
+    }
+
+    /// Tells of something that belongs to no change of an object.
+    pub(crate) fn announce(&mut self, what: EventKind, message: String) {
+        let revision = self.tell(News::message(what, message));
+        // Nobody waits: a number that isn't stored is skipped after a restart.
+        drop(self.store.put_revision(revision));
+    }
+
+    /// Follows the events after `since`.
+    pub(crate) fn subscribe(&self, since: Option<u64>) -> Subscription {
+        self.events.subscribe(since, (self.outside.now)())
+    }
+
+    /// Does at once, before the next decision, what several sandboxes share: a write to a sysctl of their bridge. It
+    /// belongs to no request that could fail.
+    fn settle(&mut self) {
+        let settled = match self.state.settle(&*self.planners) {
+            Ok(plan) if plan.ops.is_empty() => return,
+            Ok(plan) => self.host.apply(&plan).map(drop).map_err(|failed| chain(&*failed)),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = settled {
+            let message = format!("publishing on the host's loopback addresses is not set up as it should be: {error}");
+            tracing::warn!("{message}");
+            self.announce(EventKind::Warning, message);
+        }
+    }
+
+    /// Tells of chains of others that drop forwarded packets, once each.
+    pub(crate) fn warn_of_drops(&mut self, drops: Vec<ForeignDrop>) {
+        let now: BTreeSet<ForeignDrop> = drops.into_iter().collect();
+        let news: Vec<_> = now.difference(&self.warned_of).map(describe_drop).collect();
+        for message in news {
+            tracing::warn!("{message}");
+            self.announce(EventKind::Warning, message);
+        }
+        self.warned_of = now;
+    }
+
+    /// Tells of them again, to somebody who publishes a port in vain.
+    fn warn_again_of_drops(&mut self) {
+        let known: Vec<_> = self.warned_of.iter().map(describe_drop).collect();
+        known.into_iter().for_each(|message| self.announce(EventKind::Warning, message));
+    }
+
+    /// The networks that there should be from the start and aren't.
+    pub(crate) fn missing_predefined(&mut self) -> Vec<NetworkSpec> {
+        self.with_context(&BTreeSet::new(), |state, context| state.missing_predefined(context))
+    }
+
+    /// Sets what is known of ports that others have taken while netd was away.
+    pub(crate) fn set_lost_ports(&mut self, lost: BTreeMap<SandboxId, Vec<String>>) {
+        for (sandbox, ports) in lost {
+            self.shown.put_lost_ports(sandbox, ports);
+        }
+        self.publish();
+    }
+}
+
+/// An error with its causes, outermost first.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// What remains to be done after a plan failed and some of it could not be undone.
+pub(crate) fn remaining(failed: &kernel::Failed) -> Plan {
+    failed.stuck.iter().rev().map(|stuck| stuck.op.inverse()).collect()
+}

@@ -1,0 +1,106 @@
+//! Decisions about networks.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use cnm::{
+    api::EventKind,
+    driver::HostView,
+    id::NetworkId,
+    network::Network,
+    op::Plan,
+    spec::{NetworkRef, NetworkSpec},
+};
+
+use super::{Ledger, chain, remaining};
+use crate::{Error, events::News, store::Commit};
+
+/// A network that is *Reserved*: to be stored, then applied.
+#[derive(Debug)]
+pub(crate) struct NewNetwork {
+    pub(crate) network: Arc<Network>,
+    pub(crate) plan: Plan,
+    pub(crate) commit: Commit,
+}
+
+impl Ledger {
+    /// Reserves a network, on the host as it was just seen.
+    pub(crate) fn reserve_network(
+        &mut self,
+        spec: NetworkSpec,
+        predefined: bool,
+        view: HostView,
+    ) -> Result<NewNetwork, Error> {
+        self.view = view;
+        let (network, plan) =
+            self.with_context(&BTreeSet::new(), |state, context| state.create_network(spec, predefined, context))?;
+        let network = self.show_network(network);
+        let commit = self.store.put_network(network.clone());
+        Ok(NewNetwork { network, plan, commit })
+    }
+
+    /// The kernel has the network.
+    pub(crate) fn network_programmed(&mut self, id: &NetworkId) -> Result<(Arc<Network>, Commit), Error> {
+        let network = self.state.network_programmed(id)?;
+        let network = self.show_network(network);
+        self.announce_network(EventKind::NetworkCreated, &network);
+        let commit = self.store.put_network(network.clone());
+        Ok((network, commit))
+    }
+
+    /// The network did not come to be; what could not be undone is kept to be undone later.
+    pub(crate) fn network_failed(&mut self, id: &NetworkId, error: &Error) -> Option<Commit> {
+        match error {
+            Error::Apply { source, .. } if !source.stuck.is_empty() => {
+                self.network_stuck(id, remaining(source), chain(error))
+            }
+            _ => self.drop_network(id),
+        }
+    }
+
+    /// Which network is meant.
+    pub(crate) fn network_id(&self, reference: &NetworkRef) -> Result<NetworkId, Error> {
+        Ok(self.state.network(reference)?.id.clone())
+    }
+
+    /// The network is to go.
+    pub(crate) fn network_leaving(&mut self, id: &NetworkId) -> Result<(Plan, Commit), Error> {
+        let reference: NetworkRef = id.as_str().parse()?;
+        let (network, plan) = self.state.remove_network(&*self.planners, &reference)?;
+        let network = self.show_network(network);
+        Ok((plan, self.store.put_network(network)))
+    }
+
+    /// Taking the network down stopped.
+    pub(crate) fn network_stuck(&mut self, id: &NetworkId, plan: Plan, error: String) -> Option<Commit> {
+        let network = self.state.network_stuck(id, plan, error).ok()?;
+        let network = self.show_network(network);
+        Some(self.store.put_network(network))
+    }
+
+    /// The network is gone.
+    pub(crate) fn network_gone(&mut self, id: &NetworkId) -> Option<Commit> {
+        if let Some(network) = self.state.networks().get(id).cloned() {
+            self.announce_network(EventKind::NetworkRemoved, &network);
+        }
+        self.drop_network(id)
+    }
+
+    fn drop_network(&mut self, id: &NetworkId) -> Option<Commit> {
+        self.state.forget_network(id)?;
+        self.shown.remove_network(id);
+        self.publish();
+        Some(self.store.delete_network(id.clone()))
+    }
+
+    fn announce_network(&mut self, what: EventKind, network: &Network) {
+        let revision = self.tell(News::of_network(what, network));
+        drop(self.store.put_revision(revision));
+    }
+
+    pub(super) fn show_network(&mut self, network: Network) -> Arc<Network> {
+        let network = Arc::new(network);
+        self.shown.put_network(network.clone());
+        self.publish();
+        network
+    }
+}

@@ -1,0 +1,126 @@
+//! What netd does with a request: decide, store the intent, let the kernel apply the plan, store that it is done.
+//!
+//! Decisions are made one at a time by the [`owner`]'s task; storing and applying happen in the task of the request, so
+//! that requests about different objects go side by side.
+
+mod claim;
+mod firewall;
+mod lanes;
+mod ledger;
+mod networks;
+mod owner;
+mod prune;
+mod sandboxes;
+mod start;
+#[cfg(test)]
+mod tests;
+mod timing;
+
+use std::{path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
+use cnm::{
+    api,
+    driver::Planners,
+    op::{NamespaceAt, Plan},
+    sandbox::Sandbox,
+};
+use kernel::{Applied, Forwarding, Host};
+
+pub(crate) use self::{
+    firewall::watch_firewall,
+    ledger::Outside,
+    sandboxes::PutSandbox,
+    start::{Start, start},
+    timing::{Timed, Timing},
+};
+use self::{lanes::Lanes, owner::Owner};
+use crate::{Error, events::Subscription, published::Published};
+
+/// The way to everything that netd does; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Controller {
+    owner: Owner,
+    lanes: Lanes,
+    host: Arc<dyn Host>,
+    planners: Arc<dyn Planners>,
+    published: Arc<ArcSwap<Published>>,
+    identity: Arc<Identity>,
+}
+
+/// What is known of this netd from its start on.
+#[derive(Debug)]
+struct Identity {
+    /// Drawn at start.
+    instance: String,
+    forwarding: Forwarding,
+    /// The directory that namespaces are pinned in.
+    namespaces: PathBuf,
+}
+
+impl Controller {
+    /// What there is at this moment.
+    pub(crate) fn published(&self) -> Arc<Published> {
+        self.published.load_full()
+    }
+
+    /// As the API shows a sandbox.
+    pub(crate) fn show_sandbox(&self, sandbox: &Sandbox) -> api::Sandbox {
+        let path = match sandbox.namespace() {
+            NamespaceAt::Host => None,
+            NamespaceAt::Pinned(id) => Some(self.identity.namespaces.join(id.as_str()).display().to_string()),
+            NamespaceAt::Path(path) => Some(path),
+        };
+        sandbox.to_api(path)
+    }
+
+    /// Who this is.
+    pub(crate) async fn handshake(&self) -> Result<api::Handshake, Error> {
+        Ok(api::Handshake {
+            api: api::API_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.identity.instance.clone(),
+            revision: self.owner.decide(|ledger| ledger.events.newest()).await?,
+        })
+    }
+
+    /// Counts and warnings. Reads the host's rule set: it is for people.
+    pub(crate) async fn info(&self) -> Result<api::Info, Error> {
+        let drops = self.on_host("read the host's firewall", |host| host.foreign_drops()).await?;
+        let published = self.published();
+        let mut warnings: Vec<String> = drops.iter().map(firewall::describe_drop).collect();
+        warnings.extend(published.lost_ports().cloned());
+        Ok(api::Info {
+            networks: published.count_networks(),
+            sandboxes: published.count_sandboxes(),
+            endpoints: published.count_endpoints(),
+            drivers: self.planners.names().into_iter().map(str::to_owned).collect(),
+            forwarding_by_us: self.identity.forwarding == Forwarding::SwitchedOn,
+            warnings,
+        })
+    }
+
+    /// Events after `since`, or from now on.
+    pub(crate) async fn subscribe(&self, since: Option<u64>) -> Result<Subscription, Error> {
+        self.owner.decide(move |ledger| ledger.subscribe(since)).await
+    }
+
+    /// Applies a plan on a thread that may block.
+    async fn apply(&self, plan: Plan, attempt: impl FnOnce() -> String) -> Result<Applied, Error> {
+        let host = self.host.clone();
+        let span = tracing::Span::current();
+        let applied = tokio::task::spawn_blocking(move || span.in_scope(|| host.apply(&plan)));
+        applied.await.map_err(|_| Error::Panicked)?.map_err(|source| Error::Apply { attempt: attempt(), source })
+    }
+
+    /// Asks the host something on a thread that may block.
+    async fn on_host<T: Send + 'static>(
+        &self,
+        attempt: &'static str,
+        ask: impl FnOnce(&dyn Host) -> Result<T, kernel::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let host = self.host.clone();
+        let answered = tokio::task::spawn_blocking(move || ask(&*host));
+        answered.await.map_err(|_| Error::Panicked)?.map_err(Error::host(attempt))
+    }
+}

@@ -1,0 +1,135 @@
+//! Networks: create, remove, prune.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use cnm::{
+    Kind,
+    api::PruneRequest,
+    driver::HostView,
+    id::NetworkId,
+    network::Network,
+    spec::{NetworkRef, NetworkSpec},
+};
+use kernel::{Ask, HostFacts};
+
+use super::{Controller, Timed, Timing, lanes::Subject, ledger::NewNetwork, prune::Filter, sandboxes::settle_quietly};
+use crate::Error;
+
+impl Controller {
+    /// Makes a network.
+    #[tracing::instrument(level = "debug", skip_all, fields(network = %spec.name))]
+    pub(crate) async fn create_network(&self, spec: NetworkSpec) -> Result<Timed<Arc<Network>>, Error> {
+        self.make_network(spec, false).await
+    }
+
+    pub(super) async fn make_network(&self, spec: NetworkSpec, predefined: bool) -> Result<Timed<Arc<Network>>, Error> {
+        let mut timing = Timing::default();
+        let view = timing.measure("look", self.look_for(&spec)).await?;
+        let name = spec.name.clone();
+        let decision = self.owner.decide(move |ledger| ledger.reserve_network(spec, predefined, view));
+        let NewNetwork { network, plan, commit } = timing.measure("decide", decision).await??;
+        let _turn = self.lanes.enter(Subject::Network(network.id.clone())).await;
+        let id = network.id.clone();
+        let made = async {
+            timing.measure("reserve", commit.done()).await?;
+            timing.measure("apply", self.apply(plan, || format!("create network {name}"))).await?;
+            let id = id.clone();
+            let decision = self.owner.decide(move |ledger| ledger.network_programmed(&id));
+            let (network, commit) = timing.measure("programmed", decision).await??;
+            timing.measure("commit", commit.done()).await?;
+            Ok(network)
+        };
+        match made.await {
+            Ok(network) => Ok(timing.of(network)),
+            Err(error) => {
+                let (commit, error) =
+                    self.owner.decide(move |ledger| (ledger.network_failed(&id, &error), error)).await?;
+                settle_quietly(commit).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The host as a network's planner wants to see it.
+    async fn look_for(&self, spec: &NetworkSpec) -> Result<HostView, Error> {
+        let links = match self.planners.planner(&spec.driver) {
+            Some(planner) => planner.links_asked(spec)?,
+            // The model refuses it, by name.
+            None => Vec::new(),
+        };
+        self.on_host("look at the host's network", move |host| {
+            let facts = host.facts()?;
+            let ask = Ask { links: links.iter().cloned().collect(), ..Ask::default() };
+            let mut observed = if links.is_empty() { None } else { Some(host.observe(&ask)?) };
+            let seen = observed.as_mut().and_then(|seen| seen.namespaces.remove(&cnm::op::NamespaceAt::Host));
+            let mut view = view_of(facts);
+            if let Some(seen) = seen {
+                view.links = seen.links.into_iter().filter(|(name, _)| links.contains(name)).collect();
+            }
+            Ok(view)
+        })
+        .await
+    }
+
+    /// Removes a network.
+    #[tracing::instrument(level = "debug", skip(self))]
+    pub(crate) async fn remove_network(&self, reference: NetworkRef) -> Result<(), Error> {
+        let id = self.owner.decide(move |ledger| ledger.network_id(&reference)).await??;
+        self.tear_network_down(id).await
+    }
+
+    pub(super) async fn tear_network_down(&self, id: NetworkId) -> Result<(), Error> {
+        let _turn = self.lanes.enter(Subject::Network(id.clone())).await;
+        let leaving = id.clone();
+        let (plan, commit) = self.owner.decide(move |ledger| ledger.network_leaving(&leaving)).await??;
+        commit.done().await?;
+        if let Err(error) = self.apply(plan.clone(), || format!("remove network {}", id.short())).await {
+            let reason = error.chain();
+            let stuck = self.owner.decide(move |ledger| ledger.network_stuck(&id, plan, reason)).await?;
+            settle_quietly(stuck).await;
+            return Err(error);
+        }
+        match self.owner.decide(move |ledger| ledger.network_gone(&id)).await? {
+            Some(commit) => commit.done().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the networks that nobody is on and that the filter lets through; answers with their names.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub(crate) async fn prune(&self, request: PruneRequest) -> Result<Vec<String>, Error> {
+        let filter = Filter::parse(request)?;
+        let published = self.published();
+        let unused = published.networks().filter(|network| {
+            !network.predefined && filter.accepts(network) && published.members(&network.id).next().is_none()
+        });
+        let mut removed = BTreeSet::new();
+        for network in unused {
+            match self.tear_network_down(network.id.clone()).await {
+                Ok(()) => {
+                    removed.insert(network.spec.name.to_string());
+                }
+                // Somebody has come, or has removed it, in the meantime.
+                Err(error) if matches!(error.kind(), Kind::Forbidden | Kind::NotFound | Kind::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed.into_iter().collect())
+    }
+}
+
+/// The model's view of what the kernel said.
+pub(super) fn view_of(facts: HostFacts) -> HostView {
+    HostView {
+        default_route_mtu_bytes: facts.default_route_mtu_bytes,
+        routes: facts.routes.into_iter().chain(facts.addresses).collect(),
+        ephemeral_ports: cnm::api::PortRange {
+            first: *facts.ephemeral_ports.start(),
+            last: *facts.ephemeral_ports.end(),
+        },
+        reserved_ports: facts.reserved_ports,
+        bridge_netfilter: facts.bridge_netfilter,
+        ipv6: facts.ipv6,
+        links: std::collections::BTreeMap::new(),
+    }
+}

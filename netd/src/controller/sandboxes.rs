@@ -1,0 +1,165 @@
+//! Sandboxes and endpoints: put, remove, connect, disconnect.
+
+use std::sync::Arc;
+
+use cnm::{
+    id::SandboxId,
+    sandbox::Sandbox,
+    spec::{EndpointSpec, SandboxSpec},
+};
+
+use super::{
+    Controller, Timed, Timing,
+    lanes::Subject,
+    ledger::{Leaving, NewEndpoint, NewSandbox},
+};
+use crate::{
+    Error,
+    published::{find_endpoint, show_endpoint},
+    store::Commit,
+};
+
+/// What putting a sandbox led to.
+#[derive(Debug, Clone)]
+pub(crate) enum PutSandbox {
+    /// The same request had been made before.
+    There(Arc<Sandbox>),
+    /// It is new.
+    Made(Arc<Sandbox>),
+}
+
+impl Controller {
+    /// Makes a sandbox, or finds the one that the same request made.
+    #[tracing::instrument(level = "debug", skip_all, fields(sandbox = %spec.id))]
+    pub(crate) async fn put_sandbox(&self, spec: SandboxSpec) -> Result<Timed<PutSandbox>, Error> {
+        let id = spec.id.clone();
+        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        let mut timing = Timing::default();
+        let (plan, commit) = loop {
+            let spec = spec.clone();
+            let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(&spec));
+            match timing.measure("decide", decision).await?? {
+                NewSandbox::There(sandbox) => return Ok(timing.of(PutSandbox::There(sandbox))),
+                NewSandbox::Leftover => timing.measure("leftover", self.tear_down(&id)).await?,
+                NewSandbox::Reserved(plan, commit) => break (plan, commit),
+            }
+        };
+        let made = async {
+            timing.measure("reserve", commit.done()).await?;
+            let applied = timing.measure("apply", self.apply(plan, || format!("set up sandbox {id}"))).await?;
+            timing.extend(applied.spans);
+            let programmed = id.clone();
+            let decision = self.owner.decide(move |ledger| ledger.sandbox_programmed(&programmed));
+            let (sandbox, commit) = timing.measure("programmed", decision).await??;
+            timing.measure("commit", commit.done()).await?;
+            Ok(sandbox)
+        };
+        match made.await {
+            Ok(sandbox) => Ok(timing.of(PutSandbox::Made(sandbox))),
+            Err(error) => self.give_up_sandbox(id, error).await,
+        }
+    }
+
+    /// Gives back what a sandbox that failed had been given; the failure is the answer.
+    async fn give_up_sandbox<T>(&self, id: SandboxId, error: Error) -> Result<T, Error> {
+        let (commit, error) = self.owner.decide(move |ledger| (ledger.sandbox_failed(&id, &error), error)).await?;
+        settle_quietly(commit).await;
+        Err(error)
+    }
+
+    /// Takes a sandbox down.
+    #[tracing::instrument(level = "debug", skip(self))]
+    pub(crate) async fn remove_sandbox(&self, id: SandboxId) -> Result<Timed<()>, Error> {
+        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        self.tear_down_timed(&id).await
+    }
+
+    pub(super) async fn tear_down(&self, id: &SandboxId) -> Result<(), Error> {
+        self.tear_down_timed(id).await.map(|timed| timed.value)
+    }
+
+    /// To be called in the sandbox's lane.
+    async fn tear_down_timed(&self, id: &SandboxId) -> Result<Timed<()>, Error> {
+        let mut timing = Timing::default();
+        let leaving = id.clone();
+        let decision = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving));
+        let Leaving { plan, commit } = timing.measure("decide", decision).await??;
+        timing.measure("reserve", commit.done()).await?;
+        let id = id.clone();
+        let applied = self.apply(plan.clone(), || format!("take down sandbox {id}"));
+        match timing.measure("apply", applied).await {
+            Ok(applied) => timing.extend(applied.spans),
+            Err(error) => {
+                let reason = error.chain();
+                let commit = self.owner.decide(move |ledger| ledger.sandbox_stuck(&id, plan, reason)).await?;
+                settle_quietly(commit).await;
+                return Err(error);
+            }
+        }
+        let commit = self.owner.decide(move |ledger| ledger.sandbox_gone(&id));
+        if let Some(commit) = timing.measure("forget", commit).await? {
+            timing.measure("commit", commit.done()).await?;
+        }
+        Ok(timing.of(()))
+    }
+
+    /// Attaches a sandbox to one more network.
+    #[tracing::instrument(level = "debug", skip(self, spec), fields(network = %spec.network))]
+    pub(crate) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
+        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        let sandbox = id.clone();
+        let reserved = self.owner.decide(move |ledger| ledger.reserve_endpoint(&sandbox, spec)).await??;
+        let NewEndpoint { id: endpoint, plan, commit } = reserved;
+        let connected = async {
+            commit.done().await?;
+            self.apply(plan, || format!("connect sandbox {id}")).await?;
+            let (sandbox, endpoint) = (id.clone(), endpoint.clone());
+            let (sandbox, commit) =
+                self.owner.decide(move |ledger| ledger.endpoint_programmed(&sandbox, &endpoint)).await??;
+            commit.done().await?;
+            Ok(sandbox)
+        };
+        match connected.await {
+            Ok(sandbox) => Ok(show_endpoint(&sandbox, find_endpoint(&sandbox, endpoint.as_str())?)),
+            Err(error) => {
+                let (commit, error) =
+                    self.owner.decide(move |ledger| (ledger.endpoint_failed(&id, &endpoint, &error), error)).await?;
+                settle_quietly(commit).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Detaches a sandbox from a network.
+    #[tracing::instrument(level = "debug", skip(self))]
+    pub(crate) async fn disconnect(&self, id: SandboxId, endpoint: String) -> Result<(), Error> {
+        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        let sandbox = id.clone();
+        let decided = self.owner.decide(move |ledger| {
+            let endpoint = find_endpoint(ledger.sandbox(&sandbox)?, &endpoint)?.id.clone();
+            let leaving = ledger.endpoint_leaving(&sandbox, &endpoint)?;
+            Ok::<_, Error>((endpoint, leaving))
+        });
+        let (endpoint, Leaving { plan, commit }) = decided.await??;
+        commit.done().await?;
+        if let Err(error) = self.apply(plan.clone(), || format!("disconnect sandbox {id}")).await {
+            let reason = error.chain();
+            let stuck = self.owner.decide(move |ledger| ledger.endpoint_stuck(&id, &endpoint, plan, reason));
+            settle_quietly(stuck.await?).await;
+            return Err(error);
+        }
+        match self.owner.decide(move |ledger| ledger.endpoint_gone(&id, &endpoint)).await? {
+            Some(commit) => commit.done().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Waits for a change that is stored on the way out of a failure: the failure is what the caller has to hear of.
+pub(super) async fn settle_quietly(commit: Option<Commit>) {
+    if let Some(commit) = commit
+        && let Err(error) = commit.done().await
+    {
+        tracing::error!(error = %error.chain(), "a failed request's outcome is not stored");
+    }
+}

@@ -1,0 +1,234 @@
+//! From what is stored and what the kernel holds to a netd that is ready: the same observe, diff and apply as for any
+//! repair.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use cnm::{
+    api::EventKind,
+    diff,
+    driver::Planners,
+    id::SandboxId,
+    ipam::DefaultPools,
+    op::{NamespaceAt, Op, Plan},
+    ports,
+    state::{State, Unfinished},
+};
+use kernel::{Ask, Family, Forwarding, Host};
+use tokio::task::JoinHandle;
+
+use super::{
+    Controller, Identity,
+    lanes::Lanes,
+    ledger::{Ledger, Outside, chain},
+    networks::view_of,
+    owner::Owner,
+};
+use crate::{
+    Error,
+    events::EventLog,
+    ports::Holdings,
+    published::Published,
+    relay::Relay,
+    store::{Commit, Loaded, Store},
+};
+
+/// What netd starts from.
+pub(crate) struct Start {
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) planners: Arc<dyn Planners>,
+    pub(crate) pools: DefaultPools,
+    pub(crate) store: Arc<Store>,
+    pub(crate) loaded: Loaded,
+    /// Drop what is forwarded, is not ours and was not forwarded before, once forwarding is on by us.
+    pub(crate) forwarding_drop: bool,
+    /// The directory that namespaces are pinned in.
+    pub(crate) namespaces: PathBuf,
+    pub(crate) outside: Outside,
+}
+
+/// Brings the host in line with what is stored, and starts the controller. Its task is handed over too: it ends only
+/// with the last handle or by a panic.
+pub(crate) async fn start(start: Start) -> Result<(Controller, JoinHandle<()>), Error> {
+    let (host, planners, published) = (start.host.clone(), start.planners.clone(), Arc::default());
+    let (shown, namespaces) = (Arc::clone(&published), start.namespaces.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let recovered = tokio::task::spawn_blocking(move || {
+        // The relay starts tasks for the connections that it accepts.
+        let _runtime = runtime.enter();
+        recover(start, shown)
+    });
+    let Recovered { ledger, commits, forwarding, instance } = recovered.await.map_err(|_| Error::Panicked)??;
+    for commit in commits {
+        commit.done().await?;
+    }
+    let (owner, task) = Owner::start(ledger);
+    let identity = Arc::new(Identity { instance, forwarding, namespaces });
+    let controller = Controller { owner, lanes: Lanes::default(), host, planners, published, identity };
+    controller.make_predefined().await?;
+    controller.warn_of_foreign_drops().await;
+    Ok((controller, task))
+}
+
+struct Recovered {
+    ledger: Ledger,
+    commits: Vec<Commit>,
+    forwarding: Forwarding,
+    instance: String,
+}
+
+fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered, Error> {
+    let Start { host, planners, pools, store, loaded, forwarding_drop, outside, .. } = start;
+    let facts = host.facts().map_err(Error::host("look at the host's network"))?;
+    let mut ledger = Ledger {
+        state: State::restore(loaded.networks, loaded.sandboxes)?,
+        host,
+        planners,
+        pools,
+        view: view_of(facts),
+        holdings: Holdings::default(),
+        relay: Relay::default(),
+        store,
+        events: EventLog::new(loaded.revision, (outside.now)()),
+        outside,
+        shown: Published::default(),
+        published,
+        warned_of: BTreeSet::new(),
+    };
+    let unfinished = ledger.state.unfinished(&*ledger.planners)?;
+    // The firewall comes first: what is repaired or forwarded afterwards is guarded from its first packet on.
+    let elements = ledger.state.firewall(&*ledger.planners)?;
+    ledger.host.sync_firewall(&elements, &loaded.admin_chains).map_err(Error::host("set up the firewall"))?;
+    let mut commits: Vec<Commit> = unfinished.into_iter().flat_map(|unfinished| ledger.finish(unfinished)).collect();
+    ledger.repair()?;
+    let forwarding = ledger
+        .host
+        .enable_forwarding(Family::Ipv4, forwarding_drop)
+        .map_err(Error::host("switch IPv4 forwarding on"))?;
+    ledger.show_all();
+    ledger.hold_ports_again();
+    commits.push(ledger.store.put_revision(ledger.events.newest()));
+    let instance = (outside.random)()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Recovered { ledger, commits, forwarding, instance })
+}
+
+impl Ledger {
+    /// Takes away what was on its way in or out when netd ended: nobody was told that it is there.
+    fn finish(&mut self, unfinished: Unfinished) -> Vec<Commit> {
+        let (what, plan) = match &unfinished {
+            Unfinished::Sandbox(sandbox, plan) => (format!("sandbox {}", sandbox.id()), plan),
+            Unfinished::Endpoint(sandbox, _, plan) => (format!("an endpoint of sandbox {}", sandbox.id()), plan),
+            Unfinished::Network(network, plan) => (format!("network {}", network.spec.name), plan),
+        };
+        tracing::info!("{what} was left unfinished and is taken away");
+        let applied = self.host.apply(plan).map_err(|failed| {
+            let error = chain(&*failed);
+            tracing::error!(%error, "{what} can't be taken away: asking for its removal tries again");
+            error
+        });
+        let commit = match (unfinished, applied) {
+            (Unfinished::Sandbox(sandbox, _), Ok(_)) => self.sandbox_gone(sandbox.id()),
+            (Unfinished::Sandbox(sandbox, plan), Err(error)) => self.sandbox_stuck(sandbox.id(), plan, error),
+            (Unfinished::Endpoint(sandbox, endpoint, _), Ok(_)) => self.endpoint_gone(sandbox.id(), &endpoint),
+            (Unfinished::Endpoint(sandbox, endpoint, plan), Err(error)) => {
+                self.endpoint_stuck(sandbox.id(), &endpoint, plan, error)
+            }
+            (Unfinished::Network(network, _), Ok(_)) => self.network_gone(&network.id),
+            (Unfinished::Network(network, plan), Err(error)) => self.network_stuck(&network.id, plan, error),
+        };
+        commit.into_iter().collect()
+    }
+
+    /// Makes the kernel hold what it should.
+    fn repair(&mut self) -> Result<(), Error> {
+        let desired = self.state.desired(&*self.planners, &BTreeSet::new())?;
+        let known = self.state.known(&*self.planners)?;
+        let observed = self.host.observe(&ask_about(&known)).map_err(Error::host("observe the host's links"))?;
+        let plan = diff::repair(&desired, &known, &observed);
+        if plan.ops.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(steps = plan.ops.len(), "the kernel does not hold what it should: repairing");
+        if self.host.apply(&plan).is_ok() {
+            return Ok(());
+        }
+        // One thing that can't be repaired must not keep the others from it.
+        for op in plan.ops {
+            let step = op.to_string();
+            if let Err(failed) = self.host.apply(&Plan { ops: vec![op] }) {
+                let message = format!("cannot repair ({step}): {}", chain(&failed.cause));
+                tracing::error!("{message}");
+                self.announce(EventKind::Warning, message);
+            }
+        }
+        Ok(())
+    }
+
+    fn show_all(&mut self) {
+        let networks: Vec<_> = self.state.networks().values().cloned().collect();
+        let sandboxes: Vec<_> = self.state.sandboxes().values().cloned().collect();
+        networks.into_iter().for_each(|network| self.shown.put_network(Arc::new(network)));
+        sandboxes.into_iter().for_each(|sandbox| self.shown.put_sandbox(Arc::new(sandbox)));
+        self.publish();
+    }
+
+    /// Binds published ports again. They lead to their sandboxes whoever holds them; a thief is named.
+    fn hold_ports_again(&mut self) {
+        let mut lost: BTreeMap<SandboxId, Vec<String>> = BTreeMap::new();
+        let programmed = self.state.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed());
+        let sandboxes: Vec<_> =
+            programmed.map(|sandbox| (sandbox.id().clone(), ports::sockets(&sandbox.ports))).collect();
+        for (id, sockets) in sandboxes {
+            for not_held in self.holdings.hold_again(&id, sockets) {
+                let message = format!("a published port of sandbox {id} is lost: {}", not_held.error.chain());
+                tracing::warn!("{message}");
+                self.announce(EventKind::Warning, message.clone());
+                lost.entry(id.clone()).or_default().push(message);
+            }
+            self.holdings.of(&id).iter().for_each(|held| self.relay.serve(held));
+        }
+        self.set_lost_ports(lost);
+    }
+}
+
+/// To look at everything that records speak of.
+fn ask_about(known: &[Op]) -> Ask {
+    let mut ask = Ask::default();
+    for op in known {
+        match op {
+            Op::CreateNamespace(sandbox) => {
+                ask.namespaces.insert(NamespaceAt::Pinned(sandbox.clone()));
+            }
+            Op::CreateBridge(bridge) => {
+                ask.links.insert(bridge.name.clone());
+            }
+            Op::CreateVeth(pair) => {
+                ask.links.extend([pair.host_end.clone(), pair.bridge.clone()]);
+                ask.namespaces.insert(pair.peer.namespace.clone());
+            }
+            Op::AddAddress { link, .. } if link.namespace == NamespaceAt::Host => {
+                ask.links.insert(link.name.clone());
+            }
+            Op::SetSysctl { namespace, key, .. } => {
+                ask.sysctls.insert((namespace.clone(), key.clone()));
+            }
+            _ => {}
+        }
+    }
+    ask.namespaces.remove(&NamespaceAt::Host);
+    ask
+}
+
+impl Controller {
+    /// Makes the networks that are there from the start.
+    async fn make_predefined(&self) -> Result<(), Error> {
+        for spec in self.owner.decide(Ledger::missing_predefined).await? {
+            self.make_network(spec, true).await?;
+        }
+        Ok(())
+    }
+}

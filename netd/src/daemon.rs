@@ -1,0 +1,87 @@
+//! netd as a whole: claim the directories, open the store, bring the host in line, serve until told to stop.
+
+use std::{future::Future, path::Path, pin::pin, sync::Arc};
+
+use cnm::ipam::DefaultPools;
+use drivers::Registry;
+use kernel::{Host, Kernel};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error,
+    api::{self, Desk},
+    config::Config,
+    controller::{self, Outside, Start},
+    listen::{self, Directories},
+    ports,
+    store::{self, Store},
+};
+
+/// Runs netd until it is told to stop by SIGTERM or SIGINT. Networks and sandboxes stay as they are.
+///
+/// # Errors
+/// When it can't start, or can't go on.
+pub async fn run(config: Config) -> Result<(), Error> {
+    let pools = match config.default_pools.is_empty() {
+        true => DefaultPools::default(),
+        false => DefaultPools::new(config.default_pools.clone())?,
+    };
+    let _directories = Directories::claim(&config.root, &config.run_dir)?;
+    ports::raise_file_limit();
+    let (store, loaded) = Store::open(&config.root, &config.run_dir, &store::boot_id()?)?;
+    let store = Arc::new(store);
+    let host: Arc<dyn Host> = Arc::new(Kernel::new(&config.run_dir).map_err(Error::host("take the host in hand"))?);
+    // Before the firewall is looked at: a change that comes in between is not missed.
+    let watch = host.watch_firewall().map_err(Error::host("follow changes of the firewall"))?;
+    let (controller, owner) = controller::start(Start {
+        host,
+        planners: Arc::new(Registry),
+        pools,
+        store: store.clone(),
+        loaded,
+        forwarding_drop: config.forwarding_drop,
+        namespaces: config.run_dir.join("netns"),
+        outside: Outside::default(),
+    })
+    .await?;
+    controller::watch_firewall(&controller, watch, store)?;
+    let desk = Desk { controller, stopping: CancellationToken::new() };
+    serve(desk, owner, &config.socket, &config.group).await
+}
+
+async fn serve(desk: Desk, owner: JoinHandle<()>, socket: &Path, group: &str) -> Result<(), Error> {
+    let told_to_stop = stop_signal()?;
+    let (listener, _socket_file) = listen::bind(socket, group)?;
+    tracing::info!(socket = %socket.display(), "ready");
+    // It fails only where a service manager gave a broken address; without one it does nothing.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let stopping = desk.stopping.clone();
+    let server = axum::serve(listener, api::router(desk)).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let mut server = pin!(server.into_future());
+    let mut owner = pin!(owner);
+    tokio::select! {
+        served = &mut server => return served.map_err(Error::file("serve", socket)),
+        // The owner's task has no end but a panic: who starts netd again finds everything in the store.
+        _ = &mut owner => return Err(Error::Panicked),
+        () = told_to_stop => {}
+    }
+    tracing::info!("stopping; networks and sandboxes stay");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    stopping.cancel();
+    server.await.map_err(Error::file("serve", socket))
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
+    let on = |kind| signal(kind).map_err(Error::file("listen for", "signals"));
+    let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
