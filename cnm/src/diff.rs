@@ -1,10 +1,10 @@
 //! What is left to do: desired operations against what is observed. Only what is ours is named: what records speak of,
-//! what is pinned in our run directory, and routes with our protocol number.
+//! what is pinned in our run directory, routes with our protocol number, and retired veths of our name pattern.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::{
-    id::LinkName,
+    id::{LinkName, MacAddress},
     observed::{LinkKind, Observed, ObservedLink},
     op::{Bridge, LinkAt, NamespaceAt, Op, Plan, VethPair, is_sysctl_of},
 };
@@ -139,7 +139,29 @@ impl<'a> Comparison<'a> {
                 ops.push(op.inverse());
             }
         }
+        ops.extend(self.retired().filter(|op| !desired.include(op) && !of_records.include(op)).map(|op| op.inverse()));
         ops
+    }
+
+    /// Host ends that were taken off their bridge to be deleted in the background, when the daemon ended: their records
+    /// are gone, and nobody but us names a veth so and leaves it down on no bridge.
+    fn retired(&self) -> impl Iterator<Item = Op> {
+        let host = self.observed.namespaces.get(&NamespaceAt::Host);
+        host.into_iter().flat_map(|host| &host.links).filter_map(|(name, seen)| {
+            let is_retired = name.is_host_end() && seen.kind == LinkKind::Veth && !seen.up && seen.bridge.is_none();
+            is_retired.then(|| {
+                Op::CreateVeth(VethPair {
+                    host_end: name.clone(),
+                    // What it was made with is forgotten, and not asked for to take it away.
+                    bridge: name.clone(),
+                    peer: on_host(name),
+                    peer_mac: seen.mac.unwrap_or(MacAddress([0; 6])),
+                    mtu_bytes: seen.mtu_bytes,
+                    isolated: false,
+                    hairpin: false,
+                })
+            })
+        })
     }
 
     /// Whether what an operation makes is in the kernel.
@@ -163,12 +185,12 @@ impl<'a> Comparison<'a> {
 /// What operations make, whatever its properties: a bridge that is to be another is no superfluous bridge.
 struct Subjects<'a> {
     links: BTreeSet<&'a LinkName>,
-    ops: Vec<&'a Op>,
+    ops: HashSet<&'a Op>,
 }
 
 impl<'a> Subjects<'a> {
     fn of(ops: &'a [Op]) -> Self {
-        let mut subjects = Self { links: BTreeSet::new(), ops: Vec::new() };
+        let mut subjects = Self { links: BTreeSet::new(), ops: HashSet::new() };
         for op in ops {
             match op {
                 Op::CreateBridge(bridge) => {
@@ -177,7 +199,9 @@ impl<'a> Subjects<'a> {
                 Op::CreateVeth(pair) => {
                     subjects.links.insert(&pair.host_end);
                 }
-                _ => subjects.ops.push(op),
+                _ => {
+                    subjects.ops.insert(op);
+                }
             }
         }
         subjects
@@ -187,7 +211,7 @@ impl<'a> Subjects<'a> {
         match op {
             Op::CreateBridge(bridge) => self.links.contains(&bridge.name),
             Op::CreateVeth(pair) => self.links.contains(&pair.host_end),
-            _ => self.ops.contains(&op),
+            _ => self.ops.contains(op),
         }
     }
 }

@@ -156,7 +156,7 @@ impl fmt::Display for Element {
 }
 
 /// A change of the firewall, applied as one nftables transaction.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FirewallChange {
     /// Elements that come.
     pub add: BTreeSet<Element>,

@@ -187,6 +187,12 @@ impl LinkName {
     pub fn of_host_end(endpoint: &EndpointId) -> Self {
         Self(format!("bv{}", &endpoint.as_str()[..10]))
     }
+
+    /// Whether the name is of the pattern of [`LinkName::of_host_end`].
+    pub fn is_host_end(&self) -> bool {
+        let digits = self.0.strip_prefix("bv").unwrap_or_default();
+        digits.len() == 10 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    }
 }
 
 /// An Ethernet address (EUI-48).

@@ -100,7 +100,7 @@ pub struct Route {
 }
 
 /// One change of the host. Each has an inverse ([`Op::inverse`]).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// Makes and pins a network namespace whose loopback is up.

@@ -42,7 +42,8 @@ impl Planner for BridgePlanner {
     }
 
     fn links_asked(&self, spec: &NetworkSpec) -> Result<Vec<LinkName>, Error> {
-        Ok(Options::parse(spec)?.name.into_iter().collect())
+        let options = Options::parse(spec)?;
+        Ok(options.name.or_else(|| options.default_bridge.then(default_bridge)).into_iter().collect())
     }
 
     fn configure(
@@ -179,9 +180,13 @@ const fn config_of(network: &Network) -> Option<&BridgeConfig> {
 fn choose_name(id: &NetworkId, options: &Options) -> LinkName {
     match &options.name {
         Some(name) => name.clone(),
-        None if options.default_bridge => DEFAULT_BRIDGE.parse().expect("a literal link name is valid"),
+        None if options.default_bridge => default_bridge(),
         None => LinkName::of_bridge(id),
     }
+}
+
+fn default_bridge() -> LinkName {
+    DEFAULT_BRIDGE.parse().expect("a literal link name is valid")
 }
 
 /// What the caller says, else what a bridge that is there has, else what the way out of the host carries: longer packets

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use cnm::{
     Kind,
     api::{EndpointRequest, NamespaceRequest, NetworkCreate, PoolConfig, SandboxPut, SandboxState},
+    driver::Planners,
     lifecycle::Lifecycle,
     observed::{LinkKind, ObservedLink},
     op::Plan,
@@ -349,5 +350,29 @@ fn a_bridge_of_the_users_own_is_used_and_left_alone() {
     insta::assert_snapshot!(plan.teardown(), @r"
     address del 172.18.0.1/24 dev lan0
     firewall del {network lan0 172.18.0.0/24 masquerade=true icc=true internal=false}
+    ");
+}
+
+#[test]
+fn a_default_bridge_without_a_record_is_made_anew() {
+    let mut bench = Bench::new();
+    let leftover = ObservedLink {
+        kind: LinkKind::Bridge,
+        mac: None,
+        mtu_bytes: 1500,
+        up: true,
+        bridge: None,
+        addresses: BTreeSet::new(),
+    };
+    bench.host.links.insert("berth0".parse().expect("a name"), leftover);
+    let spec = bench.with(|state, context| state.missing_predefined(context)).remove(0);
+    let asked = Registry.planner(&spec.driver).expect("built in").links_asked(&spec).expect("valid options");
+    assert_eq!(asked, ["berth0".parse().expect("a name")]);
+    let (_, plan) = bench.with(|state, context| state.create_network(spec, true, context)).expect("made");
+    insta::assert_snapshot!(plan, @r"
+    link del berth0
+    firewall add {network berth0 172.17.0.0/16 masquerade=true icc=true internal=false}
+    link add berth0 type bridge address 06:01:01:01:01:01 mtu 1500
+    address add 172.17.0.1/16 dev berth0
     ");
 }

@@ -122,15 +122,18 @@ proptest! {
     #[test]
     fn leftovers_of_ours_go_and_foreign_things_stay(
         sandboxes in sandboxes(),
-        foreign in prop::collection::btree_set("(veth|br-|docker|bb-|bv|eth)[0-9a-f]{4,8}", 0..8),
+        foreign in prop::collection::btree_set("(veth|br-|docker|bb-|bv|eth)[0-9a-f]{4,8}|bv[0-9a-f]{10}", 0..8),
     ) {
         let (mut bench, mut kernel) = world(&sandboxes);
         let mut foreign: BTreeSet<LinkName> = foreign.iter().map(|name| name.parse().expect("a name")).collect();
         let host = kernel.seen.namespaces.get_mut(&NamespaceAt::Host).expect("always there");
         foreign.retain(|name| !host.links.contains_key(name));
         for name in &foreign {
-            host.links.insert(name.clone(), foreign_link(LinkKind::Bridge));
+            let kind = if name.as_str().contains('7') { LinkKind::Veth } else { LinkKind::Bridge };
+            host.links.insert(name.clone(), foreign_link(kind));
         }
+        let retired = ObservedLink { up: false, ..foreign_link(LinkKind::Veth) };
+        host.links.insert("bv00000000ff".parse().expect("a name"), retired);
         kernel.seen.pinned.insert("unknown".parse().expect("an id"));
         kernel.seen.namespaces.insert(NamespaceAt::Path("/proc/7/ns/net".to_owned()), Default::default());
         let ids: Vec<_> = bench.state.sandboxes().keys().cloned().collect();

@@ -7,12 +7,12 @@ use ipnetwork::IpNetwork;
 use super::{Context, State, planner_of};
 use crate::{
     Error, Kind,
-    driver::{Planner, Planners},
+    driver::{HostView, Planner, Planners},
     id::NetworkId,
     ipam::{Leases, Pool},
     lifecycle::Lifecycle,
     network::Network,
-    op::Plan,
+    op::{Op, Plan},
     spec::{Family, NetworkRef, NetworkSpec, PoolSpec, SubnetRequest},
 };
 
@@ -89,6 +89,7 @@ impl State {
             Network { id, spec, created: context.now, predefined, pools, config, lifecycle: Lifecycle::Reserved };
         self.check_link(&network)?;
         let plan = planner.plan_network(&network);
+        let plan = without_leftovers(&plan, context.host).then(plan);
         self.adopt_network(network.clone())?;
         Ok((network, plan))
     }
@@ -246,4 +247,11 @@ impl State {
         self.unsettled.remove(id);
         Some(network)
     }
+}
+
+/// What takes away bridges that a plan is to make and that are there already: no record speaks of them, so they are
+/// left over from a state that was lost. (A bridge of the user's own isn't made.)
+fn without_leftovers(plan: &Plan, host: &HostView) -> Plan {
+    let is_there = |op: &&Op| matches!(op, Op::CreateBridge(bridge) if host.links.contains_key(&bridge.name));
+    plan.ops.iter().filter(is_there).map(Op::inverse).collect()
 }
