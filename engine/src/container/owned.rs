@@ -6,8 +6,6 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use runtime::protocol::Streams;
 use runtime::{Exit, Target, Watch};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -128,11 +126,14 @@ async fn next_exit(exit: &mut Option<ExitFuture>) -> Result<Exit> {
 /// The end of the process behind a watch, without a thread of its own.
 pub(crate) fn exit_of(watch: Watch) -> Result<ExitFuture> {
     let doing = || Error::io("watching a container's process");
-    // The duplicate is only waited on; the line is read from the watch itself once it is there.
+    // The duplicate is only waited on; the line is read from the watch itself once it is there. Both share their blocking
+    // mode, so that it is set back before.
     let descriptor = watch.as_fd().try_clone_to_owned().map_err(doing())?;
-    let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE).map_err(doing())?;
+    let stream = to_async(BlockingStream::from(descriptor))?;
     Ok(Box::pin(async move {
-        descriptor.readable().await.map_err(doing())?.retain_ready();
+        stream.readable().await.map_err(doing())?;
+        let stream = stream.into_std().map_err(doing())?;
+        stream.set_nonblocking(false).map_err(doing())?;
         Ok(watch.wait()?)
     }))
 }

@@ -3,6 +3,7 @@
 pub(crate) mod create;
 pub(crate) mod exit;
 pub(crate) mod files;
+pub(crate) mod network;
 pub(crate) mod pause;
 pub(crate) mod recover;
 pub(crate) mod remove;
@@ -11,3 +12,4 @@ pub(crate) mod sandbox;
 pub(crate) mod signal;
 pub(crate) mod start;
 pub(crate) mod stop;
+pub(crate) mod usage;

@@ -1,6 +1,8 @@
 //! One file a resource: thin handlers that parse, ask, and render.
 
+pub(crate) mod container;
 pub(crate) mod ping;
+pub(crate) mod query;
 
 use axum::Router;
 
@@ -8,5 +10,5 @@ use crate::engine::Engine;
 
 /// Every resource's routes.
 pub(crate) fn all() -> Router<Engine> {
-    Router::new().merge(ping::routes())
+    Router::new().merge(ping::routes()).merge(container::routes())
 }

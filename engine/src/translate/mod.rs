@@ -1,7 +1,11 @@
 //! Wire to domain and back, pure: everything that can be wrong with a request is found here, before anything is touched.
 
 pub(crate) mod create;
+pub(crate) mod endpoints;
 pub(crate) mod image;
+pub(crate) mod inspect;
 pub(crate) mod network;
+pub(crate) mod selection;
 pub(crate) mod stats;
+pub(crate) mod summary;
 pub(crate) mod top;

@@ -2,8 +2,11 @@
 
 pub(crate) mod body;
 pub(crate) mod create;
+pub(crate) mod endpoint;
 pub(crate) mod image;
+pub(crate) mod lifecycle;
 pub(crate) mod network;
 pub(crate) mod progress;
 pub(crate) mod query;
 pub(crate) mod stats;
+pub(crate) mod summary;

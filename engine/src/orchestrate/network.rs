@@ -1,0 +1,101 @@
+//! `network connect` and `disconnect`: an endpoint more or less, now if the container runs, and at its next start.
+
+use cnm::Kind;
+use cnm::api::Network;
+
+use crate::container::WantedEndpoint;
+use crate::container::network::NetworkMode;
+use crate::container::owned::Owned;
+use crate::error::{Error, Result};
+use crate::orchestrate::files;
+use crate::translate::endpoints::is_on;
+
+/// Attaches the container to a network; `wanted.network` is the name or id that the request has.
+pub(crate) async fn connect(owned: &mut Owned, mut wanted: WantedEndpoint) -> Result<()> {
+    let network = owned.engine.netd.client().network(&wanted.network).await?;
+    refuse_mode(&owned.container.spec.network.mode, &network)?;
+    if owned.container.endpoints.iter().any(|endpoint| names(endpoint, &network)) {
+        return Err(Error::refused(
+            Kind::Forbidden,
+            format!("endpoint with name {} already exists in network {}", owned.container.name, network.name),
+        ));
+    }
+    wanted.network.clone_from(&network.name);
+    if !network.predefined && !wanted.aliases.contains(&owned.container.spec.hostname) {
+        wanted.aliases.push(owned.container.spec.hostname.clone());
+    }
+    if owned.container.sandbox.is_some() {
+        owned.engine.netd.client().connect_endpoint(owned.container.id.as_str(), &wanted.to_request()).await?;
+    }
+    owned.container.endpoints.push(wanted);
+    settle(owned).await
+}
+
+/// Detaches the container from a network, by the name or id that the request has. `force` does it for a network that
+/// netd no longer knows.
+pub(crate) async fn disconnect(owned: &mut Owned, reference: &str, force: bool) -> Result<()> {
+    let known = owned.engine.netd.client().network(reference).await;
+    let network = match known {
+        Ok(network) => Some(network),
+        Err(error) if force && error.kind() == Kind::NotFound => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(network) = &network {
+        refuse_mode(&owned.container.spec.network.mode, network)?;
+    }
+    let name = network.as_ref().map_or(reference, |network| &network.name);
+    let is_it = |endpoint: &WantedEndpoint| match &network {
+        Some(network) => names(endpoint, network),
+        None => endpoint.network == reference,
+    };
+    let Some(place) = owned.container.endpoints.iter().position(is_it) else {
+        let container = &owned.container.name;
+        return Err(Error::refused(
+            Kind::Forbidden,
+            format!("container {container} is not connected to the network {name}"),
+        ));
+    };
+    let live = owned.container.sandbox.iter().flat_map(|sandbox| &sandbox.endpoints);
+    if let Some(endpoint) = live.into_iter().find(|endpoint| is_on(endpoint, name)) {
+        let (sandbox, endpoint) = (owned.container.id.as_str(), endpoint.id.clone());
+        owned.engine.netd.client().disconnect_endpoint(sandbox, &endpoint).await?;
+    }
+    owned.container.endpoints.remove(place);
+    settle(owned).await
+}
+
+/// Whether a wanted endpoint is on this network, whatever it was called when it was asked for.
+fn names(endpoint: &WantedEndpoint, network: &Network) -> bool {
+    let named = endpoint.network.as_str();
+    named == network.name || (named.len() >= 12 && network.id.starts_with(named))
+}
+
+fn refuse_mode(mode: &NetworkMode, network: &Network) -> Result<()> {
+    let forbidden = |text: &str| Err(Error::refused(Kind::Forbidden, text));
+    match mode {
+        NetworkMode::Container(_) => forbidden(
+            "container sharing network namespace with another container or host cannot be connected to any other network",
+        ),
+        NetworkMode::Host => {
+            forbidden("container cannot be disconnected from host network or connected to host network")
+        }
+        NetworkMode::Network(_) | NetworkMode::None if network.driver == "host" => {
+            forbidden("container cannot be disconnected from host network or connected to host network")
+        }
+        NetworkMode::None => forbidden(
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+        ),
+        NetworkMode::Network(_) => Ok(()),
+    }
+}
+
+/// Takes over how netd has it now (the default route may have moved) and tells the container's `/etc/hosts`.
+async fn settle(owned: &mut Owned) -> Result<()> {
+    if owned.container.sandbox.is_some() {
+        let sandbox = owned.engine.netd.client().sandbox(owned.container.id.as_str()).await?;
+        let (engine, container) = (&owned.engine, &owned.container);
+        files::refresh_hosts(engine, container, &sandbox).await?;
+        owned.container.sandbox = Some(sandbox);
+    }
+    owned.save().await
+}

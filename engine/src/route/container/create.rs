@@ -1,0 +1,39 @@
+//! `POST /containers/create`
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use images::Platform;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::orchestrate;
+use crate::route::query::Query;
+use crate::wire::create::{CreateBody, CreateQuery, CreateReply};
+
+pub(super) async fn create(
+    State(engine): State<Engine>,
+    Query(query): Query<CreateQuery>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<CreateReply>)> {
+    check_platform(query.platform.as_deref().unwrap_or_default())?;
+    let body = CreateBody::parse(&body)?;
+    // Apart from the connection: a client that hangs up doesn't leave half a container.
+    let made = tokio::spawn(async move { orchestrate::create::create(&engine, query.name.as_deref(), body).await });
+    let reply = made.await.map_err(|_| Error::Interrupted { doing: "creating a container" })??;
+    Ok((StatusCode::CREATED, Json(reply)))
+}
+
+/// Images of other platforms can't be run here, so only this one can be asked for.
+fn check_platform(wanted: &str) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let wanted: Platform = wanted.parse().map_err(|error: images::PlatformError| Error::invalid(error.to_string()))?;
+    let here = Platform::host();
+    if wanted.runs_on(&here) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("platform {wanted} can't be run on this host, which is {here}")))
+}

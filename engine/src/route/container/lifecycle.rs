@@ -1,0 +1,134 @@
+//! What happens to a container: start, stop, restart, kill, pause, unpause, rename, resize, remove.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use runtime::Target;
+use runtime::spec::TerminalSize;
+
+use crate::container::state::Outcome;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::orchestrate::remove::Volumes;
+use crate::orchestrate::stop::{self, StopOptions};
+use crate::orchestrate::{pause, remove as removal, rename as renaming, signal as kills, start as starting};
+use crate::route::query::Query;
+use crate::signal;
+use crate::wire::lifecycle::{KillQuery, RemoveQuery, RenameQuery, ResizeQuery, StartQuery, StopQuery};
+
+/// 304 says that the container was there already.
+fn status(outcome: Outcome) -> StatusCode {
+    match outcome {
+        Outcome::Done => StatusCode::NO_CONTENT,
+        Outcome::AlreadySo => StatusCode::NOT_MODIFIED,
+    }
+}
+
+pub(super) async fn start(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Query(query): Query<StartQuery>,
+) -> Result<StatusCode> {
+    if !query.checkpoint.is_empty() || !query.checkpoint_dir.is_empty() {
+        return Err(Error::not_implemented("checkpoints (docker checkpoint): not supported by berth yet"));
+    }
+    let handle = engine.containers.find(&reference)?;
+    handle.run(|owned| Box::pin(starting::start(owned))).await.map(status)
+}
+
+pub(super) async fn stop(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Query(query): Query<StopQuery>,
+) -> Result<StatusCode> {
+    let handle = engine.containers.find(&reference)?;
+    let options = stop_options(&query)?;
+    // Apart from the connection: who hangs up meanwhile has asked for a container that is stopped.
+    let stopped = tokio::spawn(async move { stop::stop(&engine, &handle, options).await });
+    stopped.await.map_err(|_| Error::Interrupted { doing: "stopping a container" })?.map(status)
+}
+
+pub(super) async fn restart(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Query(query): Query<StopQuery>,
+) -> Result<StatusCode> {
+    let handle = engine.containers.find(&reference)?;
+    let options = stop_options(&query)?;
+    let restarted = tokio::spawn(async move { stop::restart(&engine, &handle, options).await });
+    restarted.await.map_err(|_| Error::Interrupted { doing: "restarting a container" })??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn stop_options(query: &StopQuery) -> Result<StopOptions> {
+    let signal = Some(query.signal.as_str()).filter(|text| !text.is_empty()).map(signal::parse).transpose()?;
+    Ok(StopOptions { signal, timeout_seconds: query.t })
+}
+
+pub(super) async fn kill(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Query(query): Query<KillQuery>,
+) -> Result<StatusCode> {
+    let number = match query.signal.as_str() {
+        "" => signal::KILL,
+        text => signal::parse(text)?,
+    };
+    let handle = engine.containers.find(&reference)?;
+    let killed = handle.run(move |owned| Box::pin(kills::kill(owned, number))).await;
+    killed.map_err(|error| match error {
+        Error::Refused { kind, message } => {
+            Error::refused(kind, format!("cannot kill container: {reference}: {message}"))
+        }
+        error => error,
+    })?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn pause(State(engine): State<Engine>, Path(reference): Path<String>) -> Result<StatusCode> {
+    engine.containers.find(&reference)?.run(|owned| Box::pin(pause::pause(owned))).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn unpause(State(engine): State<Engine>, Path(reference): Path<String>) -> Result<StatusCode> {
+    engine.containers.find(&reference)?.run(|owned| Box::pin(pause::unpause(owned))).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn rename(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Query(query): Query<RenameQuery>,
+) -> Result<StatusCode> {
+    let handle = engine.containers.find(&reference)?;
+    handle.run(move |owned| Box::pin(async move { renaming::rename(owned, &query.name).await })).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn resize(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Query(query): Query<ResizeQuery>,
+) -> Result<StatusCode> {
+    let handle = engine.containers.find(&reference)?;
+    let container = handle.container();
+    container.state.running_pid(container.id.as_str())?;
+    let size = TerminalSize { columns: query.w, rows: query.h };
+    engine.blocking(move |engine| Ok(engine.runtime.resize(Target::Container(&container.id), size)?)).await?;
+    let event = [("height", query.h.to_string()), ("width", query.w.to_string())];
+    engine.container_event(&handle.container(), "resize", event);
+    Ok(StatusCode::OK)
+}
+
+pub(super) async fn remove(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Query(query): Query<RemoveQuery>,
+) -> Result<StatusCode> {
+    if query.link {
+        return Err(Error::not_implemented("removing links (docker rm --link): not supported by berth yet"));
+    }
+    let handle = engine.containers.find(&reference)?;
+    let volumes = if query.v { Volumes::Remove } else { Volumes::Keep };
+    handle.run(move |owned| Box::pin(removal::remove(owned, query.force, volumes))).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,42 @@
+//! `/containers`, except for streams and execs.
+
+mod create;
+mod inspect;
+mod lifecycle;
+mod list;
+mod prune;
+mod wait;
+
+use axum::Router;
+use axum::routing::{any, delete, get, post};
+
+use crate::engine::Engine;
+use crate::error::Error;
+
+pub(crate) fn routes() -> Router<Engine> {
+    Router::new()
+        .route("/containers/create", post(create::create))
+        .route("/containers/json", get(list::list))
+        .route("/containers/prune", post(prune::prune))
+        .route("/containers/{reference}", delete(lifecycle::remove))
+        .route("/containers/{reference}/json", get(inspect::inspect))
+        .route("/containers/{reference}/start", post(lifecycle::start))
+        .route("/containers/{reference}/stop", post(lifecycle::stop))
+        .route("/containers/{reference}/restart", post(lifecycle::restart))
+        .route("/containers/{reference}/kill", post(lifecycle::kill))
+        .route("/containers/{reference}/pause", post(lifecycle::pause))
+        .route("/containers/{reference}/unpause", post(lifecycle::unpause))
+        .route("/containers/{reference}/rename", post(lifecycle::rename))
+        .route("/containers/{reference}/resize", post(lifecycle::resize))
+        .route("/containers/{reference}/wait", post(wait::wait))
+        .route("/containers/{reference}/update", any(|| missing("changing a container's limits (docker update)")))
+        .route("/containers/{reference}/archive", any(|| missing("copying files (docker cp)")))
+        .route("/containers/{reference}/changes", any(|| missing("listing changed files (docker diff)")))
+        .route("/containers/{reference}/export", any(|| missing("exporting a file system (docker export)")))
+        .route("/containers/{reference}/attach/ws", any(|| missing("attaching over a WebSocket")))
+        .route("/containers/{reference}/checkpoints", any(|| missing("checkpoints (docker checkpoint)")))
+}
+
+async fn missing(what: &'static str) -> Error {
+    Error::not_implemented(format!("{what}: not supported by berth yet"))
+}

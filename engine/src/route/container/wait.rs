@@ -1,0 +1,71 @@
+//! `POST /containers/{id}/wait`: the status line at once, the exit code when it is known.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use tokio::sync::watch;
+
+use crate::container::{Container, Phase};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::route::query::Query;
+use crate::wire::lifecycle::{WaitError, WaitQuery, WaitReply};
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// It doesn't run; so it may be over at once.
+    NotRunning,
+    /// A run ends from now on; a container that is to be started can be waited for.
+    NextExit,
+    /// It is gone.
+    Removed,
+}
+
+pub(super) async fn wait(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Query(query): Query<WaitQuery>,
+) -> Result<Response> {
+    let condition = match query.condition.as_str() {
+        "" | "not-running" => Condition::NotRunning,
+        "next-exit" => Condition::NextExit,
+        "removed" => Condition::Removed,
+        other => return Err(Error::invalid(format!("invalid condition: {other:?}"))),
+    };
+    let handle = engine.containers.find(&reference)?;
+    // From here on nothing is missed, and the client may know: it starts the container when it has seen our headers.
+    let (changes, before) = (handle.changes(), handle.container());
+    let body = stream::once(async move {
+        let container = until(condition, changes, before.state.exits).await;
+        serde_json::to_vec(&reply(&container)).map(Bytes::from)
+    });
+    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response())
+}
+
+async fn until(
+    condition: Condition,
+    mut changes: watch::Receiver<Arc<Container>>,
+    exits_before: u64,
+) -> Arc<Container> {
+    let met = |container: &Arc<Container>| match condition {
+        Condition::NotRunning => !container.state.phase.is_alive(),
+        Condition::NextExit => container.state.exits > exits_before || container.state.phase == Phase::Removed,
+        Condition::Removed => container.state.phase == Phase::Removed,
+    };
+    // An error means that the owner is gone; the last snapshot is all that there will be.
+    let _ = changes.wait_for(met).await;
+    changes.borrow().clone()
+}
+
+fn reply(container: &Container) -> WaitReply {
+    let error = &container.state.error;
+    WaitReply {
+        status_code: container.state.exit_code.into(),
+        error: (!error.is_empty()).then(|| WaitError { message: error.clone() }),
+    }
+}
