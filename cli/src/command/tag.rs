@@ -10,7 +10,7 @@ use super::{Context, DONE};
 pub(super) async fn tag(context: &Context, flags: TagFlags) -> Result<u8, Failure> {
     let (repository, tag) = split(&flags.target);
     let request = context.engine.post(image(&flags.source, "/tag")?).query("repo", repository);
-    request.query_some("tag", tag).send().await?.done().await?;
+    request.query("tag", tag.unwrap_or("latest")).send().await?.done().await?;
     Ok(DONE)
 }
 

@@ -1,0 +1,261 @@
+//! The commands against an engine that says what each test tells it to.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::fake_engine::{Answer, FakeEngine, Outcome, Request, frame};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn json(text: &str) -> Answer {
+    Answer::Reply(200, text.as_bytes().to_vec())
+}
+
+fn refused(status: u16, message: &str) -> Answer {
+    Answer::Reply(status, serde_json::json!({ "message": message }).to_string().into_bytes())
+}
+
+/// An engine with one container, whose attached streams behave as told, and which ends with status 7.
+fn engine_with(attached: impl Fn() -> Answer + Send + Sync + 'static) -> FakeEngine {
+    FakeEngine::new(move |request| match request.path.as_str() {
+        "containers/create" => Answer::Reply(201, br#"{"Id":"c0ffee","Warnings":["one"]}"#.to_vec()),
+        "containers/c0ffee/attach" => attached(),
+        "containers/c0ffee/wait" => json(r#"{"StatusCode":7}"#),
+        "containers/c0ffee/start" | "containers/c0ffee/kill" => Answer::Reply(204, Vec::new()),
+        _ => refused(404, "page not found"),
+    })
+}
+
+fn paths(requests: &[Request]) -> Vec<&str> {
+    requests.iter().map(|request| request.path.as_str()).collect()
+}
+
+#[test]
+fn run_shows_both_streams_and_ends_as_the_container_does() {
+    let engine = engine_with(|| Answer::Output([frame(1, b"out\n"), frame(2, b"err\n")].concat()));
+    let outcome = engine.run(&["run", "--rm", "busybox", "true"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (7, "out\n"), "{outcome:?}");
+    assert_eq!(outcome.stderr, "WARNING: one\nerr\n");
+    let requests = engine.take_requests();
+    assert_eq!(requests.len(), 4, "no needless round trip: {requests:?}");
+    let paths = paths(&requests);
+    assert_eq!((paths[0], paths[3]), ("containers/create", "containers/c0ffee/start"), "tied to it before the start");
+    let wait = requests.iter().find(|request| request.path.ends_with("/wait")).unwrap();
+    assert_eq!(wait.query, "condition=removed");
+}
+
+#[test]
+fn detached_it_prints_the_id() {
+    let engine = engine_with(|| refused(500, "nobody attaches"));
+    let outcome = engine.run(&["run", "-d", "busybox"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "c0ffee\n"), "{outcome:?}");
+    assert_eq!(paths(&engine.take_requests()), ["containers/create", "containers/c0ffee/start"]);
+}
+
+#[test]
+fn input_reaches_the_container_to_its_end() {
+    let engine = engine_with(|| Answer::Echo);
+    let mut berth = engine.berth(&["run", "-i", "busybox", "cat"]);
+    let mut child = berth.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let input = vec![b'x'; 200_000];
+    child.stdin.take().unwrap().write_all(&input).unwrap();
+    let outcome = Outcome::from(child.wait_with_output().unwrap());
+    assert_eq!((outcome.code, outcome.stdout.len()), (7, input.len()), "{}", outcome.stderr);
+}
+
+#[test]
+fn signals_are_passed_on() {
+    let engine = engine_with(|| Answer::OpenUntil("/kill"));
+    let child = engine.berth(&["run", "busybox"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    engine.wait_for("/start");
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    let outcome = Outcome::from(child.wait_with_output().unwrap());
+    assert_eq!(outcome.code, 7, "{outcome:?}");
+    let requests = engine.take_requests();
+    let kill = requests.iter().find(|request| request.path.ends_with("/kill")).unwrap();
+    assert_eq!(kill.query, "signal=SIGTERM");
+}
+
+#[test]
+fn statuses_of_run_say_who_failed() {
+    for (create, start, code) in [
+        ("", "exec: \"nope\": executable file not found in $PATH", 127),
+        ("", "exec: \"/etc\": permission denied", 126),
+        ("", "port is already allocated", 125),
+        ("No such image: nope:latest", "", 125),
+    ] {
+        let engine = FakeEngine::new(move |request| match request.path.as_str() {
+            "containers/create" if create.is_empty() => Answer::Reply(201, br#"{"Id":"c0ffee"}"#.to_vec()),
+            "containers/create" => refused(404, create),
+            "containers/c0ffee/attach" => Answer::OpenUntil("/start"),
+            "containers/c0ffee/wait" => json(r#"{"StatusCode":0}"#),
+            _ => refused(400, start),
+        });
+        let outcome = engine.run(&["run", "image", "nope"]);
+        assert_eq!(outcome.code, code, "{outcome:?}");
+        let said = format!("berth: Error response from daemon: {create}{start}\n");
+        assert!(outcome.stderr.starts_with(&said), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_wrong_flag_reaches_no_engine() {
+    let engine = FakeEngine::new(|_| refused(500, "asked"));
+    for (arguments, code, said) in [
+        (
+            &["run", "-m", "10x", "busybox"][..],
+            125,
+            "invalid argument \"10x\" for \"-m, --memory\" flag: invalid suffix: 'x'",
+        ),
+        (&["run", "-p", "99999:80", "busybox"], 125, "berth: invalid hostPort: 99999"),
+        (
+            &["create", "--cpus", "x", "busybox"],
+            125,
+            "invalid argument \"x\" for \"--cpus\" flag: failed to parse x as a rational number",
+        ),
+        (&["run", "-it", "busybox"], 125, "berth: the input device is not a TTY: leave out -t, or use a terminal"),
+        (
+            &["ps", "--filter", "x"],
+            1,
+            "invalid argument \"x\" for \"--filter\" flag: invalid filter: bad format (expected name=value)",
+        ),
+        (
+            &["net", "create", "--subnet", "x", "lab"],
+            1,
+            "invalid argument \"x\" for \"--subnet\" flag: invalid CIDR address: x",
+        ),
+        (&["inspect", ""], 1, "invalid container name or ID: the name is empty"),
+        (
+            &["inspect", "--type", "pod", "x"],
+            1,
+            "\"pod\" is not a valid value for --type: use container, image or network",
+        ),
+        (
+            &["import", "http://example.com/x.tar"],
+            1,
+            "berth doesn't fetch archives: fetch it first: curl -sL http://example.com/x.tar | berth import - NAME",
+        ),
+        (&["load", "-i", "/nope.tar"], 1, "open /nope.tar: No such file or directory (os error 2)"),
+    ] {
+        let outcome = engine.run(arguments);
+        assert_eq!((outcome.code, outcome.stderr.lines().next()), (code, Some(said)), "{arguments:?}");
+    }
+    assert!(engine.take_requests().is_empty());
+}
+
+#[test]
+fn without_an_engine_it_says_what_to_do() {
+    let engine = FakeEngine::new(|_| refused(500, "asked"));
+    let socket = engine.directory().join("none.sock");
+    let outcome = engine.run(&["-H", &format!("unix://{}", socket.display()), "ps"]);
+    assert_eq!(outcome.code, 1);
+    assert_eq!(
+        outcome.stderr,
+        format!(
+            "cannot reach berthd at {}: there is no such socket; start it with 'systemctl start berthd' or 'sudo berthd'\n",
+            socket.display()
+        )
+    );
+}
+
+#[test]
+fn each_target_is_tried_and_the_status_tells() {
+    let engine = FakeEngine::new(|request| match request.path.as_str() {
+        "containers/nope" => refused(404, "No such container: nope"),
+        _ => Answer::Reply(204, Vec::new()),
+    });
+    let outcome = engine.run(&["rm", "-f", "a", "nope", "b"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "a\nnope\nb\n"), "forced, what is gone is gone");
+    let outcome = engine.run(&["rm", "a", "nope", "b"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (1, "a\nb\n"));
+    assert_eq!(outcome.stderr, "Error response from daemon: No such container: nope\n");
+}
+
+#[test]
+fn exec_ends_as_the_command_does() {
+    let engine = FakeEngine::new(|request| match request.path.as_str() {
+        "containers/web/exec" => Answer::Reply(201, br#"{"Id":"e1"}"#.to_vec()),
+        "exec/e1/start" => Answer::Output(frame(1, b"hi\n")),
+        "exec/e1/json" => json(r#"{"Running":false,"ExitCode":3}"#),
+        _ => refused(409, "container idle is not running"),
+    });
+    let outcome = engine.run(&["exec", "-e", "A=1", "web", "echo", "hi"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (3, "hi\n"), "{outcome:?}");
+    let body = String::from_utf8(engine.take_requests()[0].body.clone()).unwrap();
+    assert!(body.contains(r#""Env":["A=1"]"#) && body.contains(r#""Cmd":["echo","hi"]"#), "{body}");
+    let outcome = engine.run(&["exec", "idle", "true"]);
+    assert_eq!(
+        (outcome.code, outcome.stderr.as_str()),
+        (1, "Error response from daemon: container idle is not running\n")
+    );
+}
+
+#[test]
+fn inspect_finds_whatever_has_the_name() {
+    let engine = FakeEngine::new(|request| match request.path.as_str() {
+        "containers/web/json" => json(r#"{"Id":"c1","NetworkSettings":{"IPAddress":"172.17.0.2","Unknown":1}}"#),
+        "images/web/json" | "images/base/json" => json(r#"{"Id":"sha256:1"}"#),
+        "networks/lab" => json(r#"{"Id":"n1"}"#),
+        _ => refused(404, "No such thing"),
+    });
+    let outcome = engine.run(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "172.17.0.2\n"));
+    let outcome = engine.run(&["inspect", "-f", "{{.Id}}", "web", "base", "lab"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "c1\nsha256:1\nn1\n"));
+    let outcome = engine.run(&["inspect", "nope"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (1, "[]\n"));
+    assert_eq!(outcome.stderr, "Error: No such object: nope\n");
+    let outcome = engine.run(&["inspect", "-f", "{{.Nope}}", "web"]);
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.stderr.starts_with("template parsing error: "), "{outcome:?}");
+}
+
+#[test]
+fn logs_are_divided_unless_there_was_a_terminal() {
+    for (tty, sent, stdout, stderr) in [
+        (false, [frame(1, b"out\n"), frame(2, b"err\n")].concat(), "out\n", "err\n"),
+        (true, b"\x01raw\r\n".to_vec(), "\x01raw\r\n", ""),
+    ] {
+        let engine = FakeEngine::new(move |request| match request.path.as_str() {
+            "containers/web/json" => json(&format!(r#"{{"Config":{{"Tty":{tty}}}}}"#)),
+            _ => Answer::Reply(200, sent.clone()),
+        });
+        let outcome = engine.run(&["logs", "--tail", "5", "--since", "10", "web"]);
+        assert_eq!((outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, stdout, stderr));
+        let query = engine.take_requests()[1].query.clone();
+        assert!(query.contains("tail=5") && query.contains("since=10%2E000000000"), "{query}");
+    }
+}
+
+#[test]
+fn archives_are_sent_as_they_are() {
+    let engine = FakeEngine::new(|request| match request.path.as_str() {
+        "images/load" if request.body.is_empty() => json("{\"error\":\"it is no archive\"}\n"),
+        "images/load" => json("{\"stream\":\"Loaded image: base:1\\n\"}\n"),
+        _ => json("{\"status\":\"sha256:feed\"}\n"),
+    });
+    let archive = engine.directory().join("base.tar");
+    std::fs::write(&archive, vec![7_u8; 600_000]).unwrap();
+    let outcome = engine.run(&["load", "-i", "base.tar"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "Loaded image: base:1\n", ""));
+    let outcome =
+        engine.run(&["import", "-c", "CMD [\"/bin/sh\"]", "-c", "EXPOSE 80", "base.tar", "localhost:5000/base"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "sha256:feed\n"), "{outcome:?}");
+    let requests = engine.take_requests();
+    assert!(requests.iter().all(|request| request.body == vec![7_u8; 600_000]));
+    assert_eq!(
+        requests[1].query,
+        "fromSrc=%2D&repo=localhost%3A5000%2Fbase&changes=CMD%20%5B%22%2Fbin%2Fsh%22%5D&changes=EXPOSE%2080"
+    );
+    let outcome = engine.run(&["load"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (1, "it is no archive\n"));
+}
+
+#[test]
+fn nobody_reading_is_no_panic() {
+    let engine = FakeEngine::new(|_| json("[]"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let outcome = Outcome::from(engine.berth(&["ps"]).stdout(writer).output().unwrap());
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (141, ""));
+}

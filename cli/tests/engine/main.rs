@@ -1,0 +1,5 @@
+//! `berth` as it is run, against an engine that says what each test tells it to.
+
+mod as_docker;
+mod commands;
+mod fake_engine;
