@@ -112,6 +112,8 @@ impl Netd {
             .arg(&self.run_dir)
             .arg("--socket")
             .arg(self.client.socket())
+            // It would tell our supervisor that we are ready.
+            .env_remove("NOTIFY_SOCKET")
             .current_dir("/")
             .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::null())
