@@ -98,3 +98,31 @@ impl Lifecycle {
         matches!(self, Self::Programmed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Op;
+
+    fn plan(sandbox: &str) -> Plan {
+        Plan { ops: vec![Op::DropNamespace(sandbox.parse().expect("a valid id"))] }
+    }
+
+    #[test]
+    fn only_what_is_reserved_becomes_programmed() {
+        assert_eq!(Lifecycle::Reserved.programmed(), Ok(Lifecycle::Programmed));
+        assert!(Lifecycle::Programmed.programmed().is_err());
+        let going = Lifecycle::Programmed.tearing(plan("a"));
+        assert_eq!(going.programmed().map_err(|error| error.kind), Err(Kind::Conflict));
+    }
+
+    #[test]
+    fn what_is_left_is_kept_unless_another_release_wrote_it() {
+        let stuck = Lifecycle::Programmed.stuck(plan("a"), "EBUSY".to_owned());
+        assert_eq!(stuck.clone().tearing(plan("b")).remaining(), Some(&plan("a")));
+        let Lifecycle::PartlyTorn { remaining, error } = stuck else { panic!("it is stuck") };
+        let foreign = StoredPlan { version: PLAN_VERSION + 1, ..remaining };
+        let stuck = Lifecycle::PartlyTorn { remaining: foreign, error };
+        assert_eq!(stuck.tearing(plan("b")).remaining(), Some(&plan("b")));
+    }
+}

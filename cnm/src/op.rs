@@ -321,3 +321,52 @@ impl fmt::Display for Plan {
         self.ops.iter().try_for_each(|op| writeln!(f, "{op}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(name: &str) -> LinkName {
+        name.parse().expect("a valid name")
+    }
+
+    #[test]
+    fn sysctls_belong_to_links() {
+        assert!(is_sysctl_of("net/ipv4/conf/berth0/route_localnet", &link("berth0")));
+        assert!(is_sysctl_of("net/ipv6/conf/eth0/accept_ra", &link("eth0")));
+        assert!(!is_sysctl_of("net/ipv4/conf/berth0/route_localnet", &link("berth1")));
+        assert!(!is_sysctl_of("net/ipv4/ip_forward", &link("ip_forward")));
+        assert!(!is_sysctl_of("kernel/x/conf/eth0", &link("eth0")));
+    }
+
+    #[test]
+    fn teardown_leaves_out_what_goes_by_itself() {
+        let bridge = Bridge { name: link("b0"), mac: MacAddress([6; 6]), mtu_bytes: 1500 };
+        let at = |name| LinkAt { namespace: NamespaceAt::Host, name: link(name) };
+        let address = "10.0.0.1/24".parse().expect("an address");
+        let sysctl = |key: &str| Op::SetSysctl {
+            namespace: NamespaceAt::Host,
+            key: key.to_owned(),
+            value: "1".to_owned(),
+            previous: "0".to_owned(),
+        };
+        let plan = Plan {
+            ops: vec![
+                Op::CreateBridge(bridge.clone()),
+                Op::AddAddress { link: at("b0"), address },
+                Op::AddAddress { link: at("b1"), address },
+                sysctl("net/ipv4/conf/b0/route_localnet"),
+                sysctl("net/ipv4/ip_forward"),
+            ],
+        };
+        let expected = Plan {
+            ops: vec![
+                sysctl("net/ipv4/ip_forward").inverse(),
+                Op::RemoveAddress { link: at("b1"), address },
+                Op::DeleteBridge(bridge),
+            ],
+        };
+        assert_eq!(plan.teardown(), expected);
+        assert_eq!(plan.inverse().inverse(), plan);
+    }
+}

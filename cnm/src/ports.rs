@@ -116,13 +116,12 @@ impl PublishedPort {
         over_loopback && self.path == PortPath::Forward
     }
 
-    /// Leads the port to another address of the endpoint's: pairs of old and new.
-    pub(crate) fn lead_elsewhere(&mut self, renumbered: &[(IpAddr, IpAddr)]) {
-        let Some((old, new)) = renumbered.iter().find(|(old, _)| *old == self.endpoint) else { return };
-        self.endpoint = *new;
-        if self.host == HostAddress::Exact(*old) && self.path == PortPath::Open {
-            self.host = HostAddress::Exact(*new);
+    /// Leads the port to another endpoint's address.
+    pub(crate) fn lead_to(&mut self, endpoint: IpAddr) {
+        if self.path == PortPath::Open {
+            self.host = HostAddress::Exact(endpoint);
         }
+        self.endpoint = endpoint;
     }
 
     /// As the API shows it.

@@ -36,6 +36,16 @@ pub struct Gateways<'a> {
     pub ipv6: Option<&'a Endpoint>,
 }
 
+impl<'a> Gateways<'a> {
+    /// For a family.
+    pub const fn of(self, family: Family) -> Option<&'a Endpoint> {
+        match family {
+            Family::Ipv4 => self.ipv4,
+            Family::Ipv6 => self.ipv6,
+        }
+    }
+}
+
 impl Sandbox {
     /// Its id.
     pub const fn id(&self) -> &SandboxId {

@@ -5,8 +5,10 @@
 //! goes on.
 
 mod endpoints;
+mod leases;
 mod networks;
 mod plans;
+mod ports;
 mod sandboxes;
 
 use std::{

@@ -266,12 +266,49 @@ fn an_endpoint_that_never_came_to_be_gives_the_way_out_back() {
 }
 
 #[test]
+fn ports_follow_the_way_out_from_mode_to_mode() {
+    let mut bench = Bench::started();
+    bench.network(net_with("a-campus", &[("bridge.gateway_mode_ipv4", "routed")]));
+    bench.network(NetworkCreate { internal: true, ..net("inner") });
+    let (start, _) = bench.sandbox("web", put_with_ports(vec![on("inner")], vec![port(None, 4000, 80)]));
+    let mut joined = Vec::new();
+    let mut connect = |bench: &mut Bench, network: &str| {
+        let spec = on(network).try_into().expect("a valid endpoint");
+        let (_, endpoint, _) =
+            bench.with(|state, context| state.connect(&id("web"), spec, context)).expect("connected");
+        joined.push(endpoint.clone());
+        let sandbox = bench.state.endpoint_programmed(&id("web"), &endpoint).expect("reserved before");
+        sandbox.to_api(None).ports.into_iter().map(|port| port.host_ip).collect::<Vec<_>>()
+    };
+    assert!(start.ports.is_empty());
+    assert_eq!(connect(&mut bench, "bridge"), ["0.0.0.0", "::"]);
+    assert_eq!(connect(&mut bench, "a-campus"), ["172.18.0.2"]);
+    let shown = joined.into_iter().rev().map(|endpoint| {
+        bench.with(|state, context| state.disconnect(&id("web"), &endpoint, context)).expect("disconnected");
+        let gone = bench.with(|state, context| state.forget_endpoint(&id("web"), &endpoint, context));
+        gone.expect("it was there").ports.len()
+    });
+    assert_eq!(shown.collect::<Vec<_>>(), [2, 0]);
+    bench.sandbox("other", put_with_ports(vec![on("bridge")], vec![port(None, 4000, 80)]));
+}
+
+#[test]
+fn a_sandbox_on_the_host_stays_there() {
+    let mut bench = Bench::started();
+    let host = SandboxPut { namespace: NamespaceRequest::Host, ..put(vec![on("host")]) };
+    let (sandbox, _) = bench.sandbox("web", host);
+    let endpoint = sandbox.endpoints[0].id.clone();
+    let error = bench.with(|state, context| state.disconnect(&id("web"), &endpoint, context)).expect_err("refused");
+    assert_eq!(error.message, "sandbox web can't be disconnected from network host: it lives there");
+}
+
+#[test]
 fn what_a_restart_finds_half_way_is_torn_down() {
     let mut bench = Bench::started();
     bench.network(net("aa"));
     let (network, _) = bench.create(net("half")).expect("reserved");
     bench.sandbox("whole", put_with_ports(vec![on("bridge")], vec![port(None, 4000, 80)]));
-    bench.sandbox("joining", put(vec![on("bridge")]));
+    let (joined, _) = bench.sandbox("joining", put_with_ports(vec![on("bridge")], vec![port(None, 4001, 80)]));
     let spec = on("aa").try_into().expect("a valid endpoint");
     bench.with(|state, context| state.connect(&id("joining"), spec, context)).expect("reserved");
     bench.put("half", put(vec![on("bridge")])).expect("reserved");
@@ -308,15 +345,33 @@ fn what_a_restart_finds_half_way_is_torn_down() {
         unfinished,
         [
             "sandbox half: 2 operations",
-            "endpoint 080808080808 of joining: 3 operations",
+            "endpoint 080808080808 of joining: 2 operations",
             "sandbox stuck: 0 operations",
             "network half: 2 operations",
         ]
     );
-    let before = picture(&restored);
+    assert_eq!(restored.sandboxes()[&id("joining")].ports, joined.ports, "the ports lead back");
+    let before = restored.clone();
     assert_eq!(restored.unfinished(&Registry).expect("planned").len(), 4, "asked again, it is the same");
-    assert_eq!(picture(&restored), before);
+    assert_eq!(restored.sandboxes(), before.sandboxes());
     assert!(restored.forget_network(&network.id).is_some());
+}
+
+#[test]
+fn records_survive_being_stored() {
+    let mut bench = Bench::started();
+    bench.network(with_subnet("blue", "10.7.0.0/24"));
+    let both = vec![with_ip("blue", "10.7.0.9"), on("bridge")];
+    bench.sandbox("web", put_with_ports(both, vec![port(Some("::1"), 4000, 80), port(None, 0, 81)]));
+    bench.state.remove_sandbox(&Registry, &id("web")).expect("it is there");
+    for network in bench.state.networks().values() {
+        let text = serde_json::to_string(network).expect("records are plain data");
+        assert_eq!(serde_json::from_str::<cnm::network::Network>(&text).expect("its own text"), *network);
+    }
+    for sandbox in bench.state.sandboxes().values() {
+        let text = serde_json::to_string(sandbox).expect("records are plain data");
+        assert_eq!(serde_json::from_str::<cnm::sandbox::Sandbox>(&text).expect("its own text"), *sandbox);
+    }
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! What a new endpoint gets: an id, addresses, a name for its interface; and what it gives back.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use super::{Context, State, planner_of};
+use crate::{
+    Error, Kind,
+    driver::Attaching,
+    endpoint::{Address, Attachment, Endpoint},
+    id::{EndpointId, LinkName, NetworkId},
+    ipam::with_prefix,
+    lifecycle::Lifecycle,
+    network::Network,
+    spec::{EndpointSpec, Family, SubnetRequest},
+};
+
+impl State {
+    /// Leases addresses for an endpoint and chooses everything else of it. `names` are the interface names in use.
+    pub(super) fn lease_endpoint(
+        &mut self,
+        spec: &EndpointSpec,
+        names: &mut BTreeSet<LinkName>,
+        context: &mut Context<'_>,
+    ) -> Result<Endpoint, Error> {
+        let network = self.network(&spec.network)?;
+        let planner = planner_of(context.planners, network)?;
+        check_fixed(network, spec)?;
+        let id = EndpointId::from_bytes((context.random)());
+        let mut endpoint = Endpoint {
+            id,
+            network: network.id.clone(),
+            network_name: network.spec.name.clone(),
+            spec: spec.clone(),
+            attachment: Attachment::Bare,
+            lifecycle: Lifecycle::Reserved,
+        };
+        if !planner.traits().addresses {
+            return Ok(endpoint);
+        }
+        let interface = choose_interface(network, spec, names)?;
+        let network_id = network.id.clone();
+        let addresses = self.lease_addresses(&network_id, spec)?;
+        let network = self.network_by_id(&network_id)?;
+        let attaching = Attaching { id: &endpoint.id, spec, interface: &interface, addresses: &addresses };
+        endpoint.attachment =
+            planner.attach(network, attaching, context.host).map_or(Attachment::Bare, Attachment::Link);
+        names.insert(interface);
+        Ok(endpoint)
+    }
+
+    fn lease_addresses(&mut self, network: &NetworkId, spec: &EndpointSpec) -> Result<Vec<Address>, Error> {
+        let record = self.network_by_id(network)?.clone();
+        let mut leases = self.leases.get(network).cloned().unwrap_or_default();
+        let mut addresses = Vec::with_capacity(leases.len());
+        for (lease, pool) in leases.iter_mut().zip(&record.pools) {
+            let fixed = match lease.family() {
+                Family::Ipv4 => spec.ipv4.map(IpAddr::from),
+                Family::Ipv6 => spec.ipv6.map(IpAddr::from),
+            };
+            let address = match fixed {
+                Some(wanted) => {
+                    lease.reserve(wanted).map(|()| wanted).map_err(|error| self.name_holder(network, wanted, error))?
+                }
+                None => lease.allocate().map_err(|error| {
+                    Error::new(error.kind, format!("network {}: {}", record.spec.name, error.message))
+                })?,
+            };
+            addresses.push(Address {
+                address: with_prefix(address, pool.subnet),
+                gateway: (!record.spec.internal).then(|| pool.default_gateway()),
+                fixed: fixed.is_some(),
+            });
+        }
+        self.leases.insert(network.clone(), leases);
+        Ok(addresses)
+    }
+
+    /// Says who has an address that can't be had.
+    fn name_holder(&self, network: &NetworkId, wanted: IpAddr, error: Error) -> Error {
+        let holder = self.members(network).find(|(_, endpoint)| {
+            endpoint.interface().is_some_and(|link| link.addresses.iter().any(|held| held.address.ip() == wanted))
+        });
+        match holder {
+            Some((sandbox, _)) => {
+                Error::new(error.kind, format!("{} is held by sandbox {}", error.message, sandbox.spec.name))
+            }
+            None => error,
+        }
+    }
+
+    pub(super) fn release_endpoints(&mut self, endpoints: &[Endpoint]) {
+        for endpoint in endpoints {
+            for lease in self.leases.get_mut(&endpoint.network).into_iter().flatten() {
+                if let Some(held) = endpoint.address(lease.family()) {
+                    lease.release(held.address.ip());
+                }
+            }
+        }
+    }
+}
+
+/// Fixed addresses are for networks whose subnet the user named: another may have another one tomorrow.
+fn check_fixed(network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
+    for (family, wanted) in [(Family::Ipv4, spec.ipv4.map(IpAddr::from)), (Family::Ipv6, spec.ipv6.map(IpAddr::from))] {
+        let Some(wanted) = wanted else { continue };
+        let name = &network.spec.name;
+        if network.predefined {
+            return Err(Error::invalid(format!(
+                "user specified IP address is supported on user defined networks only: {name} is predefined"
+            )));
+        }
+        if !network.pools.iter().any(|pool| Family::of_network(pool.subnet) == family) {
+            return Err(Error::invalid(format!("network {name} has no {family} subnet: {wanted} can't be had")));
+        }
+        let named = |subnet: &SubnetRequest| matches!(subnet, SubnetRequest::Exact(_)) && subnet.family() == family;
+        if !network.spec.pools.iter().any(|pool| named(&pool.subnet)) {
+            return Err(Error::invalid(format!(
+                "user specified IP address is supported only when connecting to networks with user configured \
+                 subnets: network {name} was made without --subnet"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The name asked for, or the first of `eth0`, `eth1`, … that is free.
+fn choose_interface(network: &Network, spec: &EndpointSpec, names: &BTreeSet<LinkName>) -> Result<LinkName, Error> {
+    if let Some(name) = &spec.interface {
+        return Ok(name.clone());
+    }
+    let prefix = network.config.interface_prefix();
+    (0..=names.len())
+        .map(|index| format!("{prefix}{index}").parse::<LinkName>())
+        .find(|name| name.as_ref().map_or(true, |name| !names.contains(name)))
+        .unwrap_or_else(|| Err(Error::new(Kind::Internal, format!("no interface name {prefix}N is free"))))
+}
