@@ -42,6 +42,20 @@ impl Netd {
         &self.client
     }
 
+    /// Asks netd something, after starting one if nobody answers.
+    pub(crate) async fn ask<T>(
+        &self,
+        request: impl AsyncFn(&Client) -> std::result::Result<T, netd_client::Error>,
+    ) -> Result<T> {
+        match request(&self.client).await {
+            Err(error) if error.is_not_running() => {
+                self.ensure().await?;
+                Ok(request(&self.client).await?)
+            }
+            reply => Ok(reply?),
+        }
+    }
+
     /// Who answers, after starting a netd if nobody does.
     pub async fn ensure(&self) -> Result<Handshake> {
         match self.client.handshake().await {

@@ -1,6 +1,7 @@
 //! One file a resource: thin handlers that parse, ask, and render.
 
 pub(crate) mod container;
+pub(crate) mod network;
 pub(crate) mod ping;
 pub(crate) mod query;
 
@@ -10,5 +11,5 @@ use crate::engine::Engine;
 
 /// Every resource's routes.
 pub(crate) fn all() -> Router<Engine> {
-    Router::new().merge(ping::routes()).merge(container::routes())
+    Router::new().merge(ping::routes()).merge(container::routes()).merge(network::routes())
 }

@@ -15,6 +15,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub(crate) use endpoints::endpoint;
 use images::{Image, ImageConfig};
 use jiff::Timestamp;
 use runtime::spec::Id;

@@ -1,0 +1,113 @@
+//! `/networks`: netd's networks, and who of the containers is on them.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bollard_stubs::models::{NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
+use cnm::Kind;
+use cnm::api::NetworkQuery;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::filters::Filters;
+use crate::orchestrate;
+use crate::route::query::Query;
+use crate::translate::create::endpoint;
+use crate::translate::network::{self, Selection};
+use crate::wire::body;
+use crate::wire::network::{CreatedView, InspectQuery, NetworkView, PrunedView};
+
+pub(crate) fn routes() -> Router<Engine> {
+    Router::new()
+        .route("/networks", get(list))
+        .route("/networks/create", post(create))
+        .route("/networks/prune", post(prune))
+        .route("/networks/{reference}", get(inspect).delete(remove))
+        .route("/networks/{reference}/connect", post(connect))
+        .route("/networks/{reference}/disconnect", post(disconnect))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct FiltersQuery {
+    filters: Option<String>,
+}
+
+async fn list(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -> Result<Json<Vec<NetworkView>>> {
+    let selection = Selection::new(Filters::parse(query.filters.as_deref())?)?;
+    let query = NetworkQuery { endpoints: selection.needs_endpoints() };
+    let mut networks = engine.netd.ask(async |netd| netd.networks(&query).await).await?;
+    networks.retain(|network| selection.takes(network));
+    // Docker's list never says who is on a network.
+    networks.iter_mut().for_each(|network| network.endpoints.clear());
+    Ok(Json(networks.into_iter().map(network::view).collect()))
+}
+
+async fn inspect(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Query(query): Query<InspectQuery>,
+) -> Result<Json<NetworkView>> {
+    let found = engine.netd.ask(async |netd| netd.network(&reference).await).await?;
+    if !query.scope.is_empty() && query.scope != found.scope {
+        return Err(Error::not_found(format!("network {reference} not found with scope {}", query.scope)));
+    }
+    Ok(Json(network::view(found)))
+}
+
+async fn create(State(engine): State<Engine>, body: Bytes) -> Result<(StatusCode, Json<CreatedView>)> {
+    let request = network::create(body::parse::<NetworkCreateRequest>(&body)?)?;
+    let made = engine.netd.ask(async |netd| netd.create_network(&request).await).await?;
+    Ok((StatusCode::CREATED, Json(CreatedView { id: made.id, warning: String::new() })))
+}
+
+async fn remove(State(engine): State<Engine>, Path(reference): Path<String>) -> Result<StatusCode> {
+    engine.netd.ask(async |netd| netd.remove_network(&reference).await).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn prune(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -> Result<Json<PrunedView>> {
+    let request = network::prune(Filters::parse(query.filters.as_deref())?, Timestamp::now())?;
+    let pruned = engine.netd.ask(async |netd| netd.prune(&request).await).await?;
+    Ok(Json(PrunedView { networks_deleted: pruned.networks }))
+}
+
+async fn connect(State(engine): State<Engine>, Path(reference): Path<String>, body: Bytes) -> Result<StatusCode> {
+    let request: NetworkConnectRequest = body::parse(&body)?;
+    let wanted = endpoint(&reference, &request.endpoint_config.unwrap_or_default())?;
+    let handle = engine.containers.find(&request.container)?;
+    handle.run(move |owned| Box::pin(orchestrate::network::connect(owned, wanted))).await?;
+    Ok(StatusCode::OK)
+}
+
+async fn disconnect(State(engine): State<Engine>, Path(reference): Path<String>, body: Bytes) -> Result<StatusCode> {
+    let request: NetworkDisconnectRequest = body::parse(&body)?;
+    let force = request.force.unwrap_or_default();
+    match engine.containers.find(&request.container) {
+        Ok(handle) => {
+            handle
+                .run(move |owned| {
+                    Box::pin(async move { orchestrate::network::disconnect(owned, &reference, force).await })
+                })
+                .await?;
+        }
+        // An endpoint that a container left behind, or that isn't a container's.
+        Err(error) if force && error.kind() == Kind::NotFound => {
+            disconnect_sandbox(&engine, &reference, &request.container).await?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(StatusCode::OK)
+}
+
+async fn disconnect_sandbox(engine: &Engine, reference: &str, sandbox: &str) -> Result<()> {
+    let network = engine.netd.ask(async |netd| netd.network(reference).await).await?;
+    let mut attached = network.endpoints.iter();
+    let found = attached.find(|attached| attached.sandbox == sandbox || attached.sandbox_name == sandbox);
+    let found =
+        found.ok_or_else(|| Error::not_found(format!("endpoint {sandbox} not found on network {}", network.name)))?;
+    engine.netd.ask(async |netd| netd.disconnect_endpoint(&found.sandbox, &found.endpoint.id).await).await
+}
