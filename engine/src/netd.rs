@@ -42,18 +42,10 @@ impl Netd {
         &self.client
     }
 
-    /// Asks netd something, after starting one if nobody answers.
-    pub(crate) async fn ask<T>(
-        &self,
-        request: impl AsyncFn(&Client) -> std::result::Result<T, netd_client::Error>,
-    ) -> Result<T> {
-        match request(&self.client).await {
-            Err(error) if error.is_not_running() => {
-                self.ensure().await?;
-                Ok(request(&self.client).await?)
-            }
-            reply => Ok(reply?),
-        }
+    /// For requests that nothing waits for: a netd that isn't running is started first.
+    pub(crate) async fn running(&self) -> Result<&Client> {
+        self.ensure().await?;
+        Ok(&self.client)
     }
 
     /// Who answers, after starting a netd if nobody does.

@@ -39,7 +39,7 @@ struct FiltersQuery {
 async fn list(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -> Result<Json<Vec<NetworkView>>> {
     let selection = Selection::new(Filters::parse(query.filters.as_deref())?)?;
     let query = NetworkQuery { endpoints: selection.needs_endpoints() };
-    let mut networks = engine.netd.ask(async |netd| netd.networks(&query).await).await?;
+    let mut networks = engine.netd.running().await?.networks(&query).await?;
     networks.retain(|network| selection.takes(network));
     // Docker's list never says who is on a network.
     networks.iter_mut().for_each(|network| network.endpoints.clear());
@@ -51,7 +51,7 @@ async fn inspect(
     Path(reference): Path<String>,
     Query(query): Query<InspectQuery>,
 ) -> Result<Json<NetworkView>> {
-    let found = engine.netd.ask(async |netd| netd.network(&reference).await).await?;
+    let found = engine.netd.running().await?.network(&reference).await?;
     if !query.scope.is_empty() && query.scope != found.scope {
         return Err(Error::not_found(format!("network {reference} not found with scope {}", query.scope)));
     }
@@ -60,18 +60,18 @@ async fn inspect(
 
 async fn create(State(engine): State<Engine>, body: Bytes) -> Result<(StatusCode, Json<CreatedView>)> {
     let request = network::create(body::parse::<NetworkCreateRequest>(&body)?)?;
-    let made = engine.netd.ask(async |netd| netd.create_network(&request).await).await?;
+    let made = engine.netd.running().await?.create_network(&request).await?;
     Ok((StatusCode::CREATED, Json(CreatedView { id: made.id, warning: String::new() })))
 }
 
 async fn remove(State(engine): State<Engine>, Path(reference): Path<String>) -> Result<StatusCode> {
-    engine.netd.ask(async |netd| netd.remove_network(&reference).await).await?;
+    engine.netd.running().await?.remove_network(&reference).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn prune(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -> Result<Json<PrunedView>> {
     let request = network::prune(Filters::parse(query.filters.as_deref())?, Timestamp::now())?;
-    let pruned = engine.netd.ask(async |netd| netd.prune(&request).await).await?;
+    let pruned = engine.netd.running().await?.prune(&request).await?;
     Ok(Json(PrunedView { networks_deleted: pruned.networks }))
 }
 
@@ -104,10 +104,10 @@ async fn disconnect(State(engine): State<Engine>, Path(reference): Path<String>,
 }
 
 async fn disconnect_sandbox(engine: &Engine, reference: &str, sandbox: &str) -> Result<()> {
-    let network = engine.netd.ask(async |netd| netd.network(reference).await).await?;
+    let network = engine.netd.running().await?.network(reference).await?;
     let mut attached = network.endpoints.iter();
     let found = attached.find(|attached| attached.sandbox == sandbox || attached.sandbox_name == sandbox);
     let found =
         found.ok_or_else(|| Error::not_found(format!("endpoint {sandbox} not found on network {}", network.name)))?;
-    engine.netd.ask(async |netd| netd.disconnect_endpoint(&found.sandbox, &found.endpoint.id).await).await
+    Ok(engine.netd.running().await?.disconnect_endpoint(&found.sandbox, &found.endpoint.id).await?)
 }

@@ -1,3 +1,8 @@
 //! Streams of processes as clients take them: over the connection itself or as a reply, with keys that detach.
 
+mod client;
 pub(crate) mod detach;
+mod session;
+
+pub(crate) use client::{Client, ClientStream, content_type};
+pub(crate) use session::{End, Session};

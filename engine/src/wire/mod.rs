@@ -9,4 +9,5 @@ pub(crate) mod network;
 pub(crate) mod progress;
 pub(crate) mod query;
 pub(crate) mod stats;
+pub(crate) mod stream;
 pub(crate) mod summary;

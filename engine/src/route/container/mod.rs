@@ -1,10 +1,14 @@
-//! `/containers`, except for streams and execs.
+//! `/containers`, except for execs.
 
+mod attach;
 mod create;
 mod inspect;
 mod lifecycle;
 mod list;
+mod logs;
 mod prune;
+mod stats;
+mod top;
 mod wait;
 
 use axum::Router;
@@ -20,6 +24,10 @@ pub(crate) fn routes() -> Router<Engine> {
         .route("/containers/prune", post(prune::prune))
         .route("/containers/{reference}", delete(lifecycle::remove))
         .route("/containers/{reference}/json", get(inspect::inspect))
+        .route("/containers/{reference}/attach", post(attach::attach))
+        .route("/containers/{reference}/logs", get(logs::logs))
+        .route("/containers/{reference}/stats", get(stats::stats))
+        .route("/containers/{reference}/top", get(top::top))
         .route("/containers/{reference}/start", post(lifecycle::start))
         .route("/containers/{reference}/stop", post(lifecycle::stop))
         .route("/containers/{reference}/restart", post(lifecycle::restart))

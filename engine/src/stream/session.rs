@@ -1,0 +1,171 @@
+//! Passing a process's streams through to a client and back, until one of them has had enough.
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::ClientStream;
+use super::detach::{DetachKeys, Typed};
+
+const READ_BYTES: usize = 32 * 1024;
+
+/// Why a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The process has ended and the client has all its output.
+    Output,
+    /// The client typed the keys that detach.
+    Detached,
+    /// The client is gone.
+    ClientGone,
+}
+
+/// What a client may do with a process's streams.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// What it sends goes to the process.
+    pub(crate) stdin: bool,
+    /// The keys that detach it, where it has a terminal.
+    pub(crate) detach: Option<DetachKeys>,
+}
+
+impl Session {
+    /// Passes everything through. The client's stream is still open afterwards.
+    pub(crate) async fn run(self, client: &mut ClientStream, process: UnixStream) -> End {
+        let (from_process, to_process) = process.into_split();
+        tokio::select! {
+            end = pass_output(from_process, &mut client.output) => end,
+            end = self.pass_input(&mut client.input, to_process) => end,
+        }
+    }
+
+    /// Ends only when the client leaves: the end of its input isn't the end of its interest in output.
+    async fn pass_input(mut self, client: &mut (impl AsyncRead + Unpin), to_process: impl AsyncWrite + Unpin) -> End {
+        // Without standard input what the client sends is read all the same, to notice when it is gone.
+        let mut to_process = self.stdin.then_some(to_process);
+        let mut buffer = BytesMut::with_capacity(READ_BYTES);
+        loop {
+            buffer.clear();
+            buffer.reserve(READ_BYTES);
+            match client.read_buf(&mut buffer).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(_) => return End::ClientGone,
+            }
+            let (input, detached) = match self.detach.as_mut().map(|keys| keys.push(&buffer)) {
+                None => (buffer.split(), false),
+                Some(Typed::Input(input)) => (input, false),
+                Some(Typed::Detach(input)) => (input, true),
+            };
+            write(&mut to_process, &input).await;
+            if detached {
+                return End::Detached;
+            }
+        }
+        if let Some(keys) = &mut self.detach {
+            write(&mut to_process, keys.finish()).await;
+        }
+        // Dropping one half of a socket shuts it down for writing: the process reads the end of its input.
+        drop(to_process);
+        std::future::pending().await
+    }
+}
+
+/// A process that doesn't take input any more goes on without it.
+async fn write(to_process: &mut Option<impl AsyncWrite + Unpin>, input: &[u8]) {
+    if let Some(writer) = to_process
+        && writer.write_all(input).await.is_err()
+    {
+        *to_process = None;
+    }
+}
+
+async fn pass_output(mut process: impl AsyncRead + Unpin, client: &mut (impl AsyncWrite + Unpin)) -> End {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    loop {
+        buffer.clear();
+        match process.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => return End::Output,
+            Ok(_) => {}
+        }
+        // Flushed at once: what a terminal shows can't wait for more.
+        if client.write_all(&buffer).await.is_err() || client.flush().await.is_err() {
+            return End::ClientGone;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::DuplexStream;
+
+    use super::*;
+
+    /// A client and a process, seen from their own ends.
+    struct Ends {
+        client: DuplexStream,
+        process: UnixStream,
+        session: tokio::task::JoinHandle<End>,
+    }
+
+    fn session(stdin: bool, detach: Option<&str>) -> Ends {
+        let (client, ours) = tokio::io::duplex(1024);
+        let (input, output) = tokio::io::split(ours);
+        let (process, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let session = Session { stdin, detach: detach.map(|keys| DetachKeys::parse(keys).expect("keys")) };
+        let mut stream = ClientStream { input: Box::pin(input), output: Box::pin(output) };
+        let session = tokio::spawn(async move { session.run(&mut stream, theirs).await });
+        Ends { client, process, session }
+    }
+
+    async fn read(from: &mut (impl AsyncRead + Unpin), bytes: usize) -> String {
+        let mut buffer = vec![0; bytes];
+        from.read_exact(&mut buffer).await.expect("as many bytes");
+        String::from_utf8(buffer).expect("text")
+    }
+
+    #[tokio::test]
+    async fn both_ways_until_the_process_ends() {
+        let Ends { mut client, mut process, session } = session(true, None);
+        client.write_all(b"question").await.expect("written");
+        assert_eq!(read(&mut process, 8).await, "question");
+        process.write_all(b"answer").await.expect("written");
+        drop(process);
+        assert_eq!(session.await.expect("no panic"), End::Output);
+        assert_eq!(read(&mut client, 6).await, "answer");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_input_is_passed_on_and_output_goes_on() {
+        let Ends { mut client, mut process, session } = session(true, None);
+        client.write_all(b"all").await.expect("written");
+        client.shutdown().await.expect("shut down");
+        let mut input = String::new();
+        process.read_to_string(&mut input).await.expect("the end of input");
+        assert_eq!(input, "all");
+        process.write_all(b"late").await.expect("written");
+        assert_eq!(read(&mut client, 4).await, "late");
+        drop(process);
+        assert_eq!(session.await.expect("no panic"), End::Output);
+    }
+
+    #[tokio::test]
+    async fn keys_detach_and_the_process_goes_on() {
+        let Ends { mut client, mut process, session } = session(true, Some(""));
+        client.write_all(b"ls\x10\x11").await.expect("written");
+        assert_eq!(session.await.expect("no panic"), End::Detached);
+        let mut input = String::new();
+        process.read_to_string(&mut input).await.expect("what came before the keys");
+        assert_eq!(input, "ls");
+    }
+
+    #[tokio::test]
+    async fn without_standard_input_nothing_reaches_the_process() {
+        let Ends { mut client, process, session } = session(false, None);
+        client.write_all(b"ignored").await.expect("written");
+        client.shutdown().await.expect("shut down");
+        assert_eq!(process.try_read(&mut [0; 8]).map_err(|error| error.kind()), Err(std::io::ErrorKind::WouldBlock));
+        drop(process);
+        assert_eq!(session.await.expect("no panic"), End::Output);
+    }
+}
