@@ -28,7 +28,7 @@ pub(super) struct EventsQuery {
 /// What happens, as it happens.
 ///
 /// With `since`, events after that revision come first; an event `gap` among them says that some are no longer kept.
-#[utoipa::path(get, path = "/v1/events", tag = "events",
+#[utoipa::path(get, operation_id = "follow_events", path = "/v1/events", tag = "events",
     params(("since" = Option<u64>, Query, description = "The last revision seen")),
     responses(
         (status = 200, body = Event, content_type = "application/x-ndjson", description = "An event a line"),

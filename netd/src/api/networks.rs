@@ -20,7 +20,7 @@ use super::{
 };
 
 /// All networks, in the order of their names.
-#[utoipa::path(get, path = "/v1/networks", tag = "networks",
+#[utoipa::path(get, operation_id = "list_networks", path = "/v1/networks", tag = "networks",
     params(("endpoints" = Option<bool>, Query, description = "Include each network's endpoints")),
     responses((status = 200, body = [Network]), (status = 400, body = ErrorReply)))]
 pub(super) async fn list(State(desk): State<Desk>, Asked(query): Asked<NetworkQuery>) -> Json<Vec<Network>> {
@@ -32,7 +32,7 @@ pub(super) async fn list(State(desk): State<Desk>, Asked(query): Asked<NetworkQu
 }
 
 /// Makes a network.
-#[utoipa::path(post, path = "/v1/networks", tag = "networks", request_body = NetworkCreate, responses(
+#[utoipa::path(post, operation_id = "create_network", path = "/v1/networks", tag = "networks", request_body = NetworkCreate, responses(
     (status = 201, body = Network),
     (status = 400, body = ErrorReply, description = "The request is wrong"),
     (status = 403, body = ErrorReply, description = "Its addresses overlap another network's, or there can be one only"),
@@ -46,7 +46,7 @@ pub(super) async fn create(State(desk): State<Desk>, Body(wire): Body<NetworkCre
 }
 
 /// Removes networks that nobody is on; predefined ones stay.
-#[utoipa::path(post, path = "/v1/networks/prune", tag = "networks", request_body = PruneRequest, responses(
+#[utoipa::path(post, operation_id = "prune_networks", path = "/v1/networks/prune", tag = "networks", request_body = PruneRequest, responses(
     (status = 200, body = Pruned), (status = 400, body = ErrorReply),
 ))]
 pub(super) async fn prune(State(desk): State<Desk>, Body(wire): Body<PruneRequest>) -> Result<Json<Pruned>, Refusal> {
@@ -55,7 +55,7 @@ pub(super) async fn prune(State(desk): State<Desk>, Body(wire): Body<PruneReques
 }
 
 /// One network with its endpoints.
-#[utoipa::path(get, path = "/v1/networks/{reference}", tag = "networks",
+#[utoipa::path(get, operation_id = "inspect_network", path = "/v1/networks/{reference}", tag = "networks",
     params(("reference" = String, Path, description = "Its id, its name, or a unique prefix of its id")),
     responses((status = 200, body = Network), (status = 404, body = ErrorReply)))]
 pub(super) async fn inspect(State(desk): State<Desk>, Path(reference): Path<String>) -> Result<Json<Network>, Refusal> {
@@ -64,7 +64,7 @@ pub(super) async fn inspect(State(desk): State<Desk>, Path(reference): Path<Stri
 }
 
 /// Removes a network.
-#[utoipa::path(delete, path = "/v1/networks/{reference}", tag = "networks",
+#[utoipa::path(delete, operation_id = "remove_network", path = "/v1/networks/{reference}", tag = "networks",
     params(("reference" = String, Path, description = "Its id, its name, or a unique prefix of its id")),
     responses(
         (status = 204, description = "It is gone"),

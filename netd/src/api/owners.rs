@@ -12,7 +12,7 @@ use cnm::{
 use super::{Desk, body::Body, finish, refusal::Refusal};
 
 /// Says which sandboxes an owner still wants: its others are taken down, and those that aren't there are named.
-#[utoipa::path(post, path = "/v1/owners/{owner}/claim", tag = "owners", request_body = Claim,
+#[utoipa::path(post, operation_id = "claim_sandboxes", path = "/v1/owners/{owner}/claim", tag = "owners", request_body = Claim,
     params(("owner" = String, Path)),
     responses((status = 200, body = ClaimReply), (status = 400, body = ErrorReply)))]
 pub(super) async fn claim(

@@ -16,7 +16,7 @@ use super::{Desk, body::Body, finish, refusal::Refusal, timed};
 use crate::{controller::PutSandbox, published::no_such_sandbox};
 
 /// All sandboxes, in the order of their ids.
-#[utoipa::path(get, path = "/v1/sandboxes", tag = "sandboxes", responses((status = 200, body = [Sandbox])))]
+#[utoipa::path(get, operation_id = "list_sandboxes", path = "/v1/sandboxes", tag = "sandboxes", responses((status = 200, body = [Sandbox])))]
 pub(super) async fn list(State(desk): State<Desk>) -> Json<Vec<Sandbox>> {
     let published = desk.controller.published();
     Json(published.sandboxes().map(|sandbox| desk.controller.show_sandbox(sandbox)).collect())
@@ -25,7 +25,7 @@ pub(super) async fn list(State(desk): State<Desk>) -> Json<Vec<Sandbox>> {
 /// Makes a sandbox with all its endpoints and published ports at once, or not at all.
 ///
 /// The id is the caller's. The same request again answers with the sandbox that is there.
-#[utoipa::path(put, path = "/v1/sandboxes/{id}", tag = "sandboxes", request_body = SandboxPut,
+#[utoipa::path(put, operation_id = "put_sandbox", path = "/v1/sandboxes/{id}", tag = "sandboxes", request_body = SandboxPut,
     params(("id" = String, Path, description = "Chosen by the caller: a container's id, a CNI attachment")),
     responses(
         (status = 201, body = Sandbox, description = "It was made"),
@@ -54,7 +54,7 @@ pub(super) async fn put(
 }
 
 /// One sandbox.
-#[utoipa::path(get, path = "/v1/sandboxes/{id}", tag = "sandboxes",
+#[utoipa::path(get, operation_id = "inspect_sandbox", path = "/v1/sandboxes/{id}", tag = "sandboxes",
     params(("id" = String, Path)),
     responses((status = 200, body = Sandbox), (status = 404, body = ErrorReply)))]
 pub(super) async fn inspect(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<Sandbox>, Refusal> {
@@ -63,7 +63,7 @@ pub(super) async fn inspect(State(desk): State<Desk>, Path(id): Path<String>) ->
 }
 
 /// Takes a sandbox down and frees its addresses and ports.
-#[utoipa::path(delete, path = "/v1/sandboxes/{id}", tag = "sandboxes",
+#[utoipa::path(delete, operation_id = "remove_sandbox", path = "/v1/sandboxes/{id}", tag = "sandboxes",
     params(("id" = String, Path)),
     responses((status = 204, description = "It is gone"), (status = 404, body = ErrorReply)))]
 pub(super) async fn remove(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Refusal> {
@@ -73,7 +73,7 @@ pub(super) async fn remove(State(desk): State<Desk>, Path(id): Path<String>) -> 
 }
 
 /// Attaches a sandbox to one more network.
-#[utoipa::path(post, path = "/v1/sandboxes/{id}/endpoints", tag = "sandboxes", request_body = EndpointRequest,
+#[utoipa::path(post, operation_id = "connect_endpoint", path = "/v1/sandboxes/{id}/endpoints", tag = "sandboxes", request_body = EndpointRequest,
     params(("id" = String, Path)),
     responses(
         (status = 201, body = Endpoint),
@@ -93,7 +93,7 @@ pub(super) async fn connect(
 }
 
 /// Detaches a sandbox from a network.
-#[utoipa::path(delete, path = "/v1/sandboxes/{id}/endpoints/{endpoint}", tag = "sandboxes",
+#[utoipa::path(delete, operation_id = "disconnect_endpoint", path = "/v1/sandboxes/{id}/endpoints/{endpoint}", tag = "sandboxes",
     params(("id" = String, Path), ("endpoint" = String, Path, description = "The endpoint's id")),
     responses((status = 204, description = "It is gone"), (status = 404, body = ErrorReply)))]
 pub(super) async fn disconnect(

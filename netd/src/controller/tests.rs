@@ -1,1 +1,0 @@
-//! The controller on the fake host.

@@ -1,0 +1,217 @@
+//! netd is killed between any two steps: the next one finds the world as before or as asked.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Condvar, Mutex},
+};
+
+use cnm::{firewall::Element, observed::Observed, op::Plan};
+use kernel::{
+    AdminChains, Applied, Ask, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
+    Repaired, fake::FakeHost,
+};
+use tokio::sync::Notify;
+
+use super::world::{World, address, id, put};
+
+/// A host that stops in the middle of a plan, as if its caller had been killed: it does no more and never answers.
+struct Deadly {
+    host: Arc<FakeHost>,
+    /// Operations left until then.
+    left: Mutex<Option<usize>>,
+    dead: Notify,
+    buried: Mutex<bool>,
+    burial: Condvar,
+}
+
+impl Deadly {
+    fn new(host: Arc<FakeHost>) -> Self {
+        Self { host, left: Mutex::new(None), dead: Notify::new(), buried: Mutex::new(false), burial: Condvar::new() }
+    }
+
+    fn dies_after(&self, operations: usize) {
+        *self.left.lock().expect("not poisoned") = Some(operations);
+    }
+
+    /// Lets the threads that hang in it end with the test.
+    fn bury(&self) {
+        *self.buried.lock().expect("not poisoned") = true;
+        self.burial.notify_all();
+    }
+
+    /// Whether one more operation may be done.
+    fn lives(&self) -> bool {
+        match &mut *self.left.lock().expect("not poisoned") {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
+
+    fn die<T>(&self) -> T {
+        self.dead.notify_one();
+        let mut buried = self.buried.lock().expect("not poisoned");
+        while !*buried {
+            buried = self.burial.wait(buried).expect("not poisoned");
+        }
+        panic!("the test is over");
+    }
+}
+
+impl Host for Deadly {
+    fn apply(&self, plan: &Plan) -> Result<Applied, Box<Failed>> {
+        for op in &plan.ops {
+            if !self.lives() {
+                self.die()
+            }
+            self.host.apply(&Plan { ops: vec![op.clone()] })?;
+        }
+        if !self.lives() {
+            self.die()
+        }
+        Ok(Applied::default())
+    }
+
+    fn observe(&self, ask: &Ask) -> Result<Observed, Error> {
+        self.host.observe(ask)
+    }
+
+    fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
+        self.host.sync_firewall(elements, administrator)
+    }
+
+    fn repair_firewall(&self) -> Result<Repaired, Error> {
+        self.host.repair_firewall()
+    }
+
+    fn admin_chains(&self) -> Result<AdminChains, Error> {
+        self.host.admin_chains()
+    }
+
+    fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
+        self.host.watch_firewall()
+    }
+
+    fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {
+        self.host.foreign_drops()
+    }
+
+    fn enable_forwarding(&self, family: Family, guard: bool) -> Result<Forwarding, Error> {
+        self.host.enable_forwarding(family, guard)
+    }
+
+    fn facts(&self) -> Result<HostFacts, Error> {
+        self.host.facts()
+    }
+}
+
+/// More steps than any plan here has.
+const STEPS: usize = 16;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_that_was_never_answered_never_was() {
+    let mut kills = 0;
+    for step in 0..STEPS {
+        let world = World::new();
+        let deadly = Arc::new(Deadly::new(world.host.clone()));
+        let netd = world.netd_on(deadly.clone()).await;
+        let before = world.seen();
+        deadly.dies_after(step);
+        let request = tokio::spawn({
+            let netd = netd.clone();
+            async move { put(&netd, "web").await.is_ok() }
+        });
+        tokio::select! {
+            () = deadly.dead.notified() => {}
+            answered = request => {
+                assert!(answered.expect("no panic"), "step {step}");
+                break;
+            }
+        }
+        kills += 1;
+        let (_copy, next) = world.netd_after_kill().await;
+        assert_eq!(world.seen(), before, "after a kill at step {step}");
+        assert_eq!(next.published().count_sandboxes(), 0, "after a kill at step {step}");
+        put(&next, "web").await.expect("nothing stands in the way");
+        next.remove_sandbox(id("web")).await.expect("the sandbox");
+        assert_eq!(world.seen(), before);
+        deadly.bury();
+    }
+    assert!((4..STEPS).contains(&kills), "{kills} kills");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_was_begun_is_finished() {
+    let mut kills = 0;
+    for step in 0..STEPS {
+        let world = World::new();
+        let deadly = Arc::new(Deadly::new(world.host.clone()));
+        let netd = world.netd_on(deadly.clone()).await;
+        let before = world.seen();
+        put(&netd, "web").await.expect("a sandbox");
+        deadly.dies_after(step);
+        let request = tokio::spawn({
+            let netd = netd.clone();
+            async move { netd.remove_sandbox(id("web")).await.is_ok() }
+        });
+        tokio::select! {
+            () = deadly.dead.notified() => {}
+            answered = request => {
+                assert!(answered.expect("no panic"), "step {step}");
+                break;
+            }
+        }
+        kills += 1;
+        let (_copy, next) = world.netd_after_kill().await;
+        assert_eq!(world.seen(), before, "after a kill at step {step}");
+        assert_eq!(next.published().count_sandboxes(), 0, "after a kill at step {step}");
+        deadly.bury();
+    }
+    assert!((2..STEPS).contains(&kills), "{kills} kills");
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_again_just_as_it_was() {
+    let world = World::new();
+    let netd = world.netd().await;
+    let web = put(&netd, "web").await.expect("a sandbox");
+    let db = put(&netd, "db").await.expect("a sandbox");
+    let before = world.seen();
+    let operations = world.host.read().operations;
+    let networks = netd.published().networks().cloned().collect::<Vec<_>>();
+    // Its ports are bound by the netd that is still there: a thief, as far as the next one can tell.
+    let (_copy, next) = world.netd_after_kill().await;
+    assert_eq!(world.seen(), before);
+    assert_eq!(world.host.read().operations, operations, "nothing had to be done");
+    assert_eq!(next.published().networks().cloned().collect::<Vec<_>>(), networks);
+    for sandbox in [&web, &db] {
+        let there = next.published().sandbox(sandbox.id().as_str()).cloned();
+        assert_eq!(there.expect("the sandbox"), *sandbox);
+    }
+    assert_ne!(address(&web), address(&db));
+    let warnings = next.info().await.expect("info").warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("sandbox db") && warnings[0].contains("another program"), "{warnings:?}");
+    let again = put(&next, "web").await.expect("the same request");
+    assert_eq!(again, web);
+}
+
+#[tokio::test]
+async fn a_start_repairs_what_others_broke_and_leaves_what_is_theirs() {
+    let world = World::new();
+    let netd = world.netd().await;
+    put(&netd, "web").await.expect("a sandbox");
+    let before = world.seen();
+    drop(netd);
+    world.host.meddle(|state| {
+        state.elements.clear();
+        let host = state.namespaces.get_mut(&cnm::op::NamespaceAt::Host).expect("the host's namespace");
+        let berth0 = host.links.get_mut(&"berth0".parse().expect("a name")).expect("the bridge");
+        berth0.addresses.clear();
+    });
+    let (_copy, _next) = world.netd_after_kill().await;
+    assert_eq!(world.seen(), before);
+}

@@ -1,0 +1,126 @@
+//! A host in memory, directories of its own, and any number of netd one after the other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Arc,
+};
+
+use cnm::{
+    api::{EndpointRequest, NamespaceRequest, PortRange, PortRequest, SandboxPut},
+    firewall::Element,
+    id::SandboxId,
+    ipam::DefaultPools,
+    observed::ObservedNamespace,
+    op::NamespaceAt,
+    spec::SandboxSpec,
+};
+use drivers::Registry;
+use kernel::{Host, fake::FakeHost};
+use tempfile::TempDir;
+
+use crate::{
+    Error,
+    controller::{Controller, Outside, PutSandbox, Start, start},
+    store::Store,
+};
+
+const BOOT: &str = "boot";
+
+pub(super) struct World {
+    pub(super) host: Arc<FakeHost>,
+    directory: TempDir,
+}
+
+/// Everything of a host that plans change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    namespaces: BTreeMap<NamespaceAt, ObservedNamespace>,
+    elements: BTreeSet<Element>,
+    /// Of those that aren't at their default.
+    sysctls: BTreeMap<(NamespaceAt, String), String>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self { host: Arc::new(FakeHost::new()), directory: tempfile::tempdir().expect("a directory") }
+    }
+
+    /// A netd on this world's own host.
+    pub(super) async fn netd(&self) -> Controller {
+        self.netd_on(self.host.clone()).await
+    }
+
+    pub(super) async fn netd_on(&self, host: Arc<dyn Host>) -> Controller {
+        start_in(self.directory.path(), host).await.expect("a netd")
+    }
+
+    /// The files as a kill at this moment leaves them, with a netd started on them.
+    pub(super) async fn netd_after_kill(&self) -> (TempDir, Controller) {
+        let copy = tempfile::tempdir().expect("a directory");
+        for entry in fs::read_dir(self.directory.path()).expect("a listing").filter_map(Result::ok) {
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+        }
+        let controller = start_in(copy.path(), self.host.clone()).await.expect("a netd");
+        (copy, controller)
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        let state = self.host.read();
+        let sysctls = state.sysctls.into_iter().filter(|(_, value)| value != "0").collect();
+        Seen { namespaces: state.namespaces, elements: state.elements, sysctls }
+    }
+}
+
+async fn start_in(directory: &Path, host: Arc<dyn Host>) -> Result<Controller, Error> {
+    let (store, loaded) = Store::open(directory, directory, BOOT)?;
+    let started = start(Start {
+        host,
+        planners: Arc::new(Registry),
+        pools: DefaultPools::default(),
+        store: Arc::new(store),
+        loaded,
+        forwarding_drop: true,
+        namespaces: directory.join("netns"),
+        outside: Outside::default(),
+    });
+    Ok(started.await?.0)
+}
+
+/// On network `bridge`, with a port of 127.0.0.1 that netd chooses: the shape with the most steps.
+pub(super) fn request() -> SandboxPut {
+    SandboxPut {
+        owner: "tests".to_owned(),
+        name: "web".to_owned(),
+        labels: BTreeMap::new(),
+        namespace: NamespaceRequest::New,
+        endpoints: vec![EndpointRequest { network: "bridge".to_owned(), ..EndpointRequest::default() }],
+        ports: vec![PortRequest {
+            protocol: "tcp".to_owned(),
+            host_ip: Some("127.0.0.1".to_owned()),
+            host_ports: None,
+            container_ports: PortRange { first: 80, last: 80 },
+        }],
+    }
+}
+
+pub(super) fn spec(id: &str) -> SandboxSpec {
+    SandboxSpec::parse(id, request()).expect("a valid request")
+}
+
+pub(super) fn id(text: &str) -> SandboxId {
+    text.parse().expect("an id")
+}
+
+pub(super) async fn put(netd: &Controller, id: &str) -> Result<Arc<cnm::sandbox::Sandbox>, Error> {
+    netd.put_sandbox(spec(id)).await.map(|put| match put.value {
+        PutSandbox::There(sandbox) | PutSandbox::Made(sandbox) => sandbox,
+    })
+}
+
+/// The address of a sandbox's first endpoint.
+pub(super) fn address(sandbox: &cnm::sandbox::Sandbox) -> String {
+    let interface = sandbox.endpoints[0].interface().expect("a link");
+    interface.addresses[0].address.ip().to_string()
+}
