@@ -7,6 +7,8 @@ mod foreign;
 mod forwarding;
 mod nft;
 mod skeleton;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod watch;
 

@@ -4,7 +4,7 @@
 //! and keeps the firewall's table equal to what was asked. It must not know of networks' options, requests or stores.
 //! Everything here blocks; callers put it on threads of their own. Calls on one [`Host`] may run side by side.
 //!
-//! The entry points are the trait [`Host`], its real implementation `Kernel`, and [`fake::FakeHost`] for tests.
+//! The entry points are the trait [`Host`], its real implementation [`Kernel`], and [`fake::FakeHost`] for tests.
 //! How `netd` uses them: [`Host::sync_firewall`] with all elements and [`Host::observe`] at start, [`Host::apply`] for
 //! every plan, and a thread on [`Host::watch_firewall`] that answers [`FirewallEvent::Changed`] with
 //! [`Host::repair_firewall`].

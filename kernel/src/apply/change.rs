@@ -14,6 +14,8 @@ use crate::route::{self, RouteRequest};
 #[derive(Debug)]
 pub(super) enum Change<'p> {
     CreateBridge(&'p Bridge),
+    /// Sets a bridge's MTU, and it up.
+    FinishBridge(&'p Bridge),
     DeleteLink(&'p LinkName),
     CreateVeth(&'p VethPair),
     /// Sets the flags of a veth's bridge port, and it up.
@@ -30,7 +32,7 @@ pub(super) enum Change<'p> {
 pub(super) fn changes(op: &Op) -> Option<Vec<(&NamespaceAt, Change<'_>)>> {
     let host = &NamespaceAt::Host;
     Some(match op {
-        Op::CreateBridge(bridge) => vec![(host, Change::CreateBridge(bridge))],
+        Op::CreateBridge(bridge) => vec![(host, Change::CreateBridge(bridge)), (host, Change::FinishBridge(bridge))],
         Op::DeleteBridge(bridge) => vec![(host, Change::DeleteLink(&bridge.name))],
         Op::CreateVeth(pair) => {
             let mut changes = vec![(host, Change::CreateVeth(pair))];
@@ -73,6 +75,7 @@ impl Change<'_> {
     pub(super) fn must_follow(&self, before: &[(usize, Change<'_>)]) -> bool {
         let names = match self {
             Self::PortFlags(pair) => Some(&pair.host_end),
+            Self::FinishBridge(bridge) => Some(&bridge.name),
             Self::SetUp(name) | Self::Retire(name) | Self::DeleteLink(name) => Some(*name),
             other => other.needs_index(),
         };
@@ -88,6 +91,7 @@ impl Change<'_> {
     pub(super) fn request(&self, index: u32, peer_namespace: BorrowedFd<'_>) -> RouteRequest {
         match self {
             Self::CreateBridge(bridge) => route::create_bridge(bridge),
+            Self::FinishBridge(bridge) => route::set_bridge_mtu_and_up(bridge),
             Self::DeleteLink(name) => route::delete_link(name),
             Self::CreateVeth(pair) => route::create_veth(pair, index, peer_namespace),
             Self::PortFlags(pair) => route::set_port_flags_and_up(pair),

@@ -7,9 +7,9 @@ use std::{
 };
 
 use cnm::firewall::{Element, PortForward, Protocol};
-use netlink_packet_core::{DefaultNla, NLA_F_NESTED};
+use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use netlink_packet_netfilter::{
-    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily, NetfilterSubsystem,
     conntrack::{self, ConntrackAttribute, ConntrackMessage, IPTuple, ProtoTuple, Tuple},
 };
 use nix::errno::Errno;
@@ -17,6 +17,8 @@ use nix::errno::Errno;
 use crate::netlink::{Request, Socket};
 
 /// `CTA_FILTER`, which holds `CTA_FILTER_ORIG_FLAGS`: the parts of the original tuple that must agree (Linux 5.8).
+const IPCTNL_MSG_CT_GET: u8 = 1;
+const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_FILTER: u16 = 25;
 const CTA_FILTER_ORIG_FLAGS: u16 = 1;
 const MATCH_DESTINATION: u32 = 1 << 1;
@@ -40,8 +42,13 @@ pub(super) fn forget<'e>(elements: impl Iterator<Item = &'e Element>) -> io::Res
 
 fn forget_port(socket: &mut Socket<NetfilterMessage>, port: &PortForward) -> io::Result<()> {
     let family = if port.endpoint.is_ipv4() { NetfilterProtoFamily::IPv4 } else { NetfilterProtoFamily::IPv6 };
-    let message = |inner| NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), inner);
-    let found = socket.dump(|| message(ConntrackMessage::Get(filter(port))))?;
+    let header = || NetfilterHeader::new(family, 0, 0);
+    let message = |inner: ConntrackMessage| NetfilterMessage::new(header(), inner);
+    // Not `ConntrackMessage::Get`, which takes the mark of nested attributes off those that it doesn't know.
+    let found = socket.dump(|| {
+        let (subsys, message_type) = (NetfilterSubsystem::Conntrack, IPCTNL_MSG_CT_GET);
+        NetfilterMessage::new(header(), NetfilterMessageInner::Other { subsys, message_type, attributes: filter(port) })
+    })?;
     let deletions = found
         .into_iter()
         .filter_map(original_tuple)
@@ -60,7 +67,7 @@ fn forget_port(socket: &mut Socket<NetfilterMessage>, port: &PortForward) -> io:
 }
 
 /// What the kernel is to compare while it walks its table. It can't compare ranges: those are left to [`is_to`].
-fn filter(port: &PortForward) -> Vec<ConntrackAttribute> {
+fn filter(port: &PortForward) -> Vec<DefaultNla> {
     let mut flags = MATCH_PROTOCOL;
     let any =
         if port.endpoint.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
@@ -77,9 +84,12 @@ fn filter(port: &PortForward) -> Vec<ConntrackAttribute> {
     let mut flag_attribute = 8u16.to_ne_bytes().to_vec();
     flag_attribute.extend(CTA_FILTER_ORIG_FLAGS.to_ne_bytes());
     flag_attribute.extend(flags.to_ne_bytes());
+    let tuple = [Tuple::Ip(addresses), Tuple::Proto(proto)];
+    let mut tuple_attributes = vec![0; tuple.as_slice().buffer_len()];
+    tuple.as_slice().emit(&mut tuple_attributes);
     vec![
-        ConntrackAttribute::CtaTupleOrig(vec![Tuple::Ip(addresses), Tuple::Proto(proto)]),
-        ConntrackAttribute::Other(DefaultNla::new(CTA_FILTER | NLA_F_NESTED, flag_attribute)),
+        DefaultNla::new(CTA_TUPLE_ORIG | NLA_F_NESTED, tuple_attributes),
+        DefaultNla::new(CTA_FILTER | NLA_F_NESTED, flag_attribute),
     ]
 }
 

@@ -29,6 +29,8 @@ const SUBSYSTEM: u16 = 10;
 /// The length of `struct nfgenmsg`, and of `struct nlmsghdr` before it.
 const NFGENMSG_BYTES: usize = 4;
 const NLMSGHDR_BYTES: usize = 16;
+/// The length of `struct nlattr`, before an attribute's value.
+const NLA_HEADER_BYTES: usize = 4;
 /// `NFPROTO_INET`.
 const INET: u8 = 1;
 
@@ -187,7 +189,8 @@ impl<'a> Message<'a> {
     fn attribute(&self, kind: u16) -> Option<&str> {
         let named = |nla: &NlaBuffer<&'a [u8]>| nla.kind() == kind;
         let attribute = NlasIterator::new(self.attributes).filter_map(Result::ok).find(named)?;
-        let value = attribute.into_inner().get(4..)?;
+        let length = usize::from(attribute.length());
+        let value = attribute.into_inner().get(NLA_HEADER_BYTES..length)?;
         std::str::from_utf8(value).ok().map(|text| text.split('\0').next().unwrap_or(text))
     }
 

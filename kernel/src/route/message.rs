@@ -61,13 +61,20 @@ pub(crate) fn set_up(name: &LinkName) -> RouteRequest {
 }
 
 pub(crate) fn create_bridge(bridge: &Bridge) -> RouteRequest {
-    let mut link = up(named(&bridge.name));
+    let mut link = named(&bridge.name);
     link.attributes.extend([
         LinkAttribute::Address(bridge.mac.0.to_vec()),
-        LinkAttribute::Mtu(bridge.mtu_bytes),
         LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
     ]);
     creation(RouteNetlinkMessage::NewLink(link))
+}
+
+/// Sets a bridge's MTU, and it up. An MTU that is given in its creation follows that of its ports; one that is changed
+/// afterwards stays (`BROPT_MTU_SET_BY_USER`).
+pub(crate) fn set_bridge_mtu_and_up(bridge: &Bridge) -> RouteRequest {
+    let mut link = up(named(&bridge.name));
+    link.attributes.push(LinkAttribute::Mtu(bridge.mtu_bytes));
+    request(RouteNetlinkMessage::SetLink(link))
 }
 
 pub(crate) fn delete_link(name: &LinkName) -> RouteRequest {

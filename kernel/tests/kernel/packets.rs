@@ -1,0 +1,283 @@
+//! What passes and what doesn't, line by line of `docs/firewall.md`, with `br_netfilter` on and off.
+
+use cnm::firewall::{Element, GatewayMode, NetworkPolicy, PortForward};
+
+use crate::{
+    host::in_fresh_host,
+    town::{Town, open, policy, port},
+};
+
+fn in_town(test: impl Fn(&Town) + Sync) {
+    for bridge_netfilter in [true, false] {
+        in_fresh_host(|run_dir| {
+            eprintln!("with br_netfilter {}", if bridge_netfilter { "on" } else { "off" });
+            test(&Town::new(run_dir, bridge_netfilter));
+        });
+    }
+}
+
+#[test]
+fn published_ports() {
+    in_town(|town| {
+        let (red, blue) = (policy(1), policy(2));
+        town.network(&red);
+        town.network(&blue);
+        let (a, b, c) = (town.container(&red, 1, 2), town.container(&red, 1, 3), town.container(&blue, 2, 2));
+        let (host, wire) = (town.host(), town.place("wire"));
+        a.serve("0.0.0.0:6001");
+        let range = PortForward { count: 4, ..port(1, "*:6000>6000", 2) };
+        let shifted = PortForward { count: 2, ..port(1, "*:7079>80", 2) };
+        let forwards = [
+            port(1, "*:4000>80", 2),
+            port(1, "127.0.0.1:4001>80", 2),
+            port(1, "192.0.2.1:4002>80", 2),
+            port(1, "192.0.2.1:4003>81", 3),
+            range,
+            shifted,
+        ];
+        town.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
+        town.add(forwards.into_iter().map(Element::Port));
+
+        // From the host, by each of its addresses.
+        host.reaches("127.0.0.1:4000", "172.20.1.1");
+        host.reaches("192.0.2.1:4000", "192.0.2.1");
+        host.reaches("172.20.1.1:4000", "172.20.1.1");
+        host.reaches("172.20.2.1:4000", "172.20.2.1");
+        host.reaches("127.0.0.1:4001", "172.20.1.1");
+        host.reaches("192.0.2.1:4002", "192.0.2.1");
+        host.reaches("127.0.0.1:6001", "172.20.1.1");
+        host.reaches("127.0.0.1:7080", "172.20.1.1");
+        host.does_not_reach("192.0.2.1:4001");
+        host.does_not_reach("127.0.0.1:4002");
+
+        // From the wire, with the client's address kept.
+        wire.reaches("192.0.2.1:4000", "192.0.2.2");
+        wire.reaches("172.20.1.1:4000", "192.0.2.2");
+        wire.reaches("192.0.2.1:4002", "192.0.2.2");
+        wire.reaches("192.0.2.1:4003", "192.0.2.2");
+        wire.reaches("192.0.2.1:6001", "192.0.2.2");
+        wire.reaches("192.0.2.1:7079", "192.0.2.2");
+        wire.does_not_reach("192.0.2.1:4001");
+        wire.does_not_reach("172.20.1.1:4002");
+        wire.does_not_reach("172.20.1.2:80");
+        wire.does_not_reach("172.20.1.2:81");
+        wire.does_not_reach("172.20.1.2:4000");
+
+        // From containers on the same network, the own one too; their address can't be kept.
+        b.reaches("192.0.2.1:4000", "172.20.1.1");
+        b.reaches("172.20.1.1:4000", "172.20.1.1");
+        a.reaches("192.0.2.1:4000", "172.20.1.1");
+        a.reaches("172.20.1.1:4000", "172.20.1.1");
+        a.reaches("192.0.2.1:4002", "172.20.1.1");
+        a.reaches("192.0.2.1:6001", "172.20.1.1");
+        b.does_not_reach("172.20.1.1:4001");
+
+        // From containers on other networks, with their address kept.
+        c.reaches("192.0.2.1:4000", "172.20.2.2");
+        c.reaches("172.20.1.1:4000", "172.20.2.2");
+        c.reaches("172.20.2.1:4000", "172.20.2.2");
+        c.reaches("192.0.2.1:4002", "172.20.2.2");
+        c.does_not_reach("192.0.2.1:4001");
+
+        // A withdrawn port is closed.
+        town.change([], [Element::Port(port(1, "*:4000>80", 2))]);
+        wire.does_not_reach("192.0.2.1:4000");
+        host.does_not_reach("127.0.0.1:4000");
+    });
+}
+
+#[test]
+fn networks_and_the_world() {
+    in_town(|town| {
+        let (red, blue) = (policy(1), policy(2));
+        town.network(&red);
+        town.network(&blue);
+        let (a, b, c) = (town.container(&red, 1, 2), town.container(&red, 1, 3), town.container(&blue, 2, 2));
+        let (host, wire) = (town.host(), town.place("wire"));
+        wire.serve("0.0.0.0:9000");
+        host.serve("0.0.0.0:9001");
+
+        a.reaches("172.20.1.3:80", "172.20.1.2");
+        b.reaches("172.20.1.2:81", "172.20.1.3");
+        host.reaches("172.20.1.2:80", "172.20.1.1");
+        a.reaches("192.0.2.2:9000", "192.0.2.1");
+        c.reaches("192.0.2.2:9000", "192.0.2.1");
+        a.reaches("192.0.2.1:9001", "172.20.1.2");
+        a.does_not_reach("172.20.2.2:80");
+        c.does_not_reach("172.20.1.2:80");
+        wire.does_not_reach("172.20.1.2:80");
+        wire.sh("! ping -c1 -W0.4 -q 172.20.1.2");
+        a.sh("ping -c1 -W5 -q 192.0.2.2");
+    });
+}
+
+#[test]
+fn loopback_of_the_host_is_its_own() {
+    in_town(|town| {
+        let red = policy(1);
+        town.network(&red);
+        let a = town.container(&red, 1, 2);
+        let (host, wire) = (town.host(), town.place("wire"));
+        host.serve("127.0.0.1:9000");
+        host.serve("192.0.2.1:9001");
+        town.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
+        // The administrator's doing, which must not open what is published on 127.0.0.1.
+        town.sysctl("net/ipv4/conf/uplink/route_localnet", "1", "0");
+        town.add([Element::Port(port(1, "127.0.0.1:4001>81", 2))]);
+        for (place, gateway) in [(&a, "172.20.1.1"), (&wire, "192.0.2.1")] {
+            // Make the place send 127.0.0.0/8 to the host instead of keeping it.
+            place.sh(&format!(
+                "sysctl -qw net.ipv4.conf.all.route_localnet=1
+                 ip route flush table local exact 127.0.0.0/8; ip route flush table local exact 127.0.0.1/32
+                 ip route add 127.0.0.0/8 via {gateway}"
+            ));
+        }
+        a.does_not_reach("127.0.0.1:9000");
+        a.does_not_reach("127.0.0.1:4001");
+        wire.does_not_reach("127.0.0.1:4001");
+        host.reaches("127.0.0.1:9000", "127.0.0.1");
+        host.reaches("127.0.0.1:4001", "172.20.1.1");
+    });
+}
+
+#[test]
+fn no_container_passes_for_the_host() {
+    in_town(|town| {
+        let red = policy(1);
+        town.network(&red);
+        let a = town.container(&red, 1, 2);
+        town.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
+        // With route_localnet the kernel would believe a loopback source from a container.
+        a.sh("sysctl -qw net.ipv4.conf.all.route_localnet=1; ip address add 127.0.0.9/32 dev eth0");
+        // The gateway is then known: a datagram that waits for its MAC address could pass after the rule is gone.
+        a.sh("ping -c1 -W5 -q 172.20.1.1");
+        let (listener, sender) = (town.host().udp("0.0.0.0:9001"), a.udp("127.0.0.9:0"));
+        sender.send_to(b"forbidden", "172.20.1.1:9001").expect("it can be sent");
+        town.without_rule("raw-prerouting", "iifname @bridges ip saddr 127.0.0.0/8 drop");
+        sender.send_to(b"allowed", "172.20.1.1:9001").expect("it can be sent");
+        let mut buffer = [0; 16];
+        let (length, _) = listener.recv_from(&mut buffer).expect("without the rule it passes");
+        assert_eq!(&buffer[..length], b"allowed");
+    });
+}
+
+#[test]
+fn internal_networks() {
+    in_town(|town| {
+        let red = policy(1);
+        let green = NetworkPolicy { internal: true, ..policy(3) };
+        town.network(&red);
+        town.network(&green);
+        let (a, d, e) = (town.container(&red, 1, 2), town.container(&green, 3, 2), town.container(&green, 3, 3));
+        let (host, wire) = (town.host(), town.place("wire"));
+        wire.serve("0.0.0.0:9000");
+        host.serve("0.0.0.0:9001");
+        town.add([Element::Port(port(1, "*:4000>80", 2)), Element::Port(port(3, "*:4300>80", 2))]);
+
+        d.reaches("172.20.3.3:80", "172.20.3.2");
+        host.reaches("172.20.3.2:80", "172.20.3.1");
+        d.reaches("172.20.3.1:9001", "172.20.3.2");
+        e.does_not_reach("192.0.2.2:9000");
+        e.does_not_reach("172.20.1.2:80");
+        e.does_not_reach("192.0.2.1:4000");
+        a.does_not_reach("172.20.3.2:80");
+        wire.does_not_reach("172.20.3.2:80");
+        wire.does_not_reach("192.0.2.1:4300");
+    });
+}
+
+#[test]
+fn isolated_networks_do_not_reach_the_host() {
+    in_town(|town| {
+        let hermits = NetworkPolicy { internal: true, gateway_mode_ipv4: GatewayMode::Isolated, ..policy(4) };
+        town.network(&hermits);
+        let (d, e) = (town.container(&hermits, 4, 2), town.container(&hermits, 4, 3));
+        d.reaches("172.20.4.3:80", "172.20.4.2");
+        e.reaches("172.20.4.2:80", "172.20.4.3");
+        // It has no gateway, but the host answers ARP for all of its addresses on every link.
+        let (listener, sender) = (town.host().udp("0.0.0.0:9001"), d.udp("0.0.0.0:0"));
+        town.host().sh("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.bb-000000000004.rp_filter=0");
+        sender.send_to(b"forbidden", "192.0.2.1:9001").expect("it can be sent");
+        d.sh("ping -c1 -W5 -q 172.20.4.3");
+        town.without_rule("input", "meta nfproto ipv4 iifname @isolated4 drop");
+        sender.send_to(b"allowed", "192.0.2.1:9001").expect("it can be sent");
+        let mut buffer = [0; 16];
+        let (length, _) = listener.recv_from(&mut buffer).expect("without the rule it passes");
+        assert_eq!(&buffer[..length], b"allowed");
+    });
+}
+
+#[test]
+fn without_inter_container_traffic() {
+    in_town(|town| {
+        let grey = NetworkPolicy { inter_container: false, ..policy(5) };
+        town.network(&grey);
+        let (f, g) = (town.container(&grey, 5, 2), town.container(&grey, 5, 3));
+        let wire = town.place("wire");
+        wire.serve("0.0.0.0:9000");
+        town.add([Element::Port(port(5, "*:4500>80", 2))]);
+        g.does_not_reach("172.20.5.2:80");
+        f.does_not_reach("172.20.5.3:80");
+        // Nor by way of the gateway's MAC address.
+        g.sh("ip route add 172.20.5.2/32 via 172.20.5.1");
+        g.does_not_reach("172.20.5.2:80");
+        g.sh("ip route del 172.20.5.2/32");
+        // What is published is open to everybody.
+        g.reaches("192.0.2.1:4500", "172.20.5.1");
+        wire.reaches("192.0.2.1:4500", "192.0.2.2");
+        f.reaches("192.0.2.2:9000", "192.0.2.1");
+    });
+}
+
+#[test]
+fn routed_networks() {
+    in_town(|town| {
+        let routed = NetworkPolicy { gateway_mode_ipv4: GatewayMode::Routed, ..policy(6) };
+        let blue = policy(2);
+        town.network(&routed);
+        town.network(&blue);
+        let (h, c) = (town.container(&routed, 6, 2), town.container(&blue, 2, 2));
+        let wire = town.place("wire");
+        wire.serve("0.0.0.0:9000");
+        town.add([open(6, 2, 80)]);
+        wire.reaches("172.20.6.2:80", "192.0.2.2");
+        wire.does_not_reach("172.20.6.2:81");
+        c.reaches("172.20.6.2:80", "172.20.2.2");
+        c.does_not_reach("172.20.6.2:81");
+        h.reaches("192.0.2.2:9000", "172.20.6.2");
+        h.does_not_reach("172.20.2.2:80");
+        wire.sh("ping -c1 -W5 -q 172.20.6.2");
+        town.change([], [open(6, 2, 80)]);
+        wire.does_not_reach("172.20.6.2:80");
+    });
+}
+
+#[test]
+fn what_is_not_ours_is_judged_by_the_guard_alone() {
+    in_town(|town| {
+        // Somebody else's bridge with two members, somebody else's router.
+        let (left, right) = (town.place("left"), town.place("right"));
+        for place in [&left, &right] {
+            town.apply(vec![cnm::op::Op::CreateNamespace(place.name.parse().expect("an id"))]);
+        }
+        let host = town.host();
+        host.sh("ip link add br-other type bridge; ip address add 10.9.0.1/24 dev br-other; ip link set br-other up");
+        for (place, address) in [(&left, "10.9.0.2/24"), (&right, "10.9.0.3/24")] {
+            let namespace = place.namespace.as_ref().expect("a path").display();
+            let veth = format!("veth-{}", place.name);
+            host.sh(&format!("ip link add {veth} type veth peer name eth0 netns {namespace}"));
+            host.sh(&format!("ip link set {veth} master br-other up"));
+            place.sh(&format!("ip address add {address} dev eth0; ip link set eth0 up"));
+        }
+        left.sh("ip route add default via 10.9.0.1");
+        let wire = town.place("wire");
+        wire.sh("ip route add 10.9.0.0/24 via 192.0.2.1");
+        right.serve("0.0.0.0:80");
+        left.serve("0.0.0.0:80");
+        wire.serve("0.0.0.0:9000");
+        left.reaches("10.9.0.3:80", "10.9.0.2");
+        // Nothing was routed before we switched forwarding on, so nothing of others is.
+        left.does_not_reach("192.0.2.2:9000");
+        wire.does_not_reach("10.9.0.2:80");
+    });
+}

@@ -1,0 +1,164 @@
+//! A host with networks of every kind, a container or two on each, and a neighbour on the wire.
+
+use std::{collections::BTreeSet, path::Path};
+
+use cnm::{
+    firewall::{Element, FirewallChange, GatewayMode, NetworkPolicy, OpenPorts, PortForward, Protocol},
+    id::LinkName,
+    op::{Bridge, LinkAt, NamespaceAt, Op, Plan, Route, VethPair},
+};
+use kernel::{AdminChains, Family, Host, Kernel};
+
+use crate::{host::run, traffic::Place};
+
+pub(crate) struct Town {
+    pub(crate) kernel: Kernel,
+    pub(crate) bridge_netfilter: bool,
+}
+
+/// A network by its number: bridge `bb-00000000000N`, 172.20.N.0/24.
+pub(crate) fn policy(number: u8) -> NetworkPolicy {
+    NetworkPolicy {
+        bridge: bridge(number),
+        subnets: vec![format!("172.20.{number}.0/24").parse().expect("a subnet")],
+        masquerade: true,
+        inter_container: true,
+        internal: false,
+        gateway_mode_ipv4: GatewayMode::Nat,
+        gateway_mode_ipv6: GatewayMode::Nat,
+    }
+}
+
+pub(crate) fn bridge(number: u8) -> LinkName {
+    format!("bb-{number:012x}").parse().expect("a link's name")
+}
+
+pub(crate) fn port(network: u8, host: &str, endpoint: u8) -> PortForward {
+    let (address, ports) = host.rsplit_once(':').expect("host:port>port");
+    let (host_port, container_port) = ports.split_once('>').expect("host port>container port");
+    PortForward {
+        protocol: Protocol::Tcp,
+        host_address: (address != "*").then(|| address.parse().expect("an address")),
+        host_first: host_port.parse().expect("a port"),
+        endpoint: format!("172.20.{network}.{endpoint}").parse().expect("an address"),
+        container_first: container_port.parse().expect("a port"),
+        count: 1,
+        bridge: bridge(network),
+    }
+}
+
+pub(crate) fn open(network: u8, endpoint: u8, port: u16) -> Element {
+    let endpoint = format!("172.20.{network}.{endpoint}").parse().expect("an address");
+    Element::Open(OpenPorts { protocol: Protocol::Tcp, endpoint, first: port, count: 1, bridge: bridge(network) })
+}
+
+impl Town {
+    /// A host with an uplink 192.0.2.1/24 to a neighbour at 192.0.2.2 who has routes to all container subnets.
+    pub(crate) fn new(run_dir: &Path, bridge_netfilter: bool) -> Self {
+        let kernel = Kernel::new(run_dir).expect("the host");
+        run("sysctl", &["-qw", &format!("net.bridge.bridge-nf-call-iptables={}", u8::from(bridge_netfilter))]);
+        let town = Self { kernel, bridge_netfilter };
+        town.apply(vec![Op::CreateNamespace("wire".parse().expect("an id"))]);
+        let wire = town.place("wire");
+        let namespace = wire.namespace.as_ref().expect("a path").display();
+        town.host().sh(&format!("ip link add uplink type veth peer name eth0 netns {namespace}"));
+        town.host().sh("ip address add 192.0.2.1/24 dev uplink; ip link set uplink up");
+        wire.sh("ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up");
+        wire.sh("ip route add 172.20.0.0/16 via 192.0.2.1");
+        town.kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("the firewall");
+        town.kernel.enable_forwarding(Family::Ipv4, true).expect("forwarding");
+        town
+    }
+
+    #[track_caller]
+    pub(crate) fn apply(&self, ops: Vec<Op>) {
+        if let Err(failed) = self.kernel.apply(&Plan { ops }) {
+            panic!("{failed}: {:?}", failed.cause);
+        }
+    }
+
+    pub(crate) fn network(&self, policy: &NetworkPolicy) {
+        let number = policy.bridge.as_str().as_bytes()[14] - b'0';
+        let link = LinkAt { namespace: NamespaceAt::Host, name: policy.bridge.clone() };
+        let mac = format!("02:42:00:00:00:{number:02x}").parse().expect("a MAC address");
+        let mut ops = vec![Op::CreateBridge(Bridge { name: policy.bridge.clone(), mac, mtu_bytes: 1500 })];
+        if policy.gateway_mode_ipv4 != GatewayMode::Isolated {
+            let address = format!("172.20.{number}.1/24").parse().expect("an address");
+            ops.push(Op::AddAddress { link, address });
+        }
+        let add = BTreeSet::from([Element::Network(policy.clone())]);
+        ops.push(Op::Firewall(FirewallChange { add, remove: BTreeSet::new() }));
+        self.apply(ops);
+    }
+
+    /// A container at 172.20.N.M that serves on the ports 80 and 81.
+    pub(crate) fn container(&self, policy: &NetworkPolicy, network: u8, member: u8) -> Place {
+        let name = format!("c{network}-{member}");
+        let namespace = NamespaceAt::Pinned(name.parse().expect("an id"));
+        let peer = LinkAt { namespace: namespace.clone(), name: "eth0".parse().expect("a link's name") };
+        let pair = VethPair {
+            host_end: format!("bv{network:05x}{member:05x}").parse().expect("a link's name"),
+            bridge: policy.bridge.clone(),
+            peer: peer.clone(),
+            peer_mac: format!("02:42:ac:14:{network:02x}:{member:02x}").parse().expect("a MAC address"),
+            mtu_bytes: 1500,
+            // As DESIGN.md has it: what the firewall can't see, the bridge must refuse.
+            isolated: !policy.inter_container && !self.bridge_netfilter,
+            hairpin: self.bridge_netfilter,
+        };
+        let mut ops = vec![
+            Op::CreateNamespace(name.parse().expect("an id")),
+            Op::CreateVeth(pair),
+            Op::AddAddress {
+                link: peer.clone(),
+                address: format!("172.20.{network}.{member}/24").parse().expect("an address"),
+            },
+        ];
+        let gateway = policy.gateway_mode_ipv4 != GatewayMode::Isolated;
+        ops.push(Op::AddRoute {
+            namespace,
+            route: Route {
+                destination: "0.0.0.0/0".parse().expect("a destination"),
+                // A container that is isolated tries to reach the host on the link itself.
+                gateway: gateway.then(|| format!("172.20.{network}.1").parse().expect("an address")),
+                link: peer.name,
+            },
+        });
+        self.apply(ops);
+        let place = self.place(&name);
+        place.serve("0.0.0.0:80");
+        place.serve("0.0.0.0:81");
+        place
+    }
+
+    pub(crate) fn place(&self, name: &str) -> Place {
+        let at = NamespaceAt::Pinned(name.parse().expect("an id"));
+        Place { name: name.to_owned(), namespace: self.kernel.namespace_path(&at) }
+    }
+
+    pub(crate) fn host(&self) -> Place {
+        Place { name: "host".to_owned(), namespace: None }
+    }
+
+    pub(crate) fn add(&self, elements: impl IntoIterator<Item = Element>) {
+        self.change(elements, []);
+    }
+
+    pub(crate) fn change(&self, add: impl IntoIterator<Item = Element>, remove: impl IntoIterator<Item = Element>) {
+        let change = FirewallChange { add: add.into_iter().collect(), remove: remove.into_iter().collect() };
+        self.apply(vec![Op::Firewall(change)]);
+    }
+
+    /// Deletes a rule of ours behind everybody's back: what a rule forbids must pass without it, or the test shows nothing.
+    pub(crate) fn without_rule(&self, chain: &str, rule: &str) {
+        let listing = run("nft", &["-a", "list", "chain", "inet", "berth", chain]);
+        let rules = listing.lines().filter_map(|line| line.trim().split_once(" # handle "));
+        let (_, handle) = rules.into_iter().find(|(text, _)| *text == rule).expect("the rule is there");
+        run("nft", &["delete", "rule", "inet", "berth", chain, "handle", handle]);
+    }
+
+    pub(crate) fn sysctl(&self, key: &str, value: &str, previous: &str) {
+        let (key, value, previous) = (key.to_owned(), value.to_owned(), previous.to_owned());
+        self.apply(vec![Op::SetSysctl { namespace: NamespaceAt::Host, key, value, previous }]);
+    }
+}

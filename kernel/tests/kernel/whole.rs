@@ -1,0 +1,125 @@
+//! The table stays whole, the administrator's rules stay, and UDP clients are translated anew.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use cnm::firewall::{Element, PortForward, Protocol};
+use kernel::{AdminChains, FirewallEvent, Host, Kernel, Repaired};
+
+use crate::{
+    host::{in_fresh_host, run},
+    town::{Town, policy, port},
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn elements() -> BTreeSet<Element> {
+    BTreeSet::from([Element::Network(policy(1)), Element::Port(port(1, "*:4000>80", 2))])
+}
+
+#[test]
+fn a_flush_is_noticed_and_repaired() {
+    in_fresh_host(|run_dir| {
+        let kernel = Kernel::new(run_dir).expect("the host");
+        kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
+        run("nft", &["add", "rule", "inet", "berth", "user-pre", "ip", "saddr", "203.0.113.9", "drop"]);
+        let administrator = kernel.admin_chains().expect("the administrator's rules");
+        assert_eq!(administrator.pre, ["ip saddr 203.0.113.9 drop"]);
+        let whole = run("nft", &["-s", "list", "table", "inet", "berth"]);
+        let watch = kernel.watch_firewall().expect("a watch");
+        let wounds: [&[&str]; 4] = [
+            &["flush", "ruleset"],
+            &["delete", "table", "inet", "berth"],
+            &["flush", "table", "inet", "berth"],
+            &["flush", "map", "inet", "berth", "any4"],
+        ];
+        for wound in wounds {
+            run("nft", wound);
+            assert_eq!(watch.next_within(PATIENCE), Ok(FirewallEvent::Changed), "{wound:?}");
+            assert_eq!(kernel.repair_firewall().expect("a repair"), Repaired::Changed, "{wound:?}");
+            assert_eq!(run("nft", &["-s", "list", "table", "inet", "berth"]), whole, "{wound:?}");
+        }
+        // Neither our repairs nor what other tables do look like somebody's change.
+        run("nft", &["add", "table", "ip", "other"]);
+        assert_eq!(watch.next_within(PATIENCE), Ok(FirewallEvent::Elsewhere));
+        run("nft", &["add", "rule", "inet", "berth", "user-post", "accept"]);
+        assert_eq!(watch.next_within(PATIENCE), Ok(FirewallEvent::Administrator));
+    });
+}
+
+#[test]
+fn a_change_to_a_table_that_is_gone_brings_it_back() {
+    in_fresh_host(|run_dir| {
+        let kernel = Kernel::new(run_dir).expect("the host");
+        kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
+        run("nft", &["flush", "ruleset"]);
+        let added = Element::Port(port(1, "*:4001>81", 2));
+        let change = cnm::firewall::FirewallChange { add: BTreeSet::from([added.clone()]), ..Default::default() };
+        kernel.apply(&[cnm::op::Op::Firewall(change)].into_iter().collect()).expect("the change");
+        let all = elements().into_iter().chain([added]).collect();
+        assert_eq!(kernel.sync_firewall(&all, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
+    });
+}
+
+#[test]
+fn foreign_chains_that_drop_are_named() {
+    in_fresh_host(|run_dir| {
+        let kernel = Kernel::new(run_dir).expect("the host");
+        kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
+        assert_eq!(kernel.foreign_drops().expect("a list"), []);
+        for line in [
+            "add table ip filter",
+            "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
+            "add table inet firewalld",
+            "add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; }",
+            "add rule inet firewalld filter_FORWARD ct state invalid drop",
+            "add rule inet firewalld filter_FORWARD reject",
+            "add chain inet firewalld harmless { type filter hook forward priority 11; }",
+            "add rule inet firewalld harmless ct state invalid drop",
+        ] {
+            run("nft", &[line]);
+        }
+        let drops = kernel.foreign_drops().expect("a list");
+        let named: Vec<_> = drops.iter().map(|drop| (drop.chain.as_str(), drop.by_policy)).collect();
+        assert_eq!(named, [("inet firewalld filter_FORWARD", false), ("ip filter FORWARD", true)]);
+    });
+}
+
+#[test]
+fn the_guard_outlives_the_daemon() {
+    in_fresh_host(|run_dir| {
+        let town = Town::new(run_dir, false);
+        let before = run("nft", &["-s", "list", "table", "inet", "berth"]);
+        assert!(before.contains("elements = { ipv4 }"), "{before}");
+        drop(town);
+        let kernel = Kernel::new(run_dir).expect("the host");
+        let again = kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("a sync");
+        assert_eq!(again, Repaired::AlreadyRight);
+    });
+}
+
+#[test]
+fn udp_clients_that_go_on_sending_are_translated_anew() {
+    in_fresh_host(|run_dir| {
+        let town = Town::new(run_dir, true);
+        let red = policy(1);
+        town.network(&red);
+        let (a, b) = (town.container(&red, 1, 2), town.container(&red, 1, 3));
+        let (first, second) = (a.udp("0.0.0.0:53"), b.udp("0.0.0.0:53"));
+        let client = town.place("wire").udp("192.0.2.2:0");
+        let send = |text: &[u8]| drop(client.send_to(text, "192.0.2.1:5353"));
+        let forward = |endpoint| {
+            let forward = port(1, "*:5353>53", endpoint);
+            Element::Port(PortForward { protocol: Protocol::Udp, ..forward })
+        };
+        let mut buffer = [0; 16];
+        send(b"to nobody");
+        town.add([forward(2)]);
+        send(b"to the first");
+        let (length, from) = first.recv_from(&mut buffer).expect("a datagram");
+        assert_eq!((&buffer[..length], from.ip().to_string().as_str()), (&b"to the first"[..], "192.0.2.2"));
+        town.change([forward(3)], [forward(2)]);
+        send(b"to the second");
+        let (length, _) = second.recv_from(&mut buffer).expect("a datagram");
+        assert_eq!(&buffer[..length], b"to the second");
+    });
+}
