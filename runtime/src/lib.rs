@@ -14,11 +14,27 @@ pub mod spec;
 pub mod stats;
 pub mod status;
 
-mod error;
-mod runtime;
+// The programs: each is a function here, so that they share what both sides of a seam must agree on.
+pub mod monitor;
+pub mod shim;
 
+mod cgroup;
+mod connection;
+mod control;
+mod directory;
+mod error;
+mod init;
+mod launch;
+mod lock;
+mod oci;
+mod process_fd;
+mod runtime;
+mod user;
+
+pub use connection::{Attachment, Watch};
 pub use error::{Error, Kind, Result};
 pub use exec::ExecSpec;
-pub use runtime::{Attachment, Binaries, ExecStarting, Runtime, Starting, Target, Watch};
+pub use launch::{ExecStarting, Starting};
+pub use runtime::{Binaries, Runtime, Target};
 pub use spec::ContainerSpec;
 pub use status::{Exit, Started, Status};

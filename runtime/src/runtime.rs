@@ -1,13 +1,20 @@
-//! The library's interface.
+//! The library's interface: containers by id, whatever processes look after them.
 
-use std::os::fd::BorrowedFd;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use crate::protocol::Streams;
-use crate::spec::{Id, Network, TerminalSize};
-use crate::stats::Stats;
-use crate::{ContainerSpec, ExecSpec, Exit, Result, Started, Status};
+use jiff::Timestamp;
+
+use crate::cgroup::Cgroup;
+use crate::connection::{self, Attachment, Watch};
+use crate::directory::{Directory, File};
+use crate::launch::{ExecStarting, Launch, Starting};
+use crate::process_fd::{PidFd, send_signal};
+use crate::protocol::{Reply, Request, Streams};
+use crate::spec::{Id, Resources, TerminalSize};
+use crate::stats::{self, Stats};
+use crate::{ContainerSpec, Error, ExecSpec, Exit, Result, Started, Status, lock};
 
 /// Where our programs are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +26,28 @@ pub struct Binaries {
 }
 
 impl Binaries {
+    /// Both in one directory.
+    ///
+    /// # Errors
+    /// When one of them isn't there.
+    pub fn in_directory(directory: &Path) -> Result<Self> {
+        let there = |name: &str| {
+            let path = directory.join(name);
+            match fs::metadata(&path) {
+                Ok(_) => Ok(path),
+                Err(error) => Err(Error::io(format!("find {}", path.display()))(error)),
+            }
+        };
+        Ok(Self { shim: there("berth-shim")?, monitor: there("berth-monitor")? })
+    }
+
     /// Beside the running program, which is where they are installed.
     ///
     /// # Errors
     /// When one of them isn't there.
     pub fn beside_current_program() -> Result<Self> {
-        todo!()
+        let program = std::env::current_exe().map_err(Error::io("find the running program"))?;
+        Self::in_directory(program.parent().unwrap_or(Path::new("/")))
     }
 }
 
@@ -42,6 +65,32 @@ pub enum Target<'a> {
     },
 }
 
+impl<'a> Target<'a> {
+    fn container(self) -> &'a Id {
+        match self {
+            Self::Container(container) | Self::Exec { container, .. } => container,
+        }
+    }
+
+    /// What it is and its id, for errors.
+    pub(crate) fn name(self) -> (&'static str, &'a Id) {
+        match self {
+            Self::Container(id) => ("container", id),
+            Self::Exec { exec, .. } => ("exec", exec),
+        }
+    }
+
+    fn not_found(self) -> Error {
+        let (what, id) = self.name();
+        Error::NotFound { what, id: id.to_string() }
+    }
+
+    fn conflict(self, state: &'static str) -> Error {
+        let (what, id) = self.name();
+        Error::Conflict { what, id: id.to_string(), state }
+    }
+}
+
 /// All containers whose state is below one directory. Cheap to clone; holds no state of its own, so that any number of
 /// threads and processes can use one directory.
 #[derive(Debug, Clone)]
@@ -53,195 +102,287 @@ pub struct Runtime {
 impl Runtime {
     /// Containers below `run_dir`, which is made if it isn't there and should be on a filesystem that a reboot empties.
     pub fn new(run_dir: impl Into<PathBuf>, binaries: Binaries) -> Result<Self> {
-        Ok(Self { run_dir: run_dir.into(), binaries })
+        let run_dir = run_dir.into();
+        let absolute = fs::create_dir_all(&run_dir).and_then(|()| run_dir.canonicalize());
+        let run_dir = absolute.map_err(Error::io(format!("make {}", run_dir.display())))?;
+        Ok(Self { run_dir, binaries })
     }
 
     /// Begins to build a container: its shim is spawned and mounts the root filesystem while the caller gets the
     /// network namespace. Returns at once.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] when a container of this id exists already, even if it ended: [`Runtime::delete`] it first.
+    /// [`crate::Kind::Conflict`] when a container of this id exists already, even if it ended: [`Runtime::delete`] it
+    /// first.
     pub fn start(&self, spec: &ContainerSpec) -> Result<Starting> {
-        let _ = (spec, &self.run_dir, &self.binaries);
-        todo!()
+        let target = Target::Container(&spec.id);
+        Launch::begin(&self.binaries, target, self.directory(target), spec).map(Starting::new)
     }
 
     /// Begins a further process in a running container.
     ///
     /// # Errors
-    /// [`crate::Kind::Conflict`] when the container doesn't run or the id is taken, [`crate::Kind::NotFound`] when there is no such container.
+    /// [`crate::Kind::Conflict`] when the container doesn't run or the id is taken, [`crate::Kind::NotFound`] when there
+    /// is no such container.
     pub fn exec(&self, container: &Id, spec: &ExecSpec) -> Result<ExecStarting> {
-        let _ = (container, spec);
-        todo!()
+        self.running(Target::Container(container))?;
+        let directory = self.directory(Target::Container(container));
+        fs::create_dir_all(directory.execs()).map_err(Error::io(format!("make {}", directory.execs().display())))?;
+        let target = Target::Exec { container, exec: &spec.id };
+        Launch::begin(&self.binaries, target, self.directory(target), spec).map(ExecStarting::new)
     }
 
     /// Passes the streams of a running process through. See [`crate::protocol`] for what the stream then carries.
-    pub fn attach(&self, target: Target<'_>, streams: Streams) -> Result<UnixStream> {
-        let _ = (target, streams);
-        todo!()
+    pub fn attach(&self, target: Target<'_>, streams: Streams) -> Result<std::os::unix::net::UnixStream> {
+        Attachment::new(self.connect(target)?, target, streams)?.into_stream()
     }
 
-    /// Tells when the process ends.
+    /// Tells when the process ends, also when that is long ago.
     pub fn watch(&self, target: Target<'_>) -> Result<Watch> {
-        let _ = target;
-        todo!()
+        let directory = self.directory(target);
+        match directory.connect() {
+            Ok(stream) => Watch::new(stream, directory, target),
+            Err(_) if directory.exists() => Watch::of_the_past(directory, target),
+            Err(_) => Err(target.not_found()),
+        }
     }
 
     /// Changes the size of a process's terminal.
     pub fn resize(&self, target: Target<'_>, size: TerminalSize) -> Result<()> {
-        let _ = (target, size);
-        todo!()
+        let stream = self.connect(target)?;
+        match connection::ask(&stream, target, &Request::Resize(size))? {
+            Reply::Resized => Ok(()),
+            other => Err(connection::unexpected(target, &other)),
+        }
     }
 
     /// Sends a signal to a process, or to every process of a container.
     pub fn signal(&self, target: Target<'_>, signal: i32, all: bool) -> Result<()> {
-        let _ = (target, signal, all);
-        todo!()
+        let started = match self.status(target)? {
+            Status::Running(started) | Status::Paused(started) => started,
+            other => return Err(self.unsuitable(target, &other)),
+        };
+        if all && let Target::Container(container) = target {
+            let cgroup = self.cgroup(container)?;
+            return cgroup.pids()?.into_iter().try_for_each(|pid| send_signal(pid, signal));
+        }
+        let process = PidFd::open(started.pid).map_err(|_| target.conflict("not running"))?;
+        // Meanwhile it may have ended and its pid may be somebody else's; then its parent isn't its monitor.
+        let monitor = lock::holder(&self.directory(target).lock()).map_err(Error::io("find the monitor"))?;
+        if monitor.is_none() || parent_of(started.pid) != monitor {
+            return Err(target.conflict("not running"));
+        }
+        process.signal(signal).map_err(Error::io(format!("send signal {signal} to process {}", started.pid)))
     }
 
     /// Freezes every process of a container.
     pub fn pause(&self, container: &Id) -> Result<()> {
-        let _ = container;
-        todo!()
+        self.running(Target::Container(container))?;
+        self.cgroup(container)?.freeze(true)
     }
 
     /// Undoes [`Runtime::pause`].
     pub fn resume(&self, container: &Id) -> Result<()> {
-        let _ = container;
-        todo!()
+        let target = Target::Container(container);
+        match self.status(target)? {
+            Status::Paused(_) => self.cgroup(container)?.freeze(false),
+            Status::Running(_) => Err(target.conflict("not paused")),
+            other => Err(self.unsuitable(target, &other)),
+        }
     }
 
-    /// Where a process is in its life; exact whoever was restarted meanwhile.
+    /// Changes the limits of a running container; what is `None` stays as it is.
+    pub fn update(&self, container: &Id, resources: &Resources) -> Result<()> {
+        match self.status(Target::Container(container))? {
+            Status::Running(_) | Status::Paused(_) => self.cgroup(container)?.update(resources),
+            other => Err(self.unsuitable(Target::Container(container), &other)),
+        }
+    }
+
+    /// Where a process is in its life; exact whoever was restarted meanwhile. Only while [`Runtime::start`] or
+    /// [`Runtime::exec`] is at work and its shim isn't up yet, others see [`Status::Orphaned`].
     pub fn status(&self, target: Target<'_>) -> Result<Status> {
-        let _ = target;
-        todo!()
+        let directory = self.directory(target);
+        if !directory.exists() {
+            return Ok(Status::Gone);
+        }
+        if let Some(exit) = directory.read(File::Exit)? {
+            return Ok(Status::Exited(exit));
+        }
+        let holder = lock::holder(&directory.lock()).map_err(Error::io("see who looks after it"))?;
+        match (holder, directory.read::<Started>(File::Started)?) {
+            (Some(_), None) => Ok(Status::Creating),
+            (Some(_), Some(started)) if self.is_frozen(target) => Ok(Status::Paused(started)),
+            (Some(_), Some(started)) => Ok(Status::Running(started)),
+            // It may have ended between the two looks.
+            (None, _) => Ok(match directory.read(File::Exit)? {
+                Some(exit) => Status::Exited(exit),
+                None if directory.exists() => Status::Orphaned,
+                None => Status::Gone,
+            }),
+        }
     }
 
     /// Every container that there is a directory of.
     pub fn list(&self) -> Result<Vec<Id>> {
-        todo!()
+        ids_in(&self.run_dir)
     }
 
     /// The execs of a container.
     pub fn list_execs(&self, container: &Id) -> Result<Vec<Id>> {
-        let _ = container;
-        todo!()
+        ids_in(&self.directory(Target::Container(container)).execs())
     }
 
     /// The pids of a container's processes as the host sees them.
     pub fn pids(&self, container: &Id) -> Result<Vec<i32>> {
-        let _ = container;
-        todo!()
+        self.cgroup(container)?.pids()
     }
 
     /// What a container uses.
     pub fn stats(&self, container: &Id) -> Result<Stats> {
-        let _ = container;
-        todo!()
+        let mut stats = self.cgroup(container)?.stats()?;
+        if let Status::Running(started) | Status::Paused(started) = self.status(Target::Container(container))? {
+            stats.networks = stats::interfaces_of(started.pid);
+        }
+        Ok(stats)
     }
 
     /// Ends what is left of a container or exec whose shim or monitor died, and records how it ended (code 137, with an
     /// error text). Changes nothing when it wasn't [`Status::Orphaned`].
     pub fn recover(&self, target: Target<'_>) -> Result<Status> {
-        let _ = target;
-        todo!()
+        let status = self.status(target)?;
+        if status != Status::Orphaned {
+            return Ok(status);
+        }
+        let directory = self.directory(target);
+        let cgroup = self.cgroup(target.container())?;
+        match target {
+            Target::Container(_) => cgroup.kill()?,
+            Target::Exec { .. } => {
+                let started = directory.read::<Started>(File::Started)?;
+                // Only what is in the container's cgroup can be its process and not somebody else's.
+                if let Some(started) =
+                    started.filter(|started| cgroup.pids().is_ok_and(|pids| pids.contains(&started.pid)))
+                {
+                    send_signal(started.pid, libc::SIGKILL)?;
+                }
+            }
+        }
+        let exit = Exit {
+            code: 137,
+            signal: Some(libc::SIGKILL),
+            oom_killed: false,
+            at: Timestamp::now(),
+            error: Some("its monitor died, so it was killed".to_owned()),
+        };
+        directory.write(File::Exit, &exit)?;
+        Ok(Status::Exited(exit))
     }
 
     /// Ends a container if it still runs, and removes its cgroup, its sockets and its directory, or an exec's. Does
     /// nothing when there is nothing; what another call left half done is completed. Layers, `upper`, `work` and the
     /// log are the caller's.
     pub fn delete(&self, target: Target<'_>) -> Result<()> {
-        let _ = target;
-        todo!()
+        let directory = self.directory(target);
+        let status = self.status(target)?;
+        match (target, status) {
+            (_, Status::Gone) => return Ok(()),
+            (_, Status::Creating) => self.end_shim(&directory)?,
+            (Target::Exec { .. }, Status::Running(_)) => match self.signal(target, libc::SIGKILL, false) {
+                Ok(()) | Err(Error::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            },
+            (Target::Exec { .. }, Status::Orphaned) => drop(self.recover(target)?),
+            _ => {}
+        }
+        if let (Target::Container(_), Some(spec)) = (target, directory.read::<ContainerSpec>(File::Spec)?) {
+            Cgroup::of_container(&spec)?.remove()?;
+        }
+        self.wait_for_monitors(target)?;
+        directory.remove()
+    }
+
+    /// Waits until no monitor writes to the directory any more; what they look after has ended already.
+    fn wait_for_monitors(&self, target: Target<'_>) -> Result<()> {
+        let mut targets = vec![target];
+        let execs = match target {
+            Target::Container(container) => self.list_execs(container)?,
+            Target::Exec { .. } => Vec::new(),
+        };
+        targets.extend(execs.iter().map(|exec| Target::Exec { container: target.container(), exec }));
+        for target in targets {
+            match self.watch(target).and_then(Watch::wait) {
+                Ok(_) | Err(Error::Broken { .. } | Error::NotFound { .. } | Error::Stored { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn end_shim(&self, directory: &Directory) -> Result<()> {
+        let holder = lock::holder(&directory.lock()).map_err(Error::io("see who looks after it"))?;
+        let Some(shim) = holder.and_then(|pid| PidFd::open(pid).ok()) else { return Ok(()) };
+        shim.signal(libc::SIGKILL).map_err(Error::io("end the shim"))?;
+        shim.wait().map_err(Error::io("wait for the shim's end"))
+    }
+
+    fn directory(&self, target: Target<'_>) -> Directory {
+        let container = Directory::new(self.run_dir.join(target.container().as_str()));
+        match target {
+            Target::Container(_) => container,
+            Target::Exec { exec, .. } => container.exec(exec.as_str()),
+        }
+    }
+
+    fn cgroup(&self, container: &Id) -> Result<Cgroup> {
+        let target = Target::Container(container);
+        let spec = self.directory(target).read::<ContainerSpec>(File::Spec)?.ok_or_else(|| target.not_found())?;
+        Cgroup::of_container(&spec)
+    }
+
+    fn is_frozen(&self, target: Target<'_>) -> bool {
+        matches!(target, Target::Container(id) if self.cgroup(id).is_ok_and(|cgroup| cgroup.is_frozen()))
+    }
+
+    fn running(&self, target: Target<'_>) -> Result<Started> {
+        match self.status(target)? {
+            Status::Running(started) => Ok(started),
+            other => Err(self.unsuitable(target, &other)),
+        }
+    }
+
+    fn unsuitable(&self, target: Target<'_>, status: &Status) -> Error {
+        match status {
+            Status::Gone => target.not_found(),
+            Status::Paused(_) => target.conflict("paused"),
+            Status::Creating | Status::Running(_) | Status::Exited(_) | Status::Orphaned => {
+                target.conflict("not running")
+            }
+        }
+    }
+
+    fn connect(&self, target: Target<'_>) -> Result<std::os::unix::net::UnixStream> {
+        let directory = self.directory(target);
+        match directory.connect() {
+            Ok(stream) => Ok(stream),
+            Err(_) if !directory.exists() => Err(target.not_found()),
+            Err(_) => Err(target.conflict("not running")),
+        }
     }
 }
 
-/// A container whose shim is at work. Dropping it without [`Starting::release`] undoes everything, and so does the death
-/// of the caller.
-#[derive(Debug)]
-#[must_use = "dropping it undoes the start"]
-pub struct Starting {
-    control: UnixStream,
+fn parent_of(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
-impl Starting {
-    /// Connects a client before the process runs, so that it misses nothing.
-    pub fn attach(&self, streams: Streams) -> Result<Attachment> {
-        let _ = (streams, &self.control);
-        todo!()
-    }
-
-    /// Lets the container run in this network, and waits until it does.
-    ///
-    /// # Errors
-    /// [`crate::Error::Start`] when it doesn't; then nothing of it is left.
-    pub fn release(self, network: &Network) -> Result<Started> {
-        let _ = network;
-        todo!()
-    }
-
-    /// Undoes everything and waits until it is undone.
-    pub fn abort(self) -> Result<()> {
-        todo!()
-    }
-}
-
-/// An exec whose shim is at work; as [`Starting`].
-#[derive(Debug)]
-#[must_use = "dropping it undoes the start"]
-pub struct ExecStarting {
-    control: UnixStream,
-}
-
-impl ExecStarting {
-    /// Connects a client before the process runs, so that it misses nothing.
-    pub fn attach(&self, streams: Streams) -> Result<Attachment> {
-        let _ = (streams, &self.control);
-        todo!()
-    }
-
-    /// Lets the process run, and waits until it does.
-    ///
-    /// # Errors
-    /// [`crate::Error::Start`] when it doesn't; then nothing of it is left.
-    pub fn release(self) -> Result<Started> {
-        todo!()
-    }
-}
-
-/// A client that was connected before its process runs.
-#[derive(Debug)]
-pub struct Attachment {
-    stream: UnixStream,
-}
-
-impl Attachment {
-    /// Waits until the process runs; then the stream is as from [`Runtime::attach`]. Before that only what the client
-    /// sends may be written to it.
-    pub fn into_stream(self) -> Result<UnixStream> {
-        let _ = &self.stream;
-        todo!()
-    }
-}
-
-/// Becomes readable when a process has ended.
-#[derive(Debug)]
-pub struct Watch {
-    stream: UnixStream,
-}
-
-impl Watch {
-    /// For an event loop: readable when [`Watch::wait`] won't block.
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
-        let _ = &self.stream;
-        todo!()
-    }
-
-    /// Waits for the end of the process.
-    ///
-    /// # Errors
-    /// [`crate::Error::Broken`] when its monitor died first: [`Runtime::recover`] it.
-    pub fn wait(self) -> Result<Exit> {
-        todo!()
-    }
+fn ids_in(directory: &Path) -> Result<Vec<Id>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(format!("read {}", directory.display()))(error)),
+    };
+    let mut ids: Vec<Id> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    ids.sort_unstable();
+    Ok(ids)
 }

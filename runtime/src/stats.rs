@@ -1,6 +1,7 @@
 //! What a container uses, the same for cgroup v1 and v2.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 /// Counters of one container at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,4 +101,44 @@ pub struct InterfaceStats {
     pub tx_errors: u64,
     /// Packets to be sent and dropped.
     pub tx_dropped: u64,
+}
+
+/// The interfaces in the network namespace of a process; none when that is our own, where they aren't the container's.
+pub(crate) fn interfaces_of(pid: i32) -> BTreeMap<String, InterfaceStats> {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    if namespace(&pid.to_string()) == namespace("self") {
+        return BTreeMap::new();
+    }
+    // A process that has ended meanwhile has none.
+    fs::read_to_string(format!("/proc/{pid}/net/dev")).map(|text| parse_interfaces(&text)).unwrap_or_default()
+}
+
+fn parse_interfaces(text: &str) -> BTreeMap<String, InterfaceStats> {
+    let interface = |line: &str| {
+        let (name, numbers) = line.split_once(':')?;
+        let numbers: Vec<u64> = numbers.split_whitespace().map(|number| number.parse().unwrap_or(0)).collect();
+        let [rx_bytes, rx_packets, rx_errors, rx_dropped, _, _, _, _, tx_bytes, tx_packets, tx_errors, tx_dropped, ..] =
+            numbers[..]
+        else {
+            return None;
+        };
+        let stats =
+            InterfaceStats { rx_bytes, rx_packets, rx_errors, rx_dropped, tx_bytes, tx_packets, tx_errors, tx_dropped };
+        Some((name.trim().to_owned(), stats)).filter(|(name, _)| name != "lo")
+    };
+    text.lines().filter_map(interface).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_are_read_without_the_loopback() {
+        let text = "Inter-|   Receive |  Transmit\n face |bytes packets\n    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  \
+                    eth0: 10 2 3 4 0 0 0 0 50 6 7 8 0 0 0 0\n";
+        let interfaces = parse_interfaces(text);
+        let eth0 = interfaces["eth0"];
+        assert_eq!((interfaces.len(), eth0.rx_dropped, eth0.tx_bytes, eth0.tx_dropped), (1, 4, 50, 8));
+    }
 }

@@ -1,0 +1,160 @@
+//! cgroup v1: a directory in each hierarchy.
+
+use std::fs;
+use std::path::Path;
+
+use super::devices::AccessRule;
+use super::layout::{Hierarchy, with_controller};
+use super::{make_directory, missing_controller, write};
+use crate::spec::{Resources, ThrottleDevice};
+use crate::{Error, Result};
+
+pub(super) fn create(
+    hierarchies: &[Hierarchy],
+    path: &Path,
+    resources: &Resources,
+    devices: Option<&[AccessRule]>,
+) -> Result<()> {
+    for hierarchy in hierarchies {
+        let mut directory = hierarchy.mount.clone();
+        for part in path {
+            directory.push(part);
+            let made = make_directory(&directory)?;
+            if made && hierarchy.controllers.contains(&"cpuset") {
+                inherit_cpuset(&directory)?;
+            }
+        }
+    }
+    limit(hierarchies, path, resources)?;
+    if let (Some(rules), Some(root)) = (devices, with_controller(hierarchies, "devices")) {
+        let directory = root.join(path);
+        write(&directory.join("devices.deny"), "a")?;
+        for rule in rules {
+            let file = if rule.allow { "devices.allow" } else { "devices.deny" };
+            write(&directory.join(file), &rule.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// A new cpuset has neither CPUs nor memory nodes, and no process can be moved into it before it has.
+fn inherit_cpuset(directory: &Path) -> Result<()> {
+    let Some(parent) = directory.parent() else { return Ok(()) };
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let source = parent.join(file);
+        let value = fs::read_to_string(&source).map_err(Error::io(format!("read {}", source.display())))?;
+        write(&directory.join(file), value.trim())?;
+    }
+    Ok(())
+}
+
+/// Writes the limits that are given.
+pub(super) fn limit(hierarchies: &[Hierarchy], path: &Path, resources: &Resources) -> Result<()> {
+    let set = |controller: &str, file: &str, value: String| {
+        let root = with_controller(hierarchies, controller).ok_or_else(|| missing_controller(controller))?;
+        write(&root.join(path).join(file), &value)
+    };
+    limit_memory(resources, &set)?;
+    if let Some(shares) = resources.cpu_shares {
+        set("cpu", "cpu.shares", shares.to_string())?;
+    }
+    if let Some(period) = resources.cpu_period_microseconds {
+        set("cpu", "cpu.cfs_period_us", period.to_string())?;
+    }
+    if let Some(quota) = resources.cpu_quota_microseconds {
+        set("cpu", "cpu.cfs_quota_us", quota.to_string())?;
+    }
+    if let Some(cpus) = &resources.cpuset_cpus {
+        set("cpuset", "cpuset.cpus", cpus.clone())?;
+    }
+    if let Some(mems) = &resources.cpuset_mems {
+        set("cpuset", "cpuset.mems", mems.clone())?;
+    }
+    match resources.pids_limit {
+        Some(limit) if limit > 0 => set("pids", "pids.max", limit.to_string())?,
+        Some(_) => set("pids", "pids.max", "max".to_owned())?,
+        None => {}
+    }
+    limit_blkio(resources, &set)
+}
+
+fn limit_memory(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result<()>) -> Result<()> {
+    if let Some(bytes) = resources.memory_bytes {
+        let limit = || set("memory", "memory.limit_in_bytes", bytes.to_string());
+        // Memory and swap together may never be below memory alone: when the limit grows past the old sum, the sum has
+        // to be raised first.
+        match (limit(), resources.memory_and_swap_bytes) {
+            (Err(_), Some(sum)) => {
+                set("memory", "memory.memsw.limit_in_bytes", sum.to_string())?;
+                limit()?;
+            }
+            (result, _) => result?,
+        }
+    }
+    if let Some(sum) = resources.memory_and_swap_bytes {
+        match set("memory", "memory.memsw.limit_in_bytes", sum.to_string()) {
+            // Kernels without swap accounting don't have the file; Docker warns and goes on, as the limit of memory holds.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {}
+            result => result?,
+        }
+    }
+    if let Some(bytes) = resources.memory_reservation_bytes {
+        set("memory", "memory.soft_limit_in_bytes", bytes.to_string())?;
+    }
+    if let Some(swappiness) = resources.swappiness {
+        set("memory", "memory.swappiness", swappiness.to_string())?;
+    }
+    if resources.oom_kill_disable {
+        set("memory", "memory.oom_control", "1".to_owned())?;
+    }
+    Ok(())
+}
+
+fn limit_blkio(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result<()>) -> Result<()> {
+    // The weight is the scheduler's: BFQ has its own file, the other name went with CFQ in Linux 5.0.
+    let weigh = |value: String, file: &str| {
+        set("blkio", &format!("blkio.bfq.{file}"), value.clone())
+            .or_else(|_| set("blkio", &format!("blkio.{file}"), value))
+    };
+    if let Some(weight) = resources.blkio_weight {
+        weigh(weight.to_string(), "weight")?;
+    }
+    for device in &resources.blkio_weight_devices {
+        weigh(format!("{}:{} {}", device.major, device.minor, device.weight), "weight_device")?;
+    }
+    let throttles: [(&str, &[ThrottleDevice]); 4] = [
+        ("blkio.throttle.read_bps_device", &resources.blkio_read_bps),
+        ("blkio.throttle.write_bps_device", &resources.blkio_write_bps),
+        ("blkio.throttle.read_iops_device", &resources.blkio_read_iops),
+        ("blkio.throttle.write_iops_device", &resources.blkio_write_iops),
+    ];
+    for (file, devices) in throttles {
+        for device in devices {
+            set("blkio", file, format!("{}:{} {}", device.major, device.minor, device.rate))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn freeze(hierarchies: &[Hierarchy], path: &Path, frozen: bool) -> Result<()> {
+    let root = with_controller(hierarchies, "freezer").ok_or_else(|| missing_controller("freezer"))?;
+    let file = root.join(path).join("freezer.state");
+    if !frozen && !file.exists() {
+        return Ok(());
+    }
+    write(&file, if frozen { "FROZEN" } else { "THAWED" })?;
+    // FREEZING becomes FROZEN while somebody looks at it, once every process has come to a stop. The kernel has no event
+    // for it; a process in uninterruptible sleep may take its time, and a fork while freezing wants the write again.
+    while frozen && !is_frozen(hierarchies, path) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        write(&file, "FROZEN")?;
+    }
+    Ok(())
+}
+
+pub(super) fn is_frozen(hierarchies: &[Hierarchy], path: &Path) -> bool {
+    with_controller(hierarchies, "freezer")
+        .and_then(|root| fs::read_to_string(root.join(path).join("freezer.state")).ok())
+        .is_some_and(|state| state.trim() == "FROZEN")
+}

@@ -1,0 +1,172 @@
+//! cgroup v2: one directory, with the controllers that its ancestors pass on.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::devices::{self, AccessRule};
+use super::{make_directory, missing_controller, write};
+use crate::spec::{Resources, ThrottleDevice};
+use crate::{Error, Result};
+
+const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+
+pub(super) fn create(root: &Path, path: &Path, resources: &Resources, devices: Option<&[AccessRule]>) -> Result<()> {
+    let mut directory = root.to_owned();
+    for part in path {
+        pass_controllers_on(&directory)?;
+        directory.push(part);
+        make_directory(&directory)?;
+    }
+    limit(&directory, resources)?;
+    match devices {
+        Some(rules) => devices::attach_filter(&directory, rules),
+        None => Ok(()),
+    }
+}
+
+fn pass_controllers_on(directory: &Path) -> Result<()> {
+    let available = fs::read_to_string(directory.join("cgroup.controllers"))
+        .map_err(Error::io(format!("read the controllers of {}", directory.display())))?;
+    let wanted: Vec<String> =
+        available.split_whitespace().filter(|name| CONTROLLERS.contains(name)).map(|name| format!("+{name}")).collect();
+    if wanted.is_empty() { Ok(()) } else { write(&directory.join("cgroup.subtree_control"), &wanted.join(" ")) }
+}
+
+/// Writes the limits that are given.
+pub(super) fn limit(directory: &Path, resources: &Resources) -> Result<()> {
+    let set = |controller: &str, file: &str, value: String| {
+        let path = directory.join(file);
+        if path.exists() { write(&path, &value) } else { Err(missing_controller(controller)) }
+    };
+    limit_memory(resources, &set)?;
+    if let Some(shares) = resources.cpu_shares {
+        set("cpu", "cpu.weight", weight_of_shares(shares).to_string())?;
+    }
+    if resources.cpu_quota_microseconds.is_some() || resources.cpu_period_microseconds.is_some() {
+        let quota = match resources.cpu_quota_microseconds {
+            Some(quota) if quota > 0 => quota.to_string(),
+            _ => "max".to_owned(),
+        };
+        let period = resources.cpu_period_microseconds.unwrap_or(100_000);
+        set("cpu", "cpu.max", format!("{quota} {period}"))?;
+    }
+    if let Some(cpus) = &resources.cpuset_cpus {
+        set("cpuset", "cpuset.cpus", cpus.clone())?;
+    }
+    if let Some(mems) = &resources.cpuset_mems {
+        set("cpuset", "cpuset.mems", mems.clone())?;
+    }
+    match resources.pids_limit {
+        Some(limit) if limit > 0 => set("pids", "pids.max", limit.to_string())?,
+        Some(_) => set("pids", "pids.max", "max".to_owned())?,
+        None => {}
+    }
+    limit_io(resources, &set)
+}
+
+fn limit_memory(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result<()>) -> Result<()> {
+    if let Some(bytes) = resources.memory_bytes {
+        set("memory", "memory.max", bytes.to_string())?;
+    }
+    if let Some(sum) = resources.memory_and_swap_bytes {
+        let swap = match u64::try_from(sum) {
+            Ok(sum) => sum.saturating_sub(resources.memory_bytes.unwrap_or(0)).to_string(),
+            Err(_) => "max".to_owned(),
+        };
+        match set("memory", "memory.swap.max", swap) {
+            // A kernel without swap doesn't have the file, and nothing to limit.
+            Err(Error::NotSupported { .. }) => {}
+            result => result?,
+        }
+    }
+    if let Some(bytes) = resources.memory_reservation_bytes {
+        set("memory", "memory.low", bytes.to_string())?;
+    }
+    let v1_only = [("swappiness", resources.swappiness.is_some()), ("oom_kill_disable", resources.oom_kill_disable)];
+    match v1_only.into_iter().find(|(_, asked)| *asked) {
+        Some((what, _)) => Err(Error::NotSupported {
+            what: what.to_owned(),
+            reason: "cgroup v2 has no such setting; leave it out".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn limit_io(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result<()>) -> Result<()> {
+    let weigh = |value: &dyn Fn(u64) -> String, weight: u16| {
+        set("io", "io.bfq.weight", value(u64::from(weight)))
+            .or_else(|_| set("io", "io.weight", value(weight_of_blkio(weight))))
+    };
+    if let Some(weight) = resources.blkio_weight {
+        weigh(&|weight| weight.to_string(), weight)?;
+    }
+    for device in &resources.blkio_weight_devices {
+        weigh(&|weight| format!("{}:{} {weight}", device.major, device.minor), device.weight)?;
+    }
+    let throttles: [(&str, &[ThrottleDevice]); 4] = [
+        ("rbps", &resources.blkio_read_bps),
+        ("wbps", &resources.blkio_write_bps),
+        ("riops", &resources.blkio_read_iops),
+        ("wiops", &resources.blkio_write_iops),
+    ];
+    for (key, devices) in throttles {
+        for device in devices {
+            set("io", "io.max", format!("{}:{} {key}={}", device.major, device.minor, device.rate))?;
+        }
+    }
+    Ok(())
+}
+
+/// `cpu.shares` 2 … 262144 as `cpu.weight` 1 … 10000.
+fn weight_of_shares(shares: u64) -> u64 {
+    1 + (shares.clamp(2, 262_144) - 2) * 9_999 / 262_142
+}
+
+/// `blkio.weight` 10 … 1000 as `io.weight` 1 … 10000.
+fn weight_of_blkio(weight: u16) -> u64 {
+    1 + (u64::from(weight.clamp(10, 1_000)) - 10) * 9_999 / 990
+}
+
+pub(super) fn freeze(directory: &Path, frozen: bool) -> Result<()> {
+    let file = directory.join("cgroup.freeze");
+    if !frozen && !file.exists() {
+        return Ok(());
+    }
+    write(&file, if frozen { "1" } else { "0" })?;
+    if frozen { wait_until_frozen(directory) } else { Ok(()) }
+}
+
+fn wait_until_frozen(directory: &Path) -> Result<()> {
+    let path = directory.join("cgroup.events");
+    let action = || format!("read {}", path.display());
+    let mut events = File::open(&path).map_err(Error::io(action()))?;
+    loop {
+        let mut text = String::new();
+        std::io::Seek::rewind(&mut events).map_err(Error::io(action()))?;
+        events.read_to_string(&mut text).map_err(Error::io(action()))?;
+        if text.lines().any(|line| line == "frozen 1") {
+            return Ok(());
+        }
+        let mut changed = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
+        poll(&mut changed, PollTimeout::NONE).map_err(Error::io(action()))?;
+    }
+}
+
+pub(super) fn is_frozen(directory: &Path) -> bool {
+    fs::read_to_string(directory.join("cgroup.freeze")).is_ok_and(|state| state.trim() == "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_keep_their_ends() {
+        assert_eq!([2, 1_024, 262_144].map(weight_of_shares), [1, 39, 10_000]);
+        assert_eq!([10, 500, 1_000].map(weight_of_blkio), [1, 4_950, 10_000]);
+    }
+}

@@ -1,0 +1,261 @@
+//! From a specification to the OCI runtime configuration that libcontainer works from; pure.
+//!
+//! What libcontainer would do late, slowly or not alike for run and exec is left out of it and done by ourselves:
+//! cgroups, capabilities, seccomp, `no_new_privs`, the working directory, the environment and the OOM score.
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::OciSpecError;
+use oci_spec::runtime as oci;
+
+use crate::ContainerSpec;
+use crate::spec::{
+    BindPropagation, Device, DeviceKind, IpcNamespace, Mount, MountKind, Namespaces, OwnOrHost, PidNamespace, Process,
+    RlimitKind,
+};
+use crate::user::ResolvedUser;
+
+/// What the shim found out before the configuration can be written.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    /// Where the root filesystem is mounted.
+    pub(crate) rootfs: PathBuf,
+    /// The first process's user in numbers.
+    pub(crate) user: ResolvedUser,
+    /// The network namespace to join; `None` is the host's.
+    pub(crate) network: Option<PathBuf>,
+    /// First process of the container whose pid namespace is joined.
+    pub(crate) pid_of: Option<i32>,
+    /// First process of the container whose IPC namespace is joined.
+    pub(crate) ipc_of: Option<i32>,
+    /// What is bound below `/sys/fs/cgroup`: a name (empty for the place itself) and a directory each.
+    pub(crate) cgroups: Vec<(String, PathBuf)>,
+    /// The program to be pid 1 with `--init`.
+    pub(crate) init_program: Option<PathBuf>,
+    /// All of the host's devices, when the container is privileged.
+    pub(crate) host_devices: Vec<Device>,
+}
+
+/// Where the program for `--init` is inside a container.
+pub(crate) const INIT_PATH: &str = "/sbin/berth-init";
+
+/// The configuration of a container's first process.
+pub(crate) fn container(spec: &ContainerSpec, around: &Surroundings) -> Result<oci::Spec, OciSpecError> {
+    let mut linux = oci::LinuxBuilder::default()
+        .namespaces(namespaces(&spec.namespaces, around)?)
+        .masked_paths(spec.masked_paths.clone())
+        .readonly_paths(spec.readonly_paths.clone())
+        .sysctl(spec.sysctls.clone().into_iter().collect::<std::collections::HashMap<_, _>>())
+        .build()?;
+    let devices: Vec<&Device> = around.host_devices.iter().chain(&spec.devices).collect();
+    linux.set_devices(Some(devices.into_iter().map(device).collect::<Result<_, _>>()?));
+    linux.set_resources(None);
+    let root = oci::RootBuilder::default().path(&around.rootfs).readonly(spec.rootfs.readonly).build()?;
+    let mut config = oci::SpecBuilder::default()
+        .version("1.0.2")
+        .root(root)
+        .process(process(&spec.process, &around.user)?)
+        .mounts(mounts(spec, around)?)
+        .linux(linux)
+        .build()?;
+    let own_uts = spec.namespaces.uts == OwnOrHost::Own;
+    config.set_hostname(own_uts.then(|| spec.hostname.clone()));
+    config.set_domainname((own_uts && !spec.domainname.is_empty()).then(|| spec.domainname.clone()));
+    Ok(config)
+}
+
+/// What libcontainer needs of a container's configuration to start an exec in it: which namespaces to join.
+pub(crate) fn joinable(config: &oci::Spec) -> Result<oci::Spec, OciSpecError> {
+    let types =
+        config.linux().iter().flat_map(|linux| linux.namespaces().iter().flatten()).map(oci::LinuxNamespace::typ);
+    let namespaces = types.map(namespace).collect::<Result<Vec<_>, _>>()?;
+    let mut joinable = config.clone();
+    let mut linux = oci::LinuxBuilder::default().namespaces(namespaces).build()?;
+    linux.set_resources(None).set_devices(None).set_masked_paths(None).set_readonly_paths(None);
+    joinable.set_linux(Some(linux)).set_mounts(None).set_hostname(None).set_domainname(None);
+    Ok(joinable)
+}
+
+/// A process, except for what our executor sees to.
+pub(crate) fn process(process: &Process, user: &ResolvedUser) -> Result<oci::Process, OciSpecError> {
+    let user = oci::UserBuilder::default()
+        .uid(user.uid)
+        .gid(user.gid)
+        .additional_gids(user.additional_gids.clone())
+        .build()?;
+    let rlimits = process
+        .rlimits
+        .iter()
+        .map(|limit| {
+            oci::PosixRlimitBuilder::default().typ(rlimit(limit.kind)).soft(limit.soft).hard(limit.hard).build()
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut result = oci::ProcessBuilder::default()
+        .args(process.args.clone())
+        .env(Vec::<String>::new())
+        // The executor makes the directory if need be and goes there.
+        .cwd("/")
+        .user(user)
+        .terminal(process.terminal.is_some())
+        .rlimits(rlimits)
+        .build()?;
+    // All capabilities are kept until the executor has installed the filter and drops them. `Some(false)` would make
+    // libcontainer 0.7 fail.
+    result.set_capabilities(None).set_no_new_privileges(None);
+    Ok(result)
+}
+
+fn namespaces(wanted: &Namespaces, around: &Surroundings) -> Result<Vec<oci::LinuxNamespace>, OciSpecError> {
+    use oci::LinuxNamespaceType as Type;
+    let joined = |typ, path: PathBuf| oci::LinuxNamespaceBuilder::default().typ(typ).path(path).build();
+    let of = |pid: i32, name: &str| PathBuf::from(format!("/proc/{pid}/ns/{name}"));
+    let mut result = vec![namespace(Type::Mount)?];
+    if let Some(network) = &around.network {
+        result.push(joined(Type::Network, network.clone())?);
+    }
+    match (&wanted.pid, around.pid_of) {
+        (PidNamespace::Own, _) => result.push(namespace(Type::Pid)?),
+        (PidNamespace::Container(_), Some(pid)) => result.push(joined(Type::Pid, of(pid, "pid"))?),
+        (PidNamespace::Container(_), None) | (PidNamespace::Host, _) => {}
+    }
+    match (&wanted.ipc, around.ipc_of) {
+        (IpcNamespace::Private | IpcNamespace::Shareable, _) => result.push(namespace(Type::Ipc)?),
+        (IpcNamespace::Container(_), Some(pid)) => result.push(joined(Type::Ipc, of(pid, "ipc"))?),
+        (IpcNamespace::Container(_), None) | (IpcNamespace::Host, _) => {}
+    }
+    if wanted.uts == OwnOrHost::Own {
+        result.push(namespace(Type::Uts)?);
+    }
+    // A cgroup namespace is the executor's to make: the process must be in its cgroup before.
+    Ok(result)
+}
+
+fn namespace(typ: oci::LinuxNamespaceType) -> Result<oci::LinuxNamespace, OciSpecError> {
+    oci::LinuxNamespaceBuilder::default().typ(typ).build()
+}
+
+fn mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci::Mount>, OciSpecError> {
+    let mut mounts = default_mounts(spec, around)?;
+    mounts.retain(|default| spec.mounts.iter().all(|mount| mount.destination != *default.destination()));
+    if let Some(program) = &around.init_program {
+        mounts.push(mount(INIT_PATH, "bind", &program.to_string_lossy(), &["bind", "ro"])?);
+    }
+    // A mount hides what was mounted below its place before, so parents go first.
+    let mut asked: Vec<&Mount> = spec.mounts.iter().collect();
+    asked.sort_by_key(|mount| mount.destination.components().count());
+    for mount in asked {
+        mounts.push(asked_mount(mount)?);
+    }
+    Ok(mounts)
+}
+
+fn default_mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci::Mount>, OciSpecError> {
+    let write_protected = if spec.privileged { "rw" } else { "ro" };
+    let shm_size = format!("size={}", spec.shm_size_bytes);
+    let mut mounts = vec![
+        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"])?,
+        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
+        mount(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        )?,
+        mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", write_protected])?,
+        mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
+    ];
+    mounts.push(match (&spec.namespaces.ipc, around.ipc_of) {
+        (IpcNamespace::Host, _) => mount("/dev/shm", "bind", "/dev/shm", &["rbind"])?,
+        (IpcNamespace::Container(_), Some(pid)) => {
+            mount("/dev/shm", "bind", &format!("/proc/{pid}/root/dev/shm"), &["rbind"])?
+        }
+        _ => mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm_size])?,
+    });
+    let flags = ["nosuid", "noexec", "nodev"];
+    if around.cgroups.iter().any(|(name, _)| !name.is_empty()) {
+        // v1: a directory for each hierarchy.
+        mounts.push(mount("/sys/fs/cgroup", "tmpfs", "cgroup", &["nosuid", "noexec", "nodev", "mode=755"])?);
+    }
+    for (name, source) in &around.cgroups {
+        let destination = if name.is_empty() { "/sys/fs/cgroup".to_owned() } else { format!("/sys/fs/cgroup/{name}") };
+        let options = [&["bind", write_protected][..], &flags].concat();
+        mounts.push(mount(&destination, "bind", &source.to_string_lossy(), &options)?);
+    }
+    Ok(mounts)
+}
+
+fn asked_mount(asked: &Mount) -> Result<oci::Mount, OciSpecError> {
+    let destination = asked.destination.to_string_lossy();
+    match &asked.kind {
+        MountKind::Bind { source, propagation, non_recursive } => {
+            let bind = if *non_recursive { "bind" } else { "rbind" };
+            let propagation = match propagation {
+                BindPropagation::Rprivate => "rprivate",
+                BindPropagation::Private => "private",
+                BindPropagation::Rslave => "rslave",
+                BindPropagation::Slave => "slave",
+            };
+            // Since Docker 25, what is mounted below a read-only bind is read-only too.
+            let access = match (asked.readonly, *non_recursive) {
+                (true, true) => "ro",
+                (true, false) => "rro",
+                (false, _) => "rw",
+            };
+            mount(&destination, "bind", &source.to_string_lossy(), &[bind, propagation, access])
+        }
+        MountKind::Tmpfs { size_bytes, mode, options } => {
+            let mut all: Vec<String> = options.clone();
+            all.extend(size_bytes.map(|size| format!("size={size}")));
+            all.extend(mode.map(|mode| format!("mode={mode:o}")));
+            all.extend(asked.readonly.then(|| "ro".to_owned()));
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            mount(&destination, "tmpfs", "tmpfs", &all)
+        }
+    }
+}
+
+fn mount(destination: &str, typ: &str, source: &str, options: &[&str]) -> Result<oci::Mount, OciSpecError> {
+    oci::MountBuilder::default()
+        .destination(destination)
+        .typ(typ)
+        .source(source)
+        .options(options.iter().map(|&option| option.to_owned()).collect::<Vec<_>>())
+        .build()
+}
+
+fn device(device: &Device) -> Result<oci::LinuxDevice, OciSpecError> {
+    let typ = match device.kind {
+        DeviceKind::Block => oci::LinuxDeviceType::B,
+        DeviceKind::Character => oci::LinuxDeviceType::C,
+    };
+    oci::LinuxDeviceBuilder::default()
+        .path(Path::new(&device.path))
+        .typ(typ)
+        .major(i64::from(device.major))
+        .minor(i64::from(device.minor))
+        .file_mode(device.mode)
+        .uid(device.uid)
+        .gid(device.gid)
+        .build()
+}
+
+fn rlimit(kind: RlimitKind) -> oci::PosixRlimitType {
+    use oci::PosixRlimitType as Type;
+    match kind {
+        RlimitKind::Core => Type::RlimitCore,
+        RlimitKind::Cpu => Type::RlimitCpu,
+        RlimitKind::Data => Type::RlimitData,
+        RlimitKind::Fsize => Type::RlimitFsize,
+        RlimitKind::Locks => Type::RlimitLocks,
+        RlimitKind::Memlock => Type::RlimitMemlock,
+        RlimitKind::Msgqueue => Type::RlimitMsgqueue,
+        RlimitKind::Nice => Type::RlimitNice,
+        RlimitKind::Nofile => Type::RlimitNofile,
+        RlimitKind::Nproc => Type::RlimitNproc,
+        RlimitKind::Rss => Type::RlimitRss,
+        RlimitKind::Rtprio => Type::RlimitRtprio,
+        RlimitKind::Rttime => Type::RlimitRttime,
+        RlimitKind::Sigpending => Type::RlimitSigpending,
+        RlimitKind::Stack => Type::RlimitStack,
+    }
+}

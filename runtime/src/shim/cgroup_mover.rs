@@ -1,0 +1,92 @@
+//! A process beside the shim that puts the new process in its cgroup while libcontainer builds the container: a first
+//! move takes the kernel some 10 ms, and none of them is spent waiting this way.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, fork, mkfifo, pipe2};
+
+use crate::cgroup::Cgroup;
+use crate::control::{self, Failure};
+use crate::directory::Directory;
+use crate::{Error, Result};
+
+/// The process, seen from the shim.
+#[derive(Debug)]
+pub(super) struct CgroupMover {
+    pid: Pid,
+    /// Its being open keeps the mover waiting for a pid.
+    told: File,
+    /// Where the new process's pid is to be written.
+    fifo: PathBuf,
+    /// Has a byte once the new process is in the cgroup.
+    pub(super) moved: Rc<OwnedFd>,
+}
+
+impl CgroupMover {
+    /// Starts it. To be called while the shim is still in the host's mount namespace.
+    pub(super) fn spawn(cgroup: &Cgroup, directory: &Directory, report: &OwnedFd) -> Result<Self> {
+        let fifo = directory.path().join("pid");
+        let (pid_reader, told) = open_fifo(&fifo).map_err(Error::io(format!("make the FIFO {}", fifo.display())))?;
+        let (moved, moved_writer) = pipe2(OFlag::O_CLOEXEC).map_err(Error::io("make a pipe"))?;
+        // SAFETY: the shim has one thread, so the child may do anything that the parent may.
+        match unsafe { fork() }.map_err(Error::io("start the cgroup mover"))? {
+            ForkResult::Parent { child } => Ok(Self { pid: child, told, fifo, moved: Rc::new(moved) }),
+            ForkResult::Child => {
+                drop((told, moved));
+                if let Err(error) = serve(cgroup, pid_reader, moved_writer.into()) {
+                    // Nobody else can be told when the shim is gone.
+                    report.try_clone().ok().map(|pipe| control::send(File::from(pipe), &Failure::from(error)));
+                }
+                // SAFETY: ends the process at once, without running what belongs to the shim.
+                unsafe { libc::_exit(0) }
+            }
+        }
+    }
+
+    /// A path by which libcontainer can write the pid, as soon as there is one.
+    pub(super) fn pid_file(&self) -> &Path {
+        &self.fifo
+    }
+
+    /// Waits until it has ended; it does so by itself, at the latest when nobody can tell it a pid any more.
+    pub(super) fn join(self) {
+        drop(self.told);
+        waitpid(self.pid, None).ok();
+    }
+}
+
+/// Both ends of a FIFO that is made for them; libcontainer writes to a path, so a pipe won't do.
+fn open_fifo(path: &Path) -> io::Result<(File, File)> {
+    mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    // Opening for reading would wait for a writer.
+    let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let writer = OpenOptions::new().write(true).open(path)?;
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok((reader, writer))
+}
+
+fn serve(cgroup: &Cgroup, mut pid: File, mut moved: File) -> Result<()> {
+    cgroup.warm_up()?;
+    let mut text = [0; 16];
+    let length = pid.read(&mut text).map_err(Error::io("read the new process's pid"))?;
+    let text = String::from_utf8_lossy(&text[..length]);
+    if text.is_empty() {
+        // The shim gave up, or was killed.
+        return Ok(());
+    }
+    let pid = text.parse().map_err(|_| Error::Broken {
+        process: "shim",
+        id: text.to_string(),
+        problem: "named no pid".to_owned(),
+    })?;
+    cgroup.add(pid)?;
+    moved.write_all(b"+").map_err(Error::io("tell the new process"))
+}

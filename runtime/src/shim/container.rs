@@ -1,0 +1,189 @@
+//! Builds a container and starts its first process.
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use oci_spec::runtime::Spec;
+
+use super::cgroup_mover::CgroupMover;
+use super::diagnosis::Diagnosis;
+use super::executor::{CgroupNamespace, ProcessExecutor};
+use super::launch::{self, Report, Streams};
+use super::mounts::{self, HostMounts};
+use super::{Running, Stop, end_children, is_abandoned, wait_for_release};
+use crate::cgroup::{Cgroup, allowed_devices};
+use crate::control::{Failure, describe};
+use crate::directory::{self, Directory};
+use crate::oci::{self, Surroundings};
+use crate::seccomp::Filter;
+use crate::spec::{BindPropagation, Id, IpcNamespace, MountKind, OwnOrHost, PidNamespace};
+use crate::user;
+use crate::{ContainerSpec, Error, Started, init, lock, monitor};
+
+type Result<T> = std::result::Result<T, Stop>;
+
+/// Builds the container of this directory, and undoes all of it when its process doesn't run in the end.
+pub(super) fn start(directory: &Directory, control: &UnixStream) -> Result<Running> {
+    let _lock =
+        std::mem::ManuallyDrop::new(lock::hold(&directory.lock()).map_err(Error::io("take the container's lock"))?);
+    let spec: ContainerSpec = directory
+        .read(directory::File::Spec)?
+        .ok_or_else(|| Failure::internal("the container's specification is gone"))?;
+    let cgroup = Cgroup::of_container(&spec)?;
+    let mut host = None;
+    build(&spec, directory, &cgroup, control, &mut host).inspect_err(|_| {
+        end_children(Some(&cgroup));
+        // Both are tried whatever becomes of the other; what is left then is found by its name.
+        if host.as_ref().is_none_or(|host| host.enter().is_ok()) {
+            cgroup.remove().ok();
+            directory.remove().ok();
+        }
+    })
+}
+
+fn build(
+    spec: &ContainerSpec,
+    directory: &Directory,
+    cgroup: &Cgroup,
+    control: &UnixStream,
+    host: &mut Option<HostMounts>,
+) -> Result<Running> {
+    let report = Report::new()?;
+    let diagnosis = Diagnosis::begin().map_err(Error::io("collect libcontainer's errors"))?;
+    cgroup.create(&spec.resources, allowed_devices(spec).as_deref())?;
+    let mover = CgroupMover::spawn(cgroup, directory, report.writer())?;
+    let oom_events = cgroup.oom_events_file().and_then(|path| File::open(path).ok());
+    let host = host.insert(HostMounts::leave()?);
+    let rootfs = directory.rootfs();
+    mounts::mount_rootfs(&spec.rootfs, &rootfs)?;
+    let cgroups = mounts::hide_cgroups(directory, cgroup)?;
+    let user = user::resolve_in(&rootfs, &spec.process.user)?;
+    let executor = executor(spec, &user, &mover, &report)?;
+    let streams = Streams::prepare(directory, &spec.process, &user)?;
+    let mut around = Surroundings {
+        rootfs,
+        user,
+        network: None,
+        pid_of: None,
+        ipc_of: None,
+        cgroups,
+        init_program: spec.init.then(|| init::install(directory)).transpose()?,
+        host_devices: if spec.privileged { mounts::host_devices() } else { Vec::new() },
+    };
+
+    around.network = wait_for_release(control)?.network;
+    // Only now: the containers that are joined may have been started together with this one.
+    if let PidNamespace::Container(other) = &spec.namespaces.pid {
+        around.pid_of = Some(first_process(directory, other)?);
+    }
+    if let IpcNamespace::Container(other) = &spec.namespaces.ipc {
+        around.ipc_of = Some(first_process(directory, other)?);
+    }
+    let config = oci::container(spec, &around).map_err(|error| Failure::internal(describe(&error)))?;
+    store_config(directory, &config)?;
+
+    let builder = launch::builder(&spec.id, directory)?.with_executor(executor);
+    let builder = builder.with_pid_file(Some(mover.pid_file())).map_err(|error| Failure::internal(describe(&error)))?;
+    let (builder, streams) = streams.pass_to(builder);
+    let built = builder.as_init(directory.path()).with_systemd(false).with_detach(true).build();
+    let mut container = match built {
+        Ok(container) => container,
+        Err(error) => {
+            end_children(None);
+            return Err(launch::failure_of(&error, report, diagnosis).into());
+        }
+    };
+    mover.join();
+    let pid = container.pid().ok_or_else(|| Failure::internal("libcontainer named no pid"))?.as_raw();
+    let streams = streams.finish(&around.user)?;
+    if is_abandoned(control) {
+        return Err(Stop::Abandoned);
+    }
+
+    // From here on it counts as started, whoever asks, and whatever becomes of the caller.
+    let started = Started { pid, at: Timestamp::now() };
+    directory.write(directory::File::Started, &started)?;
+    container.start().map_err(|error| Failure::internal(describe(&error)))?;
+    if let Some(failure) = report.read() {
+        return Err(failure.into());
+    }
+    let joinable = oci::joinable(&config).map_err(|error| Failure::internal(describe(&error)))?;
+    store_config(directory, &joinable)?;
+    host.enter()?;
+    let monitor = monitor::Config {
+        directory: directory.path().to_owned(),
+        started,
+        stdin: spec.process.stdin,
+        terminal: spec.process.terminal.is_some(),
+        log: spec.log.clone(),
+        leftover: match spec.namespaces.pid {
+            PidNamespace::Own => monitor::Leftover::DieAlong,
+            PidNamespace::Host | PidNamespace::Container(_) => {
+                monitor::Leftover::Kill { cgroup_parent: spec.cgroup_parent.clone(), id: spec.id.clone() }
+            }
+        },
+    };
+    Ok(Running { started, streams, monitor, oom_events })
+}
+
+fn executor(
+    spec: &ContainerSpec,
+    user: &user::ResolvedUser,
+    mover: &CgroupMover,
+    report: &Report,
+) -> Result<ProcessExecutor> {
+    let own_cgroups = spec.namespaces.cgroup == OwnOrHost::Own;
+    Ok(ProcessExecutor {
+        process: spec.process.clone(),
+        env: launch::environment(&spec.process, user),
+        filter: Filter::compile(&spec.process.seccomp, spec.process.capabilities)?,
+        oom_score_adj: spec.oom_score_adj,
+        cgroup_namespace: if own_cgroups { CgroupNamespace::New } else { CgroupNamespace::Keep },
+        make_cwd: true,
+        init: spec.init,
+        private_mounts: private_mounts(spec),
+        protect_cgroup_root: protect_cgroup_root(spec),
+        moved: Rc::clone(&mover.moved),
+        report: Rc::new(report.clone_writer()?),
+    })
+}
+
+/// Whether `/sys/fs/cgroup` is a directory of ours with a mount for each hierarchy, and the container may not change it.
+fn protect_cgroup_root(spec: &ContainerSpec) -> bool {
+    let own = spec
+        .mounts
+        .iter()
+        .any(|mount| mount.destination.starts_with("/sys/fs/cgroup") || mount.destination == Path::new("/sys"));
+    !spec.privileged && !own
+}
+
+/// libcontainer leaves every bind a slave of the host's mount, whatever propagation it is given.
+fn private_mounts(spec: &ContainerSpec) -> Vec<(PathBuf, bool)> {
+    let private = |mount: &crate::spec::Mount| match mount.kind {
+        MountKind::Bind { propagation: BindPropagation::Rprivate, .. } => Some((mount.destination.clone(), true)),
+        MountKind::Bind { propagation: BindPropagation::Private, .. } => Some((mount.destination.clone(), false)),
+        MountKind::Bind { .. } | MountKind::Tmpfs { .. } => None,
+    };
+    spec.mounts.iter().filter_map(private).collect()
+}
+
+/// The first process of another container, whose directory is beside this one.
+fn first_process(directory: &Directory, other: &Id) -> Result<i32> {
+    let other_directory = Directory::new(directory.path().with_file_name(other.as_str()));
+    let ended = other_directory.read::<crate::Exit>(directory::File::Exit)?.is_some();
+    match other_directory.read::<Started>(directory::File::Started)? {
+        Some(started) if !ended => Ok(started.pid),
+        _ => {
+            Err(Failure::internal(format!("cannot join the namespace of container {other}: it is not running")).into())
+        }
+    }
+}
+
+fn store_config(directory: &Directory, config: &Spec) -> Result<()> {
+    let json = serde_json::to_vec(config).map_err(|error| Failure::internal(describe(&error)))?;
+    fs::write(directory.config(), json).map_err(Error::io("write the container's OCI configuration"))?;
+    Ok(())
+}

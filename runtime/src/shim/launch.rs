@@ -1,0 +1,126 @@
+//! What starting a container and starting an exec have in common: running libcontainer and finding out how it went.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::error::LibcontainerError;
+use libcontainer::syscall::syscall::SyscallType;
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+use super::diagnosis::Diagnosis;
+use super::streams::{self, Console, Ours, Theirs};
+use crate::control::{self, Failure};
+use crate::directory::Directory;
+use crate::spec::{Id, Process, TerminalSize};
+use crate::user::ResolvedUser;
+use crate::{Error, Result};
+
+/// A pipe for [`Failure`]s, from processes that can't say them otherwise.
+#[derive(Debug)]
+pub(super) struct Report {
+    reader: File,
+    writer: OwnedFd,
+}
+
+impl Report {
+    pub(super) fn new() -> Result<Self> {
+        let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(Error::io("make a pipe"))?;
+        Ok(Self { reader: reader.into(), writer })
+    }
+
+    pub(super) fn writer(&self) -> &OwnedFd {
+        &self.writer
+    }
+
+    /// A writer for a process that is yet to be made.
+    pub(super) fn clone_writer(&self) -> Result<OwnedFd> {
+        self.writer.try_clone().map_err(Error::io("copy a pipe's end"))
+    }
+
+    /// What was reported, once every other process that could is gone or runs its program.
+    pub(super) fn read(self) -> Option<Failure> {
+        drop(self.writer);
+        // An unreadable report is none: the caller has a text of its own to fall back to.
+        control::receive(self.reader).ok().flatten()
+    }
+}
+
+/// The streams of a process that is yet to be made.
+#[derive(Debug)]
+pub(super) enum Streams {
+    Terminal { console: Console, size: TerminalSize },
+    Pipes { ours: Ours, theirs: Theirs },
+}
+
+impl Streams {
+    pub(super) fn prepare(directory: &Directory, process: &Process, user: &ResolvedUser) -> Result<Self> {
+        match process.terminal {
+            Some(size) => Ok(Self::Terminal { console: Console::listen(directory.path())?, size }),
+            None => streams::pipes(process, user).map(|(ours, theirs)| Self::Pipes { ours, theirs }),
+        }
+    }
+
+    /// Gives the process's side to libcontainer. The rest becomes our side once the process is made.
+    pub(super) fn pass_to(self, builder: ContainerBuilder) -> (ContainerBuilder, PendingStreams) {
+        match self {
+            Self::Terminal { console, size } => {
+                let builder = builder.with_console_socket(Some(console.path()));
+                (builder, PendingStreams::Terminal { console, size })
+            }
+            Self::Pipes { ours, theirs: Theirs { stdin, stdout, stderr } } => {
+                (builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr), PendingStreams::Pipes(ours))
+            }
+        }
+    }
+}
+
+/// Our side of the streams, which for a terminal is yet to come.
+#[derive(Debug)]
+pub(super) enum PendingStreams {
+    Terminal { console: Console, size: TerminalSize },
+    Pipes(Ours),
+}
+
+impl PendingStreams {
+    pub(super) fn finish(self, user: &ResolvedUser) -> Result<Ours> {
+        match self {
+            Self::Terminal { console, size } => console.accept(size, user),
+            Self::Pipes(ours) => Ok(ours),
+        }
+    }
+}
+
+/// A builder for the container with this id, whose state libcontainer keeps in `directory`.
+pub(super) fn builder(id: &Id, directory: &Directory) -> std::result::Result<ContainerBuilder, Failure> {
+    ContainerBuilder::new(id.to_string(), SyscallType::default())
+        .with_root_path(directory.libcontainer())
+        .map_err(|error| Failure::internal(control::describe(&error)))
+}
+
+/// What to say when libcontainer failed: what one of the processes reported, else its own words.
+pub(super) fn failure_of(error: &LibcontainerError, report: Report, diagnosis: Diagnosis) -> Failure {
+    report.read().unwrap_or_else(|| {
+        let text = control::describe(error);
+        Failure::internal(match diagnosis.cause() {
+            Some(cause) if !text.contains(&cause) => format!("{text}: {cause}"),
+            _ => text,
+        })
+    })
+}
+
+/// The environment of a process, with `HOME`, and with what a terminal needs.
+pub(super) fn environment(process: &Process, user: &ResolvedUser) -> Vec<String> {
+    let mut env: Vec<String> = Vec::new();
+    for variable in &process.env {
+        let name = variable.split('=').next().unwrap_or(variable);
+        // execve would pass both on, and which one counts differs from program to program.
+        env.retain(|earlier| earlier.split('=').next() != Some(name));
+        env.push(variable.clone());
+    }
+    if !env.iter().any(|variable| variable.starts_with("HOME=")) {
+        env.push(format!("HOME={}", user.home));
+    }
+    env
+}

@@ -1,0 +1,168 @@
+//! The mounts of a container before libcontainer takes over, all in the shim's own mount namespace.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns, unshare};
+
+use crate::cgroup::Cgroup;
+use crate::directory::Directory;
+use crate::spec::{Device, DeviceKind, Rootfs};
+use crate::{Error, Result};
+
+/// Options of a mount are one page for the kernel; longer ones need the newer interface.
+const OPTION_BYTES: usize = 4000;
+
+/// The host's mount namespace, to come back to.
+#[derive(Debug)]
+pub(super) struct HostMounts(OwnedFd);
+
+impl HostMounts {
+    /// Leaves for a mount namespace of the shim's own. It is a slave of the host's: what is mounted in it stays in it,
+    /// and what the host unmounts doesn't stay pinned by it.
+    pub(super) fn leave() -> Result<Self> {
+        let host = fs::File::open("/proc/self/ns/mnt").map_err(Error::io("open the host's mount namespace"))?;
+        unshare(CloneFlags::CLONE_NEWNS).map_err(Error::io("make a mount namespace"))?;
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
+            .map_err(Error::io("make the mount namespace a slave of the host's"))?;
+        Ok(Self(host.into()))
+    }
+
+    /// Goes back; with no process left in it, the shim's own namespace is gone, and all its mounts.
+    pub(super) fn enter(&self) -> Result<()> {
+        setns(&self.0, CloneFlags::CLONE_NEWNS).map_err(Error::io("go back to the host's mount namespace"))
+    }
+}
+
+/// Mounts the root filesystem.
+pub(super) fn mount_rootfs(rootfs: &Rootfs, target: &Path) -> Result<()> {
+    let action = || format!("mount the root filesystem on {}", target.display());
+    fs::create_dir_all(target).map_err(Error::io(action()))?;
+    let short = overlay_options(rootfs, |_, path| Ok(path.to_owned())).map_err(Error::io(action()))?;
+    if short.len() <= OPTION_BYTES {
+        return mount_overlay(target, &short).map_err(Error::io(action()));
+    }
+    // Many layers: short links to them, in a directory of our own, keep the options below a page.
+    let links = target.with_file_name("layers");
+    fs::create_dir_all(&links).map_err(Error::io(action()))?;
+    let link = |number: usize, path: &Path| {
+        let link = links.join(number.to_string());
+        std::os::unix::fs::symlink(path, &link)?;
+        Ok(PathBuf::from(number.to_string()))
+    };
+    let before = std::env::current_dir().map_err(Error::io(action()))?;
+    let mounted = std::env::set_current_dir(&links)
+        .and_then(|()| overlay_options(rootfs, link))
+        .and_then(|options| mount_overlay(target, &options));
+    std::env::set_current_dir(before).and(mounted).map_err(Error::io(action()))
+}
+
+fn mount_overlay(target: &Path, options: &str) -> io::Result<()> {
+    Ok(mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options))?)
+}
+
+fn overlay_options(rootfs: &Rootfs, mut name: impl FnMut(usize, &Path) -> io::Result<PathBuf>) -> io::Result<String> {
+    let mut lower = Vec::new();
+    for (number, path) in rootfs.lower.iter().enumerate() {
+        lower.push(escape(&name(number, path)?));
+    }
+    let (upper, work) = (escape(&rootfs.upper), escape(&rootfs.work));
+    Ok(format!("lowerdir={},upperdir={upper},workdir={work}", lower.join(":")))
+}
+
+/// Commas separate options and colons layers; a backslash takes that meaning away.
+fn escape(path: &Path) -> String {
+    path.to_string_lossy().chars().fold(String::new(), |mut escaped, character| {
+        if matches!(character, '\\' | ',' | ':') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+        escaped
+    })
+}
+
+/// Binds the container's cgroups to names of our own and takes the host's away: libcontainer moves a process into every
+/// hierarchy that it finds, while the start waits. Answers with what the container sees below `/sys/fs/cgroup`.
+pub(super) fn hide_cgroups(directory: &Directory, cgroup: &Cgroup) -> Result<Vec<(String, PathBuf)>> {
+    let mut views = Vec::new();
+    for (name, source) in cgroup.views() {
+        // libcontainer knows a hierarchy by the last part of its mount's path.
+        let target = directory.cgroups().join(format!("berth-{name}"));
+        let action = format!("bind {} to {}", source.display(), target.display());
+        fs::create_dir_all(&target)
+            .and_then(|()| Ok(mount(Some(&source), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)?))
+            .map_err(Error::io(action))?;
+        views.push((name, target));
+    }
+    hide_all_cgroups()?;
+    Ok(views)
+}
+
+/// Takes the host's cgroups away; what is left looks like v1 without any hierarchy, where libcontainer does nothing.
+pub(super) fn hide_all_cgroups() -> Result<()> {
+    let action = "hide /sys/fs/cgroup from libcontainer";
+    umount2("/sys/fs/cgroup", MntFlags::MNT_DETACH).map_err(Error::io(action))?;
+    mount(Some("none"), "/sys/fs/cgroup", Some("tmpfs"), MsFlags::empty(), Some("size=4k")).map_err(Error::io(action))
+}
+
+/// Every device node of the host, for a privileged container; without those that a container has of its own.
+pub(super) fn host_devices() -> Vec<Device> {
+    let mut devices = Vec::new();
+    collect_devices(Path::new("/dev"), &mut devices);
+    devices
+}
+
+fn collect_devices(directory: &Path, devices: &mut Vec<Device>) {
+    // Nodes come and go under us; what can't be read isn't there.
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let name = entry.file_name();
+        if kind.is_dir() {
+            if !["pts", "shm", "fd", "mqueue"].iter().any(|own| name == *own) {
+                collect_devices(&entry.path(), devices);
+            }
+            continue;
+        }
+        let Ok(metadata) = entry.metadata() else { continue };
+        let device_kind = match (kind.is_char_device(), kind.is_block_device()) {
+            (true, _) => DeviceKind::Character,
+            (_, true) => DeviceKind::Block,
+            _ => continue,
+        };
+        if name == "console" || name == "ptmx" {
+            continue;
+        }
+        devices.push(Device {
+            path: entry.path(),
+            kind: device_kind,
+            major: libc::major(metadata.rdev()),
+            minor: libc::minor(metadata.rdev()),
+            mode: metadata.mode() & 0o777,
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+            access: "rwm".to_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_in_paths_are_escaped() {
+        let rootfs = Rootfs {
+            lower: vec!["/a:b".into(), "/c,d".into()],
+            upper: "/u".into(),
+            work: "/w\\x".into(),
+            readonly: false,
+        };
+        let options = overlay_options(&rootfs, |_, path| Ok(path.to_owned())).expect("no links are made");
+        assert_eq!(options, r"lowerdir=/a\:b:/c\,d,upperdir=/u,workdir=/w\\x");
+    }
+}
