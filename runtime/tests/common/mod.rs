@@ -183,7 +183,7 @@ pub(crate) fn network() -> Network {
     Network::Namespace(format!("/proc/{}/task/{}/ns/net", std::process::id(), nix::unistd::gettid()).into())
 }
 
-fn binaries() -> Binaries {
+pub(crate) fn binaries() -> Binaries {
     Binaries { shim: env!("CARGO_BIN_EXE_berth-shim").into(), monitor: env!("CARGO_BIN_EXE_berth-monitor").into() }
 }
 
