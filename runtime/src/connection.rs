@@ -88,6 +88,11 @@ impl Watch {
         Self::new(stream, directory, target)
     }
 
+    /// For an event loop: readable when [`Watch::wait`] won't block.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
     /// Waits for the end of the process.
     ///
     /// # Errors
@@ -100,12 +105,5 @@ impl Watch {
         self.directory
             .read(File::Exit)?
             .ok_or_else(|| broken(&self.id, "died, and how the process ended isn't known".to_owned()))
-    }
-}
-
-impl AsFd for Watch {
-    /// For an event loop: readable when [`Watch::wait`] won't block.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
     }
 }

@@ -295,7 +295,9 @@ impl Runtime {
             (Target::Exec { .. }, Status::Orphaned) => drop(self.recover(target)?),
             _ => {}
         }
-        if let (Target::Container(_), Some(spec)) = (target, directory.read::<ContainerSpec>(File::Spec)?) {
+        if let Target::Container(_) = target
+            && let Some(spec) = directory.read::<ContainerSpec>(File::Spec)?
+        {
             Cgroup::of_container(&spec)?.remove()?;
         }
         self.wait_for_monitors(target)?;

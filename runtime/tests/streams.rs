@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
-use common::{World, frames, id, network, process};
+use common::{World, frames, id, network, process, script};
 use runtime::protocol::Streams;
 use runtime::spec::{Log, Stdin, TerminalSize};
 use runtime::{ContainerSpec, Error, ExecSpec, Exit, Status, Target};
@@ -93,9 +93,9 @@ fn standard_input_stays_open_between_clients_when_it_is_kept() {
 #[test]
 fn a_terminal_has_a_size_that_changes() {
     let Some(world) = World::new() else { return };
-    let mut spec = world.spec("c", &["sh", "-c", "stty size; read x; stty size; tty; echo x > /dev/tty"]);
+    let text = "stty size; read x; stty size; echo x > /dev/tty; exec > $(readlink /proc/self/fd/0); exit 5";
+    let mut spec = world.spec("c", &["sh", "-c", text]);
     spec.process.terminal = Some(TerminalSize { columns: 91, rows: 17 });
-    spec.process.args[2] = "stty size; read x; stty size; echo x > /dev/tty; exit 5".to_owned();
     spec.process.stdin = Stdin::Open;
     spec.process.user.user = "alice".to_owned();
     let mut stream = start_attached(&world, &spec, ALL);
@@ -111,6 +111,28 @@ fn a_terminal_has_a_size_that_changes() {
     world.start(&plain);
     let error = world.runtime.resize(Target::Container(&plain.id), TerminalSize::default()).expect_err("no terminal");
     assert_eq!(error.to_string(), "monitor of plain refused: could not resize: it has no terminal");
+}
+
+#[test]
+fn an_exec_has_a_terminal_too() {
+    let Some(world) = World::new() else { return };
+    let spec = world.spec("c", &["sleep", "1000"]);
+    world.start(&spec);
+    let mut process = script("stty size; read x; echo got $x; exit 9");
+    process.terminal = Some(TerminalSize { columns: 33, rows: 22 });
+    process.stdin = Stdin::Once;
+    let exec = id("e");
+    let starting = world.runtime.exec(&spec.id, &ExecSpec { id: exec.clone(), process }).expect("begins");
+    let attachment = starting.attach(ALL).expect("attaches");
+    starting.release().expect("starts");
+    let mut stream = attachment.into_stream().expect("attached");
+    read_until(&mut stream, "22 33\r\n");
+    stream.write_all(b"it\n").expect("sent");
+    read_until(&mut stream, "got it\r\n");
+    let target = Target::Exec { container: &spec.id, exec: &exec };
+    assert_eq!(world.runtime.watch(target).expect("watched").wait().expect("ends").code, 9);
+    world.runtime.delete(target).expect("deleted");
+    assert_eq!(world.runtime.status(target).expect("known"), Status::Gone);
 }
 
 #[test]

@@ -179,9 +179,7 @@ impl Monitor {
             },
             Request::Resize(size) => {
                 let resized = match &self.input {
-                    Some(input) if terminal => {
-                        input.try_clone().and_then(|master| set_terminal_size(&master.into(), size))
-                    }
+                    Some(input) if terminal => set_terminal_size(input, size),
                     _ => Err(io::Error::new(ErrorKind::Unsupported, "it has no terminal")),
                 };
                 match resized {

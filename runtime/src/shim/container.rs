@@ -98,7 +98,7 @@ fn build(
     };
     mover.join();
     let pid = container.pid().ok_or_else(|| Failure::internal("libcontainer named no pid"))?.as_raw();
-    let streams = streams.finish(&around.user)?;
+    let streams = streams.finish()?;
     if is_abandoned(control) {
         return Err(Stop::Abandoned);
     }
@@ -140,6 +140,7 @@ fn executor(
         process: spec.process.clone(),
         env: launch::environment(&spec.process, user),
         filter: Filter::compile(&spec.process.seccomp, spec.process.capabilities)?,
+        uid: user.uid,
         oom_score_adj: spec.oom_score_adj,
         cgroup_namespace: if own_cgroups { CgroupNamespace::New } else { CgroupNamespace::Keep },
         make_cwd: true,

@@ -48,6 +48,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
         env: launch::environment(&spec.process, &user),
         filter: Filter::compile(&spec.process.seccomp, spec.process.capabilities)?,
         process: spec.process.clone(),
+        uid: user.uid,
         oom_score_adj: container_spec.oom_score_adj,
         cgroup_namespace: cgroup_namespace(&container_spec, first)?,
         make_cwd: false,
@@ -75,7 +76,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
         }
     };
     mover.join();
-    let streams = streams.finish(&user)?;
+    let streams = streams.finish()?;
     if let Some(failure) = report.read() {
         return Err(failure.into());
     }

@@ -18,8 +18,9 @@ use nix::fcntl::AtFlags;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::unistd::{AccessFlags, execve, faccessat};
+use nix::unistd::{AccessFlags, Uid, execve, faccessat, fchown};
 
+use super::streams::set_terminal_size;
 use crate::capabilities::CapabilitySet;
 use crate::control::{self, Failure};
 use crate::oci::INIT_PATH;
@@ -47,6 +48,8 @@ pub(super) struct ProcessExecutor {
     /// The environment, `HOME` included.
     pub(super) env: Vec<String>,
     pub(super) filter: Filter,
+    /// The user, who is to own the terminal.
+    pub(super) uid: u32,
     pub(super) oom_score_adj: Option<i16>,
     pub(super) cgroup_namespace: CgroupNamespace,
     /// Make the working directory when it isn't there.
@@ -89,6 +92,12 @@ impl ProcessExecutor {
         if let Some(score) = self.oom_score_adj {
             fs::write("/proc/self/oom_score_adj", score.to_string())
                 .map_err(failed(format!("set the OOM score to {score}")))?;
+        }
+        if let Some(size) = self.process.terminal {
+            // libcontainer has made it standard input by now, and an exec's program won't wait for the shim.
+            let terminal = io::stdin();
+            set_terminal_size(&terminal, size).map_err(failed("set the size of the terminal"))?;
+            fchown(&terminal, Some(Uid::from_raw(self.uid)), None).map_err(failed("give the terminal to the user"))?;
         }
         self.enter_working_directory()?;
         // What the process itself will be able to reach counts, so its own capabilities have to hold meanwhile.

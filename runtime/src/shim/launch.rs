@@ -13,7 +13,7 @@ use super::diagnosis::Diagnosis;
 use super::streams::{self, Console, Ours, Theirs};
 use crate::control::{self, Failure};
 use crate::directory::Directory;
-use crate::spec::{Id, Process, TerminalSize};
+use crate::spec::{Id, Process};
 use crate::user::ResolvedUser;
 use crate::{Error, Result};
 
@@ -50,14 +50,14 @@ impl Report {
 /// The streams of a process that is yet to be made.
 #[derive(Debug)]
 pub(super) enum Streams {
-    Terminal { console: Console, size: TerminalSize },
+    Terminal(Console),
     Pipes { ours: Ours, theirs: Theirs },
 }
 
 impl Streams {
     pub(super) fn prepare(directory: &Directory, process: &Process, user: &ResolvedUser) -> Result<Self> {
         match process.terminal {
-            Some(size) => Ok(Self::Terminal { console: Console::listen(directory.path())?, size }),
+            Some(_) => Console::listen(directory.path()).map(Self::Terminal),
             None => streams::pipes(process, user).map(|(ours, theirs)| Self::Pipes { ours, theirs }),
         }
     }
@@ -65,9 +65,9 @@ impl Streams {
     /// Gives the process's side to libcontainer. The rest becomes our side once the process is made.
     pub(super) fn pass_to(self, builder: ContainerBuilder) -> (ContainerBuilder, PendingStreams) {
         match self {
-            Self::Terminal { console, size } => {
+            Self::Terminal(console) => {
                 let builder = builder.with_console_socket(Some(console.path()));
-                (builder, PendingStreams::Terminal { console, size })
+                (builder, PendingStreams::Terminal(console))
             }
             Self::Pipes { ours, theirs: Theirs { stdin, stdout, stderr } } => {
                 (builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr), PendingStreams::Pipes(ours))
@@ -79,14 +79,14 @@ impl Streams {
 /// Our side of the streams, which for a terminal is yet to come.
 #[derive(Debug)]
 pub(super) enum PendingStreams {
-    Terminal { console: Console, size: TerminalSize },
+    Terminal(Console),
     Pipes(Ours),
 }
 
 impl PendingStreams {
-    pub(super) fn finish(self, user: &ResolvedUser) -> Result<Ours> {
+    pub(super) fn finish(self) -> Result<Ours> {
         match self {
-            Self::Terminal { console, size } => console.accept(size, user),
+            Self::Terminal(console) => console.accept(),
             Self::Pipes(ours) => Ok(ours),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -77,14 +77,12 @@ impl Console {
         &self.path
     }
 
-    /// Receives the terminal, which was sent by the time that the container is built.
-    pub(super) fn accept(self, size: TerminalSize, user: &ResolvedUser) -> Result<Ours> {
+    /// Receives the terminal, which was sent by the time that the process is made.
+    pub(super) fn accept(self) -> Result<Ours> {
         let action = || "receive the container's terminal".to_owned();
         let (stream, _) = self.listener.accept().map_err(Error::io(action()))?;
         let master = receive_descriptor(stream.as_raw_fd()).map_err(Error::io(action()))?;
         std::fs::remove_file(&self.path).map_err(Error::io(action()))?;
-        set_terminal_size(&master, size).map_err(Error::io("set the size of the terminal"))?;
-        give_terminal_to(&master, user).map_err(Error::io("give the terminal to the container's user"))?;
         Ok(Ours::Terminal(master))
     }
 }
@@ -105,22 +103,9 @@ fn receive_descriptor(socket: RawFd) -> io::Result<OwnedFd> {
 }
 
 /// Changes the size of a terminal; its foreground processes get SIGWINCH.
-pub(crate) fn set_terminal_size(master: &OwnedFd, size: TerminalSize) -> io::Result<()> {
+pub(crate) fn set_terminal_size(terminal: impl AsFd, size: TerminalSize) -> io::Result<()> {
     let size = libc::winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the kernel reads one winsize, which outlives the call.
-    let result = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+    let result = unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// The other side is a node of the container's own devpts; the kernel opens it by way of the master.
-fn give_terminal_to(master: &OwnedFd, user: &ResolvedUser) -> io::Result<()> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    // SAFETY: takes flags and returns a descriptor; no memory is involved.
-    let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags.bits()) };
-    if slave < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel just returned this descriptor, and nobody else knows it.
-    let slave = unsafe { OwnedFd::from_raw_fd(slave) };
-    Ok(fchown(&slave, Some(Uid::from_raw(user.uid)), None)?)
 }
