@@ -1,0 +1,82 @@
+//! Measures how long a sandbox with one endpoint and one published port takes to make and to remove.
+//!
+//! Run it in namespaces of its own: `unshare -nm cargo run --release -p kernel --example attach -- RUN_DIR`.
+
+use std::{collections::BTreeSet, env, error::Error, path::Path, time::Instant};
+
+use cnm::{
+    firewall::{Element, FirewallChange, PortForward, Protocol},
+    id::LinkName,
+    op::{Bridge, LinkAt, NamespaceAt, Op, Plan, Route, VethPair},
+};
+use kernel::{AdminChains, Host, Kernel};
+
+const ROUNDS: u8 = 40;
+
+fn attachment(bridge: &LinkName, number: u8) -> Result<Plan, Box<dyn Error>> {
+    let sandbox: cnm::id::SandboxId = format!("s{number}").parse()?;
+    let namespace = NamespaceAt::Pinned(sandbox.clone());
+    let peer = LinkAt { namespace: namespace.clone(), name: "eth0".parse()? };
+    let forward = PortForward {
+        protocol: Protocol::Tcp,
+        host_address: None,
+        host_first: 4000 + u16::from(number),
+        endpoint: format!("172.20.1.{number}").parse()?,
+        container_first: 80,
+        count: 1,
+        bridge: bridge.clone(),
+    };
+    let add = BTreeSet::from([Element::Port(forward)]);
+    let route =
+        Route { destination: "0.0.0.0/0".parse()?, gateway: Some("172.20.1.1".parse()?), link: peer.name.clone() };
+    let pair = VethPair {
+        host_end: format!("bv{number:010x}").parse()?,
+        bridge: bridge.clone(),
+        peer: peer.clone(),
+        peer_mac: format!("02:42:ac:14:01:{number:02x}").parse()?,
+        mtu_bytes: 1500,
+        isolated: false,
+        hairpin: true,
+    };
+    let ops = vec![
+        Op::CreateNamespace(sandbox),
+        Op::CreateVeth(pair),
+        Op::AddAddress { link: peer, address: format!("172.20.1.{number}/24").parse()? },
+        Op::AddRoute { namespace, route },
+        Op::Firewall(FirewallChange { add, remove: BTreeSet::new() }),
+    ];
+    Ok(Plan { ops })
+}
+
+/// The way out: what goes with the namespace isn't removed by itself.
+fn removal(plan: &Plan) -> Plan {
+    let keep = |op: &Op| matches!(op, Op::Firewall(_) | Op::RetireVeth(_) | Op::DropNamespace(_));
+    plan.inverse().ops.into_iter().filter(keep).collect()
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let run_dir = env::args().nth(1).ok_or("usage: attach RUN_DIR")?;
+    let kernel = Kernel::new(Path::new(&run_dir))?;
+    kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default())?;
+    let name: LinkName = "bb-000000000001".parse()?;
+    let bridge = Bridge { name: name.clone(), mac: "02:42:00:00:00:01".parse()?, mtu_bytes: 1500 };
+    let link = LinkAt { namespace: NamespaceAt::Host, name: name.clone() };
+    kernel.apply(&Plan {
+        ops: vec![Op::CreateBridge(bridge), Op::AddAddress { link, address: "172.20.1.1/24".parse()? }],
+    })?;
+    let (mut made, mut removed) = (Vec::new(), Vec::new());
+    for number in 2..2 + ROUNDS {
+        let plan = attachment(&name, number)?;
+        let start = Instant::now();
+        kernel.apply(&plan)?;
+        made.push(start.elapsed());
+        let start = Instant::now();
+        kernel.apply(&removal(&plan))?;
+        removed.push(start.elapsed());
+    }
+    made.sort();
+    removed.sort();
+    let median = usize::from(ROUNDS / 2);
+    println!("made in {:?}, removed in {:?} (medians of {ROUNDS})", made[median], removed[median]);
+    Ok(())
+}
