@@ -59,6 +59,11 @@ impl Failure {
         text
     }
 
+    /// Whether it is a daemon that can't be reached, and not something about one target.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Engine(EngineError::Connect(_)) | Self::Start(EngineError::Connect(_)))
+    }
+
     /// Exit status of `run`, whose own statuses must not look like the container's: 127 when the command isn't there,
     /// 126 when it can't be executed, 125 for everything else.
     pub(crate) fn run_status(&self) -> u8 {

@@ -150,18 +150,17 @@ fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Does the same to each target: the name of each that it worked for is printed, and why it didn't for the others.
+/// Does the same to each target: what it leads to is printed, and why it didn't work for the others.
 async fn for_each<F>(targets: &[String], mut act: impl FnMut(String) -> F) -> Result<u8, Failure>
 where
-    F: Future<Output = Result<(), Failure>>,
+    F: Future<Output = Result<Option<String>, Failure>>,
 {
     let mut failed = false;
     for target in targets {
         match act(target.clone()).await {
-            Ok(()) => print(&format!("{target}\n"))?,
-            // Without the engine the next target fares no better.
-            Err(failure @ Failure::Connect(_)) => return Err(failure),
-            Err(Failure::Engine(error @ crate::engine::EngineError::Connect(_))) => return Err(error.into()),
+            Ok(line) => print(&line.map(|line| line + "\n").unwrap_or_default())?,
+            // Without the daemon the next target fares no better.
+            Err(failure) if failure.is_unreachable() => return Err(failure),
             Err(failure) => {
                 print_error(&failure.text());
                 failed = true;

@@ -63,8 +63,11 @@ pub(super) async fn remove(context: &Context, flags: RemoveFlags) -> Result<u8, 
     let force = flags.force;
     for_each(&flags.networks, |name| async move {
         match context.netd.remove_network(&name).await {
-            Err(error) if force && error.kind() == Kind::NotFound => Ok(()),
-            removed => Ok(removed?),
+            Err(error) if force && error.kind() == Kind::NotFound => {
+                print_error(&error.to_string());
+                Ok(None)
+            }
+            removed => Ok(removed.map(|()| Some(name))?),
         }
     })
     .await

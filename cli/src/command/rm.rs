@@ -4,7 +4,7 @@ use crate::engine::container;
 use crate::failure::Failure;
 use crate::flags::container::RemoveFlags;
 
-use super::{Context, for_each};
+use super::{Context, for_each, print_error};
 
 /// Runs the command.
 pub(super) async fn rm(context: &Context, flags: RemoveFlags) -> Result<u8, Failure> {
@@ -13,9 +13,12 @@ pub(super) async fn rm(context: &Context, flags: RemoveFlags) -> Result<u8, Fail
         let request = context.engine.delete(container(&name, "")?);
         let removed = request.query("force", u8::from(force)).query("v", u8::from(volumes)).send().await;
         match removed {
-            // What should be gone is gone.
-            Err(error) if force && error.is_not_found() => Ok(()),
-            removed => Ok(removed?.done().await?),
+            // What should be gone is gone: said, and no failure.
+            Err(error) if force && error.is_not_found() => {
+                print_error(&error.to_string());
+                Ok(None)
+            }
+            removed => Ok(removed?.done().await.map(|()| Some(name))?),
         }
     })
     .await

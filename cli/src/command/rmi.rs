@@ -5,30 +5,21 @@ use crate::engine::reply::ImageDeletion;
 use crate::failure::Failure;
 use crate::flags::image::RemoveFlags;
 
-use super::{Context, DONE, print, print_error};
+use super::{Context, for_each};
 
 /// Runs the command.
 pub(super) async fn rmi(context: &Context, flags: RemoveFlags) -> Result<u8, Failure> {
-    let mut failed = false;
-    for name in &flags.images {
-        match remove(context, name, &flags).await {
-            Ok(text) => print(&text)?,
-            Err(failure) => {
-                print_error(&failure.text());
-                failed = true;
-            }
-        }
-    }
-    if failed { Err(Failure::Reported) } else { Ok(DONE) }
+    let (force, no_prune) = (flags.force, flags.no_prune);
+    for_each(&flags.images, |name| async move {
+        let request = context.engine.delete(image(&name, "")?);
+        let request = request.query("force", u8::from(force)).query("noprune", u8::from(no_prune));
+        let deletions: Vec<ImageDeletion> = request.send().await?.json().await?;
+        Ok(Some(deletions.iter().flat_map(lines).collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty()))
+    })
+    .await
 }
 
-async fn remove(context: &Context, name: &str, flags: &RemoveFlags) -> Result<String, Failure> {
-    let request = context.engine.delete(image(name, "")?);
-    let request = request.query("force", u8::from(flags.force)).query("noprune", u8::from(flags.no_prune));
-    let deletions: Vec<ImageDeletion> = request.send().await?.json().await?;
-    let line = |deletion: &ImageDeletion| {
-        let untagged = deletion.untagged.iter().map(|name| format!("Untagged: {name}\n"));
-        untagged.chain(deletion.deleted.iter().map(|id| format!("Deleted: {id}\n"))).collect::<String>()
-    };
-    Ok(deletions.iter().map(line).collect())
+fn lines(deletion: &ImageDeletion) -> impl Iterator<Item = String> + '_ {
+    let untagged = deletion.untagged.iter().map(|name| format!("Untagged: {name}"));
+    untagged.chain(deletion.deleted.iter().map(|id| format!("Deleted: {id}")))
 }

@@ -14,8 +14,8 @@ use super::{Context, for_each};
 /// Runs the command.
 pub(super) async fn start(context: &Context, flags: StartFlags) -> Result<u8, Failure> {
     if !flags.attach && !flags.interactive {
-        return for_each(&flags.targets.containers, |name| async move { run::start(&context.engine, &name).await })
-            .await;
+        let start = |name: String| async move { run::start(&context.engine, &name).await.map(|()| Some(name)) };
+        return for_each(&flags.targets.containers, start).await;
     }
     let [name] = &flags.targets.containers[..] else {
         return Err(Failure::Invalid("you cannot start and attach multiple containers at once".to_owned()));

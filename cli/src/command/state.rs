@@ -51,7 +51,10 @@ async fn each<'a>(
 ) -> Result<u8, Failure> {
     for_each(&targets.containers, |name| {
         let request = container(&name, action).map(|path| detail(context.engine.post(path)));
-        async move { Ok(request?.send().await?.done().await?) }
+        async move {
+            request?.send().await?.done().await?;
+            Ok(Some(name))
+        }
     })
     .await
 }

@@ -31,7 +31,7 @@ pub(crate) enum EngineError {
     Connect(#[from] ConnectError),
     #[error("Error response from daemon: {message}")]
     Refused { status: u16, message: String },
-    #[error("talk to the engine")]
+    #[error("the connection to the engine broke")]
     Transport(#[from] hyper::Error),
     #[error("form a request for {path}")]
     Request {
