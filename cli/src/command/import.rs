@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::flags::image::ImportFlags;
 
 use super::archive::Archive;
-use super::{Context, DONE, print, tag};
+use super::{Context, DONE, print};
 
 /// Runs the command.
 pub(super) async fn import(context: &Context, flags: ImportFlags) -> Result<u8, Failure> {
@@ -15,13 +15,11 @@ pub(super) async fn import(context: &Context, flags: ImportFlags) -> Result<u8, 
     }
     let archive = Archive::open(Some(flags.source.as_str()).filter(|source| *source != "-"), false).await?;
     let bar = archive.progress();
-    let (repository, tag) = flags.reference.as_deref().map(tag::split).unzip();
     let mut request = context
         .engine
         .post("/images/create")
         .query("fromSrc", "-")
-        .query_some("repo", repository)
-        .query_some("tag", tag.flatten())
+        .query_some("repo", flags.reference)
         .query_some("message", flags.message)
         .query_some("platform", flags.platform);
     for change in &flags.change {

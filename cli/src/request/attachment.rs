@@ -14,8 +14,8 @@ use super::error::{RequestError, flag};
 pub(crate) struct Attachments {
     /// `NetworkMode` of the request: the first network.
     pub(crate) mode: String,
-    /// All of them.
-    pub(crate) networking: NetworkingConfig,
+    /// All of them; nothing when the mode says it all.
+    pub(crate) networking: Option<NetworkingConfig>,
 }
 
 /// One value of `--network`.
@@ -56,7 +56,9 @@ impl Attachments {
                 return Err(RequestError::Invalid(format!("network \"{name}\" is specified multiple times")));
             }
         }
-        Ok(Self { mode, networking: NetworkingConfig { endpoints_config: Some(endpoints) } })
+        let mode_says_all = endpoints.len() == 1 && endpoints[&mode] == EndpointSettings::default();
+        let networking = (!mode_says_all).then_some(NetworkingConfig { endpoints_config: Some(endpoints) });
+        Ok(Self { mode, networking })
     }
 }
 
@@ -194,7 +196,7 @@ mod tests {
     #[test]
     fn short_and_long_forms() {
         let plain = parsed(|flags| flags.network = networks(&["lab"])).unwrap();
-        assert_eq!(plain.mode, "lab");
+        assert_eq!((plain.mode.as_str(), plain.networking), ("lab", None));
         let long = parsed(|flags| {
             flags.network =
                 networks(&["name=lab,alias=db,alias=sql,ip=10.9.0.7,driver-opt=a=b,gw-priority=-1", "other"]);
@@ -202,7 +204,7 @@ mod tests {
         });
         let long = long.unwrap();
         assert_eq!(long.mode, "lab");
-        let endpoints = long.networking.endpoints_config.unwrap();
+        let endpoints = long.networking.unwrap().endpoints_config.unwrap();
         assert_eq!(endpoints.len(), 2);
         insta::assert_snapshot!(serde_json::to_value(&endpoints["lab"]).unwrap(), @r#"{"Aliases":["db","sql"],"DriverOpts":{"a":"b"},"GwPriority":-1,"IPAMConfig":{"IPv4Address":"10.9.0.7"},"MacAddress":"92:d0:c6:0a:29:33"}"#);
         assert_eq!(parsed(|_| ()).unwrap().mode, "default");

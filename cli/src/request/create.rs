@@ -93,7 +93,7 @@ pub(crate) fn create_request(
         stop_signal: process.stop_signal.clone(),
         stop_timeout: process.stop_timeout,
         host_config: Some(host_config),
-        networking_config: Some(attachments.networking),
+        networking_config: attachments.networking,
         ..ContainerCreateBody::default()
     };
     Ok(CreateRequest {

@@ -40,12 +40,7 @@ fn the_least() {
         }
       },
       "Image": "busybox",
-      "Labels": {},
-      "NetworkingConfig": {
-        "EndpointsConfig": {
-          "default": {}
-        }
-      }
+      "Labels": {}
     }
     "#);
 }
@@ -87,11 +82,6 @@ fn process_flags() {
       },
       "Image": "image",
       "Labels": {},
-      "NetworkingConfig": {
-        "EndpointsConfig": {
-          "default": {}
-        }
-      },
       "OpenStdin": true,
       "StdinOnce": true,
       "StopSignal": "INT",
@@ -230,11 +220,6 @@ fn storage_and_limit_flags() {
       },
       "Image": "image",
       "Labels": {},
-      "NetworkingConfig": {
-        "EndpointsConfig": {
-          "default": {}
-        }
-      },
       "Volumes": {
         "/data": {}
       }
@@ -293,11 +278,6 @@ fn isolation_and_management_flags() {
       "Image": "image",
       "Labels": {
         "a": "b"
-      },
-      "NetworkingConfig": {
-        "EndpointsConfig": {
-          "default": {}
-        }
       }
     }
     "#);
