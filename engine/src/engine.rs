@@ -35,6 +35,8 @@ pub struct Parts {
     pub store: Store,
     /// Every container.
     pub containers: Registry,
+    /// Further processes in containers.
+    pub(crate) execs: crate::exec::Registry,
     /// Images and the root file systems of containers.
     pub images: images::Store,
     /// Processes.
@@ -73,6 +75,7 @@ impl Engine {
             events: Bus::default(),
             store,
             containers: Registry::default(),
+            execs: crate::exec::Registry::default(),
             images,
             runtime,
             netd,

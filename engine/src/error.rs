@@ -40,6 +40,9 @@ pub enum Error {
     /// A container's processes.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
+    /// A further process can't be started in a container.
+    #[error("OCI runtime exec failed: exec failed: unable to start container process")]
+    ExecStart(#[source] runtime::Error),
     /// Networking.
     #[error(transparent)]
     Netd(#[from] netd_client::Error),
@@ -105,7 +108,7 @@ impl Error {
                 images::ErrorKind::Conflict => Kind::Conflict,
                 images::ErrorKind::Internal => Kind::Internal,
             },
-            Self::Runtime(error) => match error.kind() {
+            Self::Runtime(error) | Self::ExecStart(error) => match error.kind() {
                 runtime::Kind::InvalidParameter => Kind::InvalidParameter,
                 runtime::Kind::NotFound => Kind::NotFound,
                 runtime::Kind::Conflict => Kind::Conflict,

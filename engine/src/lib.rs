@@ -10,6 +10,7 @@ pub mod container;
 mod engine;
 pub mod error;
 pub mod events;
+mod exec;
 pub mod filters;
 pub mod frame;
 pub mod logs;

@@ -1,6 +1,7 @@
 //! What a request asks of images, runtime and netd, in which order, and what is undone when a step fails. A verb a file.
 
 pub(crate) mod create;
+pub(crate) mod exec;
 pub(crate) mod exit;
 pub(crate) mod files;
 pub(crate) mod network;

@@ -60,6 +60,7 @@ pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
         .await?;
     owned.engine.store.remove_container(owned.container.id.as_str()).await?;
     owned.engine.containers.remove(&owned.container.id, &owned.container.name);
+    owned.engine.execs.forget_container(&owned.container.id);
     owned.container.state.phase = Phase::Removed;
     owned.publish();
     owned.engine.container_event(&owned.container, "destroy", []);

@@ -30,6 +30,8 @@ pub(crate) struct Where {
     pub(crate) log: PathBuf,
     /// Where anonymous volumes are.
     pub(crate) volumes: PathBuf,
+    /// Its execs that have not ended.
+    pub(crate) execs: Vec<Id>,
     /// Its layers; unknown only while it is being removed.
     pub(crate) rootfs: Option<Rootfs>,
 }
@@ -64,7 +66,7 @@ pub(crate) fn container(container: &Container, place: &Where, usage: Option<Usag
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": null,
+        "ExecIDs": (!place.execs.is_empty()).then(|| place.execs.iter().map(Id::as_str).collect::<Vec<_>>()),
         "HostConfig": host_config(container),
         "GraphDriver": graph_driver(container, place),
         "Mounts": container.spec.mounts.iter().filter_map(|mount| mount_point(mount, &place.volumes)).collect::<Vec<_>>(),

@@ -2,6 +2,7 @@
 
 pub(crate) mod create;
 pub(crate) mod endpoints;
+pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod network;

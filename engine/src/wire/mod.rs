@@ -3,6 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod create;
 pub(crate) mod endpoint;
+pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod lifecycle;
 pub(crate) mod network;

@@ -29,6 +29,7 @@ pub(super) async fn inspect(
         etc: engine.container_directory(etc_owner),
         log: engine.log_path(&container.id),
         volumes: engine.volumes_directory(),
+        execs: engine.execs.of_container(&container.id),
         rootfs,
     };
     Ok(Json(inspect::container(&container, &place, usage)))

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 pub(crate) use endpoints::endpoint;
 use images::{Image, ImageConfig};
 use jiff::Timestamp;
+pub(crate) use process::merge_environment;
 use runtime::spec::Id;
 
 use crate::container::network::NetworkMode;

@@ -25,8 +25,8 @@ pub(super) fn merge_command(config: &mut ContainerConfig, image: &ImageDefaults)
     }
 }
 
-/// The image's environment with the request's on top; `NAME` without a value takes a variable away.
-pub(super) fn merge_environment(image: &[String], request: Vec<String>) -> Result<Vec<String>> {
+/// The image's environment (for an exec, the container's) with the request's on top; `NAME` without a value takes a variable away.
+pub(crate) fn merge_environment(image: &[String], request: Vec<String>) -> Result<Vec<String>> {
     let mut merged: Vec<String> = Vec::new();
     if !image.iter().chain(&request).any(|variable| variable.starts_with("PATH=")) {
         merged.push(DEFAULT_PATH.to_owned());

@@ -1,0 +1,144 @@
+//! A request for a further process in a container, as a complete description of that process.
+
+use bollard_stubs::models::{ExecConfig, ExecStartConfig};
+use runtime::ExecSpec;
+use runtime::capabilities::CapabilitySet;
+use runtime::protocol::Streams;
+use runtime::seccomp::Seccomp;
+use runtime::spec::{Id, Process, Stdin, TerminalSize, UserSpec};
+
+use crate::container::Container;
+use crate::error::{Error, Result};
+use crate::exec::{Description, Exec, Phase};
+use crate::stream::detach::DetachKeys;
+use crate::translate::create::merge_environment;
+use crate::wire::exec::{ExecView, ProcessView};
+
+/// The exec that a request describes: what it leaves open is as for the container's first process.
+pub(crate) fn describe(id: Id, request: ExecConfig, container: &Container) -> Result<Description> {
+    let args = request.cmd.unwrap_or_default();
+    if args.first().is_none_or(String::is_empty) {
+        return Err(Error::invalid("No exec command specified"));
+    }
+    let first = &container.spec.process;
+    let privileged = request.privileged.unwrap_or_default();
+    let terminal = match request.tty.unwrap_or_default() {
+        true => Some(console_size(request.console_size.as_deref())?.unwrap_or_default()),
+        false => None,
+    };
+    let stdin = request.attach_stdin.unwrap_or_default();
+    let detach_keys_text = request.detach_keys.unwrap_or_default();
+    let process = Process {
+        args,
+        env: environment(&first.env, request.env.unwrap_or_default(), terminal.is_some())?,
+        cwd: working_directory(request.working_dir, &first.cwd)?,
+        user: user(request.user, &first.user),
+        capabilities: if privileged { CapabilitySet::ALL } else { first.capabilities },
+        no_new_privileges: first.no_new_privileges,
+        seccomp: if privileged { Seccomp::Unconfined } else { first.seccomp.clone() },
+        rlimits: first.rlimits.clone(),
+        terminal,
+        stdin: if stdin { Stdin::Once } else { Stdin::Closed },
+    };
+    Ok(Description {
+        spec: ExecSpec { id, process },
+        streams: Streams {
+            stdin,
+            stdout: request.attach_stdout.unwrap_or_default(),
+            stderr: request.attach_stderr.unwrap_or_default(),
+        },
+        detach_keys: DetachKeys::parse(&detach_keys_text)?,
+        detach_keys_text,
+        privileged,
+    })
+}
+
+fn environment(first: &[String], own: Vec<String>, terminal: bool) -> Result<Vec<String>> {
+    let mut all = merge_environment(first, own)?;
+    if terminal && !all.iter().any(|variable| variable.starts_with("TERM=")) {
+        all.push("TERM=xterm".to_owned());
+    }
+    Ok(all)
+}
+
+fn working_directory(own: Option<String>, first: &str) -> Result<String> {
+    match own.as_deref() {
+        None | Some("") => Ok(first.to_owned()),
+        Some(path) if path.starts_with('/') => Ok(path.to_owned()),
+        Some(path) => {
+            Err(Error::invalid(format!("the working directory '{path}' is invalid, it needs to be an absolute path")))
+        }
+    }
+}
+
+fn user(own: Option<String>, first: &UserSpec) -> UserSpec {
+    match own {
+        Some(user) if !user.is_empty() => UserSpec { user, additional_groups: first.additional_groups.clone() },
+        _ => first.clone(),
+    }
+}
+
+/// Height and width, in Docker's order.
+fn console_size(sides: Option<&[usize]>) -> Result<Option<TerminalSize>> {
+    let side = |length: usize| u16::try_from(length).ok();
+    match sides {
+        None | Some([] | [0, 0]) => Ok(None),
+        Some([rows, columns]) => match (side(*rows), side(*columns)) {
+            (Some(rows), Some(columns)) => Ok(Some(TerminalSize { columns, rows })),
+            _ => Err(Error::invalid(format!("invalid console size {rows}x{columns}: 65535 is the most"))),
+        },
+        Some(sides) => Err(Error::invalid(format!("invalid console size {sides:?}: height and width are expected"))),
+    }
+}
+
+/// How an exec is to be started.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// Nobody wants its streams.
+    pub(crate) detach: bool,
+    /// The size of its terminal, if it isn't the one that was asked for before.
+    pub(crate) size: Option<TerminalSize>,
+}
+
+/// What a request to start an exec says; it has to agree with the one that described it.
+pub(crate) fn start(request: ExecStartConfig, exec: &Exec) -> Result<Start> {
+    let detach = request.detach.unwrap_or_default();
+    let size = console_size(request.console_size.as_deref())?;
+    if size.is_some() && exec.terminal().is_none() {
+        return Err(Error::invalid("a console size was given for an exec that has no terminal: create it with Tty"));
+    }
+    Ok(Start { detach, size })
+}
+
+/// An exec as inspect shows it.
+pub(crate) fn view(exec: &Exec) -> ExecView {
+    let process = &exec.spec.process;
+    let (running, exit_code, pid) = match exec.phase() {
+        Phase::Created | Phase::Starting => (false, None, 0),
+        Phase::Running { pid } => (true, None, pid),
+        Phase::Ended { code, .. } => (false, Some(code), 0),
+    };
+    let (entrypoint, arguments) = process
+        .args
+        .split_first()
+        .map_or_else(Default::default, |(program, arguments)| (program.clone(), arguments.to_vec()));
+    ExecView {
+        id: exec.id().to_string(),
+        running,
+        exit_code,
+        process_config: ProcessView {
+            tty: process.terminal.is_some(),
+            entrypoint,
+            arguments,
+            privileged: exec.privileged,
+            user: process.user.user.clone(),
+        },
+        open_stdin: exec.streams.stdin,
+        open_stderr: exec.streams.stderr,
+        open_stdout: exec.streams.stdout,
+        can_remove: matches!(exec.phase(), Phase::Ended { .. }),
+        container_id: exec.container.to_string(),
+        detach_keys: exec.detach_keys_text.clone(),
+        pid,
+    }
+}
