@@ -25,6 +25,20 @@ impl Ready {
     }
 }
 
+/// Says on the socket that the process ended, so that nobody waits for the word of a daemon that is gone.
+fn tell_when_it_ends(pid: u32, socket: &Path) {
+    let (pid, socket) = (nix::unistd::Pid::from_raw(pid.cast_signed()), socket.to_owned());
+    std::thread::spawn(move || {
+        let ended = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
+        if nix::sys::wait::waitid(nix::sys::wait::Id::Pid(pid), ended).is_ok()
+            && let Ok(notify) = UnixDatagram::unbound()
+        {
+            // The socket is gone when the world is: then nobody waits.
+            let _ = notify.send_to(b"ENDED", socket);
+        }
+    });
+}
+
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -46,6 +60,7 @@ impl Daemon {
             .stderr(log_file)
             .spawn()
             .expect("a daemon");
+        tell_when_it_ends(child.id(), &ready.path);
         let mut message = [0; 256];
         let said = ready.socket.recv(&mut message);
         let said = said.map(|length| String::from_utf8_lossy(&message[..length]).into_owned());

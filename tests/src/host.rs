@@ -106,7 +106,8 @@ impl Host {
     pub fn start_berthd(&mut self) -> &mut Self {
         let ready = Ready::new(&self.directory.join("berthd.ready"));
         let mut command = self.namespaces.command(binary("berthd"));
-        command.args(["--root", "/var/lib/berth", "--run-dir", "/run/berth", "--cgroup-parent", &self.cgroup_parent]);
+        command.args(["--root", "/var/lib/berth", "--run-dir", "/run/berth", "--cgroup-parent"]);
+        command.arg(format!("/{}", self.cgroup_parent));
         self.berthd = Some(Daemon::start(command, &self.directory.join("berthd.log"), ready));
         self
     }
