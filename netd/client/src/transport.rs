@@ -90,6 +90,24 @@ impl Transport {
         trace: Option<&TraceId>,
         body: Bytes,
     ) -> Result<Response<Incoming>, Error> {
+        let reply = loop {
+            match self.http.request(self.request(call, trace, body.clone())).await {
+                Ok(reply) => break reply,
+                // A kept connection whose netd has ended: nothing of the request arrived, and the pool has one such
+                // connection less. New connections fail in another way.
+                Err(error) if !error.is_connect() && is_broken_pipe(&error) => {}
+                Err(error) => return Err(self.broken(call, error)),
+            }
+        };
+        if reply.status().is_success() {
+            return Ok(reply);
+        }
+        let body = collect(call, reply).await?;
+        let refusal: ErrorReply = serde_json::from_slice(&body).map_err(|source| call.not_understood(source))?;
+        Err(Error::Refused { kind: refusal.kind, message: refusal.message })
+    }
+
+    fn request(&self, call: &Call<'_>, trace: Option<&TraceId>, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = hyperlocal::Uri::new(&self.socket, call.path).into();
@@ -97,13 +115,7 @@ impl Transport {
         if let Some(trace) = trace {
             request.headers_mut().insert(TRACE_HEADER, trace.to_header());
         }
-        let reply = self.http.request(request).await.map_err(|error| self.broken(call, error))?;
-        if reply.status().is_success() {
-            return Ok(reply);
-        }
-        let body = collect(call, reply).await?;
-        let refusal: ErrorReply = serde_json::from_slice(&body).map_err(|source| call.not_understood(source))?;
-        Err(Error::Refused { kind: refusal.kind, message: refusal.message })
+        request
     }
 
     fn broken(&self, call: &Call<'_>, error: legacy::Error) -> Error {
@@ -147,12 +159,21 @@ async fn decode<T: DeserializeOwned>(call: &Call<'_>, reply: Response<Incoming>)
 
 /// The operating system's error at the end of hyper's chain: it tells an absent daemon from a closed door.
 fn root_cause(error: legacy::Error) -> io::Error {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(&error);
+    os_error(&error).map_or_else(|| io::Error::other(error), io::Error::from_raw_os_error)
+}
+
+/// Writing to a Unix socket whose other end is closed fails before anything is written.
+fn is_broken_pipe(error: &legacy::Error) -> bool {
+    os_error(error).is_some_and(|errno| io::Error::from_raw_os_error(errno).kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn os_error(error: &legacy::Error) -> Option<i32> {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = cause {
         if let Some(errno) = current.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
-            return io::Error::from_raw_os_error(errno);
+            return Some(errno);
         }
         cause = current.source();
     }
-    io::Error::other(error)
+    None
 }

@@ -1,0 +1,9 @@
+//! The real netd on the real kernel, each test in namespaces of its own. They need root, `ip` and `nft`.
+
+mod place;
+mod ports;
+mod restart;
+mod side_by_side;
+mod town;
+mod traffic;
+mod whole;

@@ -1,0 +1,92 @@
+//! Published ports: translated by the kernel for IPv4, passed on by the relay for IPv6, held against others.
+
+use std::net::{TcpListener, UdpSocket};
+
+use cnm::{
+    Kind,
+    api::{EndpointRequest, NetworkCreate},
+};
+use netd_client::Error;
+
+use crate::{
+    town::{Town, request},
+    traffic::{ask_tcp, ask_udp, serve},
+};
+
+#[tokio::test]
+async fn a_port_is_reached_from_the_host_over_both_families() {
+    let town = Town::new();
+    town.host.sh("ip link add wire type bridge && ip address add fd99::7/64 dev wire nodad && ip link set wire up");
+    let web = town.put("web", &[("tcp", 4000, 1), ("udp", 4000, 1)]).await;
+    serve(&town.inside(&web), 80, "web");
+    for address in ["127.0.0.1:4000", "172.17.0.1:4000", "[::1]:4000", "[fd99::7]:4000"] {
+        for (ask, how) in [(ask_tcp as fn(&_, &_) -> _, "TCP"), (ask_udp, "UDP")] {
+            let answer = ask(&town.host, address).unwrap_or_else(|error| panic!("{address} over {how}: {error}"));
+            assert!(answer.starts_with("web 172.17.0.1:"), "{address} over {how}: {answer}");
+        }
+    }
+    town.client.remove_sandbox("web").await.expect("the sandbox");
+    for address in ["127.0.0.1:4000", "[::1]:4000"] {
+        ask_tcp(&town.host, address).expect_err("nobody serves it");
+    }
+}
+
+#[tokio::test]
+async fn a_long_range_leads_to_every_port_of_it() {
+    let town = Town::new();
+    let web = town.put("web", &[("tcp", 6000, 201)]).await;
+    let inside = town.inside(&web);
+    serve(&inside, 80, "first");
+    serve(&inside, 280, "last");
+    for (address, greeting) in
+        [("127.0.0.1:6000", "first"), ("127.0.0.1:6200", "last"), ("[::1]:6000", "first"), ("[::1]:6200", "last")]
+    {
+        let answer = ask_tcp(&town.host, address).expect(address);
+        assert!(answer.starts_with(greeting), "{address}: {answer}");
+    }
+    ask_tcp(&town.host, "127.0.0.1:6201").expect_err("it is not published");
+    ask_tcp(&town.host, "127.0.0.1:6100").expect_err("nobody serves it inside");
+}
+
+#[tokio::test]
+async fn ports_are_held_and_taken_ones_are_refused_by_name() {
+    let town = Town::new();
+    town.put("web", &[("tcp", 4000, 1), ("udp", 4000, 1)]).await;
+    for address in ["0.0.0.0:4000", "127.0.0.1:4000", "[::]:4000", "[::1]:4000"] {
+        town.host.run(move || TcpListener::bind(address).expect_err(address));
+        town.host.run(move || UdpSocket::bind(address).expect_err(address));
+    }
+    let error = town.client.put_sandbox("other", &request(&[("tcp", 4000, 1)])).await.expect_err("it is published");
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.to_string().contains("published by sandbox web"), "{error}");
+
+    let _theirs = town.host.run(|| TcpListener::bind("127.0.0.1:5000").expect("a free port"));
+    let before = town.traces();
+    let error = town.client.put_sandbox("other", &request(&[("tcp", 5000, 1)])).await.expect_err("somebody has it");
+    assert!(matches!(&error, Error::Refused { kind: Kind::Conflict, .. }), "{error:?}");
+    assert!(error.to_string().contains(":5000/tcp") && error.to_string().contains("another program"), "{error}");
+    assert_eq!(town.traces(), before);
+}
+
+#[tokio::test]
+async fn ports_follow_the_default_gateway_to_another_network() {
+    let town = Town::new();
+    let net = NetworkCreate { name: "net".to_owned(), ..NetworkCreate::default() };
+    town.client.create_network(&net).await.expect("a network");
+    let web = town.put("web", &[("tcp", 4000, 1)]).await;
+    serve(&town.inside(&web), 80, "web");
+    let request = EndpointRequest { network: "net".to_owned(), gateway_priority: 1, ..EndpointRequest::default() };
+    let endpoint = town.client.connect_endpoint("web", &request).await.expect("an endpoint");
+    assert!(endpoint.is_gateway_ipv4);
+    let gateway = endpoint.addresses[0].gateway.clone().expect("a gateway");
+    let there = [("127.0.0.1:4000", gateway.as_str()), ("[::1]:4000", gateway.as_str())];
+    for (address, source) in there {
+        let answer = ask_tcp(&town.host, address).expect(address);
+        assert!(answer.starts_with(&format!("web {source}:")), "{address}: {answer}");
+    }
+    town.client.disconnect_endpoint("web", &endpoint.id).await.expect("the endpoint");
+    for address in ["127.0.0.1:4000", "[::1]:4000"] {
+        let answer = ask_tcp(&town.host, address).expect(address);
+        assert!(answer.starts_with("web 172.17.0.1:"), "{address}: {answer}");
+    }
+}

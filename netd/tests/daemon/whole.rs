@@ -1,0 +1,74 @@
+//! The firewall stays whole, and what is somebody else's stays theirs.
+
+use cnm::api::EventKind;
+use futures::StreamExt;
+
+use crate::{
+    town::Town,
+    traffic::{ask_tcp, serve},
+};
+
+#[tokio::test]
+async fn a_flushed_firewall_is_repaired_at_once() {
+    let town = Town::new();
+    let web = town.put("web", &[("tcp", 4000, 1)]).await;
+    serve(&town.inside(&web), 80, "web");
+    let mut events = town.client.events(None).await.expect("events");
+    for meddling in ["nft flush ruleset", "nft delete table inet berth", "nft flush chain inet berth forward"] {
+        town.host.sh(meddling);
+        loop {
+            let event = events.next().await.expect("an event").expect("an event");
+            if event.what == EventKind::FirewallRepaired {
+                break;
+            }
+        }
+        ask_tcp(&town.host, "127.0.0.1:4000").expect(meddling);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_ours_survives_everything() {
+    let mut town = Town::empty();
+    town.host.sh("ip link add br-0123456789ab type bridge && ip link set br-0123456789ab up
+         ip link add veth0123456 type veth peer name veth6543210
+         ip address add 10.1.2.3/24 dev br-0123456789ab
+         ip link add bvfoo type bridge
+         nft add table inet docker && nft add table ip berth
+         nft add chain ip berth forward '{ type filter hook forward priority 0; policy accept; }'");
+    let theirs = "ip -o link show | grep -E 'br-|veth[06]|bvfoo' | sed 's/ qlen.*//'; ip route; nft list table inet docker; nft list table ip berth";
+    let before = town.host.sh(theirs);
+    town.start();
+    town.put("web", &[("tcp", 4000, 1)]).await;
+    town.kill();
+    town.start();
+    town.host.sh("nft delete table inet berth");
+    town.client.remove_sandbox("web").await.expect("the sandbox");
+    town.kill();
+    town.start();
+    let after = town.host.sh(&format!("{theirs} | grep -v berth0"));
+    let before: Vec<_> = before.lines().collect();
+    assert_eq!(after.lines().filter(|line| !line.contains("172.17.0.0/16")).collect::<Vec<_>>(), before);
+}
+
+#[tokio::test]
+async fn chains_that_drop_what_we_forward_are_named() {
+    let mut town = Town::empty();
+    town.host.sh("nft add table ip filter
+         nft add chain ip filter FORWARD '{ type filter hook forward priority 0; policy drop; }'");
+    town.start();
+    let names_it = |warnings: &[String]| warnings.iter().any(|warning| warning.contains("ip filter FORWARD"));
+    let warnings = town.client.info().await.expect("info").warnings;
+    assert!(names_it(&warnings), "{warnings:?}");
+    let mut events = town.client.events(None).await.expect("events");
+    town.put("web", &[("tcp", 4000, 1)]).await;
+    let mut told = Vec::new();
+    loop {
+        let event = events.next().await.expect("an event").expect("an event");
+        match event.what {
+            EventKind::Warning => told.extend(event.message),
+            EventKind::SandboxCreated => break,
+            _ => {}
+        }
+    }
+    assert!(names_it(&told), "{told:?}");
+}
