@@ -3,6 +3,9 @@
 //! What libcontainer would do late, slowly or not alike for run and exec is left out of it and done by ourselves:
 //! cgroups, capabilities, seccomp, `no_new_privs`, the working directory, the environment and the OOM score.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 
 use oci_spec::OciSpecError;

@@ -3,7 +3,6 @@
 mod common;
 
 use std::fs;
-use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 

@@ -283,4 +283,24 @@ mod tests {
             assert_eq!(answer(&code, kind, access, major, minor), expected, "{what}");
         }
     }
+
+    #[test]
+    fn the_kernel_asks_the_program() {
+        let root = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+        let root = root.into_iter().find(|root| root.join("cgroup.controllers").exists());
+        let (Some(root), true) = (root, nix::unistd::geteuid().is_root()) else {
+            eprintln!("SKIPPED: it takes root and a mounted cgroup v2");
+            return;
+        };
+        let cgroup = root.join(format!("berth-devices-{}", std::process::id()));
+        std::fs::create_dir(&cgroup).expect("made");
+        let attached = attach_filter(&cgroup, &[AccessRule::allow(DeviceKind::Character, 1, 3, "rw")]);
+        let script = "echo 0 > $0/cgroup.procs; true < /dev/null && ! true < /dev/zero";
+        let shell = std::process::Command::new("sh").arg("-c").arg(script).arg(&cgroup).output();
+        std::fs::remove_dir(&cgroup).expect("removed");
+        attached.expect("attached");
+        let output = shell.expect("run");
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("/dev/zero"), "{output:?}");
+    }
 }

@@ -112,7 +112,11 @@ fn build(
     }
     let joinable = oci::joinable(&config).map_err(|error| Failure::internal(describe(&error)))?;
     store_config(directory, &joinable)?;
-    host.enter()?;
+    if spec.namespaces.pid != PidNamespace::Own {
+        // The monitor will need the cgroups. Otherwise it stays, and the mounts go when it does: taking them down takes
+        // the kernel longer than many a container runs.
+        host.enter()?;
+    }
     let monitor = monitor::Config {
         directory: directory.path().to_owned(),
         started,

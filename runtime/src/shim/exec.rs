@@ -60,7 +60,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
     };
     let streams = Streams::prepare(directory, &spec.process, &user)?;
     let process = store_process(directory, &spec, &user)?;
-    let host = HostMounts::leave()?;
+    HostMounts::leave()?;
     mounts::hide_all_cgroups()?;
     wait_for_release(control)?;
 
@@ -82,7 +82,6 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
     }
     let started = Started { pid, at: Timestamp::now() };
     directory.write(directory::File::Started, &started)?;
-    host.enter()?;
     let monitor = monitor::Config {
         directory: directory.path().to_owned(),
         started,
