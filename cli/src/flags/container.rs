@@ -140,7 +140,7 @@ pub(crate) struct RunFlags {
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
     /// Pass signals on to the container
-    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) sig_proxy: bool,
     #[command(flatten)]
     pub(crate) create: CreateFlags,
@@ -242,7 +242,7 @@ pub(crate) struct AttachFlags {
     #[arg(long)]
     pub(crate) no_stdin: bool,
     /// Pass signals on to the container
-    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) sig_proxy: bool,
     /// The container
     pub(crate) container: String,
@@ -279,7 +279,7 @@ pub(crate) struct ExecFlags {
     #[arg(short, long, value_name = "PATH")]
     pub(crate) workdir: Option<String>,
     /// The container, then the command and its arguments
-    #[arg(value_name = "CONTAINER COMMAND [ARG...]", required = true, trailing_var_arg = true, num_args = 2..)]
+    #[arg(required = true, trailing_var_arg = true, num_args = 2.., hide = true)]
     pub(crate) container_and_command: Vec<String>,
 }
 
@@ -287,7 +287,7 @@ pub(crate) struct ExecFlags {
 #[derive(Debug, Args)]
 pub(crate) struct TopFlags {
     /// The container, then options for ps
-    #[arg(value_name = "CONTAINER [ps OPTIONS]", required = true, trailing_var_arg = true, num_args = 1..)]
+    #[arg(required = true, trailing_var_arg = true, num_args = 1.., hide = true)]
     pub(crate) container_and_options: Vec<String>,
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct CreateFlags {
     help: Option<bool>,
 
     /// Image, then optionally the command to run in place of the image's, and its arguments
-    #[arg(value_name = "IMAGE [COMMAND] [ARG...]", required = true, trailing_var_arg = true, num_args = 1..)]
+    #[arg(required = true, trailing_var_arg = true, num_args = 1.., hide = true)]
     pub(crate) image_and_command: Vec<String>,
 }
 

@@ -143,7 +143,7 @@ pub(crate) struct HistoryFlags {
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Sizes and times for people; --human=false for exact ones
-    #[arg(short = 'H', long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set)]
+    #[arg(short = 'H', long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) human: bool,
     /// Don't shorten
     #[arg(long)]

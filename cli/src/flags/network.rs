@@ -6,7 +6,7 @@ const CREATE_EXAMPLES: &str = "Examples:
   berth net create lab
   berth net create --subnet 10.9.0.0/24 --gateway 10.9.0.1 --ip-range 10.9.0.128/25 lab
   berth net create --internal --label tier=db backend
-  berth net create -o com.docker.network.bridge.enable_icc=false -o com.docker.network.driver.mtu=1400 strict
+  berth net create -o com.docker.network.bridge.enable_icc=false strict
 
 Without --subnet one is chosen that no route of this host overlaps.";
 const LIST_EXAMPLES: &str = "Examples:
@@ -75,10 +75,10 @@ pub(crate) struct CreateFlags {
     #[arg(long)]
     pub(crate) internal: bool,
     /// Give containers IPv4 addresses
-    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) ipv4: Option<bool>,
     /// Give containers IPv6 addresses
-    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) ipv6: Option<bool>,
     /// Option of the driver
     #[arg(short, long, value_name = "NAME=VALUE")]
