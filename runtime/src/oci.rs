@@ -81,6 +81,7 @@ pub(crate) fn joinable(config: &oci::Spec) -> Result<oci::Spec, OciSpecError> {
 
 /// A process, except for what our executor sees to.
 pub(crate) fn process(process: &Process, user: &ResolvedUser) -> Result<oci::Process, OciSpecError> {
+    let home = format!("HOME={}", user.home);
     let user = oci::UserBuilder::default()
         .uid(user.uid)
         .gid(user.gid)
@@ -95,7 +96,9 @@ pub(crate) fn process(process: &Process, user: &ResolvedUser) -> Result<oci::Pro
         .collect::<Result<Vec<_>, _>>()?;
     let mut result = oci::ProcessBuilder::default()
         .args(process.args.clone())
-        .env(Vec::<String>::new())
+        // The executor passes the real environment on. Without HOME in this one, libcontainer would ask glibc for the
+        // user, which loads whatever modules the image's nsswitch.conf names, into a process with all capabilities.
+        .env(vec![home])
         // The executor makes the directory if need be and goes there.
         .cwd("/")
         .user(user)
