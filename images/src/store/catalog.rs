@@ -1,12 +1,14 @@
 //! Finding, listing and naming images.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::database::{self, ImageRow};
 use super::{HistoryItem, Image, Store};
 use crate::config::ImageConfig;
-use crate::digest::{Digest, ImageId};
+use crate::digest::{ChainId, Digest, ImageId};
 use crate::error::Error;
 use crate::reference::Reference;
 
@@ -32,6 +34,13 @@ impl Store {
         let mut images = rows.into_iter().map(|row| describe(&inner.connection, row)).collect::<Result<Vec<_>, _>>()?;
         images.sort_by_key(|image| std::cmp::Reverse((image.config.created, image.loaded_at, image.id)));
         Ok(images)
+    }
+
+    /// The size of each layer's files. The same layer under several images is there, and counted, once.
+    pub fn layer_sizes(&self) -> Result<HashMap<ChainId, u64>, Error> {
+        let inner = self.inner();
+        let layers = database::layers(&inner.connection).map_err(Error::database("list layers"))?;
+        Ok(layers.into_iter().map(|layer| (layer.chain_id, layer.size_bytes)).collect())
     }
 
     /// The image that `name` means: a reference, an id with or without `sha256:`, or the beginning of one.

@@ -129,6 +129,13 @@ pub(super) fn layer(connection: &Connection, chain_id: &ChainId) -> rusqlite::Re
         .optional()
 }
 
+/// Every layer, in no particular order.
+pub(super) fn layers(connection: &Connection) -> rusqlite::Result<Vec<LayerRow>> {
+    let mut statement = connection.prepare_cached("SELECT number, chain_id, size_bytes FROM layer")?;
+    let rows = statement.query_map([], layer_row)?;
+    rows.collect()
+}
+
 pub(super) fn insert_layer(
     connection: &Connection,
     chain_id: &ChainId,
