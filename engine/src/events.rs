@@ -81,6 +81,11 @@ impl Bus {
         let _ = self.sender.send(event);
     }
 
+    /// How many listen.
+    pub fn listeners(&self) -> usize {
+        self.sender.receiver_count()
+    }
+
     /// Past events, oldest first, and a receiver that goes on exactly where they end.
     pub fn subscribe(&self) -> (Vec<Event>, broadcast::Receiver<Event>) {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);

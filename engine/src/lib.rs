@@ -13,6 +13,7 @@ pub mod events;
 mod exec;
 pub mod filters;
 pub mod frame;
+mod host;
 pub mod logs;
 pub mod moment;
 pub mod netd;

@@ -209,6 +209,9 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
             Ok(mut events) => {
                 while let Some(Ok(event)) = events.next().await {
                     revision = event.revision;
+                    if let Some(event) = crate::translate::event::of_netd(&event) {
+                        engine.events.publish(event);
+                    }
                 }
             }
             Err(error) => tracing::debug!("following netd's events: {}", chain(&error)),

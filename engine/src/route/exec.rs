@@ -59,7 +59,7 @@ async fn start(
     let request: ExecStartConfig = body::parse_or_default(&client.take_body().await?)?;
     let exec = engine.execs.find(&id)?;
     let start = translate::exec::start(request, &exec)?;
-    orchestrate::exec::check(&*engine.containers.find(exec.container.as_str())?.container())?;
+    orchestrate::exec::check(&engine.containers.find(exec.container.as_str())?.container())?;
     exec.may_start()?;
     if start.detach {
         // Apart from the connection: who hangs up meanwhile has asked for a process that runs.

@@ -1,10 +1,15 @@
 //! One file a resource: thin handlers that parse, ask, and render.
 
+pub(crate) mod absent;
 pub(crate) mod container;
+pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod image;
 pub(crate) mod network;
 pub(crate) mod ping;
 pub(crate) mod query;
+pub(crate) mod system;
+pub(crate) mod volume;
 
 use axum::Router;
 
@@ -12,5 +17,14 @@ use crate::engine::Engine;
 
 /// Every resource's routes.
 pub(crate) fn all() -> Router<Engine> {
-    Router::new().merge(ping::routes()).merge(container::routes()).merge(exec::routes()).merge(network::routes())
+    Router::new()
+        .merge(absent::routes())
+        .merge(events::routes())
+        .merge(image::routes())
+        .merge(system::routes())
+        .merge(volume::routes())
+        .merge(ping::routes())
+        .merge(container::routes())
+        .merge(exec::routes())
+        .merge(network::routes())
 }

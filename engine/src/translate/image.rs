@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use glob::{MatchOptions, Pattern};
-use images::{ContainerConfig, HistoryItem, Image, Pruned, Reference, Removed};
+use images::{ChainId, ContainerConfig, HistoryItem, Image, ImageId, Pruned, Reference, Removed};
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
@@ -43,14 +43,15 @@ pub(crate) fn summary(
     }
 }
 
-/// The bytes of each image's layers that other images of the list have as well.
-pub(crate) fn shared_sizes(images: &[Image], size_of: impl Fn(&images::ChainId) -> u64) -> Vec<u64> {
-    let mut users: HashMap<&images::ChainId, usize> = HashMap::new();
+/// For each image, the bytes of those of its layers that other images have as well.
+pub(crate) fn shared_sizes(images: &[Image], sizes: &HashMap<ChainId, u64>) -> HashMap<ImageId, u64> {
+    let mut users: HashMap<ChainId, usize> = HashMap::new();
     for layer in images.iter().flat_map(|image| &image.layers) {
-        *users.entry(layer).or_default() += 1;
+        *users.entry(*layer).or_default() += 1;
     }
-    let shared = |image: &Image| image.layers.iter().filter(|layer| users[layer] > 1).map(&size_of).sum();
-    images.iter().map(shared).collect()
+    let is_shared = |layer: &&ChainId| users.get(layer).is_some_and(|users| *users > 1);
+    let size = |layer: &ChainId| sizes.get(layer).copied().unwrap_or_default();
+    images.iter().map(|image| (image.id, image.layers.iter().filter(is_shared).map(size).sum())).collect()
 }
 
 /// How an image is called.

@@ -2,6 +2,7 @@
 
 pub(crate) mod create;
 pub(crate) mod endpoints;
+pub(crate) mod event;
 pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod inspect;

@@ -181,3 +181,62 @@ pub(crate) struct LoadQuery {
     pub(crate) quiet: Option<bool>,
     pub(crate) platform: Option<String>,
 }
+
+/// Query of `POST /images/prune`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PruneQuery {
+    pub(crate) filters: Option<String>,
+}
+
+/// Query of `POST /images/create`: a pull or an import. `changes` comes as often as there are any, which no derived type
+/// can say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct CreateQuery {
+    pub(crate) from_image: Option<String>,
+    pub(crate) from_source: Option<String>,
+    pub(crate) repo: String,
+    pub(crate) tag: Option<String>,
+    pub(crate) message: String,
+    pub(crate) platform: String,
+    pub(crate) changes: Vec<String>,
+}
+
+impl CreateQuery {
+    /// Reads the query string.
+    pub(crate) fn parse(query: &str) -> Self {
+        let mut parsed = Self::default();
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            let value = value.into_owned();
+            match &*key {
+                "fromImage" if !value.is_empty() => parsed.from_image = Some(value),
+                "fromSrc" if !value.is_empty() => parsed.from_source = Some(value),
+                "repo" => parsed.repo = value,
+                "tag" if !value.is_empty() => parsed.tag = Some(value),
+                "message" => parsed.message = value,
+                "platform" => parsed.platform = value,
+                "changes" if !value.is_empty() => parsed.changes.push(value),
+                _ => {}
+            }
+        }
+        parsed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_come_as_often_as_there_are_any() {
+        let query =
+            CreateQuery::parse("fromSrc=-&repo=shop%3A1&changes=CMD+%5B%22sh%22%5D&changes=ENV+A%3Db&message=&tag=");
+        let expected = CreateQuery {
+            from_source: Some("-".into()),
+            repo: "shop:1".into(),
+            changes: vec![r#"CMD ["sh"]"#.into(), "ENV A=b".into()],
+            ..CreateQuery::default()
+        };
+        assert_eq!(query, expected);
+    }
+}

@@ -2,7 +2,9 @@
 
 pub(crate) mod body;
 pub(crate) mod create;
+pub(crate) mod disk;
 pub(crate) mod endpoint;
+pub(crate) mod event;
 pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod lifecycle;

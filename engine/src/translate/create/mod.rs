@@ -143,7 +143,7 @@ pub(crate) fn container(
 fn merge_image(body: &mut CreateBody, image: &ImageConfig) -> Result<()> {
     let (config, image) = (&mut body.config, &image.config);
     process::merge_command(config, image);
-    config.env = Some(process::merge_environment(&image.env, config.env.take().unwrap_or_default())?);
+    config.env = Some(merge_environment(&image.env, config.env.take().unwrap_or_default())?);
     let mut labels: BTreeMap<String, String> = image.labels.clone();
     labels.extend(config.labels.take().unwrap_or_default());
     config.labels = Some(labels.into_iter().collect());

@@ -14,7 +14,7 @@ fn image(names: &[&str]) -> Image {
     Image {
         id: ImageId(Digest::of(b"image")),
         references: names.iter().map(|name| Reference::parse(name).expect("a reference")).collect(),
-        layers: images::ChainId::stack(&[DiffId(Digest::of(b"layer"))]),
+        layers: ChainId::stack(&[DiffId(Digest::of(b"layer"))]),
         config,
         size_bytes: 4096,
         loaded_at: "2026-11-21T11:00:00Z".parse().expect("a timestamp"),

@@ -1,0 +1,71 @@
+//! `GET /events`: what happened, and what happens for as long as the client listens.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use futures::{Stream, StreamExt as _, stream};
+use jiff::Timestamp;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::events::Event;
+use crate::filters::Filters;
+use crate::moment;
+use crate::route::query::Query;
+use crate::translate::event::{Selection, view};
+use crate::version::ApiVersion;
+use crate::wire::event::EventsQuery;
+
+pub(crate) fn routes() -> Router<Engine> {
+    Router::new().route("/events", get(events))
+}
+
+async fn events(
+    State(engine): State<Engine>,
+    version: ApiVersion,
+    Query(query): Query<EventsQuery>,
+) -> Result<Response> {
+    let now = Timestamp::now();
+    let selection = Selection::new(Filters::parse(query.filters.as_deref())?)?;
+    let since = moment::parse_optional(query.since.as_deref(), now)?;
+    let until = moment::parse_optional(query.until.as_deref(), now)?;
+    let (past, coming) = engine.events.subscribe();
+    // Without `since` only what comes is wanted, unless `until` asks for the past alone.
+    let past = past.into_iter().filter(move |event| since.is_some_and(|since| event.at >= since));
+    let lines = stream::iter(past)
+        .chain(following(coming).take_until(reached(until)))
+        .filter(move |event| std::future::ready(selection.takes(event) && until.is_none_or(|until| event.at <= until)))
+        .map(move |event| Ok::<Bytes, std::convert::Infallible>(line(&event, version)));
+    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(lines)).into_response())
+}
+
+fn line(event: &Event, version: ApiVersion) -> Bytes {
+    let mut line = serde_json::to_vec(&view(event, version)).expect("text and numbers have JSON forms");
+    line.push(b'\n');
+    line.into()
+}
+
+/// Events as they come. A listener that falls far behind misses the oldest.
+fn following(receiver: Receiver<Event>) -> impl Stream<Item = Event> {
+    stream::unfold(receiver, |mut receiver| async {
+        loop {
+            match receiver.recv().await {
+                Ok(event) => return Some((event, receiver)),
+                Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "a listener reads events too slowly"),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    })
+}
+
+/// Resolves when the moment has come; never without one.
+async fn reached(moment: Option<Timestamp>) {
+    match moment.map(|moment| moment.duration_since(Timestamp::now())) {
+        Some(left) => tokio::time::sleep(left.try_into().unwrap_or_default()).await,
+        None => std::future::pending().await,
+    }
+}

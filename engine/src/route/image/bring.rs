@@ -1,0 +1,107 @@
+//! How images come here: `POST /images/load` and `POST /images/create`.
+
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use images::{Import, LoadedImage, Platform, Reference};
+use jiff::Timestamp;
+
+use super::{ingest, tell};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::route::query::Query;
+use crate::translate::image as translate;
+use crate::wire::image::{CreateQuery, LoadQuery};
+use crate::wire::progress::ProgressLine;
+
+pub(super) async fn load(State(engine): State<Engine>, Query(query): Query<LoadQuery>, body: Body) -> Result<Response> {
+    if let Some(platform) = query.platform.filter(|platform| !platform.is_empty()) {
+        return Err(Error::not_implemented(format!(
+            "choosing a platform to load ({platform}) is not supported by berth yet: it takes this machine's"
+        )));
+    }
+    let quiet = query.quiet.unwrap_or_default();
+    ingest::reply(engine, body, quiet, |engine, archive, progress| {
+        let loaded = engine.images.load(archive, progress)?;
+        Ok(loaded.iter().flat_map(|image| report_loaded(engine, image)).collect())
+    })
+    .await
+}
+
+/// Tells listeners, and the client by name.
+fn report_loaded(engine: &Engine, image: &LoadedImage) -> Vec<ProgressLine> {
+    let id = image.id.to_string();
+    tell(engine, "load", id.clone(), id.clone());
+    let mut lines = Vec::new();
+    for (reference, former) in &image.replaced {
+        lines.push(ProgressLine::Text {
+            stream: format!(
+                "The image {} already exists, renaming the old one with ID {former} to empty string\n",
+                reference.familiar()
+            ),
+        });
+    }
+    for reference in &image.references {
+        tell(engine, "tag", id.clone(), reference.familiar());
+        lines.push(ProgressLine::Text { stream: format!("Loaded image: {}\n", reference.familiar()) });
+    }
+    if image.references.is_empty() {
+        lines.push(ProgressLine::Text { stream: format!("Loaded image ID: {id}\n") });
+    }
+    lines
+}
+
+pub(super) async fn create(State(engine): State<Engine>, RawQuery(query): RawQuery, body: Body) -> Result<Response> {
+    let query = CreateQuery::parse(query.as_deref().unwrap_or_default());
+    match (query.from_image.as_deref(), query.from_source.as_deref()) {
+        (Some(image), _) => Err(not_pulled(image, query.tag.as_deref().unwrap_or_default())),
+        (None, Some("-")) => import(engine, &query, body).await,
+        (None, Some(source)) => Err(Error::not_implemented(format!(
+            "importing from {source}: berth downloads nothing yet, send the root file system itself (docker import -)"
+        ))),
+        (None, None) => Err(Error::invalid("neither fromSrc nor fromImage is given: say what the image is made of")),
+    }
+}
+
+/// What `docker run` shows for an image that isn't here.
+fn not_pulled(image: &str, tag: &str) -> Error {
+    let named = match tag {
+        "" => Reference::parse(image).map(Reference::or_latest),
+        digest if digest.contains(':') => Reference::parse(&format!("{image}@{digest}")),
+        tag => Reference::parse(image).and_then(|reference| reference.with_tag(tag)),
+    };
+    match named {
+        Ok(reference) => Error::not_found(format!(
+            "No such image: {}: berth can't pull images yet, load an archive (docker load) or import a root file \
+             system (docker import)",
+            reference.familiar()
+        )),
+        Err(error) => images::Error::from(error).into(),
+    }
+}
+
+async fn import(engine: Engine, query: &CreateQuery, body: Body) -> Result<Response> {
+    let import = Import {
+        reference: match query.repo.as_str() {
+            "" => None,
+            repo => Some(translate::reference(repo, query.tag.as_deref().unwrap_or_default())?),
+        },
+        changes: query
+            .changes
+            .iter()
+            .map(|change| change.parse().map_err(images::Error::from))
+            .collect::<Result<_, images::Error>>()?,
+        message: if query.message.is_empty() { "Imported from -".to_owned() } else { query.message.clone() },
+        platform: match query.platform.as_str() {
+            "" => Platform::host(),
+            text => text.parse().map_err(|error: images::PlatformError| Error::invalid(error.to_string()))?,
+        },
+        created: Timestamp::now(),
+    };
+    ingest::reply(engine, body, true, move |engine, rootfs, progress| {
+        let id = engine.images.import(rootfs, &import, progress)?.to_string();
+        tell(engine, "import", id.clone(), import.reference.as_ref().map_or(id.clone(), Reference::familiar));
+        Ok(vec![ProgressLine::Status { status: id }])
+    })
+    .await
+}

@@ -1,0 +1,69 @@
+//! `/images`. Names have slashes in them, so that what is asked of an image is the end of a path and not a segment.
+
+mod bring;
+mod ingest;
+mod manage;
+
+pub(crate) use manage::summaries;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{delete, get, post};
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::events::{Event, Subject};
+use crate::route::query::Query;
+use crate::version::ApiVersion;
+use crate::wire::image::TagQuery;
+
+pub(crate) fn routes() -> Router<Engine> {
+    Router::new()
+        .route("/images/json", get(manage::list))
+        .route("/images/create", post(bring::create))
+        .route("/images/load", post(bring::load))
+        .route("/images/prune", post(manage::prune))
+        .route("/images/get", get(|| missing("saving images (docker save)")))
+        .route("/images/search", get(|| missing("searching registries (docker search)")))
+        .route("/images/{*name}", get(ask).post(change).merge(delete(manage::remove)))
+}
+
+async fn missing(what: &'static str) -> Error {
+    Error::not_implemented(format!("{what}: not supported by berth yet"))
+}
+
+/// `GET /images/{name}/json` and its like.
+async fn ask(State(engine): State<Engine>, version: ApiVersion, Path(path): Path<String>) -> Result<Response> {
+    match path.rsplit_once('/') {
+        Some((name, "json")) => Ok(manage::inspect(engine, version, name.to_owned()).await?.into_response()),
+        Some((name, "history")) => Ok(manage::history(engine, name.to_owned()).await?.into_response()),
+        Some((_, "get")) => Err(missing("saving images (docker save)").await),
+        _ => Err(Error::not_found("page not found")),
+    }
+}
+
+/// `POST /images/{name}/tag` and its like.
+async fn change(
+    State(engine): State<Engine>,
+    Path(path): Path<String>,
+    Query(query): Query<TagQuery>,
+    _request: Request,
+) -> Result<Response> {
+    match path.rsplit_once('/') {
+        Some((name, "tag")) => Ok(manage::tag(engine, name.to_owned(), query).await?.into_response()),
+        Some((_, "push")) => Err(missing("pushing images (docker push)").await),
+        _ => Err(Error::not_found("page not found")),
+    }
+}
+
+/// Tells listeners what happened to an image; `name` is what the request called it.
+fn tell(engine: &Engine, action: &str, id: String, name: String) {
+    engine.events.publish(Event {
+        at: jiff::Timestamp::now(),
+        subject: Subject::Image,
+        action: action.to_owned(),
+        id,
+        attributes: [("name".to_owned(), name)].into(),
+    });
+}

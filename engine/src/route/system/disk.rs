@@ -1,0 +1,58 @@
+//! `GET /system/df`
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use jiff::Timestamp;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::filters::Filters;
+use crate::orchestrate::usage;
+use crate::route::image::summaries;
+use crate::translate::summary;
+use crate::version::ApiVersion;
+use crate::wire::disk::{DiskView, Wanted};
+use crate::wire::image::SummaryView as ImageSummary;
+use crate::wire::summary::SummaryView as ContainerSummary;
+
+pub(super) async fn usage(
+    State(engine): State<Engine>,
+    version: ApiVersion,
+    RawQuery(query): RawQuery,
+) -> Result<Json<DiskView>> {
+    let wanted = Wanted::parse(query.as_deref().unwrap_or_default()).map_err(|unknown| {
+        Error::invalid(format!("unknown object type: {unknown:?}: container, image, volume and build-cache are known"))
+    })?;
+    engine
+        .blocking(move |engine| {
+            let images = wanted.images.then(|| images(engine, version)).transpose()?;
+            let containers = wanted.containers.then(|| containers(engine)).transpose()?;
+            let layers_size = match wanted.images {
+                true => Some(engine.images.layer_sizes()?.values().sum()),
+                false => None,
+            };
+            Ok(Json(DiskView {
+                layers_size,
+                images,
+                containers,
+                volumes: wanted.volumes.then(Vec::new),
+                build_cache: wanted.build_cache.then(Vec::new),
+            }))
+        })
+        .await
+}
+
+fn images(engine: &Engine, version: ApiVersion) -> Result<Vec<ImageSummary>> {
+    summaries(engine, Filters::default(), true, version)
+}
+
+/// With what each has written, which is counted by walking it.
+fn containers(engine: &Engine) -> Result<Vec<ContainerSummary>> {
+    let (now, volumes) = (Timestamp::now(), engine.volumes_directory());
+    let view = |handle: &crate::container::Handle| {
+        let container = handle.container();
+        let usage = usage::of(engine, &container)?;
+        Ok(summary::container(&container, &volumes, Some(usage), now))
+    };
+    engine.containers.all().iter().map(view).collect()
+}

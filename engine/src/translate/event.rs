@@ -1,0 +1,216 @@
+//! Events in Docker's words, and which of them a client wants.
+
+use std::collections::BTreeMap;
+
+use cnm::api::EventKind;
+
+use crate::events::{Event, Subject};
+use crate::filters::{FilterError, Filters};
+use crate::version::ApiVersion;
+use crate::wire::event::{ActorView, EventView, OldView};
+
+/// Since this version events don't repeat themselves in old words.
+const WITHOUT_OLD_WORDS: ApiVersion = ApiVersion::new(1, 52);
+
+/// An event as a client reads it.
+pub(crate) fn view(event: &Event, version: ApiVersion) -> EventView<'_> {
+    let has_old_words = matches!(event.subject, Subject::Container | Subject::Image) && version < WITHOUT_OLD_WORDS;
+    let nanoseconds = event.at.as_nanosecond();
+    EventView {
+        old: has_old_words.then(|| OldView {
+            status: &event.action,
+            id: &event.id,
+            from: match event.subject {
+                Subject::Container => event.attributes.get("image").map(String::as_str),
+                _ => None,
+            },
+        }),
+        subject: event.subject.as_str(),
+        action: &event.action,
+        actor: ActorView { id: &event.id, attributes: &event.attributes },
+        scope: "local",
+        time: event.at.as_second(),
+        // Good until the year 2262, as in Go.
+        time_nanoseconds: i64::try_from(nanoseconds).unwrap_or(i64::MAX),
+    }
+}
+
+/// What netd tells, where Docker has a word for it.
+pub(crate) fn of_netd(event: &cnm::api::Event) -> Option<Event> {
+    let action = match event.what {
+        EventKind::NetworkCreated => "create",
+        EventKind::NetworkRemoved => "destroy",
+        EventKind::EndpointConnected => "connect",
+        EventKind::EndpointDisconnected => "disconnect",
+        EventKind::SandboxCreated
+        | EventKind::SandboxRemoved
+        | EventKind::FirewallRepaired
+        | EventKind::Warning
+        | EventKind::Gap => return None,
+    };
+    let attributes = [("name", &event.network_name), ("type", &event.driver), ("container", &event.sandbox)];
+    let attributes: BTreeMap<String, String> =
+        attributes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect();
+    Some(Event {
+        at: event.at,
+        subject: Subject::Network,
+        action: action.to_owned(),
+        id: event.network.clone()?,
+        attributes,
+    })
+}
+
+/// The filters of `docker events`, ready to match.
+#[derive(Debug)]
+pub(crate) struct Selection(Filters);
+
+impl Selection {
+    /// Understands the filters, or refuses them. Kinds of objects that there are none of can be asked for in vain.
+    pub(crate) fn new(filters: Filters) -> Result<Self, FilterError> {
+        const KNOWN: [&str; 14] = [
+            "config",
+            "container",
+            "daemon",
+            "event",
+            "image",
+            "label",
+            "network",
+            "node",
+            "plugin",
+            "scope",
+            "secret",
+            "service",
+            "type",
+            "volume",
+        ];
+        Ok(Self(filters.only(&KNOWN)?))
+    }
+
+    /// Whether an event is wanted.
+    pub(crate) fn takes(&self, event: &Event) -> bool {
+        let Self(filters) = self;
+        let label = |key: &str| event.attributes.get(key).map(String::as_str);
+        let of_kind = |name: &str| !filters.has(name);
+        filters.allows("type", event.subject.as_str())
+            && filters.allows("scope", "local")
+            && self.takes_action(&event.action)
+            && (!filters.has("label") || event.subject != Subject::Daemon && filters.allows_labels(label))
+            && self.takes_actor("container", Subject::Container, event)
+            && self.takes_actor("network", Subject::Network, event)
+            && self.takes_actor("volume", Subject::Volume, event)
+            && self.takes_actor("daemon", Subject::Daemon, event)
+            && self.takes_image(event)
+            && ["config", "node", "plugin", "secret", "service"].into_iter().all(of_kind)
+    }
+
+    /// `exec_start` also stands for `exec_start: sh -c …`.
+    fn takes_action(&self, action: &str) -> bool {
+        let kind = action.split(':').next().unwrap_or(action);
+        self.0.allows("event", action) || self.0.allows("event", kind)
+    }
+
+    /// An object is named by its id, by the beginning of it, or by its name.
+    fn takes_actor(&self, filter: &str, subject: Subject, event: &Event) -> bool {
+        if !self.0.has(filter) {
+            return true;
+        }
+        let name = event.attributes.get("name").map_or("", String::as_str);
+        event.subject == subject && (self.0.allows_prefix(filter, &event.id) || self.0.allows(filter, name))
+            || event.subject == Subject::Network
+                && subject == Subject::Container
+                && event.attributes.get("container").is_some_and(|id| self.0.allows_prefix(filter, id))
+    }
+
+    /// An image filter takes the containers of the image as well. A name without a tag stands for all of them.
+    fn takes_image(&self, event: &Event) -> bool {
+        if !self.0.has("image") {
+            return true;
+        }
+        let named = |name: &str| {
+            let repository = name.rsplit_once(':').map_or(name, |(repository, _)| repository);
+            self.0.allows("image", name) || self.0.allows("image", repository)
+        };
+        let attribute = |key| event.attributes.get(key).is_some_and(|name: &String| named(name));
+        match event.subject {
+            Subject::Image => named(&event.id) || attribute("name"),
+            Subject::Container => attribute("image"),
+            Subject::Network | Subject::Volume | Subject::Daemon => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(subject: Subject, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
+        Event {
+            at: "2026-11-21T10:00:00.000000001Z".parse().expect("a timestamp"),
+            subject,
+            action: action.to_owned(),
+            id: id.to_owned(),
+            attributes: attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        }
+    }
+
+    fn start() -> Event {
+        event(Subject::Container, "start", "c0ffee", &[("image", "shop:1"), ("name", "till"), ("tier", "web")])
+    }
+
+    #[test]
+    fn events_are_as_clients_know_them() {
+        let text = |version| serde_json::to_string(&view(&start(), version)).expect("plain values");
+        let new = concat!(
+            r#""Type":"container","Action":"start","Actor":{"ID":"c0ffee","Attributes":"#,
+            r#"{"image":"shop:1","name":"till","tier":"web"}},"scope":"local","#,
+            r#""time":1795255200,"timeNano":1795255200000000001}"#
+        );
+        assert_eq!(text(ApiVersion::MAX), format!("{{{new}"));
+        assert_eq!(text(ApiVersion::new(1, 50)), format!(r#"{{"status":"start","id":"c0ffee","from":"shop:1",{new}"#));
+    }
+
+    #[test]
+    fn filters_select() {
+        let exec = event(Subject::Container, "exec_start: sh -c ls", "c0ffee", &[("name", "till")]);
+        let image = event(Subject::Image, "tag", "sha256:ab", &[("name", "shop:1")]);
+        let network = event(Subject::Network, "connect", "f00d", &[("name", "lan"), ("container", "c0ffee")]);
+        for (filters, expected) in [
+            ("{}", [true, true, true, true]),
+            (r#"{"type":["container","image"]}"#, [true, true, true, false]),
+            (r#"{"event":["exec_start"]}"#, [false, true, false, false]),
+            (r#"{"event":["start","tag"]}"#, [true, false, true, false]),
+            (r#"{"container":["till"]}"#, [true, true, false, false]),
+            (r#"{"container":["c0f"]}"#, [true, true, false, true]),
+            (r#"{"network":["lan"]}"#, [false, false, false, true]),
+            (r#"{"image":["shop"]}"#, [true, false, true, false]),
+            (r#"{"image":["shop:2"]}"#, [false, false, false, false]),
+            (r#"{"label":["tier=web"]}"#, [true, false, false, false]),
+            (r#"{"service":["any"]}"#, [false, false, false, false]),
+            (r#"{"scope":["swarm"]}"#, [false, false, false, false]),
+        ] {
+            let selection = Selection::new(Filters::parse(Some(filters)).expect(filters)).expect(filters);
+            let taken = [&start(), &exec, &image, &network].map(|event| selection.takes(event));
+            assert_eq!(taken, expected, "{filters}");
+        }
+        Selection::new(Filters::parse(Some(r#"{"colour":["red"]}"#)).expect("filters")).expect_err("unknown");
+    }
+
+    #[test]
+    fn netd_tells_of_networks() {
+        let told = cnm::api::Event {
+            revision: 7,
+            at: "2026-11-21T10:00:00Z".parse().expect("a timestamp"),
+            what: EventKind::EndpointConnected,
+            network: Some("f00d".into()),
+            network_name: Some("lan".into()),
+            driver: Some("bridge".into()),
+            sandbox: Some("c0ffee".into()),
+            endpoint: Some("e1".into()),
+            message: None,
+        };
+        let event = of_netd(&told).expect("Docker has a word for it");
+        assert_eq!((event.subject, event.action.as_str(), event.id.as_str()), (Subject::Network, "connect", "f00d"));
+        assert_eq!(event.attributes["container"], "c0ffee");
+        assert_eq!(of_netd(&cnm::api::Event { what: EventKind::SandboxCreated, ..told }), None);
+    }
+}
