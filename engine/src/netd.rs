@@ -10,7 +10,7 @@ use netd_client::Client;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, Notify};
 
-use crate::config::Config;
+use crate::config::{Config, Group};
 use crate::error::{Error, Result};
 
 /// netd, whoever started it.
@@ -20,6 +20,7 @@ pub struct Netd {
     program: PathBuf,
     root: PathBuf,
     run_dir: PathBuf,
+    group: Group,
     /// Two requests that both miss netd start one.
     starting: Mutex<()>,
     started: Notify,
@@ -32,6 +33,7 @@ impl Netd {
             program: config.bin_dir.join("netd"),
             root: config.root.clone(),
             run_dir: config.run_dir.clone(),
+            group: config.group.clone(),
             starting: Mutex::default(),
             started: Notify::new(),
         }
@@ -124,6 +126,9 @@ impl Netd {
             .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::null())
             .stderr(log);
+        if let Group::Named(group) = &self.group {
+            command.arg("--group").arg(group);
+        }
         Command::from(command).spawn().map_err(Error::io(format!("starting {}", self.program.display())))
     }
 }

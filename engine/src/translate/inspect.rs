@@ -198,3 +198,6 @@ fn over(defaults: &str, asked: &impl serde::Serialize) -> Map<String, Value> {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests;

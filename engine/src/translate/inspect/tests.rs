@@ -1,0 +1,88 @@
+//! A container that runs, as inspect and lists show it.
+
+use cnm::api::{Endpoint, EndpointAddress, PublishedPort, Sandbox, SandboxState};
+use insta::assert_json_snapshot;
+use serde_json::json;
+
+use super::*;
+use crate::container::from_record;
+use crate::store::StoredContainer;
+
+/// A container of the shape that the database keeps: what this reads must always be readable.
+const RECORD: &str = include_str!("record.json");
+
+fn running() -> Container {
+    let stored = StoredContainer { id: "a".into(), name: "web".into(), record: RECORD.into() };
+    let mut container = from_record(&stored).unwrap();
+    let network = "6f1c".repeat(16);
+    container.sandbox = Some(Sandbox {
+        id: container.id.to_string(),
+        owner: "berthd-0".into(),
+        name: "web".into(),
+        labels: Default::default(),
+        namespace: Some("/run/berth/netns/1".into()),
+        endpoints: vec![Endpoint {
+            id: "e0".repeat(32),
+            network,
+            network_name: "bridge".into(),
+            interface: Some("eth0".into()),
+            mac: Some("02:42:ac:11:00:02".into()),
+            addresses: vec![EndpointAddress {
+                address: "172.17.0.2/16".into(),
+                gateway: Some("172.17.0.1".into()),
+                fixed: false,
+            }],
+            aliases: vec![],
+            gateway_priority: 0,
+            is_gateway_ipv4: true,
+            is_gateway_ipv6: false,
+            options: Default::default(),
+        }],
+        ports: ["0.0.0.0", "::"]
+            .map(|host_ip| PublishedPort {
+                protocol: "tcp".into(),
+                host_ip: host_ip.into(),
+                host_first: 4000,
+                container_first: 80,
+                count: 1,
+            })
+            .to_vec(),
+        state: SandboxState::Programmed,
+    });
+    container
+}
+
+fn place() -> Where {
+    Where {
+        etc: "/var/lib/berth/containers/c".into(),
+        log: "/var/lib/berth/containers/c/c-json.log".into(),
+        volumes: "/var/lib/berth/volumes".into(),
+        rootfs: Some(Rootfs { lowers: vec!["/l/2".into(), "/l/1".into()], upper: "/u".into(), work: "/w".into() }),
+    }
+}
+
+#[test]
+fn whole() {
+    let shown = super::container(&running(), &place(), Some(Usage { written_bytes: 7, total_bytes: 1007 }));
+    assert_json_snapshot!(shown);
+}
+
+#[test]
+fn in_a_list() {
+    let mut container = running();
+    let later = container.created.checked_add(jiff::SignedDuration::from_secs(300)).unwrap();
+    let shown = crate::translate::summary::container(&container, &place().volumes, None, later);
+    assert_json_snapshot!(shown);
+    container.state.phase = Phase::Exited;
+    container.sandbox = None;
+    let stopped = crate::translate::summary::container(&container, &place().volumes, None, later);
+    assert_eq!(stopped.ports, []);
+    assert_eq!(json!(stopped)["NetworkSettings"]["Networks"]["bridge"]["IPAddress"], "");
+}
+
+#[test]
+fn what_is_shown_of_a_request_is_complete() {
+    for text in [CONFIG_DEFAULTS, HOST_CONFIG_DEFAULTS] {
+        assert!(serde_json::from_str::<Map<String, Value>>(text).is_ok());
+    }
+}
