@@ -31,10 +31,11 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
         engine.containers.insert(handle.clone());
         handles.push(handle);
     }
-    claim(engine).await?;
+    // Ends that came meanwhile are dealt with first: what isn't claimed then is nobody's.
     for handle in &handles {
         settle(handle).await?;
     }
+    claim(engine).await?;
     sweep(engine).await?;
     tokio::spawn(follow_netd(engine.clone(), handshake.instance, handshake.revision));
     Ok(())
@@ -144,7 +145,8 @@ async fn claim(engine: &Engine) -> Result<()> {
         tracing::info!(sandbox = %id, "netd took down a sandbox that no container has");
     }
     for id in &reply.missing {
-        let handle = engine.containers.find(id)?;
+        // It may have ended and gone since it was claimed.
+        let Ok(handle) = engine.containers.find(id) else { continue };
         if let Err(error) = handle.run(|owned| Box::pin(make_again(owned))).await {
             tracing::error!(container = %id, "making a lost sandbox again: {}", chain(&error));
         }

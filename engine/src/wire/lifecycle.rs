@@ -57,19 +57,11 @@ pub(crate) struct WaitQuery {
     pub(crate) condition: String,
 }
 
-/// Reply of `POST /containers/{id}/wait`.
+/// Reply of `POST /containers/{id}/wait`. Docker's has an `Error` too, for waits that failed themselves: these can't.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct WaitReply {
-    pub(crate) status_code: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<WaitError>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct WaitError {
-    pub(crate) message: String,
+    pub(crate) status_code: u8,
 }
 
 #[derive(Debug, Deserialize)]

@@ -13,7 +13,7 @@ use crate::container::{Container, Phase};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::route::query::Query;
-use crate::wire::lifecycle::{WaitError, WaitQuery, WaitReply};
+use crate::wire::lifecycle::{WaitQuery, WaitReply};
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) async fn wait(
     let (changes, before) = (handle.changes(), handle.container());
     let body = stream::once(async move {
         let container = until(condition, changes, before.state.exits).await;
-        serde_json::to_vec(&reply(&container)).map(Bytes::from)
+        serde_json::to_vec(&WaitReply { status_code: container.state.exit_code }).map(Bytes::from)
     });
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response())
 }
@@ -60,12 +60,4 @@ async fn until(
     // An error means that the owner is gone; the last snapshot is all that there will be.
     let _ = changes.wait_for(met).await;
     changes.borrow().clone()
-}
-
-fn reply(container: &Container) -> WaitReply {
-    let error = &container.state.error;
-    WaitReply {
-        status_code: container.state.exit_code.into(),
-        error: (!error.is_empty()).then(|| WaitError { message: error.clone() }),
-    }
 }
