@@ -63,7 +63,7 @@ impl Board {
     async fn follow(mut self, engine: &Engine, all: bool) -> Result<u8, Failure> {
         let (sender, mut news) = mpsc::channel(64);
         for name in self.figures.keys() {
-            tokio::spawn(watch(engine.clone(), name.clone(), sender.clone()));
+            tokio::spawn(watch(engine.clone(), name.clone(), !all, sender.clone()));
         }
         // Named containers: the command is over when all of them are, which is when no sender is left.
         let sender = all.then_some(sender);
@@ -78,7 +78,7 @@ impl Board {
                 News::Failed(error) => return Err(error.into()),
                 News::Started(name) => {
                     if let Some(sender) = &sender {
-                        tokio::spawn(watch(engine.clone(), name.clone(), sender.clone()));
+                        tokio::spawn(watch(engine.clone(), name.clone(), false, sender.clone()));
                         self.figures.insert(name, None);
                     }
                 }
@@ -105,9 +105,11 @@ async fn list(engine: &Engine, all: bool) -> Result<Vec<String>, EngineError> {
     Ok(containers.into_iter().map(|container| container.id).collect())
 }
 
-async fn watch(engine: Engine, name: String, sender: mpsc::Sender<News>) {
+async fn watch(engine: Engine, name: String, named: bool, sender: mpsc::Sender<News>) {
     let news = match watch_figures(&engine, &name, &sender).await {
         Ok(()) => News::Gone(name),
+        // One that nobody named may end at any moment.
+        Err(error) if error.is_not_found() && !named => News::Gone(name),
         Err(error) => News::Failed(error),
     };
     // Nobody listens any more when the command is over.

@@ -77,6 +77,26 @@ fn signals_are_passed_on() {
 }
 
 #[test]
+fn the_keys_leave_a_terminal_as_it_was() {
+    let engine = engine_with(|| Answer::OpenUntil("never"));
+    let berth = env!("CARGO_BIN_EXE_berth");
+    let line = format!("stty rows 33 cols 99; {berth} run -it busybox sh; echo left $?; stty -a");
+    // script(1) gives the line a terminal, and passes what we write on to it as typed keys.
+    let mut script = std::process::Command::new("script");
+    script.args(["-qefc", &line, "/dev/null"]).env("BERTH_HOST", engine.socket());
+    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // Asked for after the terminal has become raw: before that, Ctrl-Q would be the terminal's own.
+    engine.wait_for("/resize");
+    child.stdin.as_mut().unwrap().write_all(b"echo hi\n\x10\x11").unwrap();
+    let outcome = Outcome::from(child.wait_with_output().unwrap());
+    assert!(outcome.stdout.contains("left 0"), "{outcome:?}");
+    assert!(outcome.stdout.contains(" icanon") && outcome.stdout.contains(" echo "), "as it was: {outcome:?}");
+    let requests = engine.take_requests();
+    let resize = requests.iter().find(|request| request.path.ends_with("/resize")).unwrap();
+    assert_eq!(resize.query, "h=33&w=99");
+}
+
+#[test]
 fn statuses_of_run_say_who_failed() {
     for (create, start, code) in [
         ("", "exec: \"nope\": executable file not found in $PATH", 127),
