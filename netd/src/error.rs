@@ -180,14 +180,7 @@ impl Error {
 
     /// The sentence with its causes, outermost first, separated by `: `.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
 
     pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
@@ -197,4 +190,16 @@ impl Error {
     pub(crate) const fn host(attempt: &'static str) -> impl FnOnce(kernel::Error) -> Self {
         move |source| Self::Host { attempt, source }
     }
+}
+
+/// An error with its causes, outermost first, separated by `: `.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

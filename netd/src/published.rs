@@ -94,7 +94,7 @@ impl Published {
         match (starting.next(), starting.next()) {
             (Some(network), None) => Ok(network),
             (Some(_), Some(_)) => Err(Error::invalid(format!(
-                "network {reference} is ambiguous: more than one network's id starts with it, give more digits"
+                "network {reference} is ambiguous (2 or more matches found by the beginning of its id)"
             ))),
             (None, _) => Err(Error::new(Kind::NotFound, format!("network {reference} not found"))),
         }

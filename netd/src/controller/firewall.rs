@@ -6,8 +6,8 @@ use cnm::api::EventKind;
 use kernel::{AdminChains, FirewallEvent, FirewallWatch, ForeignDrop, Host, Repaired};
 use tokio::runtime::Handle;
 
-use super::{Controller, ledger::chain, owner::Owner};
-use crate::{Error, store::Store};
+use super::{Controller, owner::Owner};
+use crate::{Error, error::chain, store::Store};
 
 /// Repairs the table whenever somebody else changes it, on a thread of its own, for as long as notifications come.
 pub(crate) fn watch_firewall(controller: &Controller, watch: FirewallWatch, store: Arc<Store>) -> Result<(), Error> {

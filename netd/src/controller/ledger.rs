@@ -28,6 +28,7 @@ pub(crate) use self::{
 };
 use super::firewall::describe_drop;
 use crate::{
+    error::chain,
     events::{EventLog, News, Subscription},
     ports::Holdings,
     published::Published,
@@ -153,18 +154,6 @@ impl Ledger {
         }
         self.publish();
     }
-}
-
-/// An error with its causes, outermost first.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// What remains to be done after a plan failed and some of it could not be undone.

@@ -24,12 +24,13 @@ use tokio::task::JoinHandle;
 use super::{
     Controller, Identity,
     lanes::Lanes,
-    ledger::{Ledger, Outside, chain},
+    ledger::{Ledger, Outside},
     networks::view_of,
     owner::Owner,
 };
 use crate::{
     Error,
+    error::chain,
     events::EventLog,
     ports::Holdings,
     published::Published,

@@ -11,8 +11,8 @@ use cnm::{
     spec::{NetworkRef, NetworkSpec},
 };
 
-use super::{Ledger, chain, remaining};
-use crate::{Error, events::News, store::Commit};
+use super::{Ledger, remaining};
+use crate::{Error, error::chain, events::News, store::Commit};
 
 /// A network that is *Reserved*: to be stored, then applied.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use cnm::{
     state::Put,
 };
 
-use super::{Ledger, chain, remaining};
-use crate::{Error, events::News, ports::NotHeld, published::no_such_sandbox, store::Commit};
+use super::{Ledger, remaining};
+use crate::{Error, error::chain, events::News, ports::NotHeld, published::no_such_sandbox, store::Commit};
 
 /// So many ports of our choice may turn out to be somebody else's before we give up.
 const MOST_PORTS_AVOIDED: usize = 1000;

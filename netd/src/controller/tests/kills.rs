@@ -5,7 +5,11 @@ use std::{
     sync::{Arc, Condvar, Mutex},
 };
 
-use cnm::{firewall::Element, observed::Observed, op::Plan};
+use cnm::{
+    firewall::Element,
+    observed::{Observed, ObservedLink},
+    op::{NamespaceAt, Plan},
+};
 use kernel::{
     AdminChains, Applied, Ask, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
     Repaired, fake::FakeHost,
@@ -208,10 +212,28 @@ async fn a_start_repairs_what_others_broke_and_leaves_what_is_theirs() {
     drop(netd);
     world.host.meddle(|state| {
         state.elements.clear();
-        let host = state.namespaces.get_mut(&cnm::op::NamespaceAt::Host).expect("the host's namespace");
+        let host = state.namespaces.get_mut(&NamespaceAt::Host).expect("the host's namespace");
         let berth0 = host.links.get_mut(&"berth0".parse().expect("a name")).expect("the bridge");
         berth0.addresses.clear();
     });
     let (_copy, _next) = world.netd_after_kill().await;
     assert_eq!(world.seen(), before);
+}
+
+#[tokio::test]
+async fn a_link_whose_deletion_was_cut_off_is_deleted_by_the_next_netd() {
+    let world = World::new();
+    let netd = world.netd().await;
+    let web = put(&netd, "web").await.expect("a sandbox");
+    let host_end = web.endpoints[0].interface().expect("a link").host_end.clone();
+    let of_host = |state: &kernel::fake::State| state.namespaces[&NamespaceAt::Host].links.clone();
+    let link = of_host(&world.host.read())[&host_end].clone();
+    netd.remove_sandbox(id("web")).await.expect("the sandbox");
+    world.host.meddle(|state| {
+        let host = state.namespaces.get_mut(&NamespaceAt::Host).expect("the host's namespace");
+        let retired = ObservedLink { bridge: None, up: false, ..link };
+        host.links.insert(host_end.clone(), retired);
+    });
+    let (_copy, _next) = world.netd_after_kill().await;
+    assert!(!of_host(&world.host.read()).contains_key(&host_end));
 }
