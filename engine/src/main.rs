@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use engine::config::{Args, Config};
 use engine::{Engine, serve};
+use tracing_subscriber::fmt::format::FmtSpan;
 
 fn main() -> ExitCode {
     match Config::load(Args::parse()).map_err(Into::into).and_then(run) {
@@ -23,6 +24,8 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         .with_env_filter(tracing_subscriber::EnvFilter::try_new(&config.log_level)?)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // At level debug each step of a start says how long it took.
+        .with_span_events(FmtSpan::CLOSE)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -58,6 +58,7 @@ fn take_name(engine: &Engine, wanted: Option<String>, id: &Id) -> Result<String>
     Ok(name)
 }
 
+#[tracing::instrument(name = "create", level = "debug", skip_all, fields(container = container.short_id()))]
 async fn make(engine: &Engine, container: Container) -> Result<()> {
     let prepared = container.clone();
     let prepare = engine.blocking(move |engine| {

@@ -21,6 +21,7 @@ pub(crate) async fn ended(owned: &mut Owned, exit: Result<Exit>) {
 }
 
 /// Records the end and gives back what the run held. Doesn't remove the container.
+#[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
 pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
     let exit = match exit {
         Ok(exit) => exit,

@@ -8,7 +8,7 @@ use std::path::Path;
 use cnm::api::Sandbox;
 
 use crate::container::etc::{self, Names};
-use crate::container::mount::{MountPointKind, volume_data};
+use crate::container::mount::MountPointKind;
 use crate::container::network::NetworkMode;
 use crate::container::{Container, compose};
 use crate::engine::Engine;
@@ -41,11 +41,6 @@ pub(crate) fn create(engine: &Engine, container: &Container) -> Result<()> {
 /// Writes what doesn't depend on the network, and an empty `/etc/hosts` for the mount to find: it is filled in place
 /// once netd has answered, while the file system is mounted.
 pub(crate) fn before_start(engine: &Engine, container: &Container) -> Result<()> {
-    // Not with the container: a volume outlives it unless told otherwise, so that one left by half a create couldn't be
-    // told from one that somebody wants.
-    for name in container.spec.mounts.iter().filter_map(|mount| mount.volume()) {
-        make_directory(&volume_data(&engine.volumes_directory(), name), 0o755)?;
-    }
     if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
         return Ok(());
     }
@@ -102,7 +97,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).map_err(doing())
 }
 
-fn make_directory(path: &Path, mode: u32) -> Result<()> {
+pub(super) fn make_directory(path: &Path, mode: u32) -> Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(mode)

@@ -14,3 +14,4 @@ pub(crate) mod signal;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod usage;
+mod volume;

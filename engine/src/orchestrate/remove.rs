@@ -35,6 +35,7 @@ pub(crate) async fn remove(owned: &mut Owned, force: bool, volumes: Volumes) -> 
 
 /// Erases a container that doesn't run. What is erased is decided and stored first: cut short anywhere, it is taken up
 /// again when berthd starts.
+#[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
 pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
     owned.container.state.phase = Phase::Removing;
     if volumes == Volumes::Remove {

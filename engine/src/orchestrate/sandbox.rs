@@ -29,6 +29,7 @@ pub(crate) fn request(container: &Container, owner: String, namespace: Namespace
 }
 
 /// Gets a container's sandbox; one that shares another's has none of its own.
+#[tracing::instrument(name = "put_sandbox", level = "debug", skip_all, fields(container = container.short_id()))]
 pub(crate) async fn put(engine: &Engine, container: &Container) -> Result<Option<Sandbox>> {
     let namespace = match container.spec.network.mode {
         NetworkMode::Container(_) => return Ok(None),
@@ -70,6 +71,7 @@ pub(crate) fn network(engine: &Engine, container: &Container, sandbox: Option<&S
 
 /// Gives the sandbox back. A netd that is away is no reason to keep a container running: it takes the sandbox down when
 /// its owner no longer claims it, and `left` says that this is still to come.
+#[tracing::instrument(name = "remove_sandbox", level = "debug", skip_all, fields(container = container.short_id()))]
 pub(crate) async fn remove(engine: &Engine, container: &Container, left: &mut bool) {
     if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
         return;

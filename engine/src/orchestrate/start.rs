@@ -13,7 +13,7 @@ use crate::container::state::Outcome;
 use crate::container::{Container, Phase};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{files, remove, sandbox};
+use crate::orchestrate::{files, remove, sandbox, volume};
 
 /// Starts the container. If it can't run, nothing of the attempt is left but the reason.
 pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
@@ -29,6 +29,7 @@ pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
     }
 }
 
+#[tracing::instrument(name = "start", level = "debug", skip_all, fields(container = owned.container.short_id()))]
 async fn run(owned: &mut Owned) -> Result<()> {
     let engine = owned.engine.clone();
     if owned.sandbox_left {
@@ -90,9 +91,11 @@ fn check_joined(engine: &Engine, container: &Container) -> Result<()> {
     Ok(())
 }
 
+#[tracing::instrument(level = "debug", skip_all, fields(container = container.short_id()))]
 fn begin(engine: &Engine, container: &Container) -> Result<Starting> {
     files::before_start(engine, container)?;
     let rootfs = engine.images.rootfs(container.id.as_str())?;
+    volume::make_missing(engine, container, &rootfs)?;
     let etc = match &container.spec.network.mode {
         NetworkMode::Container(id) => etc_of(engine, id)?,
         _ => engine.container_directory(&container.id),
@@ -137,6 +140,7 @@ struct Released {
 }
 
 /// Lets the process run, with those connected who attached before.
+#[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
 async fn release(owned: &mut Owned, starting: Starting, made: Option<&Sandbox>) -> Result<Released> {
     let engine = owned.engine.clone();
     let container = owned.container.clone();

@@ -64,7 +64,7 @@ fn place() -> Where {
 
 #[test]
 fn whole() {
-    let shown = super::container(&running(), &place(), Some(Usage { written_bytes: 7, total_bytes: 1007 }));
+    let shown = container(&running(), &place(), Some(Usage { written_bytes: 7, total_bytes: 1007 }));
     assert_json_snapshot!(shown);
 }
 
