@@ -16,9 +16,10 @@ use crate::wire::progress::ProgressLine;
 
 pub(super) async fn load(State(engine): State<Engine>, Query(query): Query<LoadQuery>, body: Body) -> Result<Response> {
     if let Some(platform) = query.platform.filter(|platform| !platform.is_empty()) {
-        return Err(Error::not_implemented(format!(
+        let refusal = Error::not_implemented(format!(
             "choosing a platform to load ({platform}) is not supported by berth yet: it takes this machine's"
-        )));
+        ));
+        return Err(ingest::refuse(body, refusal).await);
     }
     let quiet = query.quiet.unwrap_or_default();
     ingest::reply(engine, body, quiet, |engine, archive, progress| {
@@ -81,22 +82,9 @@ fn not_pulled(image: &str, tag: &str) -> Error {
 }
 
 async fn import(engine: Engine, query: &CreateQuery, body: Body) -> Result<Response> {
-    let import = Import {
-        reference: match query.repo.as_str() {
-            "" => None,
-            repo => Some(translate::reference(repo, query.tag.as_deref().unwrap_or_default())?),
-        },
-        changes: query
-            .changes
-            .iter()
-            .map(|change| change.parse().map_err(images::Error::from))
-            .collect::<Result<_, images::Error>>()?,
-        message: if query.message.is_empty() { "Imported from -".to_owned() } else { query.message.clone() },
-        platform: match query.platform.as_str() {
-            "" => Platform::host(),
-            text => text.parse().map_err(|error: images::PlatformError| Error::invalid(error.to_string()))?,
-        },
-        created: Timestamp::now(),
+    let import = match described(query) {
+        Ok(import) => import,
+        Err(error) => return Err(ingest::refuse(body, error).await),
     };
     ingest::reply(engine, body, true, move |engine, rootfs, progress| {
         let id = engine.images.import(rootfs, &import, progress)?.to_string();
@@ -104,4 +92,22 @@ async fn import(engine: Engine, query: &CreateQuery, body: Body) -> Result<Respo
         Ok(vec![ProgressLine::Status { status: id }])
     })
     .await
+}
+
+/// What a request says about the image that its body is to become.
+fn described(query: &CreateQuery) -> Result<Import> {
+    let changes = query.changes.iter().map(|change| change.parse().map_err(images::Error::from));
+    Ok(Import {
+        reference: match query.repo.as_str() {
+            "" => None,
+            repo => Some(translate::reference(repo, query.tag.as_deref().unwrap_or_default())?),
+        },
+        changes: changes.collect::<Result<_, images::Error>>()?,
+        message: if query.message.is_empty() { "Imported from -".to_owned() } else { query.message.clone() },
+        platform: match query.platform.as_str() {
+            "" => Platform::host(),
+            text => text.parse().map_err(|error: images::PlatformError| Error::invalid(error.to_string()))?,
+        },
+        created: Timestamp::now(),
+    })
 }

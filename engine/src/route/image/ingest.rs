@@ -33,6 +33,8 @@ where
             }
         };
         let done = work(&engine, &mut archive, &report);
+        // A client that is still sending hears of nothing before it has been heard out.
+        let _ = std::io::copy(&mut archive, &mut std::io::sink());
         drop(lines);
         // Nobody may be waiting any more.
         let _ = result.send(done);
@@ -48,6 +50,14 @@ where
     let end = stream::once(finish(outcome))
         .flat_map(|result| stream::iter(result.unwrap_or_else(|error| vec![ProgressLine::failed(error.message())])));
     Ok(respond(steps.chain(end)))
+}
+
+/// An error for a client that is still sending its archive: said when it has been heard out, or it would see a broken
+/// connection instead.
+pub(super) async fn refuse(body: Body, error: Error) -> Error {
+    let mut pieces = body.into_data_stream();
+    while let Some(Ok(_)) = pieces.next().await {}
+    error
 }
 
 async fn finish(outcome: oneshot::Receiver<Result<Vec<ProgressLine>>>) -> Result<Vec<ProgressLine>> {

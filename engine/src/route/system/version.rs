@@ -17,6 +17,7 @@ pub(super) async fn version(State(engine): State<Engine>) -> Json<SystemVersion>
         ("Os", "linux".to_owned()),
         ("Arch", images::Platform::host().architecture),
         ("KernelVersion", host.kernel_version.clone()),
+        ("Experimental", "false".to_owned()),
     ];
     let mut components = vec![SystemVersionComponents {
         name: "Engine".to_owned(),
