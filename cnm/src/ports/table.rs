@@ -1,7 +1,7 @@
 //! Who holds which port of the host, and the choice of free ones.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     ops::RangeInclusive,
 };
@@ -315,19 +315,21 @@ fn unreachable(spec: &PortSpec, host: HostAddress, why: &str) -> Error {
 /// Joins what follows on each other on both sides: ports chosen one by one become one range again.
 fn join_runs(ports: Vec<PublishedPort>) -> Vec<PublishedPort> {
     let mut joined: Vec<PublishedPort> = Vec::with_capacity(ports.len());
+    // Where the last run of each kind is: a request may hold thousands.
+    let mut last = HashMap::new();
     for port in ports {
-        let previous = joined.iter_mut().rev().find(|run| {
-            (run.protocol, run.host, run.path, run.endpoint, run.fixed)
-                == (port.protocol, port.host, port.path, port.endpoint, port.fixed)
-        });
-        match previous {
+        let kind = (port.protocol, port.host, port.path, port.endpoint, port.fixed);
+        match last.get(&kind).and_then(|index: &usize| joined.get_mut(*index)) {
             Some(run)
                 if run.host_last().checked_add(1) == Some(port.host_first)
                     && run.container_first.checked_add(run.count) == Some(port.container_first) =>
             {
                 run.count += port.count;
             }
-            _ => joined.push(port),
+            _ => {
+                last.insert(kind, joined.len());
+                joined.push(port);
+            }
         }
     }
     joined

@@ -1,7 +1,7 @@
 //! An endpoint as asked for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
@@ -77,13 +77,9 @@ impl TryFrom<EndpointRequest> for EndpointSpec {
         let interface = parse_interface(&wire)?;
         let ipv4 = wire.ipv4.as_deref().map(|text| parse_fixed(Family::Ipv4, text)).transpose()?;
         let ipv6 = wire.ipv6.as_deref().map(|text| parse_fixed(Family::Ipv6, text)).transpose()?;
-        let mut aliases: Vec<String> = Vec::with_capacity(wire.aliases.len());
-        for alias in wire.aliases {
-            check_alias(&alias)?;
-            if !aliases.contains(&alias) {
-                aliases.push(alias);
-            }
-        }
+        wire.aliases.iter().try_for_each(|alias| check_alias(alias))?;
+        let mut seen = BTreeSet::new();
+        let aliases = wire.aliases.into_iter().filter(|alias| seen.insert(alias.clone())).collect();
         Ok(Self {
             network: wire.network.parse()?,
             interface,
