@@ -52,7 +52,7 @@ impl Holdings {
 
     /// Binds what it can for a sandbox, and says what it can't: after a restart, when ports are led to it already.
     pub(crate) fn hold_again(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Vec<NotHeld> {
-        let (held, lost): (Vec<_>, Vec<_>) = sockets.into_iter().map(bind).partition(Result::is_ok);
+        let (held, lost): (Vec<_>, Vec<_>) = self.missing(sandbox, sockets).map(bind).partition(Result::is_ok);
         self.held.entry(sandbox.clone()).or_default().extend(held.into_iter().filter_map(Result::ok));
         lost.into_iter().filter_map(Result::err).map(|not_held| *not_held).collect()
     }
@@ -69,26 +69,32 @@ impl Holdings {
 
     /// Binds those of a sandbox's sockets that aren't held yet, or none.
     pub(crate) fn hold_missing(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Result<(), Box<NotHeld>> {
+        let missing = self.missing(sandbox, sockets).collect();
+        self.hold(sandbox, missing)
+    }
+
+    /// Those of a sandbox's sockets that aren't held yet.
+    fn missing(&self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> impl Iterator<Item = HeldSocket> + use<> {
         let held: HashSet<_> = self.of(sandbox).iter().map(|held| place(&held.what)).collect();
-        let missing = sockets.into_iter().filter(|socket| !held.contains(&place(socket)));
-        self.hold(sandbox, missing.collect())
+        sockets.into_iter().filter(move |socket| !held.contains(&place(socket)))
     }
 
     /// A sandbox now has these sockets, which may lead elsewhere than before: what stays is never unbound. Answers with
-    /// what is closed.
+    /// those that are closed or lead elsewhere, as they were.
     pub(crate) fn follow(&mut self, sandbox: &SandboxId, sockets: &[HeldSocket]) -> Vec<Held> {
         let wanted: HashMap<_, _> = sockets.iter().map(|socket| (place(socket), *socket)).collect();
-        let (mut kept, mut closed) = (Vec::new(), Vec::new());
+        let (mut kept, mut changed) = (Vec::new(), Vec::new());
         for held in self.held.remove(sandbox).unwrap_or_default() {
-            match wanted.get(&place(&held.what)) {
-                Some(what) => kept.push(Held { what: *what, ..held }),
-                None => closed.push(held),
+            let what = wanted.get(&place(&held.what));
+            if what != Some(&held.what) {
+                changed.push(held.clone());
             }
+            kept.extend(what.map(|what| Held { what: *what, ..held }));
         }
         if !kept.is_empty() {
             self.held.insert(sandbox.clone(), kept);
         }
-        closed
+        changed
     }
 }
 
@@ -170,5 +176,49 @@ pub(crate) fn raise_file_limit() {
         getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
         tracing::warn!(%error, "cannot raise the limit of open files: fewer ports can be published");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket on a port that the kernel chose and nobody else has.
+    fn free_socket(relay_to: Option<(IpAddr, u16)>) -> HeldSocket {
+        let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = probe.local_addr().expect("an address");
+        HeldSocket {
+            protocol: Protocol::Tcp,
+            address: address.ip(),
+            port: address.port(),
+            dual_stack: false,
+            relay_to,
+            fixed: true,
+        }
+    }
+
+    fn sandbox() -> SandboxId {
+        "web".parse().expect("an id")
+    }
+
+    #[test]
+    fn what_is_held_already_is_not_lost() {
+        let (mut holdings, socket) = (Holdings::default(), free_socket(None));
+        holdings.hold_missing(&sandbox(), vec![socket]).expect("a free port");
+        let lost = holdings.hold_again(&sandbox(), vec![socket]);
+        assert!(lost.is_empty(), "{lost:?}");
+        assert_eq!(holdings.of(&sandbox()).len(), 1);
+    }
+
+    #[test]
+    fn only_sockets_that_lead_elsewhere_change() {
+        let to = |address: [u8; 4]| Some((IpAddr::from(address), 80));
+        let (here, there) = (free_socket(to([172, 17, 0, 2])), free_socket(to([172, 17, 0, 2])));
+        let mut holdings = Holdings::default();
+        holdings.hold(&sandbox(), vec![here, there]).expect("free ports");
+        let moved = HeldSocket { relay_to: to([172, 18, 0, 2]), ..there };
+        let changed = holdings.follow(&sandbox(), &[here, moved]);
+        assert_eq!(changed.iter().map(|held| held.what).collect::<Vec<_>>(), [there]);
+        assert_eq!(holdings.of(&sandbox()).iter().map(|held| held.what).collect::<Vec<_>>(), [here, moved]);
     }
 }

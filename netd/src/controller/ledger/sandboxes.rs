@@ -226,11 +226,11 @@ impl Ledger {
         Some(self.store.put_sandbox(record, revision))
     }
 
-    /// Ports may lead elsewhere after the gateway has moved: the sockets and the relay follow.
+    /// Ports may lead elsewhere after the gateway has moved: the sockets and the relay follow. Connections through those
+    /// that lead where they did are not disturbed.
     fn follow_ports(&mut self, sandbox: &Sandbox) {
         let (id, sockets) = (sandbox.id(), ports::sockets(&sandbox.ports));
-        self.holdings.of(id).iter().for_each(|held| self.relay.stop(held));
-        self.holdings.follow(id, &sockets);
+        self.holdings.follow(id, &sockets).iter().for_each(|held| self.relay.stop(held));
         if let Err(not_held) = self.holdings.hold_missing(id, sockets) {
             let message = format!("a published port of sandbox {id} is lost: {}", not_held.error.chain());
             tracing::warn!("{message}");
