@@ -8,6 +8,7 @@ use cnm::{
     driver::HostView,
     id::NetworkId,
     network::Network,
+    op::Plan,
     spec::{NetworkRef, NetworkSpec},
 };
 use kernel::{Ask, HostFacts};
@@ -32,22 +33,35 @@ impl Controller {
         let id = network.id.clone();
         let made = async {
             timing.measure("reserve", commit.done()).await?;
-            timing.measure("apply", self.apply(plan, || format!("create network {name}"))).await?;
-            let id = id.clone();
-            let decision = self.owner.decide(move |ledger| ledger.network_programmed(&id));
+            timing.measure("apply", self.apply(plan, || format!("create network {name}"))).await
+        };
+        if let Err(error) = made.await {
+            let (commit, error) = self.owner.decide(move |ledger| (ledger.network_failed(&id, &error), error)).await?;
+            settle_quietly(commit).await;
+            return Err(error);
+        }
+        let programmed = id.clone();
+        let stored = async {
+            let decision = self.owner.decide(move |ledger| ledger.network_programmed(&programmed));
             let (network, commit) = timing.measure("programmed", decision).await??;
             timing.measure("commit", commit.done()).await?;
             Ok(network)
         };
-        match made.await {
+        match stored.await {
             Ok(network) => Ok(timing.of(network)),
-            Err(error) => {
-                let (commit, error) =
-                    self.owner.decide(move |ledger| (ledger.network_failed(&id, &error), error)).await?;
-                settle_quietly(commit).await;
-                Err(error)
-            }
+            Err(error) => self.take_network_back(id, error).await,
         }
+    }
+
+    /// Takes away a network that the kernel has and the store doesn't; that it isn't stored is the answer.
+    async fn take_network_back<T>(&self, id: NetworkId, error: Error) -> Result<T, Error> {
+        let leaving = id.clone();
+        let (plan, commit) = self.owner.decide(move |ledger| ledger.network_leaving(&leaving)).await??;
+        settle_quietly(Some(commit)).await;
+        if let Err(failed) = self.take_network_away(id, plan).await {
+            tracing::error!(error = %failed.chain(), "a network could not be stored and can't be taken away");
+        }
+        Err(error)
     }
 
     /// The host as a network's planner wants to see it.
@@ -83,6 +97,11 @@ impl Controller {
         let leaving = id.clone();
         let (plan, commit) = self.owner.decide(move |ledger| ledger.network_leaving(&leaving)).await??;
         commit.done().await?;
+        self.take_network_away(id, plan).await
+    }
+
+    /// Applies the plan of a network that is going, and forgets it.
+    async fn take_network_away(&self, id: NetworkId, plan: Plan) -> Result<(), Error> {
         if let Err(error) = self.apply(plan.clone(), || format!("remove network {}", id.short())).await {
             let reason = error.chain();
             let stuck = self.owner.decide(move |ledger| ledger.network_stuck(&id, plan, reason)).await?;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cnm::{
-    id::SandboxId,
+    id::{EndpointId, SandboxId},
+    op::Plan,
     sandbox::Sandbox,
     spec::{EndpointSpec, SandboxSpec},
 };
@@ -46,18 +47,34 @@ impl Controller {
         };
         let made = async {
             timing.measure("reserve", commit.done()).await?;
-            let applied = timing.measure("apply", self.apply(plan, || format!("set up sandbox {id}"))).await?;
-            timing.extend(applied.spans);
-            let programmed = id.clone();
+            timing.measure("apply", self.apply(plan, || format!("set up sandbox {id}"))).await
+        };
+        match made.await {
+            Ok(applied) => timing.extend(applied.spans),
+            Err(error) => return self.give_up_sandbox(id, error).await,
+        }
+        let programmed = id.clone();
+        let stored = async {
             let decision = self.owner.decide(move |ledger| ledger.sandbox_programmed(&programmed));
             let (sandbox, commit) = timing.measure("programmed", decision).await??;
             timing.measure("commit", commit.done()).await?;
             Ok(sandbox)
         };
-        match made.await {
+        match stored.await {
             Ok(sandbox) => Ok(timing.of(PutSandbox::Made(sandbox))),
-            Err(error) => self.give_up_sandbox(id, error).await,
+            Err(error) => self.take_sandbox_back(id, error).await,
         }
+    }
+
+    /// Takes away a sandbox that the kernel has and the store doesn't; that it isn't stored is the answer.
+    async fn take_sandbox_back<T>(&self, id: SandboxId, error: Error) -> Result<T, Error> {
+        let leaving = id.clone();
+        let Leaving { plan, commit } = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving)).await??;
+        settle_quietly(Some(commit)).await;
+        if let Err(failed) = self.take_away(&id, plan, &mut Timing::default()).await {
+            tracing::error!(error = %failed.chain(), "sandbox {id} could not be stored and can't be taken away");
+        }
+        Err(error)
     }
 
     /// Gives back what a sandbox that failed had been given; the failure is the answer.
@@ -85,6 +102,12 @@ impl Controller {
         let decision = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving));
         let Leaving { plan, commit } = timing.measure("decide", decision).await??;
         timing.measure("reserve", commit.done()).await?;
+        self.take_away(id, plan, &mut timing).await?;
+        Ok(timing.of(()))
+    }
+
+    /// Applies the plan of a sandbox that is going, and forgets it.
+    async fn take_away(&self, id: &SandboxId, plan: Plan, timing: &mut Timing) -> Result<(), Error> {
         let id = id.clone();
         let applied = self.apply(plan.clone(), || format!("take down sandbox {id}"));
         match timing.measure("apply", applied).await {
@@ -100,7 +123,7 @@ impl Controller {
         if let Some(commit) = timing.measure("forget", commit).await? {
             timing.measure("commit", commit.done()).await?;
         }
-        Ok(timing.of(()))
+        Ok(())
     }
 
     /// Attaches a sandbox to one more network.
@@ -112,22 +135,37 @@ impl Controller {
         let NewEndpoint { id: endpoint, plan, commit } = reserved;
         let connected = async {
             commit.done().await?;
-            self.apply(plan, || format!("connect sandbox {id}")).await?;
-            let (sandbox, endpoint) = (id.clone(), endpoint.clone());
-            let (sandbox, commit) =
-                self.owner.decide(move |ledger| ledger.endpoint_programmed(&sandbox, &endpoint)).await??;
+            self.apply(plan, || format!("connect sandbox {id}")).await
+        };
+        if let Err(error) = connected.await {
+            let (commit, error) =
+                self.owner.decide(move |ledger| (ledger.endpoint_failed(&id, &endpoint, &error), error)).await?;
+            settle_quietly(commit).await;
+            return Err(error);
+        }
+        let (sandbox, programmed) = (id.clone(), endpoint.clone());
+        let stored = async {
+            let decision = self.owner.decide(move |ledger| ledger.endpoint_programmed(&sandbox, &programmed));
+            let (sandbox, commit) = decision.await??;
             commit.done().await?;
             Ok(sandbox)
         };
-        match connected.await {
+        match stored.await {
             Ok(sandbox) => Ok(show_endpoint(&sandbox, find_endpoint(&sandbox, endpoint.as_str())?)),
-            Err(error) => {
-                let (commit, error) =
-                    self.owner.decide(move |ledger| (ledger.endpoint_failed(&id, &endpoint, &error), error)).await?;
-                settle_quietly(commit).await;
-                Err(error)
-            }
+            Err(error) => self.take_endpoint_back(id, endpoint, error).await,
         }
+    }
+
+    /// Takes away an endpoint that the kernel has and the store doesn't; that it isn't stored is the answer.
+    async fn take_endpoint_back<T>(&self, id: SandboxId, endpoint: EndpointId, error: Error) -> Result<T, Error> {
+        let (sandbox, leaving) = (id.clone(), endpoint.clone());
+        let decision = self.owner.decide(move |ledger| ledger.endpoint_leaving(&sandbox, &leaving));
+        let Leaving { plan, commit } = decision.await??;
+        settle_quietly(Some(commit)).await;
+        if let Err(failed) = self.take_endpoint_away(id, endpoint, plan).await {
+            tracing::error!(error = %failed.chain(), "an endpoint could not be stored and can't be taken away");
+        }
+        Err(error)
     }
 
     /// Detaches a sandbox from a network.
@@ -142,6 +180,11 @@ impl Controller {
         });
         let (endpoint, Leaving { plan, commit }) = decided.await??;
         commit.done().await?;
+        self.take_endpoint_away(id, endpoint, plan).await
+    }
+
+    /// Applies the plan of an endpoint that is going, and forgets it.
+    async fn take_endpoint_away(&self, id: SandboxId, endpoint: EndpointId, plan: Plan) -> Result<(), Error> {
         if let Err(error) = self.apply(plan.clone(), || format!("disconnect sandbox {id}")).await {
             let reason = error.chain();
             let stuck = self.owner.decide(move |ledger| ledger.endpoint_stuck(&id, &endpoint, plan, reason));

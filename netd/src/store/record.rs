@@ -31,6 +31,10 @@ pub(super) enum BootChange {
 }
 
 impl Change for DurableChange {
+    fn deletes(&self) -> bool {
+        matches!(self, Self::Delete(_))
+    }
+
     fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         match self {
             Self::Put(network) => put(transaction, "network", network.id.as_str(), &**network),
@@ -41,6 +45,10 @@ impl Change for DurableChange {
 }
 
 impl Change for BootChange {
+    fn deletes(&self) -> bool {
+        matches!(self, Self::Delete(_))
+    }
+
     fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         match self {
             Self::Put(sandbox) => put(transaction, "sandbox", sandbox.id().as_str(), &**sandbox),

@@ -74,24 +74,73 @@ async fn a_failed_removal_can_be_repeated() {
     }
 }
 
+fn net(name: &str) -> cnm::spec::NetworkSpec {
+    let wire = cnm::api::NetworkCreate { name: name.to_owned(), ..Default::default() };
+    cnm::spec::NetworkSpec::try_from(wire).expect("a valid request")
+}
+
+/// An endpoint that takes the default gateway, and the ports with it.
+fn way_out(network: &str) -> cnm::spec::EndpointSpec {
+    let wire = cnm::api::EndpointRequest {
+        network: network.to_owned(),
+        gateway_priority: 1,
+        ..cnm::api::EndpointRequest::default()
+    };
+    cnm::spec::EndpointSpec::try_from(wire).expect("a valid request")
+}
+
+/// The kernel has it all when the disk turns out to be full.
+#[tokio::test]
+async fn what_is_applied_and_can_not_be_stored_is_taken_back() {
+    let (world, is_full) = (World::new(), "cannot write the state file ");
+    let programmed = |at| format!("json_extract(NEW.record, '$.{at}lifecycle') = 'programmed'");
+    let web = "NEW.id = 'web' AND ";
+    world.refuse_to_store("netd-boot.db", "sandbox", &(web.to_owned() + &programmed("")));
+    world.refuse_to_store("netd.db", "network", &format!("NEW.record LIKE '%\"full\"%' AND {}", programmed("")));
+    let netd = world.netd().await;
+    netd.create_network(net("net")).await.expect("room for this one");
+    let before = world.seen();
+
+    let error = netd.create_network(net("full")).await.expect_err("no room").chain();
+    assert!(error.starts_with(is_full), "{error}");
+    assert_eq!((world.seen(), netd.published().count_networks()), (before.clone(), 4));
+
+    let error = put(&netd, "web").await.expect_err("no room").chain();
+    assert!(error.starts_with(is_full), "{error}");
+    assert_eq!((world.seen(), netd.published().count_sandboxes()), (before.clone(), 0));
+
+    let (_copy, next) = world.netd_after_kill().await;
+    assert_eq!((world.seen(), next.published().count_sandboxes()), (before, 0));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_can_not_be_stored_is_taken_back() {
+    let world = World::new();
+    let second = "json_extract(NEW.record, '$.endpoints[1].lifecycle') = 'programmed'";
+    world.refuse_to_store("netd-boot.db", "sandbox", second);
+    let netd = world.netd().await;
+    netd.create_network(net("net")).await.expect("a network");
+    put(&netd, "web").await.expect("a sandbox");
+    let before = world.seen();
+    let error = netd.connect(id("web"), way_out("net")).await.expect_err("no room").chain();
+    assert!(error.starts_with("cannot write the state file "), "{error}");
+    assert_eq!((world.seen(), netd.published().count_endpoints()), (before, 1));
+}
+
 #[tokio::test]
 async fn a_failed_network_leaves_nothing() {
-    let create = || {
-        let wire = cnm::api::NetworkCreate { name: "net".to_owned(), ..Default::default() };
-        cnm::spec::NetworkSpec::try_from(wire).expect("a valid request")
-    };
     for step in 0..STEPS {
         let world = World::new();
         let netd = world.netd().await;
         let before = world.seen();
         world.host.fail_after(step);
-        if netd.create_network(create()).await.is_ok() {
+        if netd.create_network(net("net")).await.is_ok() {
             assert!(step > 0, "no step failed");
             break;
         }
         assert_eq!(world.seen(), before, "after a failure at step {step}");
         assert_eq!(netd.published().count_networks(), 3);
-        netd.create_network(create()).await.expect("nothing stands in the way");
+        netd.create_network(net("net")).await.expect("nothing stands in the way");
         netd.remove_network("net".parse().expect("a name")).await.expect("nobody is on it");
         assert_eq!(world.seen(), before);
     }
@@ -101,22 +150,13 @@ async fn a_failed_network_leaves_nothing() {
 async fn a_failed_connect_leaves_the_sandbox_as_it_was() {
     let world = World::new();
     let netd = world.netd().await;
-    let wire = cnm::api::NetworkCreate { name: "net".to_owned(), ..Default::default() };
-    netd.create_network(cnm::spec::NetworkSpec::try_from(wire).expect("a valid request")).await.expect("a network");
+    netd.create_network(net("net")).await.expect("a network");
     put(&netd, "web").await.expect("a sandbox");
     let before = world.seen();
-    let endpoint = || {
-        let wire = cnm::api::EndpointRequest {
-            network: "net".to_owned(),
-            gateway_priority: 1,
-            ..cnm::api::EndpointRequest::default()
-        };
-        cnm::spec::EndpointSpec::try_from(wire).expect("a valid request")
-    };
     let mut failures = 0;
     loop {
         world.host.fail_after(failures);
-        match netd.connect(id("web"), endpoint()).await {
+        match netd.connect(id("web"), way_out("net")).await {
             Err(_) => {
                 assert_eq!(world.seen(), before, "after a failure at step {failures}");
                 failures += 1;

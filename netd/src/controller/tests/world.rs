@@ -66,6 +66,18 @@ impl World {
         (copy, controller)
     }
 
+    /// Makes a file's table refuse records for which something holds, as a full disk would. To be called before a netd
+    /// opens them.
+    pub(super) fn refuse_to_store(&self, file: &str, table: &str, which: &str) {
+        drop(Store::open(self.directory.path(), self.directory.path(), BOOT).expect("new files"));
+        let file = rusqlite::Connection::open(self.directory.path().join(file)).expect("the file");
+        let full = format!(
+            "CREATE TRIGGER full BEFORE INSERT ON {table} WHEN {which}
+                            BEGIN SELECT RAISE(ABORT, 'full'); END"
+        );
+        file.execute_batch(&full).expect("a trigger");
+    }
+
     pub(super) fn seen(&self) -> Seen {
         let state = self.host.read();
         let sysctls = state.sysctls.into_iter().filter(|(_, value)| value != "0").collect();
