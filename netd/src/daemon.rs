@@ -1,6 +1,6 @@
 //! netd as a whole: claim the directories, open the store, bring the host in line, serve until told to stop.
 
-use std::{future::Future, path::Path, pin::pin, sync::Arc};
+use std::{future::Future, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use cnm::ipam::DefaultPools;
 use drivers::Registry;
@@ -20,6 +20,10 @@ use crate::{
     ports,
     store::{self, Store},
 };
+
+/// How long requests may take to end once netd is told to stop. A client that sends half a request, or doesn't read its
+/// reply, must not keep netd from ending; what is cut off is as after a kill.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
 /// Runs netd until it is told to stop by SIGTERM or SIGINT. Networks and sandboxes stay as they are.
 ///
@@ -72,7 +76,13 @@ async fn serve(desk: Desk, owner: JoinHandle<()>, socket: &Path, group: &str) ->
     tracing::info!("stopping; networks and sandboxes stay");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stopping.cancel();
-    server.await.map_err(Error::file("serve", socket))
+    match tokio::time::timeout(LAST_REQUESTS, server).await {
+        Ok(served) => served.map_err(Error::file("serve", socket)),
+        Err(_) => {
+            tracing::warn!("clients keep their connections busy: they are cut off");
+            Ok(())
+        }
+    }
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()>, Error> {

@@ -1,6 +1,6 @@
 //! netd is killed and comes back.
 
-use std::{net::TcpListener, process::Stdio};
+use std::{io::Write, net::TcpListener, os::unix::net::UnixStream, process::Stdio};
 
 use cnm::api::{EventKind, NetworkCreate, NetworkQuery};
 use futures::StreamExt;
@@ -75,4 +75,15 @@ async fn a_second_netd_in_the_same_place_is_refused() {
     assert!(!output.status.success());
     assert!(said.starts_with("netd: another netd uses "), "{said}");
     town.client.handshake().await.expect("the first is still there");
+}
+
+#[test]
+fn clients_that_stall_do_not_keep_netd_from_ending() {
+    let mut town = Town::new();
+    let connect = || UnixStream::connect(town.run_dir().join("netd.sock")).expect("netd listens");
+    let (_silent, mut half) = (connect(), connect());
+    half.write_all(b"PUT /v1/sandboxes/web HTTP/1.1\r\nHost: netd\r\nContent-Length: 100\r\n\r\n{")
+        .expect("half a request");
+    assert!(town.terminate().success());
+    assert!(!town.run_dir().join("netd.sock").exists());
 }

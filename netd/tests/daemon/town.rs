@@ -78,6 +78,14 @@ impl Town {
         }
     }
 
+    /// Tells netd to stop and waits until it has.
+    pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
+        let mut netd = self.netd.take().expect("netd runs");
+        let pid = nix::unistd::Pid::from_raw(netd.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("netd is our child");
+        netd.wait().expect("netd is our child")
+    }
+
     /// Links of the host but its loopback, what is pinned, and elements of the firewall: all that sandboxes could leave.
     pub(crate) fn traces(&self) -> String {
         self.wait_for_links();
