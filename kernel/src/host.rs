@@ -142,9 +142,11 @@ pub struct FirewallWatch {
 }
 
 impl FirewallWatch {
-    /// Blocks until somebody else changes our table; [`None`] when no more events can come.
-    pub fn next(&self) -> Option<FirewallEvent> {
-        self.events.recv().ok()
+    /// Blocks until somebody else changes nftables, and answers with all that has come by then, each kind once: who
+    /// answers a kind looks at everything anew, however often it came. [`None`] when no more events can come.
+    pub fn next(&self) -> Option<BTreeSet<FirewallEvent>> {
+        let first = self.events.recv().ok()?;
+        Some([first].into_iter().chain(self.events.try_iter()).collect())
     }
 
     /// As [`FirewallWatch::next`], for at most this long.
@@ -205,4 +207,19 @@ pub struct HostFacts {
     pub forwarding_ipv6: bool,
     /// Whether the kernel has IPv6 and it isn't disabled.
     pub ipv6: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::FakeHost;
+
+    #[test]
+    fn what_came_often_is_told_once() {
+        let host = FakeHost::new();
+        let watch = host.watch_firewall().expect("a watch");
+        (0..5).for_each(|_| host.flush_firewall());
+        assert_eq!(watch.next(), Some([FirewallEvent::Changed].into()));
+        assert_eq!(watch.next_within(Duration::ZERO), Err(RecvTimeoutError::Timeout));
+    }
 }

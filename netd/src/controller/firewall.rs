@@ -14,11 +14,13 @@ pub(crate) fn watch_firewall(controller: &Controller, watch: FirewallWatch, stor
     let guard =
         Guard { host: controller.host.clone(), owner: controller.owner.clone(), store, runtime: Handle::current() };
     let body = move || {
-        while let Some(event) = watch.next() {
-            match event {
-                FirewallEvent::Changed => guard.repair(),
-                FirewallEvent::Administrator => guard.copy_admin_chains(),
-                FirewallEvent::Elsewhere => guard.look_for_drops(),
+        while let Some(events) = watch.next() {
+            for event in events {
+                match event {
+                    FirewallEvent::Changed => guard.repair(),
+                    FirewallEvent::Administrator => guard.copy_admin_chains(),
+                    FirewallEvent::Elsewhere => guard.look_for_drops(),
+                }
             }
         }
         tracing::warn!("the kernel no longer tells of changes of the firewall: they are not repaired");
@@ -37,7 +39,7 @@ struct Guard {
 }
 
 impl Guard {
-    /// One flush is many notifications: the first repairs the table, the others find it whole.
+    /// It may be whole already, when a request's own change met the damage first.
     fn repair(&self) {
         match self.host.repair_firewall() {
             Ok(Repaired::AlreadyRight) => {}
