@@ -142,3 +142,96 @@ pub(crate) fn view(exec: &Exec) -> ExecView {
         pid,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::translate::create::tests::made;
+
+    fn container() -> Container {
+        made(json!({
+            "Image": "busybox", "User": "app", "WorkingDir": "/srv", "Env": ["TIER=web"],
+            "HostConfig": {"GroupAdd": ["wheel"], "CapDrop": ["ALL"]},
+        }))
+    }
+
+    fn described(request: Value) -> Result<Description> {
+        let request: ExecConfig = serde_json::from_value(request).expect("a request");
+        describe("e1".parse()?, request, &container())
+    }
+
+    #[test]
+    fn what_is_left_open_is_as_for_the_first_process() {
+        let first = container().spec.process;
+        let described = described(json!({"Cmd": ["ls", "-l"], "AttachStdout": true})).expect("accepted");
+        let expected = Process { args: vec!["ls".into(), "-l".into()], ..first };
+        assert_eq!(described.spec.process, expected);
+        assert_eq!(described.streams, Streams { stdin: false, stdout: true, stderr: false });
+        assert_eq!(described.spec.process.capabilities, CapabilitySet::EMPTY);
+    }
+
+    #[test]
+    fn what_is_asked_for_wins() {
+        let described = described(json!({
+            "Cmd": ["sh"], "Tty": true, "AttachStdin": true, "ConsoleSize": [40, 120], "User": "0:0", "WorkingDir": "/tmp",
+            "Env": ["TIER=db", "MORE=1"], "Privileged": true, "DetachKeys": "ctrl-a,x",
+        }))
+        .expect("accepted");
+        let process = &described.spec.process;
+        assert_eq!(process.env, ["HOSTNAME=4ecb1f0e2ac2", "PATH=/bin", "LANG=C", "TIER=db", "MORE=1", "TERM=xterm"]);
+        assert_eq!((process.cwd.as_str(), process.user.user.as_str()), ("/tmp", "0:0"));
+        assert_eq!(process.user.additional_groups, ["wheel"]);
+        assert_eq!(process.terminal, Some(TerminalSize { columns: 120, rows: 40 }));
+        assert_eq!((process.stdin, process.capabilities), (Stdin::Once, CapabilitySet::ALL));
+        assert_eq!(process.seccomp, Seccomp::Unconfined);
+        assert_eq!(described.detach_keys, DetachKeys::parse("ctrl-a,x").expect("keys"));
+    }
+
+    #[test]
+    fn refusals_say_what_is_wrong() {
+        for (request, text) in [
+            (json!({}), "No exec command specified"),
+            (json!({"Cmd": [""]}), "No exec command specified"),
+            (json!({"Cmd": ["sh"], "WorkingDir": "tmp"}), "the working directory 'tmp' is invalid"),
+            (json!({"Cmd": ["sh"], "Env": ["=x"]}), "invalid environment variable: =x"),
+            (json!({"Cmd": ["sh"], "DetachKeys": "nope"}), "Invalid detach keys (nope) provided"),
+            (json!({"Cmd": ["sh"], "Tty": true, "ConsoleSize": [1, 70000]}), "invalid console size 1x70000"),
+        ] {
+            let message = described(request).expect_err(text).message();
+            assert!(message.starts_with(text), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_exec_is_shown_as_docker_shows_it() {
+        let exec = Exec::new("c1".parse().expect("an id"), described(json!({"Cmd": ["ls", "-l"]})).expect("accepted"));
+        insta::assert_json_snapshot!(view(&exec), @r#"
+        {
+          "ID": "e1",
+          "Running": false,
+          "ExitCode": null,
+          "ProcessConfig": {
+            "tty": false,
+            "entrypoint": "ls",
+            "arguments": [
+              "-l"
+            ],
+            "privileged": false,
+            "user": "app"
+          },
+          "OpenStdin": false,
+          "OpenStderr": false,
+          "OpenStdout": false,
+          "CanRemove": false,
+          "ContainerID": "c1",
+          "DetachKeys": "",
+          "Pid": 0
+        }
+        "#);
+        let start = |body| start(serde_json::from_value(body).expect("a request"), &exec);
+        assert_eq!(start(json!({"Detach": true})).expect("accepted"), Start { detach: true, size: None });
+        start(json!({"ConsoleSize": [1, 2]})).expect_err("no terminal");
+    }
+}

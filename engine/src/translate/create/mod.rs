@@ -11,7 +11,7 @@ mod refused;
 mod security;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 

@@ -58,7 +58,8 @@ fn translate(body: &Value) -> Result<Translated> {
     translate_with(busybox(), body)
 }
 
-fn made(body: Value) -> Container {
+/// The container that a request makes of busybox.
+pub(crate) fn made(body: Value) -> Container {
     translate(&body).unwrap().container
 }
 
