@@ -25,6 +25,15 @@ pub fn parse_optional(text: Option<&str>, now: Timestamp) -> Result<Option<Times
     text.filter(|text| !text.is_empty() && *text != "0").map(|text| parse(text, now)).transpose()
 }
 
+/// Resolves when the moment has come; never without one.
+pub(crate) async fn reached(moment: Option<Timestamp>) {
+    match moment.map(|moment| moment.duration_since(Timestamp::now())) {
+        // A moment of the past has come already.
+        Some(left) => tokio::time::sleep(left.try_into().unwrap_or_default()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// `1136073845` or `1136073845.000000001`: the fraction counts decimal places, not nanoseconds.
 fn unix_seconds(text: &str) -> Option<Timestamp> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));

@@ -6,9 +6,9 @@ use std::path::Path;
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use inotify::{EventStream, Inotify, WatchMask};
-use jiff::Timestamp;
 
 use super::{LogReader, Rendering, Selection};
+use crate::moment;
 
 /// Wakes when files of a log's directory change.
 struct Watch(EventStream<[u8; 4096]>);
@@ -108,7 +108,7 @@ impl<E: Future<Output = ()> + Send + Unpin + 'static> Reading<E> {
                 self.ended = None;
                 Ok(true)
             }
-            () = reached(self.selection.until) => Ok(false),
+            () = moment::reached(self.selection.until) => Ok(false),
         }
     }
 }
@@ -119,12 +119,4 @@ async fn read_batch(mut reader: LogReader) -> io::Result<(LogReader, Vec<super::
         Ok((reader, batch))
     });
     read.await.map_err(io::Error::other)?
-}
-
-/// Resolves when the moment has come; never without one.
-async fn reached(moment: Option<Timestamp>) {
-    match moment.map(|moment| moment.duration_since(Timestamp::now())) {
-        Some(left) => tokio::time::sleep(left.try_into().unwrap_or_default()).await,
-        None => std::future::pending().await,
-    }
 }

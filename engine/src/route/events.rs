@@ -37,7 +37,7 @@ async fn events(
     // Without `since` only what comes is wanted, unless `until` asks for the past alone.
     let past = past.into_iter().filter(move |event| since.is_some_and(|since| event.at >= since));
     let lines = stream::iter(past)
-        .chain(following(coming).take_until(reached(until)))
+        .chain(following(coming).take_until(moment::reached(until)))
         .filter(move |event| std::future::ready(selection.takes(event) && until.is_none_or(|until| event.at <= until)))
         .map(move |event| Ok::<Bytes, std::convert::Infallible>(line(&event, version)));
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(lines)).into_response())
@@ -60,12 +60,4 @@ fn following(receiver: Receiver<Event>) -> impl Stream<Item = Event> {
             }
         }
     })
-}
-
-/// Resolves when the moment has come; never without one.
-async fn reached(moment: Option<Timestamp>) {
-    match moment.map(|moment| moment.duration_since(Timestamp::now())) {
-        Some(left) => tokio::time::sleep(left.try_into().unwrap_or_default()).await,
-        None => std::future::pending().await,
-    }
 }
