@@ -183,8 +183,8 @@ impl<'k, 'p> Application<'k, 'p> {
             match answer {
                 Ok(_) => {
                     self.touched[op] = true;
-                    if let Change::Retire(name) = change {
-                        self.kernel.reaper.delete((*name).clone());
+                    if let Change::Retire(pair) = change {
+                        self.kernel.reaper.delete(pair);
                     }
                 }
                 Err(error) if change.removes() && is_absence(&error) => {}
@@ -204,8 +204,9 @@ impl<'k, 'p> Application<'k, 'p> {
     fn request(&self, change: &Change<'p>, index: u32, here: &Inside) -> RouteRequest {
         let mut peer = here;
         if let Change::CreateVeth(pair) = change {
-            // A pair of that name may still be on its way out.
-            self.kernel.reaper.wait_for(&pair.host_end);
+            // A pair of those names may still be on its way out.
+            let is_new = |op: &Op| matches!(op, Op::CreateNamespace(at) if NamespaceAt::Pinned(at.clone()) == pair.peer.namespace);
+            self.kernel.reaper.wait_for(pair, self.ops.iter().any(is_new));
             peer = self.open.get(&pair.peer.namespace).unwrap_or(here);
         }
         change.request(index, peer.namespace.as_fd())

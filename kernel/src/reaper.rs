@@ -1,7 +1,7 @@
 //! Deletes links in the background: the kernel takes some 16 ms for each, which nobody should wait for.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -10,7 +10,10 @@ use std::{
     thread,
 };
 
-use cnm::id::LinkName;
+use cnm::{
+    id::LinkName,
+    op::{LinkAt, VethPair},
+};
 use nix::errno::Errno;
 
 use crate::route;
@@ -25,17 +28,17 @@ pub(crate) struct Reaper {
     pending: Arc<Pending>,
 }
 
-/// Links that are on their way out.
+/// Links that are on their way out, with their other ends, which go with them.
 #[derive(Debug, Default)]
 struct Pending {
-    names: Mutex<BTreeSet<LinkName>>,
+    peers: Mutex<BTreeMap<LinkName, LinkAt>>,
     fewer: Condvar,
 }
 
 impl Pending {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<LinkName>> {
-        // The set is whole whatever its holder was doing.
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<LinkName, LinkAt>> {
+        // The map is whole whatever its holder was doing.
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,20 +53,21 @@ impl Reaper {
         Ok(Self { queue, pending })
     }
 
-    /// Has a link deleted some time soon.
-    pub(crate) fn delete(&self, name: LinkName) {
-        self.pending.lock().insert(name.clone());
-        if self.queue.send(name.clone()).is_err() {
+    /// Has a retired pair deleted some time soon.
+    pub(crate) fn delete(&self, pair: &VethPair) {
+        self.pending.lock().insert(pair.host_end.clone(), pair.peer.clone());
+        if self.queue.send(pair.host_end.clone()).is_err() {
             // The thread is gone, which only its panic can do; the next start finds the link as a leftover.
-            self.pending.lock().remove(&name);
+            self.pending.lock().remove(&pair.host_end);
         }
     }
 
-    /// Blocks while a link of that name is on its way out.
-    pub(crate) fn wait_for(&self, name: &LinkName) {
-        let mut names = self.pending.lock();
-        while names.contains(name) {
-            names = self.pending.fewer.wait(names).unwrap_or_else(PoisonError::into_inner);
+    /// Blocks while a link is on its way out that stands in the way of a pair: one of the name of its host end, or, in a
+    /// namespace that isn't new, one that still has the place of its peer.
+    pub(crate) fn wait_for(&self, pair: &VethPair, peer_is_first: bool) {
+        let mut peers = self.pending.lock();
+        while peers.contains_key(&pair.host_end) || (!peer_is_first && peers.values().any(|peer| *peer == pair.peer)) {
+            peers = self.pending.fewer.wait(peers).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) enum Change<'p> {
     /// Sets the flags of a veth's bridge port, and it up.
     PortFlags(&'p VethPair),
     SetUp(&'p LinkName),
-    Retire(&'p LinkName),
+    Retire(&'p VethPair),
     AddAddress(&'p LinkName, IpNetwork),
     RemoveAddress(&'p LinkName, IpNetwork),
     AddRoute(&'p Route),
@@ -42,7 +42,7 @@ pub(super) fn changes(op: &Op) -> Option<Vec<(&NamespaceAt, Change<'_>)>> {
             changes.push((&pair.peer.namespace, Change::SetUp(&pair.peer.name)));
             changes
         }
-        Op::RetireVeth(pair) => vec![(host, Change::Retire(&pair.host_end))],
+        Op::RetireVeth(pair) => vec![(host, Change::Retire(pair))],
         Op::AddAddress { link, address } => vec![(&link.namespace, Change::AddAddress(&link.name, *address))],
         Op::RemoveAddress { link, address } => vec![(&link.namespace, Change::RemoveAddress(&link.name, *address))],
         Op::AddRoute { namespace, route } => vec![(namespace, Change::AddRoute(route))],
@@ -74,9 +74,9 @@ impl Change<'_> {
     /// becomes of the others, changing what a refused creation didn't make would change somebody else's link.
     pub(super) fn must_follow(&self, before: &[(usize, Change<'_>)]) -> bool {
         let names = match self {
-            Self::PortFlags(pair) => Some(&pair.host_end),
+            Self::PortFlags(pair) | Self::Retire(pair) => Some(&pair.host_end),
             Self::FinishBridge(bridge) => Some(&bridge.name),
-            Self::SetUp(name) | Self::Retire(name) | Self::DeleteLink(name) => Some(*name),
+            Self::SetUp(name) | Self::DeleteLink(name) => Some(*name),
             other => other.needs_index(),
         };
         names.is_some_and(|name| before.iter().any(|(_, change)| change.creates(name)))
@@ -96,7 +96,7 @@ impl Change<'_> {
             Self::CreateVeth(pair) => route::create_veth(pair, index, peer_namespace),
             Self::PortFlags(pair) => route::set_port_flags_and_up(pair),
             Self::SetUp(name) => route::set_up(name),
-            Self::Retire(name) => route::retire(name),
+            Self::Retire(pair) => route::retire(&pair.host_end),
             Self::AddAddress(_, address) => route::add_address(index, *address),
             Self::RemoveAddress(_, address) => route::remove_address(index, *address),
             Self::AddRoute(route) => route::add_route(index, route),

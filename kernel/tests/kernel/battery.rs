@@ -239,3 +239,19 @@ fn the_firewall_holds_the_sum_of_changes() {
         assert_eq!(host.repair_firewall().expect("a repair"), Repaired::AlreadyRight);
     });
 }
+
+#[test]
+fn what_was_retired_is_not_in_the_way_of_its_successor() {
+    on_both(|host| {
+        apply(host, bridge_with_address());
+        apply(host, attachment());
+        for number in 2..6 {
+            apply(
+                host,
+                vec![Op::RetireVeth(VethPair { host_end: parsed(&format!("bv000000000{}", number - 1)), ..veth() })],
+            );
+            let next = VethPair { host_end: parsed(&format!("bv000000000{number}")), ..veth() };
+            apply(host, vec![Op::CreateVeth(next)]);
+        }
+    });
+}
