@@ -16,7 +16,7 @@ use crate::{
     api::{self, Desk},
     config::Config,
     controller::{self, Outside, Start},
-    listen::{self, Directories},
+    listen::{self, Directories, NetworkNamespace},
     ports,
     store::{self, Store},
 };
@@ -35,6 +35,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         false => DefaultPools::new(config.default_pools.clone())?,
     };
     let _directories = Directories::claim(&config.root, &config.run_dir)?;
+    let _network = NetworkNamespace::claim()?;
     ports::raise_file_limit();
     let (store, loaded) = Store::open(&config.root, &config.run_dir, &store::boot_id()?)?;
     let store = Arc::new(store);

@@ -57,6 +57,12 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// Another netd manages the same network.
+    #[error("another netd (process {process}) manages this network namespace: stop it, or start this one in another")]
+    NetworkInUse {
+        /// Its pid; 0 where that can't be seen from here.
+        process: i32,
+    },
     /// A Unix socket's path has a limit.
     #[error("the socket path {} is too long: at most 107 bytes are possible, choose a shorter --run-dir", path.display())]
     SocketPathTooLong {
@@ -168,6 +174,7 @@ impl Error {
             }
             Self::File { .. }
             | Self::InUse { .. }
+            | Self::NetworkInUse { .. }
             | Self::SocketPathTooLong { .. }
             | Self::NewerStore { .. }
             | Self::ForeignStore { .. }

@@ -1,16 +1,26 @@
-//! Directories, locks and the socket: what is claimed before anything else, so that one netd works in one place.
+//! Directories, the network namespace and the socket: what is claimed before anything else, so that one netd works in one
+//! place.
 
 use std::{
     fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{DirBuilderExt, PermissionsExt, chown},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        linux::net::SocketAddrExt,
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt, PermissionsExt, chown},
+            net::{SocketAddr, UnixListener as StdUnixListener},
+        },
     },
     path::{Path, PathBuf},
 };
 
-use nix::unistd::Group;
+use nix::{
+    errno::Errno,
+    sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials},
+    unistd::{Group, geteuid},
+};
 use tokio::net::UnixListener;
 
 use crate::Error;
@@ -45,6 +55,48 @@ fn claim(directory: &Path, mode: u32) -> Result<File, Error> {
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: directory.to_owned() }),
         Err(TryLockError::Error(source)) => Err(Error::File { doing: "lock", path, source }),
     }
+}
+
+/// The name that a netd holds in its network namespace: names of abstract sockets belong to it (network_namespaces(7)).
+const NETWORK_CLAIM: &[u8] = b"berth/netd";
+
+/// The network namespace of one netd, for as long as this lives: two would each take the other's rules for damage.
+#[derive(Debug)]
+pub(crate) struct NetworkNamespace {
+    _claim: Option<StdUnixListener>,
+}
+
+impl NetworkNamespace {
+    /// Claims the one that this process is in.
+    pub(crate) fn claim() -> Result<Self, Error> {
+        let failed = Error::file("claim", "the network namespace");
+        let bound = SocketAddr::from_abstract_name(NETWORK_CLAIM).and_then(|name| StdUnixListener::bind_addr(&name));
+        match bound {
+            Ok(claim) => Ok(Self { _claim: Some(claim) }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match other_netd().map_err(failed)? {
+                Some(process) => Err(Error::NetworkInUse { process }),
+                None => {
+                    tracing::warn!("a program that is no netd holds the name by which netd claims a network namespace");
+                    Ok(Self { _claim: None })
+                }
+            },
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+/// The process that holds the name. Anybody can bind it: who isn't of our user is no netd.
+fn other_netd() -> io::Result<Option<i32>> {
+    let socket: OwnedFd =
+        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    match connect(socket.as_raw_fd(), &UnixAddr::new_abstract(NETWORK_CLAIM)?) {
+        Ok(()) => {}
+        // Bound and not listening, as netd never is.
+        Err(Errno::ECONNREFUSED) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    }
+    let holder = getsockopt(&socket, PeerCredentials)?;
+    Ok((holder.uid() == geteuid().as_raw()).then(|| holder.pid()))
 }
 
 /// A socket of ours; its file goes when this is dropped.

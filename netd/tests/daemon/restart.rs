@@ -77,6 +77,23 @@ async fn a_second_netd_in_the_same_place_is_refused() {
     town.client.handshake().await.expect("the first is still there");
 }
 
+#[tokio::test]
+async fn a_second_netd_on_the_same_network_is_refused() {
+    let mut town = Town::new();
+    town.put("web", &[("tcp", 4000, 1)]).await;
+    let traces = town.traces();
+    let mut command = town.command_in("root2", "run2");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = town.host.run(move || command.output().expect("netd"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    let named = format!("netd: another netd (process {}) manages this network namespace", town.netd_pid());
+    assert!(said.starts_with(&named), "{said}");
+    assert_eq!(town.traces(), traces);
+    town.kill();
+    town.start();
+}
+
 #[test]
 fn clients_that_stall_do_not_keep_netd_from_ending() {
     let mut town = Town::new();

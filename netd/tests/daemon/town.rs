@@ -45,9 +45,14 @@ impl Town {
 
     /// A netd's command line, to be run on this host.
     pub(crate) fn command(&self) -> Command {
+        self.command_in("root", "run")
+    }
+
+    /// With directories of these names.
+    pub(crate) fn command_in(&self, root: &str, run_dir: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_netd"));
-        command.arg("--root").arg(self.directory.path().join("root"));
-        command.arg("--run-dir").arg(self.run_dir());
+        command.arg("--root").arg(self.directory.path().join(root));
+        command.arg("--run-dir").arg(self.directory.path().join(run_dir));
         command.stdin(Stdio::null());
         command
     }
@@ -68,6 +73,11 @@ impl Town {
         let mut message = [0; 64];
         let length = ready.recv(&mut message).expect("a message");
         assert_eq!(&message[..length], b"READY=1\n");
+    }
+
+    /// Its pid.
+    pub(crate) fn netd_pid(&self) -> u32 {
+        self.netd.as_ref().expect("netd runs").id()
     }
 
     /// As a crash: nothing of netd runs from here on.
