@@ -43,9 +43,14 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
 
 /// Gives a stored container to its owner, corrected by what the runtime knows.
 async fn take_up(engine: &Engine, mut container: Container) -> Result<Handle> {
-    let id = container.id.clone();
-    let status = engine.blocking(move |engine| status(engine, &id)).await?;
-    let exit = correct(engine, &mut container, status).await?;
+    let exit = match reconcile(engine, &mut container).await {
+        Ok(exit) => exit,
+        // One container that can't be understood must not keep the others from being taken up: it is ended, and says why.
+        Err(error) => {
+            tracing::error!(container = %container.id, "taking up a container: {}", chain(&error));
+            container.state.phase.is_alive().then(|| at_once(Exit { error: Some(error.message()), ..lost(128 + 9) }))
+        }
+    };
     if container.state.phase.is_alive() {
         container.sandbox = match engine.netd.client().sandbox(container.id.as_str()).await {
             Ok(sandbox) => Some(sandbox),
@@ -56,16 +61,27 @@ async fn take_up(engine: &Engine, mut container: Container) -> Result<Handle> {
     Ok(owned::spawn(engine.clone(), container, exit))
 }
 
+async fn reconcile(engine: &Engine, container: &mut Container) -> Result<Option<ExitFuture>> {
+    let id = container.id.clone();
+    let status = engine.blocking(move |engine| status(engine, &id)).await?;
+    correct(engine, container, status).await
+}
+
 /// What the runtime knows; a monitor that died takes its container along.
 fn status(engine: &Engine, id: &Id) -> Result<Status> {
-    match engine.runtime.status(Target::Container(id))? {
-        Status::Orphaned => Ok(engine.runtime.recover(Target::Container(id))?),
-        // Its shim was spawned by a berthd that is gone, and undoes what it did.
-        Status::Creating => {
-            engine.runtime.delete(Target::Container(id))?;
+    let target = Target::Container(id);
+    let known = match engine.runtime.status(target) {
+        Ok(Status::Orphaned) => engine.runtime.recover(target),
+        known => known,
+    };
+    match known {
+        // Its shim was spawned by a berthd that is gone, and undoes what it did; or a berthd died while the runtime
+        // cleared up after it.
+        Ok(Status::Creating) | Err(runtime::Error::NotFound { .. }) => {
+            engine.runtime.delete(target)?;
             Ok(Status::Gone)
         }
-        status => Ok(status),
+        known => Ok(known?),
     }
 }
 
@@ -96,16 +112,15 @@ async fn correct(engine: &Engine, container: &mut Container, status: Status) -> 
         }
         Status::Exited(exit) => Ok(Some(at_once(exit))),
         Status::Gone | Status::Creating | Status::Orphaned if container.state.phase.is_alive() => {
-            Ok(Some(at_once(Exit {
-                code: LOST_WITH_THE_BOOT,
-                signal: None,
-                oom_killed: false,
-                at: Timestamp::now(),
-                error: None,
-            })))
+            Ok(Some(at_once(lost(LOST_WITH_THE_BOOT))))
         }
         Status::Gone | Status::Creating | Status::Orphaned => Ok(None),
     }
+}
+
+/// The end of a process that nobody saw.
+fn lost(code: u8) -> Exit {
+    Exit { code, signal: None, oom_killed: false, at: Timestamp::now(), error: None }
 }
 
 /// An end that lies in the past: the container counts as running until its owner has dealt with it.
