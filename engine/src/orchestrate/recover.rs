@@ -153,7 +153,7 @@ async fn settle(handle: &Handle) -> Result<()> {
 /// Tells netd which sandboxes are still wanted: it takes the others down. What it has lost of a running container's is
 /// made again around the namespace that the container is in.
 async fn claim(engine: &Engine) -> Result<()> {
-    let wanted: Vec<Handle> = engine.containers.all().into_iter().filter(|handle| has_sandbox(handle)).collect();
+    let wanted: Vec<Handle> = engine.containers.all().into_iter().filter(has_sandbox).collect();
     let sandboxes = wanted.iter().map(|handle| handle.id().to_string()).collect();
     let reply = engine.netd.client().claim(&engine.owner(), &Claim { sandboxes }).await?;
     for id in &reply.removed {

@@ -185,7 +185,7 @@ fn bind_kind(mount: &Mount, source: &str, invalid: &dyn Fn(&str) -> Error) -> Re
     }
     let propagation = match options.propagation.unwrap_or(Propagation::EMPTY) {
         Propagation::EMPTY => BindPropagation::default(),
-        named => parse_propagation(&named.to_string()).transpose()?.unwrap_or_default(),
+        named => parse_propagation(named.as_ref()).transpose()?.unwrap_or_default(),
     };
     Ok(MountPointKind::Bind {
         source: source.into(),
