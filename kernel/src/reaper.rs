@@ -28,7 +28,8 @@ pub(crate) struct Reaper {
     pending: Arc<Pending>,
 }
 
-/// Links that are on their way out, with their other ends, which go with them.
+/// Links that are on their way out, with their other ends, which go with them. What an earlier netd retired has only its
+/// own name left, in both places: its other end may be anywhere.
 #[derive(Debug, Default)]
 struct Pending {
     peers: Mutex<BTreeMap<LinkName, LinkAt>>,
@@ -66,7 +67,10 @@ impl Reaper {
     /// namespace that isn't new, one that still has the place of its peer.
     pub(crate) fn wait_for(&self, pair: &VethPair, peer_is_first: bool) {
         let mut peers = self.pending.lock();
-        while peers.contains_key(&pair.host_end) || (!peer_is_first && peers.values().any(|peer| *peer == pair.peer)) {
+        let in_the_way = |(name, peer): (&LinkName, &LinkAt)| {
+            *name == pair.host_end || (!peer_is_first && (*peer == pair.peer || peer.name == *name))
+        };
+        while peers.iter().any(in_the_way) {
             peers = self.pending.fewer.wait(peers).unwrap_or_else(PoisonError::into_inner);
         }
     }

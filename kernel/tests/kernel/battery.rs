@@ -253,5 +253,10 @@ fn what_was_retired_is_not_in_the_way_of_its_successor() {
             let next = VethPair { host_end: parsed(&format!("bv000000000{number}")), ..veth() };
             apply(host, vec![Op::CreateVeth(next)]);
         }
+        // As a start takes away what the netd before it had retired: nobody knows any more where its peer was.
+        let leftover = VethPair { host_end: parsed("bv0000000005"), ..veth() };
+        let peer = LinkAt { namespace: NamespaceAt::Host, name: leftover.host_end.clone() };
+        apply(host, vec![Op::RetireVeth(VethPair { peer, ..leftover })]);
+        apply(host, vec![Op::CreateVeth(veth())]);
     });
 }
