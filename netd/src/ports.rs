@@ -2,7 +2,9 @@
 //! packets away before they get here. The few that need a relay are lent to it.
 //!
 //! A socket is bound and never listens: where the kernel's translation is missing, a connection is refused as it would
-//! be without us. There is no SO_REUSEADDR: with it another program could bind beside us.
+//! be without us. There is no SO_REUSEADDR: with it another program could bind beside us. TCP sockets of the relay are
+//! different: they listen from the start, which keeps others away as well, and have SO_REUSEADDR, or connections that
+//! ended a moment ago (TIME_WAIT) would keep us from binding the port again.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,6 +18,9 @@ use nix::errno::Errno;
 use socket2::{Domain, Socket, Type};
 
 use crate::Error;
+
+/// The kernel caps it at `net.core.somaxconn`.
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// The sockets of all sandboxes.
 #[derive(Debug, Default)]
@@ -139,7 +144,14 @@ fn open(what: &HeldSocket, address: SocketAddr) -> io::Result<Socket> {
         // Nobody reads what strays in here: keep as little of it as the kernel lets us.
         socket.set_recv_buffer_size(0)?;
     }
+    let listens = what.protocol == Protocol::Tcp && what.relay_to.is_some();
+    if listens {
+        socket.set_reuse_address(true)?;
+    }
     socket.bind(&address.into())?;
+    if listens {
+        socket.listen(BACKLOG)?;
+    }
     Ok(socket)
 }
 

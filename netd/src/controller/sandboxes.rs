@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Error,
     published::{find_endpoint, show_endpoint},
+    relay::LetGo,
     store::Commit,
 };
 
@@ -69,9 +70,10 @@ impl Controller {
     /// Takes away a sandbox that the kernel has and the store doesn't; that it isn't stored is the answer.
     async fn take_sandbox_back<T>(&self, id: SandboxId, error: Error) -> Result<T, Error> {
         let leaving = id.clone();
-        let Leaving { plan, commit } = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving)).await??;
+        let decision = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving));
+        let Leaving { plan, commit, let_go } = decision.await??;
         settle_quietly(Some(commit)).await;
-        if let Err(failed) = self.take_away(&id, plan, &mut Timing::default()).await {
+        if let Err(failed) = self.take_away(&id, plan, let_go, &mut Timing::default()).await {
             tracing::error!(error = %failed.chain(), "sandbox {id} could not be stored and can't be taken away");
         }
         Err(error)
@@ -100,14 +102,14 @@ impl Controller {
         let mut timing = Timing::default();
         let leaving = id.clone();
         let decision = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving));
-        let Leaving { plan, commit } = timing.measure("decide", decision).await??;
+        let Leaving { plan, commit, let_go } = timing.measure("decide", decision).await??;
         timing.measure("reserve", commit.done()).await?;
-        self.take_away(id, plan, &mut timing).await?;
+        self.take_away(id, plan, let_go, &mut timing).await?;
         Ok(timing.of(()))
     }
 
     /// Applies the plan of a sandbox that is going, and forgets it.
-    async fn take_away(&self, id: &SandboxId, plan: Plan, timing: &mut Timing) -> Result<(), Error> {
+    async fn take_away(&self, id: &SandboxId, plan: Plan, let_go: LetGo, timing: &mut Timing) -> Result<(), Error> {
         let id = id.clone();
         let applied = self.apply(plan.clone(), || format!("take down sandbox {id}"));
         match timing.measure("apply", applied).await {
@@ -119,6 +121,7 @@ impl Controller {
                 return Err(error);
             }
         }
+        let_go.done().await;
         let commit = self.owner.decide(move |ledger| ledger.sandbox_gone(&id));
         if let Some(commit) = timing.measure("forget", commit).await? {
             timing.measure("commit", commit.done()).await?;
@@ -160,7 +163,7 @@ impl Controller {
     async fn take_endpoint_back<T>(&self, id: SandboxId, endpoint: EndpointId, error: Error) -> Result<T, Error> {
         let (sandbox, leaving) = (id.clone(), endpoint.clone());
         let decision = self.owner.decide(move |ledger| ledger.endpoint_leaving(&sandbox, &leaving));
-        let Leaving { plan, commit } = decision.await??;
+        let Leaving { plan, commit, .. } = decision.await??;
         settle_quietly(Some(commit)).await;
         if let Err(failed) = self.take_endpoint_away(id, endpoint, plan).await {
             tracing::error!(error = %failed.chain(), "an endpoint could not be stored and can't be taken away");
@@ -178,7 +181,7 @@ impl Controller {
             let leaving = ledger.endpoint_leaving(&sandbox, &endpoint)?;
             Ok::<_, Error>((endpoint, leaving))
         });
-        let (endpoint, Leaving { plan, commit }) = decided.await??;
+        let (endpoint, Leaving { plan, commit, .. }) = decided.await??;
         commit.done().await?;
         self.take_endpoint_away(id, endpoint, plan).await
     }

@@ -25,7 +25,7 @@ use nix::{
     },
 };
 use socket2::Socket;
-use tokio::runtime;
+use tokio::{runtime, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use self::udp::Sessions;
@@ -54,6 +54,22 @@ struct Running {
 enum Order {
     Serve(Held),
     Stop(HeldSocket),
+    /// Say when all orders before this one are done.
+    Tell(oneshot::Sender<()>),
+}
+
+/// Comes when the relay has let go of what it was told to stop.
+#[must_use]
+#[derive(Debug, Default)]
+pub(crate) struct LetGo(Option<oneshot::Receiver<()>>);
+
+impl LetGo {
+    pub(crate) async fn done(self) {
+        if let Some(told) = self.0 {
+            // It fails when the relay has ended, and holds nothing any more.
+            let _ = told.await;
+        }
+    }
 }
 
 impl Relay {
@@ -76,6 +92,16 @@ impl Relay {
         if held.what.relay_to.is_some() {
             self.order(Order::Stop(held.what));
         }
+    }
+
+    /// Waits for all that was ordered so far. Until then the relay holds sockets that nobody else does.
+    pub(crate) fn let_go(&self) -> LetGo {
+        if self.running.is_none() {
+            return LetGo::default();
+        }
+        let (tell, told) = oneshot::channel();
+        self.order(Order::Tell(tell));
+        LetGo(Some(told))
     }
 
     fn order(&self, order: Order) {
@@ -211,6 +237,8 @@ impl Desk {
             match self.orders.try_recv() {
                 Ok(Order::Serve(held)) => self.serve(held),
                 Ok(Order::Stop(what)) => self.stop(&what),
+                // Nobody waits when a request was given up.
+                Ok(Order::Tell(tell)) => drop(tell.send(())),
                 Err(mpsc::TryRecvError::Empty) => return true,
                 Err(mpsc::TryRecvError::Disconnected) => return false,
             }

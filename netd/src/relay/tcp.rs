@@ -10,11 +10,9 @@ use tokio::{net::TcpStream, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 
 use super::Service;
+use crate::ports::BACKLOG;
 
-/// The kernel caps it at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
-
-/// Only now does the held socket listen.
+/// The held socket listens already, unless its port has moved behind the relay only now.
 pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
     socket.listen(BACKLOG)
 }

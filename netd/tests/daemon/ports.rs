@@ -32,6 +32,26 @@ async fn a_port_is_reached_from_the_host_over_both_families() {
 }
 
 #[tokio::test]
+async fn relayed_ports_can_be_published_again_at_once() {
+    let mut town = Town::new();
+    for _ in 0..3 {
+        let web = town.put("web", &[("tcp", 4000, 1), ("tcp", 6000, 2000)]).await;
+        serve(&town.inside(&web), 80, "web");
+        // The server ends the connection, and so does the relay's side that the client sees: it waits (TIME_WAIT).
+        ask_tcp(&town.host, "[::1]:4000").expect("an answer");
+        town.client.remove_sandbox("web").await.expect("the sandbox");
+    }
+    let web = town.put("web", &[("tcp", 4000, 1)]).await;
+    serve(&town.inside(&web), 80, "web");
+    ask_tcp(&town.host, "[::1]:4000").expect("an answer");
+    town.kill();
+    town.start();
+    let warnings = town.client.info().await.expect("info").warnings;
+    assert!(warnings.is_empty(), "{warnings:?}");
+    ask_tcp(&town.host, "[::1]:4000").expect("an answer");
+}
+
+#[tokio::test]
 async fn a_long_range_leads_to_every_port_of_it() {
     let town = Town::new();
     let web = town.put("web", &[("tcp", 6000, 201)]).await;

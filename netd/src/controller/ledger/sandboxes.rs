@@ -14,7 +14,9 @@ use cnm::{
 };
 
 use super::{Ledger, remaining};
-use crate::{Error, error::chain, events::News, ports::NotHeld, published::no_such_sandbox, store::Commit};
+use crate::{
+    Error, error::chain, events::News, ports::NotHeld, published::no_such_sandbox, relay::LetGo, store::Commit,
+};
 
 /// So many ports of our choice may turn out to be somebody else's before we give up.
 const MOST_PORTS_AVOIDED: usize = 1000;
@@ -43,6 +45,8 @@ pub(crate) struct NewEndpoint {
 pub(crate) struct Leaving {
     pub(crate) plan: Plan,
     pub(crate) commit: Commit,
+    /// To be waited for before its ports are free.
+    pub(crate) let_go: LetGo,
 }
 
 impl Ledger {
@@ -104,7 +108,7 @@ impl Ledger {
         let (sandbox, plan) = self.state.remove_sandbox(&*self.planners, id)?;
         self.holdings.of(id).iter().for_each(|held| self.relay.stop(held));
         let sandbox = self.show_sandbox(sandbox);
-        Ok(Leaving { plan, commit: self.store.put_sandbox(sandbox, None) })
+        Ok(Leaving { plan, commit: self.store.put_sandbox(sandbox, None), let_go: self.relay.let_go() })
     }
 
     /// Taking the sandbox down, or undoing its making, stopped.
@@ -193,7 +197,7 @@ impl Ledger {
         let (record, plan) =
             self.with_context(&BTreeSet::new(), |state, context| state.disconnect(sandbox, endpoint, context))?;
         let record = self.show_sandbox(record);
-        Ok(Leaving { plan, commit: self.store.put_sandbox(record, None) })
+        Ok(Leaving { plan, commit: self.store.put_sandbox(record, None), let_go: LetGo::default() })
     }
 
     /// Taking the endpoint away, or undoing its making, stopped.
