@@ -10,17 +10,24 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::AsRawFd,
     sync::Arc,
 };
 
 use cnm::{Kind, firewall::Protocol, id::SandboxId, ports::HeldSocket};
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    sys::resource::{Resource, getrlimit, setrlimit},
+};
 use socket2::{Domain, Socket, Type};
 
 use crate::Error;
 
 /// The kernel caps it at `net.core.somaxconn`.
 pub(crate) const BACKLOG: i32 = 4096;
+
+/// Descriptors that ports leave for all else that netd does: clients, namespaces, its files.
+const SPARE_DESCRIPTORS: u64 = 512;
 
 /// The sockets of all sandboxes.
 #[derive(Debug, Default)]
@@ -133,6 +140,9 @@ fn open(what: &HeldSocket, address: SocketAddr) -> io::Result<Socket> {
         Protocol::Sctp => (Type::STREAM, socket2::Protocol::SCTP),
     };
     let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol))?;
+    if is_spare(&socket)? {
+        return Err(Errno::EMFILE.into());
+    }
     if address.is_ipv6() {
         socket.set_only_v6(!what.dual_stack)?;
         // An address that the host hasn't yet (a VPN's, a floating one) can be published: ip(7), IP_FREEBIND.
@@ -181,9 +191,15 @@ fn is(error: &io::Error, errno: Errno) -> bool {
     error.raw_os_error() == Some(errno as i32)
 }
 
+/// Whether a socket has one of the descriptors that ports should leave. The kernel gives the lowest free one.
+fn is_spare(socket: &Socket) -> io::Result<bool> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let for_ports = limit - SPARE_DESCRIPTORS.min(limit / 2);
+    Ok(u64::try_from(socket.as_raw_fd()).is_ok_and(|descriptor| descriptor >= for_ports))
+}
+
 /// Lets netd have as many sockets as the system allows it: the usual soft limit is 1024.
 pub(crate) fn raise_file_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised =
         getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {

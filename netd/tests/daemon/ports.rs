@@ -52,6 +52,24 @@ async fn relayed_ports_can_be_published_again_at_once() {
 }
 
 #[tokio::test]
+async fn ports_leave_files_for_all_else() {
+    let mut town = Town::empty();
+    town.start_with_files(400);
+    let mut refusal = None;
+    for number in 0..20 {
+        let ports = [("tcp", 5000 + 50 * number, 50)];
+        if let Err(error) = town.client.put_sandbox(&format!("s{number}"), &request(&ports)).await {
+            refusal = Some(error.to_string());
+            break;
+        }
+    }
+    let refusal = refusal.expect("1000 ports are too many");
+    assert!(refusal.contains("its limit of open files"), "{refusal}");
+    let names: Vec<_> = (0..20).map(|number| format!("plain{number}")).collect();
+    futures::future::join_all(names.iter().map(|name| town.put(name, &[]))).await;
+}
+
+#[tokio::test]
 async fn a_long_range_leads_to_every_port_of_it() {
     let town = Town::new();
     let web = town.put("web", &[("tcp", 6000, 201)]).await;

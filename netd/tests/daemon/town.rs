@@ -63,10 +63,23 @@ impl Town {
 
     /// Starts netd and waits until it says that it is ready.
     pub(crate) fn start(&mut self) {
+        let command = self.command();
+        self.start_as(command);
+    }
+
+    /// Starts netd with at most so many open files.
+    pub(crate) fn start_with_files(&mut self, limit: u32) {
+        let netd = self.command();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
+        command.arg(netd.get_program()).args(netd.get_args()).stdin(Stdio::null());
+        self.start_as(command);
+    }
+
+    fn start_as(&mut self, mut command: Command) {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.path().join(format!("ready{number}"));
         let ready = UnixDatagram::bind(&path).expect("a socket");
-        let mut command = self.command();
         command.env("NOTIFY_SOCKET", &path);
         let netd = self.host.run(move || command.spawn().expect("netd"));
         self.netd = Some(netd);
