@@ -25,6 +25,9 @@ pub(super) enum Synchronous {
 pub(super) fn open(path: &Path, schema: &Schema, synchronous: Synchronous) -> Result<Connection, Error> {
     let failed = |source| Error::OpenStore { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(failed)?;
+    // One process owns the file (its directory is locked): the index of the log needs no file of shared memory, which
+    // could not be made on a full disk. It has to be said before the file is read.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
     let id: i32 = connection.query_row("PRAGMA application_id", (), |row| row.get(0)).map_err(failed)?;
     let version: u32 = connection.query_row("PRAGMA user_version", (), |row| row.get(0)).map_err(failed)?;
     let known = u32::try_from(schema.migrations.len()).expect("a handful of migrations");
@@ -46,8 +49,6 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 fn configure(connection: &Connection, synchronous: Synchronous) -> rusqlite::Result<()> {
-    // One process owns the file (its directory is locked): no shared memory is needed for the index of the log.
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let mode = match synchronous {
         Synchronous::Full => "FULL",

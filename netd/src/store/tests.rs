@@ -118,4 +118,7 @@ async fn a_file_that_was_never_closed_has_every_commit() {
     let (_store, loaded) = open(copy.path(), "boot").expect("the copy");
     assert_eq!(loaded.sandboxes.len(), 200);
     assert_eq!(loaded.revision, Some(199));
+    // What isn't made needs no room on a full disk.
+    let shared = fs::read_dir(copy.path()).expect("a listing").filter_map(Result::ok);
+    assert!(!shared.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with("-shm")));
 }
