@@ -25,6 +25,15 @@ impl Ready {
     }
 }
 
+/// `kill -9` of a process that need not be our child; returns when it is gone.
+pub(crate) fn kill(pid: i32) {
+    // A pidfd is readable once its process ended (pidfd_open(2)); without one the process is gone already.
+    let Some(process) = rustix::process::Pid::from_raw(pid) else { return };
+    let Ok(descriptor) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()) else { return };
+    let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+    let _ = rustix::event::poll(&mut [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)], None);
+}
+
 /// Says on the socket that the process ended, so that nobody waits for the word of a daemon that is gone.
 fn tell_when_it_ends(pid: u32, socket: &Path) {
     let (pid, socket) = (nix::unistd::Pid::from_raw(pid.cast_signed()), socket.to_owned());

@@ -150,14 +150,17 @@ impl Host {
         Outcome::of(self.namespaces.command("curl").args(["-sS", "-g", "-m", "4", "--noproxy", "*", url]))
     }
 
-    /// Fetches a page from inside a container.
+    /// Fetches a page from inside a container, over `nc`: busybox's static `wget` crashes in glibc's resolver there.
     pub fn fetch_from(&self, container: &str, url: &str) -> Outcome {
-        self.docker(&["exec", container, "wget", "-q", "-T", "4", "-O", "-", url])
+        self.docker(&["exec", container, "sh", "-c", &fetch_script(url)])
     }
 
-    /// `kill -9` of netd; returns when it is gone.
+    /// `kill -9` of netd, whoever started it; returns when it is gone.
     pub fn kill_netd(&mut self) {
-        self.netd.take().expect("netd runs").kill();
+        for pid in self.processes("netd") {
+            crate::daemon::kill(pid);
+        }
+        self.netd = None;
     }
 
     /// `kill -9` of berthd; returns when it is gone.
@@ -165,9 +168,17 @@ impl Host {
         self.berthd.take().expect("berthd runs").kill();
     }
 
-    /// Whether netd was started and not killed since.
-    pub fn netd_runs(&self) -> bool {
-        self.netd.is_some()
+    /// Processes of one of our programs on this host, as pids of this machine.
+    pub fn processes(&self, program: &str) -> Vec<i32> {
+        let namespace = std::fs::read_link(format!("/proc/{}/ns/pid", self.pid())).expect("the host's namespace");
+        let program = binary(program);
+        let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|pid: &i32| {
+            let link = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).ok();
+            link("ns/pid").as_ref() == Some(&namespace) && link("exe").as_ref() == Some(&program)
+        })
+        .collect()
     }
 
     /// Whether berthd was started and not killed since.
@@ -259,6 +270,17 @@ impl Drop for Host {
         let _ = self.namespaces.keeper.wait();
         remove_cgroups(&self.cgroup_parent);
     }
+}
+
+/// A script that prints a page's body, and fails when no page comes.
+pub fn fetch_script(url: &str) -> String {
+    let rest = url.strip_prefix("http://").expect("an http URL");
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+    format!(
+        "printf 'GET /{path} HTTP/1.0\\r\\n\\r\\n' | nc -w 4 {host} {port} > /tmp/page && grep -q '^HTTP/1.. 200' /tmp/page && \
+         sed '1,/^.$/d' /tmp/page"
+    )
 }
 
 /// Removes what is left of a host's cgroups, deepest first; their processes ended with the pid namespace.

@@ -6,13 +6,19 @@ use std::{
     sync::OnceLock,
 };
 
+use crate::world::binary;
+
 /// A root filesystem of busybox as a tar archive: every applet in /bin, a few users, an empty web page.
 pub fn busybox() -> PathBuf {
     static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
     ARCHIVE
         .get_or_init(|| {
-            let path = std::env::temp_dir().join(format!("berth-tests-busybox-{}.tar", std::process::id()));
-            write_busybox(&path).expect("busybox (Debian's busybox-static)");
+            // Beside the programs under test, written whole: many test processes make it at once.
+            let directory = binary("berth").parent().expect("the target directory").to_owned();
+            let path = directory.join("busybox-rootfs.tar");
+            let file = tempfile::NamedTempFile::new_in(&directory).expect("a file");
+            write_busybox(file.path()).expect("busybox (Debian's busybox-static)");
+            file.persist(&path).expect("a file");
             path
         })
         .clone()

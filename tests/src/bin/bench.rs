@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -193,7 +192,7 @@ fn side_by_side(host: &Host) -> Vec<Figure> {
             remove_all();
         }
     }
-    let resident = |name: &str| processes(host, name).iter().map(|pid| resident_mib(*pid)).collect::<Vec<_>>();
+    let resident = |name: &str| host.processes(name).iter().map(|pid| resident_mib(*pid)).collect::<Vec<_>>();
     let shims = resident("berth-monitor");
     let all = shims.iter().chain(&resident("netd")).chain(&resident("berthd")).sum();
     let figures = vec![
@@ -224,7 +223,7 @@ fn side_by_side(host: &Host) -> Vec<Figure> {
 }
 
 fn idle_memory(host: &Host) -> Vec<Figure> {
-    let resident = |name| processes(host, name).first().map_or(f64::NAN, |pid| resident_mib(*pid));
+    let resident = |name| host.processes(name).first().map_or(f64::NAN, |pid| resident_mib(*pid));
     vec![
         Figure { what: "memory: netd idle", measured: resident("netd"), unit: "MiB", mark: Some(12.0), docker: None },
         Figure {
@@ -237,22 +236,7 @@ fn idle_memory(host: &Host) -> Vec<Figure> {
     ]
 }
 
-/// Processes of one of our programs on this host, as pids of this machine.
-fn processes(host: &Host, program: &str) -> Vec<u32> {
-    let namespace = std::fs::read_link(format!("/proc/{}/ns/pid", host.pid())).expect("the host's namespace");
-    let program: PathBuf = binary(program);
-    let pids = std::fs::read_dir("/proc")
-        .expect("/proc")
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid: &u32| {
-        let link = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}")).ok();
-        link("ns/pid").as_ref() == Some(&namespace) && link("exe").as_ref() == Some(&program)
-    })
-    .collect()
-}
-
-fn resident_mib(pid: u32) -> f64 {
+fn resident_mib(pid: i32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok());

@@ -94,8 +94,8 @@ fn logs_and_their_flags() {
 #[test]
 fn ps_and_filters_and_formats() {
     let (_world, host) = started();
-    host.docker(&["run", "-d", "--name", "a", "-l", "x=1", "-p", "4000:80", "busybox", "sleep", "1000"]).ok();
-    host.docker(&["run", "--name", "b", "busybox", "sh", "-c", "exit 3"]).fails_with(3);
+    host.docker(&["run", "-d", "--name", "aa", "-l", "x=1", "-p", "4000:80", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["run", "--name", "bb", "busybox", "sh", "-c", "exit 3"]).fails_with(3);
     for client in [
         |host: &Host, arguments: &[&str]| host.docker(arguments),
         |host: &Host, arguments: &[&str]| host.berth(arguments),
@@ -105,14 +105,14 @@ fn ps_and_filters_and_formats() {
             arguments.extend_from_slice(flags);
             client(&host, &arguments).ok().replace('\n', " ")
         };
-        assert_eq!(names(&[]), "a");
-        assert_eq!(names(&["-a"]), "b a");
-        assert_eq!(names(&["-a", "--filter", "status=exited"]), "b");
-        assert_eq!(names(&["-a", "--filter", "exited=3"]), "b");
-        assert_eq!(names(&["-a", "--filter", "label=x=1"]), "a");
-        assert_eq!(names(&["-a", "--filter", "name=b"]), "b");
-        assert_eq!(names(&["-a", "--filter", "ancestor=busybox"]), "b a");
-        assert_eq!(names(&["-a", "--filter", "publish=4000"]), "a");
+        assert_eq!(names(&[]), "aa");
+        assert_eq!(names(&["-a"]), "bb aa");
+        assert_eq!(names(&["-a", "--filter", "status=exited"]), "bb");
+        assert_eq!(names(&["-a", "--filter", "exited=3"]), "bb");
+        assert_eq!(names(&["-a", "--filter", "label=x=1"]), "aa");
+        assert_eq!(names(&["-a", "--filter", "name=bb"]), "bb");
+        assert_eq!(names(&["-a", "--filter", "ancestor=busybox"]), "bb aa");
+        assert_eq!(names(&["-a", "--filter", "publish=4000"]), "aa");
         let table = client(&host, &["ps"]).ok();
         assert!(
             table.starts_with("CONTAINER ID") && table.contains("0.0.0.0:4000->80/tcp") && table.contains("Up "),

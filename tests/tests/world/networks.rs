@@ -1,6 +1,6 @@
 //! Networks, by `berth net` and by `docker network` alike.
 
-use berth_tests::World;
+use berth_tests::{World, host::fetch_script};
 
 #[test]
 fn both_clients_see_the_same_networks() {
@@ -82,13 +82,9 @@ fn a_container_joins_and_leaves_while_it_runs() {
         "--network",
         "two",
         "busybox",
-        "wget",
-        "-q",
-        "-T",
-        "4",
-        "-O",
-        "-",
-        &format!("http://{on_two}"),
+        "sh",
+        "-c",
+        &fetch_script(&format!("http://{on_two}")),
     ])
     .ok();
     let said = host.docker(&["network", "rm", "two"]).fails_with(1);
@@ -122,7 +118,7 @@ fn network_modes() {
         "busybox",
         "sh",
         "-c",
-        "wget -q -O - http://127.0.0.1 && hostname && cat /etc/hosts",
+        &format!("{} && hostname && cat /etc/hosts", fetch_script("http://127.0.0.1")),
     ];
     let said = host.docker(&shared).ok();
     assert!(said.starts_with("Hello from berth\nshared\n") && said.contains("\tshared"), "{said}");

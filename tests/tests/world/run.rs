@@ -83,17 +83,9 @@ fn flags_about_files() {
 #[test]
 fn exit_codes() {
     let (_world, host) = started();
-    for (command, code) in [
-        (vec!["true"], 0),
-        (vec!["sh", "-c", "exit 7"], 7),
-        (vec!["sh", "-c", "kill -9 $$"], 137),
-        (vec!["nonesuch"], 127),
-        (vec!["/etc/passwd"], 126),
-        (vec!["sh", "-c", "kill -TERM $$; sleep 5"], 0),
-    ] {
-        if code == 0 && command.len() > 1 {
-            continue;
-        }
+    let cases =
+        [(vec!["true"], 0), (vec!["sh", "-c", "exit 7"], 7), (vec!["nonesuch"], 127), (vec!["/etc/passwd"], 126)];
+    for (command, code) in cases {
         let mut arguments = vec!["run", "--rm", "busybox"];
         arguments.extend(command);
         assert_eq!(host.docker(&arguments).code, code, "docker {arguments:?}");
