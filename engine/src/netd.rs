@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use cnm::api::Handshake;
 use futures::StreamExt as _;
@@ -9,9 +10,17 @@ use inotify::{EventStream, Inotify, WatchMask};
 use netd_client::Client;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, Notify};
+use tokio::time::timeout;
 
 use crate::config::{Config, Group};
 use crate::error::{Error, Result};
+
+/// netd's exit status when another netd is in the place (`EX_TEMPFAIL`).
+const PLACE_IS_HELD: i32 = 75;
+/// How long a netd that holds the place gets to answer before another is tried.
+const HOLDER_SPEAKS_WITHIN: Duration = Duration::from_millis(300);
+/// How long others may hold the place before that is an error.
+const PLACE_IS_HELD_AT_MOST: Duration = Duration::from_secs(10);
 
 /// netd, whoever started it.
 #[derive(Debug)]
@@ -73,28 +82,41 @@ impl Netd {
     }
 
     /// Starts netd and waits until it answers. It isn't ours: it goes on when berthd ends.
+    ///
+    /// One that a former berthd had just started, or that is just ending, holds the place without answering: until it
+    /// does either, another is tried.
     async fn start(&self) -> Result<Handshake> {
-        let socket = self.client.socket();
-        let mut births = SocketWatch::new(socket)?;
-        let mut child = self.spawn()?;
-        tracing::info!(program = %self.program.display(), "no netd answered, started one");
+        let mut births = SocketWatch::new(self.client.socket())?;
+        let deadline = Instant::now() + PLACE_IS_HELD_AT_MOST;
         loop {
-            tokio::select! {
-                changed = births.changed() => changed?,
-                status = child.wait() => {
-                    let status = status.map_err(Error::io("waiting for netd"))?;
-                    return Err(Error::refused(cnm::Kind::Unavailable, format!(
-                        "netd ended at once ({status}); see {}", self.log_path().display()
-                    )));
-                }
-            }
-            match self.client.handshake().await {
-                Err(error) if error.is_not_running() => {}
-                result => {
+            let mut child = self.spawn()?;
+            let status = tokio::select! {
+                handshake = self.answer(&mut births) => {
+                    tracing::info!(program = %self.program.display(), "no netd answered, started one");
                     // Reaped when it ends, so that no zombie stays behind while berthd lives.
                     tokio::spawn(async move { child.wait().await });
-                    return Ok(result?);
+                    return handshake;
                 }
+                status = child.wait() => status.map_err(Error::io("waiting for netd"))?,
+            };
+            if status.code() != Some(PLACE_IS_HELD) || Instant::now() >= deadline {
+                return Err(Error::refused(
+                    cnm::Kind::Unavailable,
+                    format!("netd ended at once ({status}); see {}", self.log_path().display()),
+                ));
+            }
+            if let Ok(handshake) = timeout(HOLDER_SPEAKS_WITHIN, self.answer(&mut births)).await {
+                return handshake;
+            }
+        }
+    }
+
+    /// Waits until a netd answers on the socket.
+    async fn answer(&self, births: &mut SocketWatch) -> Result<Handshake> {
+        loop {
+            match self.client.handshake().await {
+                Err(error) if error.is_not_running() => births.changed().await?,
+                result => return Ok(result?),
             }
         }
     }

@@ -185,6 +185,12 @@ impl Error {
         }
     }
 
+    /// The exit status that tells a supervisor why: 75 (`EX_TEMPFAIL` of sysexits.h) when another netd is in the place,
+    /// which may be about to answer or to end; else 1.
+    pub fn exit_status(&self) -> u8 {
+        if matches!(self, Self::InUse { .. }) { 75 } else { 1 }
+    }
+
     /// The sentence with its causes, outermost first, separated by `: `.
     pub fn chain(&self) -> String {
         chain(self)

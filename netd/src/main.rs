@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("netd: {}", error.chain());
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_status())
         }
     }
 }

@@ -58,19 +58,17 @@ fn no_request_is_lost_while_daemons_die_and_return() {
         }
     };
     some_requests();
-    host.kill_netd();
-    some_requests();
-    host.start_netd();
-    some_requests();
-    host.kill_berthd();
-    some_requests();
-    host.start_berthd();
-    some_requests();
-    host.kill_netd();
-    host.kill_berthd();
-    some_requests();
-    host.start_netd().start_berthd();
-    some_requests();
+    for (netd, berthd) in [(true, false), (false, true), (true, true)] {
+        if netd {
+            host.kill_netd();
+        }
+        if berthd {
+            host.kill_berthd();
+        }
+        some_requests();
+        restart(&mut host);
+        some_requests();
+    }
     stop.store(true, Ordering::Relaxed);
     let failed = client.join().expect("the client");
     assert!(

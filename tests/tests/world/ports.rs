@@ -70,7 +70,8 @@ fn every_way_in_and_out(br_netfilter: bool) {
     reaches(host.fetch_from("same", &format!("http://{}:80", inside("web"))));
 
     // The client's own address arrives.
-    let client = |outcome: berth_tests::Outcome| outcome.ok().trim_start_matches("::ffff:").to_owned();
+    let client =
+        |outcome: berth_tests::Outcome| outcome.ok().trim_matches(['[', ']']).trim_start_matches("::ffff:").to_owned();
     assert_eq!(client(neighbour.fetch(&format!("http://{address}:4000/cgi-bin/client"))), neighbour.address());
     assert_eq!(
         client(host.fetch_from("elsewhere", &format!("http://{address}:4000/cgi-bin/client"))),
@@ -132,7 +133,7 @@ fn udp_and_ranges_and_chosen_ports() {
         "busybox",
         "sh",
         "-c",
-        "udpsvd -E 0.0.0.0 7 cat & httpd -p 80 -h /var/www; httpd -p 6005 -h /var/www; echo listening; sleep 1000",
+        "nc -lu -p 7 -e cat & until grep -q ':0007 ' /proc/net/udp; do :; done; httpd -p 80 -h /var/www; httpd -p 6005 -h /var/www; echo listening; sleep 1000",
     ])
     .ok();
     host.wait_for_log("echo", "listening");
