@@ -147,7 +147,7 @@ impl Host {
 
     /// Fetches a page from this host, as its processes would; an empty outcome code of 0 means that it came.
     pub fn fetch(&self, url: &str) -> Outcome {
-        Outcome::of(self.namespaces.command("curl").args(["-sS", "-g", "-m", "4", "--noproxy", "*", url]))
+        Outcome::of(self.namespaces.command("curl").args(["-sS", "-g", "--connect-timeout", "2", "-m", "10", "--noproxy", "*", url]))
     }
 
     /// Fetches a page from inside a container, over `nc`: busybox's static `wget` crashes in glibc's resolver there.
@@ -278,8 +278,8 @@ pub fn fetch_script(url: &str) -> String {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
     format!(
-        "printf 'GET /{path} HTTP/1.0\\r\\n\\r\\n' | nc -w 4 {host} {port} > /tmp/page && grep -q '^HTTP/1.. 200' /tmp/page && \
-         sed '1,/^.$/d' /tmp/page"
+        "printf 'GET /{path} HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {host} {port} > /tmp/page && grep -q '^HTTP/1.. 200' /tmp/page && \
+         sed -E '1,/^.?$/d' /tmp/page"
     )
 }
 

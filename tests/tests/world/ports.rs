@@ -133,7 +133,7 @@ fn udp_and_ranges_and_chosen_ports() {
         "busybox",
         "sh",
         "-c",
-        "nc -lu -p 7 -e cat & until grep -q ':0007 ' /proc/net/udp; do :; done; httpd -p 80 -h /var/www; httpd -p 6005 -h /var/www; echo listening; sleep 1000",
+        "nc -lu -p 7 -e cat & until grep -q ':0007 ' /proc/net/udp /proc/net/udp6; do :; done; httpd -p 80 -h /var/www; httpd -p 6005 -h /var/www; echo listening; sleep 1000",
     ])
     .ok();
     host.wait_for_log("echo", "listening");
