@@ -31,7 +31,9 @@ impl Namespaces {
             }
         }
         // `unshare` stays outside as the parent of the pid namespace's first process, which says its pid by existing.
-        let mut keeper = Command::new("unshare")
+        // It ends with the test, also when that is killed (PR_SET_PDEATHSIG).
+        let mut keeper = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "unshare"])
             .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "slave", "--mount-proc"])
             .args(["sh", "-c", &format!("{mounts}echo ready && exec sleep infinity")])
             .stdin(Stdio::null())
@@ -147,7 +149,17 @@ impl Host {
 
     /// Fetches a page from this host, as its processes would; an empty outcome code of 0 means that it came.
     pub fn fetch(&self, url: &str) -> Outcome {
-        Outcome::of(self.namespaces.command("curl").args(["-sS", "-g", "--connect-timeout", "2", "-m", "10", "--noproxy", "*", url]))
+        Outcome::of(self.namespaces.command("curl").args([
+            "-sS",
+            "-g",
+            "--connect-timeout",
+            "2",
+            "-m",
+            "10",
+            "--noproxy",
+            "*",
+            url,
+        ]))
     }
 
     /// Fetches a page from inside a container, over `nc`: busybox's static `wget` crashes in glibc's resolver there.

@@ -130,10 +130,15 @@ fn udp_and_ranges_and_chosen_ports() {
         "6000-6010:6000-6010",
         "-p",
         "127.0.0.1::80",
+        "-v",
+        "/:/host",
         "busybox",
         "sh",
         "-c",
-        "nc -lu -p 7 -e cat & until grep -q ':0007 ' /proc/net/udp /proc/net/udp6; do :; done; httpd -p 80 -h /var/www; httpd -p 6005 -h /var/www; echo listening; sleep 1000",
+        // Debian's static busybox can't listen on UDP: the host's nc echoes, by a pipe to itself.
+        "chroot /host /bin/sh -c 'cd $(mktemp -d) && mkfifo back && nc -u -l 7 <>back | tee back' & \
+         until grep -q ':0007 ' /proc/net/udp /proc/net/udp6; do :; done; \
+         httpd -p 80 -h /var/www; httpd -p 6005 -h /var/www; echo listening; sleep 1000",
     ])
     .ok();
     host.wait_for_log("echo", "listening");
