@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::database::{self, ImageRow};
+use super::database::{self, Durability, ImageRow};
 use super::{HistoryItem, Image, Store};
 use crate::config::ImageConfig;
 use crate::digest::{ChainId, Digest, ImageId};
@@ -63,7 +63,7 @@ impl Store {
         }
         let mut inner = self.inner();
         let failed = || Error::database("tag an image");
-        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
         let id = find(&transaction, name)?.id();
         let before = database::set_name(&transaction, &new_name.clone().or_latest(), &id).map_err(failed())?;
         transaction.commit().map_err(failed())?;

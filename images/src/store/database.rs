@@ -78,7 +78,6 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         return Err(Error::NewerDatabase { path: path.to_owned(), found: version, known });
     }
     check(&connection, path)?;
-    // A committed name must survive a power cut: FULL syncs the log at every commit.
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
         .map_err(opening)?;
@@ -106,7 +105,7 @@ fn damaged_or(path: &Path, source: rusqlite::Error, doing: &'static str) -> Erro
 }
 
 fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
-    let transaction = begin(connection)?;
+    let transaction = begin(connection, Durability::PowerCut)?;
     for (version, migration) in (1_i64..).zip(MIGRATIONS) {
         if version > from {
             transaction.execute_batch(migration)?;
@@ -117,9 +116,29 @@ fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// A power cut: the commit waits for the disk.
+    PowerCut,
+    /// The end of this process. A power cut may take the last commits, never one without those after it.
+    ProcessEnd,
+}
+
 /// A transaction that may write, from its beginning.
-pub(super) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+pub(super) fn begin(connection: &mut Connection, durability: Durability) -> rusqlite::Result<Transaction<'_>> {
+    // With a write-ahead log FULL syncs the log at every commit, NORMAL only before it is taken over into the database.
+    let synchronous = match durability {
+        Durability::PowerCut => "FULL",
+        Durability::ProcessEnd => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// Makes all commits up to now survive a power cut.
+pub(super) fn synchronise(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 pub(super) fn layer(connection: &Connection, chain_id: &ChainId) -> rusqlite::Result<Option<LayerRow>> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::database::{self, LayerRow};
+use super::database::{self, Durability, LayerRow};
 use super::{Inner, Store, delete};
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::error::Error;
@@ -91,7 +91,7 @@ impl Store {
         }
         let mut inner = self.inner();
         let failed = || Error::database("record images");
-        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
         for layer in layers {
             self.place(&transaction, layer)?;
         }
@@ -186,7 +186,7 @@ impl Store {
             remove(&left)?;
         }
         let failed = || Error::database("sweep");
-        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
         Self::forget_unused(&transaction, &inner.leases)?;
         let layers = database::all_layers(&transaction).map_err(failed())?;
         let snapshots = database::snapshots(&transaction).map_err(failed())?;

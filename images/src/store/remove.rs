@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::Connection;
 
 use super::catalog::{self, Found};
-use super::database::{self, LayerRow};
+use super::database::{self, Durability, LayerRow};
 use super::{ContainerUse, Image, Inner, Pruned, Removed, Store, delete};
 use crate::digest::{ChainId, ImageId};
 use crate::error::{DeleteObstacle, Error};
@@ -56,7 +56,7 @@ impl Store {
     ) -> Result<Taken, Error> {
         let mut guard = self.inner();
         let inner: &mut Inner = &mut guard;
-        let transaction = database::begin(&mut inner.connection).map_err(Error::database(doing))?;
+        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(Error::database(doing))?;
         let mut taken = decide(&transaction, &inner.leases)?;
         transaction.commit().map_err(Error::database(doing))?;
         let aside = self.set_layers_aside(&taken.layers)?;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::database::{self, LayerRow};
+use super::database::{self, Durability, LayerRow};
 use super::{Inner, Rootfs, Store, delete};
 use crate::digest::ImageId;
 use crate::error::Error;
@@ -13,13 +13,13 @@ use crate::unpack;
 
 impl Store {
     /// Makes the directories of a new container. Its layers are kept until [`Store::remove_snapshot`], also when the
-    /// image is removed.
+    /// image is removed. Waits for no disk: a power cut may take the newest snapshots, record and directories.
     pub fn prepare(&self, container_id: &str, image: &ImageId) -> Result<Rootfs, Error> {
         check_id(container_id)?;
         let mut guard = self.inner();
         let inner: &mut Inner = &mut guard;
         let failed = || Error::database("record a snapshot");
-        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
         if database::image(&transaction, image).map_err(failed())?.is_none() {
             return Err(Error::NoSuchImage(image.to_string()));
         }
@@ -54,12 +54,16 @@ impl Store {
         let mut guard = self.inner();
         let inner: &mut Inner = &mut guard;
         let failed = || Error::database("remove a snapshot");
-        let transaction = database::begin(&mut inner.connection).map_err(failed())?;
+        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
         if !database::delete_snapshot(&transaction, container_id).map_err(failed())? {
             return Ok(());
         }
         let layers = Self::forget_unused(&transaction, &inner.leases)?;
         transaction.commit().map_err(failed())?;
+        if !layers.is_empty() {
+            // The records of layers must not come back without their directories.
+            database::synchronise(&inner.connection).map_err(failed())?;
+        }
         let mut aside = self.set_layers_aside(&layers)?;
         aside.extend(self.set_aside(&self.snapshot_dir(container_id))?);
         drop(guard);
