@@ -71,14 +71,11 @@ impl Directory {
         self.0.is_dir()
     }
 
-    /// Where the shim mounts the root filesystem, in its own mount namespace.
+    /// Where the shim mounts the root filesystem, in its own mount namespace: at the same place for all containers,
+    /// because removing a directory that is a mount point elsewhere makes the kernel take that mount down first. The name
+    /// is no id.
     pub(crate) fn rootfs(&self) -> PathBuf {
-        self.0.join("rootfs")
-    }
-
-    /// Where the shim binds the container's cgroups, in its own mount namespace.
-    pub(crate) fn cgroups(&self) -> PathBuf {
-        self.0.join("cgroups")
+        self.0.with_file_name(".rootfs")
     }
 
     /// libcontainer's own state.

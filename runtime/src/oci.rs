@@ -1,7 +1,7 @@
 //! From a specification to the OCI runtime configuration that libcontainer works from; pure.
 //!
 //! What libcontainer would do late, slowly or not alike for run and exec is left out of it and done by ourselves:
-//! cgroups, capabilities, seccomp, `no_new_privs`, the working directory, the environment and the OOM score.
+//! cgroups and their mounts, capabilities, seccomp, `no_new_privs`, the working directory, the environment and the OOM score.
 
 #[cfg(test)]
 mod tests;
@@ -12,6 +12,7 @@ use oci_spec::OciSpecError;
 use oci_spec::runtime as oci;
 
 use crate::ContainerSpec;
+use crate::cgroup::CONTAINER_ROOT;
 use crate::spec::{
     BindPropagation, Device, DeviceKind, IpcNamespace, Mount, MountKind, Namespaces, OwnOrHost, PidNamespace, Process,
     RlimitKind,
@@ -31,8 +32,8 @@ pub(crate) struct Surroundings {
     pub(crate) pid_of: Option<i32>,
     /// First process of the container whose IPC namespace is joined.
     pub(crate) ipc_of: Option<i32>,
-    /// What is bound below `/sys/fs/cgroup`: a name (empty for the place itself) and a directory each.
-    pub(crate) cgroups: Vec<(String, PathBuf)>,
+    /// Whether `/sys/fs/cgroup` is a directory in which the executor mounts a hierarchy each (v1).
+    pub(crate) cgroup_directory: bool,
     /// The program to be pid 1 with `--init`.
     pub(crate) init_program: Option<PathBuf>,
     /// All of the host's devices, when the container is privileged.
@@ -177,15 +178,8 @@ fn default_mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci
         }
         _ => mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm_size])?,
     });
-    let flags = ["nosuid", "noexec", "nodev"];
-    if around.cgroups.iter().any(|(name, _)| !name.is_empty()) {
-        // v1: a directory for each hierarchy.
-        mounts.push(mount("/sys/fs/cgroup", "tmpfs", "cgroup", &["nosuid", "noexec", "nodev", "mode=755"])?);
-    }
-    for (name, source) in &around.cgroups {
-        let destination = if name.is_empty() { "/sys/fs/cgroup".to_owned() } else { format!("/sys/fs/cgroup/{name}") };
-        let options = [&["bind", write_protected][..], &flags].concat();
-        mounts.push(mount(&destination, "bind", &source.to_string_lossy(), &options)?);
+    if around.cgroup_directory {
+        mounts.push(mount(CONTAINER_ROOT, "tmpfs", "cgroup", &["nosuid", "noexec", "nodev", "mode=755"])?);
     }
     Ok(mounts)
 }

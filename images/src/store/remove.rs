@@ -56,7 +56,8 @@ impl Store {
     ) -> Result<Taken, Error> {
         let mut guard = self.inner();
         let inner: &mut Inner = &mut guard;
-        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(Error::database(doing))?;
+        let transaction =
+            database::begin(&mut inner.connection, Durability::PowerCut).map_err(Error::database(doing))?;
         let mut taken = decide(&transaction, &inner.leases)?;
         transaction.commit().map_err(Error::database(doing))?;
         let aside = self.set_layers_aside(&taken.layers)?;

@@ -25,6 +25,16 @@ use crate::{ContainerSpec, Error, Result};
 /// How many times a cgroup that the kernel calls busy is tried again, a millisecond apart.
 const REMOVE_ATTEMPTS: u32 = 200;
 
+/// Where a container sees its cgroups.
+pub(crate) const CONTAINER_ROOT: &str = "/sys/fs/cgroup";
+
+/// A directory of a cgroup, and the place where the container sees it.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) place: PathBuf,
+    pub(crate) directory: PathBuf,
+}
+
 /// The cgroup of one container, which need not exist yet: one directory on v2, one per hierarchy on v1.
 #[derive(Debug, Clone)]
 pub(crate) struct Cgroup {
@@ -93,18 +103,24 @@ impl Cgroup {
         }
     }
 
-    /// What is bound into the container's `/sys/fs/cgroup`: a name and a directory each; the empty name is the place itself.
-    pub(crate) fn views(&self) -> Vec<(String, PathBuf)> {
+    /// What the container sees, and where.
+    pub(crate) fn views(&self) -> Vec<View> {
+        let view = |name: &str, directory| View { place: Path::new(CONTAINER_ROOT).join(name), directory };
         match &self.layout {
             Layout::V1(hierarchies) => hierarchies
                 .iter()
                 .filter_map(|hierarchy| {
-                    let name = hierarchy.mount.file_name()?.to_str()?.to_owned();
-                    Some((name, hierarchy.mount.join(&self.path)))
+                    let name = hierarchy.mount.file_name()?.to_str()?;
+                    Some(view(name, hierarchy.mount.join(&self.path)))
                 })
                 .collect(),
-            Layout::V2(root) => vec![(String::new(), root.join(&self.path))],
+            Layout::V2(root) => vec![View { place: CONTAINER_ROOT.into(), directory: root.join(&self.path) }],
         }
+    }
+
+    /// Whether the container has a hierarchy in each of several directories.
+    pub(crate) fn is_v1(&self) -> bool {
+        matches!(self.layout, Layout::V1(_))
     }
 
     /// Whether any of it is there.

@@ -12,7 +12,7 @@ use super::cgroup_mover::CgroupMover;
 use super::diagnosis::Diagnosis;
 use super::executor::{CgroupNamespace, ProcessExecutor};
 use super::launch::{self, Report, Streams};
-use super::mounts::{self, HostMounts};
+use super::mounts::{self, DetachedCgroup, HostMounts};
 use super::{Running, Stop, end_children, is_abandoned, wait_for_release};
 use crate::cgroup::{Cgroup, allowed_devices};
 use crate::control::{Failure, describe};
@@ -58,10 +58,11 @@ fn build(
     let oom_events = cgroup.oom_events_file().and_then(|path| File::open(path).ok());
     let host = host.insert(HostMounts::leave()?);
     let rootfs = directory.rootfs();
-    mounts::mount_rootfs(&spec.rootfs, &rootfs)?;
-    let cgroups = mounts::hide_cgroups(directory, cgroup)?;
+    mounts::mount_rootfs(&spec.rootfs, directory)?;
+    let cgroups = mounts::detach_cgroups(cgroup, &spec.mounts)?;
+    mounts::hide_cgroups()?;
     let user = user::resolve_in(&rootfs, &spec.process.user)?;
-    let executor = executor(spec, &user, &mover, &report)?;
+    let executor = executor(spec, &user, cgroups, &mover, &report)?;
     let streams = Streams::prepare(directory, &spec.process, &user)?;
     let mut around = Surroundings {
         rootfs,
@@ -69,7 +70,7 @@ fn build(
         network: None,
         pid_of: None,
         ipc_of: None,
-        cgroups,
+        cgroup_directory: cgroup.is_v1(),
         init_program: spec.init.then(|| init::install(directory)).transpose()?,
         host_devices: if spec.privileged { mounts::host_devices() } else { Vec::new() },
     };
@@ -136,6 +137,7 @@ fn build(
 fn executor(
     spec: &ContainerSpec,
     user: &user::ResolvedUser,
+    cgroups: Vec<DetachedCgroup>,
     mover: &CgroupMover,
     report: &Report,
 ) -> Result<ProcessExecutor> {
@@ -150,6 +152,8 @@ fn executor(
         make_cwd: true,
         init: spec.init,
         private_mounts: private_mounts(spec),
+        cgroups,
+        cgroups_writable: spec.privileged,
         protect_cgroup_root: protect_cgroup_root(spec),
         moved: Rc::clone(&mover.moved),
         report: Rc::new(report.clone_writer()?),

@@ -54,6 +54,8 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
         make_cwd: false,
         init: false,
         private_mounts: Vec::new(),
+        cgroups: Vec::new(),
+        cgroups_writable: false,
         protect_cgroup_root: false,
         moved: Rc::clone(&mover.moved),
         report: Rc::new(report.clone_writer()?),
@@ -61,7 +63,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
     let streams = Streams::prepare(directory, &spec.process, &user)?;
     let process = store_process(directory, &spec, &user)?;
     HostMounts::leave()?;
-    mounts::hide_all_cgroups()?;
+    mounts::hide_cgroups()?;
     wait_for_release(control)?;
 
     let builder = launch::builder(&container_spec.id, &container)?.with_executor(executor);

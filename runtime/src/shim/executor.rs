@@ -20,6 +20,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{AccessFlags, Uid, execve, faccessat, fchown};
 
+use super::mounts::DetachedCgroup;
 use super::streams::set_terminal_size;
 use crate::capabilities::CapabilitySet;
 use crate::control::{self, Failure};
@@ -58,6 +59,10 @@ pub(super) struct ProcessExecutor {
     pub(super) init: bool,
     /// Mounts that nothing is to be propagated to; `true` is for all below as well.
     pub(super) private_mounts: Vec<(PathBuf, bool)>,
+    /// What is still to be mounted on or below `/sys/fs/cgroup`: libcontainer would take ten times as long for it.
+    pub(super) cgroups: Vec<DetachedCgroup>,
+    /// Whether the process may make cgroups of its own there.
+    pub(super) cgroups_writable: bool,
     /// The mount on `/sys/fs/cgroup` becomes read-only, now that everything in it is mounted.
     pub(super) protect_cgroup_root: bool,
     /// Has one byte when the process is in its cgroup, or ends without one.
@@ -82,6 +87,9 @@ impl ProcessExecutor {
             let flags = if *recursive { MsFlags::MS_PRIVATE | MsFlags::MS_REC } else { MsFlags::MS_PRIVATE };
             mount(None::<&str>, path, None::<&str>, flags, None::<&str>)
                 .map_err(failed(format!("make the mount on {} private", path.display())))?;
+        }
+        for cgroup in &self.cgroups {
+            cgroup.attach(self.cgroups_writable).map_err(failed("mount a cgroup"))?;
         }
         if self.protect_cgroup_root {
             let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;

@@ -10,6 +10,7 @@ mod diagnosis;
 mod exec;
 mod executor;
 mod launch;
+mod mount_fd;
 mod mounts;
 pub(crate) mod streams;
 

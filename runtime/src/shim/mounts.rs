@@ -5,13 +5,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
-use crate::cgroup::Cgroup;
+use super::mount_fd::{move_mount, open_tree};
+use crate::cgroup::{CONTAINER_ROOT, Cgroup, View};
 use crate::directory::Directory;
-use crate::spec::{Device, DeviceKind, Rootfs};
+use crate::spec::{Device, DeviceKind, Mount, Rootfs};
 use crate::{Error, Result};
 
 /// Options of a mount are one page for the kernel; longer ones need the newer interface.
@@ -39,7 +41,8 @@ impl HostMounts {
 }
 
 /// Mounts the root filesystem.
-pub(super) fn mount_rootfs(rootfs: &Rootfs, target: &Path) -> Result<()> {
+pub(super) fn mount_rootfs(rootfs: &Rootfs, directory: &Directory) -> Result<()> {
+    let target = &directory.rootfs();
     let action = || format!("mount the root filesystem on {}", target.display());
     fs::create_dir_all(target).map_err(Error::io(action()))?;
     let short = overlay_options(rootfs, |_, path| Ok(path.to_owned())).map_err(Error::io(action()))?;
@@ -47,7 +50,7 @@ pub(super) fn mount_rootfs(rootfs: &Rootfs, target: &Path) -> Result<()> {
         return mount_overlay(target, &short).map_err(Error::io(action()));
     }
     // Many layers: short links to them, in a directory of our own, keep the options below a page.
-    let links = target.with_file_name("layers");
+    let links = directory.path().join("layers");
     fs::create_dir_all(&links).map_err(Error::io(action()))?;
     let link = |number: usize, path: &Path| {
         let link = links.join(number.to_string());
@@ -85,25 +88,43 @@ fn escape(path: &Path) -> String {
     })
 }
 
-/// Binds the container's cgroups to names of our own and takes the host's away: libcontainer moves a process into every
-/// hierarchy that it finds, while the start waits. Answers with what the container sees below `/sys/fs/cgroup`.
-pub(super) fn hide_cgroups(directory: &Directory, cgroup: &Cgroup) -> Result<Vec<(String, PathBuf)>> {
-    let mut views = Vec::new();
-    for (name, source) in cgroup.views() {
-        // libcontainer knows a hierarchy by the last part of its mount's path.
-        let target = directory.cgroups().join(format!("berth-{name}"));
-        let action = format!("bind {} to {}", source.display(), target.display());
-        fs::create_dir_all(&target)
-            .and_then(|()| Ok(mount(Some(&source), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)?))
-            .map_err(Error::io(action))?;
-        views.push((name, target));
-    }
-    hide_all_cgroups()?;
-    Ok(views)
+/// A cgroup as its container will see it: a mount that is nowhere yet, and the place for it.
+#[derive(Debug, Clone)]
+pub(super) struct DetachedCgroup {
+    mount: Rc<OwnedFd>,
+    place: PathBuf,
 }
 
-/// Takes the host's cgroups away; what is left looks like v1 without any hierarchy, where libcontainer does nothing.
-pub(super) fn hide_all_cgroups() -> Result<()> {
+impl DetachedCgroup {
+    /// Puts it in its place. For the container's first process, which sees its own root.
+    pub(super) fn attach(&self, writable: bool) -> io::Result<()> {
+        if self.place != Path::new(CONTAINER_ROOT) {
+            fs::create_dir(&self.place)?;
+        }
+        move_mount(&self.mount, &self.place)?;
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let access = if writable { MsFlags::empty() } else { MsFlags::MS_RDONLY };
+        let remount = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flags | access;
+        Ok(mount(None::<&str>, &self.place, None::<&str>, remount, None::<&str>)?)
+    }
+}
+
+/// Makes mounts of the container's cgroups that are nowhere yet, but where the container has mounts of its own.
+pub(super) fn detach_cgroups(cgroup: &Cgroup, own: &[Mount]) -> Result<Vec<DetachedCgroup>> {
+    let covered = |place: &Path| {
+        own.iter().any(|mount| place.starts_with(&mount.destination) || mount.destination.starts_with(place))
+    };
+    let views = cgroup.views().into_iter().filter(|view| !covered(&view.place));
+    let detach = |View { place, directory }| {
+        let mount = open_tree(&directory).map_err(Error::io(format!("take a mount of {}", directory.display())))?;
+        Ok(DetachedCgroup { mount: Rc::new(mount), place })
+    };
+    views.map(detach).collect()
+}
+
+/// Takes the host's cgroups away: libcontainer moves a process into every hierarchy that it finds, while the start waits.
+/// What is left looks like v1 without any hierarchy, where it does nothing.
+pub(super) fn hide_cgroups() -> Result<()> {
     let action = "hide /sys/fs/cgroup from libcontainer";
     umount2("/sys/fs/cgroup", MntFlags::MNT_DETACH).map_err(Error::io(action))?;
     mount(Some("none"), "/sys/fs/cgroup", Some("tmpfs"), MsFlags::empty(), Some("size=4k")).map_err(Error::io(action))
