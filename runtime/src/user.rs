@@ -100,7 +100,9 @@ fn resolve(user: &UserSpec, passwd: &str, group: &str) -> Result<ResolvedUser> {
         Some(group) => find_group(group, &groups)?,
         None => entry.as_ref().map_or(0, |entry| entry.gid),
     };
-    let mut additional_gids = Vec::new();
+    // With its main group: a setgid program would else be a way to shed that, and whatever denies the group access
+    // with it (CVE-2022-36109).
+    let mut additional_gids = vec![gid];
     // A group that is named is meant alone, as with Docker.
     if let (Some(entry), None) = (&entry, group_name) {
         let member = |group: &&Group<'_>| group.members.split(',').any(|member| member == entry.name);
@@ -164,17 +166,17 @@ mod tests {
     fn users_are_found_as_docker_finds_them() {
         type Row = (&'static str, &'static [&'static str], (u32, u32, &'static [u32], &'static str));
         let table: &[Row] = &[
-            ("", &[], (0, 0, &[], "/root")),
-            ("root", &["wheel"], (0, 0, &[10], "/root")),
-            ("alice", &[], (1000, 100, &[10], "/home/alice")),
-            ("1000", &[], (1000, 100, &[10], "/home/alice")),
-            ("alice:wheel", &[], (1000, 10, &[], "/home/alice")),
-            ("alice:55", &["5", "users"], (1000, 55, &[5, 100], "/home/alice")),
-            ("bob", &["10"], (1001, 1001, &[10, 100], "/")),
-            ("4711", &[], (4711, 0, &[], "/")),
-            ("4711:4712", &[], (4711, 4712, &[], "/")),
-            ("7", &[], (700, 700, &[], "/seven")),
-            (":users", &[], (0, 100, &[], "/root")),
+            ("", &[], (0, 0, &[0], "/root")),
+            ("root", &["wheel"], (0, 0, &[0, 10], "/root")),
+            ("alice", &[], (1000, 100, &[10, 100], "/home/alice")),
+            ("1000", &[], (1000, 100, &[10, 100], "/home/alice")),
+            ("alice:wheel", &[], (1000, 10, &[10], "/home/alice")),
+            ("alice:55", &["5", "users"], (1000, 55, &[5, 55, 100], "/home/alice")),
+            ("bob", &["10"], (1001, 1001, &[10, 100, 1001], "/")),
+            ("4711", &[], (4711, 0, &[0], "/")),
+            ("4711:4712", &[], (4711, 4712, &[4712], "/")),
+            ("7", &[], (700, 700, &[700], "/seven")),
+            (":users", &[], (0, 100, &[100], "/root")),
         ];
         for (user, additional, (uid, gid, additional_gids, home)) in table {
             let found = lookup(user, additional).unwrap_or_else(|error| panic!("{user}: {error}"));
