@@ -85,6 +85,7 @@ pub(crate) async fn force(owned: &mut Owned) -> Result<()> {
     }
     let paused = matches!(owned.container.state.phase, Phase::Paused { .. });
     super::signal::deliver(owned, signal::KILL, paused).await?;
+    owned.engine.container_event(&owned.container, "kill", [("signal", signal::KILL.to_string())]);
     owned.wait_for_exit().await;
     Ok(())
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::filters::Filters;
 use crate::moment;
@@ -33,9 +33,15 @@ async fn events(
     let selection = Selection::new(Filters::parse(query.filters.as_deref())?)?;
     let since = moment::parse_optional(query.since.as_deref(), now)?;
     let until = moment::parse_optional(query.until.as_deref(), now)?;
+    if let (Some(from), Some(to)) = (since, until)
+        && from > to
+    {
+        return Err(Error::invalid(format!("`since` time ({from}) cannot be after `until` time ({to})")));
+    }
     let (past, coming) = engine.events.subscribe();
-    // Without `since` only what comes is wanted, unless `until` asks for the past alone.
-    let past = past.into_iter().filter(move |event| since.is_some_and(|since| event.at >= since));
+    // Who names neither end wants only what comes.
+    let wants_past = since.is_some() || until.is_some();
+    let past = past.into_iter().filter(move |event| wants_past && since.is_none_or(|since| event.at >= since));
     let lines = stream::iter(past)
         .chain(following(coming).take_until(moment::reached(until)))
         .filter(move |event| std::future::ready(selection.takes(event) && until.is_none_or(|until| event.at <= until)))
