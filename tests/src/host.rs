@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Outcome,
+    Outcome, Terminal,
     daemon::{Daemon, Ready},
     world::binary,
 };
@@ -39,7 +39,7 @@ impl Namespaces {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("unshare (util-linux)");
+            .expect("setpriv and unshare (util-linux)");
         let mut line = String::new();
         BufReader::new(keeper.stdout.take().expect("a pipe")).read_line(&mut line).expect("the keeper's word");
         assert_eq!(line, "ready\n", "making namespaces failed");
@@ -208,6 +208,13 @@ impl Host {
         let mut command = self.namespaces.command("docker");
         command.env("DOCKER_HOST", "unix:///run/berth/berth.sock").env("DOCKER_CONFIG", "/nonexistent");
         command
+    }
+
+    /// A client's command line on a terminal of its own.
+    pub fn terminal(&self, command_line: &str) -> Terminal {
+        let mut script = self.namespaces.command("script");
+        script.env("DOCKER_HOST", "unix:///run/berth/berth.sock").env("DOCKER_CONFIG", "/nonexistent");
+        Terminal::new(script, command_line)
     }
 
     /// Our own client against this host's daemons.

@@ -8,8 +8,10 @@ pub mod command;
 pub mod daemon;
 pub mod host;
 pub mod image;
+pub mod terminal;
 pub mod world;
 
 pub use command::Outcome;
 pub use host::Host;
+pub use terminal::Terminal;
 pub use world::World;

@@ -125,32 +125,35 @@ fn input_and_output() {
 #[test]
 fn a_terminal() {
     let (_world, host) = started();
-    // `script` gives the client a terminal of its own (util-linux).
-    for client in ["docker".to_owned(), berth_tests::world::binary("berth").to_string_lossy().into_owned()] {
-        let run = |command: &str, input: &str| {
-            host.sh(&format!(
-                "export DOCKER_HOST=unix:///run/berth/berth.sock; (printf '{input}'; sleep 2) | \
-                 script -q -e -c \"stty rows 33 cols 101; {client} run --rm -it busybox {command}\" /dev/null"
-            ))
-        };
-        let said = run("sh -c 'tty; stty size'", "").ok();
-        assert!(said.contains("/dev/pts/0") && said.contains("33 101"), "{client}: {said:?}");
+    let berth = berth_tests::world::binary("berth");
+    for client in ["docker", &berth.to_string_lossy()] {
+        let mut terminal = host.terminal(&format!(
+            "{client} run --rm -it busybox sh -c 'tty; trap \"echo caught; exit 3\" INT; trap \"stty size\" WINCH; \
+             stty size; while :; do sleep 0.1; done'"
+        ));
+        terminal.wait_for("/dev/pts/0").wait_for("24 80").resize(33, 101).wait_for("33 101");
         // Ctrl-C reaches the program in the container.
-        let said = run("sh -c 'trap \\\"echo caught; exit 3\\\" INT; echo go; while :; do sleep 1; done'", "\\003");
-        assert!(said.stdout.contains("caught") && said.code == 3, "{client}: {said:?}");
+        terminal.enter("\x03").wait_for("caught");
+        assert_eq!(terminal.end().code, 3, "{client}");
     }
 }
 
 #[test]
 fn detaching_leaves_the_container() {
     let (_world, host) = started();
-    let said = host.sh(
-        "export DOCKER_HOST=unix:///run/berth/berth.sock; (sleep 1; printf 'echo marker\\n'; sleep 1; printf '\\020\\021'; sleep 1) | \
-         script -q -e -c 'docker run --name kept -it busybox sh' /dev/null",
-    );
-    assert!(said.stdout.contains("marker"), "{said:?}");
-    assert_eq!(host.docker(&["inspect", "-f", "{{.State.Running}}", "kept"]).ok(), "true");
-    assert!(host.docker(&["logs", "kept"]).ok().contains("marker"));
+    let berth = berth_tests::world::binary("berth");
+    for (client, name) in [("docker", "kept"), (&*berth.to_string_lossy(), "held")] {
+        let mut terminal = host.terminal(&format!("{client} run --name {name} -it busybox sh"));
+        terminal.wait_for("/ # ").enter("echo mar''ker\n").wait_for("marker").enter("\x10\x11");
+        terminal.end().ok();
+        assert_eq!(host.docker(&["inspect", "-f", "{{.State.Running}}", name]).ok(), "true");
+        assert!(host.docker(&["logs", name]).ok().contains("marker"));
+        // It is taken up again where it was left, and ends with its shell.
+        let mut terminal = host.terminal(&format!("{client} attach {name}"));
+        terminal.enter("echo ba''ck\n").wait_for("back").enter("exit 4\n");
+        assert_eq!(terminal.end().code, 4, "{client}");
+        assert_eq!(host.docker(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name]).ok(), "exited 4");
+    }
 }
 
 #[test]
