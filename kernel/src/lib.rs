@@ -24,6 +24,7 @@ mod route;
 mod sysctl;
 
 pub use kernel::Kernel;
+pub use namespace::is_network_namespace;
 
 pub use error::{Error, Failed, Stuck};
 pub use host::{

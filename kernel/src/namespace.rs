@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io,
-    os::fd::AsFd,
+    os::fd::{AsFd, AsRawFd},
     path::{Path, PathBuf},
     str::FromStr,
     thread,
@@ -14,6 +14,7 @@ use cnm::{id::SandboxId, op::NamespaceAt};
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns, unshare},
+    sys::statfs::{NSFS_MAGIC, statfs},
 };
 
 use crate::{Error, error::attempted, route};
@@ -121,6 +122,19 @@ impl Pins {
             Some(path) => run_inside(&File::open(path)?, work),
         }
     }
+}
+
+/// Whether a path leads to a network namespace. Nothing is opened that isn't a namespace: a pipe would wait for ever.
+///
+/// # Errors
+/// When there is nothing at the path, or it can't be reached.
+pub fn is_network_namespace(path: &Path) -> io::Result<bool> {
+    if statfs(path)?.filesystem_type() != NSFS_MAGIC {
+        return Ok(false);
+    }
+    let namespace = File::open(path)?;
+    let name = fs::read_link(format!("/proc/thread-self/fd/{}", namespace.as_raw_fd()))?;
+    Ok(name.to_string_lossy().starts_with("net:["))
 }
 
 /// Runs something on a thread of its own that has entered a namespace.

@@ -1,12 +1,12 @@
 //! Sandboxes and endpoints: put, remove, connect, disconnect.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use cnm::{
     id::{EndpointId, SandboxId},
     op::Plan,
     sandbox::Sandbox,
-    spec::{EndpointSpec, SandboxSpec},
+    spec::{EndpointSpec, NamespaceSpec, SandboxSpec},
 };
 
 use super::{
@@ -48,6 +48,7 @@ impl Controller {
         };
         let made = async {
             timing.measure("reserve", commit.done()).await?;
+            check_namespace(spec.namespace).await?;
             timing.measure("apply", self.apply(plan, || format!("set up sandbox {id}"))).await
         };
         match made.await {
@@ -199,6 +200,20 @@ impl Controller {
             None => Ok(()),
         }
     }
+}
+
+/// Refuses somebody else's namespace that isn't there or isn't one. Only for a sandbox that is to be made: the request
+/// of one that is there may be repeated when its namespace has gone.
+async fn check_namespace(namespace: NamespaceSpec) -> Result<(), Error> {
+    let NamespaceSpec::Path(path) = namespace else { return Ok(()) };
+    let asked = path.clone();
+    let checked = tokio::task::spawn_blocking(move || kernel::is_network_namespace(Path::new(&asked)));
+    let why = match checked.await.map_err(|_| Error::Panicked)? {
+        Ok(true) => return Ok(()),
+        Ok(false) => "it is something else".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(cnm::Error::invalid(format!("{path:?} is not a network namespace: {why}; give the path of one")).into())
 }
 
 /// Waits for a change that is stored on the way out of a failure: the failure is what the caller has to hear of.
