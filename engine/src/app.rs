@@ -16,7 +16,9 @@ pub fn app(engine: Engine) -> Router {
 /// The version is taken off the path before the router looks at it, so negotiation goes around the router: a layer on the
 /// router itself would run after matching.
 fn negotiated(routes: Router) -> Router {
-    Router::new().fallback_service(routes.fallback(not_found)).layer(from_fn(version::negotiate))
+    Router::new()
+        .fallback_service(routes.fallback(not_found).method_not_allowed_fallback(not_found))
+        .layer(from_fn(version::negotiate))
 }
 
 async fn not_found(_request: Request) -> Error {

@@ -16,7 +16,34 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
         match axum::extract::Query::try_from_uri(&parts.uri) {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(rejection) => Err(Error::invalid(rejection.body_text())),
+            Err(rejection) => Err(Error::invalid(refusal(parts.uri.query(), &rejection.body_text()))),
         }
+    }
+}
+
+/// A sentence that names parameter and value; serde's has only the parameter.
+fn refusal(query: Option<&str>, rejection: &str) -> String {
+    let reason = rejection.strip_prefix("Failed to deserialize query string: ").unwrap_or(rejection);
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let named = reason.split_once(": ").and_then(|(name, reason)| {
+        let (_, value) = pairs.find(|(known, _)| known == name)?;
+        Some(format!("invalid value {value:?} for query parameter {name}: {reason}"))
+    });
+    named.unwrap_or_else(|| format!("invalid query: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_name_the_value() {
+        let number = "Failed to deserialize query string: limit: invalid digit found in string";
+        assert_eq!(
+            refusal(Some("all=1&limit=ma%6ey"), number),
+            "invalid value \"many\" for query parameter limit: invalid digit found in string"
+        );
+        let missing = "Failed to deserialize query string: missing field `name`";
+        assert_eq!(refusal(None, missing), "invalid query: missing field `name`");
     }
 }
