@@ -109,7 +109,11 @@ fn translate(engine: &Engine, identity: Identity, body: CreateBody, image: &Imag
 }
 
 fn joined(engine: &Engine, reference: &str) -> Result<Joined> {
-    let container = engine.containers.find(reference)?.container();
+    // Not a 404: the docker client would take it for the image's and try to pull that.
+    let found = engine.containers.find(reference);
+    let container = found
+        .map_err(|error| Error::invalid(format!("cannot join a namespace of container: {}", error.message())))?
+        .container();
     Ok(Joined {
         id: container.id.clone(),
         hostname: container.spec.hostname.clone(),

@@ -47,7 +47,8 @@ pub(crate) async fn start(
     let Begun { started, watch, stream } = match begun {
         Ok(begun) => begun,
         Err(error) => {
-            let code = if let Error::ExecStart(cause) = &error { cause.exit_code() } else { 126 };
+            // Docker has 126 for whatever keeps an exec from starting, unless its program isn't there.
+            let code = if matches!(&error, Error::ExecStart(cause) if cause.exit_code() == 127) { 127 } else { 126 };
             engine.execs.ended(exec, code, Timestamp::now());
             return Err(error);
         }

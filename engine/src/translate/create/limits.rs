@@ -22,7 +22,7 @@ pub(super) fn resources(
 ) -> Result<Resources> {
     let memory = memory(host, warnings)?;
     let (quota, period) = cpu(host, surroundings.cpus)?;
-    let shares = positive(host.cpu_shares);
+    let shares = cpu_shares(host)?;
     Ok(Resources {
         memory_bytes: memory.limit,
         memory_reservation_bytes: memory.reservation,
@@ -44,6 +44,15 @@ pub(super) fn resources(
         blkio_write_iops: rates(&host.blkio_device_write_iops, surroundings)?,
         device_rules: devices::rules(host)?,
     })
+}
+
+fn cpu_shares(host: &HostConfig) -> Result<Option<u64>> {
+    match host.cpu_shares {
+        Some(shares) if shares < 0 => {
+            Err(Error::invalid(format!("invalid CPU shares ({shares}): value must be a positive integer")))
+        }
+        shares => Ok(positive(shares)),
+    }
 }
 
 fn positive(number: Option<i64>) -> Option<u64> {
