@@ -8,7 +8,7 @@ fn without_the_group_sockets_are_roots() {
     let mut host = world.host();
     host.start();
     for socket in ["berth.sock", "netd.sock"] {
-        assert_eq!(host.sh(&format!("stat -c '%a %U' /run/berth/{socket}")).ok(), "660 root");
+        assert_eq!(host.sh(&format!("stat -c '%a %U' /run/berth/{socket}")).ok(), "600 root");
     }
 }
 

@@ -1,0 +1,57 @@
+//! Wrong requests about containers that are there, or aren't.
+
+use berth_tests::World;
+
+use super::{Wrong, refuses, town};
+
+const ROWS: &[Wrong] = &[
+    ("both", "start nonesuch", 1, &["No such container: nonesuch"]),
+    ("both", "stop nonesuch", 1, &["No such container: nonesuch"]),
+    ("both", "restart nonesuch", 1, &["No such container: nonesuch"]),
+    ("both", "wait nonesuch", 1, &["No such container: nonesuch"]),
+    ("both", "rm nonesuch", 1, &["No such container: nonesuch"]),
+    ("both", "rm keeper", 1, &["keeper", "running"]),
+    ("both", "kill nonesuch", 1, &["No such container: nonesuch"]),
+    ("both", "kill -s NONESUCH keeper", 1, &["NONESUCH"]),
+    ("both", "kill -s 99 keeper", 1, &["99"]),
+    ("both", "kill idle", 1, &["is not running"]),
+    ("both", "stop -t soon keeper", 125, &["soon"]),
+    ("both", "pause idle", 1, &["is not running"]),
+    ("both", "unpause keeper", 1, &["is not paused"]),
+    ("both", "rename keeper idle", 1, &["idle", "already in use"]),
+    ("both", "rename keeper bad/name", 1, &["bad/name"]),
+    ("both", "rename nonesuch other", 1, &["No such container: nonesuch"]),
+    ("both", "exec nonesuch true", 1, &["No such container: nonesuch"]),
+    ("both", "exec idle true", 1, &["is not running"]),
+    ("both", "exec keeper nonesuch", 127, &["nonesuch"]),
+    ("both", "exec -u nobodyatall keeper true", 126, &["nobodyatall"]),
+    ("both", "exec -w relative keeper true", 1, &["relative", "absolute"]),
+    ("both", "attach idle", 1, &["stopped container"]),
+    ("both", "logs nonesuch", 1, &["No such container: nonesuch"]),
+    ("both", "logs --tail=few keeper", 1, &["few"]),
+    ("both", "logs --since someday keeper", 1, &["someday"]),
+    ("both", "top idle", 1, &["is not running"]),
+    ("both", "port nonesuch", 1, &["No such container: nonesuch"]),
+    ("both", "port keeper 81", 1, &["81"]),
+    ("both", "stats --no-stream nonesuch", 1, &["No such container: nonesuch"]),
+    ("both", "inspect nonesuch", 1, &["nonesuch"]),
+    ("docker", "inspect -f {{.Nonesuch keeper", 64, &["template"]),
+    ("berth", "inspect -f {{.Nonesuch keeper", 1, &["template"]),
+    ("both", "ps --filter nonesuch=1", 1, &["nonesuch"]),
+    ("both", "ps --filter status=asleep", 1, &["asleep"]),
+    ("docker", "ps --filter nonesuch", 125, &["nonesuch"]),
+    ("berth", "ps --filter nonesuch", 1, &["nonesuch"]),
+    ("both", "nonesuch", 1, &["nonesuch"]),
+    // What isn't there yet is refused by name.
+    ("docker", "commit keeper x", 1, &["commit"]),
+    ("docker", "volume create v", 1, &["volume"]),
+];
+
+#[test]
+fn containers() {
+    let mut world = World::new();
+    let host = town(&mut world);
+    // The first exec makes a directory for all of them.
+    host.docker(&["exec", "keeper", "true"]).ok();
+    refuses(&host, ROWS);
+}

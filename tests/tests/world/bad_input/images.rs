@@ -1,0 +1,25 @@
+//! Wrong requests about images.
+
+use berth_tests::World;
+
+use super::{Wrong, refuses, town};
+
+const ROWS: &[Wrong] = &[
+    ("both", "rmi nonesuch", 1, &["No such image: nonesuch:latest"]),
+    ("both", "rmi busybox", 1, &["conflict", "busybox"]),
+    ("both", "tag nonesuch other", 1, &["No such image: nonesuch:latest"]),
+    ("both", "tag busybox UPPER", 1, &["invalid reference format"]),
+    ("both", "tag busybox a/b/:c", 1, &["invalid reference format"]),
+    ("both", "history nonesuch", 1, &["No such image: nonesuch:latest"]),
+    ("both", "image inspect nonesuch", 1, &["No such image: nonesuch"]),
+    ("both", "images --filter nonesuch=1", 1, &["nonesuch"]),
+    ("docker", "pull busybox", 1, &["pull"]),
+    ("docker", "push busybox", 1, &["push"]),
+    ("docker", "save busybox -o /run/saved.tar", 1, &["save"]),
+];
+
+#[test]
+fn images() {
+    let mut world = World::new();
+    refuses(&town(&mut world), ROWS);
+}

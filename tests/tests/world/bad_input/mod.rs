@@ -1,0 +1,148 @@
+//! Wrong requests: each with the status and the words that users of Docker expect, and nothing changed.
+
+mod archives;
+mod containers;
+mod engine_api;
+mod images;
+mod netd_api;
+mod networks;
+mod run;
+
+use berth_tests::{Host, Outcome, World};
+use serde_json::Value;
+
+/// A wrong command line: by which client (`both`: berth and docker), its words, the exit status, and what it has to
+/// say, in any case.
+type Wrong = (&'static str, &'static str, i32, &'static [&'static str]);
+
+/// A wrong HTTP request: method, path, body, status, and what the message has to say.
+type WrongHttp = (&'static str, &'static str, &'static str, u16, &'static str);
+
+/// A host whose town is the same for all tables: the network `taken`, a container that runs on it, one that doesn't run.
+fn town(world: &mut World) -> Host {
+    let mut host = world.host();
+    host.start();
+    host.docker(&["network", "create", "--subnet", "10.40.0.0/24", "taken"]).ok();
+    host.docker(&["run", "-d", "--name", "keeper", "--network", "taken", "-p", "4099:80", "busybox", "sleep", "1000"])
+        .ok();
+    host.docker(&["create", "--name", "idle", "busybox", "true"]).ok();
+    host
+}
+
+/// All that a request could have changed, as text: what both daemons know, links, firewall, namespaces, directories.
+fn snapshot(host: &Host) -> String {
+    // A link on its way out is down and deleted in the background: only those that are up count.
+    let seen = host
+        .sh("curl -s -w '\\n' --unix-socket /run/berth/berth.sock 'http://d/containers/json?all=1' http://d/networks \
+               http://d/images/json http://d/volumes; \
+             curl -s -w '\\n' --unix-socket /run/berth/netd.sock http://d/v1/networks http://d/v1/sandboxes; \
+             ip -o link show up | cut -d: -f 2; nft list table inet berth; ls /run/berth/netns; \
+             find /run/berth /var/lib/berth -maxdepth 3 -not -name '*-wal' -not -name '*-shm' | sort")
+        .ok();
+    let (containers, rest) = seen.split_once('\n').expect("lines");
+    let mut containers: Value = serde_json::from_str(containers).expect("a list of containers");
+    for container in containers.as_array_mut().expect("a list") {
+        // It says for how long a container has been running.
+        container.as_object_mut().expect("an object").remove("Status");
+    }
+    format!("{containers:#}\n{rest}")
+}
+
+/// What the second text has and the first hasn't, and the other way round.
+fn difference(before: &str, after: &str) -> String {
+    let missing = |from: &str, other: &str, sign: char| -> String {
+        let known: Vec<&str> = other.lines().collect();
+        from.lines().filter(|line| !known.contains(line)).map(|line| format!("{sign} {line}\n")).collect()
+    };
+    missing(before, after, '-') + &missing(after, before, '+')
+}
+
+/// What is wrong with each answer, to be told all at once.
+struct Verdict<'a> {
+    host: &'a Host,
+    before: String,
+    complaints: Vec<String>,
+}
+
+impl<'a> Verdict<'a> {
+    fn new(host: &'a Host) -> Self {
+        Self { host, before: snapshot(host), complaints: Vec::new() }
+    }
+
+    fn expect_unchanged(&mut self, what: &str) {
+        let after = snapshot(self.host);
+        if after != self.before {
+            self.complaints.push(format!("{what} changed something:\n{}", difference(&self.before, &after)));
+            self.before = after;
+        }
+    }
+
+    fn judge(&mut self, command: &str, outcome: &Outcome, code: i32, fragments: &[&str]) {
+        // An exec that can't start says so in the stream of its output, as with Docker.
+        let said = format!("{}{}", outcome.stderr, outcome.stdout).to_lowercase();
+        if outcome.code != code || !fragments.iter().all(|part| said.contains(&part.to_lowercase())) {
+            let text = format!("{command}: {} (expected {code}, {fragments:?}): {}", outcome.code, outcome.stderr);
+            self.complaints.push(text);
+        }
+    }
+
+    fn give(self) {
+        let Self { complaints, .. } = self;
+        assert!(complaints.is_empty(), "{} wrong answers:\n{}", complaints.len(), complaints.join("\n"));
+    }
+}
+
+/// Runs a row with each of its clients.
+fn each_client(host: &Host, (clients, line, ..): &Wrong, mut then: impl FnMut(&str, Outcome)) {
+    let words: Vec<_> = line.split(' ').collect();
+    for client in ["docker", "berth"].into_iter().filter(|client| client == clients || *clients == "both") {
+        let outcome = if client == "docker" { host.docker(&words) } else { host.berth(&words) };
+        then(&format!("{client} {line}"), outcome);
+    }
+}
+
+/// Every row is refused and nothing is changed by it.
+fn refuses(host: &Host, rows: &[Wrong]) {
+    let mut verdict = Verdict::new(host);
+    for row in rows {
+        each_client(host, row, |command, outcome| {
+            verdict.judge(command, &outcome, row.2, row.3);
+            verdict.expect_unchanged(command);
+        });
+    }
+    verdict.give();
+}
+
+/// Every row creates a container that can't start. As with Docker it stays for a look, and nothing else does.
+fn cannot_start(host: &Host, rows: &[Wrong]) {
+    let mut verdict = Verdict::new(host);
+    for row in rows {
+        each_client(host, row, |command, outcome| {
+            verdict.judge(command, &outcome, row.2, row.3);
+            let left = host.docker(&["ps", "-q", "--filter", "status=created", "--filter", "since=idle"]).ok();
+            if left.lines().count() == 1 {
+                host.docker(&["rm", &left]).ok();
+            } else {
+                verdict.complaints.push(format!("{command}: one created container should be left, not {left:?}"));
+            }
+            verdict.expect_unchanged(command);
+        });
+    }
+    verdict.give();
+}
+
+/// Every request is refused with a status and a message, and nothing is changed by it.
+fn refuses_http(host: &Host, socket: &str, rows: &[WrongHttp]) {
+    let mut verdict = Verdict::new(host);
+    for &(method, path, body, status, fragment) in rows {
+        let (got, answer) = host.http(socket, method, path, (!body.is_empty()).then_some(body));
+        let document: Value = serde_json::from_str(&answer).unwrap_or_default();
+        let message = document["message"].as_str().unwrap_or_default();
+        if got != status || message.is_empty() || !message.contains(fragment) {
+            let text = format!("{method} {path} {body}: {got} (expected {status}, {fragment:?}): {answer}");
+            verdict.complaints.push(text);
+        }
+        verdict.expect_unchanged(&format!("{method} {path} {body}"));
+    }
+    verdict.give();
+}
