@@ -45,6 +45,6 @@ pub use error::{DeleteObstacle, Error, ErrorKind};
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, Silent};
 pub use reference::{Reference, ReferenceError};
-pub use store::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Removed, Rootfs, Store};
+pub use store::{ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, Removed, Rootfs, Store};
 pub use tarball::TarError;
 pub use unpack::{Limits, Refusal, UnpackError};

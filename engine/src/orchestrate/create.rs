@@ -82,7 +82,7 @@ async fn make(engine: &Engine, container: Container) -> Result<()> {
 
 async fn undo(engine: &Engine, id: Id) {
     let undone = engine.blocking(move |engine| {
-        engine.images.remove_snapshot(id.as_str())?;
+        engine.images.remove_snapshot(id.as_str())?.delete()?;
         remove::remove_tree(&engine.container_directory(&id))
     });
     if let Err(error) = undone.await {

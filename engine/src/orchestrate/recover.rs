@@ -197,7 +197,7 @@ async fn sweep(engine: &Engine) -> Result<()> {
                 engine.runtime.delete(Target::Container(id))?;
             }
             for id in engine.images.snapshots()?.iter().filter(|id| !known.contains(*id)) {
-                engine.images.remove_snapshot(id)?;
+                engine.images.remove_snapshot(id)?.delete()?;
             }
             sweep_directory(&engine.config.root.join("containers"), &known)
         })

@@ -3,11 +3,14 @@
 use std::io;
 use std::path::Path;
 
+use images::Discarded;
 use runtime::Target;
+use runtime::spec::Id;
 
 use crate::container::owned::Owned;
 use crate::container::{Phase, to_record};
-use crate::error::{Error, Result};
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
 use crate::orchestrate::exit;
 
 /// What becomes of a container's anonymous volumes.
@@ -46,17 +49,17 @@ pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
     owned.publish();
     owned.waiting.clear();
     let container = owned.container.clone();
-    owned
+    let discarded = owned
         .engine
         .blocking(move |engine| {
             engine.runtime.delete(Target::Container(&container.id))?;
-            engine.images.remove_snapshot(container.id.as_str())?;
+            let discarded = engine.images.remove_snapshot(container.id.as_str())?;
             if volumes == Volumes::Remove {
                 for name in container.spec.mounts.iter().filter_map(|mount| mount.volume()) {
                     remove_tree(&engine.volumes_directory().join(name))?;
                 }
             }
-            remove_tree(&engine.container_directory(&container.id))
+            Ok(discarded)
         })
         .await?;
     owned.engine.store.remove_container(owned.container.id.as_str()).await?;
@@ -65,7 +68,20 @@ pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
     owned.container.state.phase = Phase::Removed;
     owned.publish();
     owned.engine.container_event(&owned.container, "destroy", []);
+    tokio::spawn(delete_files(owned.engine.clone(), owned.container.id.clone(), discarded));
     Ok(())
+}
+
+/// Deletes the files of a container that is gone. Nobody waits for it, they may be many; what is left when berthd dies
+/// is swept by the next one.
+async fn delete_files(engine: Engine, id: Id, discarded: Discarded) {
+    let deleted = engine.blocking(move |engine| {
+        remove_tree(&engine.container_directory(&id))?;
+        Ok(discarded.delete()?)
+    });
+    if let Err(error) = deleted.await {
+        tracing::error!("deleting the files of a container: {}", chain(&error));
+    }
 }
 
 /// Removes a directory and all below; that it isn't there is fine.

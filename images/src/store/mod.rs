@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::platform::Platform;
 use crate::unpack::Limits;
 
+pub use snapshot::Discarded;
 pub use types::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Removed, Rootfs};
 
 /// Images, their layers, and the snapshots of containers, in one directory that one process has open at a time.

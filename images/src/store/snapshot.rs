@@ -5,11 +5,26 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use super::database::{self, Durability, LayerRow};
 use super::{Inner, Rootfs, Store, delete};
 use crate::digest::ImageId;
 use crate::error::Error;
 use crate::unpack;
+
+/// Files that belong to nothing any more and are out of everybody's way. Deleting them can take a while: whoever waits for
+/// the removal need not wait for that. What a process that ends meanwhile leaves is deleted by [`Store::open`].
+#[derive(Debug, Default)]
+#[must_use = "dropping it deletes the files, without telling of errors"]
+pub struct Discarded(Vec<TempDir>);
+
+impl Discarded {
+    /// Deletes them.
+    pub fn delete(self) -> Result<(), Error> {
+        delete(self.0)
+    }
+}
 
 impl Store {
     /// Makes the directories of a new container. Its layers are kept until [`Store::remove_snapshot`], also when the
@@ -49,14 +64,14 @@ impl Store {
         database::snapshots(&self.inner().connection).map_err(Error::database("list snapshots"))
     }
 
-    /// Removes what a container wrote. Removing what isn't there is fine.
-    pub fn remove_snapshot(&self, container_id: &str) -> Result<(), Error> {
+    /// Removes what a container wrote. Removing what isn't there is fine. What is left to do is to delete the files.
+    pub fn remove_snapshot(&self, container_id: &str) -> Result<Discarded, Error> {
         let mut guard = self.inner();
         let inner: &mut Inner = &mut guard;
         let failed = || Error::database("remove a snapshot");
         let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
         if !database::delete_snapshot(&transaction, container_id).map_err(failed())? {
-            return Ok(());
+            return Ok(Discarded::default());
         }
         let layers = Self::forget_unused(&transaction, &inner.leases)?;
         transaction.commit().map_err(failed())?;
@@ -66,8 +81,7 @@ impl Store {
         }
         let mut aside = self.set_layers_aside(&layers)?;
         aside.extend(self.set_aside(&self.snapshot_dir(container_id))?);
-        drop(guard);
-        delete(aside)
+        Ok(Discarded(aside))
     }
 
     pub(super) fn snapshot_dir(&self, container_id: &str) -> PathBuf {
