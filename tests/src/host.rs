@@ -26,7 +26,8 @@ impl Namespaces {
         if let Some(directory) = directory {
             for (inside, name) in [("/run", "run"), ("/var/lib", "lib")] {
                 let outside = directory.join(name);
-                std::fs::create_dir(&outside).expect("a host's directory");
+                // Its place may be elsewhere already.
+                std::fs::create_dir_all(&outside).expect("a host's directory");
                 mounts.push_str(&format!("mount --bind {} {inside} && ", outside.display()));
             }
         }

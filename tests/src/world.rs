@@ -16,6 +16,8 @@ static WORLDS: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct World {
     directory: TempDir,
+    /// For `/run` of the hosts, which is in memory wherever Linux boots.
+    memory: Option<TempDir>,
     switch: Namespaces,
     hosts: u8,
     tag: String,
@@ -30,10 +32,13 @@ impl World {
         assert!(nix::unistd::geteuid().is_root(), "these tests make namespaces: run them as root (scripts/test)");
         // Unix socket paths have room for 107 bytes: the directory's path stays short.
         let directory = tempfile::Builder::new().prefix("bt").rand_bytes(6).tempdir_in("/tmp").expect("a directory");
+        let memory = Path::new("/dev/shm")
+            .is_dir()
+            .then(|| tempfile::Builder::new().prefix("bt").tempdir_in("/dev/shm").expect("a directory in memory"));
         let tag = format!("bt{}-{}", std::process::id(), WORLDS.fetch_add(1, Ordering::Relaxed));
         let switch = Namespaces::new(None);
         switch.sh("ip link add wire type bridge && ip link set wire up").ok();
-        Self { directory, switch, hosts: 0, tag }
+        Self { directory, memory, switch, hosts: 0, tag }
     }
 
     /// A further host on the wire, at 10.99.0.N/24 and fd99::N/64 on `eth0`, without daemons yet.
@@ -42,6 +47,11 @@ impl World {
         let number = self.hosts;
         let directory = self.directory.path().join(format!("h{number}"));
         std::fs::create_dir(&directory).expect("a host's directory");
+        if let Some(memory) = &self.memory {
+            let run = memory.path().join(format!("h{number}"));
+            std::fs::create_dir(&run).expect("a host's /run");
+            std::os::unix::fs::symlink(&run, directory.join("run")).expect("a host's /run");
+        }
         let namespaces = Namespaces::new(Some(&directory));
         let port = format!("port{number}");
         // In the switch's network but among this machine's pids, so that the host's pid means something.
