@@ -3,6 +3,7 @@
 
 mod devices;
 mod layout;
+mod service;
 mod stats;
 mod v1;
 mod v2;
@@ -16,6 +17,7 @@ use nix::errno::Errno;
 
 pub(crate) use devices::{AccessRule, allowed_devices};
 pub(crate) use layout::Layout;
+pub(crate) use service::Exile;
 
 use crate::process_fd::{PidFd, send_signal};
 use crate::spec::{Id, Resources};
@@ -121,6 +123,11 @@ impl Cgroup {
     /// Whether the container has a hierarchy in each of several directories.
     pub(crate) fn is_v1(&self) -> bool {
         matches!(self.layout, Layout::V1(_))
+    }
+
+    /// The parent that its container was given.
+    pub(crate) fn parent(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
     }
 
     /// Whether any of it is there.

@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, mkfifo, pipe2};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Exile};
 use crate::control::{self, Failure};
 use crate::directory::Directory;
 use crate::{Error, Result};
@@ -35,13 +35,14 @@ impl CgroupMover {
     pub(super) fn spawn(cgroup: &Cgroup, directory: &Directory, report: &OwnedFd) -> Result<Self> {
         let fifo = directory.path().join("pid");
         let (pid_reader, told) = open_fifo(&fifo).map_err(Error::io(format!("make the FIFO {}", fifo.display())))?;
+        let shim = Pid::this();
         let (moved, moved_writer) = pipe2(OFlag::O_CLOEXEC).map_err(Error::io("make a pipe"))?;
         // SAFETY: the shim has one thread, so the child may do anything that the parent may.
         match unsafe { fork() }.map_err(Error::io("start the cgroup mover"))? {
             ForkResult::Parent { child } => Ok(Self { pid: child, told, fifo, moved: Rc::new(moved) }),
             ForkResult::Child => {
                 drop((told, moved));
-                if let Err(error) = serve(cgroup, pid_reader, moved_writer.into()) {
+                if let Err(error) = serve(cgroup, shim, pid_reader, moved_writer.into()) {
                     // Nobody else can be told when the shim is gone.
                     report.try_clone().ok().map(|pipe| control::send(File::from(pipe), &Failure::from(error)));
                 }
@@ -73,8 +74,11 @@ fn open_fifo(path: &Path) -> io::Result<(File, File)> {
     Ok((reader, writer))
 }
 
-fn serve(cgroup: &Cgroup, mut pid: File, mut moved: File) -> Result<()> {
+fn serve(cgroup: &Cgroup, shim: Pid, mut pid: File, mut moved: File) -> Result<()> {
+    let exile = Exile::from_own_service(cgroup.parent())?;
     cgroup.warm_up()?;
+    // Whoever stops berthd's service means neither the containers nor those who look after them.
+    exile.receive(shim.as_raw())?;
     let mut text = [0; 16];
     let length = pid.read(&mut text).map_err(Error::io("read the new process's pid"))?;
     let text = String::from_utf8_lossy(&text[..length]);
@@ -87,6 +91,10 @@ fn serve(cgroup: &Cgroup, mut pid: File, mut moved: File) -> Result<()> {
         id: text.to_string(),
         problem: "named no pid".to_owned(),
     })?;
+    if cgroup.is_v1() {
+        // Its own cgroup is in other hierarchies, and it may have been forked before the shim was moved.
+        exile.receive(pid)?;
+    }
     cgroup.add(pid)?;
     moved.write_all(b"+").map_err(Error::io("tell the new process"))
 }
