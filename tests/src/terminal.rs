@@ -1,4 +1,4 @@
-//! A program on a terminal of its own: what it shows is waited for, keys are typed, the window changes its size.
+//! A program on a terminal of its own: what it shows is waited for, and keys are typed.
 
 use std::{
     io::{Read as _, Write as _},
@@ -17,13 +17,12 @@ pub struct Terminal {
     shown: String,
     /// How much of it was waited for.
     seen: usize,
-    device: String,
 }
 
 impl Terminal {
     /// Runs a command line on a new terminal of 24 rows and 80 columns; `script` is `script`, to be run where it should.
     pub(crate) fn new(mut script: Command, command_line: &str) -> Self {
-        let command_line = format!("tty && stty rows 24 cols 80 && exec {command_line}");
+        let command_line = format!("stty rows 24 cols 80 && exec {command_line}");
         let mut script = script
             .args(["-q", "-e", "-c", &command_line, "/dev/null"])
             .stdin(Stdio::piped())
@@ -32,10 +31,7 @@ impl Terminal {
             .expect("script (bsdutils)");
         let keyboard = script.stdin.take().expect("a pipe");
         let screen = script.stdout.take().expect("a pipe");
-        let mut terminal = Self { script, keyboard, screen, shown: String::new(), seen: 0, device: String::new() };
-        terminal.wait_for("\n");
-        terminal.device = terminal.shown.trim_end().lines().next().expect("a line").to_owned();
-        terminal
+        Self { script, keyboard, screen, shown: String::new(), seen: 0 }
     }
 
     /// Waits until a text is shown, after what was waited for before.
@@ -57,13 +53,6 @@ impl Terminal {
     /// Types; control keys are their characters, such as `\x03` for Ctrl-C.
     pub fn enter(&mut self, keys: &str) -> &mut Self {
         self.keyboard.write_all(keys.as_bytes()).expect("script takes keys");
-        self
-    }
-
-    /// Changes the size of the window.
-    pub fn resize(&mut self, rows: u16, columns: u16) -> &mut Self {
-        let size = ["rows", &rows.to_string(), "cols", &columns.to_string()].map(str::to_owned);
-        Outcome::of(Command::new("stty").args(["-F", &self.device]).args(size)).ok();
         self
     }
 

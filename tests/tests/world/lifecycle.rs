@@ -208,3 +208,23 @@ fn many_side_by_side() {
     host.sh(&format!("export DOCKER_HOST=unix:///run/berth/berth.sock; ({stop} wait) > /run/ids")).ok();
     assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
 }
+
+#[test]
+fn ending_the_engine_s_service_ends_no_container() {
+    let (_world, mut host) = started();
+    // As a service manager does: berthd gets a cgroup, and later everything in there is killed.
+    let service = host
+        .sh(&format!(
+            "tree=/sys/fs/cgroup/unified; [ -d $tree ] || tree=/sys/fs/cgroup; service=$tree/{}/service; \
+             mkdir -p $service && pidof berthd > $service/cgroup.procs && echo $service",
+            host.cgroup_parent()
+        ))
+        .ok();
+    host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["exec", "-d", "web", "sh", "-c", "trap 'exit 0' TERM; sleep 1000"]).ok();
+    host.sh(&format!("kill -9 $(cat {service}/cgroup.procs)")).ok();
+    host.kill_berthd();
+    host.start_berthd();
+    assert_eq!(state(&host, "web"), "running 0");
+    assert_eq!(host.docker(&["exec", "web", "sh", "-c", "ps | grep -c '[s]leep 1000'"]).ok(), "3");
+}

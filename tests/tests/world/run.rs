@@ -128,14 +128,21 @@ fn a_terminal() {
     let berth = berth_tests::world::binary("berth");
     for client in ["docker", &berth.to_string_lossy()] {
         let mut terminal = host.terminal(&format!(
-            "{client} run --rm -it busybox sh -c 'tty; trap \"echo caught; exit 3\" INT; trap \"stty size\" WINCH; \
-             stty size; while :; do sleep 0.1; done'"
+            "{client} run --rm -it busybox sh -c 'tty; trap \"echo caught; exit 3\" INT; stty size; \
+             while :; do sleep 0.1; done'"
         ));
-        terminal.wait_for("/dev/pts/0").wait_for("24 80").resize(33, 101).wait_for("33 101");
+        terminal.wait_for("/dev/pts/0").wait_for("24 80");
         // Ctrl-C reaches the program in the container.
         terminal.enter("\x03").wait_for("caught");
         assert_eq!(terminal.end().code, 3, "{client}");
     }
+    // A client notices a new size of its window some time after its start; what it asks for then is this.
+    let program = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.1; done";
+    host.docker(&["run", "-dit", "--name", "window", "busybox", "sh", "-c", program]).ok();
+    host.wait_for_log("window", "ready");
+    let (status, _) = host.http("/run/berth/berth.sock", "POST", "/containers/window/resize?h=33&w=101", None);
+    assert_eq!(status, 200);
+    host.wait_for_log("window", "33 101");
 }
 
 #[test]
