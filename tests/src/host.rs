@@ -89,11 +89,18 @@ pub struct Host {
     directory: PathBuf,
     number: u8,
     cgroup_parent: String,
+    tells_steps: bool,
 }
 
 impl Host {
     pub(crate) fn new(namespaces: Namespaces, directory: PathBuf, number: u8, cgroup_parent: String) -> Self {
-        Self { netd: None, berthd: None, namespaces, directory, number, cgroup_parent }
+        Self { netd: None, berthd: None, namespaces, directory, number, cgroup_parent, tells_steps: false }
+    }
+
+    /// Has the daemons, which aren't started yet, log how long each step of a request takes.
+    pub fn tell_steps(&mut self) -> &mut Self {
+        self.tells_steps = true;
+        self
     }
 
     /// Starts `netd` and waits until it answers.
@@ -101,6 +108,9 @@ impl Host {
         let ready = Ready::new(&self.directory.join("netd.ready"));
         let mut command = self.namespaces.command(binary("netd"));
         command.args(["--root", "/var/lib/berth", "--run-dir", "/run/berth"]);
+        if self.tells_steps {
+            command.args(["--log", "info,netd=debug"]);
+        }
         self.netd = Some(Daemon::start(command, &self.directory.join("netd.log"), ready));
         self
     }
@@ -111,6 +121,9 @@ impl Host {
         let mut command = self.namespaces.command(binary("berthd"));
         command.args(["--root", "/var/lib/berth", "--run-dir", "/run/berth", "--cgroup-parent"]);
         command.arg(format!("/{}", self.cgroup_parent));
+        if self.tells_steps {
+            command.args(["--log-level", "info,engine=debug"]);
+        }
         self.berthd = Some(Daemon::start(command, &self.directory.join("berthd.log"), ready));
         self
     }

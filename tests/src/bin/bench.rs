@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    collections::BTreeMap,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -243,6 +244,48 @@ fn resident_mib(pid: i32) -> f64 {
     kib.map_or(f64::NAN, |kib| kib / 1024.0)
 }
 
+/// Where the time of a run goes, from what the daemons log; steps that overlap are both counted.
+fn print_steps(host: &mut Host) {
+    host.tell_steps().start();
+    for _ in 0..ROUNDS {
+        run(host, "berth", &["run", "--rm", "busybox", "true"]);
+    }
+    let mut steps: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (name, milliseconds) in host.logs().lines().flat_map(steps_in) {
+        steps.entry(name).or_default().push(milliseconds);
+    }
+    println!("\nwhere the time of `berth run --rm busybox true` goes, in ms");
+    for (name, samples) in steps {
+        println!("{name:<48} {:>10.2}", median(samples));
+    }
+}
+
+/// The steps that a line of a daemon's log tells of: a span of berthd's that closes, or the timing of a netd request.
+fn steps_in(line: &str) -> Vec<(String, f64)> {
+    if let Some((spans, times)) = line.split_once(": close time.busy=") {
+        let name = spans.rsplit_once('{').and_then(|(before, _)| before.rsplit([':', ' ']).next());
+        let total = times.split(" time.idle=").filter_map(duration_ms).sum();
+        return name.map(|name| (format!("berthd: {name}"), total)).into_iter().collect();
+    }
+    let request = ["PUT", "DELETE"].into_iter().find(|method| line.contains(&format!("method={method} ")));
+    let (Some(method), Some((_, timing))) = (request, line.split_once("timing=")) else { return Vec::new() };
+    let steps = timing.split(',').filter_map(|step| step.trim().split_once(";dur="));
+    steps.filter_map(|(name, dur)| Some((format!("netd: {method} sandbox: {name}"), dur.parse().ok()?))).collect()
+}
+
+/// `1.2ms`, as tracing writes durations, in milliseconds.
+fn duration_ms(text: &str) -> Option<f64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let milliseconds = match &text[digits.len()..] {
+        "ns" => 1e-6,
+        "µs" => 1e-3,
+        "ms" => 1.0,
+        "s" => 1e3,
+        _ => return None,
+    };
+    Some(digits.parse::<f64>().ok()? * milliseconds)
+}
+
 fn main() {
     let mut world = World::new();
     let mut host = world.host();
@@ -259,4 +302,5 @@ fn main() {
             );
         }
     }
+    print_steps(&mut world.host());
 }
