@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,17 +18,25 @@ use crate::error::{Error, Result};
 /// themselves, and containers don't need berthd to go on.
 const DRAIN: Duration = Duration::from_secs(3);
 
+/// A berthd that was killed while it started a program leaves its listener open in that child until the child's exec:
+/// nothing tells when.
+const FORMER_DAEMON_LINGERS: Duration = Duration::from_secs(1);
+
 /// Makes the directories and the socket; refuses when another berthd answers on it.
 pub fn listen(config: &Config) -> Result<UnixListener> {
     for dir in [&config.root, &config.run_dir] {
         make_private_directory(dir)?;
     }
     let path = &config.socket;
-    if UnixStream::connect(path).is_ok() {
-        return Err(Error::conflict(format!(
-            "another daemon serves {} already; stop it, or give this one its own --root and --run-dir",
-            path.display()
-        )));
+    let deadline = Instant::now() + FORMER_DAEMON_LINGERS;
+    while UnixStream::connect(path).is_ok() {
+        if Instant::now() >= deadline {
+            return Err(Error::conflict(format!(
+                "another daemon serves {} already; stop it, or give this one its own --root and --run-dir",
+                path.display()
+            )));
+        }
+        std::thread::sleep(FORMER_DAEMON_LINGERS / 50);
     }
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

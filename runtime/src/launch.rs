@@ -71,8 +71,16 @@ impl Launch {
     }
 
     fn attach(&self, streams: Streams) -> Result<Attachment> {
-        let stream = self.directory.connect().map_err(Error::io(format!("attach to {} {}", self.what, self.id)))?;
-        Attachment::begin(stream, self.id.clone(), streams)
+        match self.directory.connect() {
+            Ok(stream) => Attachment::begin(stream, self.id.clone(), streams),
+            // A shim that gave up took its socket away; why it did counts more than that the socket isn't there.
+            Err(error) => match control::receive(&self.control) {
+                Ok(Some(Outcome::Failed(failure))) => {
+                    Err(Error::Start { message: failure.message, exit_code: failure.exit_code })
+                }
+                _ => Err(Error::io(format!("attach to {} {}", self.what, self.id))(error)),
+            },
+        }
     }
 
     fn release(&self, release: &Release) -> Result<Started> {

@@ -125,7 +125,10 @@ fn a_privileged_container_is_not() {
 fn users_are_the_container_s_own() {
     let Some(world) = World::new() else { return };
     let table = [
-        ("alice", "uid=1000(alice) gid=1000(alice) groups=10(wheel),1000(alice)\n/home/alice\nCapEff:\t0000000000000000\nx\n"),
+        (
+            "alice",
+            "uid=1000(alice) gid=1000(alice) groups=10(wheel),1000(alice)\n/home/alice\nCapEff:\t0000000000000000\nx\n",
+        ),
         ("1234:5", "uid=1234 gid=5 groups=5\n/\nCapEff:\t0000000000000000\nx\n"),
     ];
     for (number, (user, expected)) in table.into_iter().enumerate() {
