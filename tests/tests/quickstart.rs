@@ -1,0 +1,71 @@
+//! The two commands' first one, as a newcomer runs it, on a host of its own: network, mounts and processes.
+//!
+//! It builds release, which takes minutes: `cargo nextest run --test quickstart --run-ignored only`.
+
+use std::{path::Path, process::Command};
+
+/// Runs a script at the top of the tree, on a host without interfaces, with an empty `/run` and an empty `/var/lib` but
+/// for Debian's list of packages.
+fn on_a_fresh_host(script: &str) -> String {
+    let directory = tempfile::Builder::new().prefix("bt").tempdir_in("/tmp").expect("a directory");
+    let prologue = "
+        set -euo pipefail
+        mkdir -p $DIRECTORY/lib/dpkg
+        mount --bind /var/lib/dpkg $DIRECTORY/lib/dpkg
+        mount --rbind $DIRECTORY/lib /var/lib
+        mount -t tmpfs none /run
+        ip link set lo up
+    ";
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c"])
+        .arg(format!("{prologue}\n{script}"))
+        .env("DIRECTORY", directory.path())
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .output()
+        .expect("unshare (util-linux)");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
+    stdout.into_owned()
+}
+
+#[test]
+#[ignore = "builds release, which takes minutes"]
+fn it_serves_a_page_is_harmless_again_and_leaves_nothing() {
+    let told = on_a_fresh_host(
+        "
+        scripts/quickstart
+        echo AGAIN
+        before=$(target/release/berth ps -q --no-trunc)
+        scripts/quickstart
+        [ \"$before\" = \"$(target/release/berth ps -q --no-trunc)\" ]
+        echo DOWN
+        scripts/quickstart --down
+        ! ls -d /run/berth /var/lib/berth 2>/dev/null
+        ! ip -o link | grep -v ' lo:'
+        ! nft list tables | grep .
+        ! pgrep -x 'netd|berthd|berth-monitor'
+        [ $(cat /proc/sys/net/ipv4/ip_forward) = 0 ]
+        scripts/quickstart --down
+        ",
+    );
+    let (first, again) = told.split_once("AGAIN").expect("the first run's end");
+    assert!(first.contains("<h1>Hello from berth</h1>"), "{told}");
+    assert!(again.contains("<h1>Hello from berth</h1>"), "{told}");
+    assert!(!again.contains("making the image"), "{told}");
+    assert!(told.contains("there is nothing to stop"), "{told}");
+}
+
+#[test]
+#[ignore = "builds release, which takes minutes"]
+fn a_berth_that_was_there_before_stays() {
+    let told = on_a_fresh_host(
+        "
+        scripts/quickstart
+        rm /var/lib/berth/quickstart
+        scripts/quickstart --down
+        target/release/berth ps -aq
+        target/release/berth net ls -q | wc -l
+        ",
+    );
+    assert!(told.ends_with("it stays\n3\n") || told.contains("it stays\x1b[0m\n3\n"), "{told}");
+}
