@@ -5,6 +5,8 @@
 //! renamed or removed in the last moments); the file itself stays consistent. What is left on disk of a container that
 //! the database doesn't know is swept at the next start.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -165,6 +167,9 @@ impl Store {
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let failed = |source| explain(path, source);
+    // Containers' environments are in it: nobody else may read it. SQLite gives its log the same mode. What fails here
+    // fails again in the next line.
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).ok();
     let mut db = Connection::open(path).map_err(failed)?;
     db.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
@@ -203,6 +208,8 @@ fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     fn container(id: &str, name: &str) -> StoredContainer {
@@ -218,6 +225,9 @@ mod tests {
         store.put_container(container("a", "one")).await.unwrap();
         store.put_container(container("b", "three")).await.unwrap();
         store.remove_container("absent").await.unwrap();
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            assert_eq!(file.unwrap().metadata().unwrap().mode() & 0o077, 0, "environments are nobody else's business");
+        }
         drop(store);
         let store = Store::open(&path).unwrap();
         assert_eq!(store.containers().await.unwrap(), [container("a", "one"), container("b", "three")]);

@@ -2,14 +2,14 @@
 //! place.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io,
     os::{
         fd::{AsRawFd, OwnedFd},
         linux::net::SocketAddrExt,
         unix::{
             ffi::OsStrExt,
-            fs::{DirBuilderExt, PermissionsExt, chown},
+            fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown},
             net::{SocketAddr, UnixListener as StdUnixListener},
         },
     },
@@ -49,7 +49,9 @@ fn claim(directory: &Path, mode: u32) -> Result<File, Error> {
         .create(directory)
         .map_err(Error::file("create the directory", directory))?;
     let path = directory.join("netd.lock");
-    let file = File::create(&path).map_err(Error::file("create", &path))?;
+    // Whoever may read it may lock it.
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+    let file = file.map_err(Error::file("create", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: directory.to_owned() }),
@@ -168,6 +170,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let (root, run_dir) = (directory.path().join("root"), directory.path().join("run"));
         let first = Directories::claim(&root, &run_dir).expect("free directories");
+        let lock = fs::metadata(run_dir.join("netd.lock")).expect("the lock");
+        assert_eq!(lock.mode() & 0o077, 0, "whoever may read it may lock it");
         let message = Directories::claim(&root, &directory.path().join("other")).expect_err("taken").to_string();
         assert!(message.contains(root.to_str().expect("UTF-8")), "{message}");
         drop(first);
