@@ -138,6 +138,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     message
 }
 
+/// Whether the administrator should know: something here is broken. What berth doesn't offer (501) is the client's error
+/// as much as a wrong request is.
+fn is_fault(kind: Kind) -> bool {
+    kind.http_status() >= 500 && kind != Kind::NotImplemented
+}
+
 #[derive(Serialize)]
 struct ErrorBody {
     message: String,
@@ -147,11 +153,30 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let message = self.message();
-        if status.is_server_error() {
+        if is_fault(self.kind()) {
             tracing::error!(status = status.as_u16(), "{message}");
         } else {
             tracing::debug!(status = status.as_u16(), "{message}");
         }
         (status, Json(ErrorBody { message })).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_broken_here_is_a_fault() {
+        for (kind, fault) in [
+            (Kind::InvalidParameter, false),
+            (Kind::NotFound, false),
+            (Kind::Conflict, false),
+            (Kind::NotImplemented, false),
+            (Kind::Unavailable, true),
+            (Kind::Internal, true),
+        ] {
+            assert_eq!(is_fault(kind), fault, "{kind:?}");
+        }
     }
 }
