@@ -28,7 +28,7 @@ fn assert_nothing_is_left(world: &World, name: &str) {
 
 #[test]
 fn an_aborted_start_leaves_nothing() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let spec = world.spec("c", &["sleep", "1000"]);
     world.runtime.start(&spec).expect("begins").abort().expect("undone");
     assert_nothing_is_left(&world, "c");
@@ -37,7 +37,7 @@ fn an_aborted_start_leaves_nothing() {
 
 #[test]
 fn a_network_that_is_not_there_is_an_error_that_leaves_nothing() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let spec = world.spec("c", &["sleep", "1000"]);
     let nowhere = runtime::spec::Network::Namespace("/run/nowhere".into());
     let error = world.runtime.start(&spec).expect("begins").release(&nowhere).expect_err("no such namespace");
@@ -49,7 +49,7 @@ fn a_network_that_is_not_there_is_an_error_that_leaves_nothing() {
 #[test]
 fn caller_to_be_killed() {
     let Ok(point) = std::env::var("BERTH_TEST_KILL_POINT") else { return };
-    let world = World::new().expect("the test that runs this one has one");
+    let world = World::new();
     // The parent looks after what is left.
     let directory = std::env::var("BERTH_TEST_RUN_DIR").expect("given");
     let runtime = runtime::Runtime::new(directory, common::binaries()).expect("runtime");
@@ -73,7 +73,7 @@ fn caller_to_be_killed() {
 
 #[test]
 fn a_caller_that_is_killed_leaves_nothing_or_a_container_that_runs() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let points = ["before-release", "0", "2000", "5000", "10000", "15000", "20000", "30000", "after-release"];
     let (mut undone, mut running) = (0, 0);
     for point in points {
@@ -113,7 +113,7 @@ fn a_caller_that_is_killed_leaves_nothing_or_a_container_that_runs() {
 
 #[test]
 fn a_monitor_that_is_killed_is_noticed_and_its_container_ended() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let spec = world.spec("c", &["sleep", "1000"]);
     let started = world.start(&spec);
     let target = Target::Container(&spec.id);
@@ -135,7 +135,7 @@ fn a_monitor_that_is_killed_is_noticed_and_its_container_ended() {
 
 #[test]
 fn a_shim_that_is_killed_leaves_what_delete_removes() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let spec = world.spec("c", &["sleep", "1000"]);
     let target = Target::Container(&spec.id);
     let starting = world.runtime.start(&spec).expect("begins");
@@ -150,7 +150,7 @@ fn a_shim_that_is_killed_leaves_what_delete_removes() {
 
 #[test]
 fn what_has_ended_is_known_to_whoever_comes_later() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let spec = world.spec("c", &["sh", "-c", "exit 4"]);
     let exit = world.run(&spec);
     let later = runtime::Runtime::new(world.directory.path().join("run"), common::binaries()).expect("runtime");
@@ -164,7 +164,7 @@ fn what_has_ended_is_known_to_whoever_comes_later() {
 
 #[test]
 fn a_monitor_is_small() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let started = world.start(&world.spec("c", &["sleep", "1000"]));
     let monitor = monitor_of(started.pid);
     // It is the monitor once the caller has been told and the shim has become it: it answers then.

@@ -16,7 +16,7 @@ use runtime::{ContainerSpec, Error, Status, Target};
 
 #[test]
 fn exit_codes_are_the_programs_own() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let table: &[(&str, &str, u8, Option<i32>)] = &[
         ("t", "true", 0, None),
         ("f", "false", 1, None),
@@ -35,7 +35,7 @@ fn exit_codes_are_the_programs_own() {
 
 #[test]
 fn programs_that_can_t_be_run_are_refused_as_docker_does() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let lower = world.directory.path().join("lower");
     fs::write(lower.join("bin/plain"), "text").expect("written");
     let table = [
@@ -59,7 +59,7 @@ fn programs_that_can_t_be_run_are_refused_as_docker_does() {
 
 #[test]
 fn all_output_is_in_the_log_when_the_end_is_known() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let (text, code) =
         world.output(world.spec("c", &["sh", "-c", "head -c 1048576 /dev/zero | tr '\\0' x; echo e >&2"]));
     assert_eq!((text.len(), code), (1024 * 1024 + 2, 0));
@@ -67,7 +67,7 @@ fn all_output_is_in_the_log_when_the_end_is_known() {
 
 #[test]
 fn the_log_is_rotated() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let path = world.log_path("c");
     let log = Log::JsonFile { path: path.clone(), max_size_bytes: Some(10_000), max_files: 3 };
     world.run(&ContainerSpec { log, ..world.spec("c", &["seq", "1000"]) });
@@ -80,7 +80,7 @@ fn the_log_is_rotated() {
 
 #[test]
 fn a_container_is_confined() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let text = "exec 2>&1; grep -E '^(CapEff|CapBnd|Seccomp|NoNewPrivs):' /proc/self/status; hostname; echo $$; \
                 echo 1 > /proc/sys/kernel/panic; mount -t tmpfs x /tmp; unshare -n true; \
                 cat /proc/keys | wc -c; cat /proc/timer_list | wc -c; ls /sys/firmware | wc -l; \
@@ -107,7 +107,7 @@ fn a_container_is_confined() {
 
 #[test]
 fn a_privileged_container_is_not() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let mut spec = world.spec(
         "c",
         &["sh", "-c", "grep -E '^(Seccomp):' /proc/self/status; mount -t tmpfs x /tmp && echo mounted; test -e /dev/loop0 -o -e /dev/kmsg && echo devices"],
@@ -123,7 +123,7 @@ fn a_privileged_container_is_not() {
 
 #[test]
 fn users_are_the_container_s_own() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let table = [
         (
             "alice",
@@ -146,7 +146,7 @@ fn users_are_the_container_s_own() {
 
 #[test]
 fn limits_hold() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let mut memory = world.spec("memory", &["sh", "-c", "x=$(yes | head -c 80000000); echo survived"]);
     memory.resources =
         Resources { memory_bytes: Some(16 << 20), memory_and_swap_bytes: Some(16 << 20), ..Resources::default() };
@@ -183,7 +183,7 @@ fn limits_hold() {
 
 #[test]
 fn mounts_are_as_asked() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let shared = world.directory.path().join("shared");
     fs::create_dir(&shared).expect("made");
     fs::write(shared.join("file"), "from the host\n").expect("written");
@@ -226,7 +226,7 @@ fn mounts_are_as_asked() {
 
 #[test]
 fn a_working_directory_is_made() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let mut spec = world.spec("c", &["sh", "-c", "pwd; touch here 2>&1"]);
     spec.process.cwd = "/srv/deep".to_owned();
     spec.process.user.user = "alice".to_owned();
@@ -236,7 +236,7 @@ fn a_working_directory_is_made() {
 
 #[test]
 fn a_seccomp_profile_of_ones_own_counts() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let profile = Profile::parse(
         r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":1}]}"#,
     )
@@ -250,7 +250,7 @@ fn a_seccomp_profile_of_ones_own_counts() {
 
 #[test]
 fn namespaces_are_shared_when_asked() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let first = world.spec("first", &["sleep", "60"]);
     world.start(&first);
     let mut second = world.spec("second", &["sh", "-c", "ps | grep -c '[s]leep 60$'; hostname"]);
@@ -266,7 +266,7 @@ fn namespaces_are_shared_when_asked() {
 
 #[test]
 fn a_process_left_behind_in_the_host_s_pid_namespace_does_not_hold_the_end_up() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let mut spec = world.spec("c", &["sh", "-c", "sleep 1000 & echo gone"]);
     spec.namespaces.pid = PidNamespace::Host;
     let (output, code) = world.output(spec);
@@ -275,12 +275,15 @@ fn a_process_left_behind_in_the_host_s_pid_namespace_does_not_hold_the_end_up() 
 
 #[test]
 fn limits_sysctls_and_environment_reach_the_process() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let mut spec = world.spec(
         "c",
-        &["sh", "-c", "ulimit -n; cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/self/oom_score_adj; echo $A $HOME; df /dev/shm | tail -n1 | tr -s ' '"],
+        &[
+            "sh",
+            "-c",
+            "ulimit -n; cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/self/oom_score_adj; echo $A $HOME",
+        ],
     );
-    spec.process.args[2] = spec.process.args[2].replace("; df /dev/shm | tail -n1 | tr -s ' '", "");
     spec.process.rlimits = vec![Rlimit { kind: RlimitKind::Nofile, soft: 77, hard: 99 }];
     spec.process.env.extend(["A=1".to_owned(), "A=2".to_owned()]);
     spec.sysctls.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "81".to_owned());
@@ -291,7 +294,7 @@ fn limits_sysctls_and_environment_reach_the_process() {
 
 #[test]
 fn an_exec_is_confined_as_its_container() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let spec = world.spec("c", &["sleep", "1000"]);
     world.start(&spec);
     let status = "grep -E '^(CapEff|Seccomp):' /proc/self/status; hostname; echo $HOME; echo bad >&2; exit 3";

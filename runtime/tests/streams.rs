@@ -38,7 +38,7 @@ fn read_until(stream: &mut UnixStream, wanted: &str) -> String {
 
 #[test]
 fn who_attaches_before_the_start_misses_nothing() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let spec = world.spec("c", &["sh", "-c", "echo out; echo err >&2; exit 7"]);
     let stream = start_attached(&world, &spec, ALL);
     assert_eq!(frames(stream), ("out\n".to_owned(), "err\n".to_owned()));
@@ -51,7 +51,7 @@ fn who_attaches_before_the_start_misses_nothing() {
 
 #[test]
 fn standard_input_ends_with_its_first_client_when_it_is_for_one() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let mut spec = world.spec("c", &["cat"]);
     spec.process.stdin = Stdin::Once;
     let mut stream = start_attached(&world, &spec, ALL);
@@ -73,7 +73,7 @@ fn standard_input_ends_with_its_first_client_when_it_is_for_one() {
 
 #[test]
 fn standard_input_stays_open_between_clients_when_it_is_kept() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let mut spec = world.spec("c", &["sh", "-c", "read a; echo got $a; read b; echo got $b"]);
     spec.process.stdin = Stdin::Open;
     let mut first = start_attached(&world, &spec, ALL);
@@ -92,7 +92,7 @@ fn standard_input_stays_open_between_clients_when_it_is_kept() {
 
 #[test]
 fn a_terminal_has_a_size_that_changes() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let text = "stty size; read x; stty size; echo x > /dev/tty; exec > $(readlink /proc/self/fd/0); exit 5";
     let mut spec = world.spec("c", &["sh", "-c", text]);
     spec.process.terminal = Some(TerminalSize { columns: 91, rows: 17 });
@@ -115,7 +115,7 @@ fn a_terminal_has_a_size_that_changes() {
 
 #[test]
 fn an_exec_has_a_terminal_too() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let spec = world.spec("c", &["sleep", "1000"]);
     world.start(&spec);
     let mut process = script("stty size; read x; echo got $x; exit 9");
@@ -137,7 +137,7 @@ fn an_exec_has_a_terminal_too() {
 
 #[test]
 fn a_client_that_does_not_read_keeps_nothing_out_of_the_log() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let mut spec = world.spec("c", &["sh", "-c", "seq 200000"]);
     spec.log = Log::JsonFile { path: world.log_path("c"), max_size_bytes: None, max_files: 1 };
     let stream = start_attached(&world, &spec, ALL);
@@ -149,7 +149,7 @@ fn a_client_that_does_not_read_keeps_nothing_out_of_the_log() {
 
 #[test]
 fn signals_reach_the_first_process_or_all() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let mut spec =
         world.spec("c", &["sh", "-c", "trap 'echo term; exit 3' TERM; echo ready; while :; do read x; done"]);
     spec.process.stdin = Stdin::Open;
@@ -170,7 +170,7 @@ fn signals_reach_the_first_process_or_all() {
 
 #[test]
 fn a_paused_container_stands_still() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let spec = world.spec("c", &["sleep", "1000"]);
     let started = world.start(&spec);
     let target = Target::Container(&spec.id);
@@ -188,7 +188,7 @@ fn a_paused_container_stands_still() {
 
 #[test]
 fn what_is_not_there_is_named() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let nobody = id("nobody");
     let target = Target::Container(&nobody);
     assert_eq!(world.runtime.status(target).expect("known"), Status::Gone);
