@@ -248,6 +248,46 @@ fn a_seccomp_profile_of_ones_own_counts() {
     assert_eq!((output.as_str(), code), ("mkdir: can't create directory '/tmp/x': Operation not permitted\n", 1));
 }
 
+/// A static 32-bit program for Linux on x86: `write(1, "32 bits\n", 8)`, then `exit(0)`.
+#[cfg(target_arch = "x86_64")]
+fn program_of_32_bits() -> Vec<u8> {
+    const LOADED_AT: u32 = 0x0804_8000;
+    const HEADERS: u32 = 52 + 32;
+    let text = b"32 bits\n";
+    let mut code = vec![0xbb, 1, 0, 0, 0, 0xb9]; // mov ebx, 1; mov ecx, …
+    code.extend((LOADED_AT + HEADERS + 31).to_le_bytes());
+    code.extend([0xba, 8, 0, 0, 0, 0xb8, 4, 0, 0, 0, 0xcd, 0x80]); // mov edx, 8; mov eax, write; int 0x80
+    code.extend([0x31, 0xdb, 0xb8, 1, 0, 0, 0, 0xcd, 0x80]); // xor ebx, ebx; mov eax, exit; int 0x80
+    code.extend(text);
+    let length = HEADERS + u32::try_from(code.len()).expect("short");
+    let mut program = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    program.extend([2_u16, 3].iter().flat_map(|half| half.to_le_bytes())); // an executable for the 386
+    program.extend([1, LOADED_AT + HEADERS, 52, 0, 0].iter().flat_map(|word: &u32| word.to_le_bytes()));
+    program.extend([52_u16, 32, 1, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    // One segment: all of the file, to be read and run.
+    program.extend(
+        [1, 0, LOADED_AT, LOADED_AT, length, length, 5, 0x1000].iter().flat_map(|word: &u32| word.to_le_bytes()),
+    );
+    program.extend(code);
+    program
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn programs_of_32_bits_run_behind_the_default_filter() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let world = World::new();
+    let path = world.directory.path().join("lower/bin/old");
+    fs::write(&path, program_of_32_bits()).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+    if std::process::Command::new(&path).output().is_err() {
+        eprintln!("SKIPPED: this kernel runs no 32-bit programs");
+        return;
+    }
+    assert_eq!(world.output(world.spec("c", &["old"])), ("32 bits\n".to_owned(), 0));
+}
+
 #[test]
 fn namespaces_are_shared_when_asked() {
     let world = World::new();

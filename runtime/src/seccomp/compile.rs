@@ -1,9 +1,9 @@
 //! From a profile to programs for the kernel.
 //!
 //! The kernel takes the strictest answer of all programs that a process has, and `seccompiler` makes programs that know
-//! one action and one default. So a profile becomes one program for its default action, which lets pass every system
-//! call that a rule names, and one program for each other action, which answers for the calls of its rules and lets the
-//! rest pass.
+//! one action, one default and one ABI. So a profile becomes, for each ABI, one program for its default action, which
+//! lets pass every system call that a rule names, and one program for each other action, which answers for the calls of
+//! its rules and lets the rest pass. Where there are several ABIs, each program leaves the calls of the others alone.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use seccompiler::{
 };
 use syscalls::Sysno;
 
-use super::profile::{Action, Condition, Operator, Profile, Scope, SyscallRule};
+use super::profile::{Action, Condition, KernelVersion, Operator, Profile, SyscallRule};
 use crate::capabilities::CapabilitySet;
 use crate::{Error, Result};
 
@@ -25,23 +25,78 @@ const ARCHITECTURE: (TargetArch, &str) = (TargetArch::x86_64, "amd64");
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: (TargetArch, &str) = (TargetArch::aarch64, "arm64");
 
-/// The programs that make up a profile, for a process with these capabilities.
-pub(super) fn compile(profile: &Profile, capabilities: CapabilitySet) -> Result<Vec<BpfProgram>> {
+/// A set of system call numbers that a program may be built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Abi {
+    /// This machine's own.
+    Native,
+    /// That of 32-bit programs on x86-64.
+    #[cfg(target_arch = "x86_64")]
+    I386,
+}
+
+impl Abi {
+    /// Those that a profile lets programs use.
+    fn of(profile: &Profile) -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if profile.names_architecture("SCMP_ARCH_X86_64", "SCMP_ARCH_X86") {
+            return vec![Self::Native, Self::I386];
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = profile;
+        vec![Self::Native]
+    }
+
+    /// A system call's number; none when there is no such call.
+    fn number(self, name: &str) -> Option<i64> {
+        match self {
+            Self::Native => Some(i64::from(Sysno::from_str(name).ok()?.id())),
+            #[cfg(target_arch = "x86_64")]
+            Self::I386 => Some(i64::from(syscalls::x86::Sysno::from_str(name).ok()?.id())),
+        }
+    }
+}
+
+/// The programs that make up a profile, for a process with these capabilities on this kernel.
+pub(super) fn compile(
+    profile: &Profile,
+    capabilities: CapabilitySet,
+    kernel: KernelVersion,
+) -> Result<Vec<BpfProgram>> {
+    let rules: Vec<&SyscallRule> =
+        profile.syscalls.iter().filter(|rule| rule.counts(capabilities, ARCHITECTURE.1, kernel)).collect();
+    let abis = Abi::of(profile);
+    let mut programs = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    programs.push(x86::without_x32());
+    for &abi in &abis {
+        for mut program in compile_for(abi, profile, &rules)? {
+            #[cfg(target_arch = "x86_64")]
+            if abis.len() > 1 {
+                x86::answer_only_for(abi, &mut program)?;
+            }
+            programs.push(program);
+        }
+    }
+    Ok(programs)
+}
+
+fn compile_for(abi: Abi, profile: &Profile, counting: &[&SyscallRule]) -> Result<Vec<BpfProgram>> {
     let default = kernel_action(profile.default_action, profile.default_errno_ret);
     let mut actions: Vec<(SeccompAction, Rules)> = Vec::new();
     let mut named = Rules::new();
-    for rule in profile.syscalls.iter().filter(|rule| counts(rule, capabilities)) {
+    for rule in counting {
         let action = kernel_action(rule.action, rule.errno_ret);
         if action == default {
             continue;
         }
-        add(&mut named, rule)?;
+        add(abi, &mut named, rule)?;
         if action != SeccompAction::Allow {
             match actions.iter_mut().find(|(known, _)| *known == action) {
-                Some((_, rules)) => add(rules, rule)?,
+                Some((_, rules)) => add(abi, rules, rule)?,
                 None => {
                     let mut rules = Rules::new();
-                    add(&mut rules, rule)?;
+                    add(abi, &mut rules, rule)?;
                     actions.push((action, rules));
                 }
             }
@@ -63,17 +118,7 @@ fn program(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Re
         .map_err(|error| unusable(error.to_string()))
 }
 
-fn counts(rule: &SyscallRule, capabilities: CapabilitySet) -> bool {
-    let Scope { caps, arches, min_kernel: _ } = &rule.includes;
-    // Every kernel that berth supports is newer than any version that profiles name.
-    let included = caps.iter().all(|name| capabilities.contains(name))
-        && (arches.is_empty() || arches.iter().any(|arch| arch == ARCHITECTURE.1));
-    let excluded = rule.excludes.caps.iter().any(|name| capabilities.contains(name))
-        || rule.excludes.arches.iter().any(|arch| arch == ARCHITECTURE.1);
-    included && !excluded
-}
-
-fn add(rules: &mut Rules, rule: &SyscallRule) -> Result<()> {
+fn add(abi: Abi, rules: &mut Rules, rule: &SyscallRule) -> Result<()> {
     let condition = match rule.args.as_slice() {
         [] => None,
         conditions => Some(
@@ -86,8 +131,7 @@ fn add(rules: &mut Rules, rule: &SyscallRule) -> Result<()> {
     };
     for name in &rule.names {
         // Profiles name the calls of every architecture.
-        let Ok(number) = Sysno::from_str(name) else { continue };
-        let number = i64::from(number.id());
+        let Some(number) = abi.number(name) else { continue };
         match (&condition, rules.get_mut(&number)) {
             // Matches always already.
             (_, Some(known)) if known.is_empty() => {}
@@ -127,6 +171,52 @@ fn kernel_action(action: Action, errno: Option<u16>) -> SeccompAction {
         Action::Trace => SeccompAction::Trace(errno),
         Action::KillThread => SeccompAction::KillThread,
         Action::KillProcess => SeccompAction::KillProcess,
+    }
+}
+
+/// What is particular to the two ABIs of x86-64 besides its own.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use seccompiler::{BpfProgram, sock_filter};
+
+    use super::{Abi, unusable};
+    use crate::Result;
+
+    /// `AUDIT_ARCH_I386` and `AUDIT_ARCH_X86_64` of `linux/audit.h`.
+    const I386: u32 = 0x4000_0003;
+    const X86_64: u32 = 0xc000_003e;
+
+    /// Numbers of the x32 ABI have this bit, and the same architecture as native ones.
+    const X32_BIT: u32 = 0x4000_0000;
+
+    /// Refuses x32 calls as a kernel without them does: the other programs don't know their numbers, and would let them
+    /// pass where a profile allows what it doesn't name.
+    pub(super) fn without_x32() -> BpfProgram {
+        let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+        let at_least = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+        let answer = (libc::BPF_RET | libc::BPF_K) as u16;
+        vec![
+            sock_filter { code: load, jt: 0, jf: 0, k: 0 },
+            sock_filter { code: at_least, jt: 0, jf: 1, k: X32_BIT },
+            sock_filter { code: answer, jt: 0, jf: 0, k: libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32 },
+            sock_filter { code: answer, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
+        ]
+    }
+
+    /// Makes a program leave the calls of the other ABI to the programs for that. As `seccompiler` builds it, it begins
+    /// with loading the architecture, comparing it with its own, and killing whatever is foreign.
+    pub(super) fn answer_only_for(abi: Abi, program: &mut BpfProgram) -> Result<()> {
+        match program.as_mut_slice() {
+            [_, own, foreign, ..] if own.k == X86_64 && foreign.k == libc::SECCOMP_RET_KILL_PROCESS => {
+                own.k = match abi {
+                    Abi::Native => X86_64,
+                    Abi::I386 => I386,
+                };
+                foreign.k = libc::SECCOMP_RET_ALLOW;
+                Ok(())
+            }
+            _ => Err(unusable("its program doesn't begin with the architecture".to_owned())),
+        }
     }
 }
 

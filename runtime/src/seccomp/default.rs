@@ -95,23 +95,21 @@ pub(super) fn profile() -> Profile {
     syscalls.push(SyscallRule { excludes: without_sys_admin(), ..clone });
     // Its flags are behind a pointer, where no filter can look: programs fall back to clone on ENOSYS.
     syscalls.push(SyscallRule {
-        action: Action::Errno,
         errno_ret: Some(libc::ENOSYS as u16),
         excludes: without_sys_admin(),
-        ..allow("clone3")
+        ..SyscallRule::new(["clone3"], Action::Errno)
     });
-    Profile { default_action: Action::Errno, default_errno_ret: Some(libc::EPERM as u16), syscalls }
+    Profile {
+        default_action: Action::Errno,
+        default_errno_ret: Some(libc::EPERM as u16),
+        architectures: vec!["SCMP_ARCH_X86".to_owned()],
+        arch_map: Vec::new(),
+        syscalls,
+    }
 }
 
 fn allow(names: &str) -> SyscallRule {
-    SyscallRule {
-        names: names.split_whitespace().map(str::to_owned).collect(),
-        action: Action::Allow,
-        errno_ret: None,
-        args: Vec::new(),
-        includes: Scope::default(),
-        excludes: Scope::default(),
-    }
+    SyscallRule::new(names.split_whitespace(), Action::Allow)
 }
 
 fn when(index: u8, operator: Operator, value: u64, value_two: u64, rule: SyscallRule) -> SyscallRule {

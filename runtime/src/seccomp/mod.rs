@@ -1,6 +1,4 @@
 //! System call filters: which one a process has, how a profile becomes programs for the kernel, and their installation.
-//!
-//! A 32-bit program is killed at its first system call: the programs know one architecture.
 
 use std::borrow::Cow;
 use std::io;
@@ -14,7 +12,9 @@ mod profile;
 #[cfg(test)]
 mod tests;
 
-pub use profile::{Action, Condition, Operator, Profile, Scope, SyscallRule};
+pub use profile::{
+    Action, Architectures, Condition, InvalidKernelVersion, KernelVersion, Operator, Profile, Scope, SyscallRule,
+};
 
 use crate::Result;
 use crate::capabilities::CapabilitySet;
@@ -44,7 +44,7 @@ impl Filter {
             Seccomp::Default => Cow::Owned(default::profile()),
             Seccomp::Custom(profile) => Cow::Borrowed(profile.as_ref()),
         };
-        compile::compile(&profile, capabilities).map(Self)
+        compile::compile(&profile, capabilities, KernelVersion::running()?).map(Self)
     }
 
     /// Puts the calling thread behind the filter, for good. Without `no_new_privs` this takes `CAP_SYS_ADMIN`.
