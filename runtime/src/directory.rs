@@ -78,6 +78,11 @@ impl Directory {
         self.0.with_file_name(".rootfs")
     }
 
+    /// The filter of system calls, compiled.
+    pub(crate) fn filter(&self) -> PathBuf {
+        self.0.join("seccomp.bpf")
+    }
+
     /// libcontainer's own state.
     pub(crate) fn libcontainer(&self) -> PathBuf {
         self.0.join("libcontainer")

@@ -1,5 +1,6 @@
 //! Spawns a shim and talks to it until its process runs.
 
+use std::fs;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -33,6 +34,7 @@ impl Launch {
         target: Target<'_>,
         directory: Directory,
         spec: &T,
+        filter: &[u8],
     ) -> Result<Self> {
         let (what, id) = target.name();
         match directory.create() {
@@ -42,19 +44,20 @@ impl Launch {
             }
             Err(error) => return Err(Error::io(format!("make {}", directory.path().display()))(error)),
         }
-        Self::spawn(binaries, what, &directory, spec)
+        Self::store(&directory, spec, filter)
+            .and_then(|()| Self::spawn(binaries, what, &directory))
             .map(|(spawned, control)| Self { control, directory: directory.clone(), what, id: id.clone(), spawned })
             // The first error is the one that matters.
             .inspect_err(|_| drop(directory.remove()))
     }
 
-    fn spawn<T: Serialize>(
-        binaries: &Binaries,
-        kind: &str,
-        directory: &Directory,
-        spec: &T,
-    ) -> Result<(Child, UnixStream)> {
+    fn store<T: Serialize>(directory: &Directory, spec: &T, filter: &[u8]) -> Result<()> {
         directory.write(File::Spec, spec)?;
+        let path = directory.filter();
+        fs::write(&path, filter).map_err(Error::io(format!("write {}", path.display())))
+    }
+
+    fn spawn(binaries: &Binaries, kind: &str, directory: &Directory) -> Result<(Child, UnixStream)> {
         let listener = directory.listen().map_err(Error::io("make the monitor's socket"))?;
         let (ours, theirs) = UnixStream::pair().map_err(Error::io("make a pair of sockets"))?;
         // As standard input and output, descriptors cross without anything to be run between fork and exec.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -12,6 +13,7 @@ use crate::directory::{Directory, File};
 use crate::launch::{ExecStarting, Launch, Starting};
 use crate::process_fd::{PidFd, send_signal};
 use crate::protocol::{Reply, Request, Streams};
+use crate::seccomp::Filters;
 use crate::spec::{Id, Resources, TerminalSize};
 use crate::stats::{self, Stats};
 use crate::{ContainerSpec, Error, ExecSpec, Exit, Result, Started, Status, lock};
@@ -91,12 +93,13 @@ impl<'a> Target<'a> {
     }
 }
 
-/// All containers whose state is below one directory. Cheap to clone; holds no state of its own, so that any number of
-/// threads and processes can use one directory.
+/// All containers whose state is below one directory. Cheap to clone; what it knows of containers is in that directory
+/// only, so that any number of threads and processes can use it.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     run_dir: PathBuf,
     binaries: Binaries,
+    filters: Arc<Filters>,
 }
 
 impl Runtime {
@@ -105,7 +108,7 @@ impl Runtime {
         let run_dir = run_dir.into();
         let absolute = fs::create_dir_all(&run_dir).and_then(|()| run_dir.canonicalize());
         let run_dir = absolute.map_err(Error::io(format!("make {}", run_dir.display())))?;
-        Ok(Self { run_dir, binaries })
+        Ok(Self { run_dir, binaries, filters: Arc::default() })
     }
 
     /// Begins to build a container: its shim is spawned and mounts the root filesystem while the caller gets the
@@ -116,7 +119,8 @@ impl Runtime {
     /// first.
     pub fn start(&self, spec: &ContainerSpec) -> Result<Starting> {
         let target = Target::Container(&spec.id);
-        Launch::begin(&self.binaries, target, self.directory(target), spec).map(Starting::new)
+        let filter = self.filters.of(&spec.process)?;
+        Launch::begin(&self.binaries, target, self.directory(target), spec, &filter).map(Starting::new)
     }
 
     /// Begins a further process in a running container.
@@ -129,7 +133,8 @@ impl Runtime {
         let directory = self.directory(Target::Container(container));
         fs::create_dir_all(directory.execs()).map_err(Error::io(format!("make {}", directory.execs().display())))?;
         let target = Target::Exec { container, exec: &spec.id };
-        Launch::begin(&self.binaries, target, self.directory(target), spec).map(ExecStarting::new)
+        let filter = self.filters.of(&spec.process)?;
+        Launch::begin(&self.binaries, target, self.directory(target), spec, &filter).map(ExecStarting::new)
     }
 
     /// Passes the streams of a running process through. See [`crate::protocol`] for what the stream then carries.

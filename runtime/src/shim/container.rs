@@ -18,7 +18,6 @@ use crate::cgroup::{Cgroup, allowed_devices};
 use crate::control::{Failure, describe};
 use crate::directory::{self, Directory};
 use crate::oci::{self, Surroundings};
-use crate::seccomp::Filter;
 use crate::spec::{BindPropagation, Id, IpcNamespace, MountKind, OwnOrHost, PidNamespace};
 use crate::user;
 use crate::{ContainerSpec, Error, Started, init, lock, monitor};
@@ -62,7 +61,7 @@ fn build(
     let cgroups = mounts::detach_cgroups(cgroup, &spec.mounts)?;
     mounts::hide_cgroups()?;
     let user = user::resolve_in(&rootfs, &spec.process.user)?;
-    let executor = executor(spec, &user, cgroups, &mover, &report)?;
+    let executor = executor(spec, directory, &user, cgroups, &mover, &report)?;
     let streams = Streams::prepare(directory, &spec.process, &user)?;
     let mut around = Surroundings {
         rootfs,
@@ -136,6 +135,7 @@ fn build(
 
 fn executor(
     spec: &ContainerSpec,
+    directory: &Directory,
     user: &user::ResolvedUser,
     cgroups: Vec<DetachedCgroup>,
     mover: &CgroupMover,
@@ -145,7 +145,7 @@ fn executor(
     Ok(ProcessExecutor {
         process: spec.process.clone(),
         env: launch::environment(&spec.process, user),
-        filter: Filter::compile(&spec.process.seccomp, spec.process.capabilities)?,
+        filter: launch::filter(directory)?,
         uid: user.uid,
         oom_score_adj: spec.oom_score_adj,
         cgroup_namespace: if own_cgroups { CgroupNamespace::New } else { CgroupNamespace::Keep },

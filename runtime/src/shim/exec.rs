@@ -16,7 +16,6 @@ use super::{Running, Stop, end_children, wait_for_release};
 use crate::cgroup::Cgroup;
 use crate::control::{Failure, describe};
 use crate::directory::{self, Directory};
-use crate::seccomp::Filter;
 use crate::spec::{Log, OwnOrHost};
 use crate::user::{self, ResolvedUser};
 use crate::{ContainerSpec, Error, ExecSpec, Started, lock, monitor, oci};
@@ -46,7 +45,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
     let user = user::resolve_in(Path::new(&format!("/proc/{}/root", first.pid)), &spec.process.user)?;
     let executor = ProcessExecutor {
         env: launch::environment(&spec.process, &user),
-        filter: Filter::compile(&spec.process.seccomp, spec.process.capabilities)?,
+        filter: launch::filter(directory)?,
         process: spec.process.clone(),
         uid: user.uid,
         oom_score_adj: container_spec.oom_score_adj,

@@ -1,6 +1,6 @@
 //! What starting a container and starting an exec have in common: running libcontainer and finding out how it went.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 
 use libcontainer::container::builder::ContainerBuilder;
@@ -13,6 +13,7 @@ use super::diagnosis::Diagnosis;
 use super::streams::{self, Console, Ours, Theirs};
 use crate::control::{self, Failure};
 use crate::directory::Directory;
+use crate::seccomp::Filter;
 use crate::spec::{Id, Process};
 use crate::user::ResolvedUser;
 use crate::{Error, Result};
@@ -97,6 +98,13 @@ pub(super) fn builder(id: &Id, directory: &Directory) -> std::result::Result<Con
     ContainerBuilder::new(id.to_string(), SyscallType::default())
         .with_root_path(directory.libcontainer())
         .map_err(|error| Failure::internal(control::describe(&error)))
+}
+
+/// The filter that the library has compiled for this process.
+pub(super) fn filter(directory: &Directory) -> Result<Filter> {
+    let path = directory.filter();
+    let bytes = fs::read(&path).map_err(Error::io(format!("read {}", path.display())))?;
+    Filter::from_bytes(&bytes).ok_or_else(|| Error::Stored { path, reason: "it is cut short".to_owned() })
 }
 
 /// What to say when libcontainer failed: what one of the processes reported, else its own words.
