@@ -25,12 +25,8 @@ struct Client {
 impl Versions {
     /// Ours, and the engine's as far as it could be asked.
     pub(crate) fn new(api_version: &'static str, server: Option<SystemVersion>) -> Self {
-        let client = Client {
-            version: env!("CARGO_PKG_VERSION"),
-            api_version,
-            os: std::env::consts::OS,
-            arch: std::env::consts::ARCH,
-        };
+        let client =
+            Client { version: env!("CARGO_PKG_VERSION"), api_version, os: std::env::consts::OS, arch: architecture() };
         Self { client, server }
     }
 
@@ -45,6 +41,17 @@ impl Versions {
             text += &server_text(server);
         }
         text
+    }
+}
+
+/// Go's word for our processor, as Docker's CLI and every image say it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "x86" => "386",
+        "aarch64" => "arm64",
+        "powerpc64" => "ppc64le",
+        other => other,
     }
 }
 
@@ -80,7 +87,7 @@ mod tests {
         Client: berth
          Version:     0.1.0
          API version: 1.44
-         OS/Arch:     linux/x86_64
+         OS/Arch:     linux/amd64
 
         Server: berth
          Version:     0.1.0
