@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     Netd(netd_client::Error),
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// The template for one object, as `inspect` takes it.
+    #[error(transparent)]
+    Template(FormatError),
     #[error("{0}")]
     Invalid(String),
     #[error("{doing}")]
@@ -62,6 +65,12 @@ impl Failure {
     /// Whether it is a daemon that can't be reached, and not something about one target.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::Engine(EngineError::Connect(_)) | Self::Start(EngineError::Connect(_)))
+    }
+
+    /// Exit status of commands that have none of their own. 64, sysexits.h's "usage", is Docker's for a template that
+    /// doesn't parse, though not for that of a list.
+    pub(crate) fn status(&self) -> u8 {
+        if matches!(self, Self::Template(error) if error.is_syntax()) { 64 } else { 1 }
     }
 
     /// Exit status of `run`, whose own statuses must not look like the container's: 127 when the command isn't there,

@@ -87,7 +87,7 @@ fn report(failure: &Failure, subject: Subject, arguments: &[OsString]) -> u8 {
     match (subject, failure) {
         (Subject::Run, failure) => failure.run_status(),
         (Subject::Create, Failure::Request(_)) => 125,
-        _ => 1,
+        (_, failure) => failure.status(),
     }
 }
 

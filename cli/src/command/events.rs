@@ -4,15 +4,16 @@ use crate::engine::reply::Event;
 use crate::failure::Failure;
 use crate::flags::system::EventsFlags;
 use crate::render::event;
-use crate::render::inspect::{Documents, document};
+use crate::render::inspect::{Documents, View};
 use crate::request::filter::Filters;
 use crate::request::time;
 
-use super::{Context, DONE, clock, print};
+use super::{Context, DONE, clock, print, view};
 
 /// Runs the command.
 pub(super) async fn events(context: &Context, flags: EventsFlags) -> Result<u8, Failure> {
     let filters = Filters::parse(&flags.filter)?;
+    let view = view(flags.format.as_deref())?;
     let (now, zone) = clock();
     let time = |text: Option<&str>| {
         let parsed = text.map(|text| time::parse(text, now, &zone)).transpose();
@@ -26,13 +27,9 @@ pub(super) async fn events(context: &Context, flags: EventsFlags) -> Result<u8, 
         .query_some("filters", filters.to_query());
     let mut lines = request.send().await?.lines::<Event>();
     while let Some(event) = lines.next().await? {
-        let text = match flags.format.as_deref() {
-            None | Some("") => event::line(&event, &zone),
-            format => {
-                let mut documents = Documents::default();
-                documents.push(document(&event)).expect("serialised just now");
-                documents.render(format)?
-            }
+        let text = match &view {
+            View::Indented => event::line(&event, &zone),
+            view => Documents::of(&event).render(view).map_err(Failure::Template)?,
         };
         print(&text)?;
     }

@@ -7,7 +7,7 @@ use crate::flags::image;
 use crate::flags::system::InspectFlags;
 use crate::render::inspect::Documents;
 
-use super::{Context, DONE, print, print_error};
+use super::{Context, DONE, print, print_error, view};
 
 /// What can be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,7 @@ async fn show(
     sized: bool,
     format: Option<&str>,
 ) -> Result<u8, Failure> {
+    let view = view(format)?;
     let mut documents = Documents::default();
     let mut missing = Vec::new();
     for name in names {
@@ -64,7 +65,7 @@ async fn show(
     }
     // An empty list tells a program that nothing was found; a template has nothing to say then.
     if format.is_none() || documents.len() > 0 {
-        print(&documents.render(format)?)?;
+        print(&documents.render(&view).map_err(Failure::Template)?)?;
     }
     missing.iter().for_each(|text| print_error(text));
     if missing.is_empty() { Ok(DONE) } else { Err(Failure::Reported) }

@@ -39,6 +39,7 @@ use crate::connect;
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::flags::{Cli, Command, Sockets, container, image, network as net, system};
+use crate::render::inspect::View;
 use crate::request::Surroundings;
 use crate::terminal;
 
@@ -148,6 +149,11 @@ fn print(text: &str) -> Result<(), Failure> {
 /// Prints a line to standard error; when nobody reads it, nobody can be told.
 fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// How an object is to be shown: known to be right before anybody is asked for it.
+fn view(format: Option<&str>) -> Result<View, Failure> {
+    View::parse(format).map_err(Failure::Template)
 }
 
 /// Does the same to each target: what it leads to is printed, and why it didn't work for the others.

@@ -5,11 +5,10 @@ use std::io::Write;
 use cnm::Kind;
 use cnm::api::{NetworkQuery, PruneRequest};
 
-use crate::engine::EngineError;
 use crate::failure::Failure;
 use crate::flags::network::{CreateFlags, InspectFlags, ListFlags, PruneFlags, RemoveFlags};
 use crate::render::format::Format;
-use crate::render::inspect::{Documents, document};
+use crate::render::inspect::Documents;
 use crate::render::network::{COLUMNS, details, row};
 use crate::request::error::{RequestError, flag};
 use crate::request::filter::Filters;
@@ -17,7 +16,7 @@ use crate::request::network::network_create;
 use crate::request::network_filter::NetworkFilter;
 use crate::request::time;
 
-use super::{Context, DONE, clock, for_each, print, print_error};
+use super::{Context, DONE, clock, for_each, print, print_error, view};
 
 /// Runs `net create`.
 pub(super) async fn create(context: &Context, flags: CreateFlags) -> Result<u8, Failure> {
@@ -39,20 +38,18 @@ pub(super) async fn list(context: &Context, flags: ListFlags) -> Result<u8, Fail
 
 /// Runs `net inspect`: shows what is found, and then says what isn't.
 pub(super) async fn inspect(context: &Context, flags: InspectFlags) -> Result<u8, Failure> {
+    let view = view(flags.format.as_deref())?;
     let mut documents = Documents::default();
     let mut missing = Vec::new();
     for name in &flags.networks {
         match context.netd.network(name).await {
-            Ok(network) => {
-                let read = documents.push(document(&details(&network)));
-                read.map_err(|source| EngineError::Reply { path: name.clone(), source })?;
-            }
+            Ok(network) => documents.add(&details(&network)),
             Err(error) if error.kind() == Kind::NotFound => missing.push(Failure::from(error)),
             Err(error) => return Err(error.into()),
         }
     }
     if flags.format.is_none() || documents.len() > 0 {
-        print(&documents.render(flags.format.as_deref())?)?;
+        print(&documents.render(&view).map_err(Failure::Template)?)?;
     }
     missing.iter().for_each(|failure| print_error(&failure.text()));
     if missing.is_empty() { Ok(DONE) } else { Err(Failure::Reported) }

@@ -3,14 +3,52 @@
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
-use super::template::{self, FormatError};
+use super::template::{self, Compiled, FormatError};
+
+/// How objects are shown in detail.
+pub(crate) enum View {
+    /// An indented list of all of them.
+    Indented,
+    /// An object a line.
+    Lines,
+    /// The template a line.
+    Template(Box<Compiled>),
+}
+
+impl View {
+    /// Reads `--format` of commands that show objects and not lists of them.
+    ///
+    /// # Errors
+    /// It isn't a Go template.
+    pub(crate) fn parse(format: Option<&str>) -> Result<Self, FormatError> {
+        match format {
+            None | Some("") => Ok(Self::Indented),
+            Some("json") => Ok(Self::Lines),
+            Some(source) => {
+                template::compile(&template::unescape(source)).map(|template| Self::Template(Box::new(template)))
+            }
+        }
+    }
+}
 
 /// JSON documents of objects, as they came.
 #[derive(Debug, Default)]
 pub(crate) struct Documents(Vec<Vec<u8>>);
 
 impl Documents {
-    /// Adds one.
+    /// Only this value.
+    pub(crate) fn of(value: &impl Serialize) -> Self {
+        let mut documents = Self::default();
+        documents.add(value);
+        documents
+    }
+
+    /// Adds a value of ours.
+    pub(crate) fn add(&mut self, value: &impl Serialize) {
+        self.0.push(serde_json::to_vec(value).expect("objects are made of strings, numbers and lists of them"));
+    }
+
+    /// Adds one as it came.
     ///
     /// # Errors
     /// It isn't JSON.
@@ -26,16 +64,15 @@ impl Documents {
         self.0.len()
     }
 
-    /// Renders all of them: an indented list, an object a line with `json`, or the template a line.
+    /// Renders all of them.
     ///
     /// # Errors
-    /// The template is wrong.
-    pub(crate) fn render(&self, format: Option<&str>) -> Result<String, FormatError> {
-        match format {
-            None | Some("") => Ok(self.indented()),
-            Some("json") => Ok(self.0.iter().map(|json| compact(json) + "\n").collect()),
-            Some(source) => {
-                let template = template::compile(&template::unescape(source))?;
+    /// The template asks for something that isn't there.
+    pub(crate) fn render(&self, view: &View) -> Result<String, FormatError> {
+        match view {
+            View::Indented => Ok(self.indented()),
+            View::Lines => Ok(self.0.iter().map(|json| compact(json) + "\n").collect()),
+            View::Template(template) => {
                 let line = |json: &Vec<u8>| Ok(template.render(&value(json)?)? + "\n");
                 self.0.iter().map(line).collect()
             }
@@ -54,11 +91,6 @@ impl Documents {
         transcode(&list, &mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    ")));
         String::from_utf8_lossy(&text).into_owned() + "\n"
     }
-}
-
-/// A value that serializes as JSON, made a document.
-pub(crate) fn document(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("objects are made of strings, numbers and lists of them")
 }
 
 fn compact(json: &[u8]) -> String {
@@ -89,9 +121,13 @@ mod tests {
         documents
     }
 
+    fn render(format: Option<&str>) -> Result<String, FormatError> {
+        documents().render(&View::parse(format)?)
+    }
+
     #[test]
     fn the_engines_order_stays() {
-        insta::assert_snapshot!(documents().render(None).unwrap(), @r#"
+        insta::assert_snapshot!(render(None).unwrap(), @r#"
         [
             {
                 "Z": 1,
@@ -112,14 +148,14 @@ mod tests {
             }
         ]
         "#);
-        assert_eq!(Documents::default().render(None).unwrap(), "[]\n");
+        assert_eq!(Documents::default().render(&View::Indented).unwrap(), "[]\n");
     }
 
     #[test]
     fn templates_and_lines() {
-        assert_eq!(documents().render(Some("{{.A.IPAddress}}")).unwrap(), "172.17.0.2\n\n");
-        assert!(documents().render(Some("{{.Z}}\\t{{json .A.b}}")).is_err(), "the second has no b");
-        assert_eq!(documents().render(Some("json")).unwrap().lines().nth(1), Some(r#"{"Z":2,"A":{"IPAddress":""}}"#));
-        assert!(documents().render(Some("{{.Nope}}")).is_err());
+        assert_eq!(render(Some("{{.A.IPAddress}}")).unwrap(), "172.17.0.2\n\n");
+        assert!(render(Some("{{.Z}}\\t{{json .A.b}}")).is_err(), "the second has no b");
+        assert_eq!(render(Some("json")).unwrap().lines().nth(1), Some(r#"{"Z":2,"A":{"IPAddress":""}}"#));
+        assert!(render(Some("{{.Nope}}")).is_err());
     }
 }

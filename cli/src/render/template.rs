@@ -3,14 +3,28 @@
 use gotmpl::{FuncMap, MissingKey, Template, TemplateError, Value};
 use std::sync::Arc;
 
-/// A template that can't be used.
+/// A template that can't be used. Docker's CLI has the same words for one that asks for what isn't there.
 #[derive(Debug, thiserror::Error)]
-#[error("template parsing error: {0}")]
-pub(crate) struct FormatError(String);
+#[error("template parsing error: {text}")]
+pub(crate) struct FormatError {
+    text: String,
+    is_syntax: bool,
+}
+
+impl FormatError {
+    /// Whether it can be seen without a value to apply the template to. Of an unknown function we hear late.
+    pub(crate) fn is_syntax(&self) -> bool {
+        self.is_syntax
+    }
+}
 
 impl From<TemplateError> for FormatError {
     fn from(error: TemplateError) -> Self {
-        Self(error.to_string())
+        let is_syntax = matches!(
+            error,
+            TemplateError::Parse { .. } | TemplateError::Lex { .. } | TemplateError::UndefinedFunction(_)
+        );
+        Self { text: error.to_string(), is_syntax }
     }
 }
 

@@ -97,20 +97,30 @@ fn simplify(value: &mut Value) {
     }
 }
 
+fn docker_is_here() -> bool {
+    let found = Command::new("docker").arg("--version").output();
+    match &found {
+        Ok(found) => println!("compared with {}", String::from_utf8_lossy(&found.stdout).trim()),
+        Err(_) => eprintln!("skipped: there is no docker client in PATH to compare with"),
+    }
+    found.is_ok()
+}
+
+fn docker(engine: &FakeEngine, arguments: &[&str]) -> Outcome {
+    let mut docker = Command::new("docker");
+    docker.args(["-H", &format!("unix://{}", engine.socket().display())]).args(arguments);
+    Outcome::from(docker.current_dir(engine.directory()).output().expect("docker runs"))
+}
+
 #[test]
 fn requests_are_the_same() {
-    let Ok(found) = Command::new("docker").arg("--version").output() else {
-        eprintln!("skipped: there is no docker client in PATH to compare with");
+    if !docker_is_here() {
         return;
-    };
-    println!("compared with {}", String::from_utf8_lossy(&found.stdout).trim());
+    }
     let engine = engine();
-    let host = format!("unix://{}", engine.socket().display());
     for line in LINES {
         let arguments: Vec<&str> = line.split(' ').collect();
-        let mut docker = Command::new("docker");
-        docker.args(["-H", &host]).args(&arguments).current_dir(engine.directory());
-        let docker = Outcome::from(docker.output().expect("docker runs"));
+        let docker = docker(&engine, &arguments);
         assert_eq!(docker.code, 0, "{line}: {docker:?}");
         let mut expected: Vec<_> = engine.take_requests().iter().map(meaning).collect();
         expected.retain(|(_, path, ..)| !path.ends_with("_ping"));
@@ -118,5 +128,43 @@ fn requests_are_the_same() {
         assert_eq!((berth.code, &berth.stdout), (0, &docker.stdout), "{line}: {berth:?}");
         let asked: Vec<_> = engine.take_requests().iter().map(meaning).collect();
         assert_eq!(asked, expected, "{line}");
+    }
+}
+
+#[test]
+fn wrong_templates_have_the_same_status() {
+    if !docker_is_here() {
+        return;
+    }
+    let engine = FakeEngine::new(|request| match request.path.as_str() {
+        "containers/json" => Answer::Reply(200, br#"[{"Id":"c1","Names":["/web"]}]"#.to_vec()),
+        "images/json" => Answer::Reply(200, br#"[{"Id":"sha256:1","RepoTags":["a:1"]}]"#.to_vec()),
+        "images/a/history" => Answer::Reply(200, br#"[{"Id":"sha256:1"}]"#.to_vec()),
+        "events" => Answer::Reply(200, b"{\"Type\":\"image\"}\n".to_vec()),
+        "info" => Answer::Reply(200, br#"{"ID":"x"}"#.to_vec()),
+        _ => Answer::Reply(200, br#"{"Id":"c1","Version":"1","ApiVersion":"1.44"}"#.to_vec()),
+    });
+    let commands = [
+        "inspect web --format",
+        "container inspect web --format",
+        "image inspect a --format",
+        "version --format",
+        "info --format",
+        "system info --format",
+        "events --until 0s --format",
+        "ps --format",
+        "images --format",
+        "history a --format",
+    ];
+    for command in commands {
+        for template in ["{{.Nope", "{{nope}}", "{{.Nope}}", "{{json}}", ""] {
+            // Docker's events alone calls it wrong usage when the template asks for what isn't there.
+            if command.starts_with("events") && ["{{.Nope}}", "{{json}}"].contains(&template) {
+                continue;
+            }
+            let arguments: Vec<&str> = command.split(' ').chain([template]).collect();
+            let (docker, berth) = (docker(&engine, &arguments), engine.run(&arguments));
+            assert_eq!(berth.code, docker.code, "{arguments:?}: {berth:?}, {docker:?}");
+        }
     }
 }
