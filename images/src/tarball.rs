@@ -25,10 +25,13 @@ pub enum TarError {
     /// The stream can't be read or decompressed.
     #[error("the archive can't be read")]
     Read(#[source] io::Error),
+    /// It doesn't begin as a tar does.
+    #[error("it isn't a tar archive: give a tar, plain or compressed with gzip or zstd")]
+    NotTar,
     /// It ends too early.
     #[error("the archive is cut short after {after_bytes} bytes")]
     Truncated {
-        /// How far it got.
+        /// How far it got, uncompressed.
         after_bytes: u64,
     },
     /// A header that isn't one.
@@ -45,14 +48,10 @@ impl TarError {
     /// Whether the stream is at fault, not the machine.
     pub(crate) fn is_content(&self) -> bool {
         match self {
-            TarError::Truncated { .. } | TarError::Header { .. } => true,
-            TarError::Read(error) => matches!(
-                error.kind(),
-                io::ErrorKind::UnexpectedEof
-                    | io::ErrorKind::InvalidData
-                    | io::ErrorKind::InvalidInput
-                    | io::ErrorKind::Other
-            ),
+            TarError::NotTar | TarError::Truncated { .. } | TarError::Header { .. } => true,
+            TarError::Read(error) => {
+                matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other)
+            }
         }
     }
 }
@@ -155,14 +154,9 @@ impl<R: Read> TarReader<R> {
 
     /// Reads the stream to its end, so that whoever hashes it has seen all of it.
     pub(crate) fn drain(mut self) -> Result<R, TarError> {
-        loop {
-            match self.inner.read(&mut self.buffer) {
-                Ok(0) => return Ok(self.inner),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(TarError::Read(error)),
-            }
-        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        while self.read_some(&mut buffer)? > 0 {}
+        Ok(self.inner)
     }
 
     /// Reads up to the buffer's length of the current member; 0 at its end, never because the stream ended.
@@ -272,6 +266,7 @@ impl<R: Read> TarReader<R> {
         }
         match checksum_is_right(&header) {
             true => Ok(Some(header)),
+            false if at_byte == 0 => Err(TarError::NotTar),
             false => Err(TarError::Header { at_byte, reason: "wrong checksum" }),
         }
     }
@@ -282,6 +277,8 @@ impl<R: Read> TarReader<R> {
         while filled < BLOCK_BYTES {
             match self.read_some(&mut block[filled..])? {
                 0 if filled == 0 => return Ok(false),
+                // Not even a header: more likely something else than a cut.
+                0 if self.position_bytes < BLOCK_BYTES as u64 => return Err(TarError::NotTar),
                 0 => return Err(self.truncated()),
                 read => filled += read,
             }
@@ -332,6 +329,8 @@ impl<R: Read> TarReader<R> {
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Decompressors say so where a file would just end.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(self.truncated()),
                 Err(error) => return Err(TarError::Read(error)),
             }
         }

@@ -106,6 +106,12 @@ fn a_root_file_system_becomes_an_image() {
     let cut = &rootfs[..rootfs.len() / 2];
     let error = store.import(cut, &import, &Silent).expect_err("cut short");
     assert_eq!(error.kind(), ErrorKind::InvalidParameter, "{}", error.chain());
+    assert!(error.chain().contains("cut short after"), "{}", error.chain());
+    let error = store.import(&b"hello"[..], &import, &Silent).expect_err("words");
+    assert_eq!(
+        error.chain(),
+        "can't unpack the root file system: it isn't a tar archive: give a tar, plain or compressed with gzip or zstd"
+    );
     store.assert_layers(1);
 }
 

@@ -107,7 +107,11 @@ fn an_archive_cut_anywhere_changes_nothing() {
         let content = archive.iter().rposition(|byte| *byte != 0).expect("not empty") + 1;
         for cut in (0..content).step_by((content / 60).max(1)) {
             let error = load(&store, &archive[..cut]).expect_err("cut short");
-            assert_eq!(error.kind(), ErrorKind::InvalidParameter, "{cut}: {}", error.chain());
+            let said = error.chain();
+            assert_eq!(error.kind(), ErrorKind::InvalidParameter, "{cut}: {said}");
+            // Between two members a tar can end, and its first bytes can be anything's.
+            let told = ["cut short", "isn't an image archive", "isn't a tar archive"];
+            assert!(told.iter().any(|part| said.contains(part)), "{cut}: {said}");
         }
     }
     assert!(store.list().expect("a list").is_empty());
@@ -156,7 +160,7 @@ fn what_is_no_image_archive_is_refused() {
     let cases = [
         ("nothing", Vec::new(), "this isn't an image archive"),
         ("a root file system", layer("etc/passwd", ""), "this isn't an image archive"),
-        ("text", b"hello, world".repeat(100), "can't read the image archive: invalid tar header at byte 0"),
+        ("text", b"hello, world".repeat(100), "can't read the image archive: it isn't a tar archive"),
         ("xz", b"\xfd7zXZ\0....".to_vec(), "can't read the image archive: the archive can't be read: xz compression"),
         ("JSON that isn't", manifest("[{"), "invalid image archive: manifest.json can't be understood"),
         ("no image", manifest("[]"), "the archive holds no image"),
