@@ -2,8 +2,11 @@
 //! the end of the caller, and undoes a start that isn't decided yet.
 
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
+use nix::sys::socket::{MsgFlags, recv};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -70,22 +73,87 @@ pub(crate) fn send<T: Serialize>(mut stream: impl Write, message: &T) -> io::Res
 }
 
 /// Receives one message, and not a byte more; `None` when the stream ends instead.
-pub(crate) fn receive<T: DeserializeOwned>(mut stream: impl Read) -> io::Result<Option<T>> {
-    let mut line = Vec::new();
+pub(crate) fn receive<T: DeserializeOwned>(stream: &UnixStream) -> io::Result<Option<T>> {
+    receive_pieces(|buffer| {
+        // What follows the line is for whoever gets the stream next, so it is only looked at.
+        let seen = recv(stream.as_raw_fd(), buffer, MsgFlags::MSG_PEEK)?;
+        let length = line_end(&buffer[..seen]).unwrap_or(seen);
+        let mut stream = stream;
+        stream.read_exact(&mut buffer[..length])?;
+        Ok(length)
+    })
+}
+
+/// Receives one message from a pipe that nobody else reads; `None` when it ends instead.
+pub(crate) fn receive_from_pipe<T: DeserializeOwned>(mut pipe: impl Read) -> io::Result<Option<T>> {
+    receive_pieces(|buffer| pipe.read(buffer))
+}
+
+fn receive_pieces<T: DeserializeOwned>(mut piece: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<Option<T>> {
+    let (mut line, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
-        let mut byte = [0];
-        match stream.read(&mut byte) {
+        let received = match piece(&mut buffer) {
             Ok(0) => return Ok(None),
-            Ok(_) if byte == *b"\n" => break,
-            Ok(_) if line.len() == LINE_BYTES => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "line too long"));
-            }
-            Ok(_) => line.extend(byte),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(length) => &buffer[..length],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             // The other side died with something unread.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
             Err(error) => return Err(error),
+        };
+        let end = line_end(received);
+        line.extend_from_slice(&received[..end.unwrap_or(received.len())]);
+        if end.is_some() {
+            break;
+        }
+        if line.len() > LINE_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "line too long"));
         }
     }
     protocol::decode(&line).map(Some).map_err(|error: DecodeError| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Where the first line ends, its line feed included.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&byte| byte == b'\n').map(|place| place + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::encode;
+
+    fn release(path: &str) -> Release {
+        Release { network: Some(path.into()) }
+    }
+
+    #[test]
+    fn what_follows_a_message_is_left_to_the_next_reader() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+        let mut bytes = encode(&release("/run/one"));
+        bytes.extend(encode(&release("/run/two")));
+        bytes.extend(b"output");
+        theirs.write_all(&bytes).expect("sent");
+        assert_eq!(receive(&ours).expect("received"), Some(release("/run/one")));
+        assert_eq!(receive(&ours).expect("received"), Some(release("/run/two")));
+        let mut rest = [0; 6];
+        (&ours).read_exact(&mut rest).expect("still there");
+        assert_eq!(&rest, b"output");
+        drop(theirs);
+        assert_eq!(receive::<Release>(&ours).expect("the end is no error"), None);
+    }
+
+    #[test]
+    fn messages_come_in_pieces_and_are_bounded() {
+        let long = release(&"x".repeat(10_000));
+        let bytes = encode(&long);
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+        let sender = std::thread::spawn(move || bytes.chunks(777).try_for_each(|piece| theirs.write_all(piece)));
+        assert_eq!(receive(&ours).expect("received"), Some(long));
+        sender.join().expect("ends").expect("sent");
+
+        let endless = vec![b'x'; LINE_BYTES + 4096];
+        let error = receive_from_pipe::<Release>(endless.as_slice()).expect_err("refused");
+        assert_eq!(error.to_string(), "line too long");
+        assert_eq!(receive_from_pipe::<Release>(&b"half"[..]).expect("the end is no error"), None);
+    }
 }

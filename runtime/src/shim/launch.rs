@@ -44,7 +44,7 @@ impl Report {
     pub(super) fn read(self) -> Option<Failure> {
         drop(self.writer);
         // An unreadable report is none: the caller has a text of its own to fall back to.
-        control::receive(self.reader).ok().flatten()
+        control::receive_from_pipe(self.reader).ok().flatten()
     }
 }
 
