@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 use crate::config::{Config, Group};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 
 /// netd's exit status when another netd is in the place (`EX_TEMPFAIL`).
 const PLACE_IS_HELD: i32 = 75;
@@ -30,6 +30,7 @@ pub struct Netd {
     root: PathBuf,
     run_dir: PathBuf,
     group: Group,
+    cgroup_parent: PathBuf,
     /// Two requests that both miss netd start one.
     starting: Mutex<()>,
     started: Notify,
@@ -43,6 +44,7 @@ impl Netd {
             root: config.root.clone(),
             run_dir: config.run_dir.clone(),
             group: config.group.clone(),
+            cgroup_parent: config.cgroup_parent.clone().into(),
             starting: Mutex::default(),
             started: Notify::new(),
         }
@@ -90,6 +92,7 @@ impl Netd {
         let deadline = Instant::now() + PLACE_IS_HELD_AT_MOST;
         loop {
             let mut child = self.spawn()?;
+            self.detach(&child).await;
             let status = tokio::select! {
                 handshake = self.answer(&mut births) => {
                     tracing::info!(program = %self.program.display(), "no netd answered, started one");
@@ -108,6 +111,16 @@ impl Netd {
             if let Ok(handshake) = timeout(HOLDER_SPEAKS_WITHIN, self.answer(&mut births)).await {
                 return handshake;
             }
+        }
+    }
+
+    /// Takes a new netd out of berthd's own service: who stops that doesn't mean the networks.
+    async fn detach(&self, child: &Child) {
+        let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) else { return };
+        let parent = self.cgroup_parent.clone();
+        let left = tokio::task::spawn_blocking(move || runtime::leave_service(pid, &parent)).await;
+        if let Ok(Err(error)) = left {
+            tracing::warn!("netd stays in berthd's cgroup and ends with its service: {}", chain(&error));
         }
     }
 

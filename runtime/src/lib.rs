@@ -31,6 +31,7 @@ mod process_fd;
 mod runtime;
 mod user;
 
+pub use cgroup::leave_service;
 pub use connection::{Attachment, Watch};
 pub use error::{Error, Kind, Result};
 pub use exec::ExecSpec;

@@ -18,6 +18,7 @@ use nix::errno::Errno;
 pub(crate) use devices::{AccessRule, allowed_devices};
 pub(crate) use layout::Layout;
 pub(crate) use service::Exile;
+pub use service::leave_service;
 
 use crate::process_fd::{PidFd, send_signal};
 use crate::spec::{Id, Resources};

@@ -8,8 +8,14 @@ use nix::errno::Errno;
 
 use crate::{Error, Result};
 
-/// Where shims and monitors are, below the parent of the containers; no id begins with an underscore.
-const LEAF: &str = "_shims";
+/// Where shims, monitors and netd are, below the parent of the containers; no id begins with an underscore.
+const LEAF: &str = "_daemons";
+
+/// Moves a process out of the service that the caller belongs to, so that it outlives that; `parent` is the cgroup below
+/// which those of containers are made. Does nothing when the caller belongs to no service.
+pub fn leave_service(pid: i32, parent: &Path) -> Result<()> {
+    Exile::from_own_service(parent)?.receive(pid)
+}
 
 /// The cgroups to go to, one in each hierarchy by which a service manager knows its services' processes: cgroup v2, and
 /// v1's `name=systemd`. Limits that the service has on v1 are left with it; those of a container are its cgroup's.
@@ -83,11 +89,11 @@ mod tests {
             (
                 "3:memory:/system.slice/berthd.service\n1:name=systemd:/system.slice/berthd.service\n\
                  0::/system.slice/berthd.service\n",
-                &["/sys/fs/cgroup/systemd/berth/_shims", "/sys/fs/cgroup/unified/berth/_shims"],
+                &["/sys/fs/cgroup/systemd/berth/_daemons", "/sys/fs/cgroup/unified/berth/_daemons"],
             ),
             ("3:memory:/other\n0::/\n", &[]),
-            ("0::/berth/_shims\n", &[]),
-            ("2:name=elogind:/1\n0::/user.slice\n", &["/sys/fs/cgroup/unified/berth/_shims"]),
+            ("0::/berth/_daemons\n", &[]),
+            ("2:name=elogind:/1\n0::/user.slice\n", &["/sys/fs/cgroup/unified/berth/_daemons"]),
         ];
         for (own, expected) in table {
             let expected = Exile(expected.iter().map(PathBuf::from).collect());

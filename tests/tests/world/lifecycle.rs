@@ -210,7 +210,7 @@ fn many_side_by_side() {
 }
 
 #[test]
-fn ending_the_engine_s_service_ends_no_container() {
+fn ending_the_engine_s_service_ends_neither_containers_nor_netd() {
     let (_world, mut host) = started();
     // As a service manager does: berthd gets a cgroup, and later everything in there is killed.
     let service = host
@@ -220,10 +220,15 @@ fn ending_the_engine_s_service_ends_no_container() {
             host.cgroup_parent()
         ))
         .ok();
+    // The next netd is berthd's own child.
+    host.kill_netd();
     host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
     host.docker(&["exec", "-d", "web", "sh", "-c", "trap 'exit 0' TERM; sleep 1000"]).ok();
+    let netd = host.processes("netd");
+    assert_eq!(netd.len(), 1, "{netd:?}");
     host.sh(&format!("kill -9 $(cat {service}/cgroup.procs)")).ok();
     host.kill_berthd();
+    assert_eq!(host.processes("netd"), netd);
     host.start_berthd();
     assert_eq!(state(&host, "web"), "running 0");
     assert_eq!(host.docker(&["exec", "web", "sh", "-c", "ps | grep -c '[s]leep 1000'"]).ok(), "3");
