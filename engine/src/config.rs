@@ -44,7 +44,7 @@ struct Settings {
     /// Cgroup under which containers' cgroups are made [default: /berth]
     #[arg(long, value_name = "PATH")]
     cgroup_parent: Option<String>,
-    /// Directory of netd, berth-shim, berth-monitor and berth-init [default: where berthd itself is]
+    /// Directory of netd, berth-shim and berth-monitor [default: where berthd itself is]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
     /// What to log: error, warn, info, debug, trace, or a list such as info,engine=debug [default: info]
@@ -71,8 +71,16 @@ pub enum ConfigError {
         /// Where and why.
         source: Box<toml::de::Error>,
     },
+    /// A path is empty, or relative while there is no working directory.
+    #[error("the path {path:?} leads nowhere")]
+    Path {
+        /// As it was given.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The cgroup parent isn't an absolute path inside the hierarchy.
-    #[error("cgroup parent {0:?} must be an absolute path without \"..\", as in /berth")]
+    #[error("cgroup parent {0:?} must be an absolute path below the root without \"..\", as in /berth")]
     CgroupParent(String),
     /// Where our programs are can't be found out.
     #[error("finding the directory of berthd's own executable; name it with --bin-dir")]
@@ -121,19 +129,20 @@ impl Config {
     }
 
     fn combine(flags: Settings, file: Settings) -> Result<Self, ConfigError> {
-        let run_dir = flags.run_dir.or(file.run_dir).unwrap_or_else(|| "/run/berth".into());
+        let run_dir = path(flags.run_dir.or(file.run_dir), "/run/berth")?;
         let cgroup_parent = flags.cgroup_parent.or(file.cgroup_parent).unwrap_or_else(|| "/berth".into());
-        if !cgroup_parent.starts_with('/') || cgroup_parent.split('/').any(|part| part == "..") {
+        let has_name = cgroup_parent.split('/').any(|part| !matches!(part, "" | "."));
+        if !cgroup_parent.starts_with('/') || !has_name || cgroup_parent.split('/').any(|part| part == "..") {
             return Err(ConfigError::CgroupParent(cgroup_parent));
         }
         let bin_dir = match flags.bin_dir.or(file.bin_dir) {
-            Some(dir) => dir,
+            Some(dir) => path(Some(dir), "")?,
             None => own_directory().map_err(ConfigError::OwnExecutable)?,
         };
         Ok(Self {
-            root: flags.root.or(file.root).unwrap_or_else(|| "/var/lib/berth".into()),
-            socket: flags.socket.or(file.socket).unwrap_or_else(|| run_dir.join("berth.sock")),
-            netd_socket: flags.netd_socket.or(file.netd_socket).unwrap_or_else(|| run_dir.join("netd.sock")),
+            root: path(flags.root.or(file.root), "/var/lib/berth")?,
+            socket: path(flags.socket.or(file.socket), run_dir.join("berth.sock"))?,
+            netd_socket: path(flags.netd_socket.or(file.netd_socket), run_dir.join("netd.sock"))?,
             group: flags.group.or(file.group).map_or(Group::Default, Group::Named),
             log_level: flags.log_level.or(file.log_level).unwrap_or_else(|| "info".into()),
             run_dir,
@@ -141,6 +150,12 @@ impl Config {
             bin_dir,
         })
     }
+}
+
+/// A path that means the same to the programs that are started, whose working directory is another.
+fn path(wanted: Option<PathBuf>, default: impl Into<PathBuf>) -> Result<PathBuf, ConfigError> {
+    let path = wanted.unwrap_or_else(|| default.into());
+    std::path::absolute(&path).map_err(|source| ConfigError::Path { path, source })
 }
 
 fn own_directory() -> io::Result<PathBuf> {
@@ -174,13 +189,21 @@ mod tests {
     }
 
     #[test]
+    fn paths_mean_the_same_wherever_they_are_used() {
+        let config = Config::combine(flags(&["--root", "r", "--bin-dir", "target"]), Settings::default()).unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert_eq!((config.root, config.bin_dir), (here.join("r"), here.join("target")));
+        assert!(Config::combine(Settings::default(), toml::from_str("root = \"\"").unwrap()).is_err());
+    }
+
+    #[test]
     fn unknown_settings_are_refused() {
         assert!(toml::from_str::<Settings>("rooot = \"/a\"").is_err());
     }
 
     #[test]
     fn a_cgroup_parent_stays_in_the_hierarchy() {
-        for parent in ["berth", "/a/../b", ""] {
+        for parent in ["berth", "/a/../b", "", "/", "//."] {
             assert!(Config::combine(flags(&["--cgroup-parent", parent]), Settings::default()).is_err(), "{parent}");
         }
     }

@@ -35,10 +35,8 @@ impl Binaries {
     pub fn in_directory(directory: &Path) -> Result<Self> {
         let there = |name: &str| {
             let path = directory.join(name);
-            match fs::metadata(&path) {
-                Ok(_) => Ok(path),
-                Err(error) => Err(Error::io(format!("find {}", path.display()))(error)),
-            }
+            // Absolute, because they run in another directory.
+            path.canonicalize().map_err(Error::io(format!("find {}", path.display())))
         };
         Ok(Self { shim: there("berth-shim")?, monitor: there("berth-monitor")? })
     }
