@@ -23,6 +23,9 @@ pub struct State {
     pub error: String,
     /// How many runs have ended: those who wait for the next end compare it.
     pub exits: u64,
+    /// A start was begun, and what came of it isn't recorded: if berthd died over it, `--rm` means what was begun.
+    #[serde(default)]
+    pub start_begun: bool,
 }
 
 /// Where a container is in its life.
@@ -123,14 +126,21 @@ impl State {
     /// It runs.
     pub fn started(&mut self, pid: i32, at: Timestamp) {
         self.phase = Phase::Running { pid };
+        self.start_begun = false;
         self.started_at = Some(at);
         self.exit_code = 0;
         self.oom_killed = false;
         self.error.clear();
     }
 
+    /// Whether berthd died over its first start.
+    pub fn start_was_cut_short(&self) -> bool {
+        self.phase == Phase::Created && self.start_begun
+    }
+
     /// It couldn't be started.
     pub fn start_failed(&mut self, exit_code: u8, error: String) {
+        self.start_begun = false;
         self.exit_code = exit_code;
         self.error = error;
     }

@@ -33,7 +33,7 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
     }
     // Ends that came meanwhile are dealt with first: what isn't claimed then is nobody's.
     for handle in &handles {
-        settle(handle).await?;
+        settle(handle).await;
     }
     claim(engine).await?;
     sweep(engine).await?;
@@ -129,8 +129,9 @@ fn at_once(exit: Exit) -> ExitFuture {
     exit
 }
 
-/// Finishes what was under way: removals, and `--rm` of containers whose end was recorded but not their removal.
-async fn settle(handle: &Handle) -> Result<()> {
+/// Finishes what was under way: removals, and `--rm` of containers whose end was recorded but not their removal, or that
+/// were only about to run. A container that can't be removed now stays marked, and keeps nobody else waiting.
+async fn settle(handle: &Handle) {
     let finished = handle.run(|owned| {
         Box::pin(async move {
             let container = &owned.container;
@@ -138,15 +139,17 @@ async fn settle(handle: &Handle) -> Result<()> {
                 true => remove::Volumes::Remove,
                 false => remove::Volumes::Keep,
             };
-            let left_over = container.state.phase == Phase::Removing
-                || (container.state.phase == Phase::Exited && container.spec.auto_remove);
+            let state = &container.state;
+            let over = state.phase == Phase::Exited || state.start_was_cut_short();
+            let left_over = state.phase == Phase::Removing || (over && container.spec.auto_remove);
             if left_over { remove::erase(owned, volumes).await } else { Ok(()) }
         })
     });
     match finished.await {
+        Ok(()) => {}
         // Its own task was faster, having dealt with its end.
-        Err(error) if error.kind() == Kind::NotFound => Ok(()),
-        result => result,
+        Err(error) if error.kind() == Kind::NotFound => {}
+        Err(error) => tracing::error!(container = %handle.id(), "finishing a removal: {}", chain(&error)),
     }
 }
 

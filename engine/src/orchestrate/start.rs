@@ -10,7 +10,7 @@ use crate::container::compose::{self, Places};
 use crate::container::network::NetworkMode;
 use crate::container::owned::{Owned, PendingAttach, to_async};
 use crate::container::state::Outcome;
-use crate::container::{Container, Phase};
+use crate::container::{Container, Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::orchestrate::{files, remove, sandbox, volume};
@@ -36,6 +36,10 @@ async fn run(owned: &mut Owned) -> Result<()> {
         sandbox::remove(&engine, &owned.container, &mut owned.sandbox_left).await;
     }
     check_joined(&engine, &owned.container)?;
+    if owned.container.spec.auto_remove {
+        owned.container.state.start_begun = true;
+        engine.store.put_container(to_record(&owned.container)).await?;
+    }
     let container = owned.container.clone();
     let begin = engine.blocking(move |engine| begin(engine, &container));
     let (starting, made) = tokio::join!(begin, sandbox::put(&engine, &owned.container));

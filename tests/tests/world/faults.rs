@@ -9,6 +9,8 @@ use std::{
 };
 
 use berth_tests::{Host, World};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// A host with a container serving on port 4000.
 fn serving(world: &mut World) -> Host {
@@ -164,6 +166,35 @@ fn killed_at_any_moment_of_run_and_rm_nothing_is_left_over() {
     }
     host.sh("ip link show veth-foreign && nft list table inet foreign && ip netns list | grep foreign").ok();
     assert_eq!(host.sh("ls /run/berth/containers 2>/dev/null | wc -l; ls /var/lib/berth/snapshots /var/lib/berth/images/snapshots 2>/dev/null | grep -c '^[0-9a-f]\\{64\\}$' || true").ok(), "0\n0");
+}
+
+#[test]
+fn what_was_to_be_removed_after_its_run_goes_when_its_start_is_cut_short() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    host.docker(&["create", "--rm", "--name", "untouched", "busybox"]).ok();
+    host.docker(&["create", "--name", "kept", "busybox"]).ok();
+    let victim = host.docker(&["create", "--rm", "--name", "victim", "busybox", "true"]).ok();
+    // A start can't get past its networking while netd stands still.
+    let signal_netd = |host: &Host, signal: Signal| {
+        let netd = host.processes("netd");
+        netd.into_iter().for_each(|pid| kill(Pid::from_raw(pid), signal).expect("netd runs"));
+    };
+    signal_netd(&host, Signal::SIGSTOP);
+    let mut client = host.docker_command();
+    let mut client = client.args(["start", "victim"]).stderr(Stdio::null()).spawn().expect("docker");
+    let begun = host.directory().join("run/berth/containers").join(victim);
+    while !begun.exists() {
+        std::thread::yield_now();
+    }
+    host.kill_berthd();
+    signal_netd(&host, Signal::SIGCONT);
+    let _ = client.wait();
+    host.start_berthd();
+    assert_eq!(host.docker(&["ps", "-a", "--format", "{{.Names}}"]).ok(), "kept\nuntouched");
+    host.docker(&["start", "-a", "untouched"]).ok();
+    assert_eq!(host.docker(&["ps", "-a", "--format", "{{.Names}}"]).ok(), "kept");
 }
 
 /// Brings back what was killed: berthd here, and netd by berthd, which starts one when none answers.
