@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use runtime::{Exit, Status, Target};
 
-use crate::container::Phase;
 use crate::container::owned::Owned;
+use crate::container::{Phase, to_record};
 use crate::error::{Result, chain};
 use crate::orchestrate::{remove, sandbox};
 use crate::signal;
@@ -30,18 +30,16 @@ pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
     owned.container.state.ended(&exit);
     // Stored before the runtime forgets it: whenever berthd dies, one of the two knows the exit code. Published last:
     // who waits for the end finds ports and names free.
-    let stored = owned.engine.store.put_container(crate::container::to_record(&owned.container)).await;
-    if let Err(error) = stored {
-        tracing::error!(container = %owned.container.id, "storing how a container ended: {}", chain(&error));
-        owned.publish();
-        return;
-    }
+    let stored = owned.engine.store.put_container(to_record(&owned.container)).await;
     let id = owned.container.id.clone();
-    let forget = owned.engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&id))?));
+    let forget = async {
+        stored?;
+        owned.engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&id))?)).await
+    };
     let (forgotten, ()) =
         tokio::join!(forget, sandbox::remove(&owned.engine, &owned.container, &mut owned.sandbox_left));
     if let Err(error) = forgotten {
-        tracing::error!(container = %owned.container.id, "clearing up after a container: {}", chain(&error));
+        tracing::error!(container = %owned.container.id, "recording how a container ended: {}", chain(&error));
     }
     owned.container.sandbox = None;
     owned.publish();

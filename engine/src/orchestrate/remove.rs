@@ -40,12 +40,12 @@ pub(crate) async fn remove(owned: &mut Owned, force: bool, volumes: Volumes) -> 
 /// again when berthd starts.
 #[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
 pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
-    owned.container.state.phase = Phase::Removing;
-    if volumes == Volumes::Remove {
-        // A removal that is taken up again takes the volumes along.
-        owned.container.spec.auto_remove = true;
-    }
-    owned.engine.store.put_container(to_record(&owned.container)).await?;
+    let mut marked = owned.container.clone();
+    marked.state.phase = Phase::Removing;
+    // A removal that is taken up again takes the volumes along.
+    marked.spec.auto_remove |= volumes == Volumes::Remove;
+    owned.engine.store.put_container(to_record(&marked)).await?;
+    owned.container = marked;
     owned.publish();
     owned.waiting.clear();
     let container = owned.container.clone();

@@ -1,9 +1,11 @@
 //! The database file: how it is opened, its schema, and what is asked of it.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use rustix::fs::{FallocateFlags, fallocate};
 
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::error::Error;
@@ -81,8 +83,26 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
         .map_err(opening)?;
-    migrate(&mut connection, version).map_err(opening)?;
+    if version < known {
+        migrate(&mut connection, version).map_err(opening)?;
+    }
+    reserve_log(path);
     Ok(connection)
+}
+
+/// Reserves the disk's blocks that the write-ahead log takes until it begins anew (1000 pages), so that a full disk keeps
+/// nobody from removing things. Where the file system can't, a full disk is noticed earlier.
+fn reserve_log(path: &Path) {
+    const LOG_BYTES: u64 = 1008 * 4096;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let reserved = OpenOptions::new().write(true).create(true).truncate(false).open(&log).and_then(|file| {
+        // The file keeps its size: SQLite sees what it wrote, and nothing else.
+        Ok(fallocate(file, FallocateFlags::KEEP_SIZE, 0, LOG_BYTES)?)
+    });
+    if let Err(error) = reserved {
+        tracing::debug!("no room is reserved for the log of {}: {error}", path.display());
+    }
 }
 
 fn check(connection: &Connection, path: &Path) -> Result<(), Error> {

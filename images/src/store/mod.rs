@@ -11,6 +11,7 @@ mod types;
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -103,7 +104,14 @@ impl Store {
         if path.symlink_metadata().is_err() {
             return Ok(None);
         }
-        let aside = self.work_dir()?;
+        let aside = match self.work_dir() {
+            // There is no room for a directory: it is deleted here and now, which makes some.
+            Err(Error::File { source, .. }) if source.kind() == ErrorKind::StorageFull => {
+                fs::remove_dir_all(path).map_err(Error::file("delete", path))?;
+                return Ok(None);
+            }
+            aside => aside?,
+        };
         fs::rename(path, aside.path().join("discarded")).map_err(Error::file("set aside", path))?;
         Ok(Some(aside))
     }

@@ -197,6 +197,26 @@ fn what_was_to_be_removed_after_its_run_goes_when_its_start_is_cut_short() {
     assert_eq!(host.docker(&["ps", "-a", "--format", "{{.Names}}"]).ok(), "kept");
 }
 
+#[test]
+fn a_full_disk_keeps_nobody_from_removing() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.sh("mkdir -p /var/lib/berth && mount -t tmpfs -o size=64m,nr_inodes=3000 none /var/lib/berth").ok();
+    host.start();
+    host.docker(&["create", "--name", "empty", "busybox"]).ok();
+    host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+    let full = host.sh("cat /dev/zero > /var/lib/berth/filler");
+    assert!(full.stderr.contains("No space left"), "{full:?}");
+    // Neither room for bytes nor for a file, however small.
+    let full = host.sh("n=0; while : > /var/lib/berth/filler$n; do n=$((n + 1)); done");
+    assert!(full.stderr.contains("No space left"), "{full:?}");
+    let refused = host.docker(&["create", "--name", "another", "busybox"]).fails_with(1);
+    assert!(refused.contains("No space left"), "{refused}");
+    host.docker(&["rm", "empty"]).ok();
+    host.docker(&["rm", "-f", "web"]).ok();
+    assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
+}
+
 /// Brings back what was killed: berthd here, and netd by berthd, which starts one when none answers.
 fn restart(host: &mut Host) {
     if !host.berthd_runs() {
