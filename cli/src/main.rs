@@ -74,9 +74,7 @@ fn report(failure: &Failure, subject: Subject, arguments: &[OsString]) -> u8 {
         _ => (failure.text(), false),
     };
     let text = if is_flag_syntax {
-        let mut root = flags::command();
-        root.build();
-        flags::with_usage(&text, flags::named_command(root, arguments))
+        flags::explained(&text, arguments)
     } else if subject == Subject::Run {
         format!("berth: {text}\n\nRun 'berth run --help' for more information\n")
     } else {

@@ -13,18 +13,34 @@ const RUN_EXAMPLES: &str = "Examples:
   berth run --rm -m 256m --cpus 1.5 --pids-limit 100 IMAGE
   berth run --rm -v /srv/www:/www:ro --tmpfs /tmp:size=64m --read-only IMAGE
 
-Exit status: the container's own; 125 when berth or the engine refused, 126 when the command can't be
-executed, 127 when it can't be found, 128+n when signal n ended it. Ctrl-P Ctrl-Q leaves a terminal
-without stopping the container.";
+Flags with a list, such as -e, -p and -v, are given once for each value. Sizes are bytes, or have a unit: 512k, 64m, 1.5g (of 1024).
+
+Exit status: the container's own; 125 when berth or the engine refused, 126 when the command can't be executed, 127 when it can't be found, 128+n when signal n ended it. Ctrl-P Ctrl-Q leaves a terminal without stopping the container.";
 const CREATE_EXAMPLES: &str = "Examples:
   berth create --name web -p 4000:80 IMAGE && berth start web
-  berth create -it busybox sh";
+  berth create -it --name shell busybox sh
+
+Flags with a list, such as -e, -p and -v, are given once for each value. Sizes are bytes, or have a unit: 512k, 64m, 1.5g (of 1024).";
 const START_EXAMPLES: &str = "Examples:
   berth start web db
   berth start -ai shell      start it and attach this terminal";
 const STOP_EXAMPLES: &str = "Examples:
   berth stop web
   berth stop -t 1 web db     kill what hasn't stopped after one second";
+const RESTART_EXAMPLES: &str = "Examples:
+  berth restart web
+  berth restart -t 1 web db  kill what hasn't stopped after one second";
+const PAUSE_EXAMPLES: &str = "Examples:
+  berth pause web            its processes keep what they have and get no CPU";
+const UNPAUSE_EXAMPLES: &str = "Examples:
+  berth unpause web";
+const WAIT_EXAMPLES: &str = "Examples:
+  berth wait web db          a line with the exit status for each";
+const RENAME_EXAMPLES: &str = "Examples:
+  berth rename web old-web";
+const INSPECT_EXAMPLES: &str = "Examples:
+  berth container inspect web
+  berth container inspect -f '{{.State.Status}} {{.State.ExitCode}}' web";
 const KILL_EXAMPLES: &str = "Examples:
   berth kill web
   berth kill -s HUP web";
@@ -34,30 +50,36 @@ const REMOVE_EXAMPLES: &str = "Examples:
 const LOGS_EXAMPLES: &str = "Examples:
   berth logs -f --tail 20 web
   berth logs -t --since 10m web
-  berth logs --since 2026-01-02T15:04:05Z --until 2026-01-02T16:00:00Z web";
+  berth logs --since 2026-01-02T15:04:05Z --until 1h web";
 const ATTACH_EXAMPLES: &str = "Examples:
   berth attach shell         Ctrl-P Ctrl-Q leaves again
   berth attach --no-stdin --sig-proxy=false web";
 const EXEC_EXAMPLES: &str = "Examples:
   berth exec -it web sh
   berth exec -u nobody -w /tmp -e DEBUG=1 web env
-  berth exec -d web touch /tmp/ready";
+  berth exec -d web touch /tmp/ready
+
+Exit status: the command's own; 126 when it can't be executed, 127 when it can't be found.";
 const TOP_EXAMPLES: &str = "Examples:
   berth top web
   berth top web -o pid,comm";
 const PORT_EXAMPLES: &str = "Examples:
   berth port web
   berth port web 80/tcp";
-const STATS_EXAMPLES: &str = "Examples:
+pub(crate) const STATS_EXAMPLES: &str = "Examples:
   berth stats
-  berth stats --no-stream --format '{{.Name}} {{.MemUsage}}' web";
+  berth stats --no-stream --format '{{.Name}} {{.MemUsage}}' web
+
+Fields of --format: Container, ID, Name, CPUPerc, MemUsage, MemPerc, NetIO, BlockIO, PIDs.";
 pub(crate) const LIST_EXAMPLES: &str = "Examples:
   berth ps -a
   berth ps -q --filter status=exited --filter label=tier=web
   berth ps --format 'table {{.Names}}\\t{{.Ports}}'
   berth ps --format json
 
-Filters: id, name, label, status, exited, ancestor, before, since, network, volume, publish, expose.";
+Filters: id, name, label, status, exited, ancestor, before, since, network, volume, publish, expose.
+
+Fields of --format: ID, Names, Image, ImageID, Command, CreatedAt, RunningFor, Ports, State, Status, Size, Labels, Mounts, LocalVolumes, Networks, and .Label \"NAME\".";
 
 /// Commands that are the same at the top level and under `container`.
 #[derive(Debug, Subcommand)]
@@ -74,7 +96,8 @@ pub(crate) enum Verb {
     /// Stop containers, gently at first
     #[command(after_help = STOP_EXAMPLES)]
     Stop(StopFlags),
-    /// Restart containers
+    /// Stop containers and start them again
+    #[command(after_help = RESTART_EXAMPLES)]
     Restart(StopFlags),
     /// Send containers a signal
     #[command(after_help = KILL_EXAMPLES)]
@@ -83,12 +106,16 @@ pub(crate) enum Verb {
     #[command(visible_alias = "remove", after_help = REMOVE_EXAMPLES)]
     Rm(RemoveFlags),
     /// Freeze all processes of containers
+    #[command(after_help = PAUSE_EXAMPLES)]
     Pause(Targets),
     /// Let frozen containers go on
+    #[command(after_help = UNPAUSE_EXAMPLES)]
     Unpause(Targets),
     /// Wait until containers have ended and print their exit statuses
+    #[command(after_help = WAIT_EXAMPLES)]
     Wait(Targets),
     /// Give a container another name
+    #[command(after_help = RENAME_EXAMPLES)]
     Rename(RenameFlags),
     /// Show what a container printed
     #[command(after_help = LOGS_EXAMPLES)]
@@ -119,6 +146,7 @@ pub(crate) enum Command {
     #[command(visible_aliases = ["ps", "list"], after_help = LIST_EXAMPLES)]
     Ls(ListFlags),
     /// Show containers in detail
+    #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectFlags),
 }
 
@@ -136,10 +164,10 @@ pub(crate) struct RunFlags {
     /// Run in the background and print the container's id
     #[arg(short, long)]
     pub(crate) detach: bool,
-    /// Keys that leave the container's terminal, as in ctrl-p,ctrl-q
+    /// Keys that leave the container's terminal; ctrl-p,ctrl-q when absent
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
-    /// Pass signals on to the container
+    /// Pass signals on to the container; not Ctrl-C of a terminal, which goes there as a key
     #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) sig_proxy: bool,
     #[command(flatten)]
@@ -155,7 +183,7 @@ pub(crate) struct StartFlags {
     /// Pass standard input on
     #[arg(short, long)]
     pub(crate) interactive: bool,
-    /// Keys that leave the container's terminal
+    /// Keys that leave the container's terminal; ctrl-p,ctrl-q when absent
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
     #[command(flatten)]
@@ -165,10 +193,10 @@ pub(crate) struct StartFlags {
 /// Flags of `stop` and `restart`.
 #[derive(Debug, Args)]
 pub(crate) struct StopFlags {
-    /// Seconds to wait before killing; -1 waits for ever
+    /// Seconds to wait before killing; 10 when absent, -1 waits for ever
     #[arg(short = 't', long, visible_alias = "time", value_name = "SECONDS")]
     pub(crate) timeout: Option<i64>,
-    /// Signal to send first
+    /// Signal to send first, as in INT or 2; the image's or TERM when absent
     #[arg(short, long, value_name = "SIGNAL")]
     pub(crate) signal: Option<String>,
     #[command(flatten)]
@@ -178,7 +206,7 @@ pub(crate) struct StopFlags {
 /// Flags of `kill`.
 #[derive(Debug, Args)]
 pub(crate) struct KillFlags {
-    /// Signal to send; KILL when absent
+    /// Signal to send, as in HUP or 1; KILL when absent
     #[arg(short, long, value_name = "SIGNAL")]
     pub(crate) signal: Option<String>,
     #[command(flatten)]
@@ -219,7 +247,7 @@ pub(crate) struct LogsFlags {
     /// Only from this time: RFC 3339, seconds since 1970, or a duration ago (10m)
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
-    /// Only up to this time
+    /// Only up to this time, written alike
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
     /// Put its time before each line
@@ -235,13 +263,13 @@ pub(crate) struct LogsFlags {
 /// Flags of `attach`.
 #[derive(Debug, Args)]
 pub(crate) struct AttachFlags {
-    /// Keys that leave the container's terminal
+    /// Keys that leave the container's terminal; ctrl-p,ctrl-q when absent
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
     /// Don't pass standard input on
     #[arg(long)]
     pub(crate) no_stdin: bool,
-    /// Pass signals on to the container
+    /// Pass signals on to the container; not Ctrl-C of a terminal, which goes there as a key
     #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) sig_proxy: bool,
     /// The container
@@ -254,13 +282,13 @@ pub(crate) struct ExecFlags {
     /// Leave the command running in the background
     #[arg(short, long)]
     pub(crate) detach: bool,
-    /// Keys that leave the command's terminal
+    /// Keys that leave the command's terminal; ctrl-p,ctrl-q when absent
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
-    /// Set an environment variable
+    /// Set an environment variable; without a value, take ours
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,
-    /// Read environment variables from a file
+    /// Read environment variables from a file, one a line
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<String>,
     /// Keep standard input open
@@ -313,7 +341,7 @@ pub(crate) struct StatsFlags {
     /// Don't shorten ids
     #[arg(long)]
     pub(crate) no_trunc: bool,
-    /// 'table …', 'json' or a Go template
+    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Containers; all that run when absent
@@ -327,10 +355,10 @@ pub(crate) struct ListFlags {
     /// Also containers that aren't running
     #[arg(short, long)]
     pub(crate) all: bool,
-    /// Only what matches: KEY=VALUE
+    /// Only what matches: KEY=VALUE, as listed below
     #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
-    /// 'table', 'table …', 'json' or a Go template
+    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// The last N created, in any state
@@ -353,7 +381,7 @@ pub(crate) struct ListFlags {
 /// Flags of `container inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectFlags {
-    /// 'json' or a Go template
+    /// 'json', or a Go template for each object
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Also their sizes on disk

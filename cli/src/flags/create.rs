@@ -37,7 +37,7 @@ pub(crate) struct ProcessFlags {
     /// Give the container a terminal
     #[arg(short, long)]
     pub(crate) tty: bool,
-    /// Attach to STDIN, STDOUT or STDERR
+    /// Attach only to this one of stdin, stdout and stderr
     #[arg(short, long, value_name = "STREAM")]
     pub(crate) attach: Vec<String>,
     /// Set an environment variable; without a value, take ours
@@ -61,10 +61,10 @@ pub(crate) struct ProcessFlags {
     /// Run a small init as process 1 that forwards signals and reaps processes
     #[arg(long)]
     pub(crate) init: bool,
-    /// Signal that asks the container to stop
+    /// Signal that asks the container to stop; the image's or TERM when absent
     #[arg(long, value_name = "SIGNAL")]
     pub(crate) stop_signal: Option<String>,
-    /// Seconds between that signal and SIGKILL; -1 waits for ever
+    /// Seconds between that signal and KILL; 10 when absent, -1 waits for ever
     #[arg(long, value_name = "SECONDS")]
     pub(crate) stop_timeout: Option<i64>,
 }
@@ -79,13 +79,13 @@ pub(crate) struct NetworkFlags {
     /// Another name for the container on its network
     #[arg(long, visible_alias = "net-alias", value_name = "NAME")]
     pub(crate) network_alias: Vec<String>,
-    /// Fixed IPv4 address
+    /// Fixed IPv4 address, of the network's subnet
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip: Option<String>,
     /// Fixed IPv6 address
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip6: Option<String>,
-    /// Fixed MAC address
+    /// Fixed MAC address, as in 02:42:0a:09:00:07
     #[arg(long, value_name = "MAC")]
     pub(crate) mac_address: Option<String>,
     /// Publish ports on this host: [HOST_IP:][HOST_PORT:]PORT[/tcp|udp|sctp], each port also a range
@@ -94,7 +94,7 @@ pub(crate) struct NetworkFlags {
     /// Publish every exposed port on a free port of this host
     #[arg(short = 'P', long)]
     pub(crate) publish_all: bool,
-    /// Expose a port or a range without publishing it
+    /// Expose a port or a range without publishing it: PORT[-PORT][/tcp|udp|sctp]
     #[arg(long, value_name = "PORTS")]
     pub(crate) expose: Vec<String>,
     /// Not supported: containers on one network find each other by name
@@ -136,7 +136,7 @@ pub(crate) struct StorageFlags {
     /// Make the container's root filesystem read-only
     #[arg(long)]
     pub(crate) read_only: bool,
-    /// Size of /dev/shm
+    /// Size of /dev/shm, as in 128m; 64m when absent
     #[arg(long, value_name = "BYTES")]
     pub(crate) shm_size: Option<String>,
     /// Give the container a device of this host: PATH[:PATH_INSIDE[:rwm]]
@@ -148,25 +148,25 @@ pub(crate) struct StorageFlags {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {
-    /// Memory, as in 512m or 2g
+    /// Memory, as in 512m or 2g, at least 6m
     #[arg(short, long, value_name = "BYTES")]
     pub(crate) memory: Option<String>,
-    /// Memory to fall back to when this host runs short
+    /// Memory to fall back to when this host runs short, as in 256m
     #[arg(long, value_name = "BYTES")]
     pub(crate) memory_reservation: Option<String>,
-    /// Memory and swap together; -1 for unlimited swap
+    /// Memory and swap together, as in 1g; -1 for unlimited swap
     #[arg(long, value_name = "BYTES")]
     pub(crate) memory_swap: Option<String>,
     /// Number of CPUs, as in 1.5
     #[arg(long, value_name = "CPUS")]
     pub(crate) cpus: Option<String>,
-    /// Weight against other containers when CPUs are short
+    /// Weight against other containers when CPUs are short: 2 to 262144, 1024 when absent
     #[arg(short, long, value_name = "WEIGHT")]
     pub(crate) cpu_shares: Option<i64>,
-    /// Length of a CPU accounting period
+    /// Length of a CPU accounting period; 100000 when absent
     #[arg(long, value_name = "MICROSECONDS")]
     pub(crate) cpu_period: Option<i64>,
-    /// CPU time in each period
+    /// CPU time in each period, as in 50000 for half a CPU
     #[arg(long, value_name = "MICROSECONDS")]
     pub(crate) cpu_quota: Option<i64>,
     /// CPUs to run on, as in 0-2,4
@@ -184,7 +184,7 @@ pub(crate) struct LimitFlags {
     /// Preference of the kernel's out-of-memory killer, -1000 to 1000
     #[arg(long, value_name = "SCORE")]
     pub(crate) oom_score_adj: Option<i64>,
-    /// Parent of the container's cgroup
+    /// Parent of the container's cgroup, as in /batch
     #[arg(long, value_name = "CGROUP")]
     pub(crate) cgroup_parent: Option<String>,
 }
@@ -220,7 +220,7 @@ pub(crate) struct IsolationFlags {
     /// Cgroup namespace: private or host
     #[arg(long, value_name = "MODE")]
     pub(crate) cgroupns: Option<String>,
-    /// Kernel parameter of the container's namespaces
+    /// Kernel parameter of the container's namespaces, as in net.core.somaxconn=1024
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) sysctl: Vec<String>,
 }
@@ -235,7 +235,7 @@ pub(crate) struct ManagementFlags {
     /// Remove the container when it has ended
     #[arg(long)]
     pub(crate) rm: bool,
-    /// Restart when it ends: no, on-failure[:TIMES], always or unless-stopped
+    /// Restart when it ends: no (when absent), on-failure[:TIMES], always or unless-stopped
     #[arg(long, value_name = "POLICY")]
     pub(crate) restart: Option<String>,
     /// Set a label
@@ -250,7 +250,7 @@ pub(crate) struct ManagementFlags {
     /// Write the container's id to a new file
     #[arg(long, value_name = "FILE")]
     pub(crate) cidfile: Option<String>,
-    /// How output is kept: json-file or none
+    /// How output is kept: json-file (when absent) or none
     #[arg(long, value_name = "DRIVER")]
     pub(crate) log_driver: Option<String>,
     /// Option of the log driver, as in max-size=10m
@@ -262,7 +262,7 @@ pub(crate) struct ManagementFlags {
     /// Platform of the image: OS[/ARCH[/VARIANT]]
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
-    /// When to pull the image: missing or never (nothing is pulled yet: both need the image to be here)
+    /// When to pull the image: missing or never. Nothing is pulled yet: load or import the image first
     #[arg(long, value_name = "WHEN", default_value = "missing", hide_default_value = true)]
     pub(crate) pull: String,
 }

@@ -7,18 +7,33 @@ pub(crate) const LIST_EXAMPLES: &str = "Examples:
   berth images 'alpine:*'
   berth images --format '{{.Repository}}:{{.Tag}} {{.Size}}'
 
-Filters: dangling, label, before, since, reference.";
+Filters: dangling, label, before, since, reference.
+
+Fields of --format: Repository, Tag, Digest, ID, CreatedSince, CreatedAt, Size, Containers, SharedSize, UniqueSize.";
 pub(crate) const REMOVE_EXAMPLES: &str = "Examples:
   berth rmi alpine:3.20
   berth rmi -f 3f57d9401f8d";
 const LOAD_EXAMPLES: &str = "Examples:
-  berth load -i alpine.tar        an archive of docker save, podman save or skopeo, compressed or not
-  curl -s URL | berth load";
+  berth load -i alpine.tar
+  curl -s URL | berth load
+
+The archive is one of docker save, podman save, buildah or skopeo (docker-archive, oci-archive), plain or compressed with gzip or zstd. For the tar of a root filesystem there is berth import.";
 const IMPORT_EXAMPLES: &str = "Examples:
   berth import rootfs.tar base:1
-  tar -c -C rootfs . | berth import -c 'CMD [\"/bin/sh\"]' -c 'EXPOSE 80' - base:1";
+  tar -c -C rootfs . | berth import -c 'CMD [\"/bin/sh\"]' -c 'EXPOSE 80' - base:1
+
+The archive is a tar, plain or compressed with gzip or zstd. Instructions of --change: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR.";
 const TAG_EXAMPLES: &str = "Examples:
   berth tag alpine:3.20 registry.example.com/base:1";
+
+pub(crate) const HISTORY_EXAMPLES: &str = "Examples:
+  berth history alpine:3.20
+  berth history --no-trunc --format '{{.CreatedBy}}' alpine:3.20
+
+Fields of --format: ID, CreatedSince, CreatedAt, CreatedBy, Size, Comment.";
+const INSPECT_EXAMPLES: &str = "Examples:
+  berth image inspect alpine:3.20
+  berth image inspect -f '{{json .Config.Cmd}}' alpine:3.20";
 
 /// Commands that are the same at the top level and under `image`.
 #[derive(Debug, Subcommand)]
@@ -33,6 +48,7 @@ pub(crate) enum Verb {
     #[command(after_help = TAG_EXAMPLES)]
     Tag(TagFlags),
     /// Show how an image came to be
+    #[command(after_help = HISTORY_EXAMPLES)]
     History(HistoryFlags),
 }
 
@@ -48,6 +64,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "remove", after_help = REMOVE_EXAMPLES)]
     Rm(RemoveFlags),
     /// Show images in detail
+    #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectFlags),
 }
 
@@ -60,10 +77,10 @@ pub(crate) struct ListFlags {
     /// Show digests
     #[arg(long)]
     pub(crate) digests: bool,
-    /// Only what matches: KEY=VALUE
+    /// Only what matches: KEY=VALUE, as listed below
     #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
-    /// 'table', 'table …', 'json' or a Go template
+    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Don't shorten ids
@@ -139,7 +156,7 @@ pub(crate) struct TagFlags {
 /// Flags of `history`.
 #[derive(Debug, Args)]
 pub(crate) struct HistoryFlags {
-    /// 'table', 'table …', 'json' or a Go template
+    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Sizes and times for people; --human=false for exact ones
@@ -158,7 +175,7 @@ pub(crate) struct HistoryFlags {
 /// Flags of `image inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectFlags {
-    /// 'json' or a Go template
+    /// 'json', or a Go template for each object
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Images, by name or id

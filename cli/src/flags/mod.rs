@@ -4,6 +4,7 @@
 
 pub(crate) mod container;
 pub(crate) mod create;
+mod help;
 pub(crate) mod image;
 pub(crate) mod network;
 mod pflag;
@@ -11,16 +12,19 @@ pub(crate) mod system;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use pflag::{Rejected, command, named_command, parse, with_usage};
+pub(crate) use pflag::{Rejected, command, explained, parse};
 
 const EXAMPLES: &str = "Examples:
-  berth run --rm -it busybox sh              a shell in a container that is gone afterwards
-  berth run -d --name web -p 4000:80 IMAGE   a web server, reachable on port 4000 of this host
+  berth load -i busybox.tar                  an image from an archive
+  berth run --rm -it busybox sh              a shell in a new container
+  berth run -d --name web -p 4000:80 IMAGE   a server on port 4000 of this host
   berth ps                                   what is running
-  berth net create --subnet 10.9.0.0/24 lab  a network of one's own
   berth logs -f web                          what it says
+  berth net create --subnet 10.9.0.0/24 lab  a network of one's own
 
-Every command has examples: berth COMMAND --help";
+Every command has examples: berth COMMAND --help
+
+The daemon is berthd, which starts netd for the networks: 'systemctl start berthd' or 'sudo berthd'. Its API is Docker's, so that docker and compose work as well: export DOCKER_HOST=unix:///run/berth/berth.sock";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -50,18 +54,25 @@ pub(crate) struct Cli {
 /// Where the daemons are.
 #[derive(Debug, Args)]
 pub(crate) struct Sockets {
-    /// Socket of the engine: unix:///path or a path
+    /// Socket of berthd: unix:///path or a path
     #[arg(
         short = 'H',
         long,
         value_name = "SOCKET",
         env = "BERTH_HOST",
+        hide_env_values = true,
         default_value = "unix:///run/berth/berth.sock"
     )]
     pub(crate) host: String,
 
-    /// Socket of the network daemon, for 'berth net'
-    #[arg(long, value_name = "SOCKET", env = "BERTH_NETD", default_value = "/run/berth/netd.sock")]
+    /// Socket of netd, which 'berth net' talks to
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        env = "BERTH_NETD",
+        hide_env_values = true,
+        default_value = "unix:///run/berth/netd.sock"
+    )]
     pub(crate) netd_socket: String,
 }
 
@@ -88,8 +99,10 @@ pub(crate) enum Command {
     #[command(after_help = system::EVENTS_EXAMPLES)]
     Events(system::EventsFlags),
     /// Show what the engine knows about itself and this host
+    #[command(after_help = system::INFO_EXAMPLES)]
     Info(system::InfoFlags),
     /// Show the versions of berth and of the engine
+    #[command(after_help = system::VERSION_EXAMPLES)]
     Version(system::VersionFlags),
     /// Manage containers
     Container {
@@ -101,7 +114,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: image::Command,
     },
-    /// Manage networks, through the network daemon itself
+    /// Manage networks, asking netd itself
     #[command(visible_alias = "network")]
     Net {
         #[command(subcommand)]

@@ -4,26 +4,33 @@ use clap::{Args, Subcommand};
 
 const CREATE_EXAMPLES: &str = "Examples:
   berth net create lab
-  berth net create --subnet 10.9.0.0/24 --gateway 10.9.0.1 --ip-range 10.9.0.128/25 lab
+  berth net create --subnet 10.9.0.0/24 --ip-range 10.9.0.128/25 lab
   berth net create --internal --label tier=db backend
   berth net create -o com.docker.network.bridge.enable_icc=false strict
 
-Without --subnet one is chosen that no route of this host overlaps.";
-const LIST_EXAMPLES: &str = "Examples:
+Without --subnet one is chosen that no route of this host overlaps; without --gateway it is the subnet's first address.
+
+Options of the driver bridge: com.docker.network.bridge.name, .enable_icc (whether containers reach each other), .enable_ip_masquerade, com.docker.network.driver.mtu, com.docker.network.container_iface_prefix.";
+pub(crate) const LIST_EXAMPLES: &str = "Examples:
   berth net ls
   berth net ls -q --filter driver=bridge --filter label=tier
   berth net ls --format '{{.Name}} {{.Driver}}'
 
-Filters: id, name, driver, scope, type (builtin or custom), label, dangling.";
+Filters: id, name, driver, scope, type (builtin or custom), label, dangling.
+
+Fields of --format: ID, Name, Driver, Scope, IPv4, IPv6, Internal, Labels, CreatedAt, Subnets, and .Label \"NAME\".";
 const INSPECT_EXAMPLES: &str = "Examples:
   berth net inspect bridge
-  berth net inspect -f '{{range .endpoints}}{{.sandbox_name}} {{end}}' lab";
+  berth net inspect -f '{{range .Containers}}{{.Name}} {{end}}' lab";
 const REMOVE_EXAMPLES: &str = "Examples:
   berth net rm lab backend
   berth net rm -f maybe      no error when it isn't there";
 const CONNECT_EXAMPLES: &str = "Examples:
   berth net connect lab web
   berth net connect --ip 10.9.0.7 --alias db lab web";
+const DISCONNECT_EXAMPLES: &str = "Examples:
+  berth net disconnect lab web
+  berth net disconnect -f lab gone";
 const PRUNE_EXAMPLES: &str = "Examples:
   berth net prune
   berth net prune -f --filter until=24h --filter label!=keep";
@@ -47,6 +54,7 @@ pub(crate) enum Command {
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(ConnectFlags),
     /// Disconnect a container from a network
+    #[command(after_help = DISCONNECT_EXAMPLES)]
     Disconnect(DisconnectFlags),
     /// Remove the networks that nobody is on
     #[command(after_help = PRUNE_EXAMPLES)]
@@ -56,19 +64,19 @@ pub(crate) enum Command {
 /// Flags of `net create`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct CreateFlags {
-    /// Kind of network: bridge, host or null
+    /// Kind of network: bridge (a subnet of its own), host (this host's network) or null (nothing)
     #[arg(short, long, value_name = "DRIVER", default_value = "bridge")]
     pub(crate) driver: String,
-    /// Subnet in CIDR form
+    /// Subnet, as in 10.9.0.0/24
     #[arg(long, value_name = "CIDR")]
     pub(crate) subnet: Vec<String>,
-    /// Address of the gateway in the subnet
+    /// Address of the gateway, which is this host's in the subnet
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Vec<String>,
-    /// Part of the subnet that containers' addresses are chosen from
+    /// Part of the subnet that containers' addresses are chosen from, as in 10.9.0.128/25
     #[arg(long, value_name = "CIDR")]
     pub(crate) ip_range: Vec<String>,
-    /// Address that is never handed out: NAME=ADDRESS
+    /// Address that is never handed out, as in router=10.9.0.2
     #[arg(long, value_name = "NAME=ADDRESS")]
     pub(crate) aux_address: Vec<String>,
     /// No way in or out but from this host
@@ -80,7 +88,7 @@ pub(crate) struct CreateFlags {
     /// Give containers IPv6 addresses
     #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) ipv6: Option<bool>,
-    /// Option of the driver
+    /// Option of the driver, as listed below
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub(crate) opt: Vec<String>,
     /// Set a label
@@ -94,10 +102,10 @@ pub(crate) struct CreateFlags {
 /// Flags of `net ls`.
 #[derive(Debug, Args)]
 pub(crate) struct ListFlags {
-    /// Only what matches: KEY=VALUE
+    /// Only what matches: KEY=VALUE, as listed below
     #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
-    /// 'table', 'table …', 'json' or a Go template
+    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Don't shorten ids
@@ -111,7 +119,7 @@ pub(crate) struct ListFlags {
 /// Flags of `net inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectFlags {
-    /// 'json' or a Go template
+    /// 'json', or a Go template for each object
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Networks, by name, id or the beginning of an id

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
 
-use super::Cli;
+use super::{Cli, help};
 
 /// Exit status for a flag that can't be, as Docker's.
 const FLAG_STATUS: u8 = 125;
@@ -71,9 +71,7 @@ fn parse_bool(text: &str) -> Result<bool, String> {
 
 fn reject(error: &clap::Error, arguments: &[OsString]) -> Rejected {
     // What was adapted for parsing would only be noise in help: `--rm[=<bool>]`.
-    let mut root = Cli::command();
-    root.build();
-    let command = named_command(root, arguments);
+    let command = named_command(help::documented(), arguments);
     match error.kind() {
         ErrorKind::DisplayVersion => Rejected { text: error.to_string(), status: 0 },
         ErrorKind::DisplayHelp => Rejected { text: help(command), status: 0 },
@@ -88,15 +86,20 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> Rejected {
 }
 
 /// An error's text as it is shown for a command: with its usage, and where to read more.
-pub(crate) fn with_usage(message: &str, mut command: clap::Command) -> String {
+fn with_usage(message: &str, mut command: clap::Command) -> String {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim().to_owned();
     let path = path(&command);
     format!("{message}\n\nUsage:  {usage}\n\nRun '{path} --help' for more information\n")
 }
 
+/// An error of what was typed that was found behind the parser, as the parser's own are shown.
+pub(crate) fn explained(message: &str, arguments: &[OsString]) -> String {
+    with_usage(message, named_command(help::documented(), arguments))
+}
+
 /// The command that `arguments` name, as far as they name one.
-pub(crate) fn named_command(root: clap::Command, arguments: &[OsString]) -> clap::Command {
+fn named_command(root: clap::Command, arguments: &[OsString]) -> clap::Command {
     let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
     words.fold(root, |command, word| command.find_subcommand(word).cloned().unwrap_or(command))
 }

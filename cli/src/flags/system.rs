@@ -5,19 +5,35 @@ use clap::{Args, Subcommand};
 pub(crate) const INSPECT_EXAMPLES: &str = "Examples:
   berth inspect web
   berth inspect -f '{{.NetworkSettings.IPAddress}}' web
-  berth inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' web
+  berth inspect -f '{{json .NetworkSettings.Networks}}' web
   berth inspect --type image -f '{{json .Config.Cmd}}' alpine";
 pub(crate) const EVENTS_EXAMPLES: &str = "Examples:
   berth events
   berth events --since 1h --until 0s --filter type=container --filter event=die
-  berth events --format '{{.Type}} {{.Action}} {{.Actor.ID}}'";
+  berth events --format '{{.Type}} {{.Action}} {{.Actor.ID}}'
+
+Filters: type, event, container, image, network, volume, label, daemon, scope.";
+pub(crate) const INFO_EXAMPLES: &str = "Examples:
+  berth info
+  berth info -f '{{.ServerVersion}} {{.Driver}}'";
+pub(crate) const VERSION_EXAMPLES: &str = "Examples:
+  berth version
+  berth version -f '{{.Client.Version}} {{.Server.Version}}'";
+pub(crate) const DF_EXAMPLES: &str = "Examples:
+  berth system df
+  berth system df -v
+  berth system df --format '{{.Type}} {{.Size}}'
+
+Fields of --format: Type, TotalCount, Active, Size, Reclaimable.";
 
 /// Commands under `system`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show what takes up the disk
+    #[command(after_help = DF_EXAMPLES)]
     Df(DfFlags),
     /// Show what the engine knows about itself and this host
+    #[command(after_help = INFO_EXAMPLES)]
     Info(InfoFlags),
     /// Stream what happens
     #[command(after_help = EVENTS_EXAMPLES)]
@@ -27,7 +43,7 @@ pub(crate) enum Command {
 /// Flags of `inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectFlags {
-    /// 'json' or a Go template
+    /// 'json', or a Go template for each object
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Also sizes of containers on disk
@@ -44,16 +60,16 @@ pub(crate) struct InspectFlags {
 /// Flags of `events`.
 #[derive(Debug, Args)]
 pub(crate) struct EventsFlags {
-    /// Only what matches: KEY=VALUE
+    /// Only what matches: KEY=VALUE, as listed below
     #[arg(short, long, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
-    /// 'json' or a Go template
+    /// 'json', or a Go template for each object
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Also from this time on: RFC 3339, seconds since 1970, or a duration ago (10m)
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
-    /// Until this time, then end
+    /// Until this time, written alike, then end
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
 }
@@ -61,7 +77,7 @@ pub(crate) struct EventsFlags {
 /// Flags of `info`.
 #[derive(Debug, Args)]
 pub(crate) struct InfoFlags {
-    /// 'json' or a Go template
+    /// 'json', or a Go template for each object
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
 }
@@ -69,7 +85,7 @@ pub(crate) struct InfoFlags {
 /// Flags of `version`.
 #[derive(Debug, Args)]
 pub(crate) struct VersionFlags {
-    /// 'json' or a Go template
+    /// 'json', or a Go template for each object
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
 }
@@ -77,7 +93,7 @@ pub(crate) struct VersionFlags {
 /// Flags of `system df`.
 #[derive(Debug, Args)]
 pub(crate) struct DfFlags {
-    /// 'table', 'table …', 'json' or a Go template
+    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Show each object

@@ -36,7 +36,7 @@ pub(crate) struct Surroundings<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A user in /home/me with a handful of files and one variable.

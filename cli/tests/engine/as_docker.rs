@@ -137,6 +137,7 @@ fn wrong_templates_have_the_same_status() {
         return;
     }
     let engine = FakeEngine::new(|request| match request.path.as_str() {
+        "/_ping" | "_ping" => Answer::Reply(200, Vec::new()),
         "containers/json" => Answer::Reply(200, br#"[{"Id":"c1","Names":["/web"]}]"#.to_vec()),
         "images/json" => Answer::Reply(200, br#"[{"Id":"sha256:1","RepoTags":["a:1"]}]"#.to_vec()),
         "images/a/history" => Answer::Reply(200, br#"[{"Id":"sha256:1"}]"#.to_vec()),

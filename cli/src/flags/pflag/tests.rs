@@ -78,15 +78,3 @@ fn flags_are_read_as_pflag_reads_them() {
     assert_eq!(run.create.process.env, ["-x"], "a value may start with a dash");
     assert_eq!(run.create.image_and_command, ["image", "sh", "--rm", "-h"]);
 }
-
-#[test]
-fn every_command_has_help() {
-    fn walk(command: &clap::Command) {
-        assert!(command.get_about().is_some(), "{}", command.get_name());
-        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
-            assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
-        }
-        command.get_subcommands().for_each(walk);
-    }
-    walk(&command());
-}

@@ -1,0 +1,47 @@
+//! The help of `berth` itself: clap lists commands in one column without an order; people look for a kind of thing.
+
+use clap::{Command, CommandFactory};
+
+use super::Cli;
+
+/// The commands of the top level under what they are about.
+const GROUPS: [(&str, &[&str]); 4] = [
+    (
+        "Containers",
+        &[
+            "run", "create", "start", "stop", "restart", "kill", "rm", "pause", "unpause", "wait", "rename", "ps",
+            "logs", "attach", "exec", "top", "port", "stats",
+        ],
+    ),
+    ("Images", &["images", "load", "import", "tag", "rmi", "history"]),
+    ("Management", &["net", "container", "image", "system"]),
+    ("More", &["inspect", "events", "info", "version", "completion", "help"]),
+];
+
+/// All commands with their help, as they are written down.
+pub(super) fn documented() -> Command {
+    let mut root = Cli::command();
+    root.build();
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}Options:\n{{options}}{{after-help}}",
+        groups(&root)
+    );
+    root.help_template(template)
+}
+
+fn groups(root: &Command) -> String {
+    let named = |name: &&str| root.find_subcommand(name);
+    let line = |command: &Command| {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let aliases: Vec<&str> = command.get_visible_aliases().collect();
+        let aliases = if aliases.is_empty() { String::new() } else { format!(" [alias: {}]", aliases.join(", ")) };
+        format!("  {:<12}{about}{aliases}\n", command.get_name())
+    };
+    let group = |(heading, names): &(&str, &[&str])| {
+        format!("{heading}:\n{}\n", names.iter().filter_map(named).map(line).collect::<String>())
+    };
+    GROUPS.iter().map(group).collect()
+}
+
+#[cfg(test)]
+mod tests;
