@@ -1,36 +1,101 @@
-//! What drivers without links have in common: everything about links and addresses is refused.
+//! Drivers `host` and `null`: sandboxes live in the host's own network namespace, or in one with nothing but a loopback
+//! link. There is one network of each and nothing to plan; everything about links and addresses is refused.
+
+use std::collections::BTreeSet;
 
 use cnm::{
     Error,
+    driver::{Attaching, DriverConfig, DriverTraits, HostView, Planner},
+    endpoint::{Endpoint, Interface},
+    firewall::Element,
+    id::NetworkId,
+    ipam::Pool,
     network::Network,
+    op::{NamespaceAt, Plan},
+    ports::PublishedPort,
     spec::{EndpointSpec, NetworkSpec},
 };
 
 use crate::options::unknown;
 
-pub(crate) fn check_network(driver: &str, spec: &NetworkSpec) -> Result<(), Error> {
-    if let Some(option) = spec.options.keys().next() {
-        return Err(unknown(driver, option));
-    }
-    if spec.internal {
-        return Err(Error::invalid(format!("network {} can't be internal: driver {driver} has no gateway", spec.name)));
-    }
-    Ok(())
+/// The planner of a driver without links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BarePlanner {
+    /// Of driver `host`.
+    Host,
+    /// Of driver `null`.
+    Null,
 }
 
-pub(crate) fn check_endpoint(driver: &str, network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
-    let name = &network.spec.name;
-    if let Some(option) = spec.options.keys().next() {
-        return Err(unknown(driver, option));
+impl Planner for BarePlanner {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Null => "null",
+        }
     }
-    let what = if spec.ipv4.is_some() || spec.ipv6.is_some() {
-        "an IP address"
-    } else if spec.mac.is_some() {
-        "a MAC address"
-    } else if spec.interface.is_some() {
-        "an interface name"
-    } else {
-        return Ok(());
-    };
-    Err(Error::invalid(format!("an endpoint on network {name} can't have {what}: driver {driver} makes no link")))
+
+    fn traits(&self) -> DriverTraits {
+        DriverTraits { addresses: false, single_instance: true, host_namespace: *self == Self::Host }
+    }
+
+    fn configure(
+        &self,
+        _id: &NetworkId,
+        spec: &NetworkSpec,
+        _pools: &[Pool],
+        _host: &HostView,
+    ) -> Result<DriverConfig, Error> {
+        let driver = self.name();
+        if let Some(option) = spec.options.keys().next() {
+            return Err(unknown(driver, option));
+        }
+        if spec.internal {
+            return Err(Error::invalid(format!(
+                "network {} can't be internal: driver {driver} has no gateway",
+                spec.name
+            )));
+        }
+        Ok(match self {
+            Self::Host => DriverConfig::Host,
+            Self::Null => DriverConfig::Null,
+        })
+    }
+
+    fn check_endpoint(&self, network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
+        let (driver, name) = (self.name(), &network.spec.name);
+        if let Some(option) = spec.options.keys().next() {
+            return Err(unknown(driver, option));
+        }
+        let what = if spec.ipv4.is_some() || spec.ipv6.is_some() {
+            "an IP address"
+        } else if spec.mac.is_some() {
+            "a MAC address"
+        } else if spec.interface.is_some() {
+            "an interface name"
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid(format!("an endpoint on network {name} can't have {what}: driver {driver} makes no link")))
+    }
+
+    fn attach(&self, _network: &Network, _endpoint: Attaching<'_>, _host: &HostView) -> Option<Interface> {
+        None
+    }
+
+    fn plan_network(&self, _network: &Network) -> Plan {
+        Plan::default()
+    }
+
+    fn plan_endpoint(&self, _network: &Network, _namespace: &NamespaceAt, _endpoint: &Endpoint) -> Plan {
+        Plan::default()
+    }
+
+    fn port_elements(&self, _network: &Network, _endpoint: &Endpoint, _ports: &[PublishedPort]) -> BTreeSet<Element> {
+        BTreeSet::new()
+    }
+
+    fn plan_loopback_publishing(&self, _network: &Network) -> Plan {
+        Plan::default()
+    }
 }

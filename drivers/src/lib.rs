@@ -3,12 +3,9 @@
 
 mod bare;
 mod bridge;
-mod host;
-mod null;
 mod options;
 mod registry;
 
+pub use bare::BarePlanner;
 pub use bridge::BridgePlanner;
-pub use host::HostPlanner;
-pub use null::NullPlanner;
 pub use registry::Registry;

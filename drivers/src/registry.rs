@@ -5,14 +5,14 @@ use cnm::{
     id::DriverName,
 };
 
-use crate::{BridgePlanner, HostPlanner, NullPlanner};
+use crate::{BarePlanner, BridgePlanner};
 
 /// The drivers that are built in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Registry;
 
 /// Sorted by name.
-const DRIVERS: [&dyn Planner; 3] = [&BridgePlanner, &HostPlanner, &NullPlanner];
+const DRIVERS: [&dyn Planner; 3] = [&BridgePlanner, &BarePlanner::Host, &BarePlanner::Null];
 
 impl Planners for Registry {
     fn planner(&self, driver: &DriverName) -> Option<&dyn Planner> {
