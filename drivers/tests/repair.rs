@@ -181,10 +181,6 @@ fn break_something(kernel: &mut ModelKernel, how: usize, which: prop::sample::In
         8 => {
             if let NamespaceAt::Pinned(sandbox) = namespace {
                 kernel.apply(&Plan { ops: vec![Op::DropNamespace(sandbox)] });
-                // The peers' other ends go with a namespace, as veths do.
-                let orphans = NamespaceAt::Host;
-                let host = kernel.seen.namespaces.get_mut(&orphans).expect("always there");
-                host.links.retain(|_, link| link.kind != LinkKind::Veth || link.bridge.is_some());
             }
         }
         _ => {}

@@ -1,6 +1,6 @@
 //! As much of a kernel as plans can tell: links, addresses, routes, namespaces, sysctls and the firewall's elements.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cnm::{
     firewall::Element,
@@ -13,13 +13,15 @@ use cnm::{
 pub(crate) struct ModelKernel {
     pub(crate) seen: Observed,
     pub(crate) firewall: BTreeSet<Element>,
+    /// The other end of each veth, by the host's.
+    peers: BTreeMap<LinkName, LinkAt>,
 }
 
 impl ModelKernel {
     pub(crate) fn new() -> Self {
         let mut seen = Observed::default();
         seen.namespaces.insert(NamespaceAt::Host, ObservedNamespace::default());
-        Self { seen, firewall: BTreeSet::new() }
+        Self { seen, firewall: BTreeSet::new(), peers: BTreeMap::new() }
     }
 
     pub(crate) fn apply(&mut self, plan: &Plan) {
@@ -39,6 +41,7 @@ impl ModelKernel {
                 for name in gone.into_iter().flat_map(|gone| gone.links.into_keys()) {
                     self.delete(&LinkAt { namespace: namespace.clone(), name });
                 }
+                self.delete_orphans(&namespace);
             }
             Op::CreateBridge(bridge) => {
                 let link = LinkAt { namespace: NamespaceAt::Host, name: bridge.name.clone() };
@@ -55,10 +58,12 @@ impl ModelKernel {
                 self.insert(op, host_end, made);
                 let made = self.link(LinkKind::Veth, Some(pair.peer_mac), pair.mtu_bytes, None);
                 self.insert(op, pair.peer.clone(), made);
+                self.peers.insert(pair.host_end.clone(), pair.peer.clone());
             }
             Op::RetireVeth(pair) => {
                 self.delete(&LinkAt { namespace: NamespaceAt::Host, name: pair.host_end.clone() });
                 self.delete(&pair.peer);
+                self.peers.remove(&pair.host_end);
             }
             Op::AddAddress { link, address } => {
                 let namespace = self.seen.namespaces.get_mut(&link.namespace);
@@ -112,6 +117,17 @@ impl ModelKernel {
         let namespace = self.seen.namespaces.get_mut(&at.namespace).unwrap_or_else(|| panic!("{op}: ENOENT"));
         let before = namespace.links.insert(at.name, link);
         assert!(before.is_none(), "{op}: EEXIST");
+    }
+
+    /// The host's ends of veths go with the namespace of their other ends.
+    fn delete_orphans(&mut self, gone: &NamespaceAt) {
+        let (orphans, others) =
+            std::mem::take(&mut self.peers).into_iter().partition(|(_, peer)| peer.namespace == *gone);
+        self.peers = others;
+        let orphans: BTreeMap<LinkName, LinkAt> = orphans;
+        for name in orphans.into_keys() {
+            self.delete(&LinkAt { namespace: NamespaceAt::Host, name });
+        }
     }
 
     /// A link goes with its routes and its sysctls, and a bridge leaves its ports without one.
