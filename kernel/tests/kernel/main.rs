@@ -1,6 +1,6 @@
 //! Tests against the real kernel, each in namespaces of its own.
 //!
-//! They need root, `nft`, `ip` and `nsenter`; without root they say that they skip.
+//! They need root, `nft`, `ip` and `nsenter`, and fail without them.
 
 mod battery;
 mod host;
