@@ -100,7 +100,12 @@ impl Firewall {
         }
         adjust(&mut ledger.elements);
         drop(ledger);
-        conntrack::forget(gone.into_iter().chain(new)).map_err(attempted("forget connections of changed UDP ports"))
+        if let Err(error) = conntrack::forget(gone.into_iter().chain(new)) {
+            // The change is committed: failing it here would leave its elements in force with nobody to take them back.
+            tracing::warn!(%error, "connections of changed UDP ports are not forgotten: clients that go on sending keep \
+                                    their old way until they pause");
+        }
+        Ok(())
     }
 
     pub(crate) fn sync(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
