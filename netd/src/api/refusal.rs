@@ -12,30 +12,43 @@ use crate::Error;
 /// An error on its way to a client.
 #[derive(Debug)]
 pub(crate) struct Refusal {
+    status: StatusCode,
     kind: Kind,
     message: String,
 }
 
+impl Refusal {
+    fn new(kind: Kind, message: String) -> Self {
+        let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, kind, message }
+    }
+
+    /// A body longer than so many bytes.
+    pub(crate) fn too_long(most_bytes: usize) -> Self {
+        let message = format!("the request's body is too long: at most {most_bytes} bytes are read");
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, ..Self::new(Kind::InvalidParameter, message) }
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { kind: error.kind(), message: error.chain() }
+        Self::new(error.kind(), error.chain())
     }
 }
 
 impl From<cnm::Error> for Refusal {
     fn from(error: cnm::Error) -> Self {
-        Self { kind: error.kind, message: error.message }
+        Self::new(error.kind, error.message)
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { kind, message } = self;
+        let Self { status, kind, message } = self;
         match kind {
             Kind::Internal | Kind::Unavailable => tracing::error!(%message, "request failed"),
             _ => tracing::debug!(%message, "request refused"),
         }
-        let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, Json(ErrorReply { kind, message })).into_response()
     }
 }

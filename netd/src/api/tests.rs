@@ -66,6 +66,32 @@ impl Fixture {
     }
 }
 
+/// As a real client sends it: over a socket, all of it before it reads the reply.
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused_with_a_status() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let fixture = Fixture::new().await;
+    let path = fixture._directory.path().join("api.sock");
+    let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
+    let server = tokio::spawn(axum::serve(listener, fixture.app.clone()).into_future());
+    let mut client = tokio::net::UnixStream::connect(&path).await.expect("a connection");
+    let body = vec![b' '; 8 * 1024 * 1024];
+    let head = format!(
+        "POST /v1/networks HTTP/1.1\r\nhost: netd\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    client.write_all(head.as_bytes()).await.expect("the head is read");
+    client.write_all(&body).await.expect("the body is read");
+    let mut reply = String::new();
+    client.read_to_string(&mut reply).await.expect("a reply");
+    assert!(reply.starts_with("HTTP/1.1 413 "), "{reply}");
+    let (_, json) = reply.split_once("\r\n\r\n").expect("a head and a body");
+    let refusal: ErrorReply = serde_json::from_str(json).expect("JSON");
+    assert_eq!(refusal.message, "the request's body is too long: at most 2097152 bytes are read");
+    server.abort();
+}
+
 /// Method, path, body, status, and what the sentence has to say.
 type Wrong = (&'static str, &'static str, &'static str, u16, &'static str);
 
