@@ -65,7 +65,8 @@ fn progress(length: Option<u64>, quiet: bool) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let template = match length {
-        Some(_) => "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {msg}",
+        // With the longest figures it fits a terminal of 80 columns.
+        Some(_) => "{bar:24} {bytes}/{total_bytes} {bytes_per_sec} {msg}",
         None => "{spinner} {bytes} {bytes_per_sec} {msg}",
     };
     let style = ProgressStyle::with_template(template).expect("the templates above are right");

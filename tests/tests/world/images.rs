@@ -104,3 +104,27 @@ fn broken_archives_change_nothing() {
     }
     assert_eq!(host.sh("ls /var/lib/berth/images/tmp 2>/dev/null | wc -l").ok(), "0");
 }
+
+#[test]
+fn progress_is_shown_to_people_only() {
+    let (world, host) = started();
+    let directory = world.directory().join("h1");
+    layout(&directory);
+    look(&format!("cd {} && skopeo copy -q oci:src:made oci-archive:oci.tar:made/oci:1", directory.display())).ok();
+    let rootfs = berth_tests::image::busybox().to_string_lossy().into_owned();
+    let archive = directory.join("oci.tar").to_string_lossy().into_owned();
+    let commands = [(vec!["load", "-i", &archive], "Loaded image: "), (vec!["import", &rootfs, "made"], "sha256:")];
+    for (arguments, result) in commands {
+        let berth = berth_tests::world::binary("berth");
+        let shown = host.terminal(&format!("{} {}", berth.display(), arguments.join(" "))).end().ok();
+        assert!(shown.contains(" MiB/") && shown.contains("unpacking"), "{shown:?}");
+        // Taken away again, from one line: one that didn't fit would take the cursor up. What came of it stands alone.
+        assert!(!shown.contains("\x1b[1A"), "wider than 80 columns: {shown:?}");
+        let last = shown.trim_end().rsplit(['\r', '\n']).next().unwrap_or_default();
+        assert!(last.trim_start_matches("\x1b[2K").starts_with(result), "{shown:?}");
+        let piped = host.berth(&arguments);
+        assert_eq!((piped.code, piped.stderr.as_str(), piped.stdout.lines().count()), (0, "", 1), "{piped:?}");
+    }
+    let quiet = format!("{} load -q -i {archive}", berth_tests::world::binary("berth").display());
+    assert!(!host.terminal(&quiet).end().ok().contains("MiB"));
+}
