@@ -103,9 +103,7 @@ const ROWS: &[WrongHttp] = &[
 
 #[test]
 fn engine_api() {
-    let mut world = World::new();
-    let host = town(&mut world);
-    refuses_http(&host, "/run/berth/berth.sock", ROWS);
+    refuses_http("/run/berth/berth.sock", ROWS);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Wrong requests about images.
 
-use berth_tests::World;
-
 use super::{Wrong, refuses, town};
 
 const ROWS: &[Wrong] = &[
@@ -20,6 +18,5 @@ const ROWS: &[Wrong] = &[
 
 #[test]
 fn images() {
-    let mut world = World::new();
-    refuses(&town(&mut world), ROWS);
+    refuses(town, ROWS);
 }

@@ -1,8 +1,6 @@
 //! Wrong requests to netd's own API.
 
-use berth_tests::World;
-
-use super::{WrongHttp, refuses_http, town};
+use super::{WrongHttp, refuses_http};
 
 const NETWORKS: &str = "/v1/networks";
 const SANDBOX: &str = "/v1/sandboxes/made-by-a-test";
@@ -136,7 +134,5 @@ const ROWS: &[WrongHttp] = &[
 
 #[test]
 fn netd_api() {
-    let mut world = World::new();
-    let host = town(&mut world);
-    refuses_http(&host, "/run/berth/netd.sock", ROWS);
+    refuses_http("/run/berth/netd.sock", ROWS);
 }

@@ -1,7 +1,5 @@
 //! Wrong requests about networks, by docker and by berth.
 
-use berth_tests::World;
-
 use super::{Wrong, refuses, town};
 
 const ROWS: &[Wrong] = &[
@@ -48,6 +46,5 @@ const ROWS: &[Wrong] = &[
 
 #[test]
 fn networks() {
-    let mut world = World::new();
-    refuses(&town(&mut world), ROWS);
+    refuses(town, ROWS);
 }

@@ -1,7 +1,5 @@
 //! Wrong flags of run, by both clients.
 
-use berth_tests::World;
-
 use super::{Wrong, cannot_start, refuses, town};
 
 const PORTS_AND_NETWORKS: &[Wrong] = &[
@@ -111,24 +109,20 @@ const AT_START: &[Wrong] = &[
 
 #[test]
 fn ports_and_networks_of_run() {
-    let mut world = World::new();
-    refuses(&town(&mut world), PORTS_AND_NETWORKS);
+    refuses(town, PORTS_AND_NETWORKS);
 }
 
 #[test]
 fn limits_and_mounts_of_run() {
-    let mut world = World::new();
-    refuses(&town(&mut world), LIMITS_AND_MOUNTS);
+    refuses(town, LIMITS_AND_MOUNTS);
 }
 
 #[test]
 fn other_flags_of_run() {
-    let mut world = World::new();
-    refuses(&town(&mut world), THE_REST);
+    refuses(town, THE_REST);
 }
 
 #[test]
 fn what_cannot_start_stays_created() {
-    let mut world = World::new();
-    cannot_start(&town(&mut world), AT_START);
+    cannot_start(town, AT_START);
 }
