@@ -301,7 +301,7 @@ impl Drop for Host {
         }
         let _ = self.namespaces.keeper.kill();
         let _ = self.namespaces.keeper.wait();
-        remove_cgroups(&self.cgroup_parent);
+        crate::leftovers::remove_cgroups(&self.cgroup_parent);
     }
 }
 
@@ -314,13 +314,4 @@ pub fn fetch_script(url: &str) -> String {
         "printf 'GET /{path} HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {host} {port} > /tmp/page && grep -q '^HTTP/1.. 200' /tmp/page && \
          sed -E '1,/^.?$/d' /tmp/page"
     )
-}
-
-/// Removes what is left of a host's cgroups, deepest first; their processes ended with the pid namespace.
-fn remove_cgroups(parent: &str) {
-    let script = format!(
-        "for top in /sys/fs/cgroup/*/{parent} /sys/fs/cgroup/{parent}; do \
-         [ -d $top ] && find $top -depth -type d -exec rmdir {{}} \\; ; done 2>/dev/null; true"
-    );
-    let _ = Command::new("sh").arg("-c").arg(script).status();
 }

@@ -8,6 +8,7 @@ pub mod command;
 pub mod daemon;
 pub mod host;
 pub mod image;
+pub mod leftovers;
 pub mod terminal;
 pub mod world;
 

@@ -1,16 +1,14 @@
 //! Hosts on one wire: a switch in a namespace of its own, and a veth pair to each host.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 use tempfile::TempDir;
 
-use crate::{Outcome, host::Host, host::Namespaces};
-
-static WORLDS: AtomicU32 = AtomicU32::new(0);
+use crate::{Outcome, host::Host, host::Namespaces, leftovers};
 
 /// Some hosts wired together; everything of it ends when it is dropped.
 #[derive(Debug)]
@@ -20,7 +18,10 @@ pub struct World {
     memory: Option<TempDir>,
     switch: Namespaces,
     hosts: u8,
-    tag: String,
+    /// What its directories and cgroups are called.
+    name: String,
+    /// Says that we live.
+    _lock: File,
 }
 
 impl World {
@@ -31,14 +32,19 @@ impl World {
     pub fn new() -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests make namespaces: run them as root (scripts/test)");
         // Unix socket paths have room for 107 bytes: the directory's path stays short.
-        let directory = tempfile::Builder::new().prefix("bt").rand_bytes(6).tempdir_in("/tmp").expect("a directory");
-        let memory = Path::new("/dev/shm")
-            .is_dir()
-            .then(|| tempfile::Builder::new().prefix("bt").tempdir_in("/dev/shm").expect("a directory in memory"));
-        let tag = format!("bt{}-{}", std::process::id(), WORLDS.fetch_add(1, Ordering::Relaxed));
+        leftovers::remove_once();
+        let mut directory = tempfile::Builder::new();
+        let directory =
+            directory.prefix(leftovers::PREFIX).rand_bytes(6).tempdir_in(leftovers::DISK).expect("a directory");
+        let lock = leftovers::hold(directory.path()).expect("a lock");
+        let name = directory.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let memory = Path::new(leftovers::MEMORY).is_dir().then(|| {
+            let memory = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(leftovers::MEMORY);
+            memory.expect("a directory in memory")
+        });
         let switch = Namespaces::new(None);
         switch.sh("ip link add wire type bridge && ip link set wire up").ok();
-        Self { directory, memory, switch, hosts: 0, tag }
+        Self { directory, memory, switch, hosts: 0, name, _lock: lock }
     }
 
     /// A further host on the wire, at 10.99.0.N/24 and fd99::N/64 on `eth0`, without daemons yet.
@@ -68,7 +74,7 @@ impl World {
                  ip address add fd99::{number}/64 dev eth0 nodad"
             ))
             .ok();
-        Host::new(namespaces, directory, number, format!("{}-{number}", self.tag))
+        Host::new(namespaces, directory, number, format!("{}-{number}", self.name))
     }
 
     /// Where the world keeps its files.

@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod faults;
 mod images;
+mod leftovers;
 mod lifecycle;
 mod limits;
 mod networks;
