@@ -222,6 +222,8 @@ fn collect_pids(directory: &Path, pids: &mut Vec<i32>) -> Result<()> {
     let text = match fs::read_to_string(directory.join("cgroup.procs")) {
         Ok(text) => text,
         Err(error) if is_gone(&error) => return Ok(()),
+        // A threaded cgroup of v2, and all below it: its processes are those of the cgroup above.
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return Ok(()),
         Err(error) => return Err(Error::io(format!("read the processes of {}", directory.display()))(error)),
     };
     pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|&pid| pid > 0));
@@ -277,6 +279,6 @@ fn make_directory(path: &Path) -> Result<bool> {
 fn missing_controller(name: &str) -> Error {
     Error::NotSupported {
         what: format!("a limit of the {name} controller"),
-        reason: format!("no cgroup hierarchy has the {name} controller"),
+        reason: format!("the {name} controller isn't available to the container's cgroup"),
     }
 }

@@ -1,7 +1,7 @@
 //! cgroup v2: one directory, with the controllers that its ancestors pass on.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -28,12 +28,27 @@ pub(super) fn create(root: &Path, path: &Path, resources: &Resources, devices: O
     }
 }
 
+/// Lets the cgroups below a directory have those of our controllers that it has itself. One that the kernel refuses (`cpu`
+/// while real-time processes are outside of the root, say) is missing only to the limit that needs it.
 fn pass_controllers_on(directory: &Path) -> Result<()> {
-    let available = fs::read_to_string(directory.join("cgroup.controllers"))
-        .map_err(Error::io(format!("read the controllers of {}", directory.display())))?;
-    let wanted: Vec<String> =
-        available.split_whitespace().filter(|name| CONTROLLERS.contains(name)).map(|name| format!("+{name}")).collect();
-    if wanted.is_empty() { Ok(()) } else { write(&directory.join("cgroup.subtree_control"), &wanted.join(" ")) }
+    let file = directory.join("cgroup.subtree_control");
+    let read = |path: &Path| fs::read_to_string(path).map_err(Error::io(format!("read {}", path.display())));
+    let (available, passed_on) = (read(&directory.join("cgroup.controllers"))?, read(&file)?);
+    let missing = CONTROLLERS.into_iter().filter(|name| {
+        available.split_whitespace().any(|known| known == *name)
+            && passed_on.split_whitespace().all(|known| known != *name)
+    });
+    for name in missing {
+        match fs::write(&file, format!("+{name}")) {
+            // Processes are in the directory itself, which the kernel wants below it.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                return Err(Error::io(format!("pass the {name} controller on in {}", directory.display()))(error));
+            }
+            Err(error) => tracing::debug!("{} passes {name} not on: {error}", directory.display()),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Writes the limits that are given.
