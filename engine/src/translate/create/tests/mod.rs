@@ -1,0 +1,94 @@
+//! What requests become, and which are refused with which words.
+
+mod bounds;
+mod mounts;
+mod network;
+mod process;
+mod refusals;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const ID: &str = "4ecb1f0e2ac2a8b6c7c6f2f0c1d6a1c9b0d7e5f4a3b2c1d0e9f8a7b6c5d4e3f2";
+
+fn image(config: Value) -> Image {
+    let document = json!({
+        "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": [] }, "config": config,
+    });
+    Image {
+        id: format!("sha256:{}", "ab".repeat(32)).parse().unwrap(),
+        references: vec![],
+        config: serde_json::from_value(document).unwrap(),
+        layers: vec![],
+        size_bytes: 0,
+        loaded_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn busybox() -> Value {
+    json!({ "Cmd": ["sh"], "Env": ["PATH=/bin", "LANG=C"] })
+}
+
+fn translate_with(image_config: Value, body: &Value) -> Result<Translated> {
+    let device = |path: &str| match path {
+        "/dev/fuse" => Ok(DeviceNode {
+            kind: runtime::spec::DeviceKind::Character,
+            major: 10,
+            minor: 229,
+            mode: 0o666,
+            uid: 0,
+            gid: 0,
+        }),
+        _ => Err(Error::invalid(format!("no device {path}"))),
+    };
+    let container = |reference: &str| match reference {
+        "web" => Ok(Joined { id: "web0".parse().unwrap(), hostname: "webhost".into(), domainname: "lan".into() }),
+        _ => Err(Error::not_found(format!("No such container: {reference}"))),
+    };
+    let surroundings = Surroundings {
+        cpus: 4,
+        private_cgroups: false,
+        host_name: "harbour",
+        device: &device,
+        container: &container,
+        random_id: &|| "cd".repeat(32),
+    };
+    let identity = Identity { id: ID.parse().unwrap(), name: "calm_cog".into(), created: Timestamp::UNIX_EPOCH };
+    super::container(identity, CreateBody::parse(body.to_string().as_bytes())?, &image(image_config), &surroundings)
+}
+
+fn translate(body: &Value) -> Result<Translated> {
+    translate_with(busybox(), body)
+}
+
+/// The container that a request makes of busybox.
+pub(crate) fn made(body: Value) -> Container {
+    translate(&body).unwrap().container
+}
+
+fn host(host: Value) -> Container {
+    made(json!({ "Image": "busybox", "HostConfig": host }))
+}
+
+#[test]
+fn a_container_that_asks_for_nothing() {
+    let container = made(json!({ "Image": "busybox" }));
+    let spec = &container.spec;
+    assert_eq!(spec.process.args, ["sh"]);
+    assert_eq!(spec.process.env, ["HOSTNAME=4ecb1f0e2ac2", "PATH=/bin", "LANG=C"]);
+    assert_eq!((spec.process.cwd.as_str(), spec.hostname.as_str()), ("/", "4ecb1f0e2ac2"));
+    assert_eq!(spec.process.capabilities.bits(), 0xa804_25fb);
+    assert_eq!(spec.log, LogSpec::JsonFile { max_size_bytes: None, max_files: 1 });
+    assert_eq!(spec.stop, StopSpec { signal: 15, timeout_seconds: 10 });
+    assert_eq!(container.endpoints.len(), 1);
+    assert_eq!(container.endpoints[0].network, "bridge");
+    assert!(spec.masked_paths.iter().any(|path| path == "/proc/kcore") && !spec.privileged);
+    assert_eq!(container.asked.host.network_mode.as_deref(), Some("bridge"));
+}
+
+#[test]
+fn an_image_with_a_health_check_runs_without_it() {
+    let image = json!({ "Cmd": ["x"], "Healthcheck": { "Test": ["CMD", "true"] } });
+    assert!(translate_with(image, &json!({ "Image": "x" })).is_ok());
+}

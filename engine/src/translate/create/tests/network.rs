@@ -1,0 +1,62 @@
+//! Networks, addresses, ports.
+
+use super::*;
+use crate::container::network::{Port, Protocol};
+
+#[test]
+fn ports_and_what_is_exposed() {
+    let spec = made(json!({
+        "Image": "x", "ExposedPorts": { "80/tcp": {}, "100-102/udp": {} },
+        "HostConfig": { "PortBindings": {
+            "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8080" }, { "HostPort": "" }],
+            "443": [{ "HostPort": "8000-8010" }], "9/tcp": null,
+        } },
+    }))
+    .spec
+    .network;
+    let port = |protocol, number| Port { protocol, number };
+    assert_eq!(spec.exposed.len(), 5);
+    assert!(spec.exposed.contains(&port(Protocol::Udp, 101)) && spec.exposed.contains(&port(Protocol::Tcp, 443)));
+    assert_eq!(spec.ports.len(), 3);
+    let bound: Vec<_> =
+        spec.ports.iter().map(|b| (b.container.number, b.host_ip.is_some(), b.host.map(|h| h.last))).collect();
+    assert_eq!(bound, [(80, false, None), (80, true, Some(8080)), (443, false, Some(8010))]);
+}
+
+#[test]
+fn networks_in_the_order_of_their_interfaces() {
+    let body = json!({
+        "Image": "x", "Hostname": "web", "MacAddress": "02-42-AC-00-00-01",
+        "HostConfig": { "NetworkMode": "front" },
+        "NetworkingConfig": { "EndpointsConfig": {
+            "back": { "GwPriority": 3 },
+            "front": { "IPAMConfig": { "IPv4Address": "10.1.0.9" }, "Aliases": ["www"], "Links": null },
+        } },
+    });
+    let container = made(body);
+    let [front, back] = &container.endpoints[..] else { panic!("{:?}", container.endpoints) };
+    assert_eq!((front.network.as_str(), front.ipv4.as_deref()), ("front", Some("10.1.0.9")));
+    assert_eq!(front.mac.as_deref(), Some("02:42:ac:00:00:01"));
+    assert_eq!(front.aliases, ["www", "web"]);
+    assert_eq!((back.network.as_str(), back.gateway_priority), ("back", 3));
+    let default = made(json!({
+        "Image": "x", "HostConfig": { "NetworkMode": "default" },
+        "NetworkingConfig": { "EndpointsConfig": { "default": { "MacAddress": "02:42:ac:00:00:01" } } },
+    }));
+    assert_eq!(default.endpoints.len(), 1);
+    assert_eq!(default.endpoints[0].mac.as_deref(), Some("02:42:ac:00:00:01"));
+}
+
+#[test]
+fn network_modes() {
+    let shared = host(json!({ "NetworkMode": "container:web" }));
+    assert_eq!((shared.spec.hostname.as_str(), shared.spec.domainname.as_str()), ("webhost", "lan"));
+    assert!(shared.endpoints.is_empty());
+    let of_host = translate(&json!({
+        "Image": "x", "HostConfig": { "NetworkMode": "host", "PortBindings": { "80/tcp": [{ "HostPort": "80" }] } },
+    }))
+    .unwrap();
+    assert_eq!(of_host.container.spec.hostname, "harbour");
+    assert_eq!(of_host.warnings, ["Published ports are discarded when using host network mode"]);
+    assert_eq!(host(json!({ "NetworkMode": "none" })).endpoints[0].network, "none");
+}
