@@ -14,7 +14,7 @@ use crate::launch::{ExecStarting, Launch, Starting};
 use crate::process_fd::{PidFd, send_signal};
 use crate::protocol::{Reply, Request, Streams};
 use crate::seccomp::Filters;
-use crate::spec::{Id, Resources, TerminalSize};
+use crate::spec::{Id, TerminalSize};
 use crate::stats::{self, Stats};
 use crate::{ContainerSpec, Error, ExecSpec, Exit, Result, Started, Status, lock};
 
@@ -191,14 +191,6 @@ impl Runtime {
             Status::Paused(_) => self.cgroup(container)?.freeze(false),
             Status::Running(_) => Err(target.conflict("not paused")),
             other => Err(self.unsuitable(target, &other)),
-        }
-    }
-
-    /// Changes the limits of a running container; what is `None` stays as it is.
-    pub fn update(&self, container: &Id, resources: &Resources) -> Result<()> {
-        match self.status(Target::Container(container))? {
-            Status::Running(_) | Status::Paused(_) => self.cgroup(container)?.update(resources),
-            other => Err(self.unsuitable(Target::Container(container), &other)),
         }
     }
 

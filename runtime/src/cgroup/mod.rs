@@ -73,14 +73,6 @@ impl Cgroup {
         }
     }
 
-    /// Changes the limits of a cgroup that exists.
-    pub(crate) fn update(&self, resources: &Resources) -> Result<()> {
-        match &self.layout {
-            Layout::V1(hierarchies) => v1::limit(hierarchies, &self.path, resources),
-            Layout::V2(root) => v2::limit(&root.join(&self.path), resources),
-        }
-    }
-
     /// Moves a process into it.
     pub(crate) fn add(&self, pid: i32) -> Result<()> {
         for directory in self.directories() {

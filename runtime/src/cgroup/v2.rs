@@ -52,7 +52,7 @@ fn pass_controllers_on(directory: &Path) -> Result<()> {
 }
 
 /// Writes the limits that are given.
-pub(super) fn limit(directory: &Path, resources: &Resources) -> Result<()> {
+fn limit(directory: &Path, resources: &Resources) -> Result<()> {
     let set = |controller: &str, file: &str, value: String| {
         let path = directory.join(file);
         if path.exists() { write(&path, &value) } else { Err(missing_controller(controller)) }
