@@ -13,7 +13,7 @@ use crate::container::state::Phase;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::exec::Exec;
-use crate::signal;
+use crate::orchestrate::exit;
 
 /// Refuses a container in which nothing can be run.
 pub(crate) fn check(container: &Container) -> Result<()> {
@@ -104,13 +104,7 @@ async fn orphaned(engine: &Engine, exec: &Arc<Exec>, problem: &str) -> Exit {
     });
     match status.await {
         Ok(Status::Exited(exit)) => exit,
-        _ => Exit {
-            code: 128 + u8::try_from(signal::KILL).unwrap_or_default(),
-            signal: Some(signal::KILL),
-            oom_killed: false,
-            at: Timestamp::now(),
-            error: Some(problem.to_owned()),
-        },
+        _ => exit::killed(problem),
     }
 }
 

@@ -66,13 +66,18 @@ async fn orphaned(owned: &mut Owned, problem: &str) -> Exit {
     let status = owned.engine.blocking(move |engine| Ok(engine.runtime.recover(Target::Container(&id))?)).await;
     match status {
         Ok(Status::Exited(exit)) => exit,
-        _ => Exit {
-            code: 128 + u8::try_from(signal::KILL).unwrap_or_default(),
-            signal: Some(signal::KILL),
-            oom_killed: false,
-            at: Timestamp::now(),
-            error: Some(problem.to_owned()),
-        },
+        _ => killed(problem),
+    }
+}
+
+/// The end of a process that had to be ended because of a problem.
+pub(super) fn killed(problem: &str) -> Exit {
+    Exit {
+        code: 128 + u8::try_from(signal::KILL).unwrap_or_default(),
+        signal: Some(signal::KILL),
+        oom_killed: false,
+        at: Timestamp::now(),
+        error: Some(problem.to_owned()),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::container::owned::{ExitFuture, exit_of};
 use crate::container::{Container, Handle, Phase, from_record, owned};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{remove, sandbox};
+use crate::orchestrate::{exit, remove, sandbox};
 
 /// A container of an earlier boot has no exit code; Docker says this.
 const LOST_WITH_THE_BOOT: u8 = 255;
@@ -48,7 +48,7 @@ async fn take_up(engine: &Engine, mut container: Container) -> Result<Handle> {
         // One container that can't be understood must not keep the others from being taken up: it is ended, and says why.
         Err(error) => {
             tracing::error!(container = %container.id, "taking up a container: {}", chain(&error));
-            container.state.phase.is_alive().then(|| at_once(Exit { error: Some(error.message()), ..lost(128 + 9) }))
+            container.state.phase.is_alive().then(|| at_once(exit::killed(&error.message())))
         }
     };
     if container.state.phase.is_alive() {
@@ -112,15 +112,15 @@ async fn correct(engine: &Engine, container: &mut Container, status: Status) -> 
         }
         Status::Exited(exit) => Ok(Some(at_once(exit))),
         Status::Gone | Status::Creating | Status::Orphaned if container.state.phase.is_alive() => {
-            Ok(Some(at_once(lost(LOST_WITH_THE_BOOT))))
+            Ok(Some(at_once(lost_with_the_boot())))
         }
         Status::Gone | Status::Creating | Status::Orphaned => Ok(None),
     }
 }
 
 /// The end of a process that nobody saw.
-fn lost(code: u8) -> Exit {
-    Exit { code, signal: None, oom_killed: false, at: Timestamp::now(), error: None }
+fn lost_with_the_boot() -> Exit {
+    Exit { code: LOST_WITH_THE_BOOT, signal: None, oom_killed: false, at: Timestamp::now(), error: None }
 }
 
 /// An end that lies in the past: the container counts as running until its owner has dealt with it.

@@ -19,7 +19,9 @@ use crate::error::{Error, Result};
 use crate::exec::{Exec, Phase};
 use crate::frame::{OutputStream, frame};
 use crate::orchestrate;
+use crate::route::container::named::Named;
 use crate::route::query::Query;
+use crate::route::to_its_end;
 use crate::stream::{Client, ClientStream, End, Session, content_type};
 use crate::translate;
 use crate::version::ApiVersion;
@@ -37,11 +39,11 @@ pub(crate) fn routes() -> Router<Engine> {
 
 async fn create(
     State(engine): State<Engine>,
-    Path(reference): Path<String>,
+    Named(handle): Named,
     body: Bytes,
 ) -> Result<(StatusCode, Json<CreatedView>)> {
     let request: ExecConfig = body::parse(&body)?;
-    let container = engine.containers.find(&reference)?.container();
+    let container = handle.container();
     orchestrate::exec::check(&container)?;
     let description = translate::exec::describe(random_id().parse()?, request, &container)?;
     let exec = Arc::new(Exec::new(container.id.clone(), description));
@@ -62,9 +64,11 @@ async fn start(
     orchestrate::exec::check(&engine.containers.find(exec.container.as_str())?.container())?;
     exec.may_start()?;
     if start.detach {
-        // Apart from the connection: who hangs up meanwhile has asked for a process that runs.
-        let started = tokio::spawn(async move { orchestrate::exec::start(&engine, &exec, start.size, false).await });
-        started.await.map_err(|_| Error::Interrupted { doing: "starting an exec" })??;
+        to_its_end(
+            "starting an exec",
+            async move { orchestrate::exec::start(&engine, &exec, start.size, false).await },
+        )
+        .await?;
         return Ok(StatusCode::OK.into_response());
     }
     let content_type = content_type(exec.terminal().is_some(), version);

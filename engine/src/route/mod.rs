@@ -11,9 +11,12 @@ pub(crate) mod query;
 pub(crate) mod system;
 pub(crate) mod volume;
 
+use std::future::Future;
+
 use axum::Router;
 
 use crate::engine::Engine;
+use crate::error::{Error, Result};
 
 /// Every resource's routes.
 pub(crate) fn all() -> Router<Engine> {
@@ -27,4 +30,12 @@ pub(crate) fn all() -> Router<Engine> {
         .merge(container::routes())
         .merge(exec::routes())
         .merge(network::routes())
+}
+
+/// Does work apart from the connection, to its end: who hangs up meanwhile has asked for all of it.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    doing: &'static str,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work).await.map_err(|_| Error::Interrupted { doing })?
 }

@@ -1,12 +1,13 @@
 //! `POST /containers/{id}/attach`: the streams of the first process, of now or of the next start.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use futures::TryStreamExt as _;
 use runtime::protocol::Streams;
 use tokio::io::AsyncWriteExt as _;
 
 use super::logs::readable;
+use super::named::Named;
 use crate::container::handle::Attached;
 use crate::container::{Container, Phase};
 use crate::engine::Engine;
@@ -21,12 +22,11 @@ use crate::wire::stream::AttachQuery;
 pub(super) async fn attach(
     State(engine): State<Engine>,
     version: ApiVersion,
-    Path(reference): Path<String>,
+    Named(handle): Named,
     Query(query): Query<AttachQuery>,
     client: Client,
 ) -> Result<Response> {
     let keys = DetachKeys::parse(&query.detach_keys)?;
-    let handle = engine.containers.find(&reference)?;
     let container = handle.container();
     attachable(&container)?;
     if query.logs {

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::orchestrate;
 use crate::route::query::Query;
+use crate::route::to_its_end;
 use crate::wire::create::{CreateBody, CreateQuery, CreateReply};
 
 pub(super) async fn create(
@@ -19,9 +20,10 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<CreateReply>)> {
     check_platform(query.platform.as_deref().unwrap_or_default())?;
     let body = CreateBody::parse(&body)?;
-    // Apart from the connection: a client that hangs up doesn't leave half a container.
-    let made = tokio::spawn(async move { orchestrate::create::create(&engine, query.name.as_deref(), body).await });
-    let reply = made.await.map_err(|_| Error::Interrupted { doing: "creating a container" })??;
+    let reply = to_its_end("creating a container", async move {
+        orchestrate::create::create(&engine, query.name.as_deref(), body).await
+    });
+    let reply = reply.await?;
     Ok((StatusCode::CREATED, Json(reply)))
 }
 

@@ -1,9 +1,10 @@
 //! `GET /containers/{id}/json`
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::Value;
 
+use super::named::Named;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::orchestrate::usage;
@@ -13,10 +14,10 @@ use crate::wire::lifecycle::InspectQuery;
 
 pub(super) async fn inspect(
     State(engine): State<Engine>,
-    Path(reference): Path<String>,
+    Named(handle): Named,
     Query(query): Query<InspectQuery>,
 ) -> Result<Json<Value>> {
-    let container = engine.containers.find(&reference)?.container();
+    let container = handle.container();
     let sized = container.clone();
     let (rootfs, usage) = engine
         .blocking(move |engine| {

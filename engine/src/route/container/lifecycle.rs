@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use runtime::Target;
 use runtime::spec::TerminalSize;
 
+use super::named::Named;
 use crate::container::state::Outcome;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use crate::orchestrate::remove::Volumes;
 use crate::orchestrate::stop::{self, StopOptions};
 use crate::orchestrate::{pause, remove as removal, rename as renaming, signal as kills, start as starting};
 use crate::route::query::Query;
+use crate::route::to_its_end;
 use crate::signal;
 use crate::wire::lifecycle::{KillQuery, RemoveQuery, RenameQuery, ResizeQuery, StartQuery, StopQuery};
 
@@ -23,39 +25,30 @@ fn status(outcome: Outcome) -> StatusCode {
     }
 }
 
-pub(super) async fn start(
-    State(engine): State<Engine>,
-    Path(reference): Path<String>,
-    Query(query): Query<StartQuery>,
-) -> Result<StatusCode> {
+pub(super) async fn start(Named(handle): Named, Query(query): Query<StartQuery>) -> Result<StatusCode> {
     if !query.checkpoint.is_empty() || !query.checkpoint_dir.is_empty() {
         return Err(Error::not_implemented("checkpoints (docker checkpoint): not supported by berth yet"));
     }
-    let handle = engine.containers.find(&reference)?;
     handle.run(|owned| Box::pin(starting::start(owned))).await.map(status)
 }
 
 pub(super) async fn stop(
     State(engine): State<Engine>,
-    Path(reference): Path<String>,
+    Named(handle): Named,
     Query(query): Query<StopQuery>,
 ) -> Result<StatusCode> {
-    let handle = engine.containers.find(&reference)?;
     let options = stop_options(&query)?;
-    // Apart from the connection: who hangs up meanwhile has asked for a container that is stopped.
-    let stopped = tokio::spawn(async move { stop::stop(&engine, &handle, options).await });
-    stopped.await.map_err(|_| Error::Interrupted { doing: "stopping a container" })?.map(status)
+    let stopped = to_its_end("stopping a container", async move { stop::stop(&engine, &handle, options).await });
+    stopped.await.map(status)
 }
 
 pub(super) async fn restart(
     State(engine): State<Engine>,
-    Path(reference): Path<String>,
+    Named(handle): Named,
     Query(query): Query<StopQuery>,
 ) -> Result<StatusCode> {
-    let handle = engine.containers.find(&reference)?;
     let options = stop_options(&query)?;
-    let restarted = tokio::spawn(async move { stop::restart(&engine, &handle, options).await });
-    restarted.await.map_err(|_| Error::Interrupted { doing: "restarting a container" })??;
+    to_its_end("restarting a container", async move { stop::restart(&engine, &handle, options).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -84,32 +77,26 @@ pub(super) async fn kill(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn pause(State(engine): State<Engine>, Path(reference): Path<String>) -> Result<StatusCode> {
-    engine.containers.find(&reference)?.run(|owned| Box::pin(pause::pause(owned))).await?;
+pub(super) async fn pause(Named(handle): Named) -> Result<StatusCode> {
+    handle.run(|owned| Box::pin(pause::pause(owned))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn unpause(State(engine): State<Engine>, Path(reference): Path<String>) -> Result<StatusCode> {
-    engine.containers.find(&reference)?.run(|owned| Box::pin(pause::unpause(owned))).await?;
+pub(super) async fn unpause(Named(handle): Named) -> Result<StatusCode> {
+    handle.run(|owned| Box::pin(pause::unpause(owned))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn rename(
-    State(engine): State<Engine>,
-    Path(reference): Path<String>,
-    Query(query): Query<RenameQuery>,
-) -> Result<StatusCode> {
-    let handle = engine.containers.find(&reference)?;
+pub(super) async fn rename(Named(handle): Named, Query(query): Query<RenameQuery>) -> Result<StatusCode> {
     handle.run(move |owned| Box::pin(async move { renaming::rename(owned, &query.name).await })).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn resize(
     State(engine): State<Engine>,
-    Path(reference): Path<String>,
+    Named(handle): Named,
     Query(query): Query<ResizeQuery>,
 ) -> Result<StatusCode> {
-    let handle = engine.containers.find(&reference)?;
     let container = handle.container();
     container.state.running_pid(container.id.as_str())?;
     let size = TerminalSize { columns: query.w, rows: query.h };
@@ -119,15 +106,10 @@ pub(super) async fn resize(
     Ok(StatusCode::OK)
 }
 
-pub(super) async fn remove(
-    State(engine): State<Engine>,
-    Path(reference): Path<String>,
-    Query(query): Query<RemoveQuery>,
-) -> Result<StatusCode> {
+pub(super) async fn remove(Named(handle): Named, Query(query): Query<RemoveQuery>) -> Result<StatusCode> {
     if query.link {
         return Err(Error::not_implemented("removing links (docker rm --link): not supported by berth yet"));
     }
-    let handle = engine.containers.find(&reference)?;
     let volumes = if query.v { Volumes::Remove } else { Volumes::Keep };
     handle.run(move |owned| Box::pin(removal::remove(owned, query.force, volumes))).await?;
     Ok(StatusCode::NO_CONTENT)

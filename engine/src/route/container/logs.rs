@@ -1,11 +1,12 @@
 //! `GET /containers/{id}/logs`
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
+use super::named::Named;
 use crate::container::spec::LogSpec;
 use crate::container::{Container, Handle};
 use crate::engine::Engine;
@@ -20,11 +21,10 @@ use crate::wire::stream::LogsQuery;
 pub(super) async fn logs(
     State(engine): State<Engine>,
     version: ApiVersion,
-    Path(reference): Path<String>,
+    Named(handle): Named,
     Query(query): Query<LogsQuery>,
 ) -> Result<Response> {
     let selection = selection(&query, Timestamp::now())?;
-    let handle = engine.containers.find(&reference)?;
     let container = handle.container();
     readable(&container)?;
     let terminal = container.spec.process.terminal.is_some();

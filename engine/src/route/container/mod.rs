@@ -6,6 +6,7 @@ mod inspect;
 mod lifecycle;
 mod list;
 mod logs;
+pub(crate) mod named;
 mod prune;
 mod stats;
 mod top;

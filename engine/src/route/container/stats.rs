@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use jiff::Timestamp;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::named::Named;
 use crate::container::{Container, Handle, Phase};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -24,10 +25,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 pub(super) async fn stats(
     State(engine): State<Engine>,
-    Path(reference): Path<String>,
+    Named(handle): Named,
     Query(query): Query<StatsQuery>,
 ) -> Result<Response> {
-    let mut sampling = Sampling::new(engine.clone(), engine.containers.find(&reference)?);
+    let mut sampling = Sampling::new(engine, handle);
     if query.stream.unwrap_or(true) {
         let samples = stream::unfold(sampling, |mut sampling| async {
             let view = sampling.next().await.transpose()?;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use tokio::process::Command;
 
+use super::named::Named;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::route::query::Query;
@@ -14,10 +15,10 @@ use crate::wire::stream::TopQuery;
 
 pub(super) async fn top(
     State(engine): State<Engine>,
-    Path(reference): Path<String>,
+    Named(handle): Named,
     Query(query): Query<TopQuery>,
 ) -> Result<Json<TopView>> {
-    let container = engine.containers.find(&reference)?.container();
+    let container = handle.container();
     container.state.running_pid(container.id.as_str())?;
     let pids = engine.blocking(move |engine| Ok(engine.runtime.pids(&container.id)?)).await?;
     let output = ps(&query.ps_args).await?;

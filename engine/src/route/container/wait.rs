@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use tokio::sync::watch;
 
+use super::named::Named;
 use crate::container::{Container, Phase};
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::route::query::Query;
 use crate::wire::lifecycle::{WaitQuery, WaitReply};
@@ -26,18 +25,13 @@ enum Condition {
     Removed,
 }
 
-pub(super) async fn wait(
-    State(engine): State<Engine>,
-    Path(reference): Path<String>,
-    Query(query): Query<WaitQuery>,
-) -> Result<Response> {
+pub(super) async fn wait(Named(handle): Named, Query(query): Query<WaitQuery>) -> Result<Response> {
     let condition = match query.condition.as_str() {
         "" | "not-running" => Condition::NotRunning,
         "next-exit" => Condition::NextExit,
         "removed" => Condition::Removed,
         other => return Err(Error::invalid(format!("invalid condition: {other:?}"))),
     };
-    let handle = engine.containers.find(&reference)?;
     // From here on nothing is missed, and the client may know: it starts the container when it has seen our headers.
     let (changes, before) = (handle.changes(), handle.container());
     let body = stream::once(async move {
