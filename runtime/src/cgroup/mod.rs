@@ -3,6 +3,7 @@
 
 mod devices;
 mod layout;
+mod limits;
 mod service;
 mod stats;
 mod v1;

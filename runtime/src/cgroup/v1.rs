@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::devices::AccessRule;
 use super::layout::{Hierarchy, with_controller};
+use super::limits::{self, Set, Throttle};
 use super::{make_directory, missing_controller, write};
-use crate::spec::{Resources, ThrottleDevice};
+use crate::spec::Resources;
 use crate::{Error, Result};
 
 pub(super) fn create(
@@ -64,21 +65,11 @@ fn limit(hierarchies: &[Hierarchy], path: &Path, resources: &Resources) -> Resul
     if let Some(quota) = resources.cpu_quota_microseconds {
         set("cpu", "cpu.cfs_quota_us", quota.to_string())?;
     }
-    if let Some(cpus) = &resources.cpuset_cpus {
-        set("cpuset", "cpuset.cpus", cpus.clone())?;
-    }
-    if let Some(mems) = &resources.cpuset_mems {
-        set("cpuset", "cpuset.mems", mems.clone())?;
-    }
-    match resources.pids_limit {
-        Some(limit) if limit > 0 => set("pids", "pids.max", limit.to_string())?,
-        Some(_) => set("pids", "pids.max", "max".to_owned())?,
-        None => {}
-    }
+    limits::limit_cpuset_and_pids(resources, &set)?;
     limit_blkio(resources, &set)
 }
 
-fn limit_memory(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result<()>) -> Result<()> {
+fn limit_memory(resources: &Resources, set: &Set<'_>) -> Result<()> {
     if let Some(bytes) = resources.memory_bytes {
         let limit = || set("memory", "memory.limit_in_bytes", bytes.to_string());
         // Memory and swap together may never be below memory alone: when the limit grows past the old sum, the sum has
@@ -111,7 +102,7 @@ fn limit_memory(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Resul
     Ok(())
 }
 
-fn limit_blkio(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result<()>) -> Result<()> {
+fn limit_blkio(resources: &Resources, set: &Set<'_>) -> Result<()> {
     // The weight is the scheduler's: BFQ has its own file, the other name went with CFQ in Linux 5.0.
     let weigh = |value: String, file: &str| {
         set("blkio", &format!("blkio.bfq.{file}"), value.clone())
@@ -123,18 +114,15 @@ fn limit_blkio(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result
     for device in &resources.blkio_weight_devices {
         weigh(format!("{}:{} {}", device.major, device.minor, device.weight), "weight_device")?;
     }
-    let throttles: [(&str, &[ThrottleDevice]); 4] = [
-        ("blkio.throttle.read_bps_device", &resources.blkio_read_bps),
-        ("blkio.throttle.write_bps_device", &resources.blkio_write_bps),
-        ("blkio.throttle.read_iops_device", &resources.blkio_read_iops),
-        ("blkio.throttle.write_iops_device", &resources.blkio_write_iops),
-    ];
-    for (file, devices) in throttles {
-        for device in devices {
-            set("blkio", file, format!("{}:{} {}", device.major, device.minor, device.rate))?;
-        }
-    }
-    Ok(())
+    limits::throttles(resources).try_for_each(|(throttle, device)| {
+        let file = match throttle {
+            Throttle::ReadBytes => "blkio.throttle.read_bps_device",
+            Throttle::WriteBytes => "blkio.throttle.write_bps_device",
+            Throttle::ReadOperations => "blkio.throttle.read_iops_device",
+            Throttle::WriteOperations => "blkio.throttle.write_iops_device",
+        };
+        set("blkio", file, format!("{}:{} {}", device.major, device.minor, device.rate))
+    })
 }
 
 pub(super) fn freeze(hierarchies: &[Hierarchy], path: &Path, frozen: bool) -> Result<()> {

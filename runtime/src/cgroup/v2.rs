@@ -8,8 +8,9 @@ use std::path::Path;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::devices::{self, AccessRule};
+use super::limits::{self, Set, Throttle};
 use super::{make_directory, missing_controller, write};
-use crate::spec::{Resources, ThrottleDevice};
+use crate::spec::Resources;
 use crate::{Error, Result};
 
 const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
@@ -69,21 +70,11 @@ fn limit(directory: &Path, resources: &Resources) -> Result<()> {
         let period = resources.cpu_period_microseconds.unwrap_or(100_000);
         set("cpu", "cpu.max", format!("{quota} {period}"))?;
     }
-    if let Some(cpus) = &resources.cpuset_cpus {
-        set("cpuset", "cpuset.cpus", cpus.clone())?;
-    }
-    if let Some(mems) = &resources.cpuset_mems {
-        set("cpuset", "cpuset.mems", mems.clone())?;
-    }
-    match resources.pids_limit {
-        Some(limit) if limit > 0 => set("pids", "pids.max", limit.to_string())?,
-        Some(_) => set("pids", "pids.max", "max".to_owned())?,
-        None => {}
-    }
+    limits::limit_cpuset_and_pids(resources, &set)?;
     limit_io(resources, &set)
 }
 
-fn limit_memory(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result<()>) -> Result<()> {
+fn limit_memory(resources: &Resources, set: &Set<'_>) -> Result<()> {
     if let Some(bytes) = resources.memory_bytes {
         set("memory", "memory.max", bytes.to_string())?;
     }
@@ -111,7 +102,7 @@ fn limit_memory(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Resul
     }
 }
 
-fn limit_io(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result<()>) -> Result<()> {
+fn limit_io(resources: &Resources, set: &Set<'_>) -> Result<()> {
     let weigh = |value: &dyn Fn(u64) -> String, weight: u16| {
         set("io", "io.bfq.weight", value(u64::from(weight)))
             .or_else(|_| set("io", "io.weight", value(weight_of_blkio(weight))))
@@ -122,18 +113,15 @@ fn limit_io(resources: &Resources, set: &dyn Fn(&str, &str, String) -> Result<()
     for device in &resources.blkio_weight_devices {
         weigh(&|weight| format!("{}:{} {weight}", device.major, device.minor), device.weight)?;
     }
-    let throttles: [(&str, &[ThrottleDevice]); 4] = [
-        ("rbps", &resources.blkio_read_bps),
-        ("wbps", &resources.blkio_write_bps),
-        ("riops", &resources.blkio_read_iops),
-        ("wiops", &resources.blkio_write_iops),
-    ];
-    for (key, devices) in throttles {
-        for device in devices {
-            set("io", "io.max", format!("{}:{} {key}={}", device.major, device.minor, device.rate))?;
-        }
-    }
-    Ok(())
+    limits::throttles(resources).try_for_each(|(throttle, device)| {
+        let key = match throttle {
+            Throttle::ReadBytes => "rbps",
+            Throttle::WriteBytes => "wbps",
+            Throttle::ReadOperations => "riops",
+            Throttle::WriteOperations => "wiops",
+        };
+        set("io", "io.max", format!("{}:{} {key}={}", device.major, device.minor, device.rate))
+    })
 }
 
 /// `cpu.shares` 2 … 262144 as `cpu.weight` 1 … 10000.

@@ -1,6 +1,6 @@
-//! A world for one test: a run directory, a cgroup parent and a root filesystem made of busybox, gone when dropped.
+//! A world for one test or example: a run directory, a cgroup parent and a root filesystem made of busybox, gone when dropped.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, reason = "each file that has this one uses its own part")]
 
 use std::fs;
 use std::io::Read as _;
@@ -28,6 +28,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(binaries())
+    }
+
+    pub(crate) fn with(binaries: Binaries) -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests run containers: run them as root (scripts/test)");
         assert!(Path::new(BUSYBOX).exists(), "{BUSYBOX} isn't there: install Debian's package busybox-static");
         let directory = tempfile::tempdir().expect("temporary directory");
@@ -42,7 +46,7 @@ impl World {
         fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n")
             .expect("written");
         fs::write(root.join("etc/group"), "root:x:0:\nalice:x:1000:\nwheel:x:10:alice\n").expect("written");
-        let runtime = Runtime::new(directory.path().join("run"), binaries()).expect("runtime");
+        let runtime = Runtime::new(directory.path().join("run"), binaries).expect("runtime");
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let cgroup_parent = format!("/berth-test-{}-{number}", std::process::id()).into();
@@ -174,7 +178,12 @@ pub(crate) fn network() -> Network {
 }
 
 pub(crate) fn binaries() -> Binaries {
-    Binaries { shim: env!("CARGO_BIN_EXE_berth-shim").into(), monitor: env!("CARGO_BIN_EXE_berth-monitor").into() }
+    // Cargo names them to tests, and not to the example that has this file too.
+    let named = |path: Option<&str>| path.expect("Cargo names the programs to tests").into();
+    Binaries {
+        shim: named(option_env!("CARGO_BIN_EXE_berth-shim")),
+        monitor: named(option_env!("CARGO_BIN_EXE_berth-monitor")),
+    }
 }
 
 /// A process that runs these words, as Docker would by default.
