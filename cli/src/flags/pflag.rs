@@ -38,9 +38,10 @@ where
     Cli::from_arg_matches(&matches).map_err(|error| reject(&error, &arguments))
 }
 
-/// `--rm=false` is allowed for every switch; a value that starts with a dash is a value (`--oom-score-adj -500`).
+/// `--rm=false` is allowed for every switch; a value that starts with a dash is a value (`--oom-score-adj -500`). Of the
+/// commands below only the one that is typed is adapted: all of them would be a fifth of the client's own time.
 fn adapt(command: clap::Command) -> clap::Command {
-    command.mut_args(adapt_argument).mut_subcommands(adapt)
+    command.mut_args(adapt_argument).mut_subcommands(|below| below.defer(adapt))
 }
 
 fn adapt_argument(argument: Arg) -> Arg {
