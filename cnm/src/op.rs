@@ -253,6 +253,13 @@ impl Plan {
         Self { ops: self.ops.iter().rev().filter(|op| !going.takes_along(op)).map(Op::inverse).collect() }
     }
 
+    /// What is left to do of taking a plan back: the inverses of the operations that are stuck, last first, without
+    /// those whose subject went with what was undone.
+    pub fn left_to_undo<'o>(stuck: impl DoubleEndedIterator<Item = &'o Op>, undone: &[Op]) -> Self {
+        let gone = Going::of(undone);
+        Self { ops: stuck.rev().filter(|op| !gone.takes_along(op)).map(Op::inverse).collect() }
+    }
+
     /// This plan, then the other.
     pub fn then(mut self, next: Self) -> Self {
         self.ops.extend(next.ops);

@@ -54,13 +54,17 @@ fn bridge_network_with_a_sandbox_and_ports() {
     let ports = vec![port(None, 4000, 80), port(Some("::1"), 4001, 81)];
     let (sandbox, plan) = bench.sandbox("web", put_with_ports(vec![on("blue")], ports));
     insta::assert_snapshot!(plan, @r"
-    sysctl host net/ipv4/conf/bb-010101010101/route_localnet=1 (was 0)
     netns add web
     link add bv0202020202 mtu 1420 master bb-010101010101 type veth peer eth0@web address 02:42:ac:12:00:02
     address add 172.18.0.2/24 dev eth0@web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     firewall add {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
     ");
+    insta::assert_snapshot!(bench.state.settle_needed(&Registry).expect("planned"), @"sysctl host net/ipv4/conf/bb-010101010101/route_localnet=1 (was 0)");
+    bench.sandbox("second", put_with_ports(vec![on("blue")], vec![port(None, 4002, 80)]));
+    insta::assert_snapshot!(bench.state.settle_needed(&Registry).expect("planned"), @"");
+    bench.state.forget_sandbox(&id("second")).expect("it is there");
+    insta::assert_snapshot!(bench.state.settle(&Registry).expect("planned"), @"");
     let (_, teardown) = bench.state.remove_sandbox(&Registry, sandbox.id()).expect("it is there");
     insta::assert_snapshot!(teardown, @r"
     firewall del {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
@@ -165,7 +169,6 @@ fn options_shape_names_and_sizes() {
     ");
     let (_, plan) = bench.sandbox("a", put_with_ports(vec![on("lan")], vec![port(None, 4000, 80)]));
     insta::assert_snapshot!(plan, @r"
-    sysctl host net/ipv4/conf/lan0/route_localnet=1 (was 0)
     netns add a
     link add bv0202020202 mtu 9000 master lan0 type veth peer lan0@a address 02:42:ac:12:00:02
     address add 172.18.0.2/24 dev lan0@a
@@ -187,7 +190,6 @@ fn connecting_moves_the_way_out() {
     address add 172.18.1.2/24 dev eth1@web
     route del 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     route add 0.0.0.0/0 via 172.18.1.1 dev eth1 in web
-    sysctl host net/ipv4/conf/bb-020202020202/route_localnet=1 (was 0)
     firewall del {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101} add {port tcp/*:4000+1 -> 172.18.1.2:80 on bb-020202020202}
     ");
     bench.state.endpoint_programmed(&id("web"), &endpoint).expect("reserved before");
@@ -197,7 +199,6 @@ fn connecting_moves_the_way_out() {
     firewall del {port tcp/*:4000+1 -> 172.18.1.2:80 on bb-020202020202} add {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
     route del 0.0.0.0/0 via 172.18.1.1 dev eth1 in web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
-    sysctl host net/ipv4/conf/bb-010101010101/route_localnet=1 (was 0)
     link retire bv0404040404
     ");
     let ways: Vec<(String, bool)> = sandbox

@@ -16,7 +16,8 @@ use crate::{
 
 impl State {
     /// Adds an endpoint (*Reserved*) to a programmed sandbox. The plan may move the default gateway and the ports:
-    /// [`crate::ports::sockets`] of the record before and after says which to bind and to close.
+    /// [`crate::ports::sockets`] of the record before and after says which to bind and to close. Then
+    /// [`State::settle_needed`].
     ///
     /// # Errors
     /// As for [`State::put_sandbox`]; and when the sandbox is on that network already or is going.
@@ -84,7 +85,7 @@ impl State {
         self.check_attachment(network, spec, &sandbox.spec.namespace, planners)
     }
 
-    /// The kernel has the endpoint; the sandbox's record to store.
+    /// The kernel has the endpoint; the sandbox's record to store. Then [`State::settle`].
     ///
     /// # Errors
     /// When it isn't known or is going.
@@ -95,7 +96,7 @@ impl State {
     }
 
     /// The endpoint is to go (*PartlyTorn*; the plan is in its lifecycle too). The plan may move the default gateway
-    /// and the ports. Asked again, it answers with what is left.
+    /// and the ports. Asked again, it answers with what is left. Then [`State::settle_needed`].
     ///
     /// # Errors
     /// When it isn't known, or its sandbox is going.

@@ -10,7 +10,7 @@ use crate::{
     driver::Planners,
     endpoint::Endpoint,
     firewall::{Element, FirewallChange},
-    id::SandboxId,
+    id::{NetworkId, SandboxId},
     op::{Op, Plan, Route},
     ports::PublishedPort,
     sandbox::{Gateways, Sandbox},
@@ -18,12 +18,6 @@ use crate::{
 };
 
 impl State {
-    /// What makes a new sandbox, with what its network needs if its ports are the first to go over loopback.
-    pub(super) fn plan_new_sandbox(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Plan, Error> {
-        let loopback = self.plan_first_loopback(planners, sandbox)?;
-        Ok(loopback.then(self.plan_whole_sandbox(planners, sandbox)?))
-    }
-
     /// What makes a sandbox with all of its endpoints.
     pub(super) fn plan_whole_sandbox(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Plan, Error> {
         self.plan_sandbox(planners, sandbox, |_| true)
@@ -82,7 +76,7 @@ impl State {
         joining: &Endpoint,
     ) -> Result<Plan, Error> {
         let plan = self.plan_endpoint(planners, after, joining)?;
-        let plan = plan.then(moved_routes(before, after)).then(self.plan_first_loopback(planners, after)?);
+        let plan = plan.then(moved_routes(before, after));
         Ok(plan.then(self.moved_ports(planners, before, after)?))
     }
 
@@ -95,7 +89,6 @@ impl State {
         leaving: &Endpoint,
     ) -> Result<Plan, Error> {
         let plan = self.moved_ports(planners, before, after)?.then(moved_routes(before, after));
-        let plan = plan.then(self.plan_first_loopback(planners, after)?);
         Ok(plan.then(self.plan_endpoint(planners, before, leaving)?.teardown()))
     }
 
@@ -110,19 +103,13 @@ impl State {
         Ok(Plan { ops: vec![Op::Firewall(FirewallChange { add, remove })] })
     }
 
-    /// What a network needs for ports over loopback, if these are its first.
-    fn plan_first_loopback(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Plan, Error> {
-        let Some(endpoint) = loopback_way(sandbox) else { return Ok(Plan::default()) };
-        if self.loopback.contains_key(&endpoint.network) {
-            return Ok(Plan::default());
-        }
-        let network = self.network_by_id(&endpoint.network)?;
-        Ok(planner_of(planners, network)?.plan_loopback_publishing(network))
-    }
-
     pub(super) fn enter_loopback(&mut self, sandbox: &Sandbox) {
         if let Some(endpoint) = loopback_way(sandbox) {
-            self.loopback.entry(endpoint.network.clone()).or_default().insert(sandbox.id().clone());
+            let sandboxes = self.loopback.entry(endpoint.network.clone()).or_default();
+            if sandboxes.is_empty() {
+                self.unsettled.insert(endpoint.network.clone());
+            }
+            sandboxes.insert(sandbox.id().clone());
         }
     }
 
@@ -132,22 +119,38 @@ impl State {
         sandboxes.remove(sandbox.id());
         if sandboxes.is_empty() {
             self.loopback.remove(&endpoint.network);
+            self.unsettled.insert(endpoint.network.clone());
         }
-        self.unsettled.insert(endpoint.network.clone());
     }
 
-    /// What networks need, or need no longer, since sandboxes left them: apply it at once, before the next decision. (It
-    /// is a write to a sysctl. As part of the sandboxes' own plans, which run side by side, the last one's leaving could
-    /// overtake the next one's coming.)
+    /// What networks need that sandboxes have come to: apply it at once, before the next decision, so that no sandbox of
+    /// the network is in place without it. (It is a write to a sysctl. As part of the sandboxes' own plans, which run
+    /// side by side, a second sandbox could be there before the first one's plan has got to it, and the last one's
+    /// leaving could overtake the next one's coming.)
+    ///
+    /// # Errors
+    /// When a network is of a driver that isn't there.
+    pub fn settle_needed(&mut self, planners: &dyn Planners) -> Result<Plan, Error> {
+        let (needed, rest) =
+            std::mem::take(&mut self.unsettled).into_iter().partition(|id| self.loopback.contains_key(id));
+        self.unsettled = rest;
+        self.plan_settling(planners, needed)
+    }
+
+    /// The same, and what networks need no longer since sandboxes left them.
     ///
     /// # Errors
     /// When a network is of a driver that isn't there.
     pub fn settle(&mut self, planners: &dyn Planners) -> Result<Plan, Error> {
+        let unsettled = std::mem::take(&mut self.unsettled);
+        self.plan_settling(planners, unsettled)
+    }
+
+    fn plan_settling(&self, planners: &dyn Planners, unsettled: BTreeSet<NetworkId>) -> Result<Plan, Error> {
         let mut plan = Plan::default();
-        for id in std::mem::take(&mut self.unsettled) {
-            let Some(network) = self.networks.get(&id) else { continue };
+        for network in unsettled.iter().filter_map(|id| self.networks.get(id)) {
             let needed = planner_of(planners, network)?.plan_loopback_publishing(network);
-            plan = plan.then(if self.loopback.contains_key(&id) { needed } else { needed.inverse() });
+            plan = plan.then(if self.loopback.contains_key(&network.id) { needed } else { needed.inverse() });
         }
         Ok(plan)
     }

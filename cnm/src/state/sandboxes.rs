@@ -16,7 +16,8 @@ use crate::{
 };
 
 impl State {
-    /// Makes a sandbox with all its endpoints and ports, or finds the one that the same request made.
+    /// Makes a sandbox with all its endpoints and ports, or finds the one that the same request made. Then
+    /// [`State::settle_needed`].
     ///
     /// # Errors
     /// When another request has the id, a network doesn't exist, an address or a port is taken or none is free.
@@ -31,7 +32,7 @@ impl State {
             self.release_endpoints(&sandbox.endpoints);
             return Err(error);
         }
-        let plan = match self.plan_new_sandbox(context.planners, &sandbox) {
+        let plan = match self.plan_whole_sandbox(context.planners, &sandbox) {
             Ok(plan) => plan,
             Err(error) => {
                 self.ports.release(&sandbox.ports);

@@ -28,6 +28,7 @@ pub(crate) use self::{
 };
 use super::firewall::describe_drop;
 use crate::{
+    Error,
     error::chain,
     events::{EventLog, News, Subscription},
     ports::Holdings,
@@ -110,8 +111,18 @@ impl Ledger {
         self.events.subscribe(since, (self.outside.now)())
     }
 
-    /// Does at once, before the next decision, what several sandboxes share: a write to a sysctl of their bridge. It
-    /// belongs to no request that could fail.
+    /// Does at once, before the next decision, what networks need for a sandbox that comes to them: a write to a sysctl
+    /// of their bridge.
+    fn settle_for(&mut self, sandbox: &SandboxId) -> Result<(), Error> {
+        let plan = self.state.settle_needed(&*self.planners)?;
+        if plan.ops.is_empty() {
+            return Ok(());
+        }
+        let failed = |source| Error::Apply { attempt: format!("set up sandbox {sandbox}"), source };
+        self.host.apply(&plan).map(drop).map_err(failed)
+    }
+
+    /// The same where it belongs to no request that could fail, and what is needed no longer.
     fn settle(&mut self) {
         let settled = match self.state.settle(&*self.planners) {
             Ok(plan) if plan.ops.is_empty() => return,
@@ -156,7 +167,9 @@ impl Ledger {
     }
 }
 
-/// What remains to be done after a plan failed and some of it could not be undone.
-pub(crate) fn remaining(failed: &kernel::Failed) -> Plan {
-    failed.stuck.iter().rev().map(|stuck| stuck.op.inverse()).collect()
+/// What remains to be done after a plan failed and some of it could not be undone; none if there is nothing.
+pub(crate) fn remaining(error: &Error) -> Option<Plan> {
+    let Error::Apply { source, .. } = error else { return None };
+    let plan = Plan::left_to_undo(source.stuck.iter().map(|stuck| &stuck.op), &source.undone);
+    (!plan.ops.is_empty()).then_some(plan)
 }

@@ -49,11 +49,9 @@ impl Ledger {
 
     /// The network did not come to be; what could not be undone is kept to be undone later.
     pub(crate) fn network_failed(&mut self, id: &NetworkId, error: &Error) -> Option<Commit> {
-        match error {
-            Error::Apply { source, .. } if !source.stuck.is_empty() => {
-                self.network_stuck(id, remaining(source), chain(error))
-            }
-            _ => self.drop_network(id),
+        match remaining(error) {
+            Some(plan) => self.network_stuck(id, plan, chain(error)),
+            None => self.drop_network(id),
         }
     }
 

@@ -65,6 +65,12 @@ impl Ledger {
             };
             match self.holdings.hold(&spec.id, ports::sockets(&sandbox.ports)) {
                 Ok(()) => {
+                    if let Err(error) = self.settle_for(&spec.id) {
+                        self.holdings.release(&spec.id);
+                        self.state.forget_sandbox(&spec.id);
+                        self.settle();
+                        return Err(error);
+                    }
                     let sandbox = self.show_sandbox(sandbox);
                     return Ok(NewSandbox::Reserved(plan, self.store.put_sandbox(sandbox, None)));
                 }
@@ -95,11 +101,9 @@ impl Ledger {
 
     /// The sandbox did not come to be; what could not be undone is kept to be undone later.
     pub(crate) fn sandbox_failed(&mut self, id: &SandboxId, error: &Error) -> Option<Commit> {
-        match error {
-            Error::Apply { source, .. } if !source.stuck.is_empty() => {
-                self.sandbox_stuck(id, remaining(source), chain(error))
-            }
-            _ => self.drop_sandbox(id, None),
+        match remaining(error) {
+            Some(plan) => self.sandbox_stuck(id, plan, chain(error)),
+            None => self.drop_sandbox(id, None),
         }
     }
 
@@ -153,11 +157,15 @@ impl Ledger {
     pub(crate) fn reserve_endpoint(&mut self, sandbox: &SandboxId, spec: EndpointSpec) -> Result<NewEndpoint, Error> {
         let (record, id, plan) =
             self.with_context(&BTreeSet::new(), |state, context| state.connect(sandbox, spec, context))?;
-        if let Err(not_held) = self.holdings.hold_missing(sandbox, ports::sockets(&record.ports)) {
+        let held =
+            self.holdings.hold_missing(sandbox, ports::sockets(&record.ports)).map_err(|not_held| not_held.error);
+        if let Err(error) = held.and_then(|()| self.settle_for(sandbox)) {
             let forgotten =
                 self.with_context(&BTreeSet::new(), |state, context| state.forget_endpoint(sandbox, &id, context));
             self.settle();
-            return Err(forgotten.map_or_else(Error::from, |_| not_held.error));
+            let record = forgotten?;
+            self.holdings.follow(sandbox, &ports::sockets(&record.ports));
+            return Err(error);
         }
         let record = self.show_sandbox(record);
         Ok(NewEndpoint { id, plan, commit: self.store.put_sandbox(record, None) })
@@ -170,6 +178,7 @@ impl Ledger {
         endpoint: &EndpointId,
     ) -> Result<(Arc<Sandbox>, Commit), Error> {
         let record = self.state.endpoint_programmed(sandbox, endpoint)?;
+        self.settle();
         let record = self.show_sandbox(record);
         self.follow_ports(&record);
         let revision = self.tell_endpoint(EventKind::EndpointConnected, &record, endpoint);
@@ -184,11 +193,9 @@ impl Ledger {
         endpoint: &EndpointId,
         error: &Error,
     ) -> Option<Commit> {
-        match error {
-            Error::Apply { source, .. } if !source.stuck.is_empty() => {
-                self.endpoint_stuck(sandbox, endpoint, remaining(source), chain(error))
-            }
-            _ => self.drop_endpoint(sandbox, endpoint, None),
+        match remaining(error) {
+            Some(plan) => self.endpoint_stuck(sandbox, endpoint, plan, chain(error)),
+            None => self.drop_endpoint(sandbox, endpoint, None),
         }
     }
 
@@ -196,6 +203,10 @@ impl Ledger {
     pub(crate) fn endpoint_leaving(&mut self, sandbox: &SandboxId, endpoint: &EndpointId) -> Result<Leaving, Error> {
         let (record, plan) =
             self.with_context(&BTreeSet::new(), |state, context| state.disconnect(sandbox, endpoint, context))?;
+        if let Err(error) = self.settle_for(sandbox) {
+            // The endpoint goes all the same: its sandbox's ports are then not led elsewhere over loopback.
+            tracing::warn!(error = %error.chain(), "publishing on the host's loopback addresses can't be set up");
+        }
         let record = self.show_sandbox(record);
         Ok(Leaving { plan, commit: self.store.put_sandbox(record, None), let_go: LetGo::default() })
     }
