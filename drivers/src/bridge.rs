@@ -28,6 +28,9 @@ const DEFAULT_BRIDGE: &str = "berth0";
 /// Ethernet's, where the host's default route doesn't say better.
 const DEFAULT_MTU_BYTES: u32 = 1500;
 
+/// RFC 8200 section 5: links that carry less have no IPv6, and no sysctls of it.
+const IPV6_LEAST_MTU_BYTES: u32 = 1280;
+
 /// The planner of driver `bridge`.
 #[derive(Debug, Clone, Copy)]
 pub struct BridgePlanner;
@@ -151,7 +154,9 @@ impl Planner for BridgePlanner {
             isolated: interface.isolated,
             hairpin: interface.hairpin,
         };
-        [Op::CreateVeth(pair)].into_iter().chain(addresses).collect()
+        let without_ipv6 = (endpoint.address(Family::Ipv6).is_none() && config.mtu_bytes >= IPV6_LEAST_MTU_BYTES)
+            .then(|| disable_ipv6(&peer));
+        [Op::CreateVeth(pair)].into_iter().chain(without_ipv6).chain(addresses).collect()
     }
 
     fn port_elements(&self, network: &Network, _endpoint: &Endpoint, ports: &[PublishedPort]) -> BTreeSet<Element> {
@@ -193,6 +198,17 @@ fn default_bridge() -> LinkName {
 /// would be lost where a VPN or a cloud's network is in between.
 fn choose_mtu(options: &Options, there: Option<&ObservedLink>, host: &HostView) -> u32 {
     options.mtu_bytes.or(there.map(|link| link.mtu_bytes)).or(host.default_route_mtu_bytes).unwrap_or(DEFAULT_MTU_BYTES)
+}
+
+/// A link without an IPv6 address of ours would get a link-local one by itself, and with it a way around what is decided
+/// for IPv4 alone.
+fn disable_ipv6(link: &LinkAt) -> Op {
+    Op::SetSysctl {
+        namespace: link.namespace.clone(),
+        key: format!("net/ipv6/conf/{}/disable_ipv6", link.name),
+        value: "1".to_owned(),
+        previous: "0".to_owned(),
+    }
 }
 
 fn add_address(link: &LinkAt, address: IpNetwork) -> Op {

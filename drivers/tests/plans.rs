@@ -56,6 +56,7 @@ fn bridge_network_with_a_sandbox_and_ports() {
     insta::assert_snapshot!(plan, @r"
     netns add web
     link add bv0202020202 mtu 1420 master bb-010101010101 type veth peer eth0@web address 02:42:ac:12:00:02
+    sysctl web net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     firewall add {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
@@ -89,6 +90,7 @@ fn internal_network_has_no_way_out() {
     insta::assert_snapshot!(plan, @r"
     netns add db
     link add bv0202020202 mtu 1500 master bb-010101010101 type veth peer eth0@db address 02:42:ac:12:00:02
+    sysctl db net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@db
     ");
     assert!(sandbox.ports.is_empty(), "nothing leads there while there is no way out");
@@ -118,6 +120,7 @@ fn without_inter_container_traffic() {
     insta::assert_snapshot!(plan, @r"
     netns add a
     link add bv0202020202 mtu 1500 master bb-010101010101 type veth peer eth0@a address 02:42:ac:12:00:02 isolated
+    sysctl a net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@a
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in a
     ");
@@ -126,6 +129,7 @@ fn without_inter_container_traffic() {
     insta::assert_snapshot!(plan, @r"
     netns add b
     link add bv0303030303 mtu 1500 master bb-010101010101 type veth peer eth0@b address 02:42:ac:12:00:03 hairpin
+    sysctl b net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.3/24 dev eth0@b
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in b
     ");
@@ -145,6 +149,7 @@ fn routed_network_opens_ports_on_endpoints() {
     insta::assert_snapshot!(plan, @r"
     netns add web
     link add bv0202020202 mtu 1500 master bb-010101010101 type veth peer eth0@web address 02:42:ac:12:00:02
+    sysctl web net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     firewall add {open tcp/172.18.0.2:80+1 on bb-010101010101}
@@ -171,6 +176,7 @@ fn options_shape_names_and_sizes() {
     insta::assert_snapshot!(plan, @r"
     netns add a
     link add bv0202020202 mtu 9000 master lan0 type veth peer lan0@a address 02:42:ac:12:00:02
+    sysctl a net/ipv6/conf/lan0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev lan0@a
     route add 0.0.0.0/0 via 172.18.0.1 dev lan0 in a
     firewall add {port tcp/127.0.0.1:4000+1 -> 172.18.0.2:80 on lan0}
@@ -187,6 +193,7 @@ fn connecting_moves_the_way_out() {
     let (_, endpoint, plan) = bench.with(|state, context| state.connect(&id("web"), spec, context)).expect("connected");
     insta::assert_snapshot!(plan, @r"
     link add bv0404040404 mtu 1500 master bb-020202020202 type veth peer eth1@web address 02:42:ac:12:01:02
+    sysctl web net/ipv6/conf/eth1/disable_ipv6=1 (was 0)
     address add 172.18.1.2/24 dev eth1@web
     route del 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     route add 0.0.0.0/0 via 172.18.1.1 dev eth1 in web
@@ -223,6 +230,7 @@ fn host_and_none_ask_for_nothing_but_a_namespace() {
     let (_, plan) = bench.sandbox("c", theirs);
     insta::assert_snapshot!(plan, @r"
     link add bv0606060606 mtu 1500 master berth0 type veth peer eth0@/proc/7/ns/net address 02:42:ac:11:00:02
+    sysctl /proc/7/ns/net net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.17.0.2/16 dev eth0@/proc/7/ns/net
     route add 0.0.0.0/0 via 172.17.0.1 dev eth0 in /proc/7/ns/net
     ");

@@ -109,6 +109,7 @@ impl State {
         let Some(host) = self.namespaces.get_mut(&NamespaceAt::Host) else { return };
         host.links.remove(name);
         host.routes.retain(|route| route.link != *name);
+        self.sysctls.retain(|(at, key), _| *at != NamespaceAt::Host || !is_of_link(key, name));
         for port in host.links.values_mut().filter(|link| link.bridge.as_ref() == Some(name)) {
             port.bridge = None;
         }
@@ -149,6 +150,7 @@ impl State {
             if let Some(namespace) = self.namespaces.get_mut(&at) {
                 namespace.links.remove(&name);
                 namespace.routes.retain(|route| route.link != name);
+                self.sysctls.retain(|(of, key), _| *of != at || !is_of_link(key, &name));
             }
         }
         if let Some(peer) = peer {
@@ -208,4 +210,9 @@ impl State {
         namespace.links.insert(name.clone(), link);
         Ok(())
     }
+}
+
+/// Whether a sysctl is one of a link's, which go with it.
+fn is_of_link(key: &str, link: &LinkName) -> bool {
+    matches!(key.split('/').collect::<Vec<_>>()[..], ["net", "ipv4" | "ipv6", "conf", of, _] if of == link.as_str())
 }

@@ -72,3 +72,15 @@ async fn chains_that_drop_what_we_forward_are_named() {
     }
     assert!(names_it(&told), "{told:?}");
 }
+
+#[tokio::test]
+async fn a_link_without_an_ipv6_address_has_no_ipv6() {
+    let mut town = Town::new();
+    let web = town.put("web", &[]).await;
+    let addresses = "ip -6 -o address show | awk '{ print $2, $4 }'; cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6";
+    assert_eq!(town.inside(&web).sh(addresses), "lo ::1/128\n1\n");
+    town.kill();
+    town.inside(&web).sh("echo 0 > /proc/sys/net/ipv6/conf/eth0/disable_ipv6");
+    town.start();
+    assert_eq!(town.inside(&web).sh(addresses), "lo ::1/128\n1\n");
+}
