@@ -12,7 +12,7 @@ use super::{Context, DONE, clock, print, view};
 
 /// Runs the command.
 pub(super) async fn events(context: &Context, flags: EventsFlags) -> Result<u8, Failure> {
-    let filters = Filters::parse(&flags.filter)?;
+    let filters = Filters::parse(&flags.filtering.filter)?;
     let view = view(flags.format.as_deref())?;
     let (now, zone) = clock();
     let time = |text: Option<&str>| {

@@ -12,11 +12,11 @@ use super::{Context, DONE, clock, print};
 /// Runs the command.
 pub(super) async fn history(context: &Context, flags: HistoryFlags) -> Result<u8, Failure> {
     let columns = if flags.human { &HISTORY_COLUMNS } else { &EXACT_HISTORY_COLUMNS };
-    let format = Format::parse(flags.format.as_deref(), flags.quiet, columns);
+    let format = Format::parse(flags.shape.format.as_deref(), flags.shape.quiet, columns);
     let request = context.engine.get(image(&flags.image, "/history")?);
     let steps: Vec<HistoryItem> = request.send().await?.json().await?;
     let (now, zone) = clock();
-    let rows = steps.iter().map(|step| history_row(step, flags.no_trunc, flags.human, now, &zone));
+    let rows = steps.iter().map(|step| history_row(step, flags.shape.no_trunc, flags.human, now, &zone));
     print(&format.render(columns, rows)?)?;
     Ok(DONE)
 }

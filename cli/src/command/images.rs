@@ -11,12 +11,12 @@ use super::{Context, DONE, clock, print};
 
 /// Runs the command.
 pub(super) async fn images(context: &Context, flags: ListFlags) -> Result<u8, Failure> {
-    let mut filters = Filters::parse(&flags.filter)?;
+    let mut filters = Filters::parse(&flags.filtering.filter)?;
     if let Some(reference) = &flags.reference {
         filters.add("reference", reference);
     }
     let columns = if flags.digests { &COLUMNS_WITH_DIGEST } else { &COLUMNS };
-    let format = Format::parse(flags.format.as_deref(), flags.quiet, columns);
+    let format = Format::parse(flags.shape.format.as_deref(), flags.shape.quiet, columns);
     let mut images: Vec<ImageSummary> = context
         .engine
         .get("/images/json")
@@ -28,11 +28,11 @@ pub(super) async fn images(context: &Context, flags: ListFlags) -> Result<u8, Fa
         .await?;
     images.sort_by_key(|image| std::cmp::Reverse(image.created));
     let (now, zone) = clock();
-    if flags.quiet {
+    if flags.shape.quiet {
         // An image with two names is still one.
         images.iter_mut().for_each(|image| image.repo_tags.truncate(1));
     }
-    let rows = images.iter().flat_map(|image| rows(image, flags.no_trunc, now, &zone));
+    let rows = images.iter().flat_map(|image| rows(image, flags.shape.no_trunc, now, &zone));
     print(&format.render(columns, rows)?)?;
     Ok(DONE)
 }

@@ -12,7 +12,7 @@ use super::{Context, DONE, print, print_error, view};
 
 /// Runs the command.
 pub(super) async fn info(context: &Context, flags: InfoFlags) -> Result<u8, Failure> {
-    let format = flags.format.as_deref().filter(|format| !format.is_empty());
+    let format = flags.shape.format.as_deref().filter(|format| !format.is_empty());
     let view = format.map(|format| view(Some(format))).transpose()?;
     let reply = context.engine.get("/info").send().await?;
     let wrong = |source| EngineError::Reply { path: "/info".to_owned(), source };

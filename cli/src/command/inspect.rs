@@ -29,17 +29,17 @@ pub(super) async fn any(context: &Context, flags: InspectFlags) -> Result<u8, Fa
             return Err(Failure::Invalid(format!("\"{other}\" is not a valid value for --type: {reason}")));
         }
     };
-    show(context, kinds, &flags.objects, flags.size, flags.format.as_deref()).await
+    show(context, kinds, &flags.objects, flags.size, flags.shape.format.as_deref()).await
 }
 
 /// Runs `container inspect`.
 pub(super) async fn containers(context: &Context, flags: container::InspectFlags) -> Result<u8, Failure> {
-    show(context, &[Kind::Container], &flags.targets.containers, flags.size, flags.format.as_deref()).await
+    show(context, &[Kind::Container], &flags.targets.containers, flags.size, flags.shape.format.as_deref()).await
 }
 
 /// Runs `image inspect`.
 pub(super) async fn images(context: &Context, flags: image::InspectFlags) -> Result<u8, Failure> {
-    show(context, &[Kind::Image], &flags.images, false, flags.format.as_deref()).await
+    show(context, &[Kind::Image], &flags.images, false, flags.shape.format.as_deref()).await
 }
 
 /// Shows what is found, and then says what isn't.

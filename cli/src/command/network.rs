@@ -27,18 +27,19 @@ pub(super) async fn create(context: &Context, flags: CreateFlags) -> Result<u8, 
 
 /// Runs `net ls`.
 pub(super) async fn list(context: &Context, flags: ListFlags) -> Result<u8, Failure> {
-    let filter = NetworkFilter::parse(&Filters::parse(&flags.filter)?)?;
+    let filter = NetworkFilter::parse(&Filters::parse(&flags.filtering.filter)?)?;
     let query = NetworkQuery { endpoints: filter.needs_endpoints() };
     let networks = context.netd.networks(&query).await?;
-    let format = Format::parse(flags.format.as_deref(), flags.quiet, &COLUMNS);
-    let rows = networks.iter().filter(|network| filter.matches(network)).map(|network| row(network, flags.no_trunc));
+    let format = Format::parse(flags.shape.format.as_deref(), flags.shape.quiet, &COLUMNS);
+    let rows =
+        networks.iter().filter(|network| filter.matches(network)).map(|network| row(network, flags.shape.no_trunc));
     print(&format.render(&COLUMNS, rows)?)?;
     Ok(DONE)
 }
 
 /// Runs `net inspect`: shows what is found, and then says what isn't.
 pub(super) async fn inspect(context: &Context, flags: InspectFlags) -> Result<u8, Failure> {
-    let view = view(flags.format.as_deref())?;
+    let view = view(flags.shape.format.as_deref())?;
     let mut documents = Documents::default();
     let mut missing = Vec::new();
     for name in &flags.networks {
@@ -48,7 +49,7 @@ pub(super) async fn inspect(context: &Context, flags: InspectFlags) -> Result<u8
             Err(error) => return Err(error.into()),
         }
     }
-    if flags.format.is_none() || documents.len() > 0 {
+    if flags.shape.format.is_none() || documents.len() > 0 {
         print(&documents.render(&view).map_err(Failure::Template)?)?;
     }
     missing.iter().for_each(|failure| print_error(&failure.text()));

@@ -11,12 +11,12 @@ use super::{Context, DONE, clock, print};
 
 /// Runs the command.
 pub(super) async fn ps(context: &Context, flags: ListFlags) -> Result<u8, Failure> {
-    let filters = Filters::parse(&flags.filter)?;
+    let filters = Filters::parse(&flags.filtering.filter)?;
     let columns = if flags.size { &COLUMNS_WITH_SIZE } else { &COLUMNS };
-    let format = Format::parse(flags.format.as_deref(), flags.quiet, columns);
+    let format = Format::parse(flags.shape.format.as_deref(), flags.shape.quiet, columns);
     let limit = if flags.latest { 1 } else { flags.last };
     // Sizes are expensive for the engine: only who shows them asks for them.
-    let sized = flags.size || flags.format.as_deref().is_some_and(|format| format.contains(".Size"));
+    let sized = flags.size || flags.shape.format.as_deref().is_some_and(|format| format.contains(".Size"));
     let containers: Vec<ContainerSummary> = context
         .engine
         .get("/containers/json")
@@ -29,7 +29,7 @@ pub(super) async fn ps(context: &Context, flags: ListFlags) -> Result<u8, Failur
         .json()
         .await?;
     let (now, zone) = clock();
-    let rows = containers.iter().map(|container| row(container, flags.no_trunc, now, &zone));
+    let rows = containers.iter().map(|container| row(container, flags.shape.no_trunc, now, &zone));
     print(&format.render(columns, rows)?)?;
     Ok(DONE)
 }

@@ -12,7 +12,7 @@ use super::{Context, DONE, print, view};
 
 /// Runs the command: ours is shown even when the engine can't be asked, and then why.
 pub(super) async fn version(context: &Context, flags: VersionFlags) -> Result<u8, Failure> {
-    let format = flags.format.as_deref().filter(|format| !format.is_empty());
+    let format = flags.shape.format.as_deref().filter(|format| !format.is_empty());
     let view = format.map(|format| view(Some(format))).transpose()?;
     let asked = ask(context).await;
     let (server, failure) = match asked {

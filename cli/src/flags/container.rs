@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::create::CreateFlags;
+use super::list::{Filtering, ListShape, ObjectShape};
 
 const RUN_USAGE: &str = "berth run [OPTIONS] IMAGE [COMMAND] [ARG...]";
 const RUN_EXAMPLES: &str = "Examples:
@@ -355,24 +356,16 @@ pub(crate) struct ListFlags {
     /// Also containers that aren't running
     #[arg(short, long)]
     pub(crate) all: bool,
-    /// Only what matches: KEY=VALUE, as listed below
-    #[arg(short, long, value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
-    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) filtering: Filtering,
     /// The last N created, in any state
     #[arg(short = 'n', long, value_name = "N", default_value = "-1", hide_default_value = true)]
     pub(crate) last: i64,
     /// The one created last
     #[arg(short, long)]
     pub(crate) latest: bool,
-    /// Don't shorten ids and commands
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
-    /// Only ids
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) shape: ListShape,
     /// Also their sizes on disk
     #[arg(short, long)]
     pub(crate) size: bool,
@@ -381,9 +374,8 @@ pub(crate) struct ListFlags {
 /// Flags of `container inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectFlags {
-    /// 'json', or a Go template for each object
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) shape: ObjectShape,
     /// Also their sizes on disk
     #[arg(short, long)]
     pub(crate) size: bool,

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::list::{Filtering, ListShape, ObjectShape};
+
 pub(crate) const LIST_EXAMPLES: &str = "Examples:
   berth images
   berth images 'alpine:*'
@@ -77,18 +79,10 @@ pub(crate) struct ListFlags {
     /// Show digests
     #[arg(long)]
     pub(crate) digests: bool,
-    /// Only what matches: KEY=VALUE, as listed below
-    #[arg(short, long, value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
-    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
-    /// Don't shorten ids
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
-    /// Only ids
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) filtering: Filtering,
+    #[command(flatten)]
+    pub(crate) shape: ListShape,
     /// Only this repository, or this one image; '*' matches anything
     #[arg(value_name = "REPOSITORY[:TAG]")]
     pub(crate) reference: Option<String>,
@@ -156,18 +150,11 @@ pub(crate) struct TagFlags {
 /// Flags of `history`.
 #[derive(Debug, Args)]
 pub(crate) struct HistoryFlags {
-    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
     /// Sizes and times for people; --human=false for exact ones
     #[arg(short = 'H', long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) human: bool,
-    /// Don't shorten
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
-    /// Only ids
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) shape: ListShape,
     /// The image
     pub(crate) image: String,
 }
@@ -175,9 +162,8 @@ pub(crate) struct HistoryFlags {
 /// Flags of `image inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectFlags {
-    /// 'json', or a Go template for each object
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) shape: ObjectShape,
     /// Images, by name or id
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,

@@ -6,6 +6,7 @@ pub(crate) mod container;
 pub(crate) mod create;
 mod help;
 pub(crate) mod image;
+pub(crate) mod list;
 pub(crate) mod network;
 mod pflag;
 pub(crate) mod system;

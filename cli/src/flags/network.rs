@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::list::{Filtering, ListShape, ObjectShape};
+
 const CREATE_EXAMPLES: &str = "Examples:
   berth net create lab
   berth net create --subnet 10.9.0.0/24 --ip-range 10.9.0.128/25 lab
@@ -102,26 +104,17 @@ pub(crate) struct CreateFlags {
 /// Flags of `net ls`.
 #[derive(Debug, Args)]
 pub(crate) struct ListFlags {
-    /// Only what matches: KEY=VALUE, as listed below
-    #[arg(short, long, value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
-    /// 'table', 'table TEMPLATE', 'json', or a Go template for each line
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
-    /// Don't shorten ids
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
-    /// Only ids
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) filtering: Filtering,
+    #[command(flatten)]
+    pub(crate) shape: ListShape,
 }
 
 /// Flags of `net inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectFlags {
-    /// 'json', or a Go template for each object
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) shape: ObjectShape,
     /// Networks, by name, id or the beginning of an id
     #[arg(value_name = "NETWORK", required = true)]
     pub(crate) networks: Vec<String>,

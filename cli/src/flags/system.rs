@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::list::{Filtering, ObjectShape};
+
 pub(crate) const INSPECT_EXAMPLES: &str = "Examples:
   berth inspect web
   berth inspect -f '{{.NetworkSettings.IPAddress}}' web
@@ -43,9 +45,8 @@ pub(crate) enum Command {
 /// Flags of `inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectFlags {
-    /// 'json', or a Go template for each object
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) shape: ObjectShape,
     /// Also sizes of containers on disk
     #[arg(short, long)]
     pub(crate) size: bool,
@@ -60,9 +61,8 @@ pub(crate) struct InspectFlags {
 /// Flags of `events`.
 #[derive(Debug, Args)]
 pub(crate) struct EventsFlags {
-    /// Only what matches: KEY=VALUE, as listed below
-    #[arg(short, long, value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
+    #[command(flatten)]
+    pub(crate) filtering: Filtering,
     /// 'json', or a Go template for each object
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
@@ -77,17 +77,15 @@ pub(crate) struct EventsFlags {
 /// Flags of `info`.
 #[derive(Debug, Args)]
 pub(crate) struct InfoFlags {
-    /// 'json', or a Go template for each object
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) shape: ObjectShape,
 }
 
 /// Flags of `version`.
 #[derive(Debug, Args)]
 pub(crate) struct VersionFlags {
-    /// 'json', or a Go template for each object
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
+    #[command(flatten)]
+    pub(crate) shape: ObjectShape,
 }
 
 /// Flags of `system df`.

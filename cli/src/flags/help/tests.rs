@@ -88,7 +88,7 @@ fn check_values(words: &[String], command: Typed) {
             create_request(&flags, false, &surroundings()).unwrap_or_else(|error| panic!("{words:?}: {error}"));
         }
         Typed::Net { command: network::Command::Inspect(flags) } => {
-            let view = View::parse(flags.format.as_deref()).expect("a template");
+            let view = View::parse(flags.shape.format.as_deref()).expect("a template");
             Documents::of(&details(&lab())).render(&view).unwrap_or_else(|error| panic!("{words:?}: {error}"));
         }
         _ => {}
