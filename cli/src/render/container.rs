@@ -45,7 +45,6 @@ const MOUNT_LENGTH: usize = 15;
 /// A container as a line of a list.
 pub(crate) fn row(container: &ContainerSummary, whole: bool, now: Timestamp, zone: &TimeZone) -> Row {
     let command = if whole { container.command.clone() } else { ellipsis(&container.command, COMMAND_LENGTH) };
-    let labels: Vec<String> = container.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let networks: Vec<&str> = container.network_settings.networks.keys().map(String::as_str).collect();
     let volumes = container.mounts.iter().filter(|mount| mount.kind == "volume").count();
     Row::new([
@@ -60,11 +59,11 @@ pub(crate) fn row(container: &ContainerSummary, whole: bool, now: Timestamp, zon
         ("State", container.state.clone()),
         ("Status", container.status.clone()),
         ("Size", size(container)),
-        ("Labels", labels.join(",")),
         ("Mounts", mounts(container, whole)),
         ("LocalVolumes", volumes.to_string()),
         ("Networks", networks.join(",")),
     ])
+    .with_labels(&container.labels)
 }
 
 /// Names without their slash; a name with another slash in it is a link's.
@@ -112,7 +111,7 @@ mod tests {
                     {"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 4000, "Type": "tcp"},
                     {"IP": "::", "PrivatePort": 80, "PublicPort": 4000, "Type": "tcp"},
                 ],
-                "Labels": {"tier": "web", "a": "b"}, "Mounts": [{"Type": "bind", "Source": "/a/rather/long/path"}],
+                "Labels": {"tier": "web,front", "a": "b"}, "Mounts": [{"Type": "bind", "Source": "/a/rather/long/path"}],
                 "NetworkSettings": {"Networks": {"bridge": {"NetworkID": "1"}}}, "SizeRw": 12, "SizeRootFs": 4_270_000,
             },
             {"Id": "fedcba9876543210", "Names": ["/idle"], "Image": "sha256:0123456789abcdef", "Command": "true",
@@ -145,10 +144,11 @@ mod tests {
     fn templates() {
         assert_eq!(
             list(Some("{{.Label \"tier\"}}|{{.Networks}}|{{.Mounts}}"), &COLUMNS),
-            "web|bridge|/a/rather/long…\n||\n"
+            "web,front|bridge|/a/rather/long…\n||\n"
         );
+        assert_eq!(list(Some("{{json .}}"), &COLUMNS), list(Some("json"), &COLUMNS));
         insta::assert_snapshot!(list(Some("json"), &COLUMNS), @r#"
-        {"Command":"\"httpd -f -p 80 -h /…\"","CreatedAt":"2026-01-02 15:00:05 +0000 UTC","ID":"0123456789ab","Image":"friendlyname","ImageID":"feed","Labels":"a=b,tier=web","LocalVolumes":"0","Mounts":"/a/rather/long…","Names":"web","Networks":"bridge","Ports":"0.0.0.0:4000->80/tcp, [::]:4000->80/tcp","RunningFor":"4 minutes ago","Size":"12B (virtual 4.27MB)","State":"running","Status":"Up 4 minutes"}
+        {"Command":"\"httpd -f -p 80 -h /…\"","CreatedAt":"2026-01-02 15:00:05 +0000 UTC","ID":"0123456789ab","Image":"friendlyname","ImageID":"feed","Labels":"a=b,tier=web,front","LocalVolumes":"0","Mounts":"/a/rather/long…","Names":"web","Networks":"bridge","Ports":"0.0.0.0:4000->80/tcp, [::]:4000->80/tcp","RunningFor":"4 minutes ago","Size":"12B (virtual 4.27MB)","State":"running","Status":"Up 4 minutes"}
         {"Command":"\"true\"","CreatedAt":"2026-01-02 15:04:05 +0000 UTC","ID":"fedcba987654","Image":"0123456789ab","ImageID":"","Labels":"","LocalVolumes":"0","Mounts":"","Names":"idle","Networks":"","Ports":"","RunningFor":"Less than a second ago","Size":"0B","State":"created","Status":"Created"}
         "#);
     }

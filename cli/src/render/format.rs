@@ -30,18 +30,35 @@ pub(crate) struct Columns {
     pub(crate) quiet: &'static str,
 }
 
-/// One line of a list: fields by their names.
+/// One line of a list: fields by their names, and labels, whose values may hold what divides them in their field.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Row(BTreeMap<Arc<str>, Value>);
+pub(crate) struct Row {
+    fields: BTreeMap<Arc<str>, Value>,
+    labels: BTreeMap<Arc<str>, Value>,
+}
 
 impl Row {
     /// A line with these fields.
     pub(crate) fn new<const N: usize>(fields: [(&str, String); N]) -> Self {
-        Self(fields.into_iter().map(|(name, text)| (name.into(), Value::String(text.into()))).collect())
+        Self { fields: values(fields), labels: BTreeMap::new() }
     }
 
-    fn into_value(self) -> Value {
-        Value::Map(Arc::new(self.0))
+    /// The same with labels, for `.Label` and as a field of all of them.
+    pub(crate) fn with_labels(mut self, labels: &BTreeMap<String, String>) -> Self {
+        let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.fields.insert("Labels".into(), Value::String(pairs.join(",").into()));
+        self.labels = values(labels.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        self
+    }
+
+    fn into_json(self) -> String {
+        to_json(&Value::Map(Arc::new(self.fields))).to_string()
+    }
+
+    /// What a template is applied to.
+    fn into_value(mut self) -> Value {
+        self.fields.insert(template::LABELS.into(), Value::Map(Arc::new(self.labels)));
+        Value::Map(Arc::new(self.fields))
     }
 }
 
@@ -64,25 +81,29 @@ impl Format {
     /// # Errors
     /// The template is wrong.
     pub(crate) fn render(&self, columns: &Columns, rows: impl IntoIterator<Item = Row>) -> Result<String, FormatError> {
-        let values = rows.into_iter().map(Row::into_value);
+        let rows = rows.into_iter();
         match self {
-            Self::Json => Ok(values.map(|value| format!("{}\n", to_json(&value))).collect()),
+            Self::Json => Ok(rows.map(|row| row.into_json() + "\n").collect()),
             Self::Template(source) => {
                 let template = template::compile(source)?;
-                values.map(|value| Ok(template.render(&value)? + "\n")).collect()
+                rows.map(Row::into_value).map(|value| Ok(template.render(&value)? + "\n")).collect()
             }
             Self::Table(source) => {
                 let template = template::compile(source)?;
-                let headings = columns.headings.iter().map(|&(name, text)| (name, text.to_owned()));
-                let headings = Row(headings.map(|(name, text)| (name.into(), Value::String(text.into()))).collect());
+                let fields = values(columns.headings.iter().map(|&(name, text)| (name, text.to_owned())));
+                let headings = Row { fields, labels: BTreeMap::new() };
                 let mut text = template.render_headings(&headings.into_value())? + "\n";
-                for value in values {
-                    text += &(template.render(&value)? + "\n");
+                for row in rows {
+                    text += &(template.render(&row.into_value())? + "\n");
                 }
                 Ok(align(&text))
             }
         }
     }
+}
+
+fn values<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> BTreeMap<Arc<str>, Value> {
+    pairs.into_iter().map(|(name, text)| (name.into(), Value::String(text.into()))).collect()
 }
 
 /// Aligns columns that tabs divide.

@@ -28,7 +28,6 @@ pub(crate) const COLUMNS: Columns = Columns {
 
 /// A network as a line of a list.
 pub(crate) fn row(network: &Network, whole: bool) -> Row {
-    let labels: Vec<String> = network.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let subnets: Vec<String> = network.pools.iter().filter_map(|pool| pool.subnet.clone()).collect();
     Row::new([
         ("ID", shown_id(&network.id, whole)),
@@ -38,10 +37,10 @@ pub(crate) fn row(network: &Network, whole: bool) -> Row {
         ("IPv4", network.ipv4.to_string()),
         ("IPv6", network.ipv6.to_string()),
         ("Internal", network.internal.to_string()),
-        ("Labels", labels.join(",")),
         ("CreatedAt", network.created.to_string()),
         ("Subnets", subnets.join(",")),
     ])
+    .with_labels(&network.labels)
 }
 
 /// A network in detail: Docker's field names, so that templates written for it work, and what netd says beyond them.

@@ -28,6 +28,9 @@ impl From<TemplateError> for FormatError {
     }
 }
 
+/// Where a row keeps its labels one by one: no name that a template could ask for.
+pub(crate) const LABELS: &str = " labels";
+
 /// A template, ready for values.
 pub(crate) struct Compiled {
     rows: Template,
@@ -79,6 +82,7 @@ pub(crate) fn to_json(value: &Value) -> serde_json::Value {
         Value::List(values) => values.iter().map(to_json).collect(),
         Value::Map(fields) => fields
             .iter()
+            .filter(|(name, _)| name.as_ref() != LABELS)
             .map(|(name, value)| (name.to_string(), to_json(value)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
@@ -116,15 +120,15 @@ fn functions() -> FuncMap {
         Ok(string(text(arguments, 0)?.chars().take(length).collect()))
     });
     add("label", |arguments| {
-        let labels = match argument(arguments, 0)? {
-            Value::Map(row) => row.get("Labels").map(Value::to_string).unwrap_or_default(),
-            _ => String::new(),
-        };
         let wanted = text(arguments, 1)?;
-        let pairs = labels.split(',').filter_map(|pair| pair.split_once('='));
-        Ok(string(
-            pairs.into_iter().find(|(name, _)| *name == wanted).map_or_else(String::new, |(_, value)| value.to_owned()),
-        ))
+        let label = match argument(arguments, 0)? {
+            Value::Map(row) => match row.get(LABELS) {
+                Some(Value::Map(labels)) => labels.get(wanted.as_str()).cloned(),
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(label.unwrap_or_else(|| string(String::new())))
     });
     functions
 }
@@ -182,7 +186,7 @@ mod tests {
 
     fn render(source: &str) -> Result<String, String> {
         let value = serde_json::json!({
-            "Names": "web", "Labels": "tier=db,a=b", "List": ["x", "y"], "Number": 7, "Map": {"b": [1, 2.5], "a": null},
+            "Names": "web", "Labels": "tier=db,a=b,c", LABELS: {"tier": "db", "a": "b,c"}, "List": ["x", "y"], "Number": 7, "Map": {"b": [1, 2.5], "a": null},
         });
         let value = gotmpl::to_value(&value).unwrap();
         compile(source).and_then(|template| template.render(&value)).map_err(|error| error.to_string())
@@ -195,13 +199,13 @@ mod tests {
             ("{{json .Map}}", r#"{"a":null,"b":[1,2.5]}"#),
             ("{{json .Names}}", r#""web""#),
             ("{{join .List \",\"}}", "x,y"),
-            ("{{split .Labels \",\"}}", "[tier=db a=b]"),
+            ("{{split .Labels \",\"}}", "[tier=db a=b c]"),
             ("{{upper .Names}} {{lower \"ABC\"}} {{title \"some words\"}}", "WEB abc Some Words"),
             ("{{truncate .Names 2}}|{{pad .Names 1 2}}|", "we| web  |"),
             ("{{range .List}}{{.}};{{end}}", "x;y;"),
             ("{{println .Names}}", "web\n"),
             ("{{.Label \"tier\"}}{{.Label \"none\"}}", "db"),
-            ("{{range .List}}{{$.Label \"a\"}}{{end}}", "bb"),
+            ("{{range .List}}{{$.Label \"a\"}}{{end}}", "b,cb,c"),
             ("{{if eq .Number 7}}seven{{else}}other{{end}}", "seven"),
         ] {
             assert_eq!(render(source).as_deref(), Ok(expected), "{source}");
