@@ -6,14 +6,13 @@ use crate::engine::container;
 use crate::engine::reply::{ContainerDetails, ContainerState};
 use crate::failure::Failure;
 use crate::flags::container::AttachFlags;
-use crate::request::{RequestError, detach_keys};
+use crate::request::detach_keys;
 
 use super::{Context, DONE, run};
 
 /// Runs the command.
 pub(super) async fn attach(context: &Context, flags: AttachFlags) -> Result<u8, Failure> {
-    let keys = detach_keys::parse(flags.detach_keys.as_deref().unwrap_or(detach_keys::DEFAULT));
-    let detach_keys = keys.map_err(RequestError::Invalid)?;
+    let detach_keys = detach_keys::parse(flags.detach_keys.as_deref())?;
     let engine = &context.engine;
     let details: ContainerDetails = engine.get(container(&flags.container, "/json")?).send().await?.json().await?;
     check_state(&details.state)?;

@@ -20,6 +20,9 @@ pub(super) async fn port(context: &Context, flags: PortFlags) -> Result<u8, Fail
             ports.iter().flat_map(|(port, at)| at.iter().flatten().map(move |binding| line(port, binding))).collect()
         }
         Some(port) => {
+            if port.split('/').next().is_none_or(|number| number.parse::<u16>().is_err()) {
+                return Err(Failure::Invalid(format!("invalid port '{port}': give PORT[/tcp|udp|sctp], as in 80/tcp")));
+            }
             let wanted = if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
             let bindings = ports.get(&wanted).and_then(Option::as_ref).filter(|bindings| !bindings.is_empty());
             let missing = || Failure::Invalid(format!("no public port '{port}' published for {}", flags.container));

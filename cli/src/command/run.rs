@@ -7,15 +7,14 @@ use crate::engine::{Engine, Response, container};
 use crate::failure::Failure;
 use crate::flags::container::RunFlags;
 use crate::request::create::{CreateRequest, Streams, create_request};
-use crate::request::{RequestError, detach_keys};
+use crate::request::detach_keys;
 
 use super::{Context, DONE, container_create, print, print_error, with_surroundings};
 
 /// Runs the command.
 pub(super) async fn run(context: &Context, flags: RunFlags) -> Result<u8, Failure> {
     let request = with_surroundings(|surroundings| create_request(&flags.create, flags.detach, surroundings))??;
-    let keys = detach_keys::parse(flags.detach_keys.as_deref().unwrap_or(detach_keys::DEFAULT));
-    let keys = keys.map_err(RequestError::Invalid)?;
+    let keys = detach_keys::parse(flags.detach_keys.as_deref())?;
     check_terminal(request.streams.stdin, request.tty)?;
     let engine = &context.engine;
     let created = container_create::send(engine, &request).await?;

@@ -6,7 +6,7 @@ use crate::engine::reply::ContainerDetails;
 use crate::failure::Failure;
 use crate::flags::container::StartFlags;
 use crate::request::create::Streams;
-use crate::request::{RequestError, detach_keys};
+use crate::request::detach_keys;
 
 use super::run::{self, Attachment};
 use super::{Context, for_each};
@@ -20,8 +20,7 @@ pub(super) async fn start(context: &Context, flags: StartFlags) -> Result<u8, Fa
     let [name] = &flags.targets.containers[..] else {
         return Err(Failure::Invalid("you cannot start and attach multiple containers at once".to_owned()));
     };
-    let keys = detach_keys::parse(flags.detach_keys.as_deref().unwrap_or(detach_keys::DEFAULT));
-    let detach_keys = keys.map_err(RequestError::Invalid)?;
+    let detach_keys = detach_keys::parse(flags.detach_keys.as_deref())?;
     let engine = &context.engine;
     let details: ContainerDetails = engine.get(container(name, "/json")?).send().await?.json().await?;
     if details.state.running {

@@ -1,6 +1,7 @@
 //! Makes clap read a command line the way Docker's CLI (Go's pflag) does, and refuse it in the same words.
 
 use std::ffi::OsString;
+use std::num::IntErrorKind;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches};
@@ -75,9 +76,9 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> Rejected {
     let command = named_command(help::documented(), arguments);
     match error.kind() {
         ErrorKind::DisplayVersion => Rejected { text: error.to_string(), status: 0 },
-        ErrorKind::DisplayHelp => Rejected { text: help(command), status: 0 },
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Rejected { text: help(command), status: ARGUMENT_STATUS }
+        // `berth net` alone asks what there is, as `docker network` does.
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Rejected { text: help(command), status: 0 }
         }
         _ => {
             let (message, status) = sentence(error, &command);
@@ -147,13 +148,14 @@ fn sentence(error: &clap::Error, command: &clap::Command) -> (String, u8) {
         }
         ErrorKind::InvalidSubcommand => {
             let name = context(error, ContextKind::InvalidSubcommand).unwrap_or_default();
-            (format!("berth: unknown command: {name}"), ARGUMENT_STATUS)
+            (format!("berth: unknown command: {} {name}", path(command)), ARGUMENT_STATUS)
         }
         ErrorKind::InvalidValue if value.is_empty() => {
             (format!("flag needs an argument: {}", flag_name(&argument)), FLAG_STATUS)
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let reason = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+            let reason =
+                std::error::Error::source(error).map(|source| format!(": {}", reason(source))).unwrap_or_default();
             (format!("invalid argument \"{value}\" for \"{}\" flag{reason}", flag_name(&argument)), FLAG_STATUS)
         }
         _ => {
@@ -161,6 +163,15 @@ fn sentence(error: &clap::Error, command: &clap::Command) -> (String, u8) {
             let first = text.lines().next().unwrap_or_default();
             (first.strip_prefix("error: ").unwrap_or(first).to_owned(), FLAG_STATUS)
         }
+    }
+}
+
+/// What is wrong with a value: of numbers, the standard library speaks of digits.
+fn reason(source: &(dyn std::error::Error + 'static)) -> String {
+    match source.downcast_ref::<std::num::ParseIntError>().map(std::num::ParseIntError::kind) {
+        None => source.to_string(),
+        Some(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => "it is out of range".to_owned(),
+        Some(_) => "it isn't a whole number".to_owned(),
     }
 }
 

@@ -1,14 +1,17 @@
 //! Keys that leave a terminal: `ctrl-p,ctrl-q`.
 
-/// What leaves a container's terminal when nothing else was asked for: Ctrl-P Ctrl-Q.
-pub(crate) const DEFAULT: &str = "ctrl-p,ctrl-q";
+use super::error::RequestError;
 
-/// The bytes that the keys send.
+/// What leaves a container's terminal when nothing else was asked for: Ctrl-P Ctrl-Q.
+const DEFAULT: &str = "ctrl-p,ctrl-q";
+
+/// The bytes that the keys of `--detach-keys` send; empty is as good as absent.
 ///
 /// # Errors
 /// Names the key that isn't one.
-pub(crate) fn parse(keys: &str) -> Result<Vec<u8>, String> {
-    keys.split(',').map(key).collect()
+pub(crate) fn parse(keys: Option<&str>) -> Result<Vec<u8>, RequestError> {
+    let keys = keys.filter(|keys| !keys.is_empty()).unwrap_or(DEFAULT);
+    keys.split(',').map(key).collect::<Result<_, _>>().map_err(RequestError::Invalid)
 }
 
 fn key(text: &str) -> Result<u8, String> {
@@ -32,17 +35,17 @@ mod tests {
     fn keys() {
         for (text, expected) in [
             (DEFAULT, Some(&[16, 17][..])),
+            ("", Some(&[16, 17])),
             ("ctrl-@", Some(&[0])),
             ("ctrl-[,a,ctrl-\\", Some(&[27, b'a', 28])),
             ("DEL", Some(&[127])),
             ("ctrl-", None),
             ("ctrl-A", None),
             ("foo", None),
-            ("", None),
             ("a,,b", None),
             ("é", None),
         ] {
-            assert_eq!(parse(text).ok().as_deref(), expected, "{text}");
+            assert_eq!(parse(Some(text)).ok().as_deref(), expected, "{text}");
         }
     }
 }

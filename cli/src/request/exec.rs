@@ -30,7 +30,6 @@ pub(crate) struct ExecRequest {
 /// # Errors
 /// Names the flag that is wrong.
 pub(crate) fn exec_request(flags: &ExecFlags, surroundings: &Surroundings<'_>) -> Result<ExecRequest, RequestError> {
-    let keys = flags.detach_keys.as_deref().unwrap_or(detach_keys::DEFAULT);
     let (container, command) = match flags.container_and_command.split_first() {
         Some((container, command)) if !command.is_empty() => (container.clone(), command.to_vec()),
         _ => return Err(RequestError::Invalid("'berth exec' requires a container and a command".to_owned())),
@@ -55,7 +54,7 @@ pub(crate) fn exec_request(flags: &ExecFlags, surroundings: &Surroundings<'_>) -
         detach: flags.detach,
         tty: flags.tty,
         interactive,
-        detach_keys: detach_keys::parse(keys).map_err(RequestError::Invalid)?,
+        detach_keys: detach_keys::parse(flags.detach_keys.as_deref())?,
         body,
     })
 }

@@ -28,7 +28,8 @@ pub(crate) fn environment(
 ) -> Result<Vec<String>, RequestError> {
     let mut all = Vec::new();
     for file in files {
-        all.extend(lines(Path::new(file), surroundings)?);
+        let lines = lines(Path::new(file), surroundings)?;
+        all.extend(lines.iter().filter_map(|line| inherit(line, surroundings)));
     }
     for value in values {
         if value.is_empty() || value.starts_with('=') {
@@ -40,7 +41,8 @@ pub(crate) fn environment(
     Ok(all)
 }
 
-/// The values of `--label` after the lines of every `--label-file`.
+/// The values of `--label` after the lines of every `--label-file`. A label without a value has an empty one: our
+/// variables are for `--env` only.
 pub(crate) fn labels(
     values: &[String],
     files: &[String],
@@ -85,7 +87,7 @@ fn lines(path: &Path, surroundings: &Surroundings<'_>) -> Result<Vec<String>, Re
         if name.contains(char::is_whitespace) {
             return Err(wrong(format!("variable '{name}' contains whitespaces")));
         }
-        pairs.extend(inherit(line, surroundings));
+        pairs.push(line.to_owned());
     }
     Ok(pairs)
 }
@@ -125,6 +127,12 @@ mod tests {
             error.to_string(),
             "invalid argument \"=x\" for \"-l, --label\" flag: invalid label '=x': empty name"
         );
+    }
+
+    #[test]
+    fn labels_of_a_file_dont_take_our_values() {
+        let all = labels(&[], &strings(&["env"]), &surroundings()).unwrap();
+        assert_eq!((all["FROM"].as_str(), all["HOME"].as_str(), all["UNSET"].as_str()), ("file", "", ""));
     }
 
     #[test]

@@ -24,7 +24,7 @@ fn wrong_command_lines_are_refused_in_dockers_words_and_with_its_statuses() {
         ),
         (
             "berth run --cpu-shares x y",
-            "invalid argument \"x\" for \"--cpu-shares\" flag: invalid digit found in string",
+            "invalid argument \"x\" for \"--cpu-shares\" flag: it isn't a whole number",
             125,
         ),
         ("berth run", "berth: 'berth run' requires at least 1 argument", 1),
@@ -34,8 +34,9 @@ fn wrong_command_lines_are_refused_in_dockers_words_and_with_its_statuses() {
         ("berth rename a b c", "berth: 'berth rename' requires 2 arguments", 1),
         ("berth container rename a", "berth: 'berth container rename' requires 2 arguments", 1),
         ("berth info x", "berth: 'berth info' accepts no arguments", 1),
-        ("berth nope", "berth: unknown command: nope", 1),
-        ("berth net nope", "berth: unknown command: nope", 1),
+        ("berth nope", "berth: unknown command: berth nope", 1),
+        ("berth net nope", "berth: unknown command: berth net nope", 1),
+        ("berth net", "Manage networks, asking netd itself", 0),
     ] {
         let rejected = rejected(line);
         assert_eq!(rejected.text.lines().next(), Some(message), "{line}");
