@@ -98,6 +98,7 @@ fn translate(engine: &Engine, identity: Identity, body: CreateBody, image: &Imag
     let cpus = std::thread::available_parallelism().map_err(Error::io("counting CPUs"))?;
     let surroundings = Surroundings {
         cpus: u32::try_from(cpus.get()).unwrap_or(u32::MAX),
+        memory_nodes: memory_nodes(),
         // Only a cgroup v2 hierarchy has this file at its root.
         private_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         host_name: &host_name,
@@ -106,6 +107,13 @@ fn translate(engine: &Engine, identity: Identity, body: CreateBody, image: &Imag
         random_id: &random_id,
     };
     create::container(identity, body, image, &surroundings)
+}
+
+/// How many memory nodes there are: `0` or `0-3` in the kernel's words. One where it doesn't say.
+fn memory_nodes() -> u32 {
+    let online = std::fs::read_to_string("/sys/devices/system/node/online").unwrap_or_default();
+    let last = online.trim().rsplit(['-', ',']).next().and_then(|number| number.parse::<u32>().ok());
+    last.map_or(1, |last| last.saturating_add(1))
 }
 
 fn joined(engine: &Engine, reference: &str) -> Result<Joined> {

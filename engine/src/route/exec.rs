@@ -111,6 +111,10 @@ async fn resize(
     if !matches!(exec.phase(), Phase::Running { .. }) {
         return Err(Error::conflict(format!("exec command {id} is not running")));
     }
+    if exec.terminal().is_none() {
+        // As with Docker: there is nothing to be resized, and that is no error.
+        return Ok(StatusCode::OK);
+    }
     let size = TerminalSize { columns: query.w, rows: query.h };
     engine
         .blocking(move |engine| {

@@ -22,7 +22,10 @@ pub(crate) fn value(bytes: &[u8]) -> Result<Value> {
     }
     let mut value = serde_json::from_slice(bytes).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))?;
     drop_nulls(&mut value);
-    Ok(value)
+    match text_with_nul(&value) {
+        Some(text) => Err(Error::invalid(format!("invalid JSON: {text:?} has a NUL byte in it, which nothing takes"))),
+        None => Ok(value),
+    }
 }
 
 /// Plain JSON as a type.
@@ -42,6 +45,19 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
+/// Paths, names and words of commands end at a NUL byte for the kernel, so that none can be in them.
+fn text_with_nul(value: &Value) -> Option<&str> {
+    let with_nul = |text: &&str| text.contains('\0');
+    match value {
+        Value::String(text) => Some(text.as_str()).filter(with_nul),
+        Value::Array(items) => items.iter().find_map(text_with_nul),
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(name, member)| Some(name.as_str()).filter(with_nul).or_else(|| text_with_nul(member))),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -54,5 +70,9 @@ mod tests {
         assert_eq!(value(body).unwrap(), json!({"b": {"d": [1, {}]}}));
         assert_eq!(value(b" \n").unwrap_err().message(), "invalid JSON: got EOF while reading request body");
         assert!(value(b"{").unwrap_err().message().starts_with("invalid JSON: "));
+        for body in [&br#"{"a": ["x\u0000y"]}"#[..], br#"{"b": {"x\u0000y": 1}}"#] {
+            let message = value(body).unwrap_err().message();
+            assert_eq!(message, r#"invalid JSON: "x\0y" has a NUL byte in it, which nothing takes"#);
+        }
     }
 }

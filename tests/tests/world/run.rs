@@ -140,9 +140,18 @@ fn a_terminal() {
     let program = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.1; done";
     host.docker(&["run", "-dit", "--name", "window", "busybox", "sh", "-c", program]).ok();
     host.wait_for_log("window", "ready");
-    let (status, _) = host.http("/run/berth/berth.sock", "POST", "/containers/window/resize?h=33&w=101", None);
-    assert_eq!(status, 200);
+    let resize = |name: &str| {
+        host.http("/run/berth/berth.sock", "POST", &format!("/containers/{name}/resize?h=33&w=101"), None).0
+    };
+    assert_eq!(resize("window"), 200);
     host.wait_for_log("window", "33 101");
+    // Without a terminal it changes nothing, and without a process there is nobody to ask.
+    host.docker(&["run", "-d", "--name", "blind", "busybox", "sleep", "1000"]).ok();
+    assert_eq!(resize("blind"), 200);
+    host.docker(&["rm", "-f", "window"]).ok();
+    host.docker(&["kill", "blind"]).ok();
+    host.docker(&["wait", "blind"]).ok();
+    assert_eq!((resize("window"), resize("blind")), (404, 409));
 }
 
 #[test]

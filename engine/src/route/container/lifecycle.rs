@@ -99,6 +99,10 @@ pub(super) async fn resize(
 ) -> Result<StatusCode> {
     let container = handle.container();
     container.state.running_pid(container.id.as_str())?;
+    if container.spec.process.terminal.is_none() {
+        // As with Docker: there is nothing to be resized, and that is no error.
+        return Ok(StatusCode::OK);
+    }
     let size = TerminalSize { columns: query.w, rows: query.h };
     engine.blocking(move |engine| Ok(engine.runtime.resize(Target::Container(&container.id), size)?)).await?;
     let event = [("height", query.h.to_string()), ("width", query.w.to_string())];

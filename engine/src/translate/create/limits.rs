@@ -33,8 +33,8 @@ pub(super) fn resources(
         cpu_shares: shares.map(|shares| shares.clamp(2, 262_144)),
         cpu_quota_microseconds: quota,
         cpu_period_microseconds: period,
-        cpuset_cpus: cpuset(host.cpuset_cpus.as_deref(), "cpus", Some(surroundings.cpus))?,
-        cpuset_mems: cpuset(host.cpuset_mems.as_deref(), "mems", None)?,
+        cpuset_cpus: cpuset(host.cpuset_cpus.as_deref(), CPUS, surroundings.cpus)?,
+        cpuset_mems: cpuset(host.cpuset_mems.as_deref(), MEMORY_NODES, surroundings.memory_nodes)?,
         pids_limit: host.pids_limit.filter(|limit| *limit > 0),
         blkio_weight: blkio_weight(host.blkio_weight.map(usize::from))?,
         blkio_weight_devices: weight_devices(host, surroundings)?,
@@ -144,15 +144,20 @@ fn cpu(host: &HostConfig, cpus: u32) -> Result<(Option<i64>, Option<u64>)> {
     Ok(((quota != 0).then_some(quota), positive(host.cpu_period)))
 }
 
-/// `0-2,7`, checked against how many there are if that is known.
-fn cpuset(text: Option<&str>, what: &str, available: Option<u32>) -> Result<Option<String>> {
+/// What sets of numbers are called: in the request, and in refusals.
+type SetNames = (&'static str, &'static str);
+const CPUS: SetNames = ("cpus", "CPUs");
+const MEMORY_NODES: SetNames = ("mems", "memory nodes");
+
+/// `0-2,7`, checked against how many there are.
+fn cpuset(text: Option<&str>, (field, name): SetNames, available: u32) -> Result<Option<String>> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let numbers = parse_set(text).ok_or_else(|| Error::invalid(format!("Invalid value {text} for cpuset {what}")))?;
-    if let (Some(available), Some(last)) = (available, numbers.last())
-        && *last >= available
-    {
+    let numbers = parse_set(text).ok_or_else(|| Error::invalid(format!("Invalid value {text} for cpuset {field}")))?;
+    if numbers.last().is_some_and(|last| *last >= available) {
         let range = if available > 1 { format!("0-{}", available - 1) } else { "0".to_owned() };
-        return Err(Error::invalid(format!("Requested CPUs are not available - requested {text}, available: {range}")));
+        return Err(Error::invalid(format!(
+            "Requested {name} are not available - requested {text}, available: {range}"
+        )));
     }
     Ok(Some(text.to_owned()))
 }

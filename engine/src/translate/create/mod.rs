@@ -33,6 +33,8 @@ use crate::wire::create::CreateBody;
 pub(crate) struct Surroundings<'a> {
     /// CPUs online.
     pub(crate) cpus: u32,
+    /// Memory nodes online.
+    pub(crate) memory_nodes: u32,
     /// Containers see only their own part of the cgroup tree unless told otherwise (cgroup v2).
     pub(crate) private_cgroups: bool,
     /// The host's own name.

@@ -258,9 +258,14 @@ fn parse_tmpfs(target: &str, text: &str) -> Result<MountPoint> {
             }
             Some(("size", size)) => size_bytes = super::size(size).map_err(|_| invalid(option))?,
             Some(("mode", mode)) => {
-                permissions = Some(u32::from_str_radix(mode, 8).map_err(|_| invalid(option))?);
+                let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777);
+                permissions = Some(mode.ok_or_else(|| invalid(option))?);
             }
-            Some(("uid" | "gid" | "nr_inodes" | "nr_blocks", _)) => options.push(option.to_owned()),
+            Some(("uid" | "gid", id)) if id.parse::<u32>().is_ok() => options.push(option.to_owned()),
+            // 0 is no limit; the kernel takes a suffix too.
+            Some(("nr_inodes" | "nr_blocks", count)) if count == "0" || super::size(count).is_ok() => {
+                options.push(option.to_owned());
+            }
             _ => return Err(invalid(option)),
         }
     }

@@ -87,7 +87,11 @@ pub(super) fn host_names(
     surroundings: &Surroundings<'_>,
 ) -> Result<HostNames> {
     let asked = config.hostname.clone().unwrap_or_default();
-    let domainname = config.domainname.clone().unwrap_or_default();
+    let domainname = match config.domainname.as_deref().unwrap_or_default() {
+        "" => String::new(),
+        name if is_host_name(name) => name.to_owned(),
+        name => return Err(Error::invalid(format!("invalid domainname format: {name}"))),
+    };
     if !asked.is_empty() && host.uts_mode.as_deref() == Some("host") {
         return Err(Error::invalid("conflicting options: hostname and the UTS mode"));
     }
@@ -101,17 +105,17 @@ pub(super) fn host_names(
     let hostname = match asked.as_str() {
         "" if shares_host => surroundings.host_name.to_owned(),
         "" => crate::container::short(id).to_owned(),
-        name => checked(name)?,
+        name if is_host_name(name) => name.to_owned(),
+        name => return Err(Error::invalid(format!("invalid hostname format: {name}"))),
     };
     Ok(HostNames { hostname, domainname })
 }
 
 /// The kernel's limit is 64 bytes; more than letters would let a line of `/etc/hosts` be forged.
-fn checked(name: &str) -> Result<String> {
-    let good = name.len() <= 63
+fn is_host_name(name: &str) -> bool {
+    name.len() <= 63
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-        && !name.starts_with(['-', '.']);
-    if good { Ok(name.to_owned()) } else { Err(Error::invalid(format!("invalid hostname format: {name}"))) }
+        && !name.starts_with(['-', '.'])
 }
 
 /// Only settings that belong to a namespace of the container's own.

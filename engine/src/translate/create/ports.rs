@@ -43,8 +43,8 @@ pub(super) fn network_spec(
         exposed,
         publish_all,
         dns_servers,
-        dns_search: host.dns_search.clone().unwrap_or_default(),
-        dns_options: host.dns_options.clone().unwrap_or_default(),
+        dns_search: words(&host.dns_search, "DNS search domain")?,
+        dns_options: words(&host.dns_options, "DNS option")?,
         extra_hosts,
     })
 }
@@ -107,6 +107,15 @@ fn host_range(text: &str) -> Result<Option<PortRange>> {
 
 fn addresses<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<IpAddr>> {
     texts.map(|text| text.parse().map_err(|_| Error::invalid(format!("bad format for IP address: {text}")))).collect()
+}
+
+/// Single words: white space would begin another word or line of `resolv.conf`.
+fn words(list: &Option<Vec<String>>, what: &str) -> Result<Vec<String>> {
+    let words = list.clone().unwrap_or_default();
+    match words.iter().find(|word| word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control())) {
+        Some(word) => Err(Error::invalid(format!("invalid {what} {word:?}: it must be one word"))),
+        None => Ok(words),
+    }
 }
 
 /// `name:address`; IPv6 addresses contain colons themselves. `host-gateway` stands for the host.

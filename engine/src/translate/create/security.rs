@@ -26,13 +26,22 @@ pub(super) fn security(host: &HostConfig) -> Result<Security> {
         capabilities: capabilities::effective(&names(&host.cap_add), &names(&host.cap_drop), privileged)?,
         no_new_privileges: false,
         seccomp: if privileged { Seccomp::Unconfined } else { Seccomp::Default },
-        masked_paths: host.masked_paths.clone().unwrap_or_else(|| defaults::masked_paths(privileged)),
-        readonly_paths: host.readonly_paths.clone().unwrap_or_else(|| defaults::readonly_paths(privileged)),
+        masked_paths: absolute(&host.masked_paths, "masked")?.unwrap_or_else(|| defaults::masked_paths(privileged)),
+        readonly_paths: absolute(&host.readonly_paths, "read-only")?
+            .unwrap_or_else(|| defaults::readonly_paths(privileged)),
     };
     for option in host.security_opt.iter().flatten() {
         apply(&mut security, option)?;
     }
     Ok(security)
+}
+
+/// The paths of a request, if it names any.
+fn absolute(paths: &Option<Vec<String>>, what: &str) -> Result<Option<Vec<String>>> {
+    match paths.iter().flatten().find(|path| !path.starts_with('/')) {
+        Some(path) => Err(Error::invalid(format!("invalid {what} path {path:?}: it must be absolute"))),
+        None => Ok(paths.clone()),
+    }
 }
 
 fn apply(security: &mut Security, option: &str) -> Result<()> {

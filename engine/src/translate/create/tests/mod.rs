@@ -48,6 +48,7 @@ fn translate_with(image_config: Value, body: &Value) -> Result<Translated> {
     };
     let surroundings = Surroundings {
         cpus: 4,
+        memory_nodes: 1,
         private_cgroups: false,
         host_name: "harbour",
         device: &device,

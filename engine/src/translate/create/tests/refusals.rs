@@ -102,6 +102,9 @@ fn of_processes() {
             400,
             "conflicting options: hostname and the UTS mode",
         ),
+        (of_host(json!({ "MaskedPaths": ["proc"] })), 400, "invalid masked path \"proc\": it must be absolute"),
+        (of_host(json!({ "ReadonlyPaths": [""] })), 400, "invalid read-only path \"\": it must be absolute"),
+        (json!({ "Image": "x", "Cmd": ["a\0"] }), 400, "invalid JSON: \"a\\0\" has a NUL byte in it"),
     ]);
 }
 
@@ -161,6 +164,9 @@ fn of_networking() {
         (of_host(json!({ "ExtraHosts": ["host"] })), 400, "bad format for add-host: \"host\""),
         (of_host(json!({ "ExtraHosts": ["a b:1.1.1.1"] })), 400, "bad format for add-host: \"a b:1.1.1.1\""),
         (of_host(json!({ "ExtraHosts": ["a:1.1"] })), 400, "invalid IP address in add-host: \"1.1\""),
+        (json!({ "Image": "x", "Domainname": "a\n1.1.1.1 b" }), 400, "invalid domainname format: a\n1.1.1.1 b"),
+        (of_host(json!({ "DnsSearch": ["a\nb"] })), 400, "invalid DNS search domain \"a\\nb\": it must be one word"),
+        (of_host(json!({ "DnsOptions": [""] })), 400, "invalid DNS option \"\": it must be one word"),
     ]);
 }
 
@@ -216,6 +222,11 @@ fn of_limits() {
         (of_host(json!({ "ShmSize": -1 })), 400, "SHM size can not be less than 0"),
         (of_host(json!({ "OomScoreAdj": 1001 })), 400, "Invalid value 1001, range for oom score adj is [-1000, 1000]"),
         (of_host(json!({ "CgroupParent": "/a/../b" })), 400, "invalid cgroup parent \"/a/../b\""),
+        (
+            of_host(json!({ "CpusetMems": "1" })),
+            400,
+            "Requested memory nodes are not available - requested 1, available: 0",
+        ),
     ]);
 }
 
@@ -247,6 +258,9 @@ fn of_mounts_and_devices() {
             "invalid device mode \"x\"",
         ),
         (of_host(json!({ "DeviceCgroupRules": ["x"] })), 400, "invalid device cgroup rule format: 'x'"),
+        (of_host(json!({ "Tmpfs": { "/run": "uid=abc" } })), 400, "invalid tmpfs option \"uid=abc\""),
+        (of_host(json!({ "Tmpfs": { "/run": "mode=77777" } })), 400, "invalid tmpfs option \"mode=77777\""),
+        (of_host(json!({ "Tmpfs": { "/run": "nr_inodes=some" } })), 400, "invalid tmpfs option \"nr_inodes=some\""),
     ]);
 }
 
