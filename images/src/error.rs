@@ -7,6 +7,7 @@ use crate::archive::ArchiveError;
 use crate::change::ChangeError;
 use crate::digest::{DiffId, ImageId};
 use crate::reference::ReferenceError;
+use crate::registry::RegistryError;
 use crate::unpack::UnpackError;
 
 /// What an operation on the store failed at.
@@ -61,6 +62,12 @@ pub enum Error {
         #[source]
         source: UnpackError,
     },
+    /// The registry hasn't got it, or can't be talked to.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Nobody wants the image any more.
+    #[error("the pull was called off")]
+    CalledOff,
     /// The root file system to import can't be unpacked.
     #[error("can't unpack the root file system")]
     Import(#[source] UnpackError),
@@ -196,8 +203,10 @@ impl Error {
             | Error::TagWithDigest(_)
             | Error::ContainerId(_) => ErrorKind::InvalidParameter,
             Error::Archive(error) => error.kind(),
+            Error::Registry(error) => error.kind(),
             Error::Layer { source, .. } | Error::Import(source) => source.kind(),
             Error::Snapshot(_)
+            | Error::CalledOff
             | Error::InUse { .. }
             | Error::NewerDatabase { .. }
             | Error::ForeignDatabase { .. }

@@ -28,9 +28,11 @@ mod compression;
 mod config;
 mod digest;
 mod error;
+mod index;
 mod platform;
 mod progress;
 mod reference;
+mod registry;
 mod store;
 mod tarball;
 #[cfg(test)]
@@ -43,8 +45,12 @@ pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig,
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
 pub use platform::{Platform, PlatformError};
-pub use progress::{Progress, ProgressEvent, Silent};
+pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, Silent};
 pub use reference::{Reference, ReferenceError};
-pub use store::{ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, Removed, Rootfs, Store};
+pub use registry::{ConfigError, Credentials, Insecure, Mirror, Registries, RegistryConfig, RegistryError};
+pub use store::{
+    ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled, Removed, Rootfs,
+    Store,
+};
 pub use tarball::TarError;
 pub use unpack::{Limits, Refusal, UnpackError};

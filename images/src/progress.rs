@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::digest::DiffId;
+use crate::digest::{DiffId, Digest};
 
 const REPORT_EVERY_BYTES: u64 = 1 << 20;
 
@@ -49,8 +49,43 @@ impl<F: Fn(ProgressEvent) + Sync> Progress for F {
     }
 }
 
+/// What happens to a layer that is being pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullStep {
+    /// It will be looked at.
+    Queued,
+    /// Another pull is taking it in.
+    Waiting,
+    /// It is being downloaded and unpacked.
+    Downloading {
+        /// Bytes of the layer as it is at the registry, so far.
+        done_bytes: u64,
+        /// Of so many.
+        total_bytes: u64,
+    },
+    /// It is in the store.
+    Complete,
+    /// It was in the store.
+    AlreadyExists,
+}
+
+/// Hears of a pull's progress, as [`Progress`], and can end it.
+pub trait PullProgress: Sync {
+    /// The layer with this blob is a step further.
+    fn report(&self, blob: Digest, step: PullStep);
+
+    /// Nobody wants the image any more.
+    fn is_called_off(&self) -> bool {
+        false
+    }
+}
+
 /// Nobody listens.
 pub struct Silent;
+
+impl PullProgress for Silent {
+    fn report(&self, _blob: Digest, _step: PullStep) {}
+}
 
 impl Progress for Silent {
     fn report(&self, _event: ProgressEvent) {}

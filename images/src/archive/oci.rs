@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 
 use super::{ArchiveError, ArchivedImage, Spool, parse};
 use crate::digest::Digest;
+use crate::index::{self, NoPlatform};
 use crate::platform::Platform;
 use crate::reference::Reference;
 
@@ -15,10 +16,6 @@ pub(super) const INDEX: &str = "index.json";
 const FULL_NAME: &str = "io.containerd.image.name";
 /// A tag according to the specification; a whole name or a repository from most tools.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// Marks signatures and the like, which belong to an image and aren't one.
-const ATTACHMENT: &str = "vnd.docker.reference.type";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const NESTING_MAX: usize = 4;
 
 pub(super) fn read<'a>(spool: &'a Spool, platform: &Platform) -> Result<Vec<ArchivedImage<'a>>, ArchiveError> {
     let document = spool.document(INDEX, spool.blob(INDEX)?)?;
@@ -59,33 +56,8 @@ fn annotations(descriptor: &Descriptor) -> Option<&HashMap<String, String>> {
 
 /// Of images that only differ in their platform, the one for this machine; of others, all.
 fn choose<'d>(descriptors: &[&'d Descriptor], platform: &Platform) -> Result<Vec<&'d Descriptor>, ArchiveError> {
-    let is_attachment = |d: &Descriptor| annotations(d).is_some_and(|a| a.contains_key(ATTACHMENT));
-    let images: Vec<&Descriptor> = descriptors.iter().copied().filter(|d| !is_attachment(d)).collect();
-    let with_platform = images.iter().filter(|d| d.platform().is_some()).count();
-    if images.len() < 2 || with_platform < images.len() {
-        return Ok(images);
-    }
-    let ours = images.iter().filter(|d| platform_of(d).is_some_and(|p| p.runs_on(platform)));
-    // A variant that is named suits better than none.
-    match ours.max_by_key(|d| platform_of(d).is_some_and(|p| p.variant == platform.variant)) {
-        Some(descriptor) => Ok(vec![descriptor]),
-        None => Err(ArchiveError::NoPlatform { wanted: platform.clone(), offered: offered(&images) }),
-    }
-}
-
-fn platform_of(descriptor: &Descriptor) -> Option<Platform> {
-    let platform = descriptor.platform().as_ref()?;
-    Some(Platform {
-        os: platform.os().to_string(),
-        architecture: platform.architecture().to_string(),
-        variant: platform.variant().clone().unwrap_or_default(),
-    })
-}
-
-fn offered(descriptors: &[&Descriptor]) -> String {
-    let names: Vec<String> =
-        descriptors.iter().filter_map(|d| platform_of(d)).map(|platform| platform.to_string()).collect();
-    names.join(", ")
+    index::choose(descriptors, platform)
+        .map_err(|NoPlatform { offered }| ArchiveError::NoPlatform { wanted: platform.clone(), offered })
 }
 
 /// The manifest that a descriptor leads to, through indexes for several platforms.
@@ -98,15 +70,10 @@ fn manifest(
     let digest: Digest = descriptor.digest().to_string().parse()?;
     let name = digest.to_string();
     let document = spool.document(&name, spool.blob_by_digest(&digest)?)?;
-    let is_index = match descriptor.media_type() {
-        MediaType::ImageIndex => true,
-        MediaType::Other(other) => other == DOCKER_LIST,
-        _ => false,
-    };
-    if !is_index {
+    if !index::is_index(descriptor.media_type()) {
         return parse(&name, &document);
     }
-    if depth == NESTING_MAX {
+    if depth == index::NESTING_MAX {
         return Err(ArchiveError::TooDeep);
     }
     let index: ImageIndex = parse(&name, &document)?;

@@ -56,6 +56,18 @@ impl Store {
         Ok(row(&inner.connection, image)?.document)
     }
 
+    /// Whether all these names stand for the image.
+    pub(super) fn has_names(&self, references: &[Reference], image: ImageId) -> Result<bool, Error> {
+        let inner = self.inner();
+        for reference in references {
+            let known = database::named(&inner.connection, reference).map_err(Error::database("look for an image"))?;
+            if known != Some(image) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Gives an image one more name (`latest` if it has no tag). Answers the image that had the name before.
     pub fn tag(&self, name: &str, new_name: &Reference) -> Result<Option<ImageId>, Error> {
         if new_name.digest().is_some() {

@@ -1,7 +1,7 @@
 //! Taking in image archives.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,14 +12,12 @@ use jiff::Timestamp;
 
 use super::database;
 use super::layers::{NewImage, NewLayer};
-use super::{LoadedImage, Store};
+use super::{LoadedImage, Store, unpacking};
 use crate::archive::{self, ArchivedImage, Blob, Spool};
-use crate::compression::Decoder;
-use crate::digest::{ChainId, DiffId, Digest, HashingReader};
+use crate::digest::{ChainId, DiffId};
 use crate::error::Error;
 use crate::progress::{Progress, ProgressEvent, Watched};
-use crate::tarball::TarError;
-use crate::unpack::{self, Limits, UnpackError, Unpacked};
+use crate::unpack::{self, Limits, Unpacked};
 
 /// Decompressing keeps a processor busy, writing a disk: more at once only take turns.
 const UNPACKERS: usize = 2;
@@ -183,41 +181,15 @@ fn unpack_layer(
     progress: &dyn Progress,
     given_up: &AtomicBool,
 ) -> Result<Unpacked, Error> {
-    let failed = |source| Error::Layer { layer: layer.diff_id, source };
-    let unreadable = |error| failed(UnpackError::Tar(TarError::Read(error)));
-    let dir = work_dir.join(layer.chain_id.0.hex());
-    fs::create_dir(&dir).map_err(Error::file("make directory", &dir))?;
-    let file = File::open(&layer.blob.path).map_err(Error::file("open", &layer.blob.path))?;
+    let Blob { path, digest, size_bytes } = layer.blob;
+    let file = File::open(path).map_err(Error::file("open", path))?;
     let watched = Watched::new(LayerFile { file, given_up }, |done_bytes| {
-        progress.report(ProgressEvent::Unpacking {
-            layer: layer.diff_id,
-            done_bytes,
-            total_bytes: layer.blob.size_bytes,
-        });
+        progress.report(ProgressEvent::Unpacking { layer: layer.diff_id, done_bytes, total_bytes: *size_bytes });
     });
-    let stream = Decoder::new(watched).map_err(unreadable)?;
-    let (unpacked, found) = if stream.is_plain() {
-        // Hashed when it was taken in: it needn't be unpacked to be found wrong.
-        check_content(layer, layer.blob.digest)?;
-        let (unpacked, _) = unpack::unpack(stream, &dir, limits).map_err(failed)?;
-        (unpacked, layer.blob.digest)
-    } else {
-        let (unpacked, stream) = unpack::unpack(HashingReader::new(stream), &dir, limits).map_err(failed)?;
-        (unpacked, stream.finish())
-    };
-    check_content(layer, found)?;
-    let trash = dir.join("trash");
-    fs::remove_dir_all(&trash).map_err(Error::file("delete", trash))?;
+    let dir = work_dir.join(layer.chain_id.0.hex());
+    let unpacked = unpacking::unpack(watched, *digest, &dir, layer.diff_id, limits)?;
     progress.report(ProgressEvent::Unpacked { layer: layer.diff_id, size_bytes: unpacked.size_bytes });
     Ok(unpacked)
-}
-
-fn check_content(layer: &WantedLayer<'_>, found: Digest) -> Result<(), Error> {
-    let expected = layer.diff_id.0;
-    match found == expected {
-        true => Ok(()),
-        false => Err(Error::Layer { layer: layer.diff_id, source: UnpackError::WrongDigest { expected, found } }),
-    }
 }
 
 /// A layer's blob; ends when another layer failed.

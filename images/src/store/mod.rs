@@ -1,20 +1,23 @@
 //! The store: one directory with a database that decides what exists in it.
 
 mod catalog;
+mod claims;
 mod database;
 mod import;
 mod layers;
 mod load;
+mod pull;
 mod remove;
 mod snapshot;
 mod types;
+mod unpacking;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
@@ -25,8 +28,9 @@ use crate::error::Error;
 use crate::platform::Platform;
 use crate::unpack::Limits;
 
+pub use pull::PullRequest;
 pub use snapshot::Discarded;
-pub use types::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Removed, Rootfs};
+pub use types::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Removed, Rootfs};
 
 /// Images, their layers, and the snapshots of containers, in one directory that one process has open at a time.
 pub struct Store {
@@ -35,6 +39,8 @@ pub struct Store {
     limits: Limits,
     platform: Platform,
     inner: Mutex<Inner>,
+    /// A layer that was being unpacked no longer is, one way or the other.
+    settled: Condvar,
     /// Locked as long as the store is open; the kernel unlocks it when the process ends, however it ends.
     _lock: File,
 }
@@ -44,6 +50,8 @@ struct Inner {
     connection: Connection,
     /// Layers that an operation in progress counts on. They aren't collected meanwhile.
     leases: HashMap<ChainId, usize>,
+    /// Layers that a pull is unpacking.
+    unpacking: HashSet<ChainId>,
 }
 
 impl Store {
@@ -70,7 +78,12 @@ impl Store {
             links_dir: run_dir.join("l"),
             limits: Limits::default(),
             platform: Platform::host(),
-            inner: Mutex::new(Inner { connection: database::open(&database)?, leases: HashMap::new() }),
+            inner: Mutex::new(Inner {
+                connection: database::open(&database)?,
+                leases: HashMap::new(),
+                unpacking: HashSet::new(),
+            }),
+            settled: Condvar::new(),
             _lock: lock,
         };
         make_dir(&store.links_dir)?;

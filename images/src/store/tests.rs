@@ -4,6 +4,7 @@ mod catalog;
 mod crash;
 mod load;
 mod overlay;
+mod pull;
 mod real_tools;
 mod removal;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::change::Change;
 use crate::config::ImageConfig;
-use crate::digest::{ChainId, ImageId};
+use crate::digest::{ChainId, Digest, ImageId};
 use crate::platform::Platform;
 use crate::reference::Reference;
 
@@ -36,6 +36,17 @@ pub struct LoadedImage {
     pub references: Vec<Reference>,
     /// Names that another image had before, and that image.
     pub replaced: Vec<(Reference, ImageId)>,
+}
+
+/// An image that came from a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// Its id.
+    pub id: ImageId,
+    /// What its name stands for at the registry: a manifest, or an index for several platforms.
+    pub digest: Digest,
+    /// Whether the name stood for the same before.
+    pub was_there: bool,
 }
 
 /// What `import` makes of a root file system.

@@ -1,0 +1,212 @@
+//! What a registry refuses, and what goes wrong on the way to it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+
+use crate::digest::{Digest, DigestError};
+use crate::error::ErrorKind;
+use crate::platform::Platform;
+
+/// Why an image can't be had from a registry.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// There is no such image, or nobody is told that there is.
+    #[error("manifest for {reference} not found: manifest unknown: manifest unknown")]
+    NotFound {
+        /// The image as people write it.
+        reference: String,
+    },
+    /// Only some may have it.
+    #[error(
+        "pull access denied for {repository}, repository does not exist or may require 'docker login': \
+         denied: requested access to the resource is denied"
+    )]
+    Denied {
+        /// The repository as people write it.
+        repository: String,
+    },
+    /// The registry says no.
+    #[error("{place} refuses: {message}")]
+    Refused {
+        /// Which registry.
+        place: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says.
+        message: String,
+    },
+    /// It can't be reached, or the connection was cut.
+    #[error("can't talk to {place}")]
+    Connection {
+        /// Which registry.
+        place: String,
+        /// Whether it may pass: nobody being there won't, for this pull.
+        passing: bool,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It says what no registry should.
+    #[error("{place} doesn't answer as a registry should: {message}")]
+    Protocol {
+        /// Which registry.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Its client can't be made: a certificate, mostly.
+    #[error("can't prepare to talk to {place}")]
+    Client {
+        /// Which registry.
+        place: String,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Certificates of one's own.
+    #[error("can't read {}", path.display())]
+    Certificates {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Content isn't what its digest promises.
+    #[error("wrong digest: what came is {found}, expected {expected}")]
+    WrongDigest {
+        /// What was asked for.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// A blob has another length than its descriptor promises.
+    #[error("blob {blob} has more than the {expected_bytes} bytes that its manifest names")]
+    TooLong {
+        /// The blob.
+        blob: Digest,
+        /// What was promised.
+        expected_bytes: u64,
+    },
+    /// A digest that isn't one.
+    #[error("invalid manifest")]
+    Digest(#[from] DigestError),
+    /// A document isn't what it should be.
+    #[error("the {what} of {reference} can't be understood")]
+    Document {
+        /// Which of its documents.
+        what: &'static str,
+        /// The image.
+        reference: String,
+        /// Why not.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A document of a kind that berth has no use for.
+    #[error("{reference} is {kind}, which can't be run: only images can be pulled")]
+    Kind {
+        /// The image.
+        reference: String,
+        /// What it is instead.
+        kind: String,
+    },
+    /// An index within an index within an index …
+    #[error("the indexes of {reference} are nested too deeply")]
+    TooDeep {
+        /// The image.
+        reference: String,
+    },
+    /// The documents contradict each other.
+    #[error("invalid image {reference}: it has {layers} layers, its configuration names {diff_ids}")]
+    LayerCount {
+        /// The image.
+        reference: String,
+        /// Layers in the manifest.
+        layers: usize,
+        /// Layers in the configuration.
+        diff_ids: usize,
+    },
+    /// No image for the machine.
+    #[error("no matching manifest for {wanted} in the manifest list entries: {reference} is for {offered}")]
+    NoPlatform {
+        /// The image.
+        reference: String,
+        /// What was looked for.
+        wanted: Platform,
+        /// What there is.
+        offered: String,
+    },
+    /// The same went wrong for several at once.
+    #[error(transparent)]
+    Shared(Arc<RegistryError>),
+}
+
+impl RegistryError {
+    pub(super) fn from_client(place: &str, error: OciDistributionError) -> Self {
+        let place = place.to_owned();
+        match error {
+            OciDistributionError::UnauthorizedError { .. } => {
+                Self::Refused { place, status: 401, message: "authentication required".to_owned() }
+            }
+            OciDistributionError::AuthenticationFailure(message) => {
+                Self::Refused { place, status: 401, message: format!("authentication failed: {}", message.trim()) }
+            }
+            OciDistributionError::RegistryError { envelope, .. } => {
+                let status = match envelope.errors.first().map(|error| &error.code) {
+                    Some(OciErrorCode::Unauthorized) => 401,
+                    Some(OciErrorCode::Denied) => 403,
+                    Some(
+                        OciErrorCode::ManifestUnknown
+                        | OciErrorCode::NameUnknown
+                        | OciErrorCode::BlobUnknown
+                        | OciErrorCode::NotFound,
+                    ) => 404,
+                    Some(OciErrorCode::Toomanyrequests) => 429,
+                    _ => 400,
+                };
+                Self::Refused { place, status, message: envelope.to_string() }
+            }
+            OciDistributionError::ServerError { code, message, .. } => {
+                let message = match message.trim() {
+                    "" => format!("status {code}"),
+                    text => format!("status {code}: {}", text.chars().take(200).collect::<String>()),
+                };
+                Self::Refused { place, status: code, message }
+            }
+            OciDistributionError::RequestError(source) => {
+                let passing = !source.is_connect() && !source.is_builder();
+                Self::Connection { place, passing, source: Box::new(source) }
+            }
+            OciDistributionError::IoError(source) => {
+                Self::Connection { place, passing: true, source: Box::new(source) }
+            }
+            other => Self::Protocol { place, message: other.to_string() },
+        }
+    }
+
+    /// Whether the next try may end otherwise.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Connection { passing, .. } => *passing,
+            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
+    /// Whether another place may have what this one hasn't.
+    pub(super) fn is_of_this_place(&self) -> bool {
+        matches!(self, Self::Connection { .. } | Self::Refused { .. } | Self::Protocol { .. } | Self::Client { .. })
+    }
+
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. } | Self::Denied { .. } | Self::NoPlatform { .. } => ErrorKind::NotFound,
+            Self::Shared(error) => error.kind(),
+            _ => ErrorKind::Internal,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! From a reference to an image's documents: the manifest for a platform, the configuration, and where its layers are.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
+use serde::Deserialize;
+
+use super::blob::BlobReader;
+use super::endpoint::{Document, Endpoint};
+use super::{Credentials, Registries, RegistryError};
+use crate::config::ImageConfig;
+use crate::digest::{Digest, ImageId};
+use crate::index::{self, NoPlatform};
+use crate::platform::Platform;
+use crate::reference::Reference;
+
+/// Larger configurations exist only to fill memory.
+const CONFIG_BYTES_MAX: u64 = 8 << 20;
+/// What Docker and OCI call an image's configuration; other artifacts have manifests too.
+const CONFIG_TYPES: [&str; 2] =
+    ["application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"];
+
+/// An image at a registry: its documents, checked.
+pub(crate) struct RemoteImage {
+    pub(crate) id: ImageId,
+    /// What the reference names: a manifest, or an index for several platforms.
+    pub(crate) digest: Digest,
+    pub(crate) document: Vec<u8>,
+    pub(crate) config: ImageConfig,
+    /// Lowest first, as many as the configuration names.
+    pub(crate) layers: Vec<RemoteLayer>,
+}
+
+/// A layer at a registry.
+pub(crate) struct RemoteLayer {
+    endpoint: Arc<Endpoint>,
+    pub(crate) blob: Digest,
+    pub(crate) size_bytes: u64,
+}
+
+impl RemoteLayer {
+    /// Reads it from its beginning, compressed as it is.
+    pub(crate) fn open<C: Fn() -> bool>(&self, is_cancelled: C) -> BlobReader<C> {
+        BlobReader::new(self.endpoint.clone(), self.blob, self.size_bytes, is_cancelled)
+    }
+}
+
+/// The member by which documents of different kinds are told apart.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kind {
+    media_type: Option<MediaType>,
+    schema_version: Option<u32>,
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+impl Registries {
+    /// Finds the image that a reference means on a platform.
+    pub(crate) fn find(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        credentials: &Credentials,
+    ) -> Result<RemoteImage, RegistryError> {
+        let endpoints = self.endpoints(reference, credentials);
+        let mut failure = None;
+        for endpoint in endpoints {
+            match find_at(&endpoint, reference, platform) {
+                Ok(image) => return Ok(image),
+                // A registry that says no has said more than one that isn't there.
+                Err(error) if error.is_of_this_place() => {
+                    if failure.is_none() || !matches!(error, RegistryError::Connection { .. }) {
+                        failure = Some(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let failure = failure.unwrap_or_else(|| RegistryError::Protocol {
+            place: reference.domain().to_owned(),
+            message: "there is no place to ask".to_owned(),
+        });
+        Err(in_words_of_the_image(failure, reference))
+    }
+}
+
+/// What the registry said of a document, said of the image.
+fn in_words_of_the_image(error: RegistryError, reference: &Reference) -> RegistryError {
+    match error {
+        // Docker Hub says "unauthorized" of what doesn't exist, so as not to tell.
+        RegistryError::Refused { status: 401 | 403, .. } => {
+            RegistryError::Denied { repository: reference.familiar_name() }
+        }
+        RegistryError::Refused { status: 404, .. } => RegistryError::NotFound { reference: reference.familiar() },
+        other => other,
+    }
+}
+
+fn find_at(endpoint: &Arc<Endpoint>, reference: &Reference, platform: &Platform) -> Result<RemoteImage, RegistryError> {
+    let named = match (reference.digest(), reference.tag()) {
+        (Some(digest), _) => endpoint.manifest_of_digest(digest)?,
+        (None, tag) => endpoint.manifest_of_tag(tag.unwrap_or("latest"))?,
+    };
+    let digest = named.digest;
+    let manifest = choose_manifest(endpoint, reference, platform, named)?;
+    let (id, document, config) = config(endpoint, reference, manifest.config())?;
+    let built_for =
+        Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
+    // Older tools leave it out.
+    if !config.architecture.is_empty() && !built_for.runs_on(platform) {
+        let (wanted, offered) = (platform.clone(), built_for.to_string());
+        return Err(RegistryError::NoPlatform { reference: reference.familiar(), wanted, offered });
+    }
+    let layers = manifest.layers().iter().map(|layer| remote_layer(endpoint, reference, layer));
+    let layers = layers.collect::<Result<Vec<_>, _>>()?;
+    if layers.len() != config.rootfs.diff_ids.len() {
+        return Err(RegistryError::LayerCount {
+            reference: reference.familiar(),
+            layers: layers.len(),
+            diff_ids: config.rootfs.diff_ids.len(),
+        });
+    }
+    Ok(RemoteImage { id, digest, document, config, layers })
+}
+
+/// Follows indexes to the manifest for the platform.
+fn choose_manifest(
+    endpoint: &Endpoint,
+    reference: &Reference,
+    platform: &Platform,
+    mut document: Document,
+) -> Result<ImageManifest, RegistryError> {
+    for _ in 0..=index::NESTING_MAX {
+        let kind: Kind = parse("manifest", reference, &document.bytes)?;
+        if kind.schema_version == Some(1) {
+            let kind = "a manifest of Docker's schema 1, long out of use".to_owned();
+            return Err(RegistryError::Kind { reference: reference.familiar(), kind });
+        }
+        let is_index = kind.media_type.as_ref().map_or(kind.manifests.is_some(), index::is_index);
+        if !is_index {
+            return parse("manifest", reference, &document.bytes);
+        }
+        let index: ImageIndex = parse("index", reference, &document.bytes)?;
+        let descriptors: Vec<&Descriptor> = index.manifests().iter().collect();
+        let no_platform =
+            |offered| RegistryError::NoPlatform { reference: reference.familiar(), wanted: platform.clone(), offered };
+        let chosen = index::choose(&descriptors, platform).map_err(|NoPlatform { offered }| no_platform(offered))?;
+        let chosen = chosen.first().ok_or_else(|| no_platform("none".to_owned()))?;
+        document = endpoint.manifest_of_digest(chosen.digest().to_string().parse()?)?;
+    }
+    Err(RegistryError::TooDeep { reference: reference.familiar() })
+}
+
+fn config(
+    endpoint: &Arc<Endpoint>,
+    reference: &Reference,
+    descriptor: &Descriptor,
+) -> Result<(ImageId, Vec<u8>, ImageConfig), RegistryError> {
+    let media_type = descriptor.media_type().to_string();
+    if !CONFIG_TYPES.contains(&media_type.as_str()) {
+        let kind = format!("an artifact of type {media_type:?}");
+        return Err(RegistryError::Kind { reference: reference.familiar(), kind });
+    }
+    let digest: Digest = descriptor.digest().to_string().parse()?;
+    let size_bytes = descriptor.size();
+    if size_bytes > CONFIG_BYTES_MAX {
+        return Err(RegistryError::TooLong { blob: digest, expected_bytes: CONFIG_BYTES_MAX });
+    }
+    let mut reader = BlobReader::new(endpoint.clone(), digest, size_bytes, || false);
+    let mut document = Vec::new();
+    if let Err(error) = reader.read_to_end(&mut document) {
+        return Err(reader.take_failure().unwrap_or_else(|| RegistryError::Connection {
+            place: endpoint.place.to_string(),
+            passing: false,
+            source: Box::new(error),
+        }));
+    }
+    let config: ImageConfig = parse("configuration", reference, &document)?;
+    Ok((ImageId(digest), document, config))
+}
+
+fn remote_layer(
+    endpoint: &Arc<Endpoint>,
+    reference: &Reference,
+    descriptor: &Descriptor,
+) -> Result<RemoteLayer, RegistryError> {
+    if descriptor.urls().as_ref().is_some_and(|urls| !urls.is_empty()) {
+        let kind = "an image with layers that are kept elsewhere".to_owned();
+        return Err(RegistryError::Kind { reference: reference.familiar(), kind });
+    }
+    let blob = descriptor.digest().to_string().parse()?;
+    Ok(RemoteLayer { endpoint: endpoint.clone(), blob, size_bytes: descriptor.size() })
+}
+
+fn parse<'a, T: Deserialize<'a>>(
+    what: &'static str,
+    reference: &Reference,
+    document: &'a [u8],
+) -> Result<T, RegistryError> {
+    serde_json::from_slice(document).map_err(|source| RegistryError::Document {
+        what,
+        reference: reference.familiar(),
+        source,
+    })
+}

@@ -1,0 +1,69 @@
+//! Registries, by the OCI distribution specification: which one a reference means, what a manifest there leads to, and
+//! the bytes of its blobs.
+//!
+//! `oci-client` speaks the protocol and gets the tokens. It is asynchronous, all of this crate blocks: [`Registries`] has
+//! the handle of a runtime and waits on it, so that it must be called from threads that are not that runtime's own.
+
+mod blob;
+mod config;
+mod endpoint;
+mod error;
+mod image;
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::reference::Reference;
+
+pub use config::{ConfigError, Insecure, Mirror, RegistryConfig};
+use endpoint::{Endpoint, Place};
+pub use error::RegistryError;
+pub(crate) use image::{RemoteImage, RemoteLayer};
+
+/// Who one is to a registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// Nobody.
+    #[default]
+    Anonymous,
+    /// Somebody with a password, which may be a personal token.
+    Password {
+        /// Who.
+        username: String,
+        /// The password.
+        password: String,
+    },
+    /// The bearer of a token that the registry itself gave out.
+    Token(String),
+}
+
+/// Every registry there is, by the configuration of this host.
+pub struct Registries {
+    config: RegistryConfig,
+    runtime: Handle,
+}
+
+impl Registries {
+    /// Registries as `config` has them, talked to by tasks on `runtime`.
+    pub fn new(config: RegistryConfig, runtime: Handle) -> Self {
+        // rustls wants to be told once a process whose arithmetic it does; a second time changes nothing.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        Self { config, runtime }
+    }
+
+    /// What answers for a reference, in the order in which to ask.
+    fn endpoints(&self, reference: &Reference, credentials: &Credentials) -> Vec<Arc<Endpoint>> {
+        let places = self.config.places(reference.domain());
+        let endpoint = |place: Place| Endpoint {
+            // A client remembers who it was first told it is: each pull has its own.
+            client: endpoint::client(&place, &self.config.certificates_dir).map_err(Arc::new),
+            // A mirror is somebody else: what one is to the registry is none of its business.
+            credentials: if place.is_mirror { Credentials::Anonymous } else { credentials.clone() },
+            path: reference.path().to_owned(),
+            runtime: self.runtime.clone(),
+            place,
+        };
+        places.into_iter().map(|place| Arc::new(endpoint(place))).collect()
+    }
+}

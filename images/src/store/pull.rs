@@ -1,0 +1,240 @@
+//! Taking in an image from a registry: layers side by side, each hashed and unpacked while it downloads, and there for
+//! everybody as soon as all below it are.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use jiff::Timestamp;
+
+use super::claims::{Claim, Claimed};
+use super::layers::{NewImage, NewLayer};
+use super::{Pulled, Store, unpacking};
+use crate::digest::{ChainId, DiffId};
+use crate::error::Error;
+use crate::platform::Platform;
+use crate::progress::{PullProgress, PullStep, Watched};
+use crate::reference::Reference;
+use crate::registry::{Credentials, Registries, RemoteImage, RemoteLayer};
+use crate::unpack::{self, Unpacked};
+
+/// Docker's number, too: more gain nothing, and registries count connections.
+const DOWNLOADS: usize = 3;
+
+/// What to pull.
+#[derive(Clone, Debug)]
+pub struct PullRequest {
+    /// Which image; without tag and digest it is `latest`.
+    pub reference: Reference,
+    /// For another machine than this one.
+    pub platform: Option<Platform>,
+    /// Who asks.
+    pub credentials: Credentials,
+}
+
+impl Store {
+    /// Takes in an image from a registry. What another pull is taking in at the same time is waited for, not taken in
+    /// again. What has come by the time that it fails is there for the next try, until something is removed.
+    ///
+    /// # Errors
+    /// [`Error::Registry`] when the registry doesn't have it or can't be talked to, [`Error::Layer`] when a layer isn't
+    /// what it should be, [`Error::CalledOff`] when `progress` says so.
+    pub fn pull(
+        &self,
+        registries: &Registries,
+        request: &PullRequest,
+        progress: &dyn PullProgress,
+    ) -> Result<Pulled, Error> {
+        let reference = request.reference.clone().or_latest();
+        let platform = request.platform.as_ref().unwrap_or(&self.platform);
+        let image = registries.find(&reference, platform, &request.credentials)?;
+        let chain_ids = ChainId::stack(&image.config.rootfs.diff_ids);
+        let (_lease, _) = self.lease(chain_ids.clone())?;
+        for layer in &image.layers {
+            progress.report(layer.blob, PullStep::Queued);
+        }
+        let work = self.work_dir()?;
+        Download::new(self, &image, &chain_ids, work.path(), progress).run()?;
+        let mut references = vec![reference.with_digest(image.digest)];
+        if let (Some(tag), None) = (reference.tag(), reference.digest()) {
+            references.push(reference.with_tag(tag)?);
+        }
+        let was_there = self.has_names(&references, image.id)?;
+        let (id, digest) = (image.id, image.digest);
+        let new = NewImage { id, document: image.document, top: chain_ids.last().copied(), references };
+        self.publish(&[], &[new], Timestamp::now().as_millisecond())?;
+        Ok(Pulled { id, digest, was_there })
+    }
+}
+
+/// The layers of one image on their way.
+struct Download<'a> {
+    store: &'a Store,
+    layers: &'a [RemoteLayer],
+    diff_ids: &'a [DiffId],
+    chain_ids: &'a [ChainId],
+    work_dir: &'a Path,
+    progress: &'a dyn PullProgress,
+    next: AtomicUsize,
+    has_failed: AtomicBool,
+    arrived: Mutex<Arrived<'a>>,
+}
+
+/// Layers that are unpacked and wait for those below them.
+struct Arrived<'a> {
+    layers: Vec<Option<Arrival<'a>>>,
+    /// So many, from the lowest on, are in the store.
+    published: usize,
+    /// Somebody is at it.
+    is_publishing: bool,
+}
+
+enum Arrival<'a> {
+    /// It was in the store.
+    Present,
+    /// It has been unpacked.
+    Unpacked(Unpacked, Claim<'a>),
+}
+
+impl<'a> Download<'a> {
+    fn new(
+        store: &'a Store,
+        image: &'a RemoteImage,
+        chain_ids: &'a [ChainId],
+        work_dir: &'a Path,
+        progress: &'a dyn PullProgress,
+    ) -> Self {
+        let layers = image.layers.iter().map(|_| None).collect();
+        Self {
+            store,
+            layers: &image.layers,
+            diff_ids: &image.config.rootfs.diff_ids,
+            chain_ids,
+            work_dir,
+            progress,
+            next: AtomicUsize::new(0),
+            has_failed: AtomicBool::new(false),
+            arrived: Mutex::new(Arrived { layers, published: 0, is_publishing: false }),
+        }
+    }
+
+    /// Takes in all layers. The first failure ends them all.
+    fn run(&self) -> Result<(), Error> {
+        let work = || self.take_layers();
+        thread::scope(|scope| {
+            let workers = DOWNLOADS.min(self.layers.len());
+            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+            let mine = work();
+            others.into_iter().fold(mine, |outcome, other| {
+                let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                outcome.and(other)
+            })
+        })?;
+        match self.progress.is_called_off() {
+            true => Err(Error::CalledOff),
+            false => Ok(()),
+        }
+    }
+
+    fn take_layers(&self) -> Result<(), Error> {
+        while !self.is_over() {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(layer) = self.layers.get(at) else { break };
+            match self.take_layer(at, layer) {
+                Ok(()) => {}
+                // What comes after the first failure is its consequence.
+                Err(_) if self.has_failed.swap(true, Ordering::Relaxed) => break,
+                Err(error) => {
+                    self.store.wake_claimants();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed) || self.progress.is_called_off()
+    }
+
+    fn take_layer(&self, at: usize, layer: &RemoteLayer) -> Result<(), Error> {
+        let waiting = || self.progress.report(layer.blob, PullStep::Waiting);
+        let arrival = match self.store.claim(self.chain_ids[at], || self.is_over(), waiting)? {
+            Claimed::CalledOff => return Ok(()),
+            Claimed::Present => {
+                self.progress.report(layer.blob, PullStep::AlreadyExists);
+                Arrival::Present
+            }
+            Claimed::Ours(claim) => Arrival::Unpacked(self.unpack(at, layer)?, claim),
+        };
+        self.arrive(at, arrival)
+    }
+
+    fn layer_work_dir(&self, at: usize) -> PathBuf {
+        self.work_dir.join(self.chain_ids[at].0.hex())
+    }
+
+    fn unpack(&self, at: usize, layer: &RemoteLayer) -> Result<Unpacked, Error> {
+        let mut blob = layer.open(|| self.is_over());
+        let outcome = {
+            let watched = Watched::new(&mut blob, |done_bytes| {
+                self.progress.report(layer.blob, PullStep::Downloading { done_bytes, total_bytes: layer.size_bytes });
+            });
+            let dir = self.layer_work_dir(at);
+            unpacking::unpack(watched, layer.blob, &dir, self.diff_ids[at], self.store.limits)
+        };
+        // A stream can go on after its content: only its end says that all of it is right.
+        let rest = outcome.and_then(|unpacked| {
+            io::copy(&mut blob, &mut io::sink()).map_err(Error::file("read", layer.blob.to_string()))?;
+            Ok(unpacked)
+        });
+        match blob.take_failure() {
+            // Whoever unpacks only knows that reading failed.
+            Some(failure) => Err(failure.into()),
+            None if self.progress.is_called_off() => Err(Error::CalledOff),
+            None => rest,
+        }
+    }
+
+    fn arrived(&self) -> MutexGuard<'_, Arrived<'a>> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a layer in its place if all below it are there, and those above it that waited for that.
+    fn arrive(&self, at: usize, arrival: Arrival<'a>) -> Result<(), Error> {
+        let mut arrived = self.arrived();
+        arrived.layers[at] = Some(arrival);
+        if arrived.is_publishing {
+            return Ok(());
+        }
+        arrived.is_publishing = true;
+        loop {
+            let lowest = arrived.published;
+            let Some(arrival) = arrived.layers.get_mut(lowest).and_then(Option::take) else {
+                arrived.is_publishing = false;
+                return Ok(());
+            };
+            // Synchronising takes its time, in which others arrive.
+            drop(arrived);
+            self.publish(lowest, arrival)?;
+            arrived = self.arrived();
+            arrived.published += 1;
+        }
+    }
+
+    fn publish(&self, at: usize, arrival: Arrival<'a>) -> Result<(), Error> {
+        let Arrival::Unpacked(Unpacked { size_bytes, implied }, claim) = arrival else { return Ok(()) };
+        let below = &self.chain_ids[..at];
+        let lowers: Vec<PathBuf> = below.iter().rev().map(|layer| self.store.layer_dir(layer).join("diff")).collect();
+        let (dir, diff_id) = (self.layer_work_dir(at), self.diff_ids[at]);
+        unpack::inherit(&dir.join("diff"), &implied, &lowers)
+            .map_err(|source| Error::Layer { layer: diff_id, source })?;
+        let layer = NewLayer { chain_id: self.chain_ids[at], diff_id, parent: below.last().copied(), size_bytes, dir };
+        self.store.publish(&[layer], &[], Timestamp::now().as_millisecond())?;
+        drop(claim);
+        self.progress.report(self.layers[at].blob, PullStep::Complete);
+        Ok(())
+    }
+}
