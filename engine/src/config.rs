@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use images::RegistryConfig;
 use serde::Deserialize;
 
 /// Read when `--config` names no other file; it may be absent.
@@ -47,6 +48,17 @@ struct Settings {
     /// Directory of netd, berth-shim and berth-monitor [default: where berthd itself is]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
+    /// Mirror of Docker Hub to ask before it, as in https://mirror.example; may be given several times
+    #[arg(long = "registry-mirror", value_name = "URL")]
+    #[serde(default)]
+    registry_mirrors: Vec<String>,
+    /// Registry that needs no valid certificate: host[:port] or a network; may be given several times
+    #[arg(long = "insecure-registry", value_name = "REGISTRY")]
+    #[serde(default)]
+    insecure_registries: Vec<String>,
+    /// Directory of registries' own certificates, in HOST[:PORT]/*.crt [default: /etc/docker/certs.d]
+    #[arg(long, value_name = "DIR")]
+    certificates_dir: Option<PathBuf>,
     /// What to log: error, warn, info, debug, trace, or a list such as info,engine=debug [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -79,6 +91,9 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
+    /// A registry isn't named as one.
+    #[error(transparent)]
+    Registry(#[from] images::ConfigError),
     /// The cgroup parent isn't an absolute path inside the hierarchy.
     #[error("cgroup parent {0:?} must be an absolute path below the root without \"..\", as in /berth")]
     CgroupParent(String),
@@ -102,6 +117,8 @@ pub struct Config {
     pub group: Group,
     /// The cgroup that containers' cgroups are made in.
     pub cgroup_parent: String,
+    /// How registries are reached.
+    pub registries: RegistryConfig,
     /// Where our other programs are.
     pub bin_dir: PathBuf,
     /// A `tracing` filter.
@@ -129,6 +146,7 @@ impl Config {
     }
 
     fn combine(flags: Settings, file: Settings) -> Result<Self, ConfigError> {
+        let registries = registries(&flags, &file)?;
         let run_dir = path(flags.run_dir.or(file.run_dir), "/run/berth")?;
         let cgroup_parent = flags.cgroup_parent.or(file.cgroup_parent).unwrap_or_else(|| "/berth".into());
         let has_name = cgroup_parent.split('/').any(|part| !matches!(part, "" | "."));
@@ -143,6 +161,7 @@ impl Config {
             root: path(flags.root.or(file.root), "/var/lib/berth")?,
             socket: path(flags.socket.or(file.socket), run_dir.join("berth.sock"))?,
             netd_socket: path(flags.netd_socket.or(file.netd_socket), run_dir.join("netd.sock"))?,
+            registries,
             group: flags.group.or(file.group).map_or(Group::Default, Group::Named),
             log_level: flags.log_level.or(file.log_level).unwrap_or_else(|| "info".into()),
             run_dir,
@@ -156,6 +175,21 @@ impl Config {
 fn path(wanted: Option<PathBuf>, default: impl Into<PathBuf>) -> Result<PathBuf, ConfigError> {
     let path = wanted.unwrap_or_else(|| default.into());
     std::path::absolute(&path).map_err(|source| ConfigError::Path { path, source })
+}
+
+/// Flags don't replace what the file lists: they add to it.
+fn registries(flags: &Settings, file: &Settings) -> Result<RegistryConfig, images::ConfigError> {
+    let mirrors = flags.registry_mirrors.iter().chain(&file.registry_mirrors);
+    let insecure = flags.insecure_registries.iter().chain(&file.insecure_registries);
+    let mut config = RegistryConfig {
+        mirrors: mirrors.map(|mirror| mirror.parse()).collect::<Result<_, _>>()?,
+        insecure: insecure.map(|registry| registry.parse()).collect::<Result<_, _>>()?,
+        ..RegistryConfig::default()
+    };
+    if let Some(dir) = flags.certificates_dir.as_ref().or(file.certificates_dir.as_ref()) {
+        config.certificates_dir.clone_from(dir);
+    }
+    Ok(config)
 }
 
 fn own_directory() -> io::Result<PathBuf> {

@@ -39,6 +39,8 @@ pub struct Parts {
     pub(crate) execs: crate::exec::Registry,
     /// Images and the root file systems of containers.
     pub images: images::Store,
+    /// Where images come from.
+    pub registries: images::Registries,
     /// Processes.
     pub runtime: Runtime,
     /// Networking.
@@ -68,6 +70,7 @@ impl Engine {
             Binaries { shim: config.bin_dir.join("berth-shim"), monitor: config.bin_dir.join("berth-monitor") };
         let runtime = Runtime::new(config.run_dir.join("containers"), binaries)?;
         let images = images::Store::open(&config.root.join("images"), &config.run_dir.join("images"))?;
+        let registries = images::Registries::new(config.registries.clone(), tokio::runtime::Handle::current());
         let netd = Netd::new(&config);
         Ok(Self(Arc::new(Parts {
             config,
@@ -77,6 +80,7 @@ impl Engine {
             containers: Registry::default(),
             execs: crate::exec::Registry::default(),
             images,
+            registries,
             runtime,
             netd,
         })))

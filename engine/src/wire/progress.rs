@@ -20,6 +20,13 @@ pub(crate) enum ProgressLine {
         /// Short id of what it is done with.
         id: String,
     },
+    /// What the steps that follow are for.
+    Heading {
+        /// What is being done, and with what.
+        status: String,
+        /// Which part of it.
+        id: String,
+    },
     /// A result as text for a terminal.
     Text {
         /// With its line end.
@@ -65,6 +72,11 @@ impl ProgressLine {
     /// A step that is over.
     pub(crate) fn done(status: &'static str, id: String) -> Self {
         Self::Step { status, detail: Detail::default(), progress: None, id }
+    }
+
+    /// The line above the steps: what is being done, and with what.
+    pub(crate) fn heading(status: &str, object: &str, id: String) -> Self {
+        Self::Heading { status: format!("{status} {object}"), id }
     }
 
     /// The end, if it is a bad one.

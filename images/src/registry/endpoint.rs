@@ -22,6 +22,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Without a byte for so long, a connection counts as cut.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const TRIES: usize = 5;
+const TAGS_A_PAGE: usize = 1000;
 
 /// Documents that describe images, in the order of preference.
 const MANIFESTS: [&str; 4] = [
@@ -147,6 +148,30 @@ impl Endpoint {
         };
         let (bytes, _) = ask.retry(delays()).when(RegistryError::is_passing).call()?;
         Ok(Document { digest: Digest::of(&bytes), bytes })
+    }
+
+    /// Every tag of the repository.
+    pub(super) fn tags(&self) -> Result<Vec<String>, RegistryError> {
+        let (client, auth) = (self.client()?, self.auth());
+        let reference = Reference::with_tag(self.place.host.clone(), self.path.clone(), String::new());
+        let mut tags: Vec<String> = Vec::new();
+        loop {
+            let last = tags.last().map(String::as_str);
+            let ask = || {
+                let page = self.runtime.block_on(client.list_tags(&reference, &auth, Some(TAGS_A_PAGE), last));
+                page.map_err(|error| self.explain(error))
+            };
+            let page = ask.retry(delays()).when(RegistryError::is_passing).call()?.tags;
+            // Some registries answer with the same page again.
+            if page.last().is_none_or(|newest| tags.last() == Some(newest)) {
+                return Ok(tags);
+            }
+            let is_last = page.len() < TAGS_A_PAGE;
+            tags.extend(page);
+            if is_last {
+                return Ok(tags);
+            }
+        }
     }
 
     /// A blob's bytes from `offset` on.

@@ -56,6 +56,14 @@ struct Kind {
 }
 
 impl Registries {
+    /// The tags of a reference's repository.
+    ///
+    /// # Errors
+    /// The registry doesn't know the repository, or can't be talked to.
+    pub fn tags(&self, reference: &Reference, credentials: &Credentials) -> Result<Vec<String>, RegistryError> {
+        self.first_of(reference, credentials, |endpoint| endpoint.tags())
+    }
+
     /// Finds the image that a reference means on a platform.
     pub(crate) fn find(
         &self,
@@ -63,11 +71,20 @@ impl Registries {
         platform: &Platform,
         credentials: &Credentials,
     ) -> Result<RemoteImage, RegistryError> {
-        let endpoints = self.endpoints(reference, credentials);
+        self.first_of(reference, credentials, |endpoint| find_at(endpoint, reference, platform))
+    }
+
+    /// The answer of the first place that has one.
+    fn first_of<T>(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+        ask: impl Fn(&Arc<Endpoint>) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
         let mut failure = None;
-        for endpoint in endpoints {
-            match find_at(&endpoint, reference, platform) {
-                Ok(image) => return Ok(image),
+        for endpoint in self.endpoints(reference, credentials) {
+            match ask(&endpoint) {
+                Ok(answer) => return Ok(answer),
                 // A registry that says no has said more than one that isn't there.
                 Err(error) if error.is_of_this_place() => {
                     if failure.is_none() || !matches!(error, RegistryError::Connection { .. }) {

@@ -2,17 +2,19 @@
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use images::{Import, LoadedImage, Platform, Reference};
 use jiff::Timestamp;
 
-use super::{ingest, tell};
+use super::{ingest, pull, tell};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::route::query::Query;
 use crate::translate::image as translate;
 use crate::wire::image::{CreateQuery, LoadQuery};
 use crate::wire::progress::ProgressLine;
+use crate::wire::registry_auth;
 
 pub(super) async fn load(State(engine): State<Engine>, Query(query): Query<LoadQuery>, body: Body) -> Result<Response> {
     if let Some(platform) = query.platform.filter(|platform| !platform.is_empty()) {
@@ -52,32 +54,20 @@ fn report_loaded(engine: &Engine, image: &LoadedImage) -> Vec<ProgressLine> {
     lines
 }
 
-pub(super) async fn create(State(engine): State<Engine>, RawQuery(query): RawQuery, body: Body) -> Result<Response> {
+pub(super) async fn create(
+    State(engine): State<Engine>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
     let query = CreateQuery::parse(query.as_deref().unwrap_or_default());
     match (query.from_image.as_deref(), query.from_source.as_deref()) {
-        (Some(image), _) => Err(not_pulled(image, query.tag.as_deref().unwrap_or_default())),
+        (Some(image), _) => pull::pull(engine, image, &query, registry_auth::credentials(&headers)?).await,
         (None, Some("-")) => import(engine, &query, body).await,
         (None, Some(source)) => Err(Error::not_implemented(format!(
             "importing from {source}: berth downloads nothing yet, send the root file system itself (docker import -)"
         ))),
         (None, None) => Err(Error::invalid("neither fromSrc nor fromImage is given: say what the image is made of")),
-    }
-}
-
-/// What `docker run` shows for an image that isn't here.
-fn not_pulled(image: &str, tag: &str) -> Error {
-    let named = match tag {
-        "" => Reference::parse(image).map(Reference::or_latest),
-        digest if digest.contains(':') => Reference::parse(&format!("{image}@{digest}")),
-        tag => Reference::parse(image).and_then(|reference| reference.with_tag(tag)),
-    };
-    match named {
-        Ok(reference) => Error::not_found(format!(
-            "No such image: {}: berth can't pull images yet, load an archive (docker load) or import a root file \
-             system (docker import)",
-            reference.familiar()
-        )),
-        Err(error) => images::Error::from(error).into(),
     }
 }
 
@@ -104,10 +94,15 @@ fn described(query: &CreateQuery) -> Result<Import> {
         },
         changes: changes.collect::<Result<_, images::Error>>()?,
         message: if query.message.is_empty() { "Imported from -".to_owned() } else { query.message.clone() },
-        platform: match query.platform.as_str() {
-            "" => Platform::host(),
-            text => text.parse().map_err(|error: images::PlatformError| Error::invalid(error.to_string()))?,
-        },
+        platform: platform(query)?.unwrap_or_else(Platform::host),
         created: Timestamp::now(),
     })
+}
+
+/// The platform that a request asks for.
+pub(super) fn platform(query: &CreateQuery) -> Result<Option<Platform>> {
+    match query.platform.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|error: images::PlatformError| Error::invalid(error.to_string())),
+    }
 }

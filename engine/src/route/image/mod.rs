@@ -3,6 +3,8 @@
 mod bring;
 mod ingest;
 mod manage;
+mod progress;
+mod pull;
 
 pub(crate) use manage::summaries;
 
