@@ -8,6 +8,7 @@
 mod attach;
 mod command;
 mod connect;
+mod credentials;
 mod engine;
 mod failure;
 mod flags;

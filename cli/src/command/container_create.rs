@@ -4,12 +4,13 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use crate::engine::Engine;
 use crate::engine::reply::Created;
+use crate::engine::{Engine, EngineError};
 use crate::failure::Failure;
 use crate::flags::create::CreateFlags;
-use crate::request::create::{CreateRequest, create_request};
+use crate::request::create::{CreateRequest, PullPolicy, create_request};
 
+use super::pull::{self, Output, Pull, Show};
 use super::{Context, DONE, print, print_error, with_surroundings};
 
 /// Runs the command.
@@ -25,12 +26,42 @@ pub(super) async fn create(context: &Context, flags: CreateFlags) -> Result<u8, 
 
 /// Creates the container, and writes its id to the file that was asked for.
 ///
+/// Pulls the image if it isn't there.
+///
 /// # Errors
 /// The engine refuses, or the file is there already.
 pub(super) async fn send(engine: &Engine, request: &CreateRequest) -> Result<Created, Failure> {
     // Before anything is created: two containers in one file would lose the first.
     let cidfile = request.cidfile.as_deref().map(CidFile::open).transpose()?;
-    let created: Created = engine
+    let pull = async || {
+        let image = request.body.image.clone().unwrap_or_default();
+        let wanted = Pull { image, platform: request.platform.clone(), all_tags: false };
+        // What the container prints is all that belongs on standard output.
+        let show = if request.quiet { Show::Nothing } else { Show::On(Output::Stderr) };
+        pull::bring(engine, &wanted, show).await
+    };
+    if request.pull == PullPolicy::Always {
+        pull().await?;
+    }
+    let created = match ask(engine, request).await {
+        Err(EngineError::Refused { status: 404, message })
+            if request.pull == PullPolicy::Missing && message.starts_with("No such image") =>
+        {
+            let image = request.body.image.as_deref().unwrap_or_default();
+            print_error(&format!("Unable to find image '{}' locally", pull::with_tag(image)));
+            pull().await?;
+            ask(engine, request).await?
+        }
+        other => other?,
+    };
+    if let Some(cidfile) = cidfile {
+        cidfile.write(&created.id)?;
+    }
+    Ok(created)
+}
+
+async fn ask(engine: &Engine, request: &CreateRequest) -> Result<Created, EngineError> {
+    engine
         .post("/containers/create")
         .query_some("name", request.name.as_deref())
         .query_some("platform", request.platform.as_deref())
@@ -38,11 +69,7 @@ pub(super) async fn send(engine: &Engine, request: &CreateRequest) -> Result<Cre
         .send()
         .await?
         .json()
-        .await?;
-    if let Some(cidfile) = cidfile {
-        cidfile.write(&created.id)?;
-    }
-    Ok(created)
+        .await
 }
 
 /// A file that is new and will hold an id; removed again when no container comes of it.

@@ -18,6 +18,7 @@ mod network;
 mod network_attach;
 mod port;
 mod ps;
+mod pull;
 mod rm;
 mod rmi;
 mod run;
@@ -121,6 +122,7 @@ async fn container_verb(context: &Context, verb: container::Verb) -> Result<u8, 
 
 async fn image_verb(context: &Context, verb: image::Verb) -> Result<u8, Failure> {
     match verb {
+        image::Verb::Pull(flags) => pull::pull(context, flags).await,
         image::Verb::Load(flags) => load::load(context, flags).await,
         image::Verb::Import(flags) => import::import(context, flags).await,
         image::Verb::Tag(flags) => tag::tag(context, flags).await,

@@ -191,6 +191,18 @@ pub(crate) struct Progress {
     pub(crate) stream: Option<String>,
     pub(crate) status: Option<String>,
     pub(crate) error: Option<String>,
+    /// What the status is of, such as a layer.
+    pub(crate) id: Option<String>,
+    #[serde(rename = "progressDetail", deserialize_with = "or_default")]
+    pub(crate) detail: ProgressDetail,
+}
+
+/// How far a step is, in bytes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ProgressDetail {
+    pub(crate) current: Option<u64>,
+    pub(crate) total: Option<u64>,
 }
 
 /// `GET /containers/{id}/top`.

@@ -24,6 +24,7 @@ pub(crate) struct Request<'a> {
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
     body: Option<(&'static str, Body)>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Response {
 
 impl<'a> Request<'a> {
     pub(super) fn new(engine: &'a Engine, method: Method, path: String) -> Self {
-        Self { engine, method, path, query: Vec::new(), body: None }
+        Self { engine, method, path, query: Vec::new(), headers: Vec::new(), body: None }
     }
 
     /// Adds a parameter to the query.
@@ -51,6 +52,12 @@ impl<'a> Request<'a> {
             Some(value) => self.query(name, value),
             None => self,
         }
+    }
+
+    /// Adds a header if there is a value.
+    pub(crate) fn header_some(mut self, name: &'static str, value: Option<String>) -> Self {
+        self.headers.extend(value.map(|value| (name, value)));
+        self
     }
 
     /// Sends a value as JSON.
@@ -116,6 +123,9 @@ impl<'a> Request<'a> {
             .uri(uri)
             .header(header::HOST, "berth")
             .header(header::USER_AGENT, concat!("berth/", env!("CARGO_PKG_VERSION")));
+        for (name, value) in self.headers {
+            builder = builder.header(name, value);
+        }
         if upgrade {
             builder = builder.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, "tcp");
         }

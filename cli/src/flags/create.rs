@@ -262,7 +262,10 @@ pub(crate) struct ManagementFlags {
     /// Platform of the image: OS[/ARCH[/VARIANT]]
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
-    /// When to pull the image: missing or never. Nothing is pulled yet: load or import the image first
-    #[arg(long, value_name = "WHEN", default_value = "missing", hide_default_value = true)]
+    /// When to pull the image: always, missing or never
+    #[arg(long, value_name = "WHEN", default_value = "missing")]
     pub(crate) pull: String,
+    /// Show no progress of a pull
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }

@@ -37,9 +37,19 @@ const INSPECT_EXAMPLES: &str = "Examples:
   berth image inspect alpine:3.20
   berth image inspect -f '{{json .Config.Cmd}}' alpine:3.20";
 
+const PULL_EXAMPLES: &str = "Examples:
+  berth pull alpine:3.20
+  berth pull --platform linux/arm64 registry.example.com/team/app
+  berth pull -a registry.example.com/team/app
+
+A name without a registry's host is one of Docker Hub. Passwords are those of the docker client: ~/.docker/config.json and the credential helpers that it names.";
+
 /// Commands that are the same at the top level and under `image`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Download an image from a registry
+    #[command(after_help = PULL_EXAMPLES)]
+    Pull(PullFlags),
     /// Load images from an archive
     #[command(after_help = LOAD_EXAMPLES)]
     Load(LoadFlags),
@@ -100,6 +110,23 @@ pub(crate) struct RemoveFlags {
     /// Images, by name or id
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,
+}
+
+/// Flags of `pull`.
+#[derive(Debug, Args)]
+pub(crate) struct PullFlags {
+    /// Every tag of the repository
+    #[arg(short, long)]
+    pub(crate) all_tags: bool,
+    /// Show no progress, only the image's whole name
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Download for this platform: OS[/ARCH[/VARIANT]]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
+    /// The image; its tag is 'latest' when absent
+    #[arg(value_name = "NAME[:TAG|@DIGEST]")]
+    pub(crate) image: String,
 }
 
 /// Flags of `load`.

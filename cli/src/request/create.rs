@@ -23,6 +23,10 @@ pub(crate) struct CreateRequest {
     pub(crate) name: Option<String>,
     /// Platform of the image, as the engine takes it.
     pub(crate) platform: Option<String>,
+    /// When the image is pulled.
+    pub(crate) pull: PullPolicy,
+    /// A pull shows nothing.
+    pub(crate) quiet: bool,
     /// Where to write the id.
     pub(crate) cidfile: Option<PathBuf>,
     /// Which of its streams are tied to ours.
@@ -99,6 +103,8 @@ pub(crate) fn create_request(
     Ok(CreateRequest {
         name: management.name.clone().filter(|name| !name.is_empty()),
         platform: platform(management.platform.as_deref())?,
+        pull: pull_policy(&management.pull)?,
+        quiet: management.quiet,
         cidfile: management.cidfile.clone().filter(|file| !file.is_empty()).map(PathBuf::from),
         streams,
         tty: process.tty,
@@ -113,12 +119,24 @@ fn refuse_unsupported(flags: &CreateFlags) -> Result<(), RequestError> {
             "put both containers on one network ('berth net create', --network): there they find each other by name";
         return Err(RequestError::Unsupported { flag: format!("--link {link}"), advice });
     }
-    match flags.management.pull.as_str() {
-        "missing" | "never" => Ok(()),
-        "always" => Err(RequestError::Unsupported {
-            flag: "--pull always".to_owned(),
-            advice: "images come from archives so far: 'berth load' or 'berth import'",
-        }),
+    Ok(())
+}
+
+/// When an image is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PullPolicy {
+    /// Each time.
+    Always,
+    /// When it isn't there.
+    Missing,
+    Never,
+}
+
+fn pull_policy(text: &str) -> Result<PullPolicy, RequestError> {
+    match text {
+        "always" => Ok(PullPolicy::Always),
+        "missing" | "" => Ok(PullPolicy::Missing),
+        "never" => Ok(PullPolicy::Never),
         other => Err(RequestError::Invalid(format!(
             "invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\""
         ))),

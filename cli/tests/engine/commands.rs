@@ -53,6 +53,63 @@ fn detached_it_prints_the_id() {
 }
 
 #[test]
+fn an_image_that_is_missing_is_pulled_with_the_docker_clients_password() {
+    let config = tempfile::tempdir().unwrap();
+    // ann:secret
+    let auths = r#"{"auths":{"registry.example:5000":{"auth":"YW5uOnNlY3JldA=="}}}"#;
+    std::fs::write(config.path().join("config.json"), auths).unwrap();
+    let created = std::sync::atomic::AtomicUsize::new(0);
+    let engine = FakeEngine::new(move |request| match request.path.as_str() {
+        "containers/create" if created.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 => {
+            refused(404, "No such image: registry.example:5000/app:latest")
+        }
+        "containers/create" => Answer::Reply(201, br#"{"Id":"c0ffee","Warnings":[]}"#.to_vec()),
+        "images/create" => json(concat!(
+            r#"{"status":"Pulling from app","id":"latest"}"#,
+            "\r\n",
+            r#"{"status":"Downloading","progressDetail":{"current":1,"total":2},"id":"a1"}"#,
+            "\r\n",
+            r#"{"status":"Pull complete","progressDetail":{},"id":"a1"}"#,
+            "\r\n",
+            r#"{"status":"Digest: sha256:00"}"#,
+            "\r\n",
+        )),
+        _ => Answer::Reply(204, Vec::new()),
+    });
+    let run = |arguments: &[&str]| {
+        Outcome::from(engine.berth(arguments).env("DOCKER_CONFIG", config.path()).output().unwrap())
+    };
+    let outcome = run(&["run", "-d", "registry.example:5000/app"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "c0ffee\n"), "{outcome:?}");
+    assert_eq!(
+        outcome.stderr,
+        "Unable to find image 'registry.example:5000/app:latest' locally\nlatest: Pulling from app\n\
+         a1: Pull complete\nDigest: sha256:00\n"
+    );
+    let requests = engine.take_requests();
+    assert_eq!(
+        paths(&requests),
+        ["containers/create", "images/create", "containers/create", "containers/c0ffee/start"]
+    );
+    assert_eq!(requests[1].query, "fromImage=registry%2Eexample%3A5000%2Fapp&tag=latest");
+    // {"password":"secret","username":"ann"}
+    let ann = "eyJwYXNzd29yZCI6InNlY3JldCIsInVzZXJuYW1lIjoiYW5uIn0=";
+    assert_eq!(requests[1].registry_auth.as_deref(), Some(ann));
+    assert_eq!(run(&["run", "-d", "--pull", "never", "x"]).code, 0, "it is there now");
+    let outcome = run(&["pull", "-q", "registry.example:5000/app"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "registry.example:5000/app:latest\n"), "{outcome:?}");
+}
+
+#[test]
+fn what_may_not_be_pulled_is_refused_as_it_is() {
+    let engine = FakeEngine::new(|_| refused(404, "No such image: x:latest"));
+    let outcome = engine.run(&["run", "--pull", "never", "x"]);
+    assert_eq!(outcome.code, 125, "{outcome:?}");
+    assert!(outcome.stderr.contains("No such image: x:latest"), "{outcome:?}");
+    assert_eq!(paths(&engine.take_requests()), ["containers/create"]);
+}
+
+#[test]
 fn input_reaches_the_container_to_its_end() {
     let engine = engine_with(|| Answer::Echo);
     let mut berth = engine.berth(&["run", "-i", "busybox", "cat"]);
@@ -102,7 +159,7 @@ fn statuses_of_run_say_who_failed() {
         ("", "exec: \"nope\": executable file not found in $PATH", 127),
         ("", "exec: \"/etc\": permission denied", 126),
         ("", "port is already allocated", 125),
-        ("No such image: nope:latest", "", 125),
+        ("No such container: nope", "", 125),
     ] {
         let engine = FakeEngine::new(move |request| match request.path.as_str() {
             "containers/create" if create.is_empty() => Answer::Reply(201, br#"{"Id":"c0ffee"}"#.to_vec()),

@@ -15,6 +15,8 @@ pub(crate) struct Request {
     /// Without the API's version and without the query.
     pub(crate) path: String,
     pub(crate) query: String,
+    /// Who the sender is to the registry, as it was encoded.
+    pub(crate) registry_auth: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -141,13 +143,14 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
     let mut words = line.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (mut length, mut chunked) = (0, false);
+    let (mut length, mut chunked, mut registry_auth) = (0, false, None);
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
         let Some((name, value)) = header.trim().split_once(": ") else { break };
         match name.to_lowercase().as_str() {
             "content-length" => length = value.parse().ok()?,
+            "x-registry-auth" => registry_auth = Some(value.to_owned()),
             "transfer-encoding" => chunked = value == "chunked",
             _ => {}
         }
@@ -155,7 +158,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let body = if chunked { read_chunks(reader)? } else { read_exactly(reader, length)? };
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let path = path.split_once("/v1.").and_then(|(_, rest)| rest.split_once('/')).map_or(path, |(_, rest)| rest);
-    Some(Request { method, path: path.to_owned(), query: query.to_owned(), body })
+    Some(Request { method, path: path.to_owned(), query: query.to_owned(), registry_auth, body })
 }
 
 fn read_exactly(reader: &mut impl Read, length: usize) -> Option<Vec<u8>> {

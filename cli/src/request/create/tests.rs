@@ -336,10 +336,6 @@ fn wrong_forms_are_refused_in_dockers_words() {
         ("--log-driver none --log-opt a=b x", "invalid logging opts for driver none"),
         ("--security-opt x x", "Invalid --security-opt: \"x\""),
         ("--pull x x", "invalid pull option: 'x': must be one of \"always\", \"missing\" or \"never\""),
-        (
-            "--pull always x",
-            "--pull always isn't supported: images come from archives so far: 'berth load' or 'berth import'",
-        ),
         ("--restart on-failure:x x", "invalid restart policy format: maximum retry count must be an integer"),
         ("--rm --restart always x", "conflicting options: cannot specify both --restart and --rm"),
         (
