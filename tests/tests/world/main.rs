@@ -9,5 +9,6 @@ mod lifecycle;
 mod limits;
 mod networks;
 mod ports;
+mod pull;
 mod run;
 mod wire;

@@ -11,7 +11,9 @@ const ROWS: &[Wrong] = &[
     ("both", "history nonesuch", 1, &["No such image: nonesuch:latest"]),
     ("both", "image inspect nonesuch", 1, &["No such image: nonesuch"]),
     ("both", "images --filter nonesuch=1", 1, &["nonesuch"]),
-    ("docker", "pull busybox", 1, &["pull"]),
+    ("both", "pull busybox", 1, &["can't talk to https://registry-1.docker.io"]),
+    ("both", "pull -a busybox:1", 1, &["tag can't be used with --all-tags/-a"]),
+    ("both", "pull --platform no", 1, &[]),
     ("docker", "push busybox", 1, &["push"]),
     ("docker", "save busybox -o /run/saved.tar", 1, &["save"]),
 ];
