@@ -67,10 +67,14 @@ impl Failure {
         matches!(self, Self::Connect(_) | Self::Engine(EngineError::Connect(_)) | Self::Start(EngineError::Connect(_)))
     }
 
-    /// Exit status of commands that have none of their own. 64, sysexits.h's "usage", is Docker's for a template that
-    /// doesn't parse, though not for that of a list.
+    /// Exit status of commands that have none of their own. Docker's are 125 for a flag that can't be, and 64 (sysexits.h's
+    /// "usage") for a template that doesn't parse, though not for that of a list.
     pub(crate) fn status(&self) -> u8 {
-        if matches!(self, Self::Template(error) if error.is_syntax()) { 64 } else { 1 }
+        match self {
+            Self::Template(error) if error.is_syntax() => 64,
+            Self::Request(error) if error.is_flag_syntax() => 125,
+            _ => 1,
+        }
     }
 
     /// Exit status of `run`, whose own statuses must not look like the container's: 127 when the command isn't there,

@@ -10,7 +10,7 @@ use crate::flags::network::{CreateFlags, InspectFlags, ListFlags, PruneFlags, Re
 use crate::render::format::Format;
 use crate::render::inspect::Documents;
 use crate::render::network::{COLUMNS, details, row};
-use crate::request::error::{RequestError, flag};
+use crate::request::error::{RequestError, refused};
 use crate::request::filter::Filters;
 use crate::request::network::network_create;
 use crate::request::network_filter::NetworkFilter;
@@ -93,13 +93,13 @@ fn prune_request(specs: &[String]) -> Result<PruneRequest, Failure> {
             ("label", _) => request.labels.extend(owned),
             ("label!", _) => request.labels_not.extend(owned),
             ("until", [until]) => {
-                let parsed = time::parse(until, now, &zone).map_err(|reason| flag("--filter", until, reason))?;
+                let parsed = time::parse(until, now, &zone).map_err(|reason| refused("--filter", until, reason))?;
                 request.until = Some(parsed);
             }
             ("until", _) => {
                 return Err(RequestError::Conflict("more than one until filter specified".to_owned()).into());
             }
-            _ => return Err(flag("--filter", key, "invalid filter: use until, label or label!").into()),
+            _ => return Err(refused("--filter", key, "invalid filter: use until, label or label!").into()),
         }
     }
     Ok(request)

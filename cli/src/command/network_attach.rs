@@ -7,7 +7,7 @@ use crate::engine::{EngineError, network};
 use crate::failure::Failure;
 use crate::flags::network::{ConnectFlags, DisconnectFlags};
 use crate::request::attachment::{ipv4, ipv6, some};
-use crate::request::error::flag;
+use crate::request::error::refused;
 use crate::request::pairs;
 
 use super::{Context, DONE};
@@ -18,7 +18,7 @@ pub(super) async fn connect(context: &Context, flags: ConnectFlags) -> Result<u8
         [("--ip", &flags.ip, ipv4 as fn(&str) -> Result<String, String>), ("--ip6", &flags.ip6, ipv6)]
     {
         if let Some(value) = value {
-            check(value).map_err(|reason| flag(name, value, reason))?;
+            check(value).map_err(|reason| refused(name, value, reason))?;
         }
     }
     let request = context.engine.post(network(&flags.network, "/connect")?).json(&connect_request(&flags));

@@ -82,7 +82,7 @@ pub(crate) struct NetworkFlags {
     /// Fixed IPv4 address, of the network's subnet
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip: Option<String>,
-    /// Fixed IPv6 address
+    /// Fixed IPv6 address; networks are IPv4 only so far
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip6: Option<String>,
     /// Fixed MAC address, as in 02:42:0a:09:00:07

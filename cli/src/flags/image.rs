@@ -104,7 +104,7 @@ pub(crate) struct RemoveFlags {
     /// Also when a stopped container uses it, or it has more names
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Keep untagged parents
+    /// Keep untagged parents; images of archives have none
     #[arg(long)]
     pub(crate) no_prune: bool,
     /// Images, by name or id
@@ -138,7 +138,7 @@ pub(crate) struct LoadFlags {
     /// Show no progress
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Load only this platform of the archive: OS[/ARCH[/VARIANT]]
+    /// Refused by berthd so far, which takes this machine's: OS[/ARCH[/VARIANT]]
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
 }

@@ -66,7 +66,7 @@ pub(crate) enum Command {
 /// Flags of `net create`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct CreateFlags {
-    /// Kind of network: bridge (a subnet of its own), host (this host's network) or null (nothing)
+    /// Kind of network: bridge. Of the kinds host and null there is one each already: host and none
     #[arg(short, long, value_name = "DRIVER", default_value = "bridge")]
     pub(crate) driver: String,
     /// Subnet, as in 10.9.0.0/24
@@ -84,10 +84,10 @@ pub(crate) struct CreateFlags {
     /// No way in or out but from this host
     #[arg(long)]
     pub(crate) internal: bool,
-    /// Give containers IPv4 addresses
+    /// Give containers IPv4 addresses, as every network does so far
     #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) ipv4: Option<bool>,
-    /// Give containers IPv6 addresses
+    /// Give containers IPv6 addresses; refused so far
     #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) ipv6: Option<bool>,
     /// Option of the driver, as listed below

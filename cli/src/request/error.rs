@@ -40,3 +40,8 @@ impl RequestError {
 pub(crate) fn flag(flag: &'static str, value: &str, reason: impl std::fmt::Display) -> RequestError {
     RequestError::Flag { flag, value: value.to_owned(), reason: reason.to_string() }
 }
+
+/// The same for what only the daemon knows to Docker's client: no question of how a flag is written.
+pub(crate) fn refused(flag: &'static str, value: &str, reason: impl std::fmt::Display) -> RequestError {
+    RequestError::Invalid(format!("invalid argument \"{value}\" for \"{flag}\" flag: {reason}"))
+}

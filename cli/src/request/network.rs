@@ -6,7 +6,7 @@ use cnm::api::{NetworkCreate, PoolConfig};
 
 use crate::flags::network::CreateFlags;
 
-use super::error::{RequestError, flag};
+use super::error::{RequestError, refused};
 use super::pairs;
 
 /// Makes the request of the flags: each gateway, range and auxiliary address goes to the subnet that it lies in.
@@ -16,7 +16,7 @@ use super::pairs;
 pub(crate) fn network_create(flags: &CreateFlags) -> Result<NetworkCreate, RequestError> {
     let mut pools = flags.subnet.iter().map(|text| Pool::parse(text)).collect::<Result<Vec<_>, _>>()?;
     for text in &flags.ip_range {
-        let range = Subnet::parse(text).ok_or_else(|| flag("--ip-range", text, "it isn't a CIDR range"))?;
+        let range = Subnet::parse(text).ok_or_else(|| refused("--ip-range", text, "it isn't a CIDR range"))?;
         let pool = find(&mut pools, range.address, "--ip-range", text)?;
         set_once(&mut pool.config.ip_range, "--ip-range", text)?;
     }
@@ -29,9 +29,12 @@ pub(crate) fn network_create(flags: &CreateFlags) -> Result<NetworkCreate, Reque
         let (name, text) = spec
             .split_once('=')
             .filter(|(name, _)| !name.is_empty())
-            .ok_or_else(|| flag("--aux-address", spec, "give NAME=ADDRESS"))?;
+            .ok_or_else(|| refused("--aux-address", spec, "give NAME=ADDRESS"))?;
         let pool = find(&mut pools, address("--aux-address", spec, text)?, "--aux-address", spec)?;
         pool.config.aux_addresses.insert(name.to_owned(), text.to_owned());
+    }
+    for label in &flags.label {
+        pairs::check_label("--label", label)?;
     }
     Ok(NetworkCreate {
         name: flags.name.clone(),
@@ -48,7 +51,7 @@ pub(crate) fn network_create(flags: &CreateFlags) -> Result<NetworkCreate, Reque
 fn options(specs: &[String]) -> Result<std::collections::BTreeMap<String, String>, RequestError> {
     for spec in specs {
         if !spec.contains('=') || spec.starts_with('=') {
-            return Err(flag("-o, --opt", spec, "give NAME=VALUE"));
+            return Err(refused("-o, --opt", spec, "give NAME=VALUE"));
         }
     }
     Ok(pairs::sorted_map(specs))
@@ -68,8 +71,8 @@ struct Subnet {
 
 impl Pool {
     fn parse(text: &str) -> Result<Self, RequestError> {
-        let subnet =
-            Subnet::parse(text).ok_or_else(|| flag("--subnet", text, format_args!("invalid CIDR address: {text}")))?;
+        let subnet = Subnet::parse(text)
+            .ok_or_else(|| refused("--subnet", text, format_args!("invalid CIDR address: {text}")))?;
         Ok(Self { subnet, config: PoolConfig { subnet: Some(text.to_owned()), ..PoolConfig::default() } })
     }
 }
@@ -98,7 +101,7 @@ impl Subnet {
 }
 
 fn address(name: &'static str, spec: &str, text: &str) -> Result<IpAddr, RequestError> {
-    text.parse().map_err(|_| flag(name, spec, format_args!("'{text}' isn't an IP address")))
+    text.parse().map_err(|_| refused(name, spec, format_args!("'{text}' isn't an IP address")))
 }
 
 fn find<'a>(
@@ -108,13 +111,13 @@ fn find<'a>(
     spec: &str,
 ) -> Result<&'a mut Pool, RequestError> {
     let pool = pools.iter_mut().find(|pool| pool.subnet.contains(address));
-    pool.ok_or_else(|| flag(name, spec, "no --subnet contains it"))
+    pool.ok_or_else(|| refused(name, spec, "no --subnet contains it"))
 }
 
 fn set_once(field: &mut Option<String>, name: &'static str, text: &str) -> Result<(), RequestError> {
     match field.replace(text.to_owned()) {
         None => Ok(()),
-        Some(first) => Err(flag(name, text, format_args!("its subnet has {first} already"))),
+        Some(first) => Err(refused(name, text, format_args!("its subnet has {first} already"))),
     }
 }
 

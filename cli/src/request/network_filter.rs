@@ -2,7 +2,7 @@
 
 use cnm::api::Network;
 
-use super::error::{RequestError, flag};
+use super::error::{RequestError, refused};
 use super::filter::Filters;
 
 /// Conditions on networks: every key has to be met, by any of its values (labels: by all).
@@ -45,7 +45,7 @@ fn condition(key: &str, values: &[&str]) -> Result<Condition, RequestError> {
     let one_of = |yes: &str, no: &str| match values {
         [value] if *value == yes => Ok(true),
         [value] if *value == no => Ok(false),
-        _ => Err(flag("--filter", &format!("{key}={}", values.join(",")), format_args!("use {yes} or {no}"))),
+        _ => Err(refused("--filter", &format!("{key}={}", values.join(",")), format_args!("use {yes} or {no}"))),
     };
     Ok(match key {
         "id" => Condition::Id(owned()),
@@ -55,7 +55,13 @@ fn condition(key: &str, values: &[&str]) -> Result<Condition, RequestError> {
         "label" => Condition::Label(owned()),
         "type" => Condition::Builtin(one_of("builtin", "custom")?),
         "dangling" => Condition::Dangling(one_of("true", "false")?),
-        _ => return Err(flag("--filter", key, "invalid filter: use id, name, driver, scope, type, label or dangling")),
+        _ => {
+            return Err(refused(
+                "--filter",
+                key,
+                "invalid filter: use id, name, driver, scope, type, label or dangling",
+            ));
+        }
     })
 }
 

@@ -53,12 +53,21 @@ pub(crate) fn labels(
         all.extend(lines(Path::new(file), surroundings)?);
     }
     for value in values {
-        if value.is_empty() || value.starts_with('=') {
-            return Err(flag("-l, --label", value, format_args!("invalid label '{value}': empty name")));
-        }
+        check_label("-l, --label", value)?;
         all.push(value.clone());
     }
     Ok(map(&all))
+}
+
+/// A label has a name.
+///
+/// # Errors
+/// Names the flag and the label that has none.
+pub(crate) fn check_label(name: &'static str, label: &str) -> Result<(), RequestError> {
+    match label.is_empty() || label.starts_with('=') {
+        true => Err(flag(name, label, format_args!("invalid label '{label}': empty name"))),
+        false => Ok(()),
+    }
 }
 
 /// `NAME=VALUE`, with our own value where there is none; nothing when we have none either.

@@ -193,13 +193,23 @@ fn a_wrong_flag_reaches_no_engine() {
         (&["run", "-it", "busybox"], 125, "berth: the input device is not a TTY: leave out -t, or use a terminal"),
         (
             &["ps", "--filter", "x"],
-            1,
+            125,
             "invalid argument \"x\" for \"--filter\" flag: invalid filter: bad format (expected name=value)",
         ),
         (
             &["net", "create", "--subnet", "x", "lab"],
             1,
             "invalid argument \"x\" for \"--subnet\" flag: invalid CIDR address: x",
+        ),
+        (
+            &["net", "create", "--label", "=x", "lab"],
+            125,
+            "invalid argument \"=x\" for \"--label\" flag: invalid label '=x': empty name",
+        ),
+        (
+            &["exec", "-e", "=x", "web", "env"],
+            125,
+            "invalid argument \"=x\" for \"-e, --env\" flag: invalid environment variable: =x",
         ),
         (&["inspect", ""], 1, "invalid container name or ID: the name is empty"),
         (

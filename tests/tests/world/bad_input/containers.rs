@@ -38,8 +38,7 @@ const ROWS: &[Wrong] = &[
     ("both", "inspect -f {{.Nonesuch keeper", 64, &["template"]),
     ("both", "ps --filter nonesuch=1", 1, &["nonesuch"]),
     ("both", "ps --filter status=asleep", 1, &["asleep"]),
-    ("docker", "ps --filter nonesuch", 125, &["nonesuch"]),
-    ("berth", "ps --filter nonesuch", 1, &["nonesuch"]),
+    ("both", "ps --filter nonesuch", 125, &["nonesuch"]),
     ("both", "nonesuch", 1, &["nonesuch"]),
     // What isn't there yet is refused by name.
     ("docker", "commit keeper x", 1, &["commit"]),
