@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -22,7 +21,7 @@ use crate::orchestrate;
 use crate::route::container::named::Named;
 use crate::route::query::Query;
 use crate::route::to_its_end;
-use crate::stream::{Client, ClientStream, End, Session, content_type};
+use crate::stream::{Client, ClientStream, End, Session, Whole, content_type};
 use crate::translate;
 use crate::version::ApiVersion;
 use crate::wire::body;
@@ -40,7 +39,7 @@ pub(crate) fn routes() -> Router<Engine> {
 async fn create(
     State(engine): State<Engine>,
     Named(handle): Named,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<(StatusCode, Json<CreatedView>)> {
     let request: ExecConfig = body::parse(&body)?;
     let container = handle.container();

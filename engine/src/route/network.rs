@@ -1,6 +1,5 @@
 //! `/networks`: netd's networks, and who of the containers is on them.
 
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -16,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::filters::Filters;
 use crate::orchestrate;
 use crate::route::query::Query;
+use crate::stream::Whole;
 use crate::translate::create::endpoint;
 use crate::translate::network::{self, Selection};
 use crate::wire::body;
@@ -58,7 +58,7 @@ async fn inspect(
     Ok(Json(network::view(found)))
 }
 
-async fn create(State(engine): State<Engine>, body: Bytes) -> Result<(StatusCode, Json<CreatedView>)> {
+async fn create(State(engine): State<Engine>, Whole(body): Whole) -> Result<(StatusCode, Json<CreatedView>)> {
     let request = network::create(body::parse::<NetworkCreateRequest>(&body)?)?;
     let made = engine.netd.running().await?.create_network(&request).await?;
     Ok((StatusCode::CREATED, Json(CreatedView { id: made.id, warning: String::new() })))
@@ -75,7 +75,11 @@ async fn prune(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) 
     Ok(Json(PrunedView { networks_deleted: pruned.networks }))
 }
 
-async fn connect(State(engine): State<Engine>, Path(reference): Path<String>, body: Bytes) -> Result<StatusCode> {
+async fn connect(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Whole(body): Whole,
+) -> Result<StatusCode> {
     let request: NetworkConnectRequest = body::parse(&body)?;
     let wanted = endpoint(&reference, &request.endpoint_config.unwrap_or_default())?;
     let handle = engine.containers.find(&request.container)?;
@@ -83,7 +87,11 @@ async fn connect(State(engine): State<Engine>, Path(reference): Path<String>, bo
     Ok(StatusCode::OK)
 }
 
-async fn disconnect(State(engine): State<Engine>, Path(reference): Path<String>, body: Bytes) -> Result<StatusCode> {
+async fn disconnect(
+    State(engine): State<Engine>,
+    Path(reference): Path<String>,
+    Whole(body): Whole,
+) -> Result<StatusCode> {
     let request: NetworkDisconnectRequest = body::parse(&body)?;
     let force = request.force.unwrap_or_default();
     match engine.containers.find(&request.container) {

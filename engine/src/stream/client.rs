@@ -17,8 +17,6 @@ use crate::error::{Error, Result};
 use crate::frame::{MULTIPLEXED_STREAM, RAW_STREAM};
 use crate::version::ApiVersion;
 
-/// How long a JSON body in front of a stream may be.
-const BODY_BYTES_MAX: usize = 1 << 20;
 /// What may wait between a process and a client that takes its output as a reply's body.
 const REPLY_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -59,9 +57,7 @@ fn asked_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
 impl Client {
     /// The request's body as a whole, for requests whose stream comes after it.
     pub(crate) async fn take_body(&mut self) -> Result<Bytes> {
-        let body = std::mem::take(&mut self.body);
-        let whole = axum::body::to_bytes(body, BODY_BYTES_MAX).await;
-        whole.map_err(|error| Error::invalid(format!("the request's body can't be read: {error}")))
+        super::whole::read(std::mem::take(&mut self.body)).await
     }
 
     /// Replies that the stream follows, and has `session` use it from then on.

@@ -3,6 +3,8 @@
 mod client;
 pub(crate) mod detach;
 mod session;
+mod whole;
 
 pub(crate) use client::{Client, ClientStream, content_type};
 pub(crate) use session::{End, Session};
+pub(crate) use whole::Whole;

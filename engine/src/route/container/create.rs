@@ -1,7 +1,6 @@
 //! `POST /containers/create`
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use images::Platform;
@@ -11,12 +10,13 @@ use crate::error::{Error, Result};
 use crate::orchestrate;
 use crate::route::query::Query;
 use crate::route::to_its_end;
+use crate::stream::Whole;
 use crate::wire::create::{CreateBody, CreateQuery, CreateReply};
 
 pub(super) async fn create(
     State(engine): State<Engine>,
     Query(query): Query<CreateQuery>,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<(StatusCode, Json<CreateReply>)> {
     check_platform(query.platform.as_deref().unwrap_or_default())?;
     let body = CreateBody::parse(&body)?;
