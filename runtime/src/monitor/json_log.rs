@@ -53,6 +53,8 @@ pub(super) struct JsonLog {
     max_files: u32,
     /// Lines that are not in the file yet.
     waiting: Vec<u8>,
+    /// The file may end in the middle of a line, which could not be written as a whole.
+    torn: bool,
 }
 
 impl JsonLog {
@@ -67,6 +69,7 @@ impl JsonLog {
             max_size_bytes: *max_size_bytes,
             max_files: *max_files,
             waiting: Vec::new(),
+            torn: false,
         }))
     }
 
@@ -88,7 +91,12 @@ impl JsonLog {
 
     /// Writes what waits.
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.torn && !self.waiting.is_empty() {
+            // Readers pass over an empty line.
+            self.waiting.insert(0, b'\n');
+        }
         let written = self.file.write_all(&self.waiting);
+        self.torn = written.is_err() || (self.torn && self.waiting.is_empty());
         // What could not be written isn't tried again: the disk is full, and the process goes on.
         self.waiting.clear();
         self.waiting.shrink_to(64 * 1024);
@@ -210,6 +218,29 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn a_line_that_could_not_be_written_spoils_no_other() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("c-json.log");
+        let log = Log::JsonFile { path: path.clone(), max_size_bytes: None, max_files: 1 };
+        let mut log = JsonLog::open(&log).expect("opens").expect("is wanted");
+        let say = |log: &mut JsonLog, text: &[u8]| {
+            log.add("stdout", text, Timestamp::UNIX_EPOCH).expect("waits");
+            log.flush()
+        };
+        let file = std::mem::replace(&mut log.file, File::options().write(true).open("/dev/full").expect("there"));
+        say(&mut log, b"lost\n").expect_err("the disk is full");
+        log.flush().expect("there is nothing to write");
+        log.file = file;
+        fs::write(&path, "{\"log\":\"lo").expect("the half that had room");
+        say(&mut log, b"kept\n").expect("written");
+        say(&mut log, b"too\n").expect("written");
+        let text = fs::read_to_string(&path).expect("there");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() == 3 && lines[1].starts_with("{\"log\":\"kept"), "{text}");
+        assert!(lines[2].starts_with("{\"log\":\"too"), "{text}");
     }
 
     #[test]
