@@ -8,7 +8,6 @@
 //! | `attach` | `attached` | output: raw bytes for a terminal, else frames (below). What the client sends is standard input; closing its sending side ends that |
 //! | `resize` | `resized` | nothing |
 //! | `watch` | `exited`, once the process has ended and its output is in the log | nothing |
-//! | `status` | `running` | nothing |
 //!
 //! A request that can't be served is answered by `refused`. Requests may be sent before the process runs (the socket is
 //! there before), so that no output is missed; the answer comes when it does. The end of the stream after `attached`
@@ -25,7 +24,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::TerminalSize;
-use crate::status::{Exit, Started};
+use crate::status::Exit;
 
 /// The version of the protocol that is spoken here.
 pub const VERSION: u32 = 1;
@@ -49,8 +48,6 @@ pub enum Request {
     Resize(TerminalSize),
     /// Say when the process has ended.
     Watch,
-    /// Say how it is.
-    Status,
 }
 
 /// Which streams a client wants.
@@ -77,8 +74,6 @@ pub enum Reply {
     Resized,
     /// The process has ended.
     Exited(Exit),
-    /// It runs.
-    Running(Started),
     /// It can't be done.
     Refused {
         /// Why.
@@ -185,7 +180,6 @@ mod tests {
             Request::Attach(Streams::default()),
             Request::Resize(TerminalSize { columns: u16::MAX, rows: 0 }),
             Request::Watch,
-            Request::Status,
         ] {
             assert_eq!(decode::<Request>(&encode(&request)).expect("decodes"), request);
         }

@@ -169,7 +169,6 @@ impl Monitor {
         let terminal = self.config.terminal;
         let (reply, role) = match request {
             Request::Attach(streams) => (Reply::Attached { terminal }, Role::Attached(streams)),
-            Request::Status => (Reply::Running(self.config.started), Role::Answered),
             Request::Watch => match &self.exit {
                 Some(exit) => (Reply::Exited(exit.clone()), Role::Answered),
                 None => {
