@@ -21,6 +21,13 @@ pub fn repair(desired: &[Op], known: &[Op], observed: &Observed) -> Plan {
     superfluous.into_iter().chain(missing).collect()
 }
 
+/// The plan after which the kernel holds what is desired, and that takes nothing away but what stands in the way: beside
+/// other plans that are being applied.
+pub fn missing(desired: &[Op], observed: &Observed) -> Plan {
+    let mut comparison = Comparison::new(desired, observed);
+    desired.iter().flat_map(|op| comparison.missing(op)).collect()
+}
+
 struct Comparison<'a> {
     desired: &'a [Op],
     observed: &'a Observed,

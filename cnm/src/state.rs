@@ -180,6 +180,11 @@ impl State {
             .map(|(_, network)| network)
     }
 
+    /// The network whose bridge is the link of that name.
+    pub fn network_on(&self, link: &LinkName) -> Option<&Network> {
+        self.networks.get(self.links.get(link)?)
+    }
+
     /// The sandbox with that id.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use cnm::{
 
 use crate::{
     AdminChains, Applied, Ask, Error, Failed, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host,
-    HostFacts, Repaired, Stuck, names,
+    HostFacts, LinkEvent, LinkWatch, Repaired, Stuck, names,
 };
 
 /// A host in memory.
@@ -54,6 +54,7 @@ pub struct State {
     /// What the table should hold: the sum of what was asked.
     intended: BTreeSet<Element>,
     watchers: Vec<Sender<FirewallEvent>>,
+    link_watchers: Vec<Sender<LinkEvent>>,
 }
 
 impl Default for FakeHost {
@@ -90,6 +91,11 @@ impl FakeHost {
         let mut state = self.lock();
         state.elements.clear();
         state.watchers.retain(|watcher| watcher.send(FirewallEvent::Changed).is_ok());
+    }
+
+    /// Tells those who watch links.
+    pub fn tell_of_link(&self, event: &LinkEvent) {
+        self.lock().link_watchers.retain(|watcher| watcher.send(event.clone()).is_ok());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -133,6 +139,7 @@ impl State {
             peers: BTreeMap::new(),
             intended: BTreeSet::new(),
             watchers: Vec::new(),
+            link_watchers: Vec::new(),
         }
     }
 
@@ -209,6 +216,12 @@ impl Host for FakeHost {
         let (sender, events) = channel();
         self.lock().watchers.push(sender);
         Ok(FirewallWatch { events, _stop: None })
+    }
+
+    fn watch_links(&self) -> Result<LinkWatch, Error> {
+        let (sender, events) = channel();
+        self.lock().link_watchers.push(sender);
+        Ok(LinkWatch { events, _stop: None })
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

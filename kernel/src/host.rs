@@ -63,6 +63,12 @@ pub trait Host: Send + Sync {
     /// When the kernel's notifications can't be had.
     fn watch_firewall(&self) -> Result<FirewallWatch, Error>;
 
+    /// Tells of bridges that go, are set down or lose an address, by whomever, and of forwarding that is switched off.
+    ///
+    /// # Errors
+    /// When the kernel's notifications can't be had.
+    fn watch_links(&self) -> Result<LinkWatch, Error>;
+
     /// Chains of other tables that drop forwarded packets, whatever our table says: Docker's policy, ufw.
     ///
     /// # Errors
@@ -133,27 +139,44 @@ pub enum FirewallEvent {
     Changed,
 }
 
+/// What somebody else may have done to bridges, or to forwarding.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LinkEvent {
+    /// A bridge is gone or down, or a link has lost an IPv4 address.
+    Bridge(LinkName),
+    /// IPv4 forwarding was switched off.
+    ForwardingOff,
+    /// Notifications were lost: look at everything.
+    Lost,
+}
+
+/// A running watch of the firewall.
+pub type FirewallWatch = Watch<FirewallEvent>;
+
+/// A running watch of bridges and forwarding.
+pub type LinkWatch = Watch<LinkEvent>;
+
 /// A running watch; it ends when this is dropped.
 #[derive(Debug)]
-pub struct FirewallWatch {
-    pub(crate) events: Receiver<FirewallEvent>,
+pub struct Watch<E> {
+    pub(crate) events: Receiver<E>,
     /// Dropped after the receiver: its closing wakes the thread that listens.
     pub(crate) _stop: Option<std::os::fd::OwnedFd>,
 }
 
-impl FirewallWatch {
-    /// Blocks until somebody else changes nftables, and answers with all that has come by then, each kind once: who
-    /// answers a kind looks at everything anew, however often it came. [`None`] when no more events can come.
-    pub fn next(&self) -> Option<BTreeSet<FirewallEvent>> {
+impl<E: Ord> Watch<E> {
+    /// Blocks until something happens, and answers with all that has come by then, each thing once: who answers one
+    /// looks at everything anew, however often it came. [`None`] when no more events can come.
+    pub fn next(&self) -> Option<BTreeSet<E>> {
         let first = self.events.recv().ok()?;
         Some([first].into_iter().chain(self.events.try_iter()).collect())
     }
 
-    /// As [`FirewallWatch::next`], for at most this long.
+    /// Blocks for at most this long until one thing happens.
     ///
     /// # Errors
     /// When the time is up, or no more events can come.
-    pub fn next_within(&self, time: Duration) -> Result<FirewallEvent, RecvTimeoutError> {
+    pub fn next_within(&self, time: Duration) -> Result<E, RecvTimeoutError> {
         self.events.recv_timeout(time)
     }
 }

@@ -16,7 +16,7 @@ use cnm::{
 
 use crate::{
     AdminChains, Applied, Ask, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
-    Repaired,
+    LinkWatch, Repaired,
     error::attempted,
     firewall::Firewall,
     names,
@@ -106,6 +106,10 @@ impl Host for Kernel {
 
     fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
         self.firewall.watch()
+    }
+
+    fn watch_links(&self) -> Result<LinkWatch, Error> {
+        route::watch().map_err(attempted("watch the host's links"))
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

@@ -7,7 +7,7 @@
 //! The entry points are the trait [`Host`], its real implementation [`Kernel`], and [`fake::FakeHost`] for tests.
 //! How `netd` uses them: [`Host::sync_firewall`] with all elements and [`Host::observe`] at start, [`Host::apply`] for
 //! every plan, and a thread on [`Host::watch_firewall`] that answers [`FirewallEvent::Changed`] with
-//! [`Host::repair_firewall`].
+//! [`Host::repair_firewall`], and one on [`Host::watch_links`] that observes and applies what is missing.
 
 mod apply;
 pub mod error;
@@ -19,6 +19,7 @@ mod kernel;
 pub mod names;
 mod namespace;
 mod netlink;
+mod notify;
 mod reaper;
 mod route;
 mod sysctl;
@@ -28,5 +29,6 @@ pub use namespace::is_network_namespace;
 
 pub use error::{Error, Failed, Stuck};
 pub use host::{
-    AdminChains, Applied, Ask, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, Repaired,
+    AdminChains, Applied, Ask, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
+    LinkEvent, LinkWatch, Repaired, Watch,
 };

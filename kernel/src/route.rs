@@ -2,8 +2,10 @@
 
 mod message;
 mod observe;
+mod watch;
 
 pub(crate) use message::*;
+pub(crate) use watch::watch;
 
 use std::{collections::BTreeMap, io};
 

@@ -40,8 +40,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let (store, loaded) = Store::open(&config.root, &config.run_dir, &store::boot_id()?)?;
     let store = Arc::new(store);
     let host: Arc<dyn Host> = Arc::new(Kernel::new(&config.run_dir).map_err(Error::host("take the host in hand"))?);
-    // Before the firewall is looked at: a change that comes in between is not missed.
+    // Before the firewall and the links are looked at: a change that comes in between is not missed.
     let watch = host.watch_firewall().map_err(Error::host("follow changes of the firewall"))?;
+    let links = host.watch_links().map_err(Error::host("follow changes of the host's links"))?;
     let (controller, owner) = controller::start(Start {
         host,
         planners: Arc::new(Registry),
@@ -54,6 +55,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     })
     .await?;
     controller::watch_firewall(&controller, watch, store)?;
+    controller::watch_links(&controller, links)?;
     let desk = Desk { controller, stopping: CancellationToken::new() };
     serve(desk, owner, &config.socket, &config.group).await
 }

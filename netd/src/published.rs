@@ -22,6 +22,7 @@ pub(crate) struct Published {
     members: RedBlackTreeMapSync<NetworkId, RedBlackTreeSetSync<SandboxId>>,
     endpoints: usize,
     lost_ports: RedBlackTreeMapSync<SandboxId, Vec<String>>,
+    forwarding_by_us: bool,
 }
 
 impl Published {
@@ -67,6 +68,15 @@ impl Published {
 
     pub(crate) fn lost_ports(&self) -> impl Iterator<Item = &String> {
         self.lost_ports.values().flatten()
+    }
+
+    pub(crate) const fn set_forwarding_by_us(&mut self) {
+        self.forwarding_by_us = true;
+    }
+
+    /// Whether netd switched IPv4 forwarding on.
+    pub(crate) const fn forwarding_by_us(&self) -> bool {
+        self.forwarding_by_us
     }
 
     pub(crate) fn networks(&self) -> impl Iterator<Item = &Arc<Network>> {

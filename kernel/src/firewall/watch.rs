@@ -3,24 +3,19 @@
 use std::{
     collections::VecDeque,
     io,
-    os::fd::{AsFd, OwnedFd},
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Sender, channel},
     },
-    thread,
 };
 
 use netlink_packet_core::{NlaBuffer, NlasIterator};
-use nix::{
-    errno::Errno,
-    fcntl::OFlag,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    unistd::pipe2,
-};
 
 use super::skeleton::{SETS, TABLE, USER_POST, USER_PRE};
-use crate::{FirewallEvent, FirewallWatch};
+use crate::{
+    FirewallEvent, FirewallWatch,
+    notify::{self, Notice},
+};
 
 /// The multicast group of nftables (`NFNLGRP_NFTABLES`).
 const GROUP: u32 = 7;
@@ -58,19 +53,17 @@ impl OwnPorts {
 
 /// Starts a thread that listens.
 pub(super) fn start(own: Arc<OwnPorts>) -> io::Result<FirewallWatch> {
-    let mut socket = netlink_sys::Socket::new(netlink_sys::protocols::NETLINK_NETFILTER)?;
-    socket.bind_auto()?;
-    socket.add_membership(GROUP)?;
-    let (stopped, stop) = pipe2(OFlag::O_CLOEXEC)?;
     let (sender, events) = channel();
-    let listener = Listener { socket, stopped, own, sender, seen: None };
-    thread::Builder::new().name("nftables-watch".to_owned()).spawn(move || listener.listen())?;
+    let mut listener = Listener { own, sender, seen: None };
+    let hear = move |notice: Notice<'_>| match notice {
+        Notice::Datagram(datagram) => listener.take_apart(datagram),
+        Notice::Lost => listener.sender.send(FirewallEvent::Changed).is_ok(),
+    };
+    let stop = notify::listen("nftables-watch", netlink_sys::protocols::NETLINK_NETFILTER, &[GROUP], hear)?;
     Ok(FirewallWatch { events, _stop: Some(stop) })
 }
 
 struct Listener {
-    socket: netlink_sys::Socket,
-    stopped: OwnedFd,
     own: Arc<OwnPorts>,
     sender: Sender<FirewallEvent>,
     /// What the transaction whose messages are coming in has changed so far.
@@ -78,40 +71,6 @@ struct Listener {
 }
 
 impl Listener {
-    fn listen(mut self) {
-        let mut buffer = Vec::with_capacity(64 * 1024);
-        while self.wait() {
-            buffer.clear();
-            let going_on = match self.socket.recv(&mut buffer, libc::MSG_DONTWAIT) {
-                Ok(_) => self.take_apart(&buffer),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
-                // Notifications were lost: anything may have happened.
-                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
-                    self.sender.send(FirewallEvent::Changed).is_ok()
-                }
-                Err(_) => false,
-            };
-            if !going_on {
-                return;
-            }
-        }
-    }
-
-    /// Waits for a notification; false when the watch was dropped.
-    fn wait(&self) -> bool {
-        loop {
-            let mut ready = [
-                PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.stopped.as_fd(), PollFlags::empty()),
-            ];
-            match poll(&mut ready, PollTimeout::NONE) {
-                Err(Errno::EINTR) => {}
-                Err(_) => return false,
-                Ok(_) => return ready[1].revents().is_none_or(|events| events.is_empty()),
-            }
-        }
-    }
-
     /// Handles the messages of a datagram; false when nobody listens any more.
     fn take_apart(&mut self, datagram: &[u8]) -> bool {
         let mut rest = datagram;

@@ -67,6 +67,8 @@ pub(crate) struct Ledger {
     pub(crate) published: Arc<ArcSwap<Published>>,
     /// Chains of others that events have told of.
     pub(crate) warned_of: BTreeSet<ForeignDrop>,
+    /// See [`super::Start::forwarding_drop`].
+    pub(crate) forwarding_drop: bool,
 }
 
 impl Ledger {

@@ -7,6 +7,7 @@ mod claim;
 mod firewall;
 mod lanes;
 mod ledger;
+mod links;
 mod networks;
 mod owner;
 mod prune;
@@ -25,11 +26,12 @@ use cnm::{
     op::{NamespaceAt, Plan},
     sandbox::Sandbox,
 };
-use kernel::{Applied, Forwarding, Host};
+use kernel::{Applied, Host};
 
 pub(crate) use self::{
     firewall::watch_firewall,
     ledger::Outside,
+    links::watch_links,
     sandboxes::PutSandbox,
     start::{Start, start},
     timing::{Timed, Timing},
@@ -53,7 +55,6 @@ pub(crate) struct Controller {
 struct Identity {
     /// Drawn at start.
     instance: String,
-    forwarding: Forwarding,
     /// The directory that namespaces are pinned in.
     namespaces: PathBuf,
 }
@@ -95,7 +96,7 @@ impl Controller {
             sandboxes: published.count_sandboxes(),
             endpoints: published.count_endpoints(),
             drivers: self.planners.names().into_iter().map(str::to_owned).collect(),
-            forwarding_by_us: self.identity.forwarding == Forwarding::SwitchedOn,
+            forwarding_by_us: published.forwarding_by_us(),
             warnings,
         })
     }

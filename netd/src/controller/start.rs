@@ -63,12 +63,12 @@ pub(crate) async fn start(start: Start) -> Result<(Controller, JoinHandle<()>), 
         let _runtime = runtime.enter();
         recover(start, shown)
     });
-    let Recovered { ledger, commits, forwarding, instance } = recovered.await.map_err(|_| Error::Panicked)??;
+    let Recovered { ledger, commits, instance } = recovered.await.map_err(|_| Error::Panicked)??;
     for commit in commits {
         commit.done().await?;
     }
     let (owner, task) = Owner::start(ledger);
-    let identity = Arc::new(Identity { instance, forwarding, namespaces });
+    let identity = Arc::new(Identity { instance, namespaces });
     let controller = Controller { owner, lanes: Lanes::default(), host, planners, published, identity };
     controller.make_predefined().await?;
     controller.warn_of_foreign_drops().await;
@@ -78,7 +78,6 @@ pub(crate) async fn start(start: Start) -> Result<(Controller, JoinHandle<()>), 
 struct Recovered {
     ledger: Ledger,
     commits: Vec<Commit>,
-    forwarding: Forwarding,
     instance: String,
 }
 
@@ -99,6 +98,7 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
         shown: Published::default(),
         published,
         warned_of: BTreeSet::new(),
+        forwarding_drop,
     };
     let unfinished = ledger.state.unfinished(&*ledger.planners)?;
     // The firewall comes first: what is repaired or forwarded afterwards is guarded from its first packet on.
@@ -110,11 +110,14 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
         .host
         .enable_forwarding(Family::Ipv4, forwarding_drop)
         .map_err(Error::host("switch IPv4 forwarding on"))?;
+    if forwarding == Forwarding::SwitchedOn {
+        ledger.shown.set_forwarding_by_us();
+    }
     ledger.show_all();
     ledger.hold_ports_again();
     commits.push(ledger.store.put_revision(ledger.events.newest()));
     let instance = (outside.random)()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Recovered { ledger, commits, forwarding, instance })
+    Ok(Recovered { ledger, commits, instance })
 }
 
 impl Ledger {
@@ -154,10 +157,15 @@ impl Ledger {
             return Ok(());
         }
         tracing::info!(steps = plan.ops.len(), "the kernel does not hold what it should: repairing");
+        self.apply_repair(plan);
+        Ok(())
+    }
+
+    /// One thing that can't be repaired must not keep the others from it.
+    pub(super) fn apply_repair(&mut self, plan: Plan) {
         if self.host.apply(&plan).is_ok() {
-            return Ok(());
+            return;
         }
-        // One thing that can't be repaired must not keep the others from it.
         for op in plan.ops {
             let step = op.to_string();
             if let Err(failed) = self.host.apply(&Plan { ops: vec![op] }) {
@@ -166,7 +174,6 @@ impl Ledger {
                 self.announce(EventKind::Warning, message);
             }
         }
-        Ok(())
     }
 
     fn show_all(&mut self) {
@@ -197,7 +204,7 @@ impl Ledger {
 }
 
 /// To look at everything that records speak of.
-fn ask_about(known: &[Op]) -> Ask {
+pub(super) fn ask_about(known: &[Op]) -> Ask {
     let mut ask = Ask::default();
     for op in known {
         match op {

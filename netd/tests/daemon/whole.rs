@@ -84,3 +84,32 @@ async fn a_link_without_an_ipv6_address_has_no_ipv6() {
     town.start();
     assert_eq!(town.inside(&web).sh(addresses), "lo ::1/128\n1\n");
 }
+
+#[tokio::test]
+async fn links_and_forwarding_are_repaired_at_once() {
+    let town = Town::new();
+    let web = town.put("web", &[("tcp", 4000, 1)]).await;
+    serve(&town.inside(&web), 80, "web");
+    let mut events = town.client.events(None).await.expect("events");
+    let wounds = [
+        ("ip link delete berth0", "berth0"),
+        ("ip link set berth0 down", "berth0"),
+        ("ip address flush dev berth0", "berth0"),
+        ("echo 0 > /proc/sys/net/ipv4/ip_forward", "IPv4 forwarding"),
+    ];
+    for (wound, said) in wounds {
+        town.host.sh(wound);
+        loop {
+            let event = events.next().await.expect("an event").expect("an event");
+            if event.message.is_some_and(|message| message.contains(said)) {
+                break;
+            }
+        }
+        // It answers after the visit in which it was mended.
+        town.client.handshake().await.expect("an answer");
+        ask_tcp(&town.host, "127.0.0.1:4000").expect(wound);
+        assert_eq!(town.host.sh("cat /proc/sys/net/ipv4/ip_forward"), "1\n", "{wound}");
+    }
+    let inside = town.inside(&web).sh("ip -o -4 address show dev eth0; ip route");
+    assert!(inside.contains("172.17.0.2/16") && inside.contains("default via 172.17.0.1"), "{inside}");
+}

@@ -12,7 +12,7 @@ use cnm::{
 };
 use kernel::{
     AdminChains, Applied, Ask, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
-    Repaired, fake::FakeHost,
+    LinkWatch, Repaired, fake::FakeHost,
 };
 use tokio::sync::Notify;
 
@@ -97,6 +97,10 @@ impl Host for Deadly {
 
     fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
         self.host.watch_firewall()
+    }
+
+    fn watch_links(&self) -> Result<LinkWatch, Error> {
+        self.host.watch_links()
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

@@ -1,0 +1,100 @@
+//! Notifications of rtnetlink: bridges that go, are set down or lose an address, and forwarding that is switched off.
+
+use std::{
+    io,
+    sync::mpsc::{Sender, channel},
+};
+
+use netlink_packet_core::{NetlinkPayload, NlasIterator};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressMessage},
+    link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+};
+
+use crate::{
+    LinkEvent, LinkWatch,
+    netlink::parse,
+    notify::{self, Notice},
+};
+
+/// Multicast groups (`RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV4_NETCONF`).
+const GROUPS: [u32; 3] = [1, 5, 24];
+
+/// `RTM_NEWNETCONF`, which `netlink-packet-route` doesn't know: `struct netconfmsg` (a family, padded), then attributes.
+const RTM_NEWNETCONF: u16 = 80;
+const NETCONF_HEADERS_BYTES: usize = 20;
+const NETCONFA_IFINDEX: u16 = 1;
+const NETCONFA_FORWARDING: u16 = 2;
+/// `NETCONFA_IFINDEX_ALL`: the namespace's own switch, not one link's.
+const ALL_LINKS: i32 = -1;
+
+/// Starts a thread that listens in the calling thread's network namespace.
+pub(crate) fn watch() -> io::Result<LinkWatch> {
+    let (sender, events) = channel();
+    let hear = move |notice: Notice<'_>| match notice {
+        Notice::Datagram(datagram) => tell(&sender, datagram),
+        Notice::Lost => sender.send(LinkEvent::Lost).is_ok(),
+    };
+    let stop = notify::listen("link-watch", netlink_sys::protocols::NETLINK_ROUTE, &GROUPS, hear)?;
+    Ok(LinkWatch { events, _stop: Some(stop) })
+}
+
+/// Tells what matters of a datagram; false when nobody listens any more.
+fn tell(sender: &Sender<LinkEvent>, datagram: &[u8]) -> bool {
+    if message_type(datagram) == Some(RTM_NEWNETCONF) {
+        return !switches_forwarding_off(datagram) || sender.send(LinkEvent::ForwardingOff).is_ok();
+    }
+    // What can't be understood is about nothing that we make.
+    let messages = parse::<RouteNetlinkMessage>(datagram).unwrap_or_default();
+    messages.into_iter().filter_map(|(_, payload)| event(payload)).all(|event| sender.send(event).is_ok())
+}
+
+fn event(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkEvent> {
+    let NetlinkPayload::InnerMessage(message) = payload else { return None };
+    match message {
+        RouteNetlinkMessage::DelLink(link) if is_bridge(&link) => name(&link),
+        RouteNetlinkMessage::NewLink(link) if is_bridge(&link) && !link.header.flags.contains(LinkFlags::Up) => {
+            name(&link)
+        }
+        RouteNetlinkMessage::DelAddress(address) => label(&address),
+        _ => None,
+    }
+}
+
+/// Not one of those of family `AF_BRIDGE`, which tell of a bridge's ports.
+fn is_bridge(link: &LinkMessage) -> bool {
+    let kind = |attribute: &LinkAttribute| match attribute {
+        LinkAttribute::LinkInfo(info) => info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+        _ => false,
+    };
+    link.header.interface_family == AddressFamily::Unspec && link.attributes.iter().any(kind)
+}
+
+fn name(link: &LinkMessage) -> Option<LinkEvent> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(LinkEvent::Bridge(name.parse().ok()?)),
+        _ => None,
+    })
+}
+
+/// An IPv4 address carries its link's name.
+fn label(address: &AddressMessage) -> Option<LinkEvent> {
+    address.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Label(name) => Some(LinkEvent::Bridge(name.parse().ok()?)),
+        _ => None,
+    })
+}
+
+fn message_type(datagram: &[u8]) -> Option<u16> {
+    Some(u16::from_ne_bytes(datagram.get(4..6)?.try_into().ok()?))
+}
+
+fn switches_forwarding_off(datagram: &[u8]) -> bool {
+    let attributes = datagram.get(NETCONF_HEADERS_BYTES..).unwrap_or_default();
+    let number = |kind: u16| {
+        let found = NlasIterator::new(attributes).filter_map(Result::ok).find(|attribute| attribute.kind() == kind)?;
+        Some(i32::from_ne_bytes(found.value().try_into().ok()?))
+    };
+    number(NETCONFA_IFINDEX) == Some(ALL_LINKS) && number(NETCONFA_FORWARDING) == Some(0)
+}

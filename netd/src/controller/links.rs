@@ -1,0 +1,108 @@
+//! Keeps bridges and forwarding as they should be while others change them.
+
+use std::{collections::BTreeSet, io, thread};
+
+use cnm::{
+    api::EventKind,
+    diff,
+    driver::DriverConfig,
+    id::{LinkName, SandboxId},
+};
+use kernel::{Family, Forwarding, LinkEvent, LinkWatch};
+use tokio::runtime::Handle;
+
+use super::{Controller, ledger::Ledger, start::ask_about};
+use crate::{Error, error::chain};
+
+/// Mends whatever somebody else breaks, on a thread of its own, for as long as notifications come.
+pub(crate) fn watch_links(controller: &Controller, watch: LinkWatch) -> Result<(), Error> {
+    let (owner, runtime) = (controller.owner.clone(), Handle::current());
+    let body = move || {
+        while let Some(events) = watch.next() {
+            // Decisions wait meanwhile: none is made on what isn't there.
+            if runtime.block_on(owner.decide(move |ledger| ledger.mend(&events))).is_err() {
+                return;
+            }
+        }
+        tracing::warn!("the kernel no longer tells of changes of links: they are not repaired");
+    };
+    let start = || -> io::Result<()> {
+        thread::Builder::new().name("netd-links".to_owned()).stack_size(512 * 1024).spawn(body).map(drop)
+    };
+    start().map_err(Error::file("start a thread to watch", "the host's links"))
+}
+
+impl Ledger {
+    /// Puts back what is missing of bridges that events name, with all that hung on them, and forwarding. Bridges that
+    /// go because we take them away belong to networks that are going, and are left alone.
+    pub(crate) fn mend(&mut self, events: &BTreeSet<LinkEvent>) {
+        let is_ours = |event: &LinkEvent| match event {
+            LinkEvent::Bridge(name) => {
+                self.state.network_on(name).is_some_and(|network| network.lifecycle.is_programmed())
+            }
+            LinkEvent::ForwardingOff | LinkEvent::Lost => true,
+        };
+        let events: Vec<&LinkEvent> = events.iter().filter(|event| is_ours(event)).collect();
+        if events.iter().any(|event| **event != LinkEvent::ForwardingOff) {
+            let bridges = events.iter().filter_map(|event| match event {
+                LinkEvent::Bridge(name) => Some(name),
+                LinkEvent::ForwardingOff | LinkEvent::Lost => None,
+            });
+            self.mend_links(&bridges.collect::<Vec<_>>());
+        }
+        if !events.is_empty() {
+            self.mend_forwarding();
+        }
+    }
+
+    fn mend_links(&mut self, bridges: &[&LinkName]) {
+        if let Some(name) = bridges.iter().find(|name| self.is_the_users(name)) {
+            let message =
+                format!("bridge {name}, which berth uses and did not make, was changed: see that it is there");
+            return self.warn(message);
+        }
+        let plan = match self.missing() {
+            Ok(plan) if plan.ops.is_empty() => return,
+            Ok(plan) => plan,
+            Err(error) => return self.warn(format!("links that were changed can't be looked at: {}", error.chain())),
+        };
+        let names: String = bridges.iter().map(|name| format!(" {name}")).collect();
+        let steps = plan.ops.len();
+        self.warn(format!("somebody else deleted or changed links of berth{names}: {steps} steps put them back"));
+        self.apply_repair(plan);
+    }
+
+    fn is_the_users(&self, bridge: &LinkName) -> bool {
+        let network = self.state.network_on(bridge);
+        network.is_some_and(|network| matches!(&network.config, DriverConfig::Bridge(bridge) if bridge.created_by_user))
+    }
+
+    /// What is missing of all that nobody works on at this moment.
+    fn missing(&self) -> Result<cnm::op::Plan, Error> {
+        let sandboxes = self.state.sandboxes().values();
+        let at_work = sandboxes.filter(|sandbox| sandbox.endpoints.iter().any(|e| !e.lifecycle.is_programmed()));
+        let at_work: BTreeSet<SandboxId> = at_work.map(|sandbox| sandbox.id().clone()).collect();
+        let desired = self.state.desired(&*self.planners, &at_work)?;
+        let observed = self.host.observe(&ask_about(&desired)).map_err(Error::host("observe the host's links"))?;
+        Ok(diff::missing(&desired, &observed))
+    }
+
+    fn mend_forwarding(&mut self) {
+        match self.host.enable_forwarding(Family::Ipv4, self.forwarding_drop) {
+            Ok(Forwarding::WasOn) => {}
+            Ok(Forwarding::SwitchedOn) => {
+                self.shown.set_forwarding_by_us();
+                self.publish();
+                self.warn(
+                    "somebody else switched IPv4 forwarding off, which containers need: it is on again".to_owned(),
+                );
+            }
+            Err(error) => self.warn(format!("IPv4 forwarding is off and can't be switched on: {}", chain(&error))),
+        }
+    }
+
+    fn warn(&mut self, message: String) {
+        tracing::warn!("{message}");
+        self.announce(EventKind::Warning, message);
+    }
+}
