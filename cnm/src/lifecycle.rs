@@ -93,6 +93,11 @@ impl Lifecycle {
         matches!(self, Self::PartlyTorn { .. })
     }
 
+    /// Whether it was going and stopped.
+    pub const fn is_stuck(&self) -> bool {
+        matches!(self, Self::PartlyTorn { error: Some(_), .. })
+    }
+
     /// Whether the kernel should hold all of it.
     pub const fn is_programmed(&self) -> bool {
         matches!(self, Self::Programmed)

@@ -11,6 +11,7 @@ mod links;
 mod networks;
 mod owner;
 mod prune;
+mod retry;
 mod sandboxes;
 mod start;
 #[cfg(test)]
@@ -36,7 +37,7 @@ pub(crate) use self::{
     start::{Start, start},
     timing::{Timed, Timing},
 };
-use self::{lanes::Lanes, owner::Owner};
+use self::{lanes::Lanes, owner::Owner, retry::Retrying};
 use crate::{Error, events::Subscription, published::Published};
 
 /// The way to everything that netd does; cheap to clone.
@@ -48,6 +49,7 @@ pub(crate) struct Controller {
     planners: Arc<dyn Planners>,
     published: Arc<ArcSwap<Published>>,
     identity: Arc<Identity>,
+    retrying: Arc<Retrying>,
 }
 
 /// What is known of this netd from its start on.

@@ -38,6 +38,7 @@ impl Controller {
         if let Err(error) = made.await {
             let (commit, error) = self.owner.decide(move |ledger| (ledger.network_failed(&id, &error), error)).await?;
             settle_quietly(commit).await;
+            self.retry_later();
             return Err(error);
         }
         let programmed = id.clone();
@@ -106,6 +107,7 @@ impl Controller {
             let reason = error.chain();
             let stuck = self.owner.decide(move |ledger| ledger.network_stuck(&id, plan, reason)).await?;
             settle_quietly(stuck).await;
+            self.retry_later();
             return Err(error);
         }
         match self.owner.decide(move |ledger| ledger.network_gone(&id)).await? {

@@ -84,6 +84,7 @@ impl Controller {
     async fn give_up_sandbox<T>(&self, id: SandboxId, error: Error) -> Result<T, Error> {
         let (commit, error) = self.owner.decide(move |ledger| (ledger.sandbox_failed(&id, &error), error)).await?;
         settle_quietly(commit).await;
+        self.retry_later();
         Err(error)
     }
 
@@ -119,6 +120,7 @@ impl Controller {
                 let reason = error.chain();
                 let commit = self.owner.decide(move |ledger| ledger.sandbox_stuck(&id, plan, reason)).await?;
                 settle_quietly(commit).await;
+                self.retry_later();
                 return Err(error);
             }
         }
@@ -145,6 +147,7 @@ impl Controller {
             let (commit, error) =
                 self.owner.decide(move |ledger| (ledger.endpoint_failed(&id, &endpoint, &error), error)).await?;
             settle_quietly(commit).await;
+            self.retry_later();
             return Err(error);
         }
         let (sandbox, programmed) = (id.clone(), endpoint.clone());
@@ -193,6 +196,7 @@ impl Controller {
             let reason = error.chain();
             let stuck = self.owner.decide(move |ledger| ledger.endpoint_stuck(&id, &endpoint, plan, reason));
             settle_quietly(stuck.await?).await;
+            self.retry_later();
             return Err(error);
         }
         match self.owner.decide(move |ledger| ledger.endpoint_gone(&id, &endpoint)).await? {

@@ -69,9 +69,11 @@ pub(crate) async fn start(start: Start) -> Result<(Controller, JoinHandle<()>), 
     }
     let (owner, task) = Owner::start(ledger);
     let identity = Arc::new(Identity { instance, namespaces });
-    let controller = Controller { owner, lanes: Lanes::default(), host, planners, published, identity };
+    let controller =
+        Controller { owner, lanes: Lanes::default(), host, planners, published, identity, retrying: Arc::default() };
     controller.make_predefined().await?;
     controller.warn_of_foreign_drops().await;
+    controller.retry_later();
     Ok((controller, task))
 }
 
@@ -131,7 +133,7 @@ impl Ledger {
         tracing::info!("{what} was left unfinished and is taken away");
         let applied = self.host.apply(plan).map_err(|failed| {
             let error = chain(&*failed);
-            tracing::error!(%error, "{what} can't be taken away: asking for its removal tries again");
+            tracing::error!(%error, "{what} can't be taken away: it is tried again later");
             error
         });
         let commit = match (unfinished, applied) {

@@ -56,6 +56,28 @@ async fn what_can_not_be_undone_is_kept_and_undone_later() {
     assert!(kept > 0);
 }
 
+/// The clock stands still but for what is waited for.
+#[tokio::test(start_paused = true)]
+async fn what_is_left_goes_by_itself() {
+    let world = World::new();
+    let netd = world.netd().await;
+    let before = world.seen();
+    put(&netd, "web").await.expect("a sandbox");
+    let mut events = netd.subscribe(None).await.expect("events");
+    // The removal, and the first two tries after it.
+    (0..3).for_each(|step| world.host.fail_after(step));
+    netd.remove_sandbox(id("web")).await.expect_err("a step fails");
+    assert_eq!(netd.published().count_sandboxes(), 1);
+    while events.coming.recv().await.expect("an event").what != cnm::api::EventKind::SandboxRemoved {}
+    assert_eq!((world.seen(), netd.published().count_sandboxes()), (before.clone(), 0));
+
+    netd.create_network(net("net")).await.expect("a network");
+    world.host.fail_after(0);
+    netd.remove_network("net".parse().expect("a name")).await.expect_err("a step fails");
+    while events.coming.recv().await.expect("an event").what != cnm::api::EventKind::NetworkRemoved {}
+    assert_eq!((world.seen(), netd.published().count_networks()), (before, 3));
+}
+
 #[tokio::test]
 async fn a_failed_removal_can_be_repeated() {
     for step in 0..STEPS {

@@ -1,0 +1,80 @@
+//! What stopped on its way out is tried again by itself, ever less often, until nothing of it is left.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use cnm::id::{EndpointId, NetworkId, SandboxId};
+
+use super::{Controller, lanes::Subject};
+use crate::{Error, published::Published};
+
+/// Until the first try; doubled after each round that leaves something.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// As long as it takes at the most until the next try.
+const LONGEST_DELAY: Duration = Duration::from_secs(300);
+
+/// Whether the task that tries again is there.
+#[derive(Debug, Default)]
+pub(super) struct Retrying(AtomicBool);
+
+/// Something that is on its way out and stopped.
+enum Stuck {
+    Sandbox(SandboxId),
+    Endpoint(SandboxId, EndpointId),
+    Network(NetworkId),
+}
+
+impl Controller {
+    /// Has what is stuck tried again, as long as something is.
+    pub(super) fn retry_later(&self) {
+        if !self.retrying.0.swap(true, Ordering::AcqRel) {
+            tokio::spawn(self.clone().retry());
+        }
+    }
+
+    async fn retry(self) {
+        let mut delay = FIRST_DELAY;
+        loop {
+            tokio::time::sleep(delay).await;
+            delay = (delay * 2).min(LONGEST_DELAY);
+            for stuck in all_stuck(&self.published()) {
+                let outcome = self.finish_removal(&stuck).await;
+                if let (Err(error), false) = (outcome, all_stuck(&self.published()).is_empty()) {
+                    tracing::warn!(error = %error.chain(), next_try = ?delay, "what is left of a removal stays");
+                }
+            }
+            self.retrying.0.store(false, Ordering::Release);
+            // Something may have got stuck since it was looked for, and found this task still there.
+            let none = all_stuck(&self.published()).is_empty();
+            if none || self.retrying.0.swap(true, Ordering::AcqRel) {
+                return;
+            }
+        }
+    }
+
+    /// Whoever was quicker has removed it, or has made another of that id: then there is nothing to do.
+    async fn finish_removal(&self, stuck: &Stuck) -> Result<(), Error> {
+        match stuck {
+            Stuck::Sandbox(id) => {
+                let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+                let is_going = self.published().sandbox(id.as_str()).is_ok_and(|it| it.lifecycle.is_going());
+                if is_going { self.tear_down(id).await } else { Ok(()) }
+            }
+            Stuck::Endpoint(sandbox, endpoint) => self.disconnect(sandbox.clone(), endpoint.to_string()).await,
+            Stuck::Network(id) => self.tear_network_down(id.clone()).await,
+        }
+    }
+}
+
+fn all_stuck(published: &Published) -> Vec<Stuck> {
+    let sandboxes = published.sandboxes().flat_map(|sandbox| {
+        let whole = sandbox.lifecycle.is_stuck().then(|| Stuck::Sandbox(sandbox.id().clone()));
+        let endpoints = sandbox.endpoints.iter().filter(|endpoint| endpoint.lifecycle.is_stuck());
+        let endpoints = endpoints.map(|endpoint| Stuck::Endpoint(sandbox.id().clone(), endpoint.id.clone()));
+        whole.into_iter().chain(endpoints)
+    });
+    let networks = published.networks().filter(|network| network.lifecycle.is_stuck());
+    sandboxes.chain(networks.map(|network| Stuck::Network(network.id.clone()))).collect()
+}
