@@ -69,7 +69,7 @@ fn absolute(source: &str, directory: &Path) -> String {
 /// Names the value and the key in it that is wrong.
 pub(crate) fn parse_mount(spec: &str, directory: &Path) -> Result<Mount, RequestError> {
     let mut fields = Fields::new(directory);
-    let read = || -> Result<Mount, String> {
+    let mut read = || -> Result<Mount, String> {
         if spec.is_empty() {
             return Err("it is empty: give type=…,source=…,target=…".to_owned());
         }
@@ -78,7 +78,6 @@ pub(crate) fn parse_mount(spec: &str, directory: &Path) -> Result<Mount, Request
         }
         fields.finish()
     };
-    let mut read = read;
     read().map_err(|reason| flag("--mount", spec, reason))
 }
 
