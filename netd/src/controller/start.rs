@@ -102,6 +102,9 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
         warned_of: BTreeSet::new(),
         forwarding_drop,
     };
+    for (network, last) in loaded.last_leases {
+        ledger.state.resume_leases(&network, last);
+    }
     let unfinished = ledger.state.unfinished(&*ledger.planners)?;
     // The firewall comes first: what is repaired or forwarded afterwards is guarded from its first packet on.
     let elements = ledger.state.firewall(&*ledger.planners)?;

@@ -3,7 +3,7 @@
 //! | file | table | a power cut may cost |
 //! |---|---|---|
 //! | `ROOT/netd.db` | `network`, `admin_rule` (a copy of the administrator's chains) | nothing that was answered: each commit is synced |
-//! | `RUN_DIR/netd-BOOT_ID.db` | `sandbox`, `revision` | all of it, with the kernel's state that it describes |
+//! | `RUN_DIR/netd-BOOT_ID.db` | `sandbox`, `revision`, `last_lease` | all of it, with the kernel's state that it describes |
 //!
 //! The second file is never synced: it survives a killed netd because the kernel has its pages, and a reboot makes it
 //! void as a whole. It carries the boot's id in its name, so that one which a power cut damaged is never opened.
@@ -16,6 +16,7 @@ mod writer;
 
 use std::{
     fs, io,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -46,8 +47,11 @@ const DURABLE: Schema = Schema {
 /// "ntbt": marks the boot's file as ours.
 const OF_THIS_BOOT: Schema = Schema {
     application_id: 0x6e74_6274,
-    migrations: &["CREATE TABLE sandbox (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT;
-         CREATE TABLE revision (only INTEGER PRIMARY KEY CHECK (only = 1), newest INTEGER NOT NULL) STRICT"],
+    migrations: &[
+        "CREATE TABLE sandbox (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT;
+         CREATE TABLE revision (only INTEGER PRIMARY KEY CHECK (only = 1), newest INTEGER NOT NULL) STRICT",
+        "CREATE TABLE last_lease (network TEXT PRIMARY KEY, address TEXT NOT NULL) WITHOUT ROWID, STRICT",
+    ],
 };
 
 /// The two files, each written by a thread of its own, so that the durable one's syncs delay no sandbox.
@@ -66,6 +70,8 @@ pub(crate) struct Loaded {
     pub(crate) admin_chains: AdminChains,
     /// The newest event's; none in a new boot.
     pub(crate) revision: Option<u64>,
+    /// The address that each network handed out last.
+    pub(crate) last_leases: Vec<(NetworkId, IpAddr)>,
 }
 
 /// Waits until a change is committed.
@@ -92,6 +98,7 @@ impl Store {
             sandboxes: record::load(&boot, &boot_path, "sandbox")?,
             admin_chains: record::load_admin_chains(&durable, &durable_path)?,
             revision: record::load_revision(&boot, &boot_path)?,
+            last_leases: record::load_last_leases(&boot, &boot_path)?,
         };
         Ok((
             Self {
@@ -107,6 +114,8 @@ impl Store {
     }
 
     pub(crate) fn delete_network(&self, id: NetworkId) -> Commit {
+        // Nobody waits: what is left of a network that is gone goes with the boot.
+        drop(self.boot.write(vec![BootChange::ForgetLease(id.clone())]));
         Commit(self.durable.write(vec![DurableChange::Delete(id)]))
     }
 
@@ -126,6 +135,12 @@ impl Store {
 
     pub(crate) fn put_revision(&self, revision: u64) -> Commit {
         Commit(self.boot.write(vec![BootChange::Revision(revision)]))
+    }
+
+    /// A sandbox that is *Reserved*, with the address that each of its networks handed out last.
+    pub(crate) fn reserve_sandbox(&self, sandbox: Arc<Sandbox>, leases: Vec<(NetworkId, IpAddr)>) -> Commit {
+        let leases = leases.into_iter().map(|(network, last)| BootChange::LastLease(network, last));
+        Commit(self.boot.write([BootChange::Put(sandbox)].into_iter().chain(leases).collect()))
     }
 
     fn write_boot(&self, change: BootChange, revision: Option<u64>) -> Commit {

@@ -1,6 +1,6 @@
 //! Records as rows: an id and the object as JSON, so that a record changes as one.
 
-use std::{path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use cnm::{
     id::{NetworkId, SandboxId},
@@ -28,6 +28,8 @@ pub(super) enum BootChange {
     Put(Arc<Sandbox>),
     Delete(SandboxId),
     Revision(u64),
+    LastLease(NetworkId, IpAddr),
+    ForgetLease(NetworkId),
 }
 
 impl Change for DurableChange {
@@ -46,11 +48,19 @@ impl Change for DurableChange {
 
 impl Change for BootChange {
     fn deletes(&self) -> bool {
-        matches!(self, Self::Delete(_))
+        matches!(self, Self::Delete(_) | Self::ForgetLease(_))
     }
 
     fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         match self {
+            Self::LastLease(network, last) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO last_lease (network, address) VALUES (?1, ?2)")?
+                .execute((network.as_str(), last.to_string()))
+                .map(drop),
+            Self::ForgetLease(network) => transaction
+                .prepare_cached("DELETE FROM last_lease WHERE network = ?1")?
+                .execute([network.as_str()])
+                .map(drop),
             Self::Put(sandbox) => put(transaction, "sandbox", sandbox.id().as_str(), &**sandbox),
             Self::Delete(id) => delete(transaction, "sandbox", id.as_str()),
             Self::Revision(newest) => transaction
@@ -118,4 +128,14 @@ pub(super) fn load_revision(connection: &Connection, path: &Path) -> Result<Opti
         .optional()
         .map(|newest| newest.map(|newest| newest.try_into().unwrap_or(0)))
         .map_err(|source| Error::OpenStore { path: path.to_owned(), source })
+}
+
+/// The addresses handed out last. One that can't be read is as one that was never stored.
+pub(super) fn load_last_leases(connection: &Connection, path: &Path) -> Result<Vec<(NetworkId, IpAddr)>, Error> {
+    let rows = || -> rusqlite::Result<Vec<(String, String)>> {
+        let mut select = connection.prepare("SELECT network, address FROM last_lease")?;
+        select.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let rows = rows().map_err(|source| Error::OpenStore { path: path.to_owned(), source })?;
+    Ok(rows.into_iter().filter_map(|(network, last)| Some((network.parse().ok()?, last.parse().ok()?))).collect())
 }

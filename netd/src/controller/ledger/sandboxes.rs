@@ -72,7 +72,7 @@ impl Ledger {
                         return Err(error);
                     }
                     let sandbox = self.show_sandbox(sandbox);
-                    return Ok(NewSandbox::Reserved(plan, self.store.put_sandbox(sandbox, None)));
+                    return Ok(NewSandbox::Reserved(plan, self.store_reserved(sandbox)));
                 }
                 Err(not_held) => {
                     self.state.forget_sandbox(&spec.id);
@@ -81,6 +81,13 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// Stores what was chosen for a sandbox, and where its networks' addresses go on from.
+    fn store_reserved(&self, sandbox: Arc<Sandbox>) -> Commit {
+        let networks = sandbox.endpoints.iter().map(|endpoint| &endpoint.network);
+        let leases = networks.filter_map(|network| Some((network.clone(), self.state.last_lease(network)?))).collect();
+        self.store.reserve_sandbox(sandbox, leases)
     }
 
     /// The kernel has the sandbox: its relayed ports are served.
@@ -168,7 +175,7 @@ impl Ledger {
             return Err(error);
         }
         let record = self.show_sandbox(record);
-        Ok(NewEndpoint { id, plan, commit: self.store.put_sandbox(record, None) })
+        Ok(NewEndpoint { id, plan, commit: self.store_reserved(record) })
     }
 
     /// The kernel has the endpoint.

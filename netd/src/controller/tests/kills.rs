@@ -241,3 +241,17 @@ async fn a_link_whose_deletion_was_cut_off_is_deleted_by_the_next_netd() {
     let (_copy, _next) = world.netd_after_kill().await;
     assert!(!of_host(&world.host.read()).contains_key(&host_end));
 }
+
+#[tokio::test]
+async fn an_address_that_was_just_freed_rests_over_a_kill() {
+    let world = World::new();
+    let netd = world.netd().await;
+    let first = put(&netd, "first").await.expect("a sandbox");
+    let last = put(&netd, "last").await.expect("a sandbox");
+    netd.remove_sandbox(id("last")).await.expect("the sandbox");
+    let (_copy, next) = world.netd_after_kill().await;
+    let new = put(&next, "new").await.expect("a sandbox");
+    // It may be later than the very next: one is left out each time that a port turns out to be another test's.
+    let number = |sandbox| address(sandbox).parse::<std::net::Ipv4Addr>().expect("an address");
+    assert!(number(&first) < number(&last) && number(&last) < number(&new), "{first:?} {last:?} {new:?}");
+}
