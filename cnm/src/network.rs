@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api,
     driver::DriverConfig,
+    firewall::GatewayMode,
     id::{LinkName, NetworkId},
     ipam::Pool,
     lifecycle::Lifecycle,
-    spec::NetworkSpec,
+    spec::{Family, NetworkSpec},
 };
 
 /// A network, everything chosen.
@@ -59,7 +60,7 @@ impl Network {
             internal: self.spec.internal,
             ipv4: self.spec.ipv4,
             ipv6: self.spec.ipv6,
-            pools: self.pools.iter().map(Pool::to_api).collect(),
+            pools: self.pools.iter().map(|pool| self.show_pool(pool)).collect(),
             options: self.spec.options.clone(),
             labels: self.spec.labels.clone(),
             predefined: self.predefined,
@@ -67,5 +68,14 @@ impl Network {
             mtu_bytes: self.mtu_bytes(),
             endpoints,
         }
+    }
+
+    /// A gateway that nobody named and that the bridge doesn't have, as in gateway mode `isolated`, isn't shown.
+    fn show_pool(&self, pool: &Pool) -> api::PoolConfig {
+        let family = Family::of_network(pool.subnet);
+        let is_isolated = self.config.gateway_mode(family) == Some(GatewayMode::Isolated);
+        let is_named = self.spec.pools.iter().any(|asked| asked.gateway == Some(pool.gateway));
+        let shown = pool.to_api();
+        if is_isolated && !is_named { api::PoolConfig { gateway: None, ..shown } } else { shown }
     }
 }

@@ -100,11 +100,14 @@ fn internal_network_has_no_way_out() {
 fn isolated_network_has_no_address_on_its_bridge() {
     let mut bench = Bench::new();
     let options = net_with("inner", &[("bridge.gateway_mode_ipv4", "isolated")]);
-    let (_, plan) = bench.network(NetworkCreate { internal: true, ..options });
+    let (network, plan) = bench.network(NetworkCreate { internal: true, ..options });
     insta::assert_snapshot!(plan, @r"
     firewall add {network bb-010101010101 172.18.0.0/24 masquerade=true icc=true internal=true}
     link add bb-010101010101 type bridge address 06:01:01:01:01:01 mtu 1500
     ");
+    assert_eq!(network.to_api(Vec::new()).pools[0].gateway, None);
+    let (internal, _) = bench.network(NetworkCreate { internal: true, ..net("internal") });
+    assert_eq!(internal.to_api(Vec::new()).pools[0].gateway.as_deref(), Some("172.18.1.1"));
 }
 
 #[test]
