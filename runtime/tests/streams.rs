@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -205,4 +206,14 @@ fn what_is_not_there_is_named() {
     let spec = world.spec("c", &["sleep", "1000"]);
     world.start(&spec);
     assert!(matches!(world.runtime.start(&spec), Err(Error::Conflict { .. })));
+}
+
+#[test]
+fn what_the_caller_left_open_is_not_kept_open() {
+    let world = World::new();
+    // Without O_CLOEXEC, as careless parents of daemons pass descriptors on.
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    world.start(&world.spec("c", &["sleep", "1000"]));
+    drop(writer);
+    assert_eq!(File::from(reader).read(&mut [0]).expect("its end"), 0);
 }
