@@ -71,6 +71,9 @@ pub enum Error {
     /// The root file system to import can't be unpacked.
     #[error("can't unpack the root file system")]
     Import(#[source] UnpackError),
+    /// An archive can't be written.
+    #[error("can't write the image archive")]
+    Save(#[source] io::Error),
     /// A container's root directory can't be made to look like its image's.
     #[error("can't prepare the container's root directory")]
     Snapshot(#[source] UnpackError),
@@ -206,6 +209,7 @@ impl Error {
             Error::Registry(error) => error.kind(),
             Error::Layer { source, .. } | Error::Import(source) => source.kind(),
             Error::Snapshot(_)
+            | Error::Save(_)
             | Error::CalledOff
             | Error::InUse { .. }
             | Error::NewerDatabase { .. }

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `images.db` | names, images with their configuration documents, layers, snapshots |
 //! | `layers/<chain id>/diff` | an unpacked layer, ready to be a lower directory of overlayfs |
+//! | `layers/<chain id>/{recipe,replaced}` | what else it takes to make the layer's tar again, byte for byte |
 //! | `snapshots/<container id>/{upper,work}` | what a container writes |
 //! | `tmp/` | work in progress; emptied when the store is opened |
 //!
@@ -31,6 +32,7 @@ mod error;
 mod index;
 mod platform;
 mod progress;
+mod recipe;
 mod reference;
 mod registry;
 mod store;
@@ -50,7 +52,7 @@ pub use reference::{Reference, ReferenceError};
 pub use registry::{ConfigError, Credentials, Insecure, Mirror, Registries, RegistryConfig, RegistryError};
 pub use store::{
     ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled, Removed, Rootfs,
-    Store,
+    Saving, Store,
 };
 pub use tarball::TarError;
 pub use unpack::{Limits, Refusal, UnpackError};

@@ -109,6 +109,11 @@ impl<R: Read> TarReader<R> {
         Self { inner, position_bytes: 0, remaining_bytes: 0, padding_bytes: 0, buffer: vec![0; 64 * 1024] }
     }
 
+    /// What it reads from.
+    pub(crate) fn get_mut(&mut self) -> &mut R {
+        &mut self.inner
+    }
+
     /// The next member; what was left of the one before is skipped.
     pub(crate) fn next_member(&mut self) -> Result<Option<Member>, TarError> {
         let mut long_path = None;

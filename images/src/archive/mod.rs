@@ -7,6 +7,7 @@
 mod docker;
 mod oci;
 mod spool;
+mod writer;
 
 use crate::config::ImageConfig;
 use crate::digest::{Digest, DigestError, ImageId};
@@ -16,6 +17,7 @@ use crate::reference::{Reference, ReferenceError};
 use crate::tarball::TarError;
 
 pub(crate) use spool::{Blob, Spool};
+pub(crate) use writer::Writer;
 
 /// Why an archive can't be loaded.
 #[derive(Debug, thiserror::Error)]

@@ -13,9 +13,9 @@ use crate::reference::Reference;
 pub(super) const INDEX: &str = "index.json";
 
 /// The whole name, as containerd and newer Dockers write it.
-const FULL_NAME: &str = "io.containerd.image.name";
+pub(super) const FULL_NAME: &str = "io.containerd.image.name";
 /// A tag according to the specification; a whole name or a repository from most tools.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 pub(super) fn read<'a>(spool: &'a Spool, platform: &Platform) -> Result<Vec<ArchivedImage<'a>>, ArchiveError> {
     let document = spool.document(INDEX, spool.blob(INDEX)?)?;

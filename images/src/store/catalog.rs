@@ -146,7 +146,7 @@ pub(super) fn image(connection: &Connection, id: &ImageId) -> Result<Image, Erro
     describe(connection, row(connection, id)?)
 }
 
-fn row(connection: &Connection, id: &ImageId) -> Result<ImageRow, Error> {
+pub(super) fn row(connection: &Connection, id: &ImageId) -> Result<ImageRow, Error> {
     database::image(connection, id)
         .map_err(Error::database("read an image"))?
         .ok_or_else(|| Error::NoSuchImage(id.to_string()))

@@ -344,6 +344,15 @@ pub(super) fn set_name(
     Ok(before.filter(|other| other != image))
 }
 
+/// The tags of a repository, given in full, and their images.
+pub(super) fn tags_of(connection: &Connection, repository: &str) -> rusqlite::Result<Vec<(Reference, ImageId)>> {
+    // What follows a repository is a tag's colon; its own port's comes earlier.
+    connection
+        .prepare_cached("SELECT reference, image FROM name WHERE substr(reference, 1, length(?1) + 1) = ?1 || ':'")?
+        .query_map([repository], |row| Ok((parsed(row, 0)?, parsed(row, 1)?)))?
+        .collect()
+}
+
 pub(super) fn delete_name(connection: &Connection, reference: &Reference) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM name WHERE reference = ?1", [reference.to_string()])?;
     Ok(())

@@ -25,14 +25,12 @@ impl Store {
             progress.report(ProgressEvent::Receiving { done_bytes });
         });
         let stream = Decoder::new(watched).map_err(|error| Error::Import(UnpackError::Tar(TarError::Read(error))))?;
+        let dir = work.path().join("layer");
+        std::fs::create_dir(&dir).map_err(Error::file("make directory", &dir))?;
         let (unpacked, stream) =
-            unpack::unpack(HashingReader::new(stream), work.path(), self.limits).map_err(Error::Import)?;
+            unpack::unpack(HashingReader::new(stream), &dir, self.limits).map_err(Error::Import)?;
         let diff_id = DiffId(stream.finish());
         let chain_id = ChainId::on(None, diff_id);
-        let dir = work.path().join("layer");
-        std::fs::create_dir(&dir)
-            .and_then(|()| std::fs::rename(work.path().join("diff"), dir.join("diff")))
-            .map_err(Error::file("make directory", &dir))?;
         progress.report(ProgressEvent::Unpacked { layer: diff_id, size_bytes: unpacked.size_bytes });
         let document = serde_json::to_vec(&image_config(import, config, diff_id)).map_err(Error::Encode)?;
         let id = ImageId(Digest::of(&document));

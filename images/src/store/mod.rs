@@ -8,6 +8,7 @@ mod layers;
 mod load;
 mod pull;
 mod remove;
+mod save;
 mod snapshot;
 mod types;
 mod unpacking;
@@ -29,6 +30,7 @@ use crate::platform::Platform;
 use crate::unpack::Limits;
 
 pub use pull::PullRequest;
+pub use save::Saving;
 pub use snapshot::Discarded;
 pub use types::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Removed, Rootfs};
 

@@ -225,7 +225,7 @@ impl<'a> Download<'a> {
     }
 
     fn publish(&self, at: usize, arrival: Arrival<'a>) -> Result<(), Error> {
-        let Arrival::Unpacked(Unpacked { size_bytes, implied }, claim) = arrival else { return Ok(()) };
+        let Arrival::Unpacked(Unpacked { size_bytes, implied, .. }, claim) = arrival else { return Ok(()) };
         let below = &self.chain_ids[..at];
         let lowers: Vec<PathBuf> = below.iter().rev().map(|layer| self.store.layer_dir(layer).join("diff")).collect();
         let (dir, diff_id) = (self.layer_work_dir(at), self.diff_ids[at]);

@@ -7,6 +7,7 @@ mod overlay;
 mod pull;
 mod real_tools;
 mod removal;
+mod save;
 
 use std::fs;
 use std::path::Path;

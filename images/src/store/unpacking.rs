@@ -22,17 +22,13 @@ pub(super) fn unpack(
     let failed = |source| Error::Layer { layer: diff_id, source };
     fs::create_dir(dir).map_err(Error::file("make directory", dir))?;
     let stream = Decoder::new(stream).map_err(|error| failed(UnpackError::Tar(TarError::Read(error))))?;
-    let unpacked = if stream.is_plain() {
+    if stream.is_plain() {
         // It needn't be unpacked to be found wrong, nor be hashed again.
         check(diff_id, digest)?;
-        unpack::unpack(stream, dir, limits).map_err(failed)?.0
-    } else {
-        let (unpacked, stream) = unpack::unpack(HashingReader::new(stream), dir, limits).map_err(failed)?;
-        check(diff_id, stream.finish())?;
-        unpacked
-    };
-    let trash = dir.join("trash");
-    fs::remove_dir_all(&trash).map_err(Error::file("delete", trash))?;
+        return Ok(unpack::unpack(stream, dir, limits).map_err(failed)?.0);
+    }
+    let (unpacked, stream) = unpack::unpack(HashingReader::new(stream), dir, limits).map_err(failed)?;
+    check(diff_id, stream.finish())?;
     Ok(unpacked)
 }
 

@@ -13,7 +13,8 @@ use rustix::io::Errno;
 
 use super::attributes::{Attributes, set_opaque};
 use super::tree::{Displaced, Kind, Name, Tree, TreeError, kind_of};
-use super::{Limits, Refusal, UnpackError, Unpacked};
+use super::{Limits, REPLACED, Refusal, UnpackError, Unpacked};
+use crate::recipe::Recorder;
 use crate::tarball::{Member, MemberKind, Segment, TarReader};
 
 const COPY_BYTES: usize = 128 * 1024;
@@ -30,6 +31,8 @@ pub(super) struct Unpacker {
     /// A directory's own time changes while it fills, so that it is set at the end.
     directory_times: Vec<(PathBuf, Timestamps)>,
     buffer: Vec<u8>,
+    /// What the member being made replaced, for the recipe.
+    replaced: Option<(PathBuf, u64)>,
 }
 
 impl Unpacker {
@@ -48,17 +51,32 @@ impl Unpacker {
                 .map_err(|source| UnpackError::Directory { doing: "make", path, source })
         };
         Ok(Self {
-            tree: Tree::new(make("diff", 0o755)?, make("trash", 0o700)?),
+            tree: Tree::new(make("diff", 0o755)?, make(REPLACED, 0o700)?),
             limits,
             entries: 0,
             size_bytes: 0,
             directory_times: Vec::new(),
             buffer: vec![0; COPY_BYTES],
+            replaced: None,
         })
     }
 
     /// Makes one member; reads its content from the tar.
-    pub(super) fn take<R: Read>(&mut self, member: &Member, tar: &mut TarReader<R>) -> Result<(), UnpackError> {
+    pub(super) fn take<R: Read>(
+        &mut self,
+        member: &Member,
+        tar: &mut TarReader<Recorder<R>>,
+    ) -> Result<(), UnpackError> {
+        self.make_member(member, tar)?;
+        self.tell_replaced(tar)
+    }
+
+    fn tell_replaced<R: Read>(&mut self, tar: &mut TarReader<Recorder<R>>) -> Result<(), UnpackError> {
+        let Some((path, number)) = self.replaced.take() else { return Ok(()) };
+        tar.get_mut().replaced(&path, number).map_err(UnpackError::Recipe)
+    }
+
+    fn make_member<R: Read>(&mut self, member: &Member, tar: &mut TarReader<Recorder<R>>) -> Result<(), UnpackError> {
         self.count(member)?;
         let refused = |error| refused_or_failed(error, member);
         let attributes = Attributes::of(member).map_err(|refusal| refused(refusal.into()))?;
@@ -71,7 +89,9 @@ impl Unpacker {
         match &member.kind {
             MemberKind::File { segments } => {
                 let file = self.file(&name).map_err(refused)?;
-                self.fill(&file, member, segments.as_deref(), tar)?;
+                // Before its own content is written down under the same name.
+                self.tell_replaced(tar)?;
+                self.fill(&file, &name.path(), member, segments.as_deref(), tar)?;
                 attributes
                     .set_on_fd(file.as_fd())
                     .and_then(|()| rustix::fs::futimens(&file, &attributes.times))
@@ -159,9 +179,10 @@ impl Unpacker {
     fn fill<R: Read>(
         &mut self,
         file: &File,
+        path: &Path,
         member: &Member,
         segments: Option<&[Segment]>,
-        tar: &mut TarReader<R>,
+        tar: &mut TarReader<Recorder<R>>,
     ) -> Result<(), UnpackError> {
         let failed = |source: io::Error| failed("write", member, source);
         let whole = [Segment { offset_bytes: 0, length_bytes: member.size_bytes }];
@@ -171,12 +192,14 @@ impl Unpacker {
         for segment in segments.unwrap_or(&whole) {
             let mut at = segment.offset_bytes;
             let end = at + segment.length_bytes;
+            tar.get_mut().begin_content();
             while at < end {
                 let wanted = usize::try_from(end - at).unwrap_or(usize::MAX).min(COPY_BYTES);
                 let read = tar.read_data(&mut self.buffer[..wanted])?;
                 file.write_all_at(&self.buffer[..read], at).map_err(failed)?;
                 at += read as u64;
             }
+            tar.get_mut().end_content(path, segment.offset_bytes, segment.length_bytes).map_err(UnpackError::Recipe)?;
         }
         Ok(())
     }
@@ -267,6 +290,9 @@ impl Unpacker {
         match make(self.tree.parent(&name.parent)?, last) {
             Err(Errno::EXIST) => {
                 let displaced = self.tree.displace(name)?;
+                if let Displaced::Kept(number) = displaced {
+                    self.replaced = Some((name.path(), number));
+                }
                 Ok((displaced, make(self.tree.parent(&name.parent)?, last)?))
             }
             outcome => Ok((Displaced::Nothing, outcome?)),

@@ -14,10 +14,14 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use crate::error::ErrorKind;
+use crate::recipe::{self, Recorder};
 use crate::tarball::{TarError, TarReader};
 
 pub(crate) use inherit::inherit;
 use member::Unpacker;
+
+/// Where what a later member replaced is kept.
+const REPLACED: &str = "replaced";
 
 /// How large a layer may become: a few bytes of compressed zeros can ask for a whole disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +78,9 @@ pub enum UnpackError {
         #[source]
         source: io::Error,
     },
+    /// What the tar's recipe is written to.
+    #[error("can't write down how to make the layer's tar again")]
+    Recipe(#[source] io::Error),
     /// The layer's own directory.
     #[error("can't {doing} {}", path.display())]
     Directory {
@@ -144,7 +151,7 @@ impl UnpackError {
                 Some(code) if code == rustix::io::Errno::NAMETOOLONG.raw_os_error() => ErrorKind::InvalidParameter,
                 _ => ErrorKind::Internal,
             },
-            UnpackError::Directory { .. } => ErrorKind::Internal,
+            UnpackError::Directory { .. } | UnpackError::Recipe(_) => ErrorKind::Internal,
             _ => ErrorKind::InvalidParameter,
         }
     }
@@ -158,16 +165,33 @@ pub(crate) struct Unpacked {
     pub(crate) implied: BTreeSet<PathBuf>,
 }
 
-/// Unpacks an uncompressed tar below `dir/diff`, which it makes. What it throws away on the way stays in `dir/trash`.
-/// Reads the stream to its end; hands the reader back.
+/// Unpacks an uncompressed tar below `dir/diff`, which it makes. How to make the tar again it writes to `dir/recipe`, and what
+/// that takes besides stays in `dir/replaced`. Reads the stream to its end; hands the reader back.
 pub(crate) fn unpack<R: Read>(tar: R, dir: &Path, limits: Limits) -> Result<(Unpacked, R), UnpackError> {
-    let mut tar = TarReader::new(tar);
+    let writer = recipe::Writer::create(&dir.join("recipe")).map_err(UnpackError::Recipe)?;
+    let mut tar = TarReader::new(Recorder::new(tar, writer));
     let mut unpacker = Unpacker::new(dir, limits)?;
     while let Some(member) = tar.next_member()? {
         unpacker.take(&member, &mut tar)?;
     }
     let unpacked = unpacker.finish()?;
-    Ok((unpacked, tar.drain()?))
+    let reader = tar.drain()?.finish().map_err(UnpackError::Recipe)?;
+    remove_if_empty(&dir.join(REPLACED))?;
+    Ok((unpacked, reader))
+}
+
+/// The tar of a layer that was unpacked in `dir`.
+pub(crate) fn tar_of(dir: &Path) -> io::Result<recipe::Tar> {
+    recipe::Tar::open(&dir.join("recipe"), &dir.join("diff"), &dir.join(REPLACED))
+}
+
+fn remove_if_empty(dir: &Path) -> Result<(), UnpackError> {
+    match std::fs::remove_dir(dir) {
+        Err(source) if source.kind() != io::ErrorKind::DirectoryNotEmpty => {
+            Err(UnpackError::Directory { doing: "delete", path: dir.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes `dir` look like `model`: owner, mode and attributes.

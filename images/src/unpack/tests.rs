@@ -31,6 +31,12 @@ impl Place {
         outcome.map(|(unpacked, _)| unpacked)
     }
 
+    fn tar_again(&self) -> Vec<u8> {
+        let mut tar = Vec::new();
+        tar_of(&self.dir.path().join("layer")).and_then(|mut reader| reader.read_to_end(&mut tar)).expect("a tar");
+        tar
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join("layer/diff").join(name)
     }
@@ -353,6 +359,33 @@ fn bombs_end_with_a_clear_error() {
     assert_eq!(unpack(extensions), "invalid tar header at byte 0: names and attributes of more than 8 MiB");
 }
 
+#[test]
+fn the_tar_can_be_made_again_whatever_was_replaced() {
+    let tar = Tar::new()
+        .file("a", "first")
+        .hard_link("link", "a")
+        .file("a", "second, longer")
+        .dir("d", 0o755)
+        .file("d/x", "in the directory")
+        .file("d/y/z", &"deep".repeat(50_000))
+        .file("d", "the directory is a file now")
+        .pax(&[
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.name", b"s"),
+            ("GNU.sparse.realsize", b"1000"),
+        ])
+        .member("sparse", EntryType::Regular, |_| (), &[&b"1\n500\n3\n"[..], &[0; 504], b"abc"].concat())
+        .symlink("a", "d")
+        .file("a", "third")
+        .finish();
+    let tar = [&tar[..], &[0; 4096], b"behind the end"].concat();
+    let place = Place::new();
+    place.unpack(&tar).expect("a good tar");
+    assert_eq!(place.read("a"), "third");
+    assert_eq!(place.tar_again(), tar);
+}
+
 /// Members that are likely to meet each other.
 fn member() -> impl Strategy<Value = (u8, String, String)> {
     let name =
@@ -376,7 +409,10 @@ proptest! {
             6 => tar.hard_link(path, target),
             _ => tar.hard_link(path, "../../outside"),
         });
-        let _ = place.unpack(&tar.finish());
+        let tar = tar.finish();
+        if place.unpack(&tar).is_ok() {
+            assert_eq!(place.tar_again(), tar);
+        }
         place.assert_contained();
     }
 

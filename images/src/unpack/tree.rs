@@ -87,23 +87,27 @@ impl Name {
 pub(super) enum Displaced {
     Nothing,
     Whiteout,
-    Other,
+    /// Something that has no content.
+    Bare,
+    /// Something that may have content; it is now among what was replaced, under this number.
+    Kept(u64),
 }
 
 /// The directory of a layer.
 pub(super) struct Tree {
     root: OwnedFd,
-    /// Where replaced directories go: moving is one step and follows nothing, deleting a tree is neither.
-    trash: OwnedFd,
-    trashed: u64,
+    /// Where replaced things go: moving is one step and follows nothing, deleting a tree is neither. What files held is
+    /// needed to make the tar again.
+    replaced: OwnedFd,
+    replaced_count: u64,
     /// Members of one directory follow each other in most tars.
     cached: Option<(PathBuf, OwnedFd)>,
     implied: BTreeSet<PathBuf>,
 }
 
 impl Tree {
-    pub(super) fn new(root: OwnedFd, trash: OwnedFd) -> Self {
-        Self { root, trash, trashed: 0, cached: None, implied: BTreeSet::from([PathBuf::new()]) }
+    pub(super) fn new(root: OwnedFd, replaced: OwnedFd) -> Self {
+        Self { root, replaced, replaced_count: 0, cached: None, implied: BTreeSet::from([PathBuf::new()]) }
     }
 
     pub(super) fn into_implied(self) -> BTreeSet<PathBuf> {
@@ -145,31 +149,25 @@ impl Tree {
         let parent = self.parent(&name.parent)?;
         match kind_of(parent, &name.last)? {
             None => Ok(Displaced::Nothing),
-            Some(Kind::Directory) => {
-                self.discard(name)?;
-                Ok(Displaced::Other)
-            }
-            Some(kind) => {
+            Some(Kind::Directory | Kind::Other) => Ok(Displaced::Kept(self.discard(name)?)),
+            Some(kind @ (Kind::Whiteout | Kind::SymbolicLink)) => {
                 rustix::fs::unlinkat(parent, OsStr::from_bytes(&name.last), AtFlags::empty())?;
-                Ok(match kind {
-                    Kind::Whiteout => Displaced::Whiteout,
-                    _ => Displaced::Other,
-                })
+                Ok(if kind == Kind::Whiteout { Displaced::Whiteout } else { Displaced::Bare })
             }
         }
     }
 
-    fn discard(&mut self, name: &Name) -> Result<(), TreeError> {
-        self.trashed += 1;
-        let target = self.trashed.to_string();
+    fn discard(&mut self, name: &Name) -> Result<u64, TreeError> {
+        self.replaced_count += 1;
+        let target = self.replaced_count.to_string();
         self.parent(&name.parent)?;
         let (_, parent) = self.cached.as_ref().expect("filled by parent()");
-        rustix::fs::renameat(parent, OsStr::from_bytes(&name.last), &self.trash, target)?;
+        rustix::fs::renameat(parent, OsStr::from_bytes(&name.last), &self.replaced, target)?;
         let gone = name.path();
         self.implied.retain(|path| !path.starts_with(&gone));
         // The cached directory may be the one that moved, or below it.
         self.cached = None;
-        Ok(())
+        Ok(self.replaced_count)
     }
 
     /// Walks down from the root, making what isn't there.
