@@ -22,6 +22,7 @@ mod pull;
 mod rm;
 mod rmi;
 mod run;
+mod save;
 mod start;
 mod state;
 mod stats;
@@ -124,6 +125,7 @@ async fn image_verb(context: &Context, verb: image::Verb) -> Result<u8, Failure>
     match verb {
         image::Verb::Pull(flags) => pull::pull(context, flags).await,
         image::Verb::Load(flags) => load::load(context, flags).await,
+        image::Verb::Save(flags) => save::save(context, flags).await,
         image::Verb::Import(flags) => import::import(context, flags).await,
         image::Verb::Tag(flags) => tag::tag(context, flags).await,
         image::Verb::History(flags) => history::history(context, flags).await,

@@ -1,5 +1,7 @@
 //! Commands on images and their flags.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::list::{Filtering, ListShape, ObjectShape};
@@ -20,6 +22,11 @@ const LOAD_EXAMPLES: &str = "Examples:
   curl -s URL | berth load
 
 The archive is one of docker save, podman save, buildah or skopeo (docker-archive, oci-archive), plain or compressed with gzip or zstd. For the tar of a root filesystem there is berth import.";
+const SAVE_EXAMPLES: &str = "Examples:
+  berth save -o alpine.tar alpine:3.20
+  berth save alpine:3.20 base:1 | gzip > images.tar.gz
+
+The archive is an OCI image layout with docker save's manifest.json, for load, podman, skopeo and others. A name without a tag stands for all tags of its repository.";
 const IMPORT_EXAMPLES: &str = "Examples:
   berth import rootfs.tar base:1
   tar -c -C rootfs . | berth import -c 'CMD [\"/bin/sh\"]' -c 'EXPOSE 80' - base:1
@@ -53,6 +60,9 @@ pub(crate) enum Verb {
     /// Load images from an archive
     #[command(after_help = LOAD_EXAMPLES)]
     Load(LoadFlags),
+    /// Write images into an archive
+    #[command(after_help = SAVE_EXAMPLES)]
+    Save(SaveFlags),
     /// Make an image of a filesystem in a tar archive
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(ImportFlags),
@@ -141,6 +151,17 @@ pub(crate) struct LoadFlags {
     /// Refused by berthd so far, which takes this machine's: OS[/ARCH[/VARIANT]]
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
+}
+
+/// Flags of `save`.
+#[derive(Debug, Args)]
+pub(crate) struct SaveFlags {
+    /// The file to write; standard output when absent
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Images, by name or id
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<String>,
 }
 
 /// Flags of `import`.

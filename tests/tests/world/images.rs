@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use berth_tests::{Host, World, world::look};
+use berth_tests::{
+    Host, World,
+    world::{binary, look},
+};
 
 fn started() -> (World, Host) {
     let mut world = World::new();
@@ -115,7 +118,7 @@ fn progress_is_shown_to_people_only() {
     let archive = directory.join("oci.tar").to_string_lossy().into_owned();
     let commands = [(vec!["load", "-i", &archive], "Loaded image: "), (vec!["import", &rootfs, "made"], "sha256:")];
     for (arguments, result) in commands {
-        let berth = berth_tests::world::binary("berth");
+        let berth = binary("berth");
         let shown = host.terminal(&format!("{} {}", berth.display(), arguments.join(" "))).end().ok();
         assert!(shown.contains(" MiB/") && shown.contains("unpacking"), "{shown:?}");
         // Taken away again, from one line: one that didn't fit would take the cursor up. What came of it stands alone.
@@ -125,6 +128,35 @@ fn progress_is_shown_to_people_only() {
         let piped = host.berth(&arguments);
         assert_eq!((piped.code, piped.stderr.as_str(), piped.stdout.lines().count()), (0, "", 1), "{piped:?}");
     }
-    let quiet = format!("{} load -q -i {archive}", berth_tests::world::binary("berth").display());
+    let quiet = format!("{} load -q -i {archive}", binary("berth").display());
     assert!(!host.terminal(&quiet).end().ok().contains("MiB"));
+}
+
+#[test]
+fn saved_archives_are_what_was_loaded() {
+    let (world, host) = started();
+    let directory = world.directory().join("h1");
+    layout(&directory);
+    look(&format!("cd {} && skopeo copy -q oci:src:made docker-archive:docker.tar:made/docker:1", directory.display()))
+        .ok();
+    host.docker(&["load", "-i", &directory.join("docker.tar").to_string_lossy()]).ok();
+    host.docker(&["tag", "made/docker:1", "made/docker:2"]).ok();
+    let id = host.docker(&["inspect", "-f", "{{.Id}}", "made/docker:1"]).ok();
+    let (by_docker, by_berth) = (directory.join("by-docker.tar"), directory.join("by-berth.tar"));
+    host.docker(&["save", "-o", &by_docker.to_string_lossy(), "made/docker", "busybox"]).ok();
+    host.berth(&["save", "-o", &by_berth.to_string_lossy(), "made/docker", "busybox"]).ok();
+    look(&format!("cmp {} {}", by_docker.display(), by_berth.display())).ok();
+    host.docker(&["rmi", "made/docker:1", "made/docker:2"]).ok();
+    let said = host.berth(&["load", "-i", &by_docker.to_string_lossy()]).ok();
+    assert!(said.contains("Loaded image: made/docker:2"), "{said}");
+    assert_eq!(host.docker(&["inspect", "-f", "{{.Id}}", "made/docker:1"]).ok(), id);
+    // podman stands for all who have their own reader.
+    look(&format!(
+        "podman --root {0}/p --runroot {0}/pr --storage-driver vfs load -q -i {1}",
+        directory.display(),
+        by_berth.display()
+    ))
+    .ok();
+    let refusal = host.terminal(&format!("{} save busybox", binary("berth").display())).end();
+    assert!(refusal.stdout.contains("standard output is a terminal"), "{refusal:?}");
 }

@@ -5,11 +5,12 @@ mod ingest;
 mod manage;
 mod progress;
 mod pull;
+mod save;
 
 pub(crate) use manage::summaries;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 
@@ -26,7 +27,7 @@ pub(crate) fn routes() -> Router<Engine> {
         .route("/images/create", post(bring::create))
         .route("/images/load", post(bring::load))
         .route("/images/prune", post(manage::prune))
-        .route("/images/get", get(|| missing("saving images (docker save)")))
+        .route("/images/get", get(save))
         .route("/images/search", get(|| missing("searching registries (docker search)")))
         .route("/images/{*name}", get(ask).post(change).merge(delete(manage::remove)))
 }
@@ -35,12 +36,16 @@ async fn missing(what: &'static str) -> Error {
     Error::not_implemented(format!("{what}: not supported by berth yet"))
 }
 
+async fn save(State(engine): State<Engine>, RawQuery(query): RawQuery) -> Result<Response> {
+    save::save(engine, save::names(query.as_deref().unwrap_or_default())?).await
+}
+
 /// `GET /images/{name}/json` and its like.
 async fn ask(State(engine): State<Engine>, version: ApiVersion, Path(path): Path<String>) -> Result<Response> {
     match path.rsplit_once('/') {
         Some((name, "json")) => Ok(manage::inspect(engine, version, name.to_owned()).await?.into_response()),
         Some((name, "history")) => Ok(manage::history(engine, name.to_owned()).await?.into_response()),
-        Some((_, "get")) => Err(missing("saving images (docker save)").await),
+        Some((name, "get")) => save::save(engine, vec![name.to_owned()]).await,
         _ => Err(Error::not_found("page not found")),
     }
 }

@@ -15,7 +15,8 @@ const ROWS: &[Wrong] = &[
     ("both", "pull -a busybox:1", 1, &["tag can't be used with --all-tags/-a"]),
     ("both", "pull --platform no", 1, &[]),
     ("docker", "push busybox", 1, &["push"]),
-    ("docker", "save busybox -o /run/saved.tar", 1, &["save"]),
+    ("both", "save -o /run/saved.tar busybox nonesuch", 1, &["No such image: nonesuch:latest"]),
+    ("both", "save -o /nonesuch/saved.tar busybox", 1, &["/nonesuch"]),
 ];
 
 #[test]
