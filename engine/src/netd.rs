@@ -1,15 +1,17 @@
 //! Our side of netd: reach it, start one when none answers, and notice when it was started anew.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cnm::api::Handshake;
+use cnm::api::{Claim, ClaimReply, Handshake};
 use futures::StreamExt as _;
 use inotify::{EventStream, Inotify, WatchMask};
 use netd_client::Client;
 use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, RwLock, RwLockReadGuard};
 use tokio::time::timeout;
 
 use crate::config::{Config, Group};
@@ -34,6 +36,24 @@ pub struct Netd {
     /// Two requests that both miss netd start one.
     starting: Mutex<()>,
     started: Notify,
+    /// Read while a sandbox is asked for, written while claims are made: netd takes both in the order in which they come,
+    /// and a claim must not overtake the request that it doesn't know of.
+    claims: RwLock<()>,
+    /// Sandboxes of containers that don't run yet.
+    in_the_making: std::sync::Mutex<BTreeSet<String>>,
+}
+
+/// A claim on a sandbox, from before it is asked for until its container runs or doesn't.
+#[derive(Debug)]
+pub(crate) struct InTheMaking<'a> {
+    netd: &'a Netd,
+    sandbox: String,
+}
+
+impl Drop for InTheMaking<'_> {
+    fn drop(&mut self) {
+        self.netd.in_the_making().remove(&self.sandbox);
+    }
 }
 
 impl Netd {
@@ -47,7 +67,33 @@ impl Netd {
             cgroup_parent: config.cgroup_parent.clone().into(),
             starting: Mutex::default(),
             started: Notify::new(),
+            claims: RwLock::default(),
+            in_the_making: std::sync::Mutex::default(),
         }
+    }
+
+    /// Claims a sandbox that is about to be asked for.
+    pub(crate) fn make(&self, sandbox: &str) -> InTheMaking<'_> {
+        self.in_the_making().insert(sandbox.to_owned());
+        InTheMaking { netd: self, sandbox: sandbox.to_owned() }
+    }
+
+    /// To be held while a sandbox is asked for.
+    pub(crate) async fn no_claims(&self) -> RwLockReadGuard<'_, ()> {
+        self.claims.read().await
+    }
+
+    /// Tells netd which sandboxes are wanted: those that `known` answers, and all in the making.
+    pub(crate) async fn claim(&self, owner: &str, known: impl FnOnce() -> Vec<String>) -> Result<ClaimReply> {
+        let _no_requests = self.claims.write().await;
+        // In this order: what is made meanwhile becomes known before it stops being in the making.
+        let mut sandboxes: Vec<String> = self.in_the_making().iter().cloned().collect();
+        sandboxes.extend(known());
+        Ok(self.client.claim(owner, &Claim { sandboxes }).await?)
+    }
+
+    fn in_the_making(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.in_the_making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For requests; clones share its connections.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use cnm::Kind;
-use cnm::api::{Claim, NamespaceRequest};
+use cnm::api::NamespaceRequest;
 use futures::StreamExt as _;
 use futures::future::{BoxFuture, ready};
 use jiff::Timestamp;
@@ -156,9 +156,11 @@ async fn settle(handle: &Handle) {
 /// Tells netd which sandboxes are still wanted: it takes the others down. What it has lost of a running container's is
 /// made again around the namespace that the container is in.
 async fn claim(engine: &Engine) -> Result<()> {
-    let wanted: Vec<Handle> = engine.containers.all().into_iter().filter(has_sandbox).collect();
-    let sandboxes = wanted.iter().map(|handle| handle.id().to_string()).collect();
-    let reply = engine.netd.client().claim(&engine.owner(), &Claim { sandboxes }).await?;
+    let running = || {
+        let wanted = engine.containers.all().into_iter().filter(has_sandbox);
+        wanted.map(|handle| handle.id().to_string()).collect()
+    };
+    let reply = engine.netd.claim(&engine.owner(), running).await?;
     for id in &reply.removed {
         tracing::info!(sandbox = %id, "netd took down a sandbox that no container has");
     }

@@ -38,6 +38,7 @@ pub(crate) async fn put(engine: &Engine, container: &Container) -> Result<Option
     };
     let request = request(container, engine.owner(), namespace);
     let client = engine.netd.client();
+    let _no_claims = engine.netd.no_claims().await;
     let reply = match client.put_sandbox(container.id.as_str(), &request).await {
         Err(error) if error.is_not_running() => {
             engine.netd.ensure().await?;

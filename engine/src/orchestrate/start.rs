@@ -41,6 +41,8 @@ async fn run(owned: &mut Owned) -> Result<()> {
         engine.store.put_container(to_record(&owned.container)).await?;
     }
     let container = owned.container.clone();
+    // Until it counts as running, or hasn't got that far.
+    let _sandbox = engine.netd.make(container.id.as_str());
     let begin = engine.blocking(move |engine| begin(engine, &container));
     let (starting, made) = tokio::join!(begin, sandbox::put(&engine, &owned.container));
     let (starting, made) = match (starting, made) {

@@ -90,27 +90,52 @@ fn no_request_is_lost_while_daemons_die_and_return() {
 }
 
 #[test]
+fn starts_bring_netd_back_and_keep_what_it_makes_for_them() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    for round in 0..6 {
+        // From the second round on it is one that berthd started.
+        host.kill_netd();
+        let names = [format!("first{round}"), format!("second{round}")];
+        let start = |name: &String| {
+            let mut client = host.docker_command();
+            client.args(["run", "-d", "--name", name, "busybox", "sleep", "1000"]).stdout(Stdio::null());
+            client.spawn().expect("docker")
+        };
+        let clients: Vec<_> = names.iter().map(start).collect();
+        for mut client in clients {
+            assert!(client.wait().expect("docker").success(), "{}", host.logs());
+        }
+        for name in &names {
+            host.docker(&["exec", name, "ip", "address", "show", "eth0"]).ok();
+        }
+    }
+}
+
+#[test]
 fn output_and_exit_codes_survive_the_engine() {
     let mut world = World::new();
     let mut host = world.host();
     host.start();
-    host.sh("mkfifo /run/go").ok();
+    // One each: with one for both, who isn't there yet when it is written to waits for ever.
+    host.sh("mkfifo /run/talk /run/end").ok();
     host.docker(&[
         "run",
         "-d",
         "--name",
         "talker",
         "-v",
-        "/run/go:/go",
+        "/run/talk:/go",
         "busybox",
         "sh",
         "-c",
         "echo before; cat /go; seq 1 5000; exit 42",
     ])
     .ok();
-    host.docker(&["run", "-d", "--rm", "--name", "brief", "-v", "/run/go:/go", "busybox", "cat", "/go"]).ok();
+    host.docker(&["run", "-d", "--rm", "--name", "brief", "-v", "/run/end:/go", "busybox", "cat", "/go"]).ok();
     host.kill_berthd();
-    host.sh("echo onward > /run/go; echo onward > /run/go; true").ok();
+    host.sh("echo onward > /run/talk; echo onward > /run/end").ok();
     // The monitors write their containers' ends; the new engine reads them.
     host.start_berthd();
     assert_eq!(host.docker(&["wait", "talker"]).ok(), "42");
