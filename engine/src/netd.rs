@@ -109,12 +109,12 @@ impl Netd {
 
     /// Who answers, after starting a netd if nobody does.
     pub async fn ensure(&self) -> Result<Handshake> {
-        match self.client.handshake().await {
+        match self.handshake().await {
             Err(error) if error.is_not_running() => {}
             result => return Ok(result?),
         }
         let _one_at_a_time = self.starting.lock().await;
-        match self.client.handshake().await {
+        match self.handshake().await {
             Err(error) if error.is_not_running() => {
                 let handshake = self.start().await?;
                 self.started.notify_one();
@@ -122,6 +122,18 @@ impl Netd {
             }
             result => Ok(result?),
         }
+    }
+
+    /// Who answers. One that ends over the question is asked again: the kernel closes its connections first and resets those
+    /// that still wait when it closes the listener; the third is refused, or another netd is there.
+    async fn handshake(&self) -> Result<Handshake, netd_client::Error> {
+        for _ in 0..2 {
+            match self.client.handshake().await {
+                Err(netd_client::Error::Interrupted { .. }) => {}
+                reply => return reply,
+            }
+        }
+        self.client.handshake().await
     }
 
     /// Waits until a request had to start a netd.

@@ -62,10 +62,11 @@ impl Error {
         }
     }
 
-    /// Whether no netd listens on the socket: it has to be started.
+    /// Whether no netd listens on the socket: it has to be started. (A listener that closes at this moment resets.)
     pub fn is_not_running(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
         matches!(self, Self::Unreachable { source, .. }
-            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused))
+            if matches!(source.kind(), NotFound | ConnectionRefused | ConnectionReset))
     }
 
     /// Whether the socket's mode keeps the caller out: it has to be root or in the socket's group.

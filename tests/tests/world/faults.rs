@@ -111,6 +111,7 @@ fn starts_bring_netd_back_and_keep_what_it_makes_for_them() {
             host.docker(&["exec", name, "ip", "address", "show", "eth0"]).ok();
         }
     }
+    assert!(!host.logs().contains("netd is away"), "{}", host.logs());
 }
 
 #[test]
