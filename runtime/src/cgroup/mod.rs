@@ -261,11 +261,12 @@ fn write(path: &Path, value: &str) -> Result<()> {
     fs::write(path, value).map_err(Error::io(format!("write {value:?} to {}", path.display())))
 }
 
-fn make_directory(path: &Path) -> Result<bool> {
+fn make_directory(path: &Path) -> Result<()> {
     match fs::create_dir(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(Error::io(format!("make cgroup {}", path.display()))(error)),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(Error::io(format!("make cgroup {}", path.display()))(error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) fn create(
         let mut directory = hierarchy.mount.clone();
         for part in path {
             directory.push(part);
-            let made = make_directory(&directory)?;
-            if made && hierarchy.controllers.contains(&"cpuset") {
+            make_directory(&directory)?;
+            if hierarchy.controllers.contains(&"cpuset") {
                 inherit_cpuset(&directory)?;
             }
         }
@@ -38,13 +38,16 @@ pub(super) fn create(
     Ok(())
 }
 
-/// A new cpuset has neither CPUs nor memory nodes, and no process can be moved into it before it has.
+/// A new cpuset has neither CPUs nor memory nodes, and no process can be moved into it before it has. It may be new and
+/// somebody else's: containers that start at once make what is above them together.
 fn inherit_cpuset(directory: &Path) -> Result<()> {
     let Some(parent) = directory.parent() else { return Ok(()) };
+    let read = |path: &Path| fs::read_to_string(path).map_err(Error::io(format!("read {}", path.display())));
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        let source = parent.join(file);
-        let value = fs::read_to_string(&source).map_err(Error::io(format!("read {}", source.display())))?;
-        write(&directory.join(file), value.trim())?;
+        let path = directory.join(file);
+        if read(&path)?.trim().is_empty() {
+            write(&path, read(&parent.join(file))?.trim())?;
+        }
     }
     Ok(())
 }
@@ -145,4 +148,31 @@ pub(super) fn is_frozen(hierarchies: &[Hierarchy], path: &Path) -> bool {
     with_controller(hierarchies, "freezer")
         .and_then(|root| fs::read_to_string(root.join(path).join("freezer.state")).ok())
         .is_some_and(|state| state.trim() == "FROZEN")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpuset_that_somebody_has_only_just_made_is_filled() {
+        let root = tempfile::tempdir().expect("a directory");
+        for directory in ["", "parent", "parent/child"] {
+            let directory = root.path().join(directory);
+            fs::create_dir_all(&directory).expect("made");
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                let value = if directory == root.path() { "0-1\n" } else { "\n" };
+                fs::write(directory.join(file), value).expect("written");
+            }
+        }
+        fs::write(root.path().join("parent/cpuset.mems"), "0\n").expect("written");
+        let hierarchy = Hierarchy { mount: root.path().to_owned(), controllers: vec!["cpuset"] };
+        create(&[hierarchy], Path::new("parent/child"), &Resources::default(), None).expect("made");
+        let read = |file: &str| fs::read_to_string(root.path().join(file)).expect(file).trim().to_owned();
+        assert_eq!((read("parent/cpuset.cpus"), read("parent/cpuset.mems")), ("0-1".to_owned(), "0".to_owned()));
+        assert_eq!(
+            (read("parent/child/cpuset.cpus"), read("parent/child/cpuset.mems")),
+            ("0-1".to_owned(), "0".to_owned())
+        );
+    }
 }
