@@ -61,6 +61,8 @@ impl<C: Fn() -> bool> BlobReader<C> {
                 return Ok(false);
             }
             match self.receive() {
+                // Skipped, since it had come before: a registry that knows no ranges. That is no progress.
+                Ok(piece) if piece.is_empty() => {}
                 Ok(piece) => {
                     self.done_bytes += piece.len() as u64;
                     if self.done_bytes > self.size_bytes {

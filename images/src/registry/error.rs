@@ -1,5 +1,6 @@
 //! What a registry refuses, and what goes wrong on the way to it.
 
+use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -176,6 +177,11 @@ impl RegistryError {
                     text => format!("status {code}: {}", text.chars().take(200).collect::<String>()),
                 };
                 Self::Refused { place, status: code, message }
+            }
+            // It was there, and led nowhere, as it will again.
+            OciDistributionError::RequestError(error) if error.is_redirect() => {
+                let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+                Self::Protocol { place, message: format!("{error}{why}") }
             }
             OciDistributionError::RequestError(source) => {
                 let passing = !source.is_connect() && !source.is_builder();

@@ -9,6 +9,8 @@ mod config;
 mod endpoint;
 mod error;
 mod image;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
