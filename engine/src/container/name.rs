@@ -4,9 +4,19 @@ use rand::seq::IndexedRandom as _;
 
 use crate::error::{Error, Result};
 
+/// The longest name, which is netd's limit for those of sandboxes.
+const CHARACTERS_MAX: usize = 255;
+
 /// A valid name without its optional leading slash.
 pub fn parse(name: &str) -> Result<String> {
     let bare = name.strip_prefix('/').unwrap_or(name);
+    if bare.len() > CHARACTERS_MAX {
+        let start: String = bare.chars().take(20).collect();
+        return Err(Error::invalid(format!(
+            "Invalid container name ({start}…): it has {} characters, {CHARACTERS_MAX} are allowed",
+            bare.chars().count()
+        )));
+    }
     let mut characters = bare.chars();
     let first = characters.next().is_some_and(|c| c.is_ascii_alphanumeric());
     let rest = bare.len() >= 2 && characters.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
@@ -118,6 +128,15 @@ mod tests {
         assert_eq!(
             parse("a b").unwrap_err().message(),
             "Invalid container name (a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        );
+    }
+
+    #[test]
+    fn netd_takes_what_is_taken_here() {
+        assert!(parse(&"x".repeat(CHARACTERS_MAX)).is_ok());
+        assert_eq!(
+            parse(&"x".repeat(3000)).unwrap_err().message(),
+            "Invalid container name (xxxxxxxxxxxxxxxxxxxx…): it has 3000 characters, 255 are allowed"
         );
     }
 

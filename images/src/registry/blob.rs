@@ -98,7 +98,9 @@ impl<C: Fn() -> bool> BlobReader<C> {
     /// Gets ready for the next try, unless there is none.
     fn wait(&mut self, error: RegistryError) -> Result<(), RegistryError> {
         self.pieces = None;
-        if !error.is_passing() {
+        // A registry that was there a moment ago is being started again.
+        let has_been_there = self.done_bytes > 0 && matches!(error, RegistryError::Connection { .. });
+        if !error.is_passing() && !has_been_there {
             return Err(error);
         }
         let Some(delay) = self.delays.next() else { return Err(error) };

@@ -73,3 +73,37 @@ fn redirects_in_a_circle_are_told_and_not_tried_again() {
     // Once around is eleven: one to learn how to log in, one for the manifest.
     assert!(requests.load(Ordering::Relaxed) <= 22, "{requests:?}");
 }
+
+/// Takes one connection, and answers what is asked on it.
+fn answer_one(listener: &TcpListener, answer: &str) {
+    let (mut client, _) = listener.accept().expect("a client");
+    let mut request = [0; 4096];
+    client.read(&mut request).expect("a request");
+    client.write_all(answer.as_bytes()).expect("an answer");
+}
+
+#[test]
+fn a_registry_that_is_started_again_in_between_is_waited_for() {
+    let content = "0123456789".repeat(100);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its port");
+    let sent = content.clone();
+    let server = thread::spawn(move || {
+        // Before each blob a client asks how to log in.
+        const OPEN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        answer_one(&listener, OPEN);
+        answer_one(&listener, &format!("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{}", &sent[..25]));
+        drop(listener);
+        thread::sleep(std::time::Duration::from_millis(400));
+        let listener = TcpListener::bind(address).expect("the same port");
+        answer_one(&listener, OPEN);
+        answer_one(&listener, &format!("HTTP/1.1 206 Partial Content\r\ncontent-length: 975\r\n\r\n{}", &sent[25..]));
+    });
+    let (registries, _runtime) = registries();
+    let over_http = registries.endpoints(&repository(address), &Credentials::Anonymous).pop().expect("http");
+    let mut reader = BlobReader::new(over_http, Digest::of(content.as_bytes()), 1000, || false);
+    let mut read = String::new();
+    reader.read_to_string(&mut read).expect("all of it");
+    assert_eq!(read, content);
+    server.join().expect("everything was asked for");
+}
