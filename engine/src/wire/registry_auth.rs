@@ -34,9 +34,7 @@ pub(crate) fn credentials(headers: &HeaderMap) -> Result<Credentials> {
     let text = BASE64.decode(value.as_bytes()).map_err(|_| malformed())?;
     let auth: AuthConfig = serde_json::from_slice(&text).map_err(|_| malformed())?;
     if !auth.identitytoken.is_empty() {
-        return Err(Error::not_implemented(
-            "identity tokens are not supported by berth yet: log in with a password or a personal access token",
-        ));
+        return Ok(Credentials::IdentityToken(auth.identitytoken));
     }
     if !auth.registrytoken.is_empty() {
         return Ok(Credentials::Token(auth.registrytoken));
@@ -75,11 +73,13 @@ mod tests {
         assert_eq!(read(&URL_SAFE.encode(format!(r#"{{"auth":"{pair}"}}"#))).unwrap(), ann());
         let token = r#"{"registrytoken":"abc"}"#;
         assert_eq!(read(&URL_SAFE.encode(token)).unwrap(), Credentials::Token("abc".to_owned()));
+        let identity = r#"{"identitytoken":"abc"}"#;
+        assert_eq!(read(&URL_SAFE.encode(identity)).unwrap(), Credentials::IdentityToken("abc".to_owned()));
         for nobody in ["", "e30=", "e30"] {
             assert_eq!(read(nobody).unwrap(), Credentials::Anonymous, "{nobody:?}");
         }
         assert_eq!(credentials(&HeaderMap::new()).unwrap(), Credentials::Anonymous);
-        for wrong in ["!", "bm8", &URL_SAFE.encode(r#"{"auth":"!"}"#), &URL_SAFE.encode(r#"{"identitytoken":"x"}"#)] {
+        for wrong in ["!", "bm8", &URL_SAFE.encode(r#"{"auth":"!"}"#)] {
             assert!(read(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -84,11 +84,11 @@ impl<C: Fn() -> bool> BlobReader<C> {
             none => none.insert(self.endpoint.open_blob(self.blob, self.done_bytes)?),
         };
         let cut = |source: io::Error| RegistryError::Connection {
-            place: self.endpoint.place.to_string(),
+            place: self.endpoint.place().to_string(),
             passing: true,
             source: Box::new(source),
         };
-        match self.endpoint.runtime.block_on(pieces.next()) {
+        match self.endpoint.wait(pieces.next()) {
             Some(Ok(piece)) => Ok(piece),
             Some(Err(error)) => Err(cut(error)),
             None => Err(cut(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended too early"))),

@@ -1,11 +1,7 @@
 //! What a registry refuses, and what goes wrong on the way to it.
 
-use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-use oci_client::errors::{OciDistributionError, OciErrorCode};
 
 use crate::digest::{Digest, DigestError};
 use crate::error::ErrorKind;
@@ -141,59 +137,9 @@ pub enum RegistryError {
         /// What there is.
         offered: String,
     },
-    /// The same went wrong for several at once.
-    #[error(transparent)]
-    Shared(Arc<RegistryError>),
 }
 
 impl RegistryError {
-    pub(super) fn from_client(place: &str, error: OciDistributionError) -> Self {
-        let place = place.to_owned();
-        match error {
-            OciDistributionError::UnauthorizedError { .. } => {
-                Self::Refused { place, status: 401, message: "authentication required".to_owned() }
-            }
-            OciDistributionError::AuthenticationFailure(message) => {
-                Self::Refused { place, status: 401, message: format!("authentication failed: {}", message.trim()) }
-            }
-            OciDistributionError::RegistryError { envelope, .. } => {
-                let status = match envelope.errors.first().map(|error| &error.code) {
-                    Some(OciErrorCode::Unauthorized) => 401,
-                    Some(OciErrorCode::Denied) => 403,
-                    Some(
-                        OciErrorCode::ManifestUnknown
-                        | OciErrorCode::NameUnknown
-                        | OciErrorCode::BlobUnknown
-                        | OciErrorCode::NotFound,
-                    ) => 404,
-                    Some(OciErrorCode::Toomanyrequests) => 429,
-                    _ => 400,
-                };
-                Self::Refused { place, status, message: envelope.to_string() }
-            }
-            OciDistributionError::ServerError { code, message, .. } => {
-                let message = match message.trim() {
-                    "" => format!("status {code}"),
-                    text => format!("status {code}: {}", text.chars().take(200).collect::<String>()),
-                };
-                Self::Refused { place, status: code, message }
-            }
-            // It was there, and led nowhere, as it will again.
-            OciDistributionError::RequestError(error) if error.is_redirect() => {
-                let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-                Self::Protocol { place, message: format!("{error}{why}") }
-            }
-            OciDistributionError::RequestError(source) => {
-                let passing = !source.is_connect() && !source.is_builder();
-                Self::Connection { place, passing, source: Box::new(source) }
-            }
-            OciDistributionError::IoError(source) => {
-                Self::Connection { place, passing: true, source: Box::new(source) }
-            }
-            other => Self::Protocol { place, message: other.to_string() },
-        }
-    }
-
     /// Whether the next try may end otherwise.
     pub(super) fn is_passing(&self) -> bool {
         match self {
@@ -211,7 +157,6 @@ impl RegistryError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } | Self::Denied { .. } | Self::NoPlatform { .. } => ErrorKind::NotFound,
-            Self::Shared(error) => error.kind(),
             _ => ErrorKind::Internal,
         }
     }

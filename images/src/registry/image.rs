@@ -83,7 +83,7 @@ impl Registries {
     ) -> Result<T, RegistryError> {
         let mut failure = None;
         for endpoint in self.endpoints(reference, credentials) {
-            match ask(&endpoint) {
+            match endpoint.and_then(|endpoint| ask(&endpoint)) {
                 Ok(answer) => return Ok(answer),
                 // A registry that says no has said more than one that isn't there.
                 Err(error) if error.is_of_this_place() => {
@@ -188,7 +188,7 @@ fn config(
     let mut document = Vec::new();
     if let Err(error) = reader.read_to_end(&mut document) {
         return Err(reader.take_failure().unwrap_or_else(|| RegistryError::Connection {
-            place: endpoint.place.to_string(),
+            place: endpoint.place().to_string(),
             passing: false,
             source: Box::new(error),
         }));

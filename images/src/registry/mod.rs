@@ -1,14 +1,15 @@
 //! Registries, by the OCI distribution specification: which one a reference means, what a manifest there leads to, and
 //! the bytes of its blobs.
 //!
-//! `oci-client` speaks the protocol and gets the tokens. It is asynchronous, all of this crate blocks: [`Registries`] has
-//! the handle of a runtime and waits on it, so that it must be called from threads that are not that runtime's own.
+//! HTTP is asynchronous, all of this crate blocks: [`Registries`] has the handle of a runtime and waits on it, so that it must
+//! be called from threads that are not that runtime's own.
 
 mod blob;
 mod config;
 mod endpoint;
 mod error;
 mod image;
+mod session;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +20,10 @@ use tokio::runtime::Handle;
 use crate::reference::Reference;
 
 pub use config::{ConfigError, Insecure, Mirror, RegistryConfig};
-use endpoint::{Endpoint, Place};
+use endpoint::Endpoint;
 pub use error::RegistryError;
 pub(crate) use image::{RemoteImage, RemoteLayer};
+use session::Session;
 
 /// Who one is to a registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub enum Credentials {
     },
     /// The bearer of a token that the registry itself gave out.
     Token(String),
+    /// Somebody who logged in before, by a token that others are given for.
+    IdentityToken(String),
 }
 
 /// Every registry there is, by the configuration of this host.
@@ -55,17 +59,17 @@ impl Registries {
     }
 
     /// What answers for a reference, in the order in which to ask.
-    fn endpoints(&self, reference: &Reference, credentials: &Credentials) -> Vec<Arc<Endpoint>> {
-        let places = self.config.places(reference.domain());
-        let endpoint = |place: Place| Endpoint {
-            // A client remembers who it was first told it is: each pull has its own.
-            client: endpoint::client(&place, &self.config.certificates_dir).map_err(Arc::new),
+    fn endpoints(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+    ) -> impl Iterator<Item = Result<Arc<Endpoint>, RegistryError>> {
+        self.config.places(reference.domain()).into_iter().map(|place| {
             // A mirror is somebody else: what one is to the registry is none of its business.
-            credentials: if place.is_mirror { Credentials::Anonymous } else { credentials.clone() },
-            path: reference.path().to_owned(),
-            runtime: self.runtime.clone(),
-            place,
-        };
-        places.into_iter().map(|place| Arc::new(endpoint(place))).collect()
+            let credentials = if place.is_mirror { Credentials::Anonymous } else { credentials.clone() };
+            let dir = &self.config.certificates_dir;
+            let session = Session::new(place, reference.path().to_owned(), credentials, dir)?;
+            Ok(Arc::new(Endpoint::new(session, self.runtime.clone())))
+        })
     }
 }
