@@ -21,6 +21,11 @@ use crate::{
 /// Multicast groups (`RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV4_NETCONF`).
 const GROUPS: [u32; 3] = [1, 5, 24];
 
+/// rtnetlink(7). A notification is a datagram with one message.
+const RTM_NEWLINK: u16 = 16;
+const RTM_NEWADDR: u16 = 20;
+/// `ifi_flags` of `struct ifinfomsg`, behind the netlink header.
+const IFINFO_FLAGS: usize = 16 + 8;
 /// `RTM_NEWNETCONF`, which `netlink-packet-route` doesn't know: `struct netconfmsg` (a family, padded), then attributes.
 const RTM_NEWNETCONF: u16 = 80;
 const NETCONF_HEADERS_BYTES: usize = 20;
@@ -45,9 +50,24 @@ fn tell(sender: &Sender<LinkEvent>, datagram: &[u8]) -> bool {
     if message_type(datagram) == Some(RTM_NEWNETCONF) {
         return !switches_forwarding_off(datagram) || sender.send(LinkEvent::ForwardingOff).is_ok();
     }
+    if is_of_no_concern(datagram) {
+        return true;
+    }
     // What can't be understood is about nothing that we make.
     let messages = parse::<RouteNetlinkMessage>(datagram).unwrap_or_default();
     messages.into_iter().filter_map(|(_, payload)| event(payload)).all(|event| sender.send(event).is_ok())
+}
+
+/// Most of what comes while sandboxes are made and taken down, seen by its headers: links that are up, and new addresses.
+fn is_of_no_concern(datagram: &[u8]) -> bool {
+    match message_type(datagram) {
+        Some(RTM_NEWLINK) => {
+            let flags = datagram.get(IFINFO_FLAGS..IFINFO_FLAGS + 4).and_then(|bytes| bytes.try_into().ok());
+            flags.is_some_and(|bytes| LinkFlags::from_bits_retain(u32::from_ne_bytes(bytes)).contains(LinkFlags::Up))
+        }
+        Some(RTM_NEWADDR) => true,
+        _ => false,
+    }
 }
 
 fn event(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkEvent> {
