@@ -18,7 +18,9 @@ pub(crate) async fn header(registry: &str) -> Result<Option<String>, Failure> {
     let shown = registry.to_owned();
     // A helper is a program that may ask a person.
     let found = tokio::task::spawn_blocking(move || docker_credential::get_credential(&key)).await;
-    let credential = match found.expect("reading credentials doesn't panic") {
+    let found =
+        found.map_err(|_| Failure::Invalid(format!("can't get the credentials for {shown}: reading them failed")))?;
+    let credential = match found {
         Ok(credential) => credential,
         Err(
             CredentialRetrievalError::ConfigNotFound

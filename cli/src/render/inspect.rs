@@ -54,7 +54,8 @@ impl Documents {
     /// It isn't JSON.
     pub(crate) fn push(&mut self, json: impl Into<Vec<u8>>) -> Result<(), serde_json::Error> {
         let json = json.into();
-        serde_json::from_slice::<serde::de::IgnoredAny>(&json)?;
+        // Passing over it would let through what can't be read: half a surrogate pair, a number too large, a tower of lists.
+        serde_json::from_slice::<serde_json::Value>(&json)?;
         self.0.push(json);
         Ok(())
     }
@@ -112,6 +113,14 @@ fn value(json: &[u8]) -> Result<gotmpl::Value, FormatError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_not_be_shown_is_refused_when_it_comes() {
+        let tower = "[".repeat(200) + &"]".repeat(200);
+        for wrong in [&b"{"[..], br#"{"a":"\ud800"}"#, br#"{"a":1e999}"#, b"{\"a\":\"\xff\"}", tower.as_bytes()] {
+            assert!(Documents::default().push(wrong).is_err(), "{}", String::from_utf8_lossy(wrong));
+        }
+    }
 
     fn documents() -> Documents {
         let mut documents = Documents::default();
