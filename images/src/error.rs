@@ -64,9 +64,9 @@ pub enum Error {
     },
     /// The registry hasn't got it, or can't be talked to.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// Nobody wants the image any more.
-    #[error("the pull was called off")]
+    Registry(RegistryError),
+    /// Nobody wants it any more.
+    #[error("it was called off")]
     CalledOff,
     /// The root file system to import can't be unpacked.
     #[error("can't unpack the root file system")]
@@ -242,5 +242,14 @@ impl Error {
 
     pub(crate) fn database(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Error::Database { doing, source }
+    }
+}
+
+impl From<RegistryError> for Error {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::CalledOff => Error::CalledOff,
+            error => Error::Registry(error),
+        }
     }
 }

@@ -35,6 +35,7 @@ mod progress;
 mod recipe;
 mod reference;
 mod registry;
+mod side_by_side;
 mod store;
 mod tarball;
 #[cfg(test)]

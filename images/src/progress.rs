@@ -69,15 +69,10 @@ pub enum PullStep {
     AlreadyExists,
 }
 
-/// Hears of a pull's progress, as [`Progress`], and can end it.
+/// Hears of a pull's progress, as [`Progress`].
 pub trait PullProgress: Sync {
     /// The layer with this blob is a step further.
     fn report(&self, blob: Digest, step: PullStep);
-
-    /// Nobody wants the image any more.
-    fn is_called_off(&self) -> bool {
-        false
-    }
 }
 
 /// Nobody listens.

@@ -3,12 +3,9 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff};
 use bytes::{Buf as _, Bytes};
-use futures::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::RegistryError;
@@ -16,7 +13,7 @@ use super::endpoint::{Endpoint, Pieces, delays};
 use crate::digest::Digest;
 
 /// Reads a blob. Its end is only reached with the right bytes.
-pub(crate) struct BlobReader<C> {
+pub(crate) struct BlobReader {
     endpoint: Arc<Endpoint>,
     blob: Digest,
     size_bytes: u64,
@@ -27,13 +24,12 @@ pub(crate) struct BlobReader<C> {
     hasher: Sha256,
     /// Those left until it is given up; new ones after every byte.
     delays: ExponentialBackoff,
-    is_cancelled: C,
     failure: Option<RegistryError>,
 }
 
-impl<C: Fn() -> bool> BlobReader<C> {
-    /// Reads the blob with this digest and size. As soon as `is_cancelled`, reading fails.
-    pub(super) fn new(endpoint: Arc<Endpoint>, blob: Digest, size_bytes: u64, is_cancelled: C) -> Self {
+impl BlobReader {
+    /// Reads the blob with this digest and size.
+    pub(super) fn new(endpoint: Arc<Endpoint>, blob: Digest, size_bytes: u64) -> Self {
         Self {
             endpoint,
             blob,
@@ -43,7 +39,6 @@ impl<C: Fn() -> bool> BlobReader<C> {
             done_bytes: 0,
             hasher: Sha256::new(),
             delays: delays().build(),
-            is_cancelled,
             failure: None,
         }
     }
@@ -83,15 +78,11 @@ impl<C: Fn() -> bool> BlobReader<C> {
             Some(pieces) => pieces,
             none => none.insert(self.endpoint.open_blob(self.blob, self.done_bytes)?),
         };
-        let cut = |source: io::Error| RegistryError::Connection {
-            place: self.endpoint.place().to_string(),
-            passing: true,
-            source: Box::new(source),
-        };
-        match self.endpoint.wait(pieces.next()) {
+        let session = self.endpoint.session();
+        match session.wait(session.next(pieces))? {
             Some(Ok(piece)) => Ok(piece),
-            Some(Err(error)) => Err(cut(error)),
-            None => Err(cut(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended too early"))),
+            Some(Err(error)) => Err(session.cut(error)),
+            None => Err(session.broken(io::ErrorKind::UnexpectedEof, "the connection ended too early")),
         }
     }
 
@@ -105,19 +96,10 @@ impl<C: Fn() -> bool> BlobReader<C> {
         }
         let Some(delay) = self.delays.next() else { return Err(error) };
         tracing::warn!(%error, blob = %self.blob, at_byte = self.done_bytes, ?delay, "a download goes on after a break");
-        self.sleep(delay);
-        Ok(())
-    }
-
-    /// Nobody wakes a sleeper, so that it looks up now and then.
-    fn sleep(&self, delay: Duration) {
-        const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
-        let mut left = delay;
-        while !left.is_zero() && !(self.is_cancelled)() {
-            let step = left.min(LOOK_UP_EVERY);
-            thread::sleep(step);
-            left -= step;
-        }
+        self.endpoint.session().wait(async {
+            tokio::time::sleep(delay).await;
+            Ok(())
+        })
     }
 
     fn verify(&mut self) -> Result<(), RegistryError> {
@@ -129,11 +111,8 @@ impl<C: Fn() -> bool> BlobReader<C> {
     }
 }
 
-impl<C: Fn() -> bool> Read for BlobReader<C> {
+impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if (self.is_cancelled)() {
-            return Err(io::Error::other("the download was called off"));
-        }
         match self.advance() {
             Ok(true) => {
                 let length = buffer.len().min(self.piece.len());

@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::time::Duration;
 
-use backon::{BlockingRetryable as _, ExponentialBuilder};
+use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use reqwest::StatusCode;
+use reqwest::header::{ACCEPT, RANGE};
 use serde::Deserialize;
-use tokio::runtime::Handle;
 
 use super::RegistryError;
 use super::session::{DOCUMENT_BYTES_MAX, Session};
@@ -54,6 +53,14 @@ impl fmt::Display for Place {
     }
 }
 
+impl Place {
+    /// As browsers compare them: without the port if it is the scheme's own.
+    pub(super) fn origin(&self) -> String {
+        let url = reqwest::Url::parse(&self.to_string());
+        url.map_or_else(|_| self.to_string(), |url| url.origin().ascii_serialization())
+    }
+}
+
 /// A manifest or an index as it was sent.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
@@ -62,26 +69,28 @@ pub(super) struct Document {
 }
 
 /// The bytes of a blob as they arrive.
-pub(super) type Pieces = futures::stream::BoxStream<'static, io::Result<Bytes>>;
+pub(super) type Pieces = futures::stream::BoxStream<'static, reqwest::Result<Bytes>>;
 
 /// A repository at one place.
 pub(super) struct Endpoint {
     session: Session,
-    runtime: Handle,
+    /// Where requests about the repository go: `https://registry-1.docker.io/v2/library/busybox`.
+    url: String,
 }
 
 impl Endpoint {
-    pub(super) fn new(session: Session, runtime: Handle) -> Self {
-        Self { session, runtime }
+    /// A repository with a path such as `library/busybox`.
+    pub(super) fn new(session: Session, path: &str) -> Self {
+        let url = format!("{}/v2/{path}", session.place());
+        Self { session, url }
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
     }
 
     pub(super) fn place(&self) -> &Place {
         self.session.place()
-    }
-
-    /// Waits for something that comes over the network. For threads that aren't the runtime's own.
-    pub(super) fn wait<T>(&self, coming: impl Future<Output = T>) -> T {
-        self.runtime.block_on(coming)
     }
 
     /// The manifest or index of a tag.
@@ -102,13 +111,20 @@ impl Endpoint {
 
     fn document(&self, path: &str, types: &[&str]) -> Result<Bytes, RegistryError> {
         let accept = types.join(", ");
-        let ask = || {
-            self.wait(async {
-                let response = self.session.get(path, &accept, 0).await?;
-                self.session.read(response, DOCUMENT_BYTES_MAX).await
-            })
+        let ask = || async {
+            let request = |http: &reqwest::Client| http.get(format!("{}/{path}", self.url)).header(ACCEPT, &accept);
+            let response = self.session.send(request).await?;
+            self.session.read(response, DOCUMENT_BYTES_MAX).await
         };
-        Ok(ask.retry(delays()).when(RegistryError::is_passing).call()?.freeze())
+        Ok(self.persistently(ask)?.freeze())
+    }
+
+    /// The answer to something that is asked until there is one, or it is clear that there won't be.
+    pub(super) fn persistently<T, F>(&self, ask: impl FnMut() -> F) -> Result<T, RegistryError>
+    where
+        F: Future<Output = Result<T, RegistryError>>,
+    {
+        self.session.wait(async { ask.retry(delays()).when(RegistryError::is_passing).await })
     }
 
     /// Every tag of the repository.
@@ -135,9 +151,13 @@ impl Endpoint {
 
     /// A blob's bytes from `offset` on.
     pub(super) fn open_blob(&self, digest: Digest, offset: u64) -> Result<Pieces, RegistryError> {
-        let response = self.wait(self.session.get(&format!("blobs/{digest}"), "*/*", offset))?;
+        let request = |http: &reqwest::Client| {
+            let request = http.get(format!("{}/blobs/{digest}", self.url)).header(ACCEPT, "*/*");
+            if offset == 0 { request } else { request.header(RANGE, format!("bytes={offset}-")) }
+        };
+        let response = self.session.wait(self.session.send(request))?;
         let knows_ranges = offset == 0 || response.status() == StatusCode::PARTIAL_CONTENT;
-        let pieces = response.bytes_stream().map(|piece| piece.map_err(io::Error::other)).boxed();
+        let pieces = response.bytes_stream().boxed();
         Ok(if knows_ranges { pieces } else { skip(pieces, offset) })
     }
 }

@@ -26,6 +26,9 @@ pub enum RegistryError {
         /// The repository as people write it.
         repository: String,
     },
+    /// It wants a password, and there is none. In Docker's words.
+    #[error("no basic auth credentials")]
+    NoCredentials,
     /// The registry says no.
     #[error("{place} refuses: {message}")]
     Refused {
@@ -127,6 +130,9 @@ pub enum RegistryError {
         /// Layers in the configuration.
         diff_ids: usize,
     },
+    /// Whoever asked doesn't want to know any more.
+    #[error("it was called off")]
+    CalledOff,
     /// No image for the machine.
     #[error("no matching manifest for {wanted} in the manifest list entries: {reference} is for {offered}")]
     NoPlatform {
@@ -151,7 +157,14 @@ impl RegistryError {
 
     /// Whether another place may have what this one hasn't.
     pub(super) fn is_of_this_place(&self) -> bool {
-        matches!(self, Self::Connection { .. } | Self::Refused { .. } | Self::Protocol { .. } | Self::Client { .. })
+        matches!(
+            self,
+            Self::Connection { .. }
+                | Self::Refused { .. }
+                | Self::NoCredentials
+                | Self::Protocol { .. }
+                | Self::Client { .. }
+        )
     }
 
     pub(crate) fn kind(&self) -> ErrorKind {

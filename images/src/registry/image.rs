@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use super::blob::BlobReader;
 use super::endpoint::{Document, Endpoint};
-use super::{Credentials, Registries, RegistryError};
+use super::{Credentials, Registries, RegistryError, first_answer};
 use crate::config::ImageConfig;
 use crate::digest::{Digest, ImageId};
 use crate::index::{self, NoPlatform};
@@ -41,8 +42,8 @@ pub(crate) struct RemoteLayer {
 
 impl RemoteLayer {
     /// Reads it from its beginning, compressed as it is.
-    pub(crate) fn open<C: Fn() -> bool>(&self, is_cancelled: C) -> BlobReader<C> {
-        BlobReader::new(self.endpoint.clone(), self.blob, self.size_bytes, is_cancelled)
+    pub(crate) fn open(&self) -> BlobReader {
+        BlobReader::new(self.endpoint.clone(), self.blob, self.size_bytes)
     }
 }
 
@@ -60,8 +61,14 @@ impl Registries {
     ///
     /// # Errors
     /// The registry doesn't know the repository, or can't be talked to.
-    pub fn tags(&self, reference: &Reference, credentials: &Credentials) -> Result<Vec<String>, RegistryError> {
-        self.first_of(reference, credentials, |endpoint| endpoint.tags())
+    pub fn tags(
+        &self,
+        reference: &Reference,
+        credentials: &Credentials,
+        called_off: &CancellationToken,
+    ) -> Result<Vec<String>, RegistryError> {
+        let answer = first_answer(self.endpoints(reference, credentials, called_off), |endpoint| endpoint.tags());
+        answer.map_err(|error| in_words_of_the_image(error, reference))
     }
 
     /// Finds the image that a reference means on a platform.
@@ -70,35 +77,11 @@ impl Registries {
         reference: &Reference,
         platform: &Platform,
         credentials: &Credentials,
+        called_off: &CancellationToken,
     ) -> Result<RemoteImage, RegistryError> {
-        self.first_of(reference, credentials, |endpoint| find_at(endpoint, reference, platform))
-    }
-
-    /// The answer of the first place that has one.
-    fn first_of<T>(
-        &self,
-        reference: &Reference,
-        credentials: &Credentials,
-        ask: impl Fn(&Arc<Endpoint>) -> Result<T, RegistryError>,
-    ) -> Result<T, RegistryError> {
-        let mut failure = None;
-        for endpoint in self.endpoints(reference, credentials) {
-            match endpoint.and_then(|endpoint| ask(&endpoint)) {
-                Ok(answer) => return Ok(answer),
-                // A registry that says no has said more than one that isn't there.
-                Err(error) if error.is_of_this_place() => {
-                    if failure.is_none() || !matches!(error, RegistryError::Connection { .. }) {
-                        failure = Some(error);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let failure = failure.unwrap_or_else(|| RegistryError::Protocol {
-            place: reference.domain().to_owned(),
-            message: "there is no place to ask".to_owned(),
-        });
-        Err(in_words_of_the_image(failure, reference))
+        let endpoints = self.endpoints(reference, credentials, called_off);
+        first_answer(endpoints, |endpoint| find_at(endpoint, reference, platform))
+            .map_err(|error| in_words_of_the_image(error, reference))
     }
 }
 
@@ -106,7 +89,7 @@ impl Registries {
 fn in_words_of_the_image(error: RegistryError, reference: &Reference) -> RegistryError {
     match error {
         // Docker Hub says "unauthorized" of what doesn't exist, so as not to tell.
-        RegistryError::Refused { status: 401 | 403, .. } => {
+        RegistryError::Refused { status: 401 | 403, .. } | RegistryError::NoCredentials => {
             RegistryError::Denied { repository: reference.familiar_name() }
         }
         RegistryError::Refused { status: 404, .. } => RegistryError::NotFound { reference: reference.familiar() },
@@ -184,7 +167,7 @@ fn config(
     if size_bytes > CONFIG_BYTES_MAX {
         return Err(RegistryError::TooLong { blob: digest, expected_bytes: CONFIG_BYTES_MAX });
     }
-    let mut reader = BlobReader::new(endpoint.clone(), digest, size_bytes, || false);
+    let mut reader = BlobReader::new(endpoint.clone(), digest, size_bytes);
     let mut document = Vec::new();
     if let Err(error) = reader.read_to_end(&mut document) {
         return Err(reader.take_failure().unwrap_or_else(|| RegistryError::Connection {

@@ -4,6 +4,7 @@
 //! HTTP is asynchronous, all of this crate blocks: [`Registries`] has the handle of a runtime and waits on it, so that it must
 //! be called from threads that are not that runtime's own.
 
+mod auth;
 mod blob;
 mod config;
 mod endpoint;
@@ -16,6 +17,7 @@ mod tests;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::reference::Reference;
 
@@ -23,7 +25,7 @@ pub use config::{ConfigError, Insecure, Mirror, RegistryConfig};
 use endpoint::Endpoint;
 pub use error::RegistryError;
 pub(crate) use image::{RemoteImage, RemoteLayer};
-use session::Session;
+use session::{Access, Session};
 
 /// Who one is to a registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,13 +65,36 @@ impl Registries {
         &self,
         reference: &Reference,
         credentials: &Credentials,
+        called_off: &CancellationToken,
     ) -> impl Iterator<Item = Result<Arc<Endpoint>, RegistryError>> {
-        self.config.places(reference.domain()).into_iter().map(|place| {
+        let scopes = vec![format!("repository:{}:pull", reference.path())];
+        self.config.places(reference.domain()).into_iter().map(move |place| {
             // A mirror is somebody else: what one is to the registry is none of its business.
             let credentials = if place.is_mirror { Credentials::Anonymous } else { credentials.clone() };
-            let dir = &self.config.certificates_dir;
-            let session = Session::new(place, reference.path().to_owned(), credentials, dir)?;
-            Ok(Arc::new(Endpoint::new(session, self.runtime.clone())))
+            let access = Access { credentials, scopes: scopes.clone(), called_off: called_off.clone() };
+            let session = Session::new(place, access, &self.config.certificates_dir, self.runtime.clone())?;
+            Ok(Arc::new(Endpoint::new(session, reference.path())))
         })
     }
+}
+
+/// The answer of the first place that has one.
+fn first_answer<P, T>(
+    places: impl Iterator<Item = Result<P, RegistryError>>,
+    ask: impl Fn(&P) -> Result<T, RegistryError>,
+) -> Result<T, RegistryError> {
+    let mut failure = None;
+    for place in places {
+        match place.and_then(|place| ask(&place)) {
+            Ok(answer) => return Ok(answer),
+            // A registry that says no has said more than one that isn't there.
+            Err(error) if error.is_of_this_place() => {
+                if failure.is_none() || !matches!(error, RegistryError::Connection { .. }) {
+                    failure = Some(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failure.expect("every registry has a place to ask"))
 }

@@ -1,38 +1,51 @@
-//! Requests to one place: TLS, who one is there, and answers of bounded size.
+//! Requests to one place: TLS, who one is there, and answers of bounded size that come in bounded time.
 //!
 //! The protocol's few requests are made here and not by a registry client's library: those that there are read documents
 //! and refusals of any length into memory, which a daemon that runs as root can't do on a stranger's word.
 
 use std::fs;
+use std::future::Future;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures::StreamExt as _;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RANGE, WWW_AUTHENTICATE};
-use reqwest::{Certificate, Client, Response, StatusCode};
+use futures::{Stream, StreamExt as _};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::endpoint::Place;
 use super::{Credentials, RegistryError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Without a byte for so long, a connection counts as cut.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Of a manifest, an index or a page of tags. Registries themselves take no larger manifests.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 4 << 20;
 /// Of a refusal or a token.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
+pub(super) const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// One pull's conversation with one place about one repository.
+/// Who asks a registry, what for, and how long.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub(super) credentials: Credentials,
+    /// What a token must allow: `repository:library/busybox:pull`.
+    pub(super) scopes: Vec<String>,
+    /// Cancelled when nobody wants an answer any more.
+    pub(super) called_off: CancellationToken,
+}
+
+/// One operation's conversation with one place.
 pub(super) struct Session {
-    http: Client,
+    pub(super) http: Client,
     place: Place,
-    /// `library/busybox`
-    path: String,
-    credentials: Credentials,
+    pub(super) access: Access,
+    runtime: Handle,
     /// What was learnt from the last refusal, for all requests to come.
     authorization: Mutex<Option<HeaderValue>>,
 }
@@ -40,15 +53,14 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(
         place: Place,
-        path: String,
-        credentials: Credentials,
+        access: Access,
         certificates_dir: &Path,
+        runtime: Handle,
     ) -> Result<Self, RegistryError> {
         let failed = |source| RegistryError::Client { place: place.to_string(), source: Box::new(source) };
         let mut http = Client::builder()
             .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
             .danger_accept_invalid_certs(place.is_insecure);
         for certificate in certificates(&certificates_dir.join(&place.host))? {
             for certificate in Certificate::from_pem_bundle(&certificate).map_err(failed)? {
@@ -56,38 +68,48 @@ impl Session {
             }
         }
         let http = http.build().map_err(failed)?;
-        Ok(Self { http, place, path, credentials, authorization: Mutex::default() })
+        Ok(Self { http, place, access, runtime, authorization: Mutex::default() })
     }
 
-    /// Gets what the repository has at `path`, from a byte on.
-    pub(super) async fn get(&self, path: &str, accept: &str, from_byte: u64) -> Result<Response, RegistryError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_str(accept).map_err(|_| self.wrong("a header that can't be sent"))?);
-        if from_byte > 0 {
-            let range = format!("bytes={from_byte}-").parse();
-            headers.insert(RANGE, range.map_err(|_| self.wrong("a range that can't be asked for"))?);
-        }
-        let response = self.send(path, headers.clone()).await?;
+    /// Waits for something that comes over the network, until it is called off. For threads that aren't the runtime's own.
+    pub(super) fn wait<T>(&self, coming: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
+        let coming = self.access.called_off.run_until_cancelled(coming);
+        self.runtime.block_on(coming).unwrap_or(Err(RegistryError::CalledOff))
+    }
+
+    /// Sends a request, a second time with what the first refusal asks for.
+    pub(super) async fn send(&self, make: impl Fn(&Client) -> RequestBuilder) -> Result<Response, RegistryError> {
+        let response = self.send_once(make(&self.http), PATIENCE).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return self.accepted(response).await;
         }
         // Tokens are short-lived: the one that we have may just have ended.
         let Some(authorization) = self.authorize(&response).await? else { return self.accepted(response).await };
-        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
-        let response = self.send(path, headers).await?;
+        *self.authorization() = Some(authorization);
+        let response = self.send_once(make(&self.http), PATIENCE).await?;
         self.accepted(response).await
     }
 
-    async fn send(&self, path: &str, headers: HeaderMap) -> Result<Response, RegistryError> {
-        let authorization = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut request = self.http.get(format!("{}/v2/{}/{path}", self.place, self.path)).headers(headers);
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization);
+    /// Sends a request as whoever we are known to be. The answer may be a refusal.
+    pub(super) async fn send_once(
+        &self,
+        request: RequestBuilder,
+        patience: Duration,
+    ) -> Result<Response, RegistryError> {
+        let (http, request) = request.build_split();
+        let mut request = request.map_err(|error| self.cut(error))?;
+        // An upload may be sent elsewhere, where our password is none of anybody's business.
+        let is_here = request.url().origin().ascii_serialization() == self.place.origin();
+        if let Some(authorization) = self.authorization().clone().filter(|_| is_here) {
+            request.headers_mut().insert(AUTHORIZATION, authorization);
         }
-        request.send().await.map_err(|error| self.cut(error))
+        match timeout(patience, http.execute(request)).await {
+            Ok(response) => response.map_err(|error| self.cut(error)),
+            Err(_) => Err(self.silent()),
+        }
     }
 
-    async fn accepted(&self, response: Response) -> Result<Response, RegistryError> {
+    pub(super) async fn accepted(&self, response: Response) -> Result<Response, RegistryError> {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -96,94 +118,15 @@ impl Session {
         Err(self.refused(status, &body))
     }
 
-    /// What to say who one is with, by what the refusal asks for; nothing if there is nothing to say.
-    async fn authorize(&self, refusal: &Response) -> Result<Option<HeaderValue>, RegistryError> {
-        let asked = refusal.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-        for header in asked {
-            let Ok(challenges) = http_auth::parse_challenges(header) else { continue };
-            for challenge in challenges {
-                let parameter = |name: &str| {
-                    let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-                    found.map(|(_, value)| value.to_unescaped())
-                };
-                if challenge.scheme.eq_ignore_ascii_case("bearer")
-                    && let Some(realm) = parameter("realm")
-                {
-                    let token = self.token(&realm, parameter("service")).await?;
-                    return self.secret(format!("Bearer {token}")).map(Some);
-                }
-                if challenge.scheme.eq_ignore_ascii_case("basic") {
-                    return self.basic();
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn basic(&self) -> Result<Option<HeaderValue>, RegistryError> {
-        use base64::Engine as _;
-        let Credentials::Password { username, password } = &self.credentials else { return Ok(None) };
-        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
-        self.secret(format!("Basic {pair}")).map(Some)
-    }
-
-    fn secret(&self, text: String) -> Result<HeaderValue, RegistryError> {
-        let mut value = HeaderValue::try_from(text).map_err(|_| self.wrong("a token that can't be sent"))?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
-    /// Gets a token for pulling from the repository (Docker Registry v2 authentication via central service).
-    async fn token(&self, realm: &str, service: Option<String>) -> Result<String, RegistryError> {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Answer {
-            token: String,
-            access_token: String,
-        }
-        let scope = format!("repository:{}:pull", self.path);
-        let mut request = match &self.credentials {
-            Credentials::Token(token) => return Ok(token.clone()),
-            // OAuth2, which is what such tokens are for.
-            Credentials::IdentityToken(token) => {
-                let service = service.as_deref().unwrap_or_default();
-                let form = form_urlencoded::Serializer::new(String::new())
-                    .extend_pairs([("grant_type", "refresh_token"), ("refresh_token", token), ("service", service)])
-                    .extend_pairs([("scope", scope.as_str()), ("client_id", "berth")])
-                    .finish();
-                let form_type = "application/x-www-form-urlencoded";
-                self.http.post(realm).header(reqwest::header::CONTENT_TYPE, form_type).body(form)
-            }
-            Credentials::Anonymous | Credentials::Password { .. } => {
-                let mut query = form_urlencoded::Serializer::new(String::new());
-                query.append_pair("scope", &scope);
-                if let Some(service) = &service {
-                    query.append_pair("service", service);
-                }
-                let separator = if realm.contains('?') { '&' } else { '?' };
-                self.http.get(format!("{realm}{separator}{}", query.finish()))
-            }
-        };
-        if let Some(basic) = self.basic()? {
-            request = request.header(AUTHORIZATION, basic);
-        }
-        let response = request.send().await.map_err(|error| self.cut(error))?;
-        let status = response.status();
-        let body = self.read(response, ANSWER_BYTES_MAX).await?;
-        if !status.is_success() {
-            return Err(self.refused(status, &body));
-        }
-        let answer: Answer =
-            serde_json::from_slice(&body).map_err(|_| self.wrong("a token that can't be understood"))?;
-        let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
-        if token.is_empty() { Err(self.wrong("no token")) } else { Ok(token) }
+    fn authorization(&self) -> MutexGuard<'_, Option<HeaderValue>> {
+        self.authorization.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads an answer of at most so many bytes.
     pub(super) async fn read(&self, response: Response, bytes_max: usize) -> Result<BytesMut, RegistryError> {
         let mut body = BytesMut::new();
         let mut pieces = response.bytes_stream();
-        while let Some(piece) = pieces.next().await {
+        while let Some(piece) = self.next(&mut pieces).await? {
             let piece = piece.map_err(|error| self.cut(error))?;
             if body.len() + piece.len() > bytes_max {
                 return Err(self.wrong(&format!("more than {bytes_max} bytes where a short answer is expected")));
@@ -193,7 +136,12 @@ impl Session {
         Ok(body)
     }
 
-    fn refused(&self, status: StatusCode, body: &[u8]) -> RegistryError {
+    /// The next piece of an answer.
+    pub(super) async fn next<S: Stream + Unpin>(&self, pieces: &mut S) -> Result<Option<S::Item>, RegistryError> {
+        timeout(PATIENCE, pieces.next()).await.map_err(|_| self.silent())
+    }
+
+    pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> RegistryError {
         #[derive(Deserialize)]
         struct Refusal {
             errors: Vec<Reason>,
@@ -228,6 +176,16 @@ impl Session {
         }
         let passing = !error.is_connect() && !error.is_builder();
         RegistryError::Connection { place, passing, source: Box::new(error) }
+    }
+
+    pub(super) fn silent(&self) -> RegistryError {
+        self.broken(io::ErrorKind::TimedOut, &format!("nothing came for {} s", PATIENCE.as_secs()))
+    }
+
+    /// A connection that didn't come to its end.
+    pub(super) fn broken(&self, kind: io::ErrorKind, message: &str) -> RegistryError {
+        let source = Box::new(io::Error::new(kind, message));
+        RegistryError::Connection { place: self.place.to_string(), passing: true, source }
     }
 
     pub(super) fn wrong(&self, message: &str) -> RegistryError {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use super::blob::BlobReader;
 use super::{Credentials, Registries, RegistryConfig, RegistryError};
@@ -48,9 +49,12 @@ fn repository(address: SocketAddr) -> Reference {
 fn a_download_that_comes_no_further_ends() {
     let (address, requests) = answering("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nalways the same beginning");
     let (registries, _runtime) = registries();
-    let over_http =
-        registries.endpoints(&repository(address), &Credentials::Anonymous).last().expect("http").expect("a session");
-    let mut reader = BlobReader::new(over_http, Digest::of(b""), 1000, || false);
+    let over_http = registries
+        .endpoints(&repository(address), &Credentials::Anonymous, &CancellationToken::new())
+        .last()
+        .expect("http")
+        .expect("a session");
+    let mut reader = BlobReader::new(over_http, Digest::of(b""), 1000);
     let mut begun = Vec::new();
     reader.read_to_end(&mut begun).expect_err("there is no end");
     assert_eq!(begun, b"always the same beginning");
@@ -65,7 +69,7 @@ fn redirects_in_a_circle_are_told_and_not_tried_again() {
         answering("HTTP/1.1 302 Found\r\nlocation: /v2/x/manifests/latest\r\ncontent-length: 0\r\n\r\n");
     let (registries, _runtime) = registries();
     let platform: Platform = "linux/amd64".parse().expect("a platform");
-    let found = registries.find(&repository(address), &platform, &Credentials::Anonymous);
+    let found = registries.find(&repository(address), &platform, &Credentials::Anonymous, &CancellationToken::new());
     let Err(failure) = found else { panic!("there is no image") };
     let text = failure.to_string();
     assert!(text.starts_with(&format!("http://{address} doesn't answer as a registry should")), "{text}");
@@ -96,9 +100,12 @@ fn a_registry_that_is_started_again_in_between_is_waited_for() {
         answer_one(&listener, &format!("HTTP/1.1 206 Partial Content\r\ncontent-length: 975\r\n\r\n{}", &sent[25..]));
     });
     let (registries, _runtime) = registries();
-    let over_http =
-        registries.endpoints(&repository(address), &Credentials::Anonymous).last().expect("http").expect("a session");
-    let mut reader = BlobReader::new(over_http, Digest::of(content.as_bytes()), 1000, || false);
+    let over_http = registries
+        .endpoints(&repository(address), &Credentials::Anonymous, &CancellationToken::new())
+        .last()
+        .expect("http")
+        .expect("a session");
+    let mut reader = BlobReader::new(over_http, Digest::of(content.as_bytes()), 1000);
     let mut read = String::new();
     reader.read_to_string(&mut read).expect("all of it");
     assert_eq!(read, content);
@@ -139,8 +146,10 @@ fn answers_without_end_are_not_kept() {
         let endless = format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\n{}", " ".repeat(16 << 20));
         let (address, server) = scripted(|_| vec![endless]);
         let (registries, _runtime) = registries();
-        let error =
-            registries.find(&repository(address), &Platform::host(), &Credentials::Anonymous).err().expect("no image");
+        let error = registries
+            .find(&repository(address), &Platform::host(), &Credentials::Anonymous, &CancellationToken::new())
+            .err()
+            .expect("no image");
         assert!(error.to_string().contains(said), "{error}");
         server.join().expect("it was asked once");
     }
@@ -164,7 +173,7 @@ fn tokens_are_got_as_the_registry_asks() {
             ]
         });
         let (registries, _runtime) = registries();
-        let tags = registries.tags(&repository(address), &credentials).expect("tags");
+        let tags = registries.tags(&repository(address), &credentials, &CancellationToken::new()).expect("tags");
         assert_eq!(tags, ["a", "b"]);
         let asked = server.join().expect("three requests");
         assert!(asked[0].starts_with("GET /v2/x/tags/list?n=1000 "), "{}", asked[0]);

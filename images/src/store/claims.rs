@@ -1,6 +1,7 @@
 //! Who unpacks which layer: two pulls at once never do the same work, the second waits for the first.
 
-use std::sync::PoisonError;
+use futures::executor::block_on;
+use tokio_util::sync::CancellationToken;
 
 use super::{Store, database};
 use crate::digest::ChainId;
@@ -12,8 +13,6 @@ pub(super) enum Claimed<'a> {
     Present,
     /// Unpack it; nobody else does as long as this lives.
     Ours(Claim<'a>),
-    /// Nothing: the pull is over.
-    CalledOff,
 }
 
 /// The right to unpack a layer.
@@ -28,37 +27,30 @@ impl Store {
     pub(super) fn claim(
         &self,
         chain_id: ChainId,
-        is_called_off: impl Fn() -> bool,
+        called_off: &CancellationToken,
         mut waiting: impl FnMut(),
     ) -> Result<Claimed<'_>, Error> {
-        let mut inner = self.inner();
         loop {
+            // Before looking, so that what settles after that is noticed.
+            let settled = self.settled.notified();
+            let mut inner = self.inner();
             let known = database::layer(&inner.connection, &chain_id).map_err(Error::database("look for a layer"))?;
             if known.is_some() {
                 return Ok(Claimed::Present);
             }
-            if is_called_off() {
-                return Ok(Claimed::CalledOff);
-            }
             if inner.unpacking.insert(chain_id) {
                 return Ok(Claimed::Ours(Claim { store: self, chain_id }));
             }
+            drop(inner);
             waiting();
-            inner = self.settled.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            block_on(called_off.run_until_cancelled(settled)).ok_or(Error::CalledOff)?;
         }
-    }
-
-    /// Has those who wait for a claim look whether they still have to.
-    pub(super) fn wake_claimants(&self) {
-        // With the lock: whoever is about to wait has looked before, or will look after.
-        let _inner = self.inner();
-        self.settled.notify_all();
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.store.inner().unpacking.remove(&self.chain_id);
-        self.store.settled.notify_all();
+        self.store.settled.notify_waiters();
     }
 }

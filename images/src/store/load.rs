@@ -4,11 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::database;
 use super::layers::{NewImage, NewLayer};
@@ -17,6 +15,7 @@ use crate::archive::{self, ArchivedImage, Blob, Spool};
 use crate::digest::{ChainId, DiffId};
 use crate::error::Error;
 use crate::progress::{Progress, ProgressEvent, Watched};
+use crate::side_by_side::side_by_side;
 use crate::unpack::{self, Limits, Unpacked};
 
 /// Decompressing keeps a processor busy, writing a disk: more at once only take turns.
@@ -136,42 +135,15 @@ fn wanted_layers<'a>(images: &[ArchivedImage<'a>]) -> Vec<WantedLayer<'a>> {
     wanted
 }
 
-/// Unpacks layers side by side, each below `work_dir/<chain id>`. The first failure ends them all.
+/// Unpacks layers side by side, each below `work_dir/<chain id>`.
 fn unpack_all(
     layers: &[WantedLayer<'_>],
     work_dir: &Path,
     limits: Limits,
     progress: &dyn Progress,
 ) -> Result<Vec<Unpacked>, Error> {
-    let next = AtomicUsize::new(0);
-    let given_up = AtomicBool::new(false);
-    let outcomes: Mutex<Vec<Option<Unpacked>>> = Mutex::new(layers.iter().map(|_| None).collect());
-    let unpack_next = || -> Result<(), Error> {
-        while !given_up.load(Ordering::Relaxed) {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(layer) = layers.get(at) else { break };
-            match unpack_layer(layer, work_dir, limits, progress, &given_up) {
-                Ok(unpacked) => {
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(unpacked);
-                }
-                // What comes after the first failure is its consequence.
-                Err(_) if given_up.swap(true, Ordering::Relaxed) => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    };
-    let workers = UNPACKERS.min(layers.len());
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(unpack_next)).collect();
-        let mine = unpack_next();
-        others.into_iter().fold(mine, |outcome, other| {
-            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            outcome.and(other)
-        })
-    })?;
-    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(outcomes.into_iter().flatten().collect())
+    let given_up = CancellationToken::new();
+    side_by_side(layers, UNPACKERS, &given_up, |_, layer| unpack_layer(layer, work_dir, limits, progress, &given_up))
 }
 
 fn unpack_layer(
@@ -179,7 +151,7 @@ fn unpack_layer(
     work_dir: &Path,
     limits: Limits,
     progress: &dyn Progress,
-    given_up: &AtomicBool,
+    given_up: &CancellationToken,
 ) -> Result<Unpacked, Error> {
     let Blob { path, digest, size_bytes } = layer.blob;
     let file = File::open(path).map_err(Error::file("open", path))?;
@@ -195,12 +167,12 @@ fn unpack_layer(
 /// A layer's blob; ends when another layer failed.
 struct LayerFile<'a> {
     file: File,
-    given_up: &'a AtomicBool,
+    given_up: &'a CancellationToken,
 }
 
 impl Read for LayerFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.given_up.load(Ordering::Relaxed) {
+        match self.given_up.is_cancelled() {
             true => Err(io::Error::other("another layer failed")),
             false => self.file.read(buffer),
         }

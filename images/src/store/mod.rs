@@ -18,11 +18,12 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use crate::digest::ChainId;
 use crate::error::Error;
@@ -42,7 +43,7 @@ pub struct Store {
     platform: Platform,
     inner: Mutex<Inner>,
     /// A layer that was being unpacked no longer is, one way or the other.
-    settled: Condvar,
+    settled: Notify,
     /// Locked as long as the store is open; the kernel unlocks it when the process ends, however it ends.
     _lock: File,
 }
@@ -85,7 +86,7 @@ impl Store {
                 leases: HashMap::new(),
                 unpacking: HashSet::new(),
             }),
-            settled: Condvar::new(),
+            settled: Notify::new(),
             _lock: lock,
         };
         make_dir(&store.links_dir)?;

@@ -3,11 +3,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use super::claims::{Claim, Claimed};
 use super::layers::{NewImage, NewLayer};
@@ -18,6 +17,7 @@ use crate::platform::Platform;
 use crate::progress::{PullProgress, PullStep, Watched};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registries, RemoteImage, RemoteLayer};
+use crate::side_by_side::side_by_side;
 use crate::unpack::{self, Unpacked};
 
 /// Docker's number, too: more gain nothing, and registries count connections.
@@ -32,6 +32,8 @@ pub struct PullRequest {
     pub platform: Option<Platform>,
     /// Who asks.
     pub credentials: Credentials,
+    /// Cancelled when nobody wants the image any more.
+    pub called_off: CancellationToken,
 }
 
 impl Store {
@@ -40,7 +42,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Registry`] when the registry doesn't have it or can't be talked to, [`Error::Layer`] when a layer isn't
-    /// what it should be, [`Error::CalledOff`] when `progress` says so.
+    /// what it should be, [`Error::CalledOff`] when the request is.
     pub fn pull(
         &self,
         registries: &Registries,
@@ -49,14 +51,18 @@ impl Store {
     ) -> Result<Pulled, Error> {
         let reference = request.reference.clone().or_latest();
         let platform = request.platform.as_ref().unwrap_or(&self.platform);
-        let image = registries.find(&reference, platform, &request.credentials)?;
+        // One's own: a failure ends this pull, and no other of the same request.
+        let called_off = request.called_off.child_token();
+        let image = registries.find(&reference, platform, &request.credentials, &called_off)?;
         let chain_ids = ChainId::stack(&image.config.rootfs.diff_ids);
         let (_lease, _) = self.lease(chain_ids.clone())?;
         for layer in &image.layers {
             progress.report(layer.blob, PullStep::Queued);
         }
         let work = self.work_dir()?;
-        Download::new(self, &image, &chain_ids, work.path(), progress).run()?;
+        let download = Download::new(self, &image, &chain_ids, work.path(), progress);
+        side_by_side(&image.layers, DOWNLOADS, &called_off, |at, layer| download.take_layer(at, layer, &called_off))?;
+        drop(download);
         let mut references = vec![reference.with_digest(image.digest)];
         if let (Some(tag), None) = (reference.tag(), reference.digest()) {
             references.push(reference.with_tag(tag)?);
@@ -77,8 +83,6 @@ struct Download<'a> {
     chain_ids: &'a [ChainId],
     work_dir: &'a Path,
     progress: &'a dyn PullProgress,
-    next: AtomicUsize,
-    has_failed: AtomicBool,
     arrived: Mutex<Arrived<'a>>,
 }
 
@@ -114,55 +118,13 @@ impl<'a> Download<'a> {
             chain_ids,
             work_dir,
             progress,
-            next: AtomicUsize::new(0),
-            has_failed: AtomicBool::new(false),
             arrived: Mutex::new(Arrived { layers, published: 0, is_publishing: false }),
         }
     }
 
-    /// Takes in all layers. The first failure ends them all.
-    fn run(&self) -> Result<(), Error> {
-        let work = || self.take_layers();
-        thread::scope(|scope| {
-            let workers = DOWNLOADS.min(self.layers.len());
-            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-            let mine = work();
-            others.into_iter().fold(mine, |outcome, other| {
-                let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                outcome.and(other)
-            })
-        })?;
-        match self.progress.is_called_off() {
-            true => Err(Error::CalledOff),
-            false => Ok(()),
-        }
-    }
-
-    fn take_layers(&self) -> Result<(), Error> {
-        while !self.is_over() {
-            let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(layer) = self.layers.get(at) else { break };
-            match self.take_layer(at, layer) {
-                Ok(()) => {}
-                // What comes after the first failure is its consequence.
-                Err(_) if self.has_failed.swap(true, Ordering::Relaxed) => break,
-                Err(error) => {
-                    self.store.wake_claimants();
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn is_over(&self) -> bool {
-        self.has_failed.load(Ordering::Relaxed) || self.progress.is_called_off()
-    }
-
-    fn take_layer(&self, at: usize, layer: &RemoteLayer) -> Result<(), Error> {
+    fn take_layer(&self, at: usize, layer: &RemoteLayer, called_off: &CancellationToken) -> Result<(), Error> {
         let waiting = || self.progress.report(layer.blob, PullStep::Waiting);
-        let arrival = match self.store.claim(self.chain_ids[at], || self.is_over(), waiting)? {
-            Claimed::CalledOff => return Ok(()),
+        let arrival = match self.store.claim(self.chain_ids[at], called_off, waiting)? {
             Claimed::Present => {
                 self.progress.report(layer.blob, PullStep::AlreadyExists);
                 Arrival::Present
@@ -177,7 +139,7 @@ impl<'a> Download<'a> {
     }
 
     fn unpack(&self, at: usize, layer: &RemoteLayer) -> Result<Unpacked, Error> {
-        let mut blob = layer.open(|| self.is_over());
+        let mut blob = layer.open();
         let outcome = {
             let watched = Watched::new(&mut blob, |done_bytes| {
                 self.progress.report(layer.blob, PullStep::Downloading { done_bytes, total_bytes: layer.size_bytes });
@@ -193,7 +155,6 @@ impl<'a> Download<'a> {
         match blob.take_failure() {
             // Whoever unpacks only knows that reading failed.
             Some(failure) => Err(failure.into()),
-            None if self.progress.is_called_off() => Err(Error::CalledOff),
             None => rest,
         }
     }

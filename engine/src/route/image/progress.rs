@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::wire::progress::ProgressLine;
@@ -16,17 +17,16 @@ use crate::wire::progress::ProgressLine;
 const LINES: usize = 64;
 
 /// Where work says how far it is.
-pub(super) struct Told(mpsc::Sender<ProgressLine>);
+pub(super) struct Told {
+    lines: mpsc::Sender<ProgressLine>,
+    /// Cancelled when the client has gone.
+    pub(super) called_off: CancellationToken,
+}
 
 impl Told {
     /// Full or closed: who doesn't listen misses progress only.
     pub(super) fn say(&self, line: ProgressLine) {
-        self.0.try_send(line).ok();
-    }
-
-    /// Whether the client has gone.
-    pub(super) fn is_alone(&self) -> bool {
-        self.0.is_closed()
+        self.lines.try_send(line).ok();
     }
 }
 
@@ -38,14 +38,20 @@ where
 {
     let (lines, mut progress) = mpsc::channel(LINES);
     let (result, outcome) = oneshot::channel();
+    let called_off = CancellationToken::new();
+    let listening = called_off.clone().drop_guard();
     tokio::task::spawn_blocking(move || {
-        let told = Told(lines);
+        let told = Told { lines, called_off };
         let done = work(&told);
         drop(told);
         // Nobody may be waiting any more.
         let _ = result.send(done);
     });
-    let finish = async move { outcome.await.map_err(|_| Error::Interrupted { doing })? };
+    let finish = async move {
+        // As long as somebody waits for this.
+        let _listening = listening;
+        outcome.await.map_err(|_| Error::Interrupted { doing })?
+    };
     let Some(first) = progress.recv().await else {
         // Over without a word: the reply can still be an error.
         return Ok(respond(stream::iter(finish.await?)));

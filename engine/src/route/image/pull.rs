@@ -25,7 +25,7 @@ pub(super) async fn pull(
             return pull_one(&engine, reference, platform, credentials, told);
         }
         // Without either, the API means all tags.
-        let tags = engine.registries.tags(&reference, &credentials).map_err(images::Error::from)?;
+        let tags = engine.registries.tags(&reference, &credentials, &told.called_off).map_err(images::Error::from)?;
         let mut end = Vec::new();
         for tag in tags {
             let reference = reference.with_tag(&tag).map_err(images::Error::from)?;
@@ -54,7 +54,8 @@ fn pull_one(
     told: &Told,
 ) -> Result<Vec<ProgressLine>> {
     let name = reference.familiar();
-    let request = PullRequest { reference: reference.clone(), platform, credentials };
+    let request =
+        PullRequest { reference: reference.clone(), platform, credentials, called_off: told.called_off.clone() };
     let progress = Listener { told, reference: &reference, headed: Once::new() };
     let pulled = engine.images.pull(&engine.registries, &request, &progress)?;
     progress.head();
@@ -108,9 +109,5 @@ impl PullProgress for Listener<'_> {
             PullStep::Complete => ProgressLine::done("Pull complete", id),
             PullStep::AlreadyExists => ProgressLine::done("Already exists", id),
         });
-    }
-
-    fn is_called_off(&self) -> bool {
-        self.told.is_alone()
     }
 }

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::digest::Digest;
@@ -178,7 +179,20 @@ impl Puller {
         progress: &dyn PullProgress,
     ) -> Result<Pulled, Error> {
         let reference = Reference::parse(reference).expect("a reference");
-        store.pull(&self.registries, &PullRequest { reference, platform: None, credentials }, progress)
+        let called_off = CancellationToken::new();
+        store.pull(&self.registries, &PullRequest { reference, platform: None, credentials, called_off }, progress)
+    }
+
+    fn pull_until(
+        &self,
+        store: &Store,
+        reference: &str,
+        called_off: &CancellationToken,
+        progress: &dyn PullProgress,
+    ) -> Result<Pulled, Error> {
+        let reference = Reference::parse(reference).expect("a reference");
+        let (credentials, called_off) = (Credentials::Anonymous, called_off.clone());
+        store.pull(&self.registries, &PullRequest { reference, platform: None, credentials, called_off }, progress)
     }
 }
 
@@ -265,7 +279,12 @@ fn an_index_leads_to_the_platform() {
     let reference = Reference::parse(&format!("{}/both:all", registry.address)).expect("a reference");
     let pull = |platform: &str| {
         let platform: Option<Platform> = Some(platform.parse().expect("a platform"));
-        let request = PullRequest { reference: reference.clone(), platform, credentials: Credentials::Anonymous };
+        let request = PullRequest {
+            reference: reference.clone(),
+            platform,
+            credentials: Credentials::Anonymous,
+            called_off: CancellationToken::new(),
+        };
         store.store().pull(&puller.registries, &request, &Silent)
     };
     let (arm64, amd64) = (pull("linux/arm64").expect("arm"), pull("linux/amd64").expect("amd"));
@@ -330,22 +349,50 @@ fn pulls_at_once_share_the_work() {
 
 #[test]
 fn who_calls_a_pull_off_ends_it() {
-    struct CallsOff(AtomicUsize);
+    struct CallsOff(CancellationToken);
     impl PullProgress for CallsOff {
         fn report(&self, _blob: Digest, _step: PullStep) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-        fn is_called_off(&self) -> bool {
-            self.0.load(Ordering::Relaxed) > 0
+            self.0.cancel();
         }
     }
     let registry = Registry::plain();
     registry.put("off", [&image("x:v1")], gzip);
     let (store, puller) = (TestStore::new(), Puller::default());
     let reference = format!("{}/off:v1", registry.address);
-    let progress = CallsOff(AtomicUsize::new(0));
-    let error = puller.pull_as(store.store(), &reference, Credentials::Anonymous, &progress).expect_err("called off");
+    let called_off = CancellationToken::new();
+    let error = puller
+        .pull_until(store.store(), &reference, &called_off, &CallsOff(called_off.clone()))
+        .expect_err("called off");
     assert!(matches!(error, Error::CalledOff), "{error:?}");
     store.store().get(&reference).expect_err("no image");
     puller.pull(store.store(), &reference).expect("the next one works");
+}
+
+#[test]
+fn who_calls_a_pull_off_need_not_wait_for_a_registry_that_is_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its port");
+    let called_off = CancellationToken::new();
+    let asked = called_off.clone();
+    let silent = thread::spawn(move || {
+        // One hello in TLS that is refused, then a question that gets no answer.
+        let mut clients: Vec<TcpStream> = Vec::new();
+        for mut client in listener.incoming().flatten() {
+            let mut beginning = [0; 4];
+            client.read_exact(&mut beginning).expect("a request");
+            if &beginning == b"GET " {
+                clients.push(client);
+                asked.cancel();
+                return clients;
+            }
+        }
+        clients
+    });
+    let (store, puller) = (TestStore::new(), Puller::default());
+    let begun = Instant::now();
+    let error =
+        puller.pull_until(store.store(), &format!("{address}/x:v1"), &called_off, &Silent).expect_err("nothing comes");
+    assert!(matches!(error, Error::CalledOff), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "it waited for the registry");
+    silent.join().expect("it was asked");
 }
