@@ -11,6 +11,39 @@ const UNSUPPORTED: [(&[u8], &str); 3] =
 const MAGIC_BYTES_MAX: u64 = 6;
 const BUFFER_BYTES: usize = 128 * 1024;
 
+/// How a layer's blob is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// By the end of a layer's media type.
+    pub(crate) fn of_media_type(media_type: &str) -> Self {
+        match media_type.rsplit(['.', '+']).next() {
+            Some("gzip") => Self::Gzip,
+            Some("zstd") => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    /// As it is written down.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// What was written down.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::None, Self::Gzip, Self::Zstd].into_iter().find(|compression| compression.name() == name)
+    }
+}
+
 type Rewound<R> = BufReader<io::Chain<Cursor<Vec<u8>>, R>>;
 
 /// The uncompressed content of a stream that may be compressed.

@@ -65,6 +65,36 @@ pub enum Error {
     /// The registry hasn't got it, or can't be talked to.
     #[error(transparent)]
     Registry(RegistryError),
+    /// No image has the name that is to be pushed.
+    #[error("tag does not exist: {0}")]
+    TagMissing(String),
+    /// All tags of a repository are to be pushed, and there are none.
+    #[error("An image does not exist locally with the tag: {0}")]
+    NoTags(String),
+    /// A digest is to be pushed.
+    #[error("cannot push a digest reference: {0}")]
+    PushDigest(String),
+    /// The image isn't for the platform that was asked for.
+    #[error(
+        "image with reference {reference} was found but its platform ({found}) does not match the specified platform ({wanted})"
+    )]
+    OtherPlatform {
+        /// The image.
+        reference: String,
+        /// What was asked for.
+        wanted: String,
+        /// What it is for.
+        found: String,
+    },
+    /// A layer can't be made into a tar again.
+    #[error("can't read layer {layer} to push it")]
+    Push {
+        /// Which.
+        layer: DiffId,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Nobody wants it any more.
     #[error("it was called off")]
     CalledOff,
@@ -198,18 +228,23 @@ impl Error {
     /// What a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::NoSuchImage(_) | Error::NoSuchSnapshot(_) => ErrorKind::NotFound,
+            Error::NoSuchImage(_) | Error::NoSuchSnapshot(_) | Error::TagMissing(_) | Error::NoTags(_) => {
+                ErrorKind::NotFound
+            }
             Error::Delete { .. } | Error::Untag { .. } | Error::SnapshotExists(_) => ErrorKind::Conflict,
             Error::AmbiguousId(_)
             | Error::Reference(_)
             | Error::Change(_)
             | Error::TagWithDigest(_)
+            | Error::PushDigest(_)
+            | Error::OtherPlatform { .. }
             | Error::ContainerId(_) => ErrorKind::InvalidParameter,
             Error::Archive(error) => error.kind(),
             Error::Registry(error) => error.kind(),
             Error::Layer { source, .. } | Error::Import(source) => source.kind(),
             Error::Snapshot(_)
             | Error::Save(_)
+            | Error::Push { .. }
             | Error::CalledOff
             | Error::InUse { .. }
             | Error::NewerDatabase { .. }

@@ -48,12 +48,12 @@ pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig,
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
 pub use platform::{Platform, PlatformError};
-pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, Silent};
+pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, PushProgress, PushStep, Silent};
 pub use reference::{Reference, ReferenceError};
 pub use registry::{ConfigError, Credentials, Insecure, Mirror, Registries, RegistryConfig, RegistryError};
 pub use store::{
-    ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled, Removed, Rootfs,
-    Saving, Store,
+    ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled, PushRequest, Pushed,
+    Removed, Rootfs, Saving, Store,
 };
 pub use tarball::TarError;
 pub use unpack::{Limits, Refusal, UnpackError};

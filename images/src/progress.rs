@@ -75,11 +75,44 @@ pub trait PullProgress: Sync {
     fn report(&self, blob: Digest, step: PullStep);
 }
 
+/// What happens to a layer that is being pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushStep<'a> {
+    /// It will be looked at.
+    Preparing,
+    /// It is being sent.
+    Pushing {
+        /// Bytes of its tar so far.
+        done_bytes: u64,
+        /// Of so many.
+        total_bytes: u64,
+    },
+    /// It is in the repository.
+    Pushed,
+    /// It was in the repository.
+    AlreadyExists,
+    /// It is in the repository because it was in another one of the registry.
+    Mounted {
+        /// The other one's path.
+        from: &'a str,
+    },
+}
+
+/// Hears of a push's progress, as [`Progress`].
+pub trait PushProgress: Sync {
+    /// The layer is a step further.
+    fn report(&self, layer: DiffId, step: PushStep<'_>);
+}
+
 /// Nobody listens.
 pub struct Silent;
 
 impl PullProgress for Silent {
     fn report(&self, _blob: Digest, _step: PullStep) {}
+}
+
+impl PushProgress for Silent {
+    fn report(&self, _layer: DiffId, _step: PushStep<'_>) {}
 }
 
 impl Progress for Silent {

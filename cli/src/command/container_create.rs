@@ -10,7 +10,8 @@ use crate::failure::Failure;
 use crate::flags::create::CreateFlags;
 use crate::request::create::{CreateRequest, PullPolicy, create_request};
 
-use super::pull::{self, Output, Pull, Show};
+use super::pull::{self, Pull};
+use super::transfer::{Output, Show, with_tag};
 use super::{Context, DONE, print, print_error, with_surroundings};
 
 /// Runs the command.
@@ -48,7 +49,7 @@ pub(super) async fn send(engine: &Engine, request: &CreateRequest) -> Result<Cre
             if request.pull == PullPolicy::Missing && message.starts_with("No such image") =>
         {
             let image = request.body.image.as_deref().unwrap_or_default();
-            print_error(&format!("Unable to find image '{}' locally", pull::with_tag(image)));
+            print_error(&format!("Unable to find image '{}' locally", with_tag(image)));
             pull().await?;
             ask(engine, request).await?
         }

@@ -19,6 +19,7 @@ mod network_attach;
 mod port;
 mod ps;
 mod pull;
+mod push;
 mod rm;
 mod rmi;
 mod run;
@@ -28,6 +29,7 @@ mod state;
 mod stats;
 mod tag;
 mod top;
+mod transfer;
 mod version;
 mod wait;
 
@@ -124,6 +126,7 @@ async fn container_verb(context: &Context, verb: container::Verb) -> Result<u8, 
 async fn image_verb(context: &Context, verb: image::Verb) -> Result<u8, Failure> {
     match verb {
         image::Verb::Pull(flags) => pull::pull(context, flags).await,
+        image::Verb::Push(flags) => push::push(context, flags).await,
         image::Verb::Load(flags) => load::load(context, flags).await,
         image::Verb::Save(flags) => save::save(context, flags).await,
         image::Verb::Import(flags) => import::import(context, flags).await,

@@ -5,7 +5,7 @@
 //! ping, one connection a request.
 
 pub(crate) mod reply;
-mod request;
+pub(crate) mod request;
 pub(crate) mod stream;
 
 use std::path::PathBuf;

@@ -13,7 +13,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "logs", "attach", "exec", "top", "port", "stats",
         ],
     ),
-    ("Images", &["images", "pull", "load", "save", "import", "tag", "rmi", "history"]),
+    ("Images", &["images", "pull", "push", "load", "save", "import", "tag", "rmi", "history"]),
     ("Management", &["net", "container", "image", "system"]),
     ("More", &["inspect", "events", "info", "version", "completion", "help"]),
 ];

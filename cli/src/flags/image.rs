@@ -51,12 +51,22 @@ const PULL_EXAMPLES: &str = "Examples:
 
 A name without a registry's host is one of Docker Hub. Passwords are those of the docker client: ~/.docker/config.json and the credential helpers that it names.";
 
+const PUSH_EXAMPLES: &str = "Examples:
+  berth tag app registry.example.com/team/app:1
+  berth push registry.example.com/team/app:1
+  berth push -a registry.example.com/team/app
+
+The image's name says which registry it goes to. Passwords are those that 'berth login' or 'docker login' keep.";
+
 /// Commands that are the same at the top level and under `image`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Download an image from a registry
     #[command(after_help = PULL_EXAMPLES)]
     Pull(PullFlags),
+    /// Give an image to a registry
+    #[command(after_help = PUSH_EXAMPLES)]
+    Push(PushFlags),
     /// Load images from an archive
     #[command(after_help = LOAD_EXAMPLES)]
     Load(LoadFlags),
@@ -136,6 +146,23 @@ pub(crate) struct PullFlags {
     pub(crate) platform: Option<String>,
     /// The image; its tag is 'latest' when absent
     #[arg(value_name = "NAME[:TAG|@DIGEST]")]
+    pub(crate) image: String,
+}
+
+/// Flags of `push`.
+#[derive(Debug, Args)]
+pub(crate) struct PushFlags {
+    /// Every tag of the repository
+    #[arg(short, long)]
+    pub(crate) all_tags: bool,
+    /// Show no progress, only the image's whole name
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Refuse unless the image is for this platform: OS[/ARCH[/VARIANT]]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
+    /// The image; its tag is 'latest' when absent
+    #[arg(value_name = "NAME[:TAG]")]
     pub(crate) image: String,
 }
 

@@ -172,6 +172,25 @@ pub(crate) struct TagQuery {
     pub(crate) tag: String,
 }
 
+/// Query of `POST /images/{name}/push`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PushQuery {
+    /// Without one, all of them.
+    pub(crate) tag: String,
+    /// A [`PlatformChoice`] as JSON.
+    pub(crate) platform: Option<String>,
+}
+
+/// A platform as JSON, as newer clients name it in queries.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PlatformChoice {
+    pub(crate) os: String,
+    pub(crate) architecture: String,
+    pub(crate) variant: String,
+}
+
 /// Query of `POST /images/load`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -1,5 +1,7 @@
 //! What long-running requests tell a client: JSON objects, one a line, that end with a result or an error.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -10,7 +12,7 @@ pub(crate) enum ProgressLine {
     /// A step forward with what `id` names.
     Step {
         /// What is being done.
-        status: &'static str,
+        status: Cow<'static, str>,
         /// How far it is; empty at the end.
         #[serde(rename = "progressDetail")]
         detail: Detail,
@@ -37,6 +39,13 @@ pub(crate) enum ProgressLine {
         /// Without a line end.
         status: String,
     },
+    /// A result for programs.
+    Aux {
+        /// Always empty.
+        #[serde(rename = "progressDetail")]
+        detail: Detail,
+        aux: Aux,
+    },
     /// It went wrong after the reply had begun.
     Failed {
         /// For clients of today.
@@ -56,6 +65,16 @@ pub(crate) struct Detail {
     pub(crate) total: Option<u64>,
 }
 
+/// What a push has come to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Aux {
+    pub(crate) tag: String,
+    pub(crate) digest: String,
+    #[serde(rename = "Size")]
+    pub(crate) size_bytes: u64,
+}
+
 /// What went wrong.
 #[derive(Debug, Serialize)]
 pub(crate) struct ErrorDetail {
@@ -66,17 +85,22 @@ impl ProgressLine {
     /// A step that is at `current` of `total` bytes.
     pub(crate) fn step(status: &'static str, id: String, current: u64, total: u64) -> Self {
         let detail = Detail { current: Some(current), total: Some(total) };
-        Self::Step { status, detail, progress: Some(bar(current, total)), id }
+        Self::Step { status: status.into(), detail, progress: Some(bar(current, total)), id }
     }
 
     /// A step that is over.
-    pub(crate) fn done(status: &'static str, id: String) -> Self {
-        Self::Step { status, detail: Detail::default(), progress: None, id }
+    pub(crate) fn done(status: impl Into<Cow<'static, str>>, id: String) -> Self {
+        Self::Step { status: status.into(), detail: Detail::default(), progress: None, id }
     }
 
     /// The line above the steps: what is being done, and with what.
     pub(crate) fn heading(status: &str, object: &str, id: String) -> Self {
         Self::Heading { status: format!("{status} {object}"), id }
+    }
+
+    /// What has come of it, for programs.
+    pub(crate) fn aux(aux: Aux) -> Self {
+        Self::Aux { detail: Detail::default(), aux }
     }
 
     /// The end, if it is a bad one.
@@ -143,6 +167,11 @@ mod tests {
         assert_eq!(
             text(ProgressLine::done("Layer already exists", "c0ffee".into())),
             "{\"status\":\"Layer already exists\",\"progressDetail\":{},\"id\":\"c0ffee\"}\r\n"
+        );
+        let aux = Aux { tag: "1".into(), digest: "sha256:00".into(), size_bytes: 7 };
+        assert_eq!(
+            text(ProgressLine::aux(aux)),
+            "{\"progressDetail\":{},\"aux\":{\"Tag\":\"1\",\"Digest\":\"sha256:00\",\"Size\":7}}\r\n"
         );
         assert_eq!(text(ProgressLine::Text { stream: "hi\n".into() }), "{\"stream\":\"hi\\n\"}\r\n");
         assert_eq!(

@@ -96,10 +96,7 @@ impl BlobReader {
         }
         let Some(delay) = self.delays.next() else { return Err(error) };
         tracing::warn!(%error, blob = %self.blob, at_byte = self.done_bytes, ?delay, "a download goes on after a break");
-        self.endpoint.session().wait(async {
-            tokio::time::sleep(delay).await;
-            Ok(())
-        })
+        self.endpoint.pause(delay)
     }
 
     fn verify(&mut self) -> Result<(), RegistryError> {

@@ -72,7 +72,7 @@ pub(super) struct Document {
 pub(super) type Pieces = futures::stream::BoxStream<'static, reqwest::Result<Bytes>>;
 
 /// A repository at one place.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     session: Session,
     /// Where requests about the repository go: `https://registry-1.docker.io/v2/library/busybox`.
     url: String,
@@ -87,6 +87,24 @@ impl Endpoint {
 
     pub(super) fn session(&self) -> &Session {
         &self.session
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Waits before the next try.
+    pub(crate) fn pause(&self, delay: Duration) -> Result<(), RegistryError> {
+        self.session.wait(async {
+            tokio::time::sleep(delay).await;
+            Ok(())
+        })
+    }
+
+    /// Whether somebody is there and lets us in.
+    pub(super) fn greet(&self) -> Result<(), RegistryError> {
+        let url = format!("{}/v2/", self.place());
+        self.persistently(|| self.session.send(|http| http.get(&url))).map(drop)
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -163,7 +181,7 @@ impl Endpoint {
 }
 
 /// How long to wait between tries: 0.25 s, 0.5 s, … with some chance in it, so that many clients don't come at once.
-pub(super) fn delays() -> ExponentialBuilder {
+pub(crate) fn delays() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(250))
         .with_max_delay(Duration::from_secs(8))

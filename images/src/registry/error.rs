@@ -29,6 +29,12 @@ pub enum RegistryError {
     /// It wants a password, and there is none. In Docker's words.
     #[error("no basic auth credentials")]
     NoCredentials,
+    /// A push isn't allowed. In the registry's words, as Docker says it.
+    #[error("{message}")]
+    PushDenied {
+        /// What it says.
+        message: String,
+    },
     /// The registry says no.
     #[error("{place} refuses: {message}")]
     Refused {
@@ -147,7 +153,7 @@ pub enum RegistryError {
 
 impl RegistryError {
     /// Whether the next try may end otherwise.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Connection { passing, .. } => *passing,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,

@@ -3,13 +3,15 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::blob::BlobReader;
 use super::endpoint::{Document, Endpoint};
-use super::{Credentials, Registries, RegistryError, first_answer};
+use super::{Credentials, LayerBlob, Manifest, Registries, RegistryError, first_answer};
+use crate::compression::Compression;
 use crate::config::ImageConfig;
 use crate::digest::{Digest, ImageId};
 use crate::index::{self, NoPlatform};
@@ -29,6 +31,8 @@ pub(crate) struct RemoteImage {
     pub(crate) digest: Digest,
     pub(crate) document: Vec<u8>,
     pub(crate) config: ImageConfig,
+    /// The platform's own, also where the reference names an index.
+    pub(crate) manifest: Manifest,
     /// Lowest first, as many as the configuration names.
     pub(crate) layers: Vec<RemoteLayer>,
 }
@@ -38,9 +42,14 @@ pub(crate) struct RemoteLayer {
     endpoint: Arc<Endpoint>,
     pub(crate) blob: Digest,
     pub(crate) size_bytes: u64,
+    pub(crate) compression: Compression,
 }
 
 impl RemoteLayer {
+    pub(crate) fn blob(&self) -> LayerBlob {
+        LayerBlob { digest: self.blob, size_bytes: self.size_bytes, compression: self.compression }
+    }
+
     /// Reads it from its beginning, compressed as it is.
     pub(crate) fn open(&self) -> BlobReader {
         BlobReader::new(self.endpoint.clone(), self.blob, self.size_bytes)
@@ -103,7 +112,7 @@ fn find_at(endpoint: &Arc<Endpoint>, reference: &Reference, platform: &Platform)
         (None, tag) => endpoint.manifest_of_tag(tag.unwrap_or("latest"))?,
     };
     let digest = named.digest;
-    let manifest = choose_manifest(endpoint, reference, platform, named)?;
+    let (manifest, bytes) = choose_manifest(endpoint, reference, platform, named)?;
     let (id, document, config) = config(endpoint, reference, manifest.config())?;
     let built_for =
         Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
@@ -121,7 +130,8 @@ fn find_at(endpoint: &Arc<Endpoint>, reference: &Reference, platform: &Platform)
             diff_ids: config.rootfs.diff_ids.len(),
         });
     }
-    Ok(RemoteImage { id, digest, document, config, layers })
+    let manifest = Manifest::received(&manifest, bytes);
+    Ok(RemoteImage { id, digest, document, config, manifest, layers })
 }
 
 /// Follows indexes to the manifest for the platform.
@@ -130,7 +140,7 @@ fn choose_manifest(
     reference: &Reference,
     platform: &Platform,
     mut document: Document,
-) -> Result<ImageManifest, RegistryError> {
+) -> Result<(ImageManifest, Bytes), RegistryError> {
     for _ in 0..=index::NESTING_MAX {
         let kind: Kind = parse("manifest", reference, &document.bytes)?;
         if kind.schema_version == Some(1) {
@@ -139,7 +149,7 @@ fn choose_manifest(
         }
         let is_index = kind.media_type.as_ref().map_or(kind.manifests.is_some(), index::is_index);
         if !is_index {
-            return parse("manifest", reference, &document.bytes);
+            return Ok((parse("manifest", reference, &document.bytes)?, document.bytes));
         }
         let index: ImageIndex = parse("index", reference, &document.bytes)?;
         let descriptors: Vec<&Descriptor> = index.manifests().iter().collect();
@@ -190,7 +200,8 @@ fn remote_layer(
         return Err(RegistryError::Kind { reference: reference.familiar(), kind });
     }
     let blob = descriptor.digest().to_string().parse()?;
-    Ok(RemoteLayer { endpoint: endpoint.clone(), blob, size_bytes: descriptor.size() })
+    let compression = Compression::of_media_type(descriptor.media_type().as_ref());
+    Ok(RemoteLayer { endpoint: endpoint.clone(), blob, size_bytes: descriptor.size(), compression })
 }
 
 fn parse<'a, T: Deserialize<'a>>(

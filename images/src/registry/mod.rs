@@ -10,10 +10,13 @@ mod config;
 mod endpoint;
 mod error;
 mod image;
+mod manifest;
 mod session;
 #[cfg(test)]
 mod tests;
+mod upload;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -22,10 +25,13 @@ use tokio_util::sync::CancellationToken;
 use crate::reference::Reference;
 
 pub use config::{ConfigError, Insecure, Mirror, RegistryConfig};
-use endpoint::Endpoint;
+use endpoint::Place;
+pub(crate) use endpoint::{Endpoint, delays};
 pub use error::RegistryError;
 pub(crate) use image::{RemoteImage, RemoteLayer};
+pub(crate) use manifest::{LayerBlob, Manifest};
 use session::{Access, Session};
+pub(crate) use upload::{Begun, Upload};
 
 /// Who one is to a registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,13 +74,38 @@ impl Registries {
         called_off: &CancellationToken,
     ) -> impl Iterator<Item = Result<Arc<Endpoint>, RegistryError>> {
         let scopes = vec![format!("repository:{}:pull", reference.path())];
+        let access = Access { credentials: credentials.clone(), scopes, called_off: called_off.clone() };
         self.config.places(reference.domain()).into_iter().map(move |place| {
-            // A mirror is somebody else: what one is to the registry is none of its business.
-            let credentials = if place.is_mirror { Credentials::Anonymous } else { credentials.clone() };
-            let access = Access { credentials, scopes: scopes.clone(), called_off: called_off.clone() };
-            let session = Session::new(place, access, &self.config.certificates_dir, self.runtime.clone())?;
-            Ok(Arc::new(Endpoint::new(session, reference.path())))
+            let mut access = access.clone();
+            if place.is_mirror {
+                // Somebody else: what one is to the registry is none of its business.
+                access.credentials = Credentials::Anonymous;
+            }
+            self.endpoint(place, access, reference)
         })
+    }
+
+    fn endpoint(&self, place: Place, access: Access, reference: &Reference) -> Result<Arc<Endpoint>, RegistryError> {
+        let session = Session::new(place, access, &self.config.certificates_dir, self.runtime.clone())?;
+        Ok(Arc::new(Endpoint::new(session, reference.path())))
+    }
+
+    /// Where a reference's repository is to be pushed to, by somebody who is let in there. Blobs may be taken over from the
+    /// repositories with the paths `sources`.
+    pub(crate) fn push_target(
+        &self,
+        reference: &Reference,
+        sources: &BTreeSet<String>,
+        credentials: &Credentials,
+        called_off: &CancellationToken,
+    ) -> Result<Arc<Endpoint>, RegistryError> {
+        let target = format!("repository:{}:pull,push", reference.path());
+        let sources = sources.iter().map(|source| format!("repository:{source}:pull"));
+        let scopes = std::iter::once(target).chain(sources).collect();
+        let access = Access { credentials: credentials.clone(), scopes, called_off: called_off.clone() };
+        let places = self.config.places(reference.domain()).into_iter().filter(|place| !place.is_mirror);
+        let endpoints = places.map(|place| self.endpoint(place, access.clone(), reference));
+        first_answer(endpoints, |endpoint| endpoint.greet().map(|()| endpoint.clone()))
     }
 }
 

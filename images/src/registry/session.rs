@@ -13,9 +13,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::{Stream, StreamExt as _};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode};
+use reqwest::{Certificate, Client, Request, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -79,34 +80,52 @@ impl Session {
 
     /// Sends a request, a second time with what the first refusal asks for.
     pub(super) async fn send(&self, make: impl Fn(&Client) -> RequestBuilder) -> Result<Response, RegistryError> {
-        let response = self.send_once(make(&self.http), PATIENCE).await?;
+        self.send_patiently(make, PATIENCE).await
+    }
+
+    /// The same, with another patience for the answer's beginning.
+    pub(super) async fn send_patiently(
+        &self,
+        make: impl Fn(&Client) -> RequestBuilder,
+        patience: Duration,
+    ) -> Result<Response, RegistryError> {
+        let response = self.send_once(make(&self.http), patience).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return self.accepted(response).await;
         }
         // Tokens are short-lived: the one that we have may just have ended.
         let Some(authorization) = self.authorize(&response).await? else { return self.accepted(response).await };
         *self.authorization() = Some(authorization);
-        let response = self.send_once(make(&self.http), PATIENCE).await?;
+        let response = self.send_once(make(&self.http), patience).await?;
         self.accepted(response).await
     }
 
-    /// Sends a request as whoever we are known to be. The answer may be a refusal.
-    pub(super) async fn send_once(
+    async fn send_once(&self, request: RequestBuilder, patience: Duration) -> Result<Response, RegistryError> {
+        let request = self.prepare(request)?;
+        match timeout(patience, self.http.execute(request)).await {
+            Ok(response) => response.map_err(|error| self.cut(error)),
+            Err(_) => Err(self.silent()),
+        }
+    }
+
+    /// Has a request sent beside whatever makes its body. The answer may be a refusal.
+    pub(super) fn execute(
         &self,
         request: RequestBuilder,
-        patience: Duration,
-    ) -> Result<Response, RegistryError> {
-        let (http, request) = request.build_split();
-        let mut request = request.map_err(|error| self.cut(error))?;
+    ) -> Result<JoinHandle<reqwest::Result<Response>>, RegistryError> {
+        let request = self.prepare(request)?;
+        Ok(self.runtime.spawn(self.http.execute(request)))
+    }
+
+    /// Says in a request who we are known to be.
+    fn prepare(&self, request: RequestBuilder) -> Result<Request, RegistryError> {
+        let mut request = request.build().map_err(|error| self.cut(error))?;
         // An upload may be sent elsewhere, where our password is none of anybody's business.
         let is_here = request.url().origin().ascii_serialization() == self.place.origin();
         if let Some(authorization) = self.authorization().clone().filter(|_| is_here) {
             request.headers_mut().insert(AUTHORIZATION, authorization);
         }
-        match timeout(patience, http.execute(request)).await {
-            Ok(response) => response.map_err(|error| self.cut(error)),
-            Err(_) => Err(self.silent()),
-        }
+        Ok(request)
     }
 
     pub(super) async fn accepted(&self, response: Response) -> Result<Response, RegistryError> {

@@ -82,6 +82,17 @@ impl Store {
         Ok(before)
     }
 
+    /// Gives an image a name that it is known by at a registry, unless it has been removed meanwhile.
+    pub(super) fn name(&self, image: ImageId, name: &Reference) -> Result<(), Error> {
+        let mut inner = self.inner();
+        let failed = || Error::database("name an image");
+        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
+        if database::image(&transaction, &image).map_err(failed())?.is_some() {
+            database::set_name(&transaction, name, &image).map_err(failed())?;
+        }
+        transaction.commit().map_err(failed())
+    }
+
     /// How an image came to be, newest step first.
     pub fn history(&self, name: &str) -> Result<Vec<HistoryItem>, Error> {
         let inner = self.inner();

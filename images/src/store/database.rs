@@ -15,7 +15,8 @@ use crate::reference::Reference;
 const APPLICATION_ID: i64 = 0x6265_696d;
 
 /// Each brings the schema one version further. Never change one that was released.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE layer (
         -- Never given out twice: a mount may still use a removed layer's short link.
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -42,7 +43,27 @@ const MIGRATIONS: [&str; 1] = ["
         top_layer INTEGER REFERENCES layer (number)
     ) STRICT;
     CREATE INDEX snapshot_top_layer ON snapshot (top_layer);
-"];
+",
+    "
+    CREATE TABLE blob (
+        layer INTEGER NOT NULL REFERENCES layer (number) ON DELETE CASCADE,
+        domain TEXT NOT NULL,
+        path TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        compression TEXT NOT NULL,
+        UNIQUE (layer, domain, path, digest)
+    ) STRICT;
+    CREATE INDEX layer_diff_id ON layer (diff_id);
+    CREATE TABLE manifest (
+        digest TEXT NOT NULL,
+        image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+        media_type TEXT NOT NULL,
+        document BLOB NOT NULL,
+        UNIQUE (image, digest)
+    ) STRICT;
+",
+];
 
 /// A layer that is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]

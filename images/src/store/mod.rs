@@ -6,7 +6,9 @@ mod database;
 mod import;
 mod layers;
 mod load;
+mod origin;
 mod pull;
+mod push;
 mod remove;
 mod save;
 mod snapshot;
@@ -31,9 +33,10 @@ use crate::platform::Platform;
 use crate::unpack::Limits;
 
 pub use pull::PullRequest;
+pub use push::PushRequest;
 pub use save::Saving;
 pub use snapshot::Discarded;
-pub use types::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Removed, Rootfs};
+pub use types::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Pushed, Removed, Rootfs};
 
 /// Images, their layers, and the snapshots of containers, in one directory that one process has open at a time.
 pub struct Store {

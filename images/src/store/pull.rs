@@ -71,6 +71,8 @@ impl Store {
         let (id, digest) = (image.id, image.digest);
         let new = NewImage { id, document: image.document, top: chain_ids.last().copied(), references };
         self.publish(&[], &[new], Timestamp::now().as_millisecond())?;
+        let blobs = image.layers.iter().map(RemoteLayer::blob);
+        self.remember(id, &reference, &image.manifest, chain_ids.into_iter().zip(blobs))?;
         Ok(Pulled { id, digest, was_there })
     }
 }

@@ -5,7 +5,9 @@ mod crash;
 mod load;
 mod overlay;
 mod pull;
+mod push;
 mod real_tools;
+mod registry;
 mod removal;
 mod save;
 

@@ -49,6 +49,15 @@ pub struct Pulled {
     pub was_there: bool,
 }
 
+/// What an image that was pushed is at its registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// Its manifest's digest.
+    pub digest: Digest,
+    /// The manifest's size.
+    pub size_bytes: u64,
+}
+
 /// What `import` makes of a root file system.
 #[derive(Clone, Debug)]
 pub struct Import {

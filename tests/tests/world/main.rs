@@ -10,5 +10,6 @@ mod limits;
 mod networks;
 mod ports;
 mod pull;
+mod push;
 mod run;
 mod wire;

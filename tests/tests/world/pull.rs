@@ -1,32 +1,18 @@
 //! Images from a registry: Debian's `docker-registry`, on the host itself.
 
-use berth_tests::{
-    Host, World,
-    world::{binary, look},
-};
+use berth_tests::{Host, World, registry, world::binary};
 
 /// A host with its daemons and a registry on port 5000 that has `team/made:1`.
 fn with_registry() -> (World, Host) {
     let mut world = World::new();
     let mut host = world.host();
     host.start();
-    let directory = host.directory().to_owned();
-    let archive = berth_tests::image::busybox();
-    look(&format!(
-        "cd {} && umoci init --layout src && umoci new --image src:made && umoci unpack --image src:made bundle && \
-         tar -xf {} -C bundle/rootfs && umoci repack --refresh-bundle --image src:made bundle && \
-         echo second > bundle/rootfs/second && umoci repack --refresh-bundle --image src:made bundle && \
-         umoci config --image src:made --config.cmd 'cat' --config.cmd /second --config.env PATH=/bin",
-        directory.display(),
-        archive.display()
-    ))
-    .ok();
+    registry::layout(&host);
+    registry::start(&host, 5000, "", "");
+    let layout = host.directory().join("src");
     host.sh(&format!(
-        "cd {0} && echo 'version: 0.1\nstorage: {{filesystem: {{rootdirectory: {0}/registry}}}}\nhttp: {{addr: \":5000\"}}' \
-         > registry.yml && (setsid docker-registry serve registry.yml > registry.log 2>&1 &) && \
-         curl -s --retry 50 --retry-delay 1 --retry-connrefused --noproxy '*' http://127.0.0.1:5000/v2/ > /dev/null && \
-         skopeo copy -q --dest-tls-verify=false oci:src:made docker://127.0.0.1:5000/team/made:1",
-        directory.display(),
+        "skopeo copy -q --dest-tls-verify=false oci:{}:made docker://127.0.0.1:5000/team/made:1",
+        layout.display()
     ))
     .ok();
     (world, host)

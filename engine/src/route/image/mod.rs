@@ -5,12 +5,13 @@ mod ingest;
 mod manage;
 mod progress;
 mod pull;
+mod push;
 mod save;
 
 pub(crate) use manage::summaries;
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{FromRequestParts as _, Path, RawQuery, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::events::{Event, Subject};
 use crate::route::query::Query;
 use crate::version::ApiVersion;
-use crate::wire::image::TagQuery;
+use crate::wire::image::{PushQuery, TagQuery};
 
 pub(crate) fn routes() -> Router<Engine> {
     Router::new()
@@ -51,15 +52,17 @@ async fn ask(State(engine): State<Engine>, version: ApiVersion, Path(path): Path
 }
 
 /// `POST /images/{name}/tag` and its like.
-async fn change(
-    State(engine): State<Engine>,
-    Path(path): Path<String>,
-    Query(query): Query<TagQuery>,
-    _request: Request,
-) -> Result<Response> {
+async fn change(State(engine): State<Engine>, Path(path): Path<String>, request: Request) -> Result<Response> {
+    let (mut parts, _) = request.into_parts();
     match path.rsplit_once('/') {
-        Some((name, "tag")) => Ok(manage::tag(engine, name.to_owned(), query).await?.into_response()),
-        Some((_, "push")) => Err(missing("pushing images (docker push)").await),
+        Some((name, "tag")) => {
+            let Query(query) = Query::<TagQuery>::from_request_parts(&mut parts, &engine).await?;
+            Ok(manage::tag(engine, name.to_owned(), query).await?.into_response())
+        }
+        Some((name, "push")) => {
+            let Query(query) = Query::<PushQuery>::from_request_parts(&mut parts, &engine).await?;
+            push::push(engine, name, query, &parts.headers).await
+        }
         _ => Err(Error::not_found("page not found")),
     }
 }

@@ -1,0 +1,84 @@
+//! `POST /images/{name}/push`: giving images to a registry.
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use images::{Credentials, DiffId, Platform, PushProgress, PushRequest, PushStep, Pushed, Reference};
+
+use super::progress::Told;
+use super::{progress, tell};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::wire::image::{PlatformChoice, PushQuery};
+use crate::wire::progress::{Aux, ProgressLine};
+use crate::wire::registry_auth;
+
+pub(super) async fn push(engine: Engine, name: &str, query: PushQuery, headers: &HeaderMap) -> Result<Response> {
+    let credentials = registry_auth::credentials(headers)?;
+    let platform = platform(query.platform.as_deref())?;
+    let named = Reference::parse(name).and_then(|reference| match query.tag.as_str() {
+        "" => Ok(reference),
+        tag => reference.with_tag(tag),
+    });
+    let reference = named.map_err(images::Error::from)?;
+    progress::reply("pushing an image", move |told| {
+        let status = format!("The push refers to repository [{}]", reference.name());
+        told.say(ProgressLine::Status { status });
+        // Without a tag, the API means all tags.
+        let references = match reference.tag().is_some() || reference.digest().is_some() {
+            true => vec![reference],
+            false => engine.images.tags(&reference)?,
+        };
+        let mut end = Vec::new();
+        for reference in references {
+            end.extend(push_one(&engine, reference, platform.clone(), credentials.clone(), told)?);
+        }
+        Ok(end)
+    })
+    .await
+}
+
+fn platform(query: Option<&str>) -> Result<Option<Platform>> {
+    let Some(text) = query.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let choice: PlatformChoice = serde_json::from_str(text)
+        .map_err(|_| Error::invalid(format!("invalid platform {text:?}: it isn't a JSON object")))?;
+    let PlatformChoice { os, architecture, variant } = choice;
+    let text = [os, architecture, variant].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    text.parse().map(Some).map_err(|error: images::PlatformError| Error::invalid(error.to_string()))
+}
+
+fn push_one(
+    engine: &Engine,
+    reference: Reference,
+    platform: Option<Platform>,
+    credentials: Credentials,
+    told: &Told,
+) -> Result<Vec<ProgressLine>> {
+    let request =
+        PushRequest { reference: reference.clone(), platform, credentials, called_off: told.called_off.clone() };
+    let pushed = engine.images.push(&engine.registries, &request, &Listener { told })?;
+    tell(engine, "push", reference.familiar(), reference.familiar_name());
+    Ok(result(&pushed, reference.tag().unwrap_or_default()))
+}
+
+fn result(Pushed { digest, size_bytes }: &Pushed, tag: &str) -> Vec<ProgressLine> {
+    let aux = Aux { tag: tag.to_owned(), digest: digest.to_string(), size_bytes: *size_bytes };
+    vec![ProgressLine::Status { status: format!("{tag}: digest: {digest} size: {size_bytes}") }, ProgressLine::aux(aux)]
+}
+
+/// Says a push's steps to the client, in its words.
+struct Listener<'a> {
+    told: &'a Told,
+}
+
+impl PushProgress for Listener<'_> {
+    fn report(&self, layer: DiffId, step: PushStep<'_>) {
+        let id = layer.short();
+        self.told.say(match step {
+            PushStep::Preparing => ProgressLine::done("Preparing", id),
+            PushStep::Pushing { done_bytes, total_bytes } => ProgressLine::step("Pushing", id, done_bytes, total_bytes),
+            PushStep::Pushed => ProgressLine::done("Pushed", id),
+            PushStep::AlreadyExists => ProgressLine::done("Layer already exists", id),
+            PushStep::Mounted { from } => ProgressLine::done(format!("Mounted from {from}"), id),
+        });
+    }
+}
