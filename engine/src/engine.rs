@@ -18,6 +18,7 @@ use crate::events::{Bus, Event, Subject};
 use crate::netd::Netd;
 use crate::orchestrate;
 use crate::store::Store;
+use crate::volume::{self, Volume};
 
 /// A cheap handle on the engine; the router's state.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct Parts {
     pub containers: Registry,
     /// Further processes in containers.
     pub(crate) execs: crate::exec::Registry,
+    /// Volumes, and which containers have them.
+    pub volumes: volume::Registry,
     /// Images and the root file systems of containers.
     pub images: images::Store,
     /// Where images come from.
@@ -72,6 +75,7 @@ impl Engine {
         let images = images::Store::open(&config.root.join("images"), &config.run_dir.join("images"))?;
         let registries = images::Registries::new(config.registries.clone(), tokio::runtime::Handle::current());
         let netd = Netd::new(&config);
+        let volumes = volume::Registry::new(config.root.join("volumes"));
         Ok(Self(Arc::new(Parts {
             config,
             id,
@@ -79,6 +83,7 @@ impl Engine {
             store,
             containers: Registry::default(),
             execs: crate::exec::Registry::default(),
+            volumes,
             images,
             registries,
             runtime,
@@ -116,11 +121,6 @@ impl Engine {
         self.container_directory(id).join(format!("{id}-json.log"))
     }
 
-    /// The directory of anonymous volumes.
-    pub fn volumes_directory(&self) -> PathBuf {
-        self.config.root.join("volumes")
-    }
-
     /// Tells listeners what happened to a container; `more` goes beside its name, image and labels.
     pub fn container_event<const N: usize>(
         &self,
@@ -132,13 +132,25 @@ impl Engine {
         attributes.insert("name".into(), container.name.clone());
         attributes.insert("image".into(), container.image.reference.clone());
         attributes.extend(more.map(|(key, value)| (key.to_owned(), value)));
-        self.events.publish(Event {
-            at: Timestamp::now(),
-            subject: Subject::Container,
-            action: action.into(),
-            id: container.id.to_string(),
-            attributes,
-        });
+        self.tell(Subject::Container, action, container.id.to_string(), attributes);
+    }
+
+    /// Tells listeners what happened to a volume.
+    pub(crate) fn volume_event<const N: usize>(&self, volume: &Volume, action: &str, more: [(&str, String); N]) {
+        let mut attributes = BTreeMap::from([("driver".to_owned(), volume.driver().to_owned())]);
+        attributes.extend(more.map(|(key, value)| (key.to_owned(), value)));
+        self.tell(Subject::Volume, action, volume.name.to_string(), attributes);
+    }
+
+    /// Tells listeners what happened.
+    pub(crate) fn tell(
+        &self,
+        subject: Subject,
+        action: impl Into<String>,
+        id: String,
+        attributes: BTreeMap<String, String>,
+    ) {
+        self.events.publish(Event { at: Timestamp::now(), subject, action: action.into(), id, attributes });
     }
 }
 

@@ -34,6 +34,9 @@ pub enum Error {
     /// A container's record in the database.
     #[error(transparent)]
     Record(#[from] crate::container::RecordError),
+    /// A volume's record in the database.
+    #[error(transparent)]
+    VolumeRecord(#[from] crate::volume::VolumeRecordError),
     /// The image store.
     #[error(transparent)]
     Image(#[from] images::Error),
@@ -116,7 +119,9 @@ impl Error {
                 runtime::Kind::Internal => Kind::Internal,
             },
             Self::Netd(error) | Self::Networking(error) => error.kind(),
-            Self::Store(_) | Self::Record(_) | Self::Io { .. } | Self::Interrupted { .. } => Kind::Internal,
+            Self::Store(_) | Self::Record(_) | Self::VolumeRecord(_) | Self::Io { .. } | Self::Interrupted { .. } => {
+                Kind::Internal
+            }
         }
     }
 

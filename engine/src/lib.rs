@@ -25,6 +25,7 @@ pub mod store;
 mod stream;
 mod translate;
 pub mod version;
+pub mod volume;
 mod wire;
 
 pub use engine::Engine;

@@ -1,9 +1,10 @@
-//! The engine's database: containers as they should be after a restart. One SQLite file, owned by one thread.
+//! The engine's database: containers and volumes as they should be after a restart. One SQLite file, owned by one thread.
 //!
 //! WAL with `synchronous=NORMAL`: a commit reaches the kernel, not the disk, so a `kill -9` of berthd loses nothing and a
 //! container's start waits for no fsync. A power cut may lose the commits since the last checkpoint (containers created,
 //! renamed or removed in the last moments); the file itself stays consistent. What is left on disk of a container that
-//! the database doesn't know is swept at the next start.
+//! the database doesn't know is swept at the next start. Volumes that somebody makes or removes by themselves are
+//! committed to the disk: nobody waits for many of these.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,13 +17,16 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use tokio::sync::oneshot;
 
 /// The schema that this build reads and writes.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// Each entry brings the schema from its index to the next version.
-const MIGRATIONS: [&str; SCHEMA as usize] = ["
+const MIGRATIONS: [&str; SCHEMA as usize] = [
+    "
     CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-"];
+    ",
+    "CREATE TABLE volumes (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+];
 
 /// What went wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +82,15 @@ pub struct StoredContainer {
     pub record: String,
 }
 
+/// A volume as stored: its name, and the rest as JSON with a version of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredVolume {
+    /// Unique.
+    pub name: String,
+    /// See `volume::record`.
+    pub record: String,
+}
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A handle on the thread that owns the database.
@@ -129,6 +142,48 @@ impl Store {
         .await
     }
 
+    /// Stores a new container together with the volumes that are made for it: there are all or none.
+    pub async fn put_container_with_volumes(
+        &self,
+        container: StoredContainer,
+        volumes: Vec<StoredVolume>,
+    ) -> Result<(), StoreError> {
+        self.run("storing a container and its volumes", move |db| {
+            let transaction = db.transaction()?;
+            insert_volumes(&transaction, &volumes)?;
+            transaction.execute(
+                "INSERT INTO containers (id, name, record) VALUES (?1, ?2, ?3)",
+                params![container.id, container.name, container.record],
+            )?;
+            transaction.commit()
+        })
+        .await
+    }
+
+    /// Every volume, ordered by name.
+    pub async fn volumes(&self) -> Result<Vec<StoredVolume>, StoreError> {
+        self.run("listing volumes", |db| {
+            let mut statement = db.prepare("SELECT name, record FROM volumes ORDER BY name")?;
+            let rows = statement.query_map([], |row| Ok(StoredVolume { name: row.get(0)?, record: row.get(1)? }))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Stores new volumes, to the disk.
+    pub async fn put_volumes(&self, volumes: Vec<StoredVolume>) -> Result<(), StoreError> {
+        self.run("storing a volume", move |db| to_disk(db, |db| insert_volumes(db, &volumes))).await
+    }
+
+    /// Forgets a volume, on the disk too; one that isn't there is no error.
+    pub async fn remove_volume(&self, name: &str) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.run("removing a volume", move |db| {
+            to_disk(db, |db| db.execute("DELETE FROM volumes WHERE name = ?1", [&name]).map(drop))
+        })
+        .await
+    }
+
     /// Forgets a container; one that isn't there is no error.
     pub async fn remove_container(&self, id: &str) -> Result<(), StoreError> {
         let id = id.to_owned();
@@ -164,6 +219,22 @@ impl Store {
         let result = answer.await.map_err(|_| StoreError::Closed)?;
         result.map_err(|source| StoreError::Statement { doing, source })
     }
+}
+
+fn insert_volumes(db: &Connection, volumes: &[StoredVolume]) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached("INSERT INTO volumes (name, record) VALUES (?1, ?2)")?;
+    volumes.iter().try_for_each(|volume| statement.execute(params![volume.name, volume.record]).map(drop))
+}
+
+/// Does one change, and waits for the disk: a power cut doesn't undo it.
+fn to_disk(db: &mut Connection, change: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    db.pragma_update(None, "synchronous", "FULL")?;
+    let changed = db.transaction().and_then(|transaction| {
+        change(&transaction)?;
+        transaction.commit()
+    });
+    db.pragma_update(None, "synchronous", "NORMAL")?;
+    changed
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -252,6 +323,23 @@ mod tests {
         assert_eq!(store.containers().await.unwrap(), [container("a", "one"), container("b", "three")]);
         store.remove_container("a").await.unwrap();
         assert_eq!(store.containers().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_container_and_its_volumes_are_stored_together_or_not_at_all() {
+        let volume = |name: &str| StoredVolume { name: name.into(), record: "{}".into() };
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("engine.db")).unwrap();
+        store.put_volumes(vec![volume("data")]).await.unwrap();
+        let both = vec![volume("logs"), volume("data")];
+        store.put_container_with_volumes(container("a", "one"), both).await.expect_err("data is there already");
+        assert_eq!(store.volumes().await.unwrap(), [volume("data")]);
+        assert_eq!(store.containers().await.unwrap(), []);
+        store.put_container_with_volumes(container("a", "one"), vec![volume("logs")]).await.unwrap();
+        store.remove_volume("data").await.unwrap();
+        store.remove_volume("absent").await.unwrap();
+        assert_eq!(store.volumes().await.unwrap(), [volume("logs")]);
+        assert_eq!(store.containers().await.unwrap(), [container("a", "one")]);
     }
 
     #[tokio::test]

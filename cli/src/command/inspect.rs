@@ -1,10 +1,11 @@
-//! `inspect`: shows containers, images and networks in detail, as the engine says it.
+//! `inspect`: shows containers, images, networks and volumes in detail, as the engine says it.
 
 use crate::engine::{self, Engine, EngineError};
 use crate::failure::Failure;
 use crate::flags::container;
 use crate::flags::image;
 use crate::flags::system::InspectFlags;
+use crate::flags::volume;
 use crate::render::inspect::Documents;
 
 use super::{Context, DONE, print, print_error, view};
@@ -15,17 +16,19 @@ enum Kind {
     Container,
     Image,
     Network,
+    Volume,
 }
 
 /// Runs `inspect`: whatever has the name, containers first.
 pub(super) async fn any(context: &Context, flags: InspectFlags) -> Result<u8, Failure> {
     let kinds: &[Kind] = match flags.kind.as_deref() {
-        None | Some("") => &[Kind::Container, Kind::Image, Kind::Network],
+        None | Some("") => &[Kind::Container, Kind::Image, Kind::Network, Kind::Volume],
         Some("container") => &[Kind::Container],
         Some("image") => &[Kind::Image],
         Some("network") => &[Kind::Network],
+        Some("volume") => &[Kind::Volume],
         Some(other) => {
-            let reason = "use container, image or network";
+            let reason = "use container, image, network or volume";
             return Err(Failure::Invalid(format!("\"{other}\" is not a valid value for --type: {reason}")));
         }
     };
@@ -40,6 +43,11 @@ pub(super) async fn containers(context: &Context, flags: container::InspectFlags
 /// Runs `image inspect`.
 pub(super) async fn images(context: &Context, flags: image::InspectFlags) -> Result<u8, Failure> {
     show(context, &[Kind::Image], &flags.images, false, flags.shape.format.as_deref()).await
+}
+
+/// Runs `volume inspect`.
+pub(super) async fn volumes(context: &Context, flags: volume::InspectFlags) -> Result<u8, Failure> {
+    show(context, &[Kind::Volume], &flags.volumes, false, flags.shape.format.as_deref()).await
 }
 
 /// Shows what is found, and then says what isn't.
@@ -89,6 +97,7 @@ async fn fetch(engine: &Engine, kind: Kind, name: &str, sized: bool) -> Result<V
         Kind::Container => engine::container(name, "/json")?,
         Kind::Image => engine::image(name, "/json")?,
         Kind::Network => engine::network(name, "")?,
+        Kind::Volume => engine::volume(name)?,
     };
     let size = (sized && kind == Kind::Container).then_some(1);
     Ok(engine.get(path).query_some("size", size).send().await?.bytes().await?.to_vec())

@@ -3,6 +3,7 @@
 mod archive;
 mod attach;
 mod completion;
+mod confirm;
 mod container_create;
 mod disk_usage;
 mod events;
@@ -31,6 +32,7 @@ mod tag;
 mod top;
 mod transfer;
 mod version;
+mod volume;
 mod wait;
 
 use std::future::Future;
@@ -42,7 +44,7 @@ use jiff::tz::TimeZone;
 use crate::connect;
 use crate::engine::Engine;
 use crate::failure::Failure;
-use crate::flags::{Cli, Command, Sockets, container, image, network as net, system};
+use crate::flags::{Cli, Command, Sockets, container, image, network as net, system, volume as volumes};
 use crate::render::inspect::View;
 use crate::request::Surroundings;
 use crate::terminal;
@@ -87,6 +89,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Rmi(flags) | Command::Image { command: image::Command::Rm(flags) } => rmi::rmi(&context, flags).await,
         Command::Image { command: image::Command::Inspect(flags) } => inspect::images(&context, flags).await,
         Command::Net { command } => network_verb(&context, command).await,
+        Command::Volume { command } => volume_verb(&context, command).await,
         Command::Inspect(flags) => inspect::any(&context, flags).await,
         Command::Events(flags) | Command::System { command: system::Command::Events(flags) } => {
             events::events(&context, flags).await
@@ -144,6 +147,16 @@ async fn network_verb(context: &Context, command: net::Command) -> Result<u8, Fa
         net::Command::Prune(flags) => network::prune(context, flags).await,
         net::Command::Connect(flags) => network_attach::connect(context, flags).await,
         net::Command::Disconnect(flags) => network_attach::disconnect(context, flags).await,
+    }
+}
+
+async fn volume_verb(context: &Context, command: volumes::Command) -> Result<u8, Failure> {
+    match command {
+        volumes::Command::Create(flags) => volume::create(context, flags).await,
+        volumes::Command::Ls(flags) => volume::list(context, flags).await,
+        volumes::Command::Inspect(flags) => inspect::volumes(context, flags).await,
+        volumes::Command::Rm(flags) => volume::remove(context, flags).await,
+        volumes::Command::Prune(flags) => volume::prune(context, flags).await,
     }
 }
 

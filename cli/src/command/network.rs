@@ -1,7 +1,5 @@
 //! `net create`, `ls`, `inspect`, `rm`, `prune`: asked of netd itself.
 
-use std::io::Write;
-
 use cnm::Kind;
 use cnm::api::{NetworkQuery, PruneRequest};
 
@@ -16,6 +14,7 @@ use crate::request::network::network_create;
 use crate::request::network_filter::NetworkFilter;
 use crate::request::time;
 
+use super::confirm::is_confirmed;
 use super::{Context, DONE, clock, for_each, print, print_error, view};
 
 /// Runs `net create`.
@@ -103,15 +102,4 @@ fn prune_request(specs: &[String]) -> Result<PruneRequest, Failure> {
         }
     }
     Ok(request)
-}
-
-/// Asks; anything but yes is no.
-fn is_confirmed(warning: &str) -> Result<bool, Failure> {
-    let mut stdout = std::io::stdout().lock();
-    let question = format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] ");
-    stdout.write_all(question.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Output)?;
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    read.map_err(|source| Failure::Io { doing: "read the answer".to_owned(), source })?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

@@ -105,6 +105,14 @@ pub(crate) fn network(name: &str, rest: &str) -> Result<String, EngineError> {
     Ok(format!("/networks/{}{rest}", segment(name, "network name or ID")?))
 }
 
+/// `/volumes/NAME`.
+///
+/// # Errors
+/// The name is empty.
+pub(crate) fn volume(name: &str) -> Result<String, EngineError> {
+    Ok(format!("/volumes/{}", segment(name, "volume name")?))
+}
+
 fn segment(name: &str, what: &'static str) -> Result<String, EngineError> {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const KEPT: AsciiSet =

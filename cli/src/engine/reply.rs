@@ -263,11 +263,35 @@ pub(crate) struct DiskUsage {
     pub(crate) build_cache: Vec<BuildCacheSummary>,
 }
 
-/// A volume in [`DiskUsage`].
+/// Reply of `GET /volumes`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct VolumeList {
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) volumes: Vec<VolumeSummary>,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reply of `POST /volumes/prune`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct VolumePrune {
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) volumes_deleted: Vec<String>,
+    pub(crate) space_reclaimed: i64,
+}
+
+/// A volume in [`VolumeList`] and [`DiskUsage`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct VolumeSummary {
     pub(crate) name: String,
+    pub(crate) driver: String,
+    pub(crate) mountpoint: String,
+    pub(crate) scope: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "or_default")]
     pub(crate) usage_data: VolumeUsage,
 }

@@ -124,10 +124,16 @@ pub(crate) struct NetworkFlags {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Storage")]
 pub(crate) struct StorageFlags {
-    /// Bind a path of this host, or a volume, into the container: SOURCE:TARGET[:ro,z,…]
+    /// Bind a path of this host, or a volume by its name, into the container: SOURCE:TARGET[:ro,nocopy,…]; TARGET alone is a new volume
     #[arg(short, long, value_name = "SOURCE:TARGET[:OPTIONS]")]
     pub(crate) volume: Vec<String>,
-    /// The same at length: type=bind,source=…,target=…,readonly or type=tmpfs,target=…,tmpfs-size=…,tmpfs-mode=…
+    /// Driver of new volumes; local when absent
+    #[arg(long, value_name = "DRIVER")]
+    pub(crate) volume_driver: Option<String>,
+    /// Mount what is mounted in another container, with :ro read-only
+    #[arg(long, value_name = "CONTAINER[:ro]")]
+    pub(crate) volumes_from: Vec<String>,
+    /// The same as --volume at length: type=volume,source=…,target=…,volume-subpath=…, type=bind,…,readonly or type=tmpfs,…,tmpfs-size=…
     #[arg(long, value_name = "KEY=VALUE,…")]
     pub(crate) mount: Vec<String>,
     /// Mount an empty filesystem in memory: PATH[:size=64m,mode=1777,…]

@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Images", &["images", "pull", "push", "load", "save", "import", "tag", "rmi", "history"]),
-    ("Management", &["net", "container", "image", "system"]),
+    ("Management", &["net", "container", "image", "volume", "system"]),
     ("More", &["inspect", "events", "info", "version", "completion", "help"]),
 ];
 

@@ -10,6 +10,7 @@ pub(crate) mod list;
 pub(crate) mod network;
 mod pflag;
 pub(crate) mod system;
+pub(crate) mod volume;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -93,7 +94,7 @@ pub(crate) enum Command {
     Rmi(image::RemoveFlags),
     #[command(flatten)]
     ImageVerb(image::Verb),
-    /// Show containers, images and networks in detail
+    /// Show containers, images, networks and volumes in detail
     #[command(after_help = system::INSPECT_EXAMPLES)]
     Inspect(system::InspectFlags),
     /// Stream what happens
@@ -120,6 +121,11 @@ pub(crate) enum Command {
     Net {
         #[command(subcommand)]
         command: network::Command,
+    },
+    /// Manage volumes
+    Volume {
+        #[command(subcommand)]
+        command: volume::Command,
     },
     /// Manage the engine
     System {

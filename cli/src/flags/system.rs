@@ -50,7 +50,7 @@ pub(crate) struct InspectFlags {
     /// Also sizes of containers on disk
     #[arg(short, long)]
     pub(crate) size: bool,
-    /// Only objects of this type: container, image or network
+    /// Only objects of this type: container, image, network or volume
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<String>,
     /// Objects, by name or id

@@ -13,6 +13,7 @@ mod ports;
 pub(crate) mod stats;
 pub(crate) mod template;
 pub(crate) mod version;
+pub(crate) mod volume;
 
 /// Characters of an id that are enough for people.
 const SHORT_ID: usize = 12;

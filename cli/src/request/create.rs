@@ -208,6 +208,8 @@ fn set_storage(
         false => Err(flag("--tmpfs", path, format_args!("'{path}' is not an absolute path"))),
     });
     config.tmpfs = some_map(tmpfs.collect::<Result<_, _>>()?);
+    config.volumes_from = some(flags.volumes_from.clone());
+    config.volume_driver = flags.volume_driver.clone();
     config.readonly_rootfs = Some(flags.read_only);
     config.shm_size = bytes("--shm-size", flags.shm_size.as_deref())?;
     config.devices = some(collect(&flags.device, device::parse)?);

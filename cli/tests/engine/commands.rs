@@ -215,7 +215,7 @@ fn a_wrong_flag_reaches_no_engine() {
         (
             &["inspect", "--type", "pod", "x"],
             1,
-            "\"pod\" is not a valid value for --type: use container, image or network",
+            "\"pod\" is not a valid value for --type: use container, image, network or volume",
         ),
         (
             &["import", "http://example.com/x.tar"],

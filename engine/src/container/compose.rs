@@ -7,6 +7,7 @@ use runtime::ContainerSpec;
 use runtime::spec::{self, BindPropagation, Log, Mount, MountKind};
 
 use super::Container;
+use super::mount::VolumeSources;
 use super::spec::LogSpec;
 
 /// Where things of a container are on this host.
@@ -16,8 +17,8 @@ pub struct Places {
     pub etc: PathBuf,
     /// Its log file.
     pub log: PathBuf,
-    /// Where anonymous volumes are.
-    pub volumes: PathBuf,
+    /// Where its volumes are.
+    pub volumes: VolumeSources,
     /// The cgroup of containers that name none.
     pub cgroup_parent: String,
 }
@@ -90,5 +91,5 @@ fn mounts(container: &Container, places: &Places) -> Vec<Mount> {
         readonly: container.spec.readonly_rootfs,
         kind: MountKind::Bind { source, propagation: BindPropagation::Rprivate, non_recursive: false },
     });
-    own.chain(user.iter().map(|mount| mount.to_runtime(&places.volumes))).collect()
+    own.chain(user.iter().filter_map(|mount| mount.to_runtime(&places.volumes))).collect()
 }

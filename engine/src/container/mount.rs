@@ -1,9 +1,12 @@
 //! What is mounted into a container, as inspect shows it and as the runtime makes it.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use runtime::spec::{BindPropagation, Mount, MountKind};
 use serde::{Deserialize, Serialize};
+
+use crate::volume::VolumeName;
 
 /// Something mounted into a container at the user's or the image's wish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,10 +36,21 @@ pub enum MountPointKind {
         /// Make `source` if it isn't there (`-v`, not `--mount`).
         create_source: bool,
     },
-    /// A directory of berthd's for this container alone, removed with it on `rm -v` and `--rm`.
-    AnonymousVolume {
-        /// 64 hexadecimal digits.
-        name: String,
+    /// A volume.
+    #[serde(alias = "anonymous_volume")]
+    Volume {
+        /// Its name.
+        name: VolumeName,
+        /// The name was drawn: it goes with the container on `rm -v` and `--rm`.
+        // Records of a berthd that knew no others don't say.
+        #[serde(default = "always")]
+        anonymous: bool,
+        /// Don't fill it with what the image has at that place.
+        #[serde(default)]
+        no_copy: bool,
+        /// Only this directory or file of it.
+        #[serde(default)]
+        subpath: Option<PathBuf>,
     },
     /// Memory.
     Tmpfs {
@@ -49,15 +63,18 @@ pub enum MountPointKind {
     },
 }
 
+/// Where the volumes of a container that is to run are on the host, by their places inside.
+pub type VolumeSources = BTreeMap<PathBuf, PathBuf>;
+
 impl MountPoint {
-    /// The mount for the runtime; `volumes` is where anonymous volumes are.
-    pub fn to_runtime(&self, volumes: &Path) -> Mount {
+    /// The mount for the runtime; a volume without a source is left out.
+    pub fn to_runtime(&self, volumes: &VolumeSources) -> Option<Mount> {
         let kind = match &self.kind {
             MountPointKind::Bind { source, propagation, non_recursive, .. } => {
                 MountKind::Bind { source: source.clone(), propagation: *propagation, non_recursive: *non_recursive }
             }
-            MountPointKind::AnonymousVolume { name } => MountKind::Bind {
-                source: volume_data(volumes, name),
+            MountPointKind::Volume { .. } => MountKind::Bind {
+                source: volumes.get(&self.destination)?.clone(),
                 propagation: BindPropagation::Rprivate,
                 non_recursive: false,
             },
@@ -65,19 +82,38 @@ impl MountPoint {
                 MountKind::Tmpfs { size_bytes: *size_bytes, mode: *permissions, options: options.clone() }
             }
         };
-        Mount { destination: self.destination.clone(), readonly: self.readonly, kind }
+        Some(Mount { destination: self.destination.clone(), readonly: self.readonly, kind })
     }
 
-    /// The name of the anonymous volume, if it is one.
-    pub fn volume(&self) -> Option<&str> {
+    /// The name of the volume, if it is one.
+    pub fn volume(&self) -> Option<&VolumeName> {
         match &self.kind {
-            MountPointKind::AnonymousVolume { name } => Some(name),
+            MountPointKind::Volume { name, .. } => Some(name),
             MountPointKind::Bind { .. } | MountPointKind::Tmpfs { .. } => None,
         }
     }
+
+    /// Whether it is a volume that nobody named.
+    pub fn is_anonymous_volume(&self) -> bool {
+        matches!(self.kind, MountPointKind::Volume { anonymous: true, .. })
+    }
 }
 
-/// Where an anonymous volume's files are.
-pub fn volume_data(volumes: &Path, name: &str) -> PathBuf {
-    volumes.join(name).join("_data")
+fn always() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_before_there_were_names_are_read() {
+        let record =
+            r#"{"destination":"/data","readonly":false,"mode":"","kind":{"kind":"anonymous_volume","name":"abcd"}}"#;
+        let mount: MountPoint = serde_json::from_str(record).unwrap();
+        assert!(mount.is_anonymous_volume() && mount.volume().is_some_and(|name| name.as_str() == "abcd"));
+        let again: MountPoint = serde_json::from_str(&serde_json::to_string(&mount).unwrap()).unwrap();
+        assert_eq!(again, mount);
+    }
 }

@@ -4,16 +4,19 @@
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
+use cnm::Kind;
 use images::Image;
 use jiff::Timestamp;
 use nix::sys::stat::{major, minor};
 use runtime::spec::{DeviceKind, Id};
 
+use crate::container::mount::MountPoint;
 use crate::container::{Container, name, owned, to_record};
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{files, remove};
+use crate::orchestrate::{files, remove, volume};
 use crate::translate::create::{self, DeviceNode, Identity, Joined, Surroundings, Translated};
+use crate::volume::Wanted;
 use crate::wire::create::{CreateBody, CreateReply};
 
 /// How often another name is tried when a random one is taken.
@@ -31,8 +34,8 @@ pub(crate) async fn create(engine: &Engine, wanted_name: Option<&str>, body: Cre
     let name = take_name(engine, wanted_name, &id)?;
     let identity = Identity { id: id.clone(), name: name.clone(), created: Timestamp::now() };
     let made = async {
-        let Translated { container, warnings } = translate(engine, identity, body, &image)?;
-        make(engine, container).await?;
+        let Translated { container, volumes, warnings } = translate(engine, identity, body, &image)?;
+        make(engine, container, volumes).await?;
         Ok(CreateReply { id: id.to_string(), warnings })
     };
     let result = made.await;
@@ -59,7 +62,8 @@ fn take_name(engine: &Engine, wanted: Option<String>, id: &Id) -> Result<String>
 }
 
 #[tracing::instrument(name = "create", level = "debug", skip_all, fields(container = container.short_id()))]
-async fn make(engine: &Engine, container: Container) -> Result<()> {
+async fn make(engine: &Engine, container: Container, volumes: Vec<Wanted>) -> Result<()> {
+    let obtained = volume::obtain(engine, volumes).await.map_err(not_of_the_image)?;
     let prepared = container.clone();
     let prepare = engine.blocking(move |engine| {
         files::create(engine, &prepared)?;
@@ -68,16 +72,26 @@ async fn make(engine: &Engine, container: Container) -> Result<()> {
     });
     let stored = async {
         prepare.await?;
-        Ok(engine.store.put_container(to_record(&container)).await?)
+        Ok(engine.store.put_container_with_volumes(to_record(&container), obtained.records()).await?)
     };
     if let Err(error) = stored.await {
         undo(engine, container.id).await;
+        obtained.undo(engine).await;
         return Err(error);
     }
+    obtained.publish(engine, Some(&container.id));
     let handle = owned::spawn(engine.clone(), container, None);
     engine.containers.insert(handle.clone());
     engine.container_event(&handle.container(), "create", []);
     Ok(())
+}
+
+/// Not a 404: the docker client would take it for the image's and try to pull that.
+fn not_of_the_image(error: Error) -> Error {
+    match error.kind() {
+        Kind::NotFound => Error::invalid(error.message()),
+        _ => error,
+    }
 }
 
 async fn undo(engine: &Engine, id: Id) {
@@ -104,6 +118,7 @@ fn translate(engine: &Engine, identity: Identity, body: CreateBody, image: &Imag
         host_name: &host_name,
         device: &device_node,
         container: &|reference| joined(engine, reference),
+        mounts: &|reference| mounts_of(engine, reference),
         random_id: &random_id,
     };
     create::container(identity, body, image, &surroundings)
@@ -117,7 +132,6 @@ fn memory_nodes() -> u32 {
 }
 
 fn joined(engine: &Engine, reference: &str) -> Result<Joined> {
-    // Not a 404: the docker client would take it for the image's and try to pull that.
     let found = engine.containers.find(reference);
     let container = found
         .map_err(|error| Error::invalid(format!("cannot join a namespace of container: {}", error.message())))?
@@ -127,6 +141,11 @@ fn joined(engine: &Engine, reference: &str) -> Result<Joined> {
         hostname: container.spec.hostname.clone(),
         domainname: container.spec.domainname.clone(),
     })
+}
+
+fn mounts_of(engine: &Engine, reference: &str) -> Result<Vec<MountPoint>> {
+    let found = engine.containers.find(reference).map_err(not_of_the_image)?;
+    Ok(found.container().spec.mounts.clone())
 }
 
 fn device_node(path: &str) -> Result<DeviceNode> {

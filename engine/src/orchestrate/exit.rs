@@ -7,7 +7,7 @@ use runtime::{Exit, Status, Target};
 use crate::container::owned::Owned;
 use crate::container::{Phase, to_record};
 use crate::error::{Result, chain};
-use crate::orchestrate::{remove, sandbox};
+use crate::orchestrate::{remove, sandbox, volume};
 use crate::signal;
 
 /// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
@@ -36,8 +36,11 @@ pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
         stored?;
         owned.engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&id))?)).await
     };
-    let (forgotten, ()) =
-        tokio::join!(forget, sandbox::remove(&owned.engine, &owned.container, &mut owned.sandbox_left));
+    let (forgotten, (), ()) = tokio::join!(
+        forget,
+        sandbox::remove(&owned.engine, &owned.container, &mut owned.sandbox_left),
+        volume::release(&owned.engine, &owned.container)
+    );
     if let Err(error) = forgotten {
         tracing::error!(container = %owned.container.id, "recording how a container ended: {}", chain(&error));
     }

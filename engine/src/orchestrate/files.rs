@@ -32,7 +32,7 @@ pub(crate) fn create(engine: &Engine, container: &Container) -> Result<()> {
             MountPointKind::Bind { source, create_source: true, .. } if !source.exists() => {
                 make_directory(source, 0o755)?;
             }
-            MountPointKind::Bind { .. } | MountPointKind::AnonymousVolume { .. } | MountPointKind::Tmpfs { .. } => {}
+            MountPointKind::Bind { .. } | MountPointKind::Volume { .. } | MountPointKind::Tmpfs { .. } => {}
         }
     }
     Ok(())

@@ -14,4 +14,4 @@ pub(crate) mod signal;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod usage;
-mod volume;
+pub(crate) mod volume;

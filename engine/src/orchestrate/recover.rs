@@ -17,13 +17,14 @@ use crate::container::owned::{ExitFuture, exit_of};
 use crate::container::{Container, Handle, Phase, from_record, owned};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{exit, remove, sandbox};
+use crate::orchestrate::{exit, remove, sandbox, volume};
 
 /// A container of an earlier boot has no exit code; Docker says this.
 const LOST_WITH_THE_BOOT: u8 = 255;
 
 pub(crate) async fn recover(engine: &Engine) -> Result<()> {
     let handshake = engine.netd.ensure().await?;
+    volume::load(engine).await?;
     let mut handles = Vec::new();
     for stored in engine.store.containers().await? {
         let handle = take_up(engine, from_record(&stored)?).await?;
@@ -37,6 +38,7 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
     }
     claim(engine).await?;
     sweep(engine).await?;
+    volume::sweep(engine).await?;
     tokio::spawn(follow_netd(engine.clone(), handshake.instance, handshake.revision));
     Ok(())
 }
@@ -58,6 +60,7 @@ async fn take_up(engine: &Engine, mut container: Container) -> Result<Handle> {
             Err(error) => return Err(error.into()),
         };
     }
+    volume::know(engine, &container).await?;
     Ok(owned::spawn(engine.clone(), container, exit))
 }
 

@@ -11,7 +11,7 @@ use crate::container::owned::Owned;
 use crate::container::{Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::exit;
+use crate::orchestrate::{exit, volume};
 
 /// What becomes of a container's anonymous volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,15 +53,10 @@ pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
         .engine
         .blocking(move |engine| {
             engine.runtime.delete(Target::Container(&container.id))?;
-            let discarded = engine.images.remove_snapshot(container.id.as_str())?;
-            if volumes == Volumes::Remove {
-                for name in container.spec.mounts.iter().filter_map(|mount| mount.volume()) {
-                    remove_tree(&engine.volumes_directory().join(name))?;
-                }
-            }
-            Ok(discarded)
+            Ok(engine.images.remove_snapshot(container.id.as_str())?)
         })
         .await?;
+    volume::leave(&owned.engine, &owned.container, volumes).await?;
     owned.engine.store.remove_container(owned.container.id.as_str()).await?;
     owned.engine.containers.remove(&owned.container.id, &owned.container.name);
     owned.engine.execs.forget_container(&owned.container.id);

@@ -7,6 +7,7 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 use crate::container::compose::{self, Places};
+use crate::container::mount::VolumeSources;
 use crate::container::network::NetworkMode;
 use crate::container::owned::{Owned, PendingAttach, to_async};
 use crate::container::state::Outcome;
@@ -20,7 +21,9 @@ pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
     if owned.container.state.may_start()? == Outcome::AlreadySo {
         return Ok(Outcome::AlreadySo);
     }
-    match run(owned).await {
+    let ran = run(owned).await;
+    volume::unbind_subpaths(&owned.engine, &owned.container).await;
+    match ran {
         Ok(()) => Ok(Outcome::Done),
         Err(error) => {
             failed(owned, &error).await;
@@ -41,9 +44,10 @@ async fn run(owned: &mut Owned) -> Result<()> {
         engine.store.put_container(to_record(&owned.container)).await?;
     }
     let container = owned.container.clone();
+    let volumes = volume::mount_all(&engine, &container).await?;
     // Until it counts as running, or hasn't got that far.
     let _sandbox = engine.netd.make(container.id.as_str());
-    let begin = engine.blocking(move |engine| begin(engine, &container));
+    let begin = engine.blocking(move |engine| begin(engine, &container, volumes));
     let (starting, made) = tokio::join!(begin, sandbox::put(&engine, &owned.container));
     let (starting, made) = match (starting, made) {
         (Ok(starting), Ok(made)) => (starting, made),
@@ -98,10 +102,9 @@ fn check_joined(engine: &Engine, container: &Container) -> Result<()> {
 }
 
 #[tracing::instrument(level = "debug", skip_all, fields(container = container.short_id()))]
-fn begin(engine: &Engine, container: &Container) -> Result<Starting> {
+fn begin(engine: &Engine, container: &Container, volumes: VolumeSources) -> Result<Starting> {
     files::before_start(engine, container)?;
     let rootfs = engine.images.rootfs(container.id.as_str())?;
-    volume::make_missing(engine, container, &rootfs)?;
     let etc = match &container.spec.network.mode {
         NetworkMode::Container(id) => etc_of(engine, id)?,
         _ => engine.container_directory(&container.id),
@@ -109,7 +112,7 @@ fn begin(engine: &Engine, container: &Container) -> Result<Starting> {
     let places = Places {
         etc,
         log: engine.log_path(&container.id),
-        volumes: engine.volumes_directory(),
+        volumes,
         cgroup_parent: engine.config.cgroup_parent.clone(),
     };
     Ok(engine.runtime.start(&compose::runtime_spec(container, rootfs, &places))?)
@@ -188,6 +191,7 @@ fn let_run(
 
 async fn failed(owned: &mut Owned, error: &Error) {
     sandbox::remove(&owned.engine, &owned.container, &mut owned.sandbox_left).await;
+    volume::release(&owned.engine, &owned.container).await;
     // Clients that attached see their streams end; the request that started it has the reason.
     owned.waiting.clear();
     let id = owned.container.id.clone();

@@ -1,55 +1,106 @@
-//! `/volumes`: there are no named ones yet, which lists say; anonymous ones belong to their containers.
+//! `/volumes`
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
+use cnm::Kind;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result};
+use crate::events::Subject;
 use crate::filters::Filters;
+use crate::orchestrate::volume as volumes;
 use crate::route::query::Query;
-use crate::wire::disk::NoneYet;
-use crate::wire::image::PruneQuery;
+use crate::route::to_its_end;
+use crate::stream::Whole;
+use crate::translate::volume::{self, Selection};
+use crate::version::ApiVersion;
+use crate::volume::VolumeName;
+use crate::wire::body;
+use crate::wire::volume::{CreateBody, ListQuery, ListView, PruneView, RemoveQuery, VolumeView};
 
 pub(crate) fn routes() -> Router<Engine> {
     Router::new()
         .route("/volumes", get(list))
         .route("/volumes/create", post(create))
         .route("/volumes/prune", post(prune))
-        .route("/volumes/{name}", get(inspect).delete(inspect).put(create))
+        .route("/volumes/{name}", get(inspect).delete(remove).put(update))
 }
 
-/// Reply of `GET /volumes`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ListView {
-    volumes: Vec<NoneYet>,
-    warnings: Option<Vec<String>>,
+async fn list(State(engine): State<Engine>, Query(query): Query<ListQuery>) -> Result<Json<ListView>> {
+    let selection = Selection::of_list(Filters::parse(query.filters.as_deref())?)?;
+    let all = engine.volumes.all();
+    let shown = all.iter().filter(|(volume, entry)| selection.shows(volume, entry));
+    let volumes = shown.map(|(volume, _)| volume::view(volume, &engine.volumes.mountpoint(volume))).collect();
+    Ok(Json(ListView { volumes, warnings: None }))
 }
 
-async fn list(Query(query): Query<PruneQuery>) -> Result<Json<ListView>> {
-    Filters::parse(query.filters.as_deref())?.only(&["dangling", "driver", "label", "name"])?;
-    Ok(Json(ListView { volumes: Vec::new(), warnings: None }))
+async fn create(State(engine): State<Engine>, Whole(body): Whole) -> Result<(StatusCode, Json<VolumeView>)> {
+    let body: CreateBody = body::parse_or_default(&body)?;
+    let wanted = volume::wanted(body, random_id)?;
+    let view = to_its_end("making a volume", async move {
+        let name = wanted.name.clone();
+        volumes::create(&engine, wanted).await?;
+        show(&engine, &name)
+    });
+    Ok((StatusCode::CREATED, Json(view.await?)))
 }
 
-/// Reply of `POST /volumes/prune`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct PrunedView {
-    volumes_deleted: Vec<NoneYet>,
-    space_reclaimed: u64,
+async fn inspect(State(engine): State<Engine>, Path(name): Path<String>) -> Result<Json<VolumeView>> {
+    let name = name.parse().map_err(|_| missing(&name))?;
+    show(&engine, &name).map(Json)
 }
 
-async fn prune(Query(query): Query<PruneQuery>) -> Result<Json<PrunedView>> {
-    Filters::parse(query.filters.as_deref())?.only(&["all", "label", "label!"])?;
-    Ok(Json(PrunedView { volumes_deleted: Vec::new(), space_reclaimed: 0 }))
+fn show(engine: &Engine, name: &VolumeName) -> Result<VolumeView> {
+    let volume = engine.volumes.find(name).ok_or_else(|| missing(name.as_str()))?;
+    Ok(volume::view(&volume, &engine.volumes.mountpoint(&volume)))
 }
 
-async fn inspect(Path(name): Path<String>) -> Error {
+fn missing(name: &str) -> Error {
     Error::not_found(format!("get {name}: no such volume"))
 }
 
-async fn create() -> Error {
-    Error::not_implemented("named volumes (docker volume create): not supported by berth yet, bind-mount a directory")
+/// What can be changed of a volume is swarm's.
+async fn update() -> Error {
+    Error::not_implemented("changing a cluster volume (docker volume update): not supported by berth yet")
+}
+
+async fn remove(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    Query(query): Query<RemoveQuery>,
+) -> Result<StatusCode> {
+    to_its_end("removing a volume", async move { volumes::remove(&engine, &name, query.force).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn prune(
+    State(engine): State<Engine>,
+    version: ApiVersion,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<PruneView>> {
+    let selection = Selection::of_prune(Filters::parse(query.filters.as_deref())?, version)?;
+    to_its_end("removing unused volumes", async move {
+        let mut reply = PruneView { volumes_deleted: Vec::new(), space_reclaimed: 0 };
+        for (volume, entry) in engine.volumes.all() {
+            if !entry.users.is_empty() || !selection.takes(&volume) {
+                continue;
+            }
+            let bytes = volumes::size(&engine, &volume).await.unwrap_or_default();
+            match volumes::remove(&engine, volume.name.as_str(), false).await {
+                Ok(()) => {
+                    reply.volumes_deleted.push(volume.name.to_string());
+                    reply.space_reclaimed += bytes.unwrap_or_default();
+                }
+                // Somebody took or removed it meanwhile.
+                Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let reclaimed = [("reclaimed".to_owned(), reply.space_reclaimed.to_string())];
+        engine.tell(Subject::Volume, "prune", String::new(), reclaimed.into());
+        Ok(Json(reply))
+    })
+    .await
 }

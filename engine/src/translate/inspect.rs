@@ -8,12 +8,13 @@ use runtime::spec::{BindPropagation, Id, OwnOrHost};
 use serde_json::{Map, Value, json};
 
 use crate::container::compose::etc_files;
-use crate::container::mount::{MountPoint, MountPointKind, volume_data};
+use crate::container::mount::{MountPoint, MountPointKind};
 use crate::container::network::NetworkMode;
 use crate::container::spec::LogSpec;
 use crate::container::{Container, Phase};
 use crate::orchestrate::usage::Usage;
 use crate::translate::endpoints;
+use crate::volume;
 
 /// What Go's zero time looks like: a container that never ran.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -28,8 +29,8 @@ pub(crate) struct Where {
     pub(crate) etc: PathBuf,
     /// Its log.
     pub(crate) log: PathBuf,
-    /// Where anonymous volumes are.
-    pub(crate) volumes: PathBuf,
+    /// The volumes there are.
+    pub(crate) volumes: volume::Registry,
     /// Its execs that have not ended.
     pub(crate) execs: Vec<Id>,
     /// Its layers; unknown only while it is being removed.
@@ -119,20 +120,23 @@ fn graph_driver(container: &Container, place: &Where) -> Value {
 }
 
 /// One of `Mounts`, in lists too. What `--tmpfs` mounts isn't among them in Docker either: it is in `HostConfig.Tmpfs`.
-pub(crate) fn mount_point(mount: &MountPoint, volumes: &Path) -> Option<Value> {
+pub(crate) fn mount_point(mount: &MountPoint, volumes: &volume::Registry) -> Option<Value> {
     let mut shown = match &mount.kind {
         MountPointKind::Bind { source, propagation, .. } => json!({
             "Type": "bind",
             "Source": source,
             "Propagation": propagation_name(*propagation),
         }),
-        MountPointKind::AnonymousVolume { name } => json!({
-            "Type": "volume",
-            "Name": name,
-            "Source": volume_data(volumes, name),
-            "Driver": "local",
-            "Propagation": "",
-        }),
+        MountPointKind::Volume { name, .. } => {
+            let volume = volumes.find(name);
+            json!({
+                "Type": "volume",
+                "Name": name,
+                "Source": volume.as_ref().map_or_else(|| volumes.data(name), |volume| volumes.mountpoint(volume)),
+                "Driver": volume.as_ref().map_or(volume::LOCAL, |volume| volume.driver()),
+                "Propagation": "",
+            })
+        }
         MountPointKind::Tmpfs { .. } if !mount.mode.is_empty() => return None,
         MountPointKind::Tmpfs { .. } => json!({ "Type": "tmpfs", "Source": "", "Propagation": "" }),
     };

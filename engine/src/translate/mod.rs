@@ -11,3 +11,4 @@ pub(crate) mod selection;
 pub(crate) mod stats;
 pub(crate) mod summary;
 pub(crate) mod top;
+pub(crate) mod volume;

@@ -138,11 +138,9 @@ impl Selection {
             asked || live.into_iter().any(|endpoint| endpoints::is_on(endpoint, wanted))
         };
         let mounts = |wanted: &str| {
-            container
-                .spec
-                .mounts
-                .iter()
-                .any(|mount| mount.volume() == Some(wanted) || mount.destination.as_os_str() == wanted)
+            container.spec.mounts.iter().any(|mount| {
+                mount.volume().is_some_and(|name| name.as_str() == wanted) || mount.destination.as_os_str() == wanted
+            })
         };
         (!self.filters.has("network") || self.filters.values("network").any(on_network))
             && (!self.filters.has("volume") || self.filters.values("volume").any(mounts))

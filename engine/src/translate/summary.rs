@@ -1,16 +1,20 @@
 //! One line of `docker ps`.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 
 use crate::container::{Container, Phase};
 use crate::orchestrate::usage::Usage;
 use crate::translate::{endpoints, inspect};
+use crate::volume;
 use crate::wire::summary::{HostConfigView, NetworkSettingsView, SummaryView};
 
 /// A container in a list.
-pub(crate) fn container(container: &Container, volumes: &Path, usage: Option<Usage>, now: Timestamp) -> SummaryView {
+pub(crate) fn container(
+    container: &Container,
+    volumes: &volume::Registry,
+    usage: Option<Usage>,
+    now: Timestamp,
+) -> SummaryView {
     SummaryView {
         id: container.id.to_string(),
         names: vec![format!("/{}", container.name)],

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::image::SummaryView as ImageSummary;
 use super::summary::SummaryView as ContainerSummary;
+use super::volume::VolumeView;
 
 /// What takes how much of the disk; what wasn't asked for is left out.
 #[derive(Debug, Serialize)]
@@ -15,9 +16,8 @@ pub(crate) struct DiskView {
     pub(crate) images: Option<Vec<ImageSummary>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) containers: Option<Vec<ContainerSummary>>,
-    /// There are no named ones, and no list of anonymous ones.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) volumes: Option<Vec<NoneYet>>,
+    pub(crate) volumes: Option<Vec<VolumeView>>,
     /// There are no builds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) build_cache: Option<Vec<NoneYet>>,

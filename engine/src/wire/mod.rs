@@ -15,3 +15,4 @@ pub(crate) mod registry_auth;
 pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod summary;
+pub(crate) mod volume;

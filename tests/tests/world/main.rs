@@ -12,4 +12,5 @@ mod ports;
 mod pull;
 mod push;
 mod run;
+mod volumes;
 mod wire;

@@ -1,10 +1,10 @@
 use super::*;
 use crate::flags::container::Verb;
-use crate::flags::{Command as Typed, container, image, network, parse, system};
+use crate::flags::{Command as Typed, container, image, network, parse, system, volume};
 use crate::render::format::Columns;
 use crate::render::inspect::{Documents, View};
 use crate::render::network::{details, tests::lab};
-use crate::render::{container as containers, disk, image as images, network as networks, stats};
+use crate::render::{container as containers, disk, image as images, network as networks, stats, volume as volumes};
 use crate::request::create::create_request;
 use crate::request::tests::surroundings;
 
@@ -113,6 +113,7 @@ fn the_fields_of_lists_are_named() {
         (image::HISTORY_EXAMPLES, &images::HISTORY_COLUMNS),
         (network::LIST_EXAMPLES, &networks::COLUMNS),
         (system::DF_EXAMPLES, &disk::COLUMNS),
+        (volume::LIST_EXAMPLES, &volumes::COLUMNS),
     ] {
         let Columns { headings, .. } = columns;
         let fields: Vec<&str> = headings.iter().map(|(name, _)| *name).collect();

@@ -29,7 +29,7 @@ pub(super) async fn inspect(
     let place = Where {
         etc: engine.container_directory(etc_owner),
         log: engine.log_path(&container.id),
-        volumes: engine.volumes_directory(),
+        volumes: engine.volumes.clone(),
         execs: engine.execs.of_container(&container.id),
         rootfs,
     };

@@ -33,10 +33,10 @@ pub(super) async fn list(
             shown.retain(|container| (all || container.state.phase.is_alive()) && selection.shows(container));
             newest_first(&mut shown);
             shown.truncate(limit.unwrap_or(usize::MAX));
-            let (now, volumes) = (Timestamp::now(), engine.volumes_directory());
+            let now = Timestamp::now();
             let view = |container: &Arc<Container>| {
                 let usage = if query.size { Some(usage::of(engine, container)?) } else { None };
-                Ok(summary::container(container, &volumes, usage, now))
+                Ok(summary::container(container, &engine.volumes, usage, now))
             };
             shown.iter().map(view).collect::<Result<_>>().map(Json)
         })

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::filters::Filters;
-use crate::orchestrate::usage;
+use crate::orchestrate::{usage, volume};
 use crate::route::image::summaries;
 use crate::translate::summary;
 use crate::version::ApiVersion;
@@ -23,6 +23,10 @@ pub(super) async fn usage(
     let wanted = Wanted::parse(query.as_deref().unwrap_or_default()).map_err(|unknown| {
         Error::invalid(format!("unknown object type: {unknown:?}: container, image, volume and build-cache are known"))
     })?;
+    let volumes = match wanted.volumes {
+        true => Some(volume::usage(&engine).await?),
+        false => None,
+    };
     engine
         .blocking(move |engine| {
             let images = wanted.images.then(|| images(engine, version)).transpose()?;
@@ -35,7 +39,7 @@ pub(super) async fn usage(
                 layers_size,
                 images,
                 containers,
-                volumes: wanted.volumes.then(Vec::new),
+                volumes,
                 build_cache: wanted.build_cache.then(Vec::new),
             }))
         })
@@ -48,11 +52,11 @@ fn images(engine: &Engine, version: ApiVersion) -> Result<Vec<ImageSummary>> {
 
 /// With what each has written, which is counted by walking it.
 fn containers(engine: &Engine) -> Result<Vec<ContainerSummary>> {
-    let (now, volumes) = (Timestamp::now(), engine.volumes_directory());
+    let now = Timestamp::now();
     let view = |handle: &crate::container::Handle| {
         let container = handle.container();
         let usage = usage::of(engine, &container)?;
-        Ok(summary::container(&container, &volumes, Some(usage), now))
+        Ok(summary::container(&container, &engine.volumes, Some(usage), now))
     };
     engine.containers.all().iter().map(view).collect()
 }

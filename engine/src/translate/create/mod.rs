@@ -9,6 +9,8 @@ mod ports;
 mod process;
 mod refused;
 mod security;
+mod tmpfs;
+mod volumes;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -21,12 +23,14 @@ use jiff::Timestamp;
 pub(crate) use process::merge_environment;
 use runtime::spec::Id;
 
+use crate::container::mount::MountPoint;
 use crate::container::network::NetworkMode;
 use crate::container::spec::{AttachDefaults, LogSpec, StopSpec};
 use crate::container::state::State;
 use crate::container::{Asked, Container, ImageUse, Spec};
 use crate::error::{Error, Result};
 use crate::signal;
+use crate::volume::Wanted;
 use crate::wire::create::CreateBody;
 
 /// What the translation has to know of this host, and can't find out by itself.
@@ -43,6 +47,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) device: &'a dyn Fn(&str) -> Result<DeviceNode>,
     /// Another container, whose namespaces are to be joined.
     pub(crate) container: &'a dyn Fn(&str) -> Result<Joined>,
+    /// What is mounted into another container.
+    pub(crate) mounts: &'a dyn Fn(&str) -> Result<Vec<MountPoint>>,
     /// 64 hexadecimal digits, for an anonymous volume.
     pub(crate) random_id: &'a dyn Fn() -> String,
 }
@@ -77,6 +83,8 @@ pub(crate) struct Identity {
 #[derive(Debug)]
 pub(crate) struct Translated {
     pub(crate) container: Container,
+    /// Volumes that it needs.
+    pub(crate) volumes: Vec<Wanted>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -96,6 +104,7 @@ pub(crate) fn container(
     let endpoints = endpoints::wanted(&body, &network.mode, &names.hostname)?;
     let security = security::security(&body.host)?;
     let process = process::process(&body.config, &body.host, &names.hostname, &security)?;
+    let mounts = mounts::mounts(&body.config, &body.host, surroundings)?;
     let resources = limits::resources(&body.host, surroundings, &mut warnings)?;
     let spec = Spec {
         process,
@@ -106,7 +115,7 @@ pub(crate) fn container(
         },
         hostname: names.hostname.clone(),
         domainname: names.domainname.clone(),
-        mounts: mounts::mounts(&body.config, &body.host, surroundings)?,
+        mounts: mounts.points,
         readonly_rootfs: body.host.readonly_rootfs.unwrap_or_default(),
         shm_size_bytes: limits::shm_size(&body.host)?,
         namespaces: joined.namespaces,
@@ -138,7 +147,7 @@ pub(crate) fn container(
         asked: Box::new(Asked { config: body.config, host: body.host }),
         sandbox: None,
     };
-    Ok(Translated { container, warnings })
+    Ok(Translated { container, volumes: mounts.volumes, warnings })
 }
 
 /// Fills in what the image says and the request doesn't.

@@ -1,4 +1,4 @@
-//! `-v`, `--mount`, `--tmpfs` and an image's volumes.
+//! `-v`, `--mount`, `--tmpfs`, `--volumes-from` and an image's volumes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -7,20 +7,26 @@ use bollard_stubs::models::{ContainerConfig, HostConfig, Mount, MountBindOptions
 use runtime::spec::BindPropagation;
 
 use super::Surroundings;
+use super::tmpfs::{parse_tmpfs, tmpfs_kind};
+use super::volumes::{self, Volumes};
 use crate::container::mount::{MountPoint, MountPointKind};
 use crate::error::{Error, Result};
+use crate::volume::Wanted;
 
-pub(super) fn mounts(
-    config: &ContainerConfig,
-    host: &HostConfig,
-    surroundings: &Surroundings<'_>,
-) -> Result<Vec<MountPoint>> {
+/// What is mounted into a container, and the volumes among that.
+pub(super) struct Mounts {
+    pub(super) points: Vec<MountPoint>,
+    pub(super) volumes: Vec<Wanted>,
+}
+
+pub(super) fn mounts(config: &ContainerConfig, host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<Mounts> {
+    let mut volumes = Volumes::new(surroundings.random_id, host.volume_driver.as_deref());
     let mut all = Vec::new();
     for bind in host.binds.iter().flatten() {
-        all.push(parse_bind(bind)?);
+        all.push(parse_bind(bind, &mut volumes)?);
     }
     for mount in host.mounts.iter().flatten() {
-        all.push(parse_mount(mount, surroundings)?);
+        all.push(parse_mount(mount, &mut volumes)?);
     }
     let tmpfs: BTreeMap<_, _> = host.tmpfs.iter().flatten().collect();
     for (destination, options) in tmpfs {
@@ -32,23 +38,27 @@ pub(super) fn mounts(
             return Err(Error::invalid(format!("Duplicate mount point: {}", mount.destination.display())));
         }
     }
-    // What the user mounts stands in for a volume of the image.
+    // What the user mounts by name stands in for another container's, of those the last one's, and all for the image's.
+    for from in host.volumes_from.iter().flatten().rev() {
+        for mount in volumes::of_container(from, surroundings)? {
+            if taken.insert(mount.destination.clone()) {
+                volumes.add_of_container(&mount);
+                all.push(mount);
+            }
+        }
+    }
     for path in config.volumes.iter().flatten() {
         let destination = destination(path)?;
         if taken.insert(destination.clone()) {
-            all.push(anonymous(destination, false, surroundings));
+            let kind = volumes.anonymous(false)?;
+            all.push(MountPoint { destination, readonly: false, mode: String::new(), kind });
         }
     }
-    Ok(all)
-}
-
-fn anonymous(destination: PathBuf, readonly: bool, surroundings: &Surroundings<'_>) -> MountPoint {
-    let kind = MountPointKind::AnonymousVolume { name: (surroundings.random_id)() };
-    MountPoint { destination, readonly, mode: String::new(), kind }
+    Ok(Mounts { points: all, volumes: volumes.wanted() })
 }
 
 /// An absolute path other than `/`, without `.` and `..`.
-fn destination(text: &str) -> Result<PathBuf> {
+pub(super) fn destination(text: &str) -> Result<PathBuf> {
     let invalid = |why: &str| Error::invalid(format!("invalid mount path: '{text}' {why}"));
     if !text.starts_with('/') {
         return Err(invalid("mount path must be absolute"));
@@ -68,7 +78,7 @@ fn destination(text: &str) -> Result<PathBuf> {
 }
 
 /// `source:destination[:options]`
-fn parse_bind(text: &str) -> Result<MountPoint> {
+fn parse_bind(text: &str, volumes: &mut Volumes<'_>) -> Result<MountPoint> {
     let invalid = || Error::invalid(format!("invalid volume specification: '{text}'"));
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, mode) = match parts[..] {
@@ -79,46 +89,60 @@ fn parse_bind(text: &str) -> Result<MountPoint> {
     if source.is_empty() || target.is_empty() {
         return Err(invalid());
     }
-    if !source.starts_with('/') {
-        return Err(named_volume(source));
-    }
-    let (mut readonly, mut propagation, mut seen) = (false, None, BTreeSet::new());
-    for option in mode.split(',').filter(|option| !option.is_empty()) {
-        let invalid_mode = || Error::invalid(format!("invalid mode: {mode}"));
-        let group = match option {
-            "ro" | "rw" => {
-                readonly = option == "ro";
-                "access"
-            }
-            // Relabelling for SELinux, which is not in use.
-            "z" | "Z" => "label",
-            "nocopy" | "cached" | "delegated" | "consistent" => "hint",
-            other => {
-                propagation = Some(parse_propagation(other).ok_or_else(invalid_mode)??);
-                "propagation"
-            }
-        };
-        if !seen.insert(group) {
-            return Err(invalid_mode());
-        }
-    }
-    Ok(MountPoint {
-        destination: destination(target)?,
-        readonly,
-        mode: mode.to_owned(),
-        kind: MountPointKind::Bind {
+    let Mode { readonly, no_copy, propagation } = Mode::parse(mode)?;
+    let kind = if source.starts_with('/') {
+        MountPointKind::Bind {
             source: source.into(),
             propagation: propagation.unwrap_or_default(),
             non_recursive: false,
             create_source: true,
-        },
-    })
+        }
+    } else if propagation.is_some() {
+        return Err(Error::invalid(format!(
+            "invalid mode: {mode}: only binds of the host's directories have propagation"
+        )));
+    } else {
+        volumes.named(source, no_copy)?
+    };
+    Ok(MountPoint { destination: destination(target)?, readonly, mode: mode.to_owned(), kind })
 }
 
-fn named_volume(name: &str) -> Error {
-    Error::not_implemented(format!(
-        "volume {name:?}: volumes by name are not supported by berth yet, bind-mount a directory by its absolute path"
-    ))
+/// The options of `-v`.
+struct Mode {
+    readonly: bool,
+    no_copy: bool,
+    propagation: Option<BindPropagation>,
+}
+
+impl Mode {
+    fn parse(text: &str) -> Result<Self> {
+        let mut mode = Self { readonly: false, no_copy: false, propagation: None };
+        let mut seen = BTreeSet::new();
+        for option in text.split(',').filter(|option| !option.is_empty()) {
+            let invalid_mode = || Error::invalid(format!("invalid mode: {text}"));
+            let group = match option {
+                "ro" | "rw" => {
+                    mode.readonly = option == "ro";
+                    "access"
+                }
+                // Relabelling for SELinux, which is not in use.
+                "z" | "Z" => "label",
+                "nocopy" => {
+                    mode.no_copy = true;
+                    "copy"
+                }
+                "cached" | "delegated" | "consistent" => "hint",
+                other => {
+                    mode.propagation = Some(parse_propagation(other).ok_or_else(invalid_mode)??);
+                    "propagation"
+                }
+            };
+            if !seen.insert(group) {
+                return Err(invalid_mode());
+            }
+        }
+        Ok(mode)
+    }
 }
 
 fn parse_propagation(name: &str) -> Option<Result<BindPropagation>> {
@@ -136,7 +160,7 @@ fn parse_propagation(name: &str) -> Option<Result<BindPropagation>> {
 }
 
 /// `--mount`
-fn parse_mount(mount: &Mount, surroundings: &Surroundings<'_>) -> Result<MountPoint> {
+fn parse_mount(mount: &Mount, volumes: &mut Volumes<'_>) -> Result<MountPoint> {
     let target = mount.target.as_deref().unwrap_or_default();
     let kind = mount.typ.map(|kind| kind.to_string()).unwrap_or_default();
     let invalid = |why: &str| Error::invalid(format!("invalid mount config for type \"{kind}\": {why}"));
@@ -160,11 +184,7 @@ fn parse_mount(mount: &Mount, surroundings: &Surroundings<'_>) -> Result<MountPo
         "bind" => Ok(point(bind_kind(mount, source, &invalid)?)),
         "tmpfs" if !source.is_empty() => Err(invalid("field Source must not be specified")),
         "tmpfs" => Ok(point(tmpfs_kind(mount, &invalid)?)),
-        "volume" if !source.is_empty() => Err(named_volume(source)),
-        "volume" if mount.volume_options.as_ref().is_some_and(|options| *options != Default::default()) => {
-            Err(Error::not_implemented("volume options are not supported by berth yet"))
-        }
-        "volume" => Ok(anonymous(destination, readonly, surroundings)),
+        "volume" => Ok(point(volumes.of_mount(source, mount.volume_options.as_ref(), &invalid)?)),
         "" => Err(invalid("mount type unknown: \"\"")),
         other => Err(Error::not_implemented(format!("mounts of type {other:?} are not supported by berth yet"))),
     }
@@ -192,87 +212,5 @@ fn bind_kind(mount: &Mount, source: &str, invalid: &dyn Fn(&str) -> Error) -> Re
         propagation,
         non_recursive: options.non_recursive.unwrap_or_default(),
         create_source: options.create_mountpoint.unwrap_or_default(),
-    })
-}
-
-fn tmpfs_kind(mount: &Mount, invalid: &dyn Fn(&str) -> Error) -> Result<MountPointKind> {
-    let options = mount.tmpfs_options.clone().unwrap_or_default();
-    let size = options.size_bytes.unwrap_or_default();
-    let mode = options.mode.unwrap_or_default();
-    let mut words: Vec<String> = ["noexec", "nosuid", "nodev"].map(str::to_owned).to_vec();
-    for option in options.options.unwrap_or_default() {
-        match option.as_slice() {
-            [word] if word == "exec" => words.retain(|word| word != "noexec"),
-            [word] if word == "noexec" => {}
-            _ => {
-                return Err(invalid(&format!(
-                    "tmpfs option {:?} is not supported: exec and noexec are",
-                    option.join("=")
-                )));
-            }
-        }
-    }
-    Ok(MountPointKind::Tmpfs {
-        size_bytes: match size {
-            0 => None,
-            size => Some(u64::try_from(size).map_err(|_| invalid("the size of a tmpfs can't be negative"))?),
-        },
-        permissions: match mode {
-            0 => None,
-            mode => Some(u32::try_from(mode).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| {
-                invalid(&format!("the mode of a tmpfs must be between 0 and 7777 (octal), not {mode:o}"))
-            })?),
-        },
-        options: words,
-    })
-}
-
-/// `--tmpfs /run:rw,size=64m,mode=1777`
-fn parse_tmpfs(target: &str, text: &str) -> Result<MountPoint> {
-    const FLAGS: [&str; 14] = [
-        "exec",
-        "noexec",
-        "suid",
-        "nosuid",
-        "dev",
-        "nodev",
-        "sync",
-        "async",
-        "atime",
-        "noatime",
-        "diratime",
-        "nodiratime",
-        "relatime",
-        "strictatime",
-    ];
-    let invalid = |option: &str| Error::invalid(format!("invalid tmpfs option {option:?}"));
-    let (mut readonly, mut size_bytes, mut permissions) = (false, None, None);
-    let mut options: Vec<String> = ["noexec", "nosuid", "nodev"].map(str::to_owned).to_vec();
-    for option in text.split(',').filter(|option| !option.is_empty()) {
-        match option.split_once('=') {
-            None if option == "ro" || option == "rw" => readonly = option == "ro",
-            None if FLAGS.contains(&option) => {
-                let opposite = option.strip_prefix("no").map_or(format!("no{option}"), str::to_owned);
-                options.retain(|known| *known != opposite && known != option);
-                options.push(option.to_owned());
-            }
-            Some(("size", size)) => size_bytes = super::size(size).map_err(|_| invalid(option))?,
-            Some(("mode", mode)) => {
-                let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777);
-                permissions = Some(mode.ok_or_else(|| invalid(option))?);
-            }
-            Some(("uid" | "gid", id)) if id.parse::<u32>().is_ok() => options.push(option.to_owned()),
-            // 0 is no limit; the kernel takes a suffix too.
-            Some(("nr_inodes" | "nr_blocks", count)) if count == "0" || super::size(count).is_ok() => {
-                options.push(option.to_owned());
-            }
-            _ => return Err(invalid(option)),
-        }
-    }
-    Ok(MountPoint {
-        destination: destination(target)?,
-        readonly,
-        mode: text.to_owned(),
-        kind: MountPointKind::Tmpfs { size_bytes, permissions, options },
     })
 }

@@ -20,7 +20,7 @@ pub(super) fn check(body: &CreateBody) -> Result<()> {
     Ok(())
 }
 
-fn features(host: &HostConfig) -> [(bool, &'static str); 17] {
+fn features(host: &HostConfig) -> [(bool, &'static str); 15] {
     let set = |text: &Option<String>, allowed: &[&str]| {
         text.as_deref().is_some_and(|text| !text.is_empty() && !allowed.contains(&text))
     };
@@ -29,8 +29,6 @@ fn features(host: &HostConfig) -> [(bool, &'static str); 17] {
         (set(&host.runtime, &["berth"]), "choosing an OCI runtime (--runtime)"),
         (set(&host.userns_mode, &["host"]), "user namespaces (--userns)"),
         (set(&host.cgroup, &[]), "joining another container's cgroup (HostConfig.Cgroup)"),
-        (set(&host.volume_driver, &["local"]), "volume drivers (--volume-driver)"),
-        (filled(&host.volumes_from), "another container's volumes (--volumes-from)"),
         (filled(&host.links), "links (--link): put both containers on a network of their own instead"),
         (filled(&host.device_requests), "device requests (--gpus)"),
         (host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()), "storage options (--storage-opt)"),

@@ -56,7 +56,7 @@ fn place() -> Where {
     Where {
         etc: "/var/lib/berth/containers/c".into(),
         log: "/var/lib/berth/containers/c/c-json.log".into(),
-        volumes: "/var/lib/berth/volumes".into(),
+        volumes: volume::Registry::new("/var/lib/berth/volumes".into()),
         execs: vec![],
         rootfs: Some(Rootfs { lowers: vec!["/l/2".into(), "/l/1".into()], upper: "/u".into(), work: "/w".into() }),
     }

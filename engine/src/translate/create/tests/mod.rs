@@ -9,6 +9,7 @@ mod refusals;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::container::mount::MountPointKind;
 
 const ID: &str = "4ecb1f0e2ac2a8b6c7c6f2f0c1d6a1c9b0d7e5f4a3b2c1d0e9f8a7b6c5d4e3f2";
 
@@ -46,6 +47,30 @@ fn translate_with(image_config: Value, body: &Value) -> Result<Translated> {
         "web" => Ok(Joined { id: "web0".parse().unwrap(), hostname: "webhost".into(), domainname: "lan".into() }),
         _ => Err(Error::not_found(format!("No such container: {reference}"))),
     };
+    let mounts = |reference: &str| match reference {
+        "web" => {
+            let volume = |name: &str, anonymous| MountPointKind::Volume {
+                name: name.parse().unwrap(),
+                anonymous,
+                no_copy: false,
+                subpath: None,
+            };
+            let tmpfs = MountPointKind::Tmpfs { size_bytes: None, permissions: None, options: vec![] };
+            let mounts = [
+                ("/data", volume("web-data", false), ""),
+                ("/cache", volume("abab", true), ""),
+                ("/run", tmpfs, "size=1m"),
+            ];
+            let point = |(destination, kind, mode): (&str, MountPointKind, &str)| MountPoint {
+                destination: destination.into(),
+                readonly: destination == "/cache",
+                mode: mode.into(),
+                kind,
+            };
+            Ok(mounts.into_iter().map(point).collect())
+        }
+        _ => Err(Error::invalid(format!("No such container: {reference}"))),
+    };
     let surroundings = Surroundings {
         cpus: 4,
         memory_nodes: 1,
@@ -53,6 +78,7 @@ fn translate_with(image_config: Value, body: &Value) -> Result<Translated> {
         host_name: "harbour",
         device: &device,
         container: &container,
+        mounts: &mounts,
         random_id: &|| "cd".repeat(32),
     };
     let identity = Identity { id: ID.parse().unwrap(), name: "calm_cog".into(), created: Timestamp::UNIX_EPOCH };

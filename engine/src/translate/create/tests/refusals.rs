@@ -38,19 +38,9 @@ fn what_is_not_there_yet_is_named() {
             "storage options (--storage-opt): not supported by berth yet",
         ),
         (
-            of_host(json!({ "VolumesFrom": ["web"] })),
-            501,
-            "another container's volumes (--volumes-from): not supported by berth yet",
-        ),
-        (
             of_host(json!({ "Links": ["web:db"] })),
             501,
             "links (--link): put both containers on a network of their own instead: not supported by berth yet",
-        ),
-        (
-            of_host(json!({ "Binds": ["data:/data"] })),
-            501,
-            "volume \"data\": volumes by name are not supported by berth yet, bind-mount a directory by its absolute path",
         ),
         (
             of_host(json!({ "LogConfig": { "Type": "journald" } })),
@@ -236,6 +226,18 @@ fn of_mounts_and_devices() {
         (of_host(json!({ "Binds": ["/a"] })), 400, "invalid volume specification: '/a'"),
         (of_host(json!({ "Binds": ["/a:/b:xx"] })), 400, "invalid mode: xx"),
         (of_host(json!({ "Binds": ["/a:/b:ro,rw"] })), 400, "invalid mode: ro,rw"),
+        (of_host(json!({ "Binds": ["a:/b"] })), 400, "create a: volume name is too short"),
+        (of_host(json!({ "Binds": ["../a:/b"] })), 400, "create ../a: \"../a\" includes invalid characters"),
+        (of_host(json!({ "Binds": ["data:/b:rslave"] })), 400, "invalid mode: rslave"),
+        (of_host(json!({ "VolumesFrom": ["absent"] })), 400, "No such container: absent"),
+        (of_host(json!({ "VolumesFrom": ["web:rx"] })), 400, "invalid mode for volumes-from: rx"),
+        (
+            of_host(
+                json!({ "Mounts": [{ "Type": "volume", "Source": "data", "Target": "/d", "VolumeOptions": { "Subpath": "../x" } }] }),
+            ),
+            400,
+            "invalid mount config for type \"volume\": the subpath \"../x\" must be a relative path inside the volume",
+        ),
         (of_host(json!({ "Binds": ["/a:/"] })), 400, "invalid volume specification: '/': destination can't be '/'"),
         (of_host(json!({ "Binds": ["/a:/b", "/c:/b/"] })), 400, "Duplicate mount point: /b"),
         (of_host(json!({ "Binds": ["/a:b"] })), 400, "invalid mount path: 'b' mount path must be absolute"),

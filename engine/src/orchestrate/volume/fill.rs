@@ -1,9 +1,10 @@
-//! Anonymous volumes: made at a container's first start, with what its image has at that place.
+//! A new volume begins with what the image has at its place.
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use images::Rootfs;
@@ -12,45 +13,54 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
 
-use crate::container::Container;
-use crate::container::mount::{MountPoint, volume_data};
-use crate::engine::Engine;
+use super::super::files::make_directory;
+use super::super::remove::remove_tree;
 use crate::error::{Error, Result};
-use crate::orchestrate::files::make_directory;
-use crate::orchestrate::remove::remove_tree;
 
-/// Makes the anonymous volumes that aren't there yet. Not with the container: a volume outlives it unless told otherwise,
-/// so that one left by half a create couldn't be told from one that somebody wants.
-pub(crate) fn make_missing(engine: &Engine, container: &Container, rootfs: &Rootfs) -> Result<()> {
-    for mount in &container.spec.mounts {
-        if let Some(name) = mount.volume() {
-            let data = volume_data(&engine.volumes_directory(), name);
-            if !data.exists() {
-                make(&data, mount, rootfs)?;
-            }
-        }
-    }
-    Ok(())
+/// Which volume is to be filled, and with what.
+pub(super) struct Filling {
+    /// Its files.
+    pub(super) data: PathBuf,
+    /// Where to fill it so that it is filled at once or not at all; in place without it.
+    pub(super) beside: Option<PathBuf>,
+    /// Where to look at the image.
+    pub(super) view: PathBuf,
+    /// The place in the image.
+    pub(super) destination: PathBuf,
 }
 
-/// A volume is there when it is complete: it is filled under another name.
-fn make(data: &Path, mount: &MountPoint, rootfs: &Rootfs) -> Result<()> {
-    let directory = data.parent().unwrap_or(data);
-    let (filling, merged) = (directory.join("filling"), directory.join("image"));
-    remove_tree(&filling)?;
-    make_directory(&filling, 0o755)?;
-    make_directory(&merged, 0o755)?;
+/// Fills a volume that is empty: owner, permissions and attributes of the place come along.
+pub(super) fn fill(job: &Filling, rootfs: impl FnOnce() -> Result<Rootfs>) -> Result<()> {
+    let doing = || Error::io(format!("reading {}", job.data.display()));
+    if std::fs::read_dir(&job.data).map_err(doing())?.next().is_some() {
+        return Ok(());
+    }
+    let rootfs = rootfs()?;
+    let target = match &job.beside {
+        Some(beside) => {
+            remove_tree(beside)?;
+            make_directory(beside, 0o755)?;
+            beside
+        }
+        None => &job.data,
+    };
+    make_directory(&job.view, 0o755)?;
     // A thread of its own: it gets a mount namespace and a working directory of its own, which end with it.
     let copied = std::thread::scope(|scope| {
         scope
-            .spawn(|| copy(rootfs, &merged, &mount.destination, &filling))
+            .spawn(|| copy(&rootfs, &job.view, &job.destination, target))
             .join()
             .map_err(|_| Error::Interrupted { doing: "filling a volume from the image" })
     });
     copied??;
     // The mount on it went with the thread.
-    std::fs::remove_dir(&merged).map_err(Error::io(format!("removing {}", merged.display())))?;
-    std::fs::rename(&filling, data).map_err(Error::io(format!("making the volume {}", data.display())))
+    std::fs::remove_dir(&job.view).map_err(Error::io(format!("removing {}", job.view.display())))?;
+    let Some(beside) = &job.beside else { return Ok(()) };
+    match std::fs::rename(beside, &job.data) {
+        // Somebody on the host was faster.
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => remove_tree(beside),
+        renamed => renamed.map_err(Error::io(format!("filling the volume {}", job.data.display()))),
+    }
 }
 
 fn copy(rootfs: &Rootfs, merged: &Path, destination: &Path, filling: &Path) -> Result<()> {
@@ -102,10 +112,8 @@ fn image_root(rootfs: &Rootfs, merged: &Path) -> nix::Result<File> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt as _, symlink};
-    use std::path::PathBuf;
 
     use super::*;
-    use crate::container::mount::MountPointKind;
 
     fn layers(dir: &Path) -> Rootfs {
         assert!(nix::unistd::geteuid().is_root(), "this test mounts an overlay: run it as root (scripts/test)");
@@ -120,28 +128,43 @@ mod tests {
         Rootfs { lowers: vec![upper, lower], upper: PathBuf::new(), work: PathBuf::new() }
     }
 
-    fn made(dir: &Path, destination: &str) -> PathBuf {
-        let kind = MountPointKind::AnonymousVolume { name: "v".into() };
-        let mount = MountPoint { destination: destination.into(), readonly: false, mode: String::new(), kind };
-        let data = dir.join("volumes").join(&destination[1..]).join("_data");
-        make(&data, &mount, &layers(dir)).unwrap();
+    fn filled(dir: &Path, destination: &str, beside: bool) -> PathBuf {
+        let volume = dir.join("volumes").join(&destination[1..]);
+        let data = volume.join("_data");
+        std::fs::create_dir_all(&data).unwrap();
+        let beside = beside.then(|| volume.join("filling"));
+        let job = Filling { data: data.clone(), beside, view: dir.join("view"), destination: destination.into() };
+        fill(&job, || Ok(layers(dir))).unwrap();
         data
     }
 
     #[test]
     fn a_volume_has_what_all_layers_have_there_and_its_owner() {
+        for beside in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let data = filled(dir.path(), "/data", beside);
+            assert_eq!(std::fs::read_to_string(data.join("one")).unwrap(), "1");
+            assert_eq!(std::fs::read_to_string(data.join("two")).unwrap(), "2");
+            assert_eq!(data.metadata().unwrap().uid(), 999);
+            assert_eq!(std::fs::read_dir(data.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
+        }
+    }
+
+    #[test]
+    fn what_has_files_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let data = made(dir.path(), "/data");
-        assert_eq!(std::fs::read_to_string(data.join("one")).unwrap(), "1");
-        assert_eq!(std::fs::read_to_string(data.join("two")).unwrap(), "2");
-        assert_eq!(data.metadata().unwrap().uid(), 999);
-        assert_eq!(std::fs::read_dir(data.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
+        std::fs::create_dir_all(dir.path().join("volumes/data/_data")).unwrap();
+        std::fs::write(dir.path().join("volumes/data/_data/mine"), "").unwrap();
+        let data = dir.path().join("volumes/data/_data");
+        let job = Filling { data: data.clone(), beside: None, view: dir.path().join("v"), destination: "/data".into() };
+        fill(&job, || panic!("the image is of no concern")).unwrap();
+        assert_eq!(std::fs::read_dir(data).unwrap().count(), 1);
     }
 
     #[test]
     fn links_do_not_lead_out_of_the_image() {
         let dir = tempfile::tempdir().unwrap();
-        let data = made(dir.path(), "/out");
+        let data = filled(dir.path(), "/out", true);
         assert_eq!(std::fs::read_dir(data).unwrap().count(), 0, "the image has no /etc");
     }
 }

@@ -1,0 +1,117 @@
+//! Volumes when berthd starts: records, directories, mounts and containers are brought in line with each other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::super::files::make_directory;
+use super::super::remove::remove_tree;
+use super::remove::{GONE_PREFIX, delete};
+use super::{is_mounted, mount, unmount};
+use crate::container::Container;
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+use crate::volume::registry::Turn;
+use crate::volume::{Backing, Volume, VolumeName, Wanted, from_record, to_record};
+
+/// Makes the stored volumes known.
+pub(crate) async fn load(engine: &Engine) -> Result<()> {
+    for stored in engine.store.volumes().await? {
+        let volume = from_record(&stored)?;
+        engine.volumes.turn(&volume.name).await.publish(volume);
+    }
+    Ok(())
+}
+
+/// A stored container has its volumes, and holds them mounted if it runs.
+pub(crate) async fn know(engine: &Engine, container: &Container) -> Result<()> {
+    for point in &container.spec.mounts {
+        let Some(name) = point.volume() else { continue };
+        let turn = engine.volumes.turn(name).await;
+        if turn.volume().is_none() {
+            // Of a berthd that kept no records of volumes, or lost with a power cut.
+            let wanted = match point.is_anonymous_volume() {
+                true => Wanted::anonymous(name.clone()),
+                false => Wanted::named(name.clone()),
+            };
+            adopt(engine, &turn, container.created, wanted.labels).await?;
+        }
+        turn.add_user(&container.id);
+        if container.state.phase.is_alive() {
+            turn.add_mount(&container.id);
+        }
+    }
+    Ok(())
+}
+
+/// Records a volume whose files are there, or that a container has.
+async fn adopt(engine: &Engine, turn: &Turn, created: Timestamp, labels: BTreeMap<String, String>) -> Result<()> {
+    let volume = Volume { name: turn.name().clone(), created, labels, backing: Backing::Directory };
+    engine.store.put_volumes(vec![to_record(&volume)]).await?;
+    turn.publish(volume);
+    Ok(())
+}
+
+/// Finishes removals, removes what no record knows, and unmounts what no container has.
+pub(crate) async fn sweep(engine: &Engine) -> Result<()> {
+    for (volume, entry) in engine.volumes.all() {
+        let (directory, data) = (engine.volumes.directory(&volume.name), engine.volumes.data(&volume.name));
+        if !directory.exists() {
+            match entry.users.is_empty() {
+                // Only its removal was left to be recorded.
+                true => {
+                    engine.store.remove_volume(volume.name.as_str()).await?;
+                    engine.volumes.turn(&volume.name).await.forget();
+                }
+                false => engine.blocking(move |_| make_directory(&data, 0o755)).await?,
+            }
+        } else if matches!(volume.backing, Backing::Mount(_))
+            && entry.mounted_by.is_empty()
+            && let Err(error) = engine.blocking(move |_| unmount(&data)).await
+        {
+            tracing::error!(volume = %volume.name, "unmounting a volume that no container has: {}", chain(&error));
+        }
+    }
+    for path in engine.blocking(|engine| children(engine.volumes.root())).await? {
+        sort_out(engine, path).await?;
+    }
+    engine
+        .blocking(|engine| {
+            children(&engine.config.run_dir.join("subpaths"))?.iter().try_for_each(|path| mount::unbind_all(path))
+        })
+        .await
+}
+
+/// A directory among those of volumes. What has files in it is somebody's, and becomes a volume if there is no record.
+async fn sort_out(engine: &Engine, path: PathBuf) -> Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name.starts_with(GONE_PREFIX) {
+        tokio::spawn(delete(engine.clone(), path));
+        return Ok(());
+    }
+    let Ok(name) = name.parse::<VolumeName>() else { return Ok(()) };
+    if engine.volumes.find(&name).is_some() {
+        return Ok(());
+    }
+    let data = engine.volumes.data(&name);
+    let has_files = engine.blocking(move |_| Ok(is_mounted(&data)? || !children(&data)?.is_empty())).await?;
+    if has_files {
+        tracing::warn!(volume = %name, "a directory of files among the volumes has no record: it is a volume from now on");
+        let created = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
+        let created = created.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_else(Timestamp::now);
+        return adopt(engine, &engine.volumes.turn(&name).await, created, BTreeMap::new()).await;
+    }
+    tracing::info!(path = %path.display(), "removing what was to become a volume");
+    engine.blocking(move |_| remove_tree(&path)).await
+}
+
+/// What is in a directory; nothing, if it isn't there.
+fn children(directory: &Path) -> Result<Vec<PathBuf>> {
+    let doing = || Error::io(format!("reading {}", directory.display()));
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(doing())?,
+    };
+    entries.map(|entry| Ok(entry.map_err(doing())?.path())).collect()
+}

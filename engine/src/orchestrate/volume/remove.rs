@@ -1,0 +1,81 @@
+//! `volume rm`, and what becomes of volumes when a container goes.
+
+use super::super::remove::{Volumes, remove_tree};
+use super::unmount;
+use crate::container::Container;
+use crate::engine::{Engine, random_id};
+use crate::error::{Error, Result, chain};
+use crate::volume::registry::Turn;
+use crate::volume::{Backing, Volume, VolumeName};
+
+/// What the directory of a volume that is being removed is called: no volume can have such a name.
+pub(super) const GONE_PREFIX: &str = ".gone-";
+
+/// Removes a volume that no container has; by force, one that isn't there is no error.
+pub(crate) async fn remove(engine: &Engine, name: &str, force: bool) -> Result<()> {
+    let missing = || match force {
+        true => Ok(()),
+        false => Err(Error::not_found(format!("get {name}: no such volume"))),
+    };
+    let Ok(name) = name.parse::<VolumeName>() else { return missing() };
+    let turn = engine.volumes.turn(&name).await;
+    let Some(volume) = turn.volume() else { return missing() };
+    let users: Vec<String> = turn.entry().users.iter().map(ToString::to_string).collect();
+    if !users.is_empty() {
+        return Err(Error::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
+    }
+    erase(engine, &turn, &volume).await
+}
+
+/// A container is being removed: its volumes are free for others, and its anonymous ones go if that is wanted.
+pub(crate) async fn leave(engine: &Engine, container: &Container, volumes: Volumes) -> Result<()> {
+    for point in &container.spec.mounts {
+        let Some(name) = point.volume() else { continue };
+        let turn = engine.volumes.turn(name).await;
+        let Some(volume) = turn.volume() else { continue };
+        turn.remove_user(&container.id);
+        if volumes == Volumes::Remove && point.is_anonymous_volume() && turn.entry().users.is_empty() {
+            erase(engine, &turn, &volume).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The directory goes out of the way first, then the record, then the files: cut short before the end, the rest is done
+/// when berthd starts again.
+async fn erase(engine: &Engine, turn: &Turn, volume: &Volume) -> Result<()> {
+    let gone = match volume.backing {
+        Backing::Directory | Backing::Mount(_) => {
+            let (directory, data) = (engine.volumes.directory(&volume.name), engine.volumes.data(&volume.name));
+            let gone = engine.volumes.root().join(format!("{GONE_PREFIX}{}", random_id()));
+            let aside = gone.clone();
+            engine
+                .blocking(move |_| {
+                    // Never through a mount: what is there is somebody else's.
+                    unmount(&data)?;
+                    match std::fs::rename(&directory, &aside) {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            Err(Error::io(format!("removing {}", directory.display()))(error))
+                        }
+                        _ => Ok(()),
+                    }
+                })
+                .await?;
+            Some(gone)
+        }
+    };
+    engine.store.remove_volume(volume.name.as_str()).await?;
+    turn.forget();
+    engine.volume_event(volume, "destroy", []);
+    if let Some(gone) = gone {
+        tokio::spawn(delete(engine.clone(), gone));
+    }
+    Ok(())
+}
+
+/// Deletes files that nobody knows of any more. They may be many, and nobody waits for it.
+pub(super) async fn delete(engine: Engine, gone: std::path::PathBuf) {
+    if let Err(error) = engine.blocking(move |_| remove_tree(&gone)).await {
+        tracing::error!("deleting the files of a volume: {}", chain(&error));
+    }
+}

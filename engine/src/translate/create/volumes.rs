@@ -1,0 +1,135 @@
+//! The volumes among a container's mounts: named, anonymous, another container's.
+
+use std::path::{Component, Path, PathBuf};
+
+use bollard_stubs::models::MountVolumeOptions;
+
+use super::Surroundings;
+use crate::container::mount::{MountPoint, MountPointKind};
+use crate::error::{Error, Result};
+use crate::volume::{VolumeName, Wanted};
+
+/// The volumes that a request needs, as they are found in it.
+pub(super) struct Volumes<'a> {
+    random_id: &'a dyn Fn() -> String,
+    /// Of those that name none (`--volume-driver`).
+    driver: Option<&'a str>,
+    wanted: Vec<Wanted>,
+}
+
+impl<'a> Volumes<'a> {
+    pub(super) fn new(random_id: &'a dyn Fn() -> String, driver: Option<&'a str>) -> Self {
+        Self { random_id, driver: driver.filter(|driver| !driver.is_empty()), wanted: Vec::new() }
+    }
+
+    /// All that were found, each once.
+    pub(super) fn wanted(self) -> Vec<Wanted> {
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for volume in self.wanted {
+            if wanted.iter().all(|known| known.name != volume.name) {
+                wanted.push(volume);
+            }
+        }
+        wanted
+    }
+
+    /// `-v name:/path`
+    pub(super) fn named(&mut self, name: &str, no_copy: bool) -> Result<MountPointKind> {
+        let wanted = Wanted { driver: self.driver.map(str::to_owned), ..Wanted::named(parse_name(name)?) };
+        Ok(self.add(wanted, false, no_copy, None))
+    }
+
+    /// `-v /path`, and the image's.
+    pub(super) fn anonymous(&mut self, no_copy: bool) -> Result<MountPointKind> {
+        let wanted = Wanted { driver: self.driver.map(str::to_owned), ..Wanted::anonymous(self.draw_name()?) };
+        Ok(self.add(wanted, true, no_copy, None))
+    }
+
+    /// `--mount type=volume`
+    pub(super) fn of_mount(
+        &mut self,
+        source: &str,
+        options: Option<&MountVolumeOptions>,
+        invalid: &dyn Fn(&str) -> Error,
+    ) -> Result<MountPointKind> {
+        let options = options.cloned().unwrap_or_default();
+        let subpath = options.subpath.filter(|subpath| !subpath.is_empty());
+        if source.is_empty() && subpath.is_some() {
+            return Err(invalid("must not set Subpath when using anonymous volumes"));
+        }
+        let subpath = subpath.map(|subpath| {
+            relative(&subpath)
+                .ok_or_else(|| invalid(&format!("the subpath {subpath:?} must be a relative path inside the volume")))
+        });
+        let mut wanted = match source {
+            "" => Wanted::anonymous(self.draw_name()?),
+            name => Wanted::named(parse_name(name)?),
+        };
+        wanted.labels.extend(options.labels.unwrap_or_default());
+        if let Some(driver) = options.driver_config {
+            wanted.driver = driver.name.filter(|name| !name.is_empty());
+            wanted.options.extend(driver.options.unwrap_or_default());
+        }
+        Ok(self.add(wanted, source.is_empty(), options.no_copy.unwrap_or_default(), subpath.transpose()?))
+    }
+
+    /// Another container's mount, which may be a volume.
+    pub(super) fn add_of_container(&mut self, mount: &MountPoint) {
+        self.wanted.extend(mount.volume().cloned().map(Wanted::named));
+    }
+
+    fn add(&mut self, wanted: Wanted, anonymous: bool, no_copy: bool, subpath: Option<PathBuf>) -> MountPointKind {
+        let name = wanted.name.clone();
+        self.wanted.push(wanted);
+        MountPointKind::Volume { name, anonymous, no_copy, subpath }
+    }
+
+    fn draw_name(&self) -> Result<VolumeName> {
+        parse_name(&(self.random_id)())
+    }
+}
+
+fn parse_name(text: &str) -> Result<VolumeName> {
+    text.parse().map_err(|error| Error::invalid(format!("create {text}: {error}")))
+}
+
+/// A path that leads nowhere but down.
+fn relative(text: &str) -> Option<PathBuf> {
+    let path = Path::new(text);
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    inside.then(|| path.components().filter(|part| matches!(part, Component::Normal(_))).collect())
+}
+
+/// `--volumes-from CONTAINER[:ro|rw]`: all that is mounted there, but for what `--tmpfs` mounts.
+pub(super) fn of_container(text: &str, surroundings: &Surroundings<'_>) -> Result<Vec<MountPoint>> {
+    let (container, mode) = text.split_once(':').unwrap_or((text, "rw"));
+    let mut readonly = false;
+    for word in mode.split(',') {
+        match word {
+            "rw" => {}
+            "ro" => readonly = true,
+            // Relabelling for SELinux, which is not in use.
+            "z" | "Z" => {}
+            _ => return Err(Error::invalid(format!("invalid mode for volumes-from: {mode}"))),
+        }
+    }
+    if container.is_empty() {
+        return Err(Error::invalid(format!("malformed volumes-from specification: {text:?} names no container")));
+    }
+    let is_flag = |mount: &MountPoint| matches!(mount.kind, MountPointKind::Tmpfs { .. }) && !mount.mode.is_empty();
+    let mounts = (surroundings.mounts)(container)?.into_iter().filter(|mount| !is_flag(mount));
+    Ok(mounts.map(|mount| MountPoint { readonly: mount.readonly || readonly, ..mount }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subpaths_lead_down() {
+        for (text, path) in [("a", Some("a")), ("./a//b/", Some("a/b")), ("../a", None), ("a/../b", None), ("/a", None)]
+        {
+            assert_eq!(relative(text), path.map(PathBuf::from), "{text}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Volumes: named and anonymous, filled from images, shared between containers, options of `local`, faults.
+
+use berth_tests::{Host, World};
+
+fn started() -> (World, Host) {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    (world, host)
+}
+
+/// An image that declares a volume with files in it.
+fn load_with_volume(host: &Host) {
+    host.sh("mkdir -p /run/v/srv/data/sub && cd /run/v && echo seed > srv/data/seed && chmod 640 srv/data/seed && \
+         chown 7:8 srv/data && chmod 2750 srv/data && \
+         mkdir bin && cp /bin/busybox bin/ && for name in sh cat ls stat mkdir rm ln sleep grep touch readlink; do \
+         ln -s busybox bin/$name; done && tar -cf /run/v.tar . && rm -rf /run/v")
+        .ok();
+    host.docker(&["import", "-c", "VOLUME /srv/data", "-c", "CMD [\"sleep\", \"1000\"]", "/run/v.tar", "seeded"]).ok();
+}
+
+type Client = fn(&Host, &[&str]) -> berth_tests::Outcome;
+const CLIENTS: [Client; 2] = [Host::docker, Host::berth];
+
+#[test]
+fn a_named_volume_outlives_its_containers() {
+    let (_world, host) = started();
+    for client in CLIENTS {
+        let data = |host: &Host, arguments: &[&str]| client(host, arguments);
+        assert_eq!(data(&host, &["volume", "create", "--label", "tier=db", "data"]).ok(), "data");
+        host.docker(&["run", "--rm", "-v", "data:/data", "busybox", "sh", "-c", "echo kept > /data/file"]).ok();
+        let read = ["run", "--rm", "-v", "data:/data:ro", "busybox", "sh", "-c", "touch /data/x 2>&1; cat /data/file"];
+        let said = data(&host, &read).ok();
+        assert!(said.ends_with("kept") && said.contains("Read-only file system"), "{said}");
+        let shown =
+            data(&host, &["volume", "inspect", "-f", "{{.Name}} {{.Driver}} {{.Scope}} {{.Mountpoint}}", "data"]);
+        assert_eq!(shown.ok(), "data local local /var/lib/berth/volumes/data/_data");
+        assert_eq!(data(&host, &["volume", "ls", "-q", "--filter", "label=tier=db"]).ok(), "data");
+        assert_eq!(data(&host, &["volume", "ls", "-q", "--filter", "label=tier=web"]).ok(), "");
+        assert_eq!(data(&host, &["volume", "ls", "--format", "{{.Driver}} {{.Name}}"]).ok(), "local data");
+
+        let user = data(&host, &["create", "-v", "data:/data", "busybox"]).ok();
+        let said = data(&host, &["volume", "rm", "data"]).fails_with(1);
+        assert!(said.contains(&format!("remove data: volume is in use - [{user}]")), "{said}");
+        assert_eq!(data(&host, &["volume", "ls", "-q", "--filter", "dangling=true"]).ok(), "");
+        assert_eq!(data(&host, &["ps", "-aq", "--no-trunc", "--filter", "volume=data"]).ok(), user);
+        data(&host, &["rm", "-v", &user]).ok();
+        assert_eq!(data(&host, &["volume", "ls", "-q"]).ok(), "data", "-v spares what has a name");
+        assert_eq!(data(&host, &["volume", "rm", "data"]).ok(), "data");
+        let said = data(&host, &["volume", "rm", "data"]).fails_with(1);
+        assert!(said.contains("get data: no such volume"), "{said}");
+        data(&host, &["volume", "rm", "-f", "data"]).ok();
+        let said = data(&host, &["volume", "inspect", "data"]).fails_with(1);
+        assert!(said.to_lowercase().contains("no such volume"), "{said}");
+    }
+    assert_eq!(host.sh("ls -A /var/lib/berth/volumes | grep -v ^.gone || true").ok(), "");
+}
+
+#[test]
+fn a_new_volume_has_what_the_image_has_there() {
+    let (_world, host) = started();
+    load_with_volume(&host);
+    let look = "stat -c '%u:%g %a' /srv/data; cat /srv/data/seed; stat -c %a /srv/data/seed";
+    let seeded = "7:8 2750\nseed\n640";
+    assert_eq!(host.docker(&["run", "--name", "one", "seeded", "sh", "-c", look]).ok(), seeded);
+    let anonymous = host.docker(&["volume", "ls", "-q"]).ok();
+    assert_eq!(anonymous.len(), 64, "{anonymous}");
+    let label = ["volume", "ls", "-q", "--filter", "label=com.docker.volume.anonymous"];
+    assert_eq!(host.docker(&label).ok(), anonymous);
+    host.docker(&["rm", "-v", "one"]).ok();
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
+
+    assert_eq!(host.docker(&["run", "--rm", "-v", "named:/srv/data", "seeded", "sh", "-c", look]).ok(), seeded);
+    // What has files isn't filled again.
+    host.docker(&["run", "--rm", "-v", "named:/srv/data", "seeded", "sh", "-c", "rm /srv/data/seed"]).ok();
+    let list = ["run", "--rm", "-v", "named:/srv/data", "seeded", "ls", "/srv/data"];
+    assert_eq!(host.docker(&list).ok(), "sub");
+    for flags in [&["-v", "empty:/srv/data:nocopy"][..], &["--mount", "source=mt,target=/srv/data,volume-nocopy"]] {
+        let mut arguments = vec!["run", "--rm"];
+        arguments.extend_from_slice(flags);
+        arguments.extend_from_slice(&["seeded", "ls", "/srv/data"]);
+        assert_eq!(host.docker(&arguments).ok(), "");
+    }
+    // --rm takes anonymous volumes along, and leaves those with names.
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "empty\nmt\nnamed");
+    // Without -v a container leaves its own, until somebody prunes.
+    host.docker(&["run", "--name", "two", "seeded", "ls"]).ok();
+    host.docker(&["rm", "two"]).ok();
+    let said = host.berth(&["volume", "prune", "-f"]).ok();
+    assert!(said.starts_with("Deleted Volumes:\n") && said.contains("Total reclaimed space: 5B"), "{said}");
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "empty\nmt\nnamed");
+    host.docker(&["volume", "prune", "-f", "-a", "--filter", "label!=x"]).ok();
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
+}
+
+#[test]
+fn containers_share_volumes() {
+    let (_world, host) = started();
+    load_with_volume(&host);
+    host.docker(&["run", "-d", "--name", "one", "-v", "logs:/logs", "-v", "/etc:/host:ro", "seeded"]).ok();
+    host.docker(&["exec", "one", "sh", "-c", "echo shared > /logs/file; echo more > /srv/data/more"]).ok();
+    let both = ["sh", "-c", "cat /logs/file /srv/data/more; ls /host/passwd; touch /logs/x 2>&1 | grep -o Read-only"];
+    for (client, mode, end) in [(CLIENTS[0], "one", ""), (CLIENTS[1], "one:ro", "\nRead-only")] {
+        let mut arguments = vec!["run", "--rm", "--volumes-from", mode, "busybox"];
+        arguments.extend_from_slice(&both);
+        let said = client(&host, &arguments);
+        assert_eq!(said.stdout.trim_end(), format!("shared\nmore\n/host/passwd{end}"), "{}", said.stderr);
+    }
+    // A volume without a name stays while one of both has it.
+    host.docker(&["create", "--name", "two", "--volumes-from", "one", "busybox"]).ok();
+    let anonymous = host.docker(&["volume", "ls", "-q", "--filter", "name=^[0-9a-f]{64}$"]).ok();
+    host.docker(&["rm", "-fv", "one"]).ok();
+    assert!(host.docker(&["volume", "ls", "-q"]).ok().contains(&anonymous));
+    host.docker(&["rm", "-v", "two"]).ok();
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "logs");
+    let said = host.docker(&["create", "--volumes-from", "absent", "busybox"]).fails_with(1);
+    assert!(said.contains("No such container: absent"), "{said}");
+}
+
+#[test]
+fn a_part_of_a_volume() {
+    let (_world, host) = started();
+    let make = "mkdir /data/sub && echo inside > /data/sub/file && ln -s /etc /data/out && ln -s sub /data/link";
+    host.docker(&["run", "--rm", "-v", "data:/data", "busybox", "sh", "-c", make]).ok();
+    let part = |client: Client, subpath: &str| {
+        let mount = format!("type=volume,source=data,target=/part,volume-subpath={subpath}");
+        client(&host, &["run", "--rm", "--mount", &mount, "busybox", "sh", "-c", "cat /part/file || cat /part"])
+    };
+    for client in CLIENTS {
+        assert_eq!(part(client, "sub").ok(), "inside");
+        assert_eq!(part(client, "link").ok(), "inside");
+        assert_eq!(part(client, "sub/file").stdout, "inside\n");
+        for bad in ["absent", "out", "../sub"] {
+            let outcome = part(client, bad);
+            assert_eq!(outcome.code, 125, "{bad}: {}", outcome.stderr);
+        }
+    }
+    assert_eq!(host.sh("ls -A /run/berth/subpaths").ok(), "", "nothing of the starts is left");
+}
+
+#[test]
+fn options_of_local() {
+    let (_world, host) = started();
+    let create = |client: Client, name: &str, options: &[&str]| {
+        let mut arguments = vec!["volume", "create"];
+        for option in options {
+            arguments.extend_from_slice(&["-o", option]);
+        }
+        arguments.push(name);
+        client(&host, &arguments)
+    };
+    create(CLIENTS[0], "memory", &["type=tmpfs", "device=tmpfs", "o=size=1m,uid=7"]).ok();
+    let mounted = "grep -c /volumes/memory/_data /proc/mounts || true";
+    assert_eq!(host.sh(mounted).ok(), "0", "not before it is used");
+    host.docker(&["run", "-d", "--name", "aa", "-v", "memory:/m", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["run", "-d", "--name", "bb", "-v", "memory:/m", "busybox", "sleep", "1000"]).ok();
+    assert_eq!(
+        host.docker(&["exec", "aa", "sh", "-c", "echo hi > /m/x; stat -c %u /m; grep ' /m ' /proc/mounts"])
+            .ok()
+            .lines()
+            .next(),
+        Some("7")
+    );
+    assert_eq!(host.docker(&["exec", "bb", "cat", "/m/x"]).ok(), "hi");
+    host.docker(&["rm", "-f", "aa"]).ok();
+    assert_eq!(host.docker(&["exec", "bb", "cat", "/m/x"]).ok(), "hi");
+    assert_eq!(host.sh(mounted).ok(), "1");
+    host.docker(&["rm", "-f", "bb"]).ok();
+    assert_eq!(host.sh(mounted).ok(), "0", "it went with the last one");
+
+    host.sh("mkdir /run/www && echo page > /run/www/index").ok();
+    create(CLIENTS[1], "www", &["type=none", "o=bind,ro", "device=/run/www"]).ok();
+    let read = [
+        "run",
+        "--rm",
+        "-v",
+        "www:/www",
+        "busybox",
+        "sh",
+        "-c",
+        "cat /www/index; touch /www/x 2>&1 | grep -o Read-only",
+    ];
+    assert_eq!(host.berth(&read).ok(), "page\nRead-only");
+    host.docker(&["volume", "rm", "www"]).ok();
+    assert_eq!(host.sh("cat /run/www/index").ok(), "page", "what was mounted isn't the volume's");
+
+    create(CLIENTS[0], "files", &["type=nfs", "device=:/export", "o=addr=127.0.0.1,soft,timeo=1,retry=0"]).ok();
+    create(CLIENTS[0], "absent", &["type=none", "device=/nonesuch", "o=bind"]).ok();
+    for (volume, cause) in
+        [("files", "failed to mount local volume: mount :/export:"), ("absent", "No such file or directory")]
+    {
+        let mount = format!("{volume}:/x");
+        let said = host.docker(&["run", "--rm", "-v", &mount, "busybox", "true"]).fails_with(125);
+        assert!(said.contains("error while mounting volume") && said.contains(cause), "{said}");
+    }
+    for (options, cause) in [
+        (&["size=1g"][..], "quota size requested but no quota support"),
+        (&["type=tmpfs"], "missing required option: \"device\""),
+        (&["flavour=1"], "invalid option: \"flavour\""),
+    ] {
+        let said = create(CLIENTS[0], "bad", options).fails_with(1);
+        assert!(said.contains(cause), "{said}");
+    }
+    let said = create(CLIENTS[1], "b/d", &[]).fails_with(1);
+    assert!(said.contains("includes invalid characters for a local volume name"), "{said}");
+}
+
+#[test]
+fn a_killed_berthd_loses_no_volume_and_leaves_no_mount() {
+    let (_world, mut host) = started();
+    host.docker(&["volume", "create", "--label", "keep=1", "data"]).ok();
+    host.docker(&["volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory"]).ok();
+    host.docker(&["run", "-d", "--name", "aa", "-v", "memory:/m", "-v", "data:/d", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["exec", "aa", "sh", "-c", "echo one > /m/x; echo two > /d/x"]).ok();
+    let pid = host.docker(&["inspect", "-f", "{{.State.Pid}}", "aa"]).ok();
+    host.kill_berthd();
+    // A removal that was cut short, half of a new volume, and one whose record is lost.
+    host.sh("cd /var/lib/berth/volumes && mkdir -p .gone-1/_data half/_data lost/_data && touch .gone-1/_data/x lost/_data/x").ok();
+    host.start_berthd();
+    assert_eq!(host.docker(&["exec", "aa", "cat", "/m/x", "/d/x"]).ok(), "one\ntwo");
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "data\nlost\nmemory");
+    assert_eq!(host.docker(&["volume", "inspect", "-f", "{{.Labels.keep}}", "data"]).ok(), "1");
+    host.docker(&["volume", "rm", "data"]).fails_with(1);
+    assert_eq!(host.sh("ls /var/lib/berth/volumes").ok(), "data\nlost\nmemory");
+    host.kill_berthd();
+    host.sh(&format!("kill -9 {pid}")).ok();
+    host.start_berthd();
+    assert_eq!(host.docker(&["inspect", "-f", "{{.State.Status}}", "aa"]).ok(), "exited");
+    assert_eq!(host.sh("grep -c _data /proc/mounts || true").ok(), "0");
+    host.docker(&["rm", "aa"]).ok();
+    host.docker(&["volume", "rm", "data", "memory", "lost"]).ok();
+}
+
+#[test]
+fn events_and_disk_usage() {
+    let (_world, host) = started();
+    host.docker(&["run", "--name", "aa", "-v", "data:/d", "busybox", "sh", "-c", "echo 1234567 > /d/x"]).ok();
+    let line = host.docker(&["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}}"]).ok();
+    assert!(line.contains("Local Volumes 1 1 8B"), "{line}");
+    host.docker(&["rm", "aa"]).ok();
+    host.docker(&["volume", "rm", "data"]).ok();
+    let format = "{{.Action}} {{.Actor.ID}} {{.Actor.Attributes.driver}}";
+    let now = host.sh("date +%s").ok().parse::<u64>().expect("seconds") + 1;
+    let until = now.to_string();
+    let events = host
+        .docker(&["events", "--since", "1h", "--until", &until, "--filter", "volume=data", "--format", format])
+        .ok();
+    assert_eq!(events, "create data local\nmount data local\nunmount data local\ndestroy data local");
+}
