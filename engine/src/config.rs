@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use images::RegistryConfig;
 use serde::Deserialize;
+use tracing_subscriber::filter::Targets;
 
 /// Read when `--config` names no other file; it may be absent.
 const DEFAULT_FILE: &str = "/etc/berth/berthd.toml";
@@ -97,13 +98,16 @@ pub enum ConfigError {
     /// The cgroup parent isn't an absolute path inside the hierarchy.
     #[error("cgroup parent {0:?} must be an absolute path below the root without \"..\", as in /berth")]
     CgroupParent(String),
+    /// The filter of the log isn't one.
+    #[error("invalid log level {0:?}: levels and targets are expected, as in info or info,engine=debug")]
+    LogLevel(String),
     /// Where our programs are can't be found out.
     #[error("finding the directory of berthd's own executable; name it with --bin-dir")]
     OwnExecutable(#[source] io::Error),
 }
 
 /// berthd's configuration, complete.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// What must survive a reboot.
     pub root: PathBuf,
@@ -122,7 +126,7 @@ pub struct Config {
     /// Where our other programs are.
     pub bin_dir: PathBuf,
     /// A `tracing` filter.
-    pub log_level: String,
+    pub log_level: Targets,
 }
 
 /// The group that the socket belongs to.
@@ -147,6 +151,8 @@ impl Config {
 
     fn combine(flags: Settings, file: Settings) -> Result<Self, ConfigError> {
         let registries = registries(&flags, &file)?;
+        let log_level = flags.log_level.or(file.log_level).unwrap_or_else(|| "info".into());
+        let log_level = log_level.parse().map_err(|_| ConfigError::LogLevel(log_level))?;
         let run_dir = path(flags.run_dir.or(file.run_dir), "/run/berth")?;
         let cgroup_parent = flags.cgroup_parent.or(file.cgroup_parent).unwrap_or_else(|| "/berth".into());
         let has_name = cgroup_parent.split('/').any(|part| !matches!(part, "" | "."));
@@ -163,7 +169,7 @@ impl Config {
             netd_socket: path(flags.netd_socket.or(file.netd_socket), run_dir.join("netd.sock"))?,
             registries,
             group: flags.group.or(file.group).map_or(Group::Default, Group::Named),
-            log_level: flags.log_level.or(file.log_level).unwrap_or_else(|| "info".into()),
+            log_level,
             run_dir,
             cgroup_parent,
             bin_dir,
@@ -204,6 +210,8 @@ fn read(path: &Path) -> Result<Settings, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::filter::LevelFilter;
+
     use super::*;
 
     fn flags(words: &[&str]) -> Settings {
@@ -218,7 +226,12 @@ mod tests {
         assert_eq!(config.socket, Path::new("/r/berth.sock"));
         assert_eq!(config.netd_socket, Path::new("/r/netd.sock"));
         assert_eq!(config.cgroup_parent, "/x");
-        assert_eq!(config.log_level, "debug");
+        assert_eq!(config.log_level.default_level(), Some(LevelFilter::DEBUG));
+        let wrong = Config::combine(flags(&["--log-level", "engine=loud"]), Settings::default()).unwrap_err();
+        assert_eq!(
+            wrong.to_string(),
+            "invalid log level \"engine=loud\": levels and targets are expected, as in info or info,engine=debug"
+        );
         assert_eq!(config.group, Group::Default);
     }
 

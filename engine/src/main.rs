@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use engine::config::{Args, Config};
 use engine::{Engine, serve};
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::fmt::{self, format::FmtSpan};
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 fn main() -> ExitCode {
     match Config::load(Args::parse()).map_err(Into::into).and_then(run) {
@@ -20,13 +21,12 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_new(&config.log_level)?)
+    let log = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         // At level debug each step of a start says how long it took.
-        .with_span_events(FmtSpan::CLOSE)
-        .init();
+        .with_span_events(FmtSpan::CLOSE);
+    tracing_subscriber::registry().with(log.with_filter(config.log_level.clone())).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = serve::listen(&config)?;

@@ -10,7 +10,7 @@ use netd::{
     daemon,
 };
 use nix::sys::stat::{Mode, umask};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 fn main() -> ExitCode {
     // Whatever the caller's is: sockets and files are writable by their owner only until they are opened to the group.
@@ -41,14 +41,12 @@ fn start(flags: Flags) -> Result<(), Error> {
 }
 
 fn start_logging(config: &Config) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(&config.log).map_err(|_| Error::LogFilter { filter: config.log.clone() })?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match config.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let filter: Targets = config.log.parse().map_err(|_| Error::LogFilter { filter: config.log.clone() })?;
+    let log = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
+    let log = match config.log_format {
+        LogFormat::Text => log.boxed(),
+        LogFormat::Json => log.json().boxed(),
+    };
+    tracing_subscriber::registry().with(log.with_filter(filter)).init();
     Ok(())
 }
