@@ -29,6 +29,8 @@ mod compression;
 mod config;
 mod digest;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod index;
 mod platform;
 mod progress;
