@@ -40,6 +40,9 @@ pub enum Error {
     /// The image store.
     #[error(transparent)]
     Image(#[from] images::Error),
+    /// An image that was to be built.
+    #[error(transparent)]
+    Build(#[from] images::BuildError),
     /// A container's processes.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
@@ -105,12 +108,8 @@ impl Error {
         match self {
             Self::Refused { kind, .. } => *kind,
             Self::Filter(_) | Self::Moment(_) => Kind::InvalidParameter,
-            Self::Image(error) => match error.kind() {
-                images::ErrorKind::NotFound => Kind::NotFound,
-                images::ErrorKind::InvalidParameter => Kind::InvalidParameter,
-                images::ErrorKind::Conflict => Kind::Conflict,
-                images::ErrorKind::Internal => Kind::Internal,
-            },
+            Self::Image(error) => of_images(error.kind()),
+            Self::Build(error) => of_images(error.kind()),
             Self::Runtime(error) | Self::ExecStart(error) => match error.kind() {
                 runtime::Kind::InvalidParameter => Kind::InvalidParameter,
                 runtime::Kind::NotFound => Kind::NotFound,
@@ -128,6 +127,15 @@ impl Error {
     /// The sentence for the client: this error and its causes, outermost first.
     pub fn message(&self) -> String {
         chain(self)
+    }
+}
+
+fn of_images(kind: images::ErrorKind) -> Kind {
+    match kind {
+        images::ErrorKind::NotFound => Kind::NotFound,
+        images::ErrorKind::InvalidParameter => Kind::InvalidParameter,
+        images::ErrorKind::Conflict => Kind::Conflict,
+        images::ErrorKind::Internal => Kind::Internal,
     }
 }
 

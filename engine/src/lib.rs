@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+mod build;
 pub mod config;
 pub mod container;
 mod engine;

@@ -28,6 +28,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of all that a reader has.
+    pub(crate) fn of_reader(reader: impl Read) -> io::Result<Self> {
+        let mut reader = HashingReader::new(reader);
+        io::copy(&mut reader, &mut io::sink())?;
+        Ok(reader.finish())
+    }
+
     pub(crate) fn from_hash(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())
     }

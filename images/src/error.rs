@@ -98,6 +98,9 @@ pub enum Error {
     /// Nobody wants it any more.
     #[error("it was called off")]
     CalledOff,
+    /// What a build step wrote can't become a layer.
+    #[error("can't make a layer of what the step wrote")]
+    StepLayer(#[source] UnpackError),
     /// The root file system to import can't be unpacked.
     #[error("can't unpack the root file system")]
     Import(#[source] UnpackError),
@@ -241,7 +244,7 @@ impl Error {
             | Error::ContainerId(_) => ErrorKind::InvalidParameter,
             Error::Archive(error) => error.kind(),
             Error::Registry(error) => error.kind(),
-            Error::Layer { source, .. } | Error::Import(source) => source.kind(),
+            Error::Layer { source, .. } | Error::Import(source) | Error::StepLayer(source) => source.kind(),
             Error::Snapshot(_)
             | Error::Save(_)
             | Error::Push { .. }

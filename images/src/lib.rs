@@ -15,6 +15,7 @@
 //! | `layers/<chain id>/diff` | an unpacked layer, ready to be a lower directory of overlayfs |
 //! | `layers/<chain id>/{recipe,replaced}` | what else it takes to make the layer's tar again, byte for byte |
 //! | `snapshots/<container id>/{upper,work}` | what a container writes |
+//! | `caches/<digest of its id>` | what steps of builds keep for the next ones |
 //! | `tmp/` | work in progress; emptied when the store is opened |
 //!
 //! The database decides what exists: a directory that it doesn't know is left over from an interrupted operation and
@@ -24,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod build;
 mod change;
 mod compression;
 mod config;
@@ -42,9 +44,16 @@ mod store;
 mod tarball;
 #[cfg(test)]
 mod testing;
+mod tree;
 mod unpack;
+mod upper;
+mod view;
 
 pub use archive::ArchiveError;
+pub use build::{
+    BaseImages, BuildError, BuildEvent, BuildProgress, BuildRequest, Built, Context, DockerfileError, Place, Problem,
+    RunStep, StepError, StepMount, StepMountKind, StepNetwork, StepRunner, Surroundings, WordError,
+};
 pub use change::{Change, ChangeError};
 pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFs};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
@@ -54,8 +63,8 @@ pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, PushProgress
 pub use reference::{Reference, ReferenceError};
 pub use registry::{ConfigError, Credentials, Insecure, Mirror, Registries, RegistryConfig, RegistryError};
 pub use store::{
-    ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled, PushRequest, Pushed,
-    Removed, Rootfs, Saving, Store,
+    CachedStep, ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled,
+    PushRequest, Pushed, Removed, Rootfs, Saving, Store,
 };
 pub use tarball::TarError;
 pub use unpack::{Limits, Refusal, UnpackError};

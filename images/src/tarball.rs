@@ -6,6 +6,7 @@
 
 mod pax;
 mod sparse;
+mod write;
 
 use std::io::{self, Read};
 
@@ -13,6 +14,7 @@ use tar::{EntryType, Header};
 
 use pax::Records;
 pub(crate) use sparse::Segment;
+pub(crate) use write::TarWriter;
 
 const BLOCK_BYTES: usize = 512;
 /// Names, attributes and sparse maps of one member together. Linux limits a file's attributes to 64 KiB each.

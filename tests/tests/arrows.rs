@@ -6,16 +6,17 @@ use std::{
 };
 
 /// Who may depend on whom; a crate that isn't here may not exist.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("cnm", &[]),
     ("kernel", &["cnm"]),
     ("drivers", &["cnm"]),
     ("netd", &["cnm", "kernel", "drivers", "netd-client"]),
     ("netd-client", &["cnm"]),
     ("runtime", &[]),
-    ("images", &[]),
+    ("dockerignore", &[]),
+    ("images", &["dockerignore"]),
     ("engine", &["runtime", "images", "netd-client", "cnm"]),
-    ("cli", &["netd-client", "cnm"]),
+    ("cli", &["netd-client", "cnm", "dockerignore"]),
     ("berth-tests", &["cnm", "kernel", "drivers", "netd", "netd-client", "runtime", "images", "engine", "cli"]),
 ];
 

@@ -104,7 +104,7 @@ async fn undo(engine: &Engine, id: Id) {
     }
 }
 
-fn translate(engine: &Engine, identity: Identity, body: CreateBody, image: &Image) -> Result<Translated> {
+pub(crate) fn translate(engine: &Engine, identity: Identity, body: CreateBody, image: &Image) -> Result<Translated> {
     let host_name = nix::unistd::gethostname()
         .map_err(|errno| Error::io("reading the host's name")(errno.into()))?
         .to_string_lossy()

@@ -102,7 +102,7 @@ fn check_joined(engine: &Engine, container: &Container) -> Result<()> {
 }
 
 #[tracing::instrument(level = "debug", skip_all, fields(container = container.short_id()))]
-fn begin(engine: &Engine, container: &Container, volumes: VolumeSources) -> Result<Starting> {
+pub(crate) fn begin(engine: &Engine, container: &Container, volumes: VolumeSources) -> Result<Starting> {
     files::before_start(engine, container)?;
     let rootfs = engine.images.rootfs(container.id.as_str())?;
     let etc = match &container.spec.network.mode {
@@ -128,7 +128,7 @@ fn etc_of(engine: &Engine, id: &runtime::spec::Id) -> Result<std::path::PathBuf>
 }
 
 /// Undoes the half that worked and answers why the other didn't.
-async fn give_up(engine: &Engine, starting: Result<Starting>, made: Result<Option<Sandbox>>) -> Error {
+pub(crate) async fn give_up(engine: &Engine, starting: Result<Starting>, made: Result<Option<Sandbox>>) -> Error {
     match (starting, made) {
         (Ok(starting), Err(error)) => {
             if let Err(undo) = engine.blocking(move |_| Ok(starting.abort()?)).await {
@@ -167,9 +167,9 @@ async fn release(owned: &mut Owned, starting: Starting, made: Option<&Sandbox>) 
     Ok(Released { started, watch, attached })
 }
 
-type BlockingAttached = Vec<(oneshot::Sender<UnixStream>, std::os::unix::net::UnixStream)>;
+pub(crate) type BlockingAttached = Vec<(oneshot::Sender<UnixStream>, std::os::unix::net::UnixStream)>;
 
-fn let_run(
+pub(crate) fn let_run(
     engine: &Engine,
     container: &Container,
     starting: Starting,

@@ -1,6 +1,7 @@
 //! One file a resource: thin handlers that parse, ask, and render.
 
 pub(crate) mod absent;
+pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod events;
 pub(crate) mod exec;
@@ -22,6 +23,7 @@ use crate::error::{Error, Result};
 pub(crate) fn all() -> Router<Engine> {
     Router::new()
         .merge(absent::routes())
+        .merge(build::routes())
         .merge(events::routes())
         .merge(image::routes())
         .merge(system::routes())

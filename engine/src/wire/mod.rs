@@ -1,6 +1,7 @@
 //! Requests and replies as Docker's clients write and read them.
 
 pub(crate) mod body;
+pub(crate) mod build;
 pub(crate) mod create;
 pub(crate) mod disk;
 pub(crate) mod endpoint;

@@ -1,5 +1,7 @@
 //! `X-Registry-Auth`: who one is to a registry, as base64 (for URLs) of a JSON object.
 
+use std::collections::BTreeMap;
+
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -27,28 +29,43 @@ struct AuthConfig {
     registrytoken: String,
 }
 
+/// Who the value of a header says that its sender is at each of several registries.
+pub(crate) fn several(value: &[u8], header: &str) -> Result<BTreeMap<String, Credentials>> {
+    let malformed = || Error::invalid(format!("invalid {header} header: it isn't base64 of a JSON object"));
+    let text = BASE64.decode(value).map_err(|_| malformed())?;
+    let all: BTreeMap<String, AuthConfig> = serde_json::from_slice(&text).map_err(|_| malformed())?;
+    all.into_iter().map(|(registry, auth)| Ok((registry, auth.into_credentials(malformed)?))).collect()
+}
+
 /// Who the headers of a request say that its sender is to the registry.
 pub(crate) fn credentials(headers: &HeaderMap) -> Result<Credentials> {
     let Some(value) = headers.get(HEADER).filter(|value| !value.is_empty()) else { return Ok(Credentials::Anonymous) };
     let malformed = || Error::invalid(format!("invalid {HEADER} header: it isn't base64 of a JSON object"));
     let text = BASE64.decode(value.as_bytes()).map_err(|_| malformed())?;
     let auth: AuthConfig = serde_json::from_slice(&text).map_err(|_| malformed())?;
-    if !auth.identitytoken.is_empty() {
-        return Ok(Credentials::IdentityToken(auth.identitytoken));
+    auth.into_credentials(malformed)
+}
+
+impl AuthConfig {
+    fn into_credentials(self, malformed: impl Fn() -> Error) -> Result<Credentials> {
+        let auth = self;
+        if !auth.identitytoken.is_empty() {
+            return Ok(Credentials::IdentityToken(auth.identitytoken));
+        }
+        if !auth.registrytoken.is_empty() {
+            return Ok(Credentials::Token(auth.registrytoken));
+        }
+        if !auth.username.is_empty() {
+            return Ok(Credentials::Password { username: auth.username, password: auth.password });
+        }
+        if auth.auth.is_empty() {
+            return Ok(Credentials::Anonymous);
+        }
+        let pair = base64::engine::general_purpose::STANDARD.decode(auth.auth).map_err(|_| malformed())?;
+        let pair = String::from_utf8(pair).map_err(|_| malformed())?;
+        let (username, password) = pair.split_once(':').ok_or_else(malformed)?;
+        Ok(Credentials::Password { username: username.to_owned(), password: password.to_owned() })
     }
-    if !auth.registrytoken.is_empty() {
-        return Ok(Credentials::Token(auth.registrytoken));
-    }
-    if !auth.username.is_empty() {
-        return Ok(Credentials::Password { username: auth.username, password: auth.password });
-    }
-    if auth.auth.is_empty() {
-        return Ok(Credentials::Anonymous);
-    }
-    let pair = base64::engine::general_purpose::STANDARD.decode(auth.auth).map_err(|_| malformed())?;
-    let pair = String::from_utf8(pair).map_err(|_| malformed())?;
-    let (username, password) = pair.split_once(':').ok_or_else(malformed)?;
-    Ok(Credentials::Password { username: username.to_owned(), password: password.to_owned() })
 }
 
 #[cfg(test)]

@@ -66,6 +66,11 @@ impl Registries {
         Self { config, runtime }
     }
 
+    /// The runtime whose tasks talk to the network.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// What answers for a reference, in the order in which to ask.
     fn endpoints(
         &self,

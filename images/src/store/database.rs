@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::digest::{ChainId, DiffId, ImageId};
+use crate::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::error::Error;
 use crate::reference::Reference;
 
@@ -15,7 +15,7 @@ use crate::reference::Reference;
 const APPLICATION_ID: i64 = 0x6265_696d;
 
 /// Each brings the schema one version further. Never change one that was released.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE layer (
         -- Never given out twice: a mount may still use a removed layer's short link.
@@ -63,6 +63,16 @@ const MIGRATIONS: [&str; 2] = [
         UNIQUE (image, digest)
     ) STRICT;
 ",
+    "
+    CREATE TABLE build_step (
+        key TEXT PRIMARY KEY,
+        instruction TEXT NOT NULL,
+        layer INTEGER REFERENCES layer (number),
+        created_at_milliseconds INTEGER NOT NULL,
+        used_at_milliseconds INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX build_step_layer ON build_step (layer);
+",
 ];
 
 /// A layer that is on disk.
@@ -78,6 +88,19 @@ pub(super) struct ImageRow {
     pub(super) id: ImageId,
     pub(super) document: Vec<u8>,
     pub(super) loaded_at_milliseconds: i64,
+}
+
+/// A build step and what it led to.
+pub(super) struct StepRow {
+    pub(super) key: Digest,
+    pub(super) instruction: String,
+    pub(super) layer: Option<(ChainId, DiffId)>,
+    pub(super) created_at_milliseconds: i64,
+    pub(super) used_at_milliseconds: i64,
+    /// Of the layer; only read.
+    pub(super) size_bytes: u64,
+    /// Something else has the layer, too; only read.
+    pub(super) is_shared: bool,
 }
 
 /// Opens the file, making it if there is none. What isn't ours, is newer or is damaged stays as it is.
@@ -227,7 +250,8 @@ pub(super) fn unused_layers(connection: &Connection) -> rusqlite::Result<Vec<Lay
         "SELECT number, chain_id, size_bytes FROM layer
          WHERE number NOT IN (SELECT parent FROM layer WHERE parent IS NOT NULL)
            AND number NOT IN (SELECT top_layer FROM image WHERE top_layer IS NOT NULL)
-           AND number NOT IN (SELECT top_layer FROM snapshot WHERE top_layer IS NOT NULL)",
+           AND number NOT IN (SELECT top_layer FROM snapshot WHERE top_layer IS NOT NULL)
+           AND number NOT IN (SELECT layer FROM build_step WHERE layer IS NOT NULL)",
         [],
     )
 }
@@ -291,6 +315,21 @@ pub(super) fn insert_snapshot(connection: &Connection, container_id: &str, image
     Ok(inserted == 1)
 }
 
+/// The same on top of a layer; `false` if there is one already.
+pub(super) fn insert_snapshot_on(
+    connection: &Connection,
+    container_id: &str,
+    top: Option<&ChainId>,
+) -> rusqlite::Result<bool> {
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO snapshot (container_id, top_layer)
+             VALUES (?1, (SELECT number FROM layer WHERE chain_id = ?2)) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![container_id, top.map(ChainId::to_string)])?;
+    Ok(inserted == 1)
+}
+
 pub(super) fn delete_snapshot(connection: &Connection, container_id: &str) -> rusqlite::Result<bool> {
     let deleted = connection.execute("DELETE FROM snapshot WHERE container_id = ?1", [container_id])?;
     Ok(deleted == 1)
@@ -301,6 +340,51 @@ pub(super) fn snapshots(connection: &Connection) -> rusqlite::Result<Vec<String>
         .prepare_cached("SELECT container_id FROM snapshot ORDER BY container_id")?
         .query_map([], |row| row.get(0))?
         .collect()
+}
+
+/// Steps with their layers, and whether an image, a container or another's layer has theirs too.
+const STEPS: &str = "
+    SELECT build_step.key, instruction, chain_id, diff_id, created_at_milliseconds, used_at_milliseconds,
+        coalesce(size_bytes, 0),
+        EXISTS (SELECT 1 FROM image WHERE top_layer = build_step.layer)
+            OR EXISTS (SELECT 1 FROM snapshot WHERE top_layer = build_step.layer)
+            OR EXISTS (SELECT 1 FROM layer AS above WHERE above.parent = build_step.layer)
+    FROM build_step LEFT JOIN layer ON layer.number = build_step.layer";
+
+pub(super) fn step(connection: &Connection, key: &Digest) -> rusqlite::Result<Option<StepRow>> {
+    connection
+        .prepare_cached(&format!("{STEPS} WHERE build_step.key = ?1"))?
+        .query_row([key.to_string()], step_row)
+        .optional()
+}
+
+/// All build steps, the one that was used last first.
+pub(super) fn steps(connection: &Connection) -> rusqlite::Result<Vec<StepRow>> {
+    let mut statement =
+        connection.prepare_cached(&format!("{STEPS} ORDER BY used_at_milliseconds DESC, build_step.key"))?;
+    statement.query_map([], step_row)?.collect()
+}
+
+pub(super) fn put_step(connection: &Connection, step: &StepRow) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO build_step
+                 (key, instruction, layer, created_at_milliseconds, used_at_milliseconds)
+             VALUES (?1, ?2, (SELECT number FROM layer WHERE chain_id = ?3), ?4, ?5)",
+        )?
+        .execute(params![
+            step.key.to_string(),
+            step.instruction,
+            step.layer.map(|(chain_id, _)| chain_id.to_string()),
+            step.created_at_milliseconds,
+            step.used_at_milliseconds,
+        ])?;
+    Ok(())
+}
+
+pub(super) fn delete_step(connection: &Connection, key: &Digest) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM build_step WHERE key = ?1", [key.to_string()])?;
+    Ok(())
 }
 
 pub(super) fn insert_image(connection: &Connection, image: &ImageRow, top: Option<&ChainId>) -> rusqlite::Result<()> {
@@ -395,6 +479,19 @@ fn layer_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<LayerRow> {
         number: row.get(0)?,
         chain_id: parsed(row, 1)?,
         size_bytes: u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default(),
+    })
+}
+
+fn step_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<StepRow> {
+    let has_layer = row.get_ref(2)? != rusqlite::types::ValueRef::Null;
+    Ok(StepRow {
+        key: parsed(row, 0)?,
+        instruction: row.get(1)?,
+        layer: if has_layer { Some((parsed(row, 2)?, parsed(row, 3)?)) } else { None },
+        created_at_milliseconds: row.get(4)?,
+        used_at_milliseconds: row.get(5)?,
+        size_bytes: u64::try_from(row.get::<_, i64>(6)?).unwrap_or_default(),
+        is_shared: row.get(7)?,
     })
 }
 

@@ -26,15 +26,15 @@ pub(super) struct NewLayer {
 }
 
 /// An image that can be published with its layers.
-pub(super) struct NewImage {
-    pub(super) id: ImageId,
-    pub(super) document: Vec<u8>,
-    pub(super) top: Option<ChainId>,
-    pub(super) references: Vec<Reference>,
+pub(crate) struct NewImage {
+    pub(crate) id: ImageId,
+    pub(crate) document: Vec<u8>,
+    pub(crate) top: Option<ChainId>,
+    pub(crate) references: Vec<Reference>,
 }
 
 /// Keeps layers from being collected as long as it lives.
-pub(super) struct Lease<'a> {
+pub(crate) struct Lease<'a> {
     store: &'a Store,
     layers: Vec<ChainId>,
 }
@@ -63,7 +63,7 @@ impl Store {
     }
 
     /// Leases layers, whether they are there or not. Also answers which of them are there.
-    pub(super) fn lease(&self, layers: Vec<ChainId>) -> Result<(Lease<'_>, HashSet<ChainId>), Error> {
+    pub(crate) fn lease(&self, layers: Vec<ChainId>) -> Result<(Lease<'_>, HashSet<ChainId>), Error> {
         let mut guard = self.inner();
         let inner = &mut *guard;
         let mut present = HashSet::new();
@@ -114,7 +114,7 @@ impl Store {
         Ok(replaced)
     }
 
-    fn place(&self, connection: &Connection, layer: &NewLayer) -> Result<(), Error> {
+    pub(super) fn place(&self, connection: &Connection, layer: &NewLayer) -> Result<(), Error> {
         let known = database::layer(connection, &layer.chain_id).map_err(Error::database("look for a layer"))?;
         if known.is_some() {
             // Somebody else loaded the same layer meanwhile: theirs is in use, ours goes.
@@ -136,7 +136,7 @@ impl Store {
     }
 
     /// Brings what was written to disk: a power cut must not lose the files of an image that has a name.
-    fn synchronise(&self) -> Result<(), Error> {
+    pub(super) fn synchronise(&self) -> Result<(), Error> {
         let dir = self.tmp_dir();
         File::open(&dir).and_then(|dir| Ok(rustix::fs::syncfs(dir)?)).map_err(Error::file("synchronise", dir))
     }
@@ -229,7 +229,7 @@ impl Store {
     }
 }
 
-fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     fs::read_dir(dir)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
         .map_err(Error::file("list", dir))

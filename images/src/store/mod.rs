@@ -1,5 +1,6 @@
 //! The store: one directory with a database that decides what exists in it.
 
+mod caches;
 mod catalog;
 mod claims;
 mod database;
@@ -12,6 +13,7 @@ mod push;
 mod remove;
 mod save;
 mod snapshot;
+mod steps;
 mod types;
 mod unpacking;
 
@@ -20,7 +22,7 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
@@ -32,10 +34,15 @@ use crate::error::Error;
 use crate::platform::Platform;
 use crate::unpack::Limits;
 
+use caches::CachesInUse;
+pub(crate) use caches::{CacheHold, CacheUse};
+pub(crate) use layers::{Lease, NewImage};
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use save::Saving;
 pub use snapshot::Discarded;
+pub use steps::CachedStep;
+pub(crate) use steps::{DoneStep, StepLayer, StepResult};
 pub use types::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Pushed, Removed, Rootfs};
 
 /// Images, their layers, and the snapshots of containers, in one directory that one process has open at a time.
@@ -47,6 +54,9 @@ pub struct Store {
     inner: Mutex<Inner>,
     /// A layer that was being unpacked no longer is, one way or the other.
     settled: Notify,
+    caches: Mutex<CachesInUse>,
+    /// A cache that was in use no longer is.
+    cache_left: Condvar,
     /// Locked as long as the store is open; the kernel unlocks it when the process ends, however it ends.
     _lock: File,
 }
@@ -68,7 +78,7 @@ impl Store {
     /// # Errors
     /// Another process has it open; its database is damaged, newer, foreign or gone while there are layers.
     pub fn open(root_dir: &Path, run_dir: &Path) -> Result<Self, Error> {
-        for dir in ["layers", "snapshots", "tmp", "empty"] {
+        for dir in ["layers", "snapshots", "caches", "tmp", "empty"] {
             make_dir(&root_dir.join(dir))?;
         }
         // The root directory of containers whose image has no layer.
@@ -90,9 +100,13 @@ impl Store {
                 unpacking: HashSet::new(),
             }),
             settled: Notify::new(),
+            caches: Mutex::default(),
+            cache_left: Condvar::new(),
             _lock: lock,
         };
         make_dir(&store.links_dir)?;
+        remove_if_there(&store.secrets_dir())?;
+        make_dir(&store.secrets_dir())?;
         store.sweep()?;
         Ok(store)
     }
@@ -104,6 +118,10 @@ impl Store {
         self
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere left no half transaction: those roll back when they are dropped.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -113,9 +131,19 @@ impl Store {
         self.root_dir.join("tmp")
     }
 
-    fn work_dir(&self) -> Result<TempDir, Error> {
+    pub(crate) fn work_dir(&self) -> Result<TempDir, Error> {
         let tmp = self.tmp_dir();
         tempfile::Builder::new().prefix("work-").tempdir_in(&tmp).map_err(Error::file("make a directory in", tmp))
+    }
+
+    fn secrets_dir(&self) -> PathBuf {
+        self.links_dir.with_file_name("secrets")
+    }
+
+    /// A directory for what should be on no disk.
+    pub(crate) fn secret_dir(&self) -> Result<TempDir, Error> {
+        let dir = self.secrets_dir();
+        tempfile::tempdir_in(&dir).map_err(Error::file("make a directory in", dir))
     }
 
     /// Takes a directory out of sight in one step. Deleting what this answers can take its time, without the lock.
@@ -148,6 +176,13 @@ fn delete(aside: impl IntoIterator<Item = TempDir>) -> Result<(), Error> {
 fn make_dir(path: &Path) -> Result<(), Error> {
     // Layers hold setuid programs: nobody but root may reach them outside of a container.
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::file("make directory", path))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("delete", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 fn exists(path: &Path) -> Result<bool, Error> {

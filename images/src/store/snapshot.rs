@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::database::{self, Durability, LayerRow};
 use super::{Inner, Rootfs, Store, delete};
-use crate::digest::ImageId;
+use crate::digest::{ChainId, ImageId};
 use crate::error::Error;
 use crate::unpack;
 
@@ -30,18 +31,38 @@ impl Store {
     /// Makes the directories of a new container. Its layers are kept until [`Store::remove_snapshot`], also when the
     /// image is removed. Waits for no disk: a power cut may take the newest snapshots, record and directories.
     pub fn prepare(&self, container_id: &str, image: &ImageId) -> Result<Rootfs, Error> {
+        self.prepare_snapshot(container_id, |connection| {
+            let failed = || Error::database("record a snapshot");
+            if database::image(connection, image).map_err(failed())?.is_none() {
+                return Err(Error::NoSuchImage(image.to_string()));
+            }
+            database::insert_snapshot(connection, container_id, image).map_err(failed())
+        })
+    }
+
+    /// The same on top of a layer, or of nothing.
+    pub(crate) fn prepare_on(&self, container_id: &str, top: Option<ChainId>) -> Result<Rootfs, Error> {
+        self.prepare_snapshot(container_id, |connection| {
+            database::insert_snapshot_on(connection, container_id, top.as_ref())
+                .map_err(Error::database("record a snapshot"))
+        })
+    }
+
+    /// `insert` answers `false` if there is a record already.
+    fn prepare_snapshot(
+        &self,
+        container_id: &str,
+        insert: impl FnOnce(&Connection) -> Result<bool, Error>,
+    ) -> Result<Rootfs, Error> {
         check_id(container_id)?;
         let mut guard = self.inner();
         let inner: &mut Inner = &mut guard;
         let failed = || Error::database("record a snapshot");
         let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
-        if database::image(&transaction, image).map_err(failed())?.is_none() {
-            return Err(Error::NoSuchImage(image.to_string()));
-        }
-        if !database::insert_snapshot(&transaction, container_id, image).map_err(failed())? {
+        if !insert(&transaction)? {
             return Err(Error::SnapshotExists(container_id.to_owned()));
         }
-        let layers = database::image_layers(&transaction, image).map_err(failed())?;
+        let layers = database::snapshot_layers(&transaction, container_id).map_err(failed())?.unwrap_or_default();
         // Left by a commit that failed.
         delete(self.set_aside(&self.snapshot_dir(container_id))?)?;
         let rootfs = self.directories(container_id, &layers)?;

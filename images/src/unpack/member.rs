@@ -22,8 +22,18 @@ const OPAQUE_MARKER: &[u8] = b".wh..wh..opq";
 /// What stands behind a whiteout's own prefix in AUFS's names.
 const AUFS_PREFIX: &[u8] = b".wh.";
 
+/// What names mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// Some hide what is below, and relative links don't climb out.
+    Layer,
+    /// What they say.
+    Plain,
+}
+
 /// A layer in the making.
 pub(super) struct Unpacker {
+    rules: Rules,
     tree: Tree,
     limits: Limits,
     entries: u64,
@@ -36,7 +46,7 @@ pub(super) struct Unpacker {
 }
 
 impl Unpacker {
-    pub(super) fn new(dir: &Path, limits: Limits) -> Result<Self, UnpackError> {
+    pub(super) fn new(dir: &Path, limits: Limits, rules: Rules) -> Result<Self, UnpackError> {
         let make = |name: &str, mode: u32| {
             let path = dir.join(name);
             fs::DirBuilder::new()
@@ -51,6 +61,7 @@ impl Unpacker {
                 .map_err(|source| UnpackError::Directory { doing: "make", path, source })
         };
         Ok(Self {
+            rules,
             tree: Tree::new(make("diff", 0o755)?, make(REPLACED, 0o700)?),
             limits,
             entries: 0,
@@ -80,10 +91,10 @@ impl Unpacker {
         self.count(member)?;
         let refused = |error| refused_or_failed(error, member);
         let attributes = Attributes::of(member).map_err(|refusal| refused(refusal.into()))?;
-        let Some(name) = Name::parse(&member.path).map_err(|refusal| refused(refusal.into()))? else {
+        let Some(name) = self.name(&member.path).map_err(|refusal| refused(refusal.into()))? else {
             return self.root(member, &attributes).map_err(refused);
         };
-        if let Some(hidden) = name.hidden() {
+        if let Some(hidden) = name.hidden().filter(|_| self.rules == Rules::Layer) {
             return self.hide(&name, hidden).map_err(refused);
         }
         match &member.kind {
@@ -100,6 +111,13 @@ impl Unpacker {
             MemberKind::Directory => self.directory(&name, &attributes).map_err(refused),
             MemberKind::HardLink => self.hard_link(&name, &member.link).map_err(refused),
             _ => self.node(&name, member, &attributes).map_err(refused),
+        }
+    }
+
+    fn name(&self, raw: &[u8]) -> Result<Option<Name>, Refusal> {
+        match self.rules {
+            Rules::Layer => Name::parse(raw),
+            Rules::Plain => Name::plain(raw),
         }
     }
 
@@ -225,7 +243,7 @@ impl Unpacker {
 
     fn hard_link(&mut self, name: &Name, link: &[u8]) -> Result<(), TreeError> {
         let text = || String::from_utf8_lossy(link).into_owned();
-        let target = match Name::parse(link) {
+        let target = match self.name(link) {
             Ok(Some(target)) => target,
             Ok(None) => return Err(Refusal::LinkToDirectory(text()).into()),
             Err(_) => return Err(Refusal::LinkLeadsOut(text()).into()),
@@ -260,7 +278,7 @@ impl Unpacker {
         if is_link && (member.link.is_empty() || member.link.contains(&0)) {
             return Err(Refusal::NotALinkTarget.into());
         }
-        if is_link && leads_out(name, &member.link) {
+        if is_link && self.rules == Rules::Layer && leads_out(name, &member.link) {
             let link = String::from_utf8_lossy(&member.link).into_owned();
             return Err(Refusal::LinkLeadsOut(link).into());
         }

@@ -18,7 +18,7 @@ use crate::recipe::{self, Recorder};
 use crate::tarball::{TarError, TarReader};
 
 pub(crate) use inherit::inherit;
-use member::Unpacker;
+use member::{Rules, Unpacker};
 
 /// Where what a later member replaced is kept.
 const REPLACED: &str = "replaced";
@@ -170,7 +170,7 @@ pub(crate) struct Unpacked {
 pub(crate) fn unpack<R: Read>(tar: R, dir: &Path, limits: Limits) -> Result<(Unpacked, R), UnpackError> {
     let writer = recipe::Writer::create(&dir.join("recipe")).map_err(UnpackError::Recipe)?;
     let mut tar = TarReader::new(Recorder::new(tar, writer));
-    let mut unpacker = Unpacker::new(dir, limits)?;
+    let mut unpacker = Unpacker::new(dir, limits, Rules::Layer)?;
     while let Some(member) = tar.next_member()? {
         unpacker.take(&member, &mut tar)?;
     }
@@ -178,6 +178,20 @@ pub(crate) fn unpack<R: Read>(tar: R, dir: &Path, limits: Limits) -> Result<(Unp
     let reader = tar.drain()?.finish().map_err(UnpackError::Recipe)?;
     remove_if_empty(&dir.join(REPLACED))?;
     Ok((unpacked, reader))
+}
+
+/// Unpacks an uncompressed tar that isn't a layer below `dir/diff`, which it makes: names mean what they say, and links lead
+/// where they like, for nobody follows them out.
+pub(crate) fn unpack_plain<R: Read>(tar: R, dir: &Path, limits: Limits) -> Result<(), UnpackError> {
+    let writer = recipe::Writer::create(&dir.join("recipe")).map_err(UnpackError::Recipe)?;
+    let mut tar = TarReader::new(Recorder::new(tar, writer));
+    let mut unpacker = Unpacker::new(dir, limits, Rules::Plain)?;
+    while let Some(member) = tar.next_member()? {
+        unpacker.take(&member, &mut tar)?;
+    }
+    unpacker.finish()?;
+    tar.drain()?;
+    Ok(())
 }
 
 /// The tar of a layer that was unpacked in `dir`.

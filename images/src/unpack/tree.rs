@@ -49,6 +49,16 @@ pub(super) struct Name {
 impl Name {
     /// `None` is the root itself.
     pub(super) fn parse(raw: &[u8]) -> Result<Option<Self>, Refusal> {
+        let name = Self::plain(raw)?;
+        let is_reserved = |name: &OsStr| name.as_bytes().starts_with(WHITEOUT_PREFIX);
+        match name.as_ref().is_some_and(|name| name.parent.iter().any(is_reserved)) {
+            true => Err(Refusal::ReservedName),
+            false => Ok(name),
+        }
+    }
+
+    /// The same where no name is reserved.
+    pub(super) fn plain(raw: &[u8]) -> Result<Option<Self>, Refusal> {
         if raw.is_empty() || raw.contains(&0) {
             return Err(Refusal::NotAName);
         }
@@ -66,9 +76,6 @@ impl Name {
         let Some((last, parents)) = components.split_last() else {
             return Ok(None);
         };
-        if parents.iter().any(|name| name.starts_with(WHITEOUT_PREFIX)) {
-            return Err(Refusal::ReservedName);
-        }
         Ok(Some(Self { parent: parents.iter().map(|name| OsStr::from_bytes(name)).collect(), last: last.to_vec() }))
     }
 

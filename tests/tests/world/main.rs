@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod build;
 mod faults;
 mod images;
 mod leftovers;

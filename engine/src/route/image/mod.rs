@@ -68,7 +68,7 @@ async fn change(State(engine): State<Engine>, Path(path): Path<String>, request:
 }
 
 /// Tells listeners what happened to an image; `name` is what the request called it.
-fn tell(engine: &Engine, action: &str, id: String, name: String) {
+pub(crate) fn tell(engine: &Engine, action: &str, id: String, name: String) {
     engine.events.publish(Event {
         at: jiff::Timestamp::now(),
         subject: Subject::Image,

@@ -1,0 +1,199 @@
+//! Runs a build's commands, each in a container of its own on a network of netd's.
+
+use std::error::Error as StdError;
+
+use bytes::BytesMut;
+use images::{RunStep, StepRunner};
+use runtime::protocol::Streams;
+use runtime::{Started, Starting, Target, Watch};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::Limits;
+use crate::container::Container;
+use crate::container::mount::VolumeSources;
+use crate::container::owned::{PendingAttach, exit_of, to_async};
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+use crate::orchestrate::{remove, sandbox, start};
+use crate::signal;
+
+/// Where our containers have something mounted, as far as an image may lack the place for it.
+const MOUNT_POINTS: [&str; 6] = ["/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"];
+const READ_BYTES: usize = 32 * 1024;
+/// A frame's stream, and the length of what follows.
+const FRAME_HEADER_BYTES: usize = 8;
+
+/// Runs the steps of one build.
+pub(crate) struct Runner {
+    engine: Engine,
+    limits: Limits,
+    runtime: Handle,
+    stop: CancellationToken,
+}
+
+impl Runner {
+    /// `stop` ends what runs: somebody else may know earlier that nobody wants the image any more.
+    pub(crate) fn new(engine: Engine, limits: Limits, stop: CancellationToken) -> Self {
+        Self { engine, limits, runtime: Handle::current(), stop }
+    }
+}
+
+impl StepRunner for Runner {
+    fn run(&self, step: &RunStep, output: &mut dyn FnMut(&[u8])) -> Result<u8, Box<dyn StdError + Send + Sync>> {
+        let container = self.limits.container(&self.engine, step)?;
+        Ok(self.runtime.block_on(run(&self.engine, &container, output, &self.stop))?)
+    }
+
+    fn mount_points(&self) -> &[&'static str] {
+        &MOUNT_POINTS
+    }
+
+    fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+}
+
+/// Runs a container to its end; nothing of it is left but what it wrote.
+async fn run(
+    engine: &Engine,
+    container: &Container,
+    output: &mut dyn FnMut(&[u8]),
+    stop: &CancellationToken,
+) -> Result<u8> {
+    // netd takes nobody's sandbox down: this one is claimed as long as the step runs.
+    let _sandbox = engine.netd.make(container.id.as_str());
+    let ended = to_its_end(engine, container, output, stop).await;
+    let id = container.id.clone();
+    let cleared = engine.blocking(move |engine| {
+        engine.runtime.delete(Target::Container(&id))?;
+        remove::remove_tree(&engine.container_directory(&id))
+    });
+    let mut is_left = false;
+    let (cleared, ()) = tokio::join!(cleared, sandbox::remove(engine, container, &mut is_left));
+    if let Err(error) = cleared {
+        tracing::error!(container = %container.id, "clearing up after a build's step: {}", chain(&error));
+    }
+    ended
+}
+
+async fn to_its_end(
+    engine: &Engine,
+    container: &Container,
+    output: &mut dyn FnMut(&[u8]),
+    stop: &CancellationToken,
+) -> Result<u8> {
+    let own = container.clone();
+    let begin = engine.blocking(move |engine| {
+        crate::orchestrate::files::create(engine, &own)?;
+        start::begin(engine, &own, VolumeSources::new())
+    });
+    let (starting, made) = tokio::join!(begin, sandbox::put(engine, container));
+    let (starting, made) = match (starting, made) {
+        (Ok(starting), Ok(made)) => (starting, made),
+        (starting, made) => return Err(start::give_up(engine, starting, made).await),
+    };
+    let network = sandbox::network(engine, container, made.as_ref())?;
+    let addresses = made.as_ref().map(sandbox::addresses).unwrap_or_default();
+    let gateway = sandbox::gateway_if_wanted(engine, container, made.as_ref()).await?;
+    let own = container.clone();
+    let (_, watch, stream) = engine
+        .blocking(move |engine| {
+            crate::orchestrate::files::write_hosts(engine, &own, &addresses, gateway)?;
+            release(engine, &own, starting, &network)
+        })
+        .await?;
+    let mut exit = exit_of(watch)?;
+    tokio::select! {
+        () = read(stream, output) => {}
+        () = stop.cancelled() => {
+            let id = container.id.clone();
+            let killed = engine.blocking(move |engine| {
+                Ok(engine.runtime.signal(Target::Container(&id), signal::KILL, true)?)
+            });
+            if let Err(error) = killed.await {
+                tracing::debug!(container = %container.id, "ending a build's step: {}", chain(&error));
+            }
+        }
+    }
+    Ok((&mut exit).await?.code)
+}
+
+/// Lets the process run, with ourselves connected to its output.
+fn release(
+    engine: &Engine,
+    container: &Container,
+    starting: Starting,
+    network: &runtime::spec::Network,
+) -> Result<(Started, Watch, UnixStream)> {
+    let streams = Streams { stdin: false, stdout: true, stderr: true };
+    let (reply, _stream) = oneshot::channel();
+    let waiting = vec![PendingAttach { streams, reply }];
+    let (started, watch, attached) = start::let_run(engine, container, starting, network, waiting)?;
+    let stream = attached.into_iter().next().map(|(_, stream)| stream);
+    let stream = stream.ok_or(Error::Interrupted { doing: "connecting to a build's step" })?;
+    Ok((started, watch, to_async(stream)?))
+}
+
+/// Passes on what the process writes, until it ends. Letters are never divided.
+async fn read(mut stream: UnixStream, output: &mut dyn FnMut(&[u8])) {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    let mut text = BytesMut::new();
+    loop {
+        buffer.reserve(READ_BYTES);
+        if matches!(stream.read_buf(&mut buffer).await, Ok(0) | Err(_)) {
+            break;
+        }
+        while let Some(header) = buffer.first_chunk::<FRAME_HEADER_BYTES>() {
+            let [.., a, b, c, d] = *header;
+            let length = u32::from_be_bytes([a, b, c, d]) as usize;
+            if buffer.len() < FRAME_HEADER_BYTES + length {
+                break;
+            }
+            text.extend_from_slice(&buffer.split_to(FRAME_HEADER_BYTES + length)[FRAME_HEADER_BYTES..]);
+        }
+        let whole = whole_letters(&text);
+        if whole > 0 {
+            output(&text.split_to(whole));
+        }
+    }
+    if !text.is_empty() {
+        output(&text);
+    }
+}
+
+/// How many bytes there are without a letter at the end that isn't all there.
+fn whole_letters(text: &[u8]) -> usize {
+    match std::str::from_utf8(text) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => text.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_become_text_and_letters_stay_whole() {
+        let (mut process, ours) = UnixStream::pair().unwrap();
+        let frame = |text: &[u8]| [&[1, 0, 0, 0, 0, 0, 0, u8::try_from(text.len()).unwrap()], text].concat();
+        let all = [frame(b"a\xc3"), frame(b"\xbcb"), frame(b"\xff\n")].concat();
+        for half in all.chunks(5) {
+            process.write_all(half).await.unwrap();
+        }
+        drop(process);
+        let mut pieces = Vec::new();
+        read(ours, &mut |piece: &[u8]| pieces.push(String::from_utf8_lossy(piece).into_owned())).await;
+        assert_eq!(pieces.concat(), "aüb\u{fffd}\n");
+    }
+}

@@ -1,0 +1,175 @@
+//! `POST /build` and `POST /build/prune`: the classic builder's API.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use futures::{TryStreamExt as _, stream};
+use images::{BuildRequest, Built, Context, Surroundings};
+use tokio::sync::mpsc;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::sync::CancellationToken;
+
+use crate::build::{Limits, Narrator, Runner};
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+use crate::translate::image as translate;
+use crate::wire::build::{self as wire, BuildLine, BuildQuery, RegistryPasswords};
+
+/// How many lines may wait for a client that reads slowly; then the build waits, for none may be lost.
+const LINES: usize = 256;
+
+pub(crate) fn routes() -> Router<Engine> {
+    Router::new().route("/build", post(build))
+}
+
+async fn build(
+    State(engine): State<Engine>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
+    let asked = Asked::parse(query.as_deref().unwrap_or_default(), &headers).and_then(|asked| {
+        asked.limits.check(&engine)?;
+        Ok(asked)
+    });
+    // Refusals come when the client has been heard out, or it would see a broken connection instead.
+    let mut tar = SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(std::io::Error::other)));
+    let receive = engine.blocking(move |engine| {
+        let context = match asked {
+            Ok(asked) => engine.images.receive_context(&mut tar).map(|context| (asked, context)).map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        let _ = std::io::copy(&mut tar, &mut std::io::sink());
+        context
+    });
+    let (asked, context) = receive.await?;
+    let (lines, reply) = mpsc::channel(LINES);
+    let stop = CancellationToken::new();
+    let (gone, over) = (lines.clone(), stop.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            // Nobody reads any more: nobody wants the image.
+            () = gone.closed() => over.cancel(),
+            () = over.cancelled() => {}
+        }
+    });
+    let runner = Runner::new(engine.clone(), asked.limits.clone(), stop.clone());
+    tokio::task::spawn_blocking(move || {
+        work(&engine, &asked, &context, &runner, lines, stop.clone());
+        // The one who watches the client is done as well.
+        stop.cancel();
+    });
+    let bytes = stream::unfold(reply, |mut reply| async {
+        let line: BuildLine = reply.recv().await?;
+        Some((Ok::<Bytes, Infallible>(line.to_bytes()), reply))
+    });
+    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(bytes)).into_response())
+}
+
+/// A request, understood.
+struct Asked {
+    request: BuildRequest,
+    limits: Limits,
+    is_quiet: bool,
+    passwords: RegistryPasswords,
+}
+
+impl Asked {
+    fn parse(query: &str, headers: &HeaderMap) -> Result<Self> {
+        let query = BuildQuery::parse(query)?;
+        let platform = match query.platform.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|error: images::PlatformError| Error::invalid(error.to_string()))?),
+        };
+        let tags = query.tags.iter().map(|tag| translate::reference(tag, "")).collect::<Result<_>>()?;
+        let request = BuildRequest {
+            dockerfile: query.dockerfile,
+            dockerfile_name: query.dockerfile_name,
+            tags,
+            target: Some(query.target).filter(|target| !target.is_empty()),
+            build_args: query.build_args.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+            labels: query.labels,
+            platform,
+            no_cache: query.no_cache,
+            pull: query.pull,
+            secrets: wire::secrets(headers)?,
+        };
+        let limits = Limits {
+            network: query.network,
+            memory: query.memory,
+            memory_swap: query.memory_swap,
+            cpu_shares: query.cpu_shares,
+            cpu_period: query.cpu_period,
+            cpu_quota: query.cpu_quota,
+            cpuset_cpus: query.cpuset_cpus,
+            cpuset_mems: query.cpuset_mems,
+            shm_size: query.shm_size,
+            cgroup_parent: query.cgroup_parent,
+            extra_hosts: query.extra_hosts,
+            security_options: query.security_options,
+            ulimits: query.ulimits,
+        };
+        let passwords = RegistryPasswords::of_headers(headers)?;
+        Ok(Self { request, limits, is_quiet: query.is_quiet, passwords })
+    }
+}
+
+fn work(
+    engine: &Engine,
+    asked: &Asked,
+    context: &Context,
+    runner: &Runner,
+    lines: mpsc::Sender<BuildLine>,
+    stop: CancellationToken,
+) {
+    let passwords = asked.passwords.clone();
+    let narrator = Narrator::new(engine.clone(), lines.clone(), passwords, asked.is_quiet, stop);
+    let surroundings = Surroundings { runner, images: &narrator, progress: &narrator, registries: &engine.registries };
+    let send = |line| {
+        // A client that has gone misses nothing.
+        let _ = lines.blocking_send(line);
+    };
+    match engine.images.build(context, &asked.request, &surroundings) {
+        Ok(built) => {
+            for line in report(engine, asked, &built) {
+                send(line);
+            }
+        }
+        Err(error) => {
+            let code = error.exit_code();
+            let message = chain(&error);
+            tracing::debug!("a build failed: {message}");
+            send(BuildLine::failed(message, code));
+        }
+    }
+}
+
+fn report(engine: &Engine, asked: &Asked, built: &Built) -> Vec<BuildLine> {
+    let id = built.id.to_string();
+    let mut lines = vec![BuildLine::built(id.clone())];
+    if asked.is_quiet {
+        lines.push(BuildLine::text(format!("{id}\n")));
+    } else {
+        if !built.unused_args.is_empty() {
+            let names = built.unused_args.join(" ");
+            lines.push(BuildLine::text(format!("[Warning] One or more build-args [{names}] were not consumed\n")));
+        }
+        lines.push(BuildLine::text(format!("Successfully built {}\n", built.id.short())));
+    }
+    super::image::tell(engine, "build", id.clone(), id.clone());
+    for tag in &asked.request.tags {
+        let name = tag.clone().or_latest().familiar();
+        super::image::tell(engine, "tag", id.clone(), name.clone());
+        if !asked.is_quiet {
+            lines.push(BuildLine::text(format!("Successfully tagged {name}\n")));
+        }
+    }
+    lines
+}

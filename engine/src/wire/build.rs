@@ -1,0 +1,226 @@
+//! `POST /build`: its query, its headers, and the lines of its reply.
+
+use std::collections::BTreeMap;
+
+use axum::http::HeaderMap;
+use bollard_stubs::models::ResourcesUlimits;
+use bytes::Bytes;
+use images::Credentials;
+use serde::{Deserialize, Serialize};
+
+use super::registry_auth;
+use crate::error::{Error, Result};
+
+const REGISTRIES: &str = "X-Registry-Config";
+/// Ours: what `berth build --secret` gives, by id, each in base64.
+pub(crate) const SECRETS: &str = "X-Berth-Build-Secrets";
+/// Docker Hub's name in clients' password files.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// Query of `POST /build`, as it was sent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct BuildQuery {
+    pub(crate) dockerfile: String,
+    /// Ours: what messages call the Dockerfile, where it comes from outside of the context.
+    pub(crate) dockerfile_name: Option<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) target: String,
+    pub(crate) platform: String,
+    pub(crate) build_args: BTreeMap<String, Option<String>>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) is_quiet: bool,
+    pub(crate) no_cache: bool,
+    pub(crate) pull: bool,
+    pub(crate) network: String,
+    pub(crate) extra_hosts: Vec<String>,
+    pub(crate) security_options: Vec<String>,
+    pub(crate) ulimits: Vec<ResourcesUlimits>,
+    pub(crate) memory: Option<i64>,
+    pub(crate) memory_swap: Option<i64>,
+    pub(crate) cpu_shares: Option<i64>,
+    pub(crate) cpu_period: Option<i64>,
+    pub(crate) cpu_quota: Option<i64>,
+    pub(crate) cpuset_cpus: Option<String>,
+    pub(crate) cpuset_mems: Option<String>,
+    pub(crate) shm_size: Option<i64>,
+    pub(crate) cgroup_parent: Option<String>,
+}
+
+impl BuildQuery {
+    /// Reads a query. What can't be done is refused by its name.
+    pub(crate) fn parse(query: &str) -> Result<Self> {
+        let mut parsed = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            parsed.take(&name, &value)?;
+        }
+        Ok(parsed)
+    }
+
+    fn take(&mut self, name: &str, value: &str) -> Result<()> {
+        let text = || Some(value.to_owned()).filter(|text| !text.is_empty());
+        match name {
+            _ if value.is_empty() => {}
+            "dockerfile" => self.dockerfile = value.to_owned(),
+            "berth-dockerfile-name" => self.dockerfile_name = text(),
+            "t" => self.tags.push(value.to_owned()),
+            "target" => self.target = value.to_owned(),
+            "platform" => self.platform = value.to_owned(),
+            "buildargs" => self.build_args = json(name, value)?,
+            "labels" => self.labels = json(name, value)?,
+            "cachefrom" => {
+                if !json::<Vec<String>>(name, value)?.is_empty() {
+                    return Err(refused("other caches (--cache-from)", "what was built here is known"));
+                }
+            }
+            "q" => self.is_quiet = flag(value),
+            "nocache" => self.no_cache = flag(value),
+            "pull" => self.pull = flag(value),
+            "networkmode" => self.network = if value == "default" { String::new() } else { value.to_owned() },
+            "extrahosts" => self.extra_hosts.extend(list(value)),
+            "securityopt" => self.security_options = json(name, value)?,
+            "ulimits" => self.ulimits = json(name, value)?,
+            "memory" => self.memory = number(name, value)?,
+            "memswap" => self.memory_swap = number(name, value)?,
+            "cpushares" => self.cpu_shares = number(name, value)?,
+            "cpuperiod" => self.cpu_period = number(name, value)?,
+            "cpuquota" => self.cpu_quota = number(name, value)?,
+            "shmsize" => self.shm_size = number(name, value)?,
+            "cpusetcpus" => self.cpuset_cpus = text(),
+            "cpusetmems" => self.cpuset_mems = text(),
+            "cgroupparent" => self.cgroup_parent = text(),
+            // A step's container is always removed; there is none to be kept.
+            "rm" | "forcerm" => {}
+            // The classic builder, which this is.
+            "version" if value == "1" => {}
+            "version" => {
+                return Err(refused("BuildKit (DOCKER_BUILDKIT=1)", "set DOCKER_BUILDKIT=0, or use berth build"));
+            }
+            "squash" if flag(value) => {
+                return Err(refused("squashing (--squash)", "copy into a stage from scratch instead"));
+            }
+            "squash" => {}
+            "remote" => return Err(refused("a context that the daemon fetches (remote)", "send it as a tar")),
+            "isolation" if matches!(value, "default") => {}
+            "isolation" => return Err(refused("isolation technologies (--isolation)", "only Windows has them")),
+            "outputs" => {
+                return Err(refused("other outputs than an image (--output)", "save the image, or copy out of it"));
+            }
+            "session" | "buildid" => {
+                return Err(refused("BuildKit sessions", "set DOCKER_BUILDKIT=0, or use berth build"));
+            }
+            other => return Err(Error::invalid(format!("unknown parameter {other:?} of a build"))),
+        }
+        Ok(())
+    }
+}
+
+fn refused(what: &str, instead: &str) -> Error {
+    Error::not_implemented(format!("{what}: not supported by berth: {instead}"))
+}
+
+fn flag(value: &str) -> bool {
+    !matches!(value, "0" | "false" | "False" | "no" | "none")
+}
+
+fn number(name: &str, value: &str) -> Result<Option<i64>> {
+    let number =
+        value.parse().map_err(|_| Error::invalid(format!("invalid value {value:?} for {name}: not a number")))?;
+    Ok(Some(number).filter(|number| *number != 0))
+}
+
+/// Members that are `null` count as left out.
+fn json<T: serde::de::DeserializeOwned + Default>(name: &str, value: &str) -> Result<T> {
+    let parsed: Option<T> =
+        serde_json::from_str(value).map_err(|error| Error::invalid(format!("invalid value for {name}: {error}")))?;
+    Ok(parsed.unwrap_or_default())
+}
+
+/// One, or a JSON list of them: clients differ.
+fn list(value: &str) -> Vec<String> {
+    serde_json::from_str(value).unwrap_or_else(|_| value.split(',').map(str::to_owned).collect())
+}
+
+/// Who the sender of a build is at which registry.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RegistryPasswords(BTreeMap<String, Credentials>);
+
+impl RegistryPasswords {
+    /// Reads the header, if there is one.
+    pub(crate) fn of_headers(headers: &HeaderMap) -> Result<Self> {
+        let Some(value) = headers.get(REGISTRIES).filter(|value| !value.is_empty()) else { return Ok(Self::default()) };
+        registry_auth::several(value.as_bytes(), REGISTRIES).map(Self)
+    }
+
+    /// Who one is at a registry.
+    pub(crate) fn of(&self, domain: &str) -> Option<Credentials> {
+        let key = if domain == "docker.io" { HUB_KEY } else { domain };
+        self.0.get(key).or_else(|| self.0.get(domain)).cloned()
+    }
+}
+
+/// The secrets that a request brings, by id.
+pub(crate) fn secrets(headers: &HeaderMap) -> Result<BTreeMap<String, Vec<u8>>> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let Some(value) = headers.get(SECRETS).filter(|value| !value.is_empty()) else { return Ok(BTreeMap::new()) };
+    let malformed = || Error::invalid(format!("invalid {SECRETS} header: it isn't a JSON object of texts in base64"));
+    let secrets: BTreeMap<String, String> = serde_json::from_slice(value.as_bytes()).map_err(|_| malformed())?;
+    secrets.into_iter().map(|(id, text)| Ok((id, STANDARD.decode(text).map_err(|_| malformed())?))).collect()
+}
+
+/// One line of the reply.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum BuildLine {
+    /// Text for a terminal.
+    Text {
+        /// With its line end.
+        stream: String,
+    },
+    /// The image, for programs.
+    Aux { aux: Built },
+    /// It went wrong.
+    Failed {
+        #[serde(rename = "errorDetail")]
+        detail: Failure,
+        error: String,
+    },
+}
+
+/// What a build led to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Built {
+    /// The image's id.
+    #[serde(rename = "ID")]
+    pub(crate) id: String,
+}
+
+/// Why a build failed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    /// What a step's command ended with; clients end with it too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u8>,
+    message: String,
+}
+
+impl BuildLine {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Text { stream: text.into() }
+    }
+
+    pub(crate) fn built(id: String) -> Self {
+        Self::Aux { aux: Built { id } }
+    }
+
+    pub(crate) fn failed(message: String, code: Option<u8>) -> Self {
+        Self::Failed { detail: Failure { code, message: message.clone() }, error: message }
+    }
+
+    /// The line, its end included.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let mut line = serde_json::to_vec(self).expect("texts and numbers have JSON forms");
+        line.extend_from_slice(b"\r\n");
+        line.into()
+    }
+}

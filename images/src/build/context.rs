@@ -1,0 +1,105 @@
+//! The build context: the files that a client sent, as a directory.
+
+use std::io::Read;
+use std::path::Path;
+
+use dockerignore::Patterns;
+use tempfile::TempDir;
+
+use super::BuildError;
+use crate::compression::Decoder;
+use crate::error::Error;
+use crate::store::Store;
+use crate::tarball::TarError;
+use crate::tree::{Keep, Tree, is_dir};
+use crate::unpack::{self, UnpackError};
+
+const DOCKERFILE: &str = "Dockerfile";
+const IGNORE_FILE: &str = ".dockerignore";
+
+/// The files of a build, and what will be of use to nobody after it.
+#[derive(Debug)]
+pub struct Context {
+    work: TempDir,
+    tree: Tree,
+}
+
+impl Store {
+    /// Takes in a build's context: a tar, plain or compressed.
+    ///
+    /// # Errors
+    /// It is cut short, or leads out of its root.
+    pub fn receive_context(&self, tar: impl Read) -> Result<Context, BuildError> {
+        let work = self.work_dir()?;
+        let unreadable = |error| BuildError::Context(UnpackError::Tar(TarError::Read(error)));
+        let tar = Decoder::new(tar).map_err(unreadable)?;
+        let dir = work.path().join("context");
+        std::fs::create_dir(&dir).map_err(Error::file("make directory", &dir))?;
+        unpack::unpack_plain(tar, &dir, self.limits()).map_err(BuildError::Context)?;
+        let root = dir.join("diff");
+        let tree = Tree::open(&root).map_err(Error::file("open", &root))?;
+        Ok(Context { work, tree })
+    }
+}
+
+impl Context {
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Where its files are.
+    pub(super) fn root(&self) -> std::path::PathBuf {
+        self.work.path().join("context/diff")
+    }
+
+    /// A directory for what the build needs besides.
+    pub(super) fn work_dir(&self) -> &Path {
+        self.work.path()
+    }
+
+    /// The Dockerfile's text. `name` is its path; `Dockerfile`, or `dockerfile`, if that is empty.
+    pub(super) fn dockerfile(&self, name: &str) -> Result<String, BuildError> {
+        let text = |name: &str| self.tree.text(Path::new(name)).map_err(Error::file("read", name));
+        let found = match name {
+            "" => match text(DOCKERFILE)? {
+                Some(found) => Some(found),
+                None => text(&DOCKERFILE.to_lowercase())?,
+            },
+            name => text(name)?,
+        };
+        found.ok_or_else(|| BuildError::NoDockerfile(if name.is_empty() { DOCKERFILE } else { name }.to_owned()))
+    }
+
+    /// Takes away what `.dockerignore` leaves out, also if the client sent it. A Dockerfile may have one of its own.
+    pub(super) fn apply_ignore_file(&self, dockerfile: &str) -> Result<(), BuildError> {
+        let read = |name: &str| self.tree.text(Path::new(name)).map_err(Error::file("read", name));
+        let own = format!("{}{IGNORE_FILE}", if dockerfile.is_empty() { DOCKERFILE } else { dockerfile });
+        let text = match read(&own)? {
+            Some(text) => Some(text),
+            None => read(IGNORE_FILE)?,
+        };
+        let Some(text) = text else { return Ok(()) };
+        let patterns = Patterns::parse(&text).map_err(BuildError::Ignore)?;
+        if patterns.is_empty() {
+            return Ok(());
+        }
+        let mut excluded = |path: &Path, _| match path.as_os_str().is_empty() {
+            true => Keep::Below,
+            false if patterns.excludes(&path.to_string_lossy()) => Keep::It,
+            false => Keep::Below,
+        };
+        let reading = || Error::file("read", self.root());
+        let gone = self.tree.walk(Path::new(""), &mut excluded).map_err(reading())?;
+        // What is in a directory goes before it; one that holds exceptions stays.
+        for found in gone.iter().rev() {
+            let path = self.root().join(&found.path);
+            let removed = match is_dir(&found.stat) {
+                true if !self.tree.names(&found.path).map_err(reading())?.is_empty() => Ok(()),
+                true => std::fs::remove_dir(&path),
+                false => std::fs::remove_file(&path),
+            };
+            removed.map_err(Error::file("delete", &path))?;
+        }
+        Ok(())
+    }
+}

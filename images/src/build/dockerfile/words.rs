@@ -1,0 +1,273 @@
+//! Words as a shell cuts them, and what becomes of the variables in them.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// Why a word can't be expanded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WordError {
+    /// A quote without its partner.
+    #[error("a quote in {0:?} isn't closed")]
+    Quote(String),
+    /// `${` without `}`, or something in between that isn't known.
+    #[error("{0:?} has a substitution that isn't one: write ${{name}}, or ${{name:-default}} and the like")]
+    Substitution(String),
+    /// `${name:?message}`
+    #[error("variable {name} isn't set: {message}")]
+    Required {
+        /// Which.
+        name: String,
+        /// What the Dockerfile says about it.
+        message: String,
+    },
+}
+
+/// Cuts a text at white space outside of quotes; quotes and escapes stay in the words.
+pub(super) fn raw_words(text: &str, escape: char) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match quote {
+            None if letter.is_whitespace() => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                continue;
+            }
+            None if matches!(letter, '\'' | '"') => quote = Some(letter),
+            Some(open) if open == letter => quote = None,
+            _ => {}
+        }
+        word.push(letter);
+        if letter == escape && quote != Some('\'') {
+            word.extend(letters.next());
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+/// A word without its quotes, nothing expanded.
+pub(super) fn unquoted(word: &str) -> String {
+    word.chars().filter(|letter| !matches!(letter, '\'' | '"')).collect()
+}
+
+/// Expands variables and takes quotes away.
+pub(crate) struct Expander<'a> {
+    pub(crate) escape: char,
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Expander<'_> {
+    /// A word of an instruction: variables are replaced, quotes and escapes taken away.
+    pub(crate) fn word(&self, word: &str) -> Result<String, WordError> {
+        let mut letters = word.chars().peekable();
+        let result = self.run(&mut letters, word, None)?;
+        Ok(result)
+    }
+
+    /// The content of a here-document: variables are replaced, quotes are nothing special.
+    pub(crate) fn text(&self, text: &str) -> Result<String, WordError> {
+        let mut result = String::with_capacity(text.len());
+        let mut letters = text.chars().peekable();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '$' => result.push_str(&self.variable(&mut letters, text)?),
+                _ if letter == self.escape => match letters.next_if(|next| matches!(next, '$') || *next == self.escape)
+                {
+                    Some(escaped) => result.push(escaped),
+                    None => result.push(letter),
+                },
+                _ => result.push(letter),
+            }
+        }
+        Ok(result)
+    }
+
+    /// Up to `end` (of a substitution), or to the end of the word.
+    fn run(&self, letters: &mut Peekable<Chars<'_>>, whole: &str, end: Option<char>) -> Result<String, WordError> {
+        let mut result = String::new();
+        while let Some(letter) = letters.next() {
+            match letter {
+                _ if Some(letter) == end => return Ok(result),
+                '\'' => result.push_str(&single_quoted(letters, whole)?),
+                '"' => self.double_quoted(letters, whole, &mut result)?,
+                '$' => result.push_str(&self.variable(letters, whole)?),
+                _ if letter == self.escape => result.push(letters.next().unwrap_or(letter)),
+                _ => result.push(letter),
+            }
+        }
+        match end {
+            Some(_) => Err(WordError::Substitution(whole.to_owned())),
+            None => Ok(result),
+        }
+    }
+
+    fn double_quoted(
+        &self,
+        letters: &mut Peekable<Chars<'_>>,
+        whole: &str,
+        result: &mut String,
+    ) -> Result<(), WordError> {
+        while let Some(letter) = letters.next() {
+            match letter {
+                '"' => return Ok(()),
+                '$' => result.push_str(&self.variable(letters, whole)?),
+                _ if letter == self.escape => {
+                    let escaped = letters.next_if(|next| matches!(next, '"' | '$') || *next == self.escape);
+                    result.push(escaped.unwrap_or(letter));
+                }
+                _ => result.push(letter),
+            }
+        }
+        Err(WordError::Quote(whole.to_owned()))
+    }
+
+    /// What stands behind a `$`.
+    fn variable(&self, letters: &mut Peekable<Chars<'_>>, whole: &str) -> Result<String, WordError> {
+        if letters.next_if_eq(&'{').is_some() {
+            return self.substitution(letters, whole);
+        }
+        let name = name(letters);
+        match name.is_empty() {
+            true => Ok("$".to_owned()),
+            false => Ok((self.variable)(&name).unwrap_or_default()),
+        }
+    }
+
+    fn substitution(&self, letters: &mut Peekable<Chars<'_>>, whole: &str) -> Result<String, WordError> {
+        let wrong = || WordError::Substitution(whole.to_owned());
+        let name = name(letters);
+        if name.is_empty() {
+            return Err(wrong());
+        }
+        let value = (self.variable)(&name);
+        let mut operator = letters.next().ok_or_else(wrong)?;
+        // With a colon an empty value counts as none.
+        let present = match operator {
+            '}' => return Ok(value.unwrap_or_default()),
+            ':' => {
+                operator = letters.next().ok_or_else(wrong)?;
+                value.clone().filter(|value| !value.is_empty())
+            }
+            _ => value.clone(),
+        };
+        match operator {
+            '-' => {
+                let default = self.run(letters, whole, Some('}'))?;
+                Ok(present.unwrap_or(default))
+            }
+            '+' => {
+                let other = self.run(letters, whole, Some('}'))?;
+                Ok(present.map(|_| other).unwrap_or_default())
+            }
+            '?' => {
+                let message = self.run(letters, whole, Some('}'))?;
+                present.ok_or(WordError::Required { name, message })
+            }
+            '#' | '%' => {
+                let is_longest = letters.next_if_eq(&operator).is_some();
+                let pattern = self.run(letters, whole, Some('}'))?;
+                let value = value.unwrap_or_default();
+                Ok(match operator {
+                    '#' => without_prefix(&value, &pattern, is_longest),
+                    _ => without_suffix(&value, &pattern, is_longest),
+                })
+            }
+            '/' => {
+                let is_global = letters.next_if_eq(&'/').is_some();
+                let rest = self.run(letters, whole, Some('}'))?;
+                let (pattern, replacement) = rest.split_once('/').unwrap_or((&rest, ""));
+                Ok(replaced(&value.unwrap_or_default(), pattern, replacement, is_global))
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+fn single_quoted(letters: &mut Peekable<Chars<'_>>, whole: &str) -> Result<String, WordError> {
+    let mut result = String::new();
+    for letter in letters.by_ref() {
+        match letter {
+            '\'' => return Ok(result),
+            _ => result.push(letter),
+        }
+    }
+    Err(WordError::Quote(whole.to_owned()))
+}
+
+fn name(letters: &mut Peekable<Chars<'_>>) -> String {
+    let mut name = String::new();
+    while let Some(letter) = letters.next_if(|letter| letter.is_ascii_alphanumeric() || *letter == '_') {
+        name.push(letter);
+        // `$10` is `$1` and a zero.
+        if name.starts_with(|first: char| first.is_ascii_digit()) {
+            break;
+        }
+    }
+    name
+}
+
+/// Whether a shell pattern of `*`, `?` and plain letters is all of `text`.
+fn matches(pattern: &[char], text: &[char]) -> bool {
+    let (mut at_pattern, mut at_text) = (0, 0);
+    // Where the last star stands, and up to where it reaches: the only one that may have to reach further.
+    let mut star: Option<(usize, usize)> = None;
+    while at_text < text.len() {
+        match pattern.get(at_pattern) {
+            Some('*') => {
+                star = Some((at_pattern, at_text));
+                at_pattern += 1;
+            }
+            Some(letter) if *letter == '?' || *letter == text[at_text] => {
+                at_pattern += 1;
+                at_text += 1;
+            }
+            _ => {
+                let Some((place, reached)) = star else { return false };
+                star = Some((place, reached + 1));
+                (at_pattern, at_text) = (place + 1, reached + 1);
+            }
+        }
+    }
+    pattern[at_pattern..].iter().all(|letter| *letter == '*')
+}
+
+fn without_prefix(value: &str, pattern: &str, is_longest: bool) -> String {
+    let (value, pattern): (Vec<char>, Vec<char>) = (value.chars().collect(), pattern.chars().collect());
+    let mut ends = (0..=value.len()).filter(|end| matches(&pattern, &value[..*end]));
+    let end = if is_longest { ends.next_back() } else { ends.next() };
+    value[end.unwrap_or(0)..].iter().collect()
+}
+
+fn without_suffix(value: &str, pattern: &str, is_longest: bool) -> String {
+    let (value, pattern): (Vec<char>, Vec<char>) = (value.chars().collect(), pattern.chars().collect());
+    let mut starts = (0..=value.len()).filter(|start| matches(&pattern, &value[*start..]));
+    let start = if is_longest { starts.next() } else { starts.next_back() };
+    value[..start.unwrap_or(value.len())].iter().collect()
+}
+
+fn replaced(value: &str, pattern: &str, replacement: &str, is_global: bool) -> String {
+    let (value, pattern): (Vec<char>, Vec<char>) = (value.chars().collect(), pattern.chars().collect());
+    let (mut result, mut at, mut is_done) = (String::new(), 0, false);
+    while at < value.len() {
+        // The longest match from here, but nothing isn't one.
+        let end = (at + 1..=value.len()).rev().find(|end| !is_done && matches(&pattern, &value[at..*end]));
+        match end {
+            Some(end) => {
+                result.push_str(replacement);
+                at = end;
+                is_done = !is_global;
+            }
+            None => {
+                result.push(value[at]);
+                at += 1;
+            }
+        }
+    }
+    result
+}

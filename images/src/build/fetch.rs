@@ -1,0 +1,118 @@
+//! `ADD https://…`: a file from the network.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+
+use super::StepError;
+use super::schedule::Build;
+use crate::digest::Digest;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Without a byte for so long, a connection counts as cut.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A file that was fetched.
+pub(super) struct Fetched {
+    pub(super) path: PathBuf,
+    /// When its server says that it was changed, in seconds since 1970.
+    pub(super) modified_seconds: Option<i64>,
+}
+
+/// Whether a source is a URL and not a path.
+pub(super) fn is_url(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+/// Whether a source is a repository of git, which isn't fetched.
+pub(super) fn is_git(source: &str) -> bool {
+    let path = source.split(['#', '?']).next().unwrap_or_default();
+    source.starts_with("git@") || source.starts_with("git://") || (is_url(source) && path.ends_with(".git"))
+}
+
+/// The last component of a URL's path, which the file is called by.
+pub(super) fn file_name(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next()?.split_once("://")?.1.split_once('/')?.1;
+    path.rsplit('/').next().filter(|name| !name.is_empty() && *name != "." && *name != "..").map(str::to_owned)
+}
+
+/// Fetches a file into `dir`.
+pub(super) fn fetch(build: &Build<'_>, url: &str, dir: &Path) -> Result<Fetched, StepError> {
+    let failed = |reason: String| StepError::Fetch { url: url.to_owned(), reason };
+    let path = dir.join(format!("fetched-{}", &Digest::of(url.as_bytes()).hex()[..16]));
+    let mut file = File::create(&path).map_err(StepError::file(format!("make {}", path.display())))?;
+    let limit = build.store.limits().size_bytes;
+    let got = build.surroundings.registries.runtime().block_on(get(url, &mut file, limit));
+    let modified_seconds = got.map_err(failed)?;
+    Ok(Fetched { path, modified_seconds })
+}
+
+/// Answers with when it was modified; errors are sentences for people.
+async fn get(url: &str, file: &mut File, limit_bytes: u64) -> Result<Option<i64>, String> {
+    let said = |error: reqwest::Error| {
+        let error = error.without_url();
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ")
+    };
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .build()
+        .map_err(said)?;
+    let response = client.get(url).send().await.map_err(said)?;
+    if !response.status().is_success() {
+        return Err(format!("the server answered {}", response.status()));
+    }
+    let modified = response.headers().get(reqwest::header::LAST_MODIFIED).and_then(|value| value.to_str().ok());
+    let modified = modified.and_then(|text| jiff::fmt::rfc2822::parse(text).ok()).map(|at| at.timestamp().as_second());
+    let (mut pieces, mut length_bytes) = (response.bytes_stream(), 0);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(said)?;
+        length_bytes += piece.len() as u64;
+        if length_bytes > limit_bytes {
+            return Err(format!("it has more than {limit_bytes} bytes"));
+        }
+        file.write_all(&piece).map_err(|error| format!("it can't be written: {error}"))?;
+    }
+    Ok(modified)
+}
+
+/// Whether a file is what `--checksum` says.
+pub(super) fn check(url: &str, file: &Path, checksum: Option<&str>) -> Result<Digest, StepError> {
+    let trouble = StepError::file(format!("read {}", file.display()));
+    let found = File::open(file).and_then(Digest::of_reader).map_err(trouble)?;
+    let Some(expected) = checksum else { return Ok(found) };
+    let expected: Digest =
+        expected.parse().map_err(|error: crate::digest::DigestError| StepError::Invalid(error.to_string()))?;
+    match found == expected {
+        true => Ok(found),
+        false => {
+            let reason = format!("its content has digest {found}, expected {expected}");
+            Err(StepError::Fetch { url: url.to_owned(), reason })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_and_their_files() {
+        for (url, name) in [
+            ("https://a.b/c/d.tar?x=/y", Some("d.tar")),
+            ("http://a.b/", None),
+            ("http://a.b", None),
+            ("http://a.b/..", None),
+        ] {
+            assert_eq!(file_name(url).as_deref(), name, "{url}");
+        }
+        assert!(is_git("https://a.b/c.git#main") && is_git("git@a.b:c") && !is_git("https://a.b/c.git.txt"));
+    }
+}

@@ -1,0 +1,237 @@
+//! `RUN --mount`: from what the Dockerfile says to files of ours that the step finds in its place.
+
+use std::fs;
+use std::io::{self, PipeWriter};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::copy_step::{Origin, origin};
+use super::dockerfile::{CacheSharing, Mount, MountKind};
+use super::schedule::Build;
+use super::stage::StageBuild;
+use super::{StepError, StepMount, StepMountKind, key};
+use crate::store::{CacheHold, CacheUse};
+use crate::tarball::TarWriter;
+use crate::tree::{Keep, Tree, is_dir, plain};
+use crate::unpack;
+
+/// Where a here-document that is a script is found.
+pub(super) const SCRIPT: &str = "/dev/pipes/EOF";
+const SECRET_MODE: u32 = 0o400;
+const CACHE_MODE: u32 = 0o755;
+
+/// The mounts of a step, with everything expanded.
+pub(super) struct Mounted<'a, 's> {
+    /// What of them decides about the step's result.
+    pub(super) key: Vec<String>,
+    wanted: Vec<Wanted<'a, 's>>,
+}
+
+struct Wanted<'a, 's> {
+    /// Where, if anywhere.
+    target: Option<PathBuf>,
+    readonly: bool,
+    kind: WantedKind<'a, 's>,
+}
+
+enum WantedKind<'a, 's> {
+    Bind { origin: Origin<'a, 's>, path: PathBuf },
+    Cache { id: String, how: CacheUse, owner: (u32, u32), mode: u32 },
+    Tmpfs { size_bytes: Option<u64> },
+    File { content: Vec<u8>, owner: (u32, u32), mode: u32, variable: Option<String> },
+}
+
+/// Mounts that are ready; they go when this is dropped.
+pub(super) struct Held<'a> {
+    mounts: Vec<StepMount>,
+    variables: Vec<String>,
+    _caches: Vec<CacheHold<'a>>,
+    _secrets: Option<TempDir>,
+}
+
+impl Held<'_> {
+    pub(super) fn mounts(&self) -> &[StepMount] {
+        &self.mounts
+    }
+
+    /// Secrets for the environment.
+    pub(super) fn variables(&self) -> &[String] {
+        &self.variables
+    }
+}
+
+/// What the mounts of a `RUN` mean. Touches nothing yet.
+pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, mounts: &[Mount]) -> Result<Mounted<'a, 's>, StepError> {
+    let mut all = Mounted { key: Vec::new(), wanted: Vec::new() };
+    for mount in mounts {
+        if let Some((wanted, key)) = wanted(stage, mount)? {
+            all.wanted.push(wanted);
+            all.key.push(key);
+        }
+    }
+    Ok(all)
+}
+
+fn wanted<'a, 's>(stage: &StageBuild<'a, 's>, mount: &Mount) -> Result<Option<(Wanted<'a, 's>, String)>, StepError> {
+    let expand = |text: &Option<String>| text.as_ref().map(|text| stage.expand(text)).transpose();
+    let absolute = |target: &str| Path::new("/").join(plain(&format!("{}/{target}", base_of(stage, target))));
+    let mut target = expand(&mount.target)?.map(|target| absolute(&target));
+    let shown = |target: &Option<PathBuf>| target.clone().unwrap_or_default().display().to_string();
+    let (kind, key) = match &mount.kind {
+        MountKind::Bind(source) => {
+            let origin = origin(stage, expand(&source.from)?.as_deref())?;
+            let path = plain(&stage.expand(&source.path)?);
+            let content = origin.digest(&path)?;
+            (WantedKind::Bind { origin, path }, format!("bind {content}"))
+        }
+        MountKind::Cache { id, sharing, owner } => {
+            let id = expand(id)?.unwrap_or_else(|| shown(&target));
+            let how = match sharing {
+                CacheSharing::Shared => CacheUse::Shared,
+                CacheSharing::Private => CacheUse::Another,
+                CacheSharing::Locked => CacheUse::Alone,
+            };
+            let key = format!("cache {id}");
+            (WantedKind::Cache { id, how, owner: (owner.uid, owner.gid), mode: owner.mode.unwrap_or(CACHE_MODE) }, key)
+        }
+        MountKind::Tmpfs { size_bytes } => (WantedKind::Tmpfs { size_bytes: *size_bytes }, "tmpfs".to_owned()),
+        MountKind::Secret { id, is_required, variable, owner } => {
+            let of_target = || target.as_ref()?.file_name()?.to_str().map(str::to_owned);
+            let id = expand(id)?.or_else(of_target).unwrap_or_default();
+            let Some(content) = stage.build.request.secrets.get(&id) else {
+                return match is_required {
+                    true => Err(StepError::Invalid(format!("secret {id} isn't given: give it with --secret id={id}"))),
+                    false => Ok(None),
+                };
+            };
+            let variable = expand(variable)?;
+            if target.is_none() && variable.is_none() {
+                target = Some(absolute(&format!("/run/secrets/{id}")));
+            }
+            let mode = owner.mode.unwrap_or(SECRET_MODE);
+            let owner = (owner.uid, owner.gid);
+            // What a secret holds decides about nothing, or it could be guessed from what is carried out.
+            (WantedKind::File { content: content.clone(), owner, mode, variable }, format!("secret {id}"))
+        }
+    };
+    let key = format!("{key} {} {}", shown(&target), mount.readonly);
+    Ok(Some((Wanted { target, readonly: mount.readonly, kind }, key)))
+}
+
+fn base_of<'a>(stage: &'a StageBuild<'_, '_>, target: &str) -> &'a str {
+    if target.starts_with('/') { "/" } else { &stage.state.config.working_dir }
+}
+
+impl<'s> Mounted<'_, 's> {
+    /// A script that is executed as it is.
+    pub(super) fn add_script(&mut self, text: String) {
+        self.key.push(text.clone());
+        let kind = WantedKind::File { content: text.into_bytes(), owner: (0, 0), mode: 0o755, variable: None };
+        self.wanted.push(Wanted { target: Some(SCRIPT.into()), readonly: true, kind });
+    }
+
+    /// Makes all of it ready. `place` is for files that are copied.
+    pub(super) fn hold(self, build: &Build<'s>, place: &Path) -> Result<Held<'s>, StepError> {
+        let mut held = Held { mounts: Vec::new(), variables: Vec::new(), _caches: Vec::new(), _secrets: None };
+        for (at, Wanted { target, readonly, kind }) in self.wanted.into_iter().enumerate() {
+            let kind = match kind {
+                WantedKind::Bind { origin, path } => {
+                    StepMountKind::Bind(bind(build, &origin, &path, readonly, &place.join(format!("bind-{at}")))?)
+                }
+                WantedKind::Cache { id, how, owner, mode } => {
+                    let cache = build.store.hold_cache(&id, how, owner, mode)?;
+                    let path = cache.path();
+                    held._caches.push(cache);
+                    StepMountKind::Bind(path)
+                }
+                WantedKind::Tmpfs { size_bytes } => StepMountKind::Tmpfs { size_bytes },
+                WantedKind::File { content, owner, mode, variable } => {
+                    if let Some(variable) = variable {
+                        held.variables.push(format!("{variable}={}", String::from_utf8_lossy(&content)));
+                    }
+                    if target.is_none() {
+                        continue;
+                    }
+                    let dir = match held._secrets.take() {
+                        Some(dir) => dir,
+                        None => build.store.secret_dir()?,
+                    };
+                    let path = dir.path().join(at.to_string());
+                    held._secrets = Some(dir);
+                    write(&path, &content, owner, mode).map_err(StepError::file("put a secret in its place"))?;
+                    StepMountKind::Bind(path)
+                }
+            };
+            held.mounts.extend(target.map(|target| StepMount { target, readonly, kind }));
+        }
+        Ok(held)
+    }
+}
+
+fn write(path: &Path, content: &[u8], owner: (u32, u32), mode: u32) -> io::Result<()> {
+    fs::write(path, content)?;
+    chown(path, Some(owner.0), Some(owner.1))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Files for a bind: the context's own if they can't be written to, else copies that go with the step.
+fn bind(
+    build: &Build<'_>,
+    origin: &Origin<'_, '_>,
+    path: &Path,
+    readonly: bool,
+    copy: &Path,
+) -> Result<PathBuf, StepError> {
+    let trouble = || StepError::file(format!("take {} from {}", path.display(), origin.name()));
+    let tree = origin.tree()?;
+    let real = tree.real(path).map_err(trouble())?;
+    let Some(stat) = tree.stat(&real).map_err(trouble())? else {
+        return Err(StepError::NotThere(path.display().to_string(), origin.name()));
+    };
+    if readonly && origin.is_context() {
+        return Ok(build.context.root().join(real));
+    }
+    fs::create_dir(copy).map_err(trouble())?;
+    copy_tree(tree, &real, copy, build).map_err(trouble())?;
+    let root = copy.join("diff");
+    Ok(if is_dir(&stat) { root } else { root.join("file") })
+}
+
+fn copy_tree(tree: &Tree, start: &Path, dir: &Path, build: &Build<'_>) -> io::Result<()> {
+    let (reader, writer) = io::pipe()?;
+    std::thread::scope(|scope| {
+        let written = scope.spawn(|| write_tree(tree, start, writer));
+        let unpacked = unpack::unpack_plain(reader, dir, build.store.limits()).map_err(io::Error::other);
+        written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(unpacked)
+    })
+}
+
+fn write_tree(tree: &Tree, start: &Path, pipe: PipeWriter) -> io::Result<()> {
+    let mut tar = TarWriter::new(io::BufWriter::new(pipe));
+    for found in tree.walk(start, &mut |_, _| Keep::It)? {
+        let name = match found.relative.as_os_str().as_bytes() {
+            b"" if is_dir(&found.stat) => b"./".to_vec(),
+            b"" => b"file".to_vec(),
+            name => name.to_vec(),
+        };
+        let Some(member) = tree.member(&found, name)? else { continue };
+        match &member.kind {
+            crate::tarball::MemberKind::File { .. } => tar.append(&member, &mut tree.file(&found.path)?)?,
+            _ => tar.append(&member, &mut io::empty())?,
+        }
+    }
+    tar.finish().map(drop)
+}
+
+/// A digest of what is at a path and below it.
+pub(super) fn content(tree: &Tree, path: &Path) -> io::Result<crate::digest::Digest> {
+    let mut hash = key::ContentHash::default();
+    let real = tree.real(path)?;
+    for found in tree.walk(&real, &mut |_, _| Keep::It)? {
+        hash.file(tree, &found, true)?;
+    }
+    Ok(hash.finish())
+}

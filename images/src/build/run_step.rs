@@ -1,0 +1,204 @@
+//! `RUN`: a command in a container of its own; what it writes becomes a layer.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use super::dockerfile::{Command, Run, RunNetwork};
+use super::mounts::{self, Mounted};
+use super::schedule::Build;
+use super::stage::{Prepared, StageBuild};
+use super::{BuildEvent, RunStep, StepError, StepNetwork, config_step, key};
+use crate::digest::{ChainId, Digest};
+use crate::error::Error;
+use crate::store::StepLayer;
+use crate::{upper, view};
+
+/// Lines and bytes that a failure shows of what the command said last.
+const LAST_LINES: usize = 20;
+const LAST_BYTES: usize = 4096;
+
+/// What `RUN` would run.
+pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, run: &Run) -> Result<Prepared<'a>, StepError> {
+    let build = stage.build;
+    let state = &stage.state;
+    let script = script(run);
+    let args = match &script {
+        Script::File(_) => vec![mounts::SCRIPT.to_owned()],
+        Script::Command(command) => config_step::words(state, command),
+    };
+    // What ENV says counts more than what ARG says.
+    let declared: Vec<String> = state
+        .args
+        .iter()
+        .filter(|(name, _)| !state.config.env.iter().any(|pair| pair.split('=').next() == Some(name.as_str())))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let mut mounted = mounts::prepare(stage, &run.mounts)?;
+    if let Script::File(text) = &script {
+        mounted.add_script(text.clone());
+    }
+    let network = match run.network {
+        None | Some(RunNetwork::Default) => StepNetwork::Default,
+        Some(RunNetwork::None) => StepNetwork::None,
+        Some(RunNetwork::Host) => StepNetwork::Host,
+    };
+    let shown = run.network.map(|network| format!("{network:?}"));
+    let key = key::of(&("RUN", key::ground(state), &args, &declared, shown, &mounted.key, build.epoch));
+    let mut env = state.config.env.clone();
+    env.extend(declared.iter().cloned());
+    let is_set = |name: &str| state.variable(name).is_some();
+    env.extend(
+        build.globals.proxies().filter(|(name, _)| !is_set(name)).map(|(name, value)| format!("{name}={value}")),
+    );
+    let command = Runnable {
+        args: args.clone(),
+        env,
+        user: state.config.user.clone(),
+        working_dir: if state.config.working_dir.is_empty() {
+            "/".to_owned()
+        } else {
+            state.config.working_dir.clone()
+        },
+        network,
+    };
+    let given = match declared.len() {
+        0 => String::new(),
+        count => format!("|{count} {} ", declared.join(" ")),
+    };
+    let created_by = format!("RUN {given}{}", shown_command(&args, &script));
+    let (top, short_key) = (state.top, key);
+    let make = Box::new(move || execute(build, top, &short_key, command, mounted).map(Some));
+    Ok(Prepared { keys: vec![key], known: None, created_by, make })
+}
+
+fn shown_command(args: &[String], script: &Script) -> String {
+    match script {
+        Script::File(text) => text.clone(),
+        Script::Command(_) => args.join(" "),
+    }
+}
+
+enum Script {
+    /// To be executed as it is: it says itself what with.
+    File(String),
+    Command(Command),
+}
+
+/// A command that is nothing but a here-document is a script; else the shell reads its here-documents itself.
+fn script(run: &Run) -> Script {
+    let Command::Shell(line) = &run.command else { return Script::Command(run.command.clone()) };
+    match &run.here_documents[..] {
+        [] => Script::Command(run.command.clone()),
+        [only] if line.trim_start().starts_with("<<") && line.split_whitespace().count() == 1 => {
+            match only.content.starts_with("#!") {
+                true => Script::File(only.content.clone()),
+                false => Script::Command(Command::Shell(only.content.clone())),
+            }
+        }
+        several => {
+            let documents: String = several.iter().map(|document| format!("\n{}", document.raw)).collect();
+            Script::Command(Command::Shell(format!("{line}{documents}")))
+        }
+    }
+}
+
+struct Runnable {
+    args: Vec<String>,
+    env: Vec<String>,
+    user: String,
+    working_dir: String,
+    network: StepNetwork,
+}
+
+fn execute<'s>(
+    build: &Build<'s>,
+    top: Option<ChainId>,
+    key: &Digest,
+    command: Runnable,
+    mounted: Mounted<'_, 's>,
+) -> Result<StepLayer, StepError> {
+    let work = build.context.work_dir();
+    let place = tempfile::tempdir_in(work).map_err(StepError::file("make a directory for the step"))?;
+    // Taken for the directory's name, which nobody else has.
+    let unique = place.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
+    let id = format!("{}{}", &key.hex()[..32], unique.trim_start_matches("tmp"));
+    let held = mounted.hold(build, place.path())?;
+    let targets = held.mounts().iter().map(|mount| mount.target.clone());
+    let fixed = build.surroundings.runner.mount_points().iter().map(PathBuf::from);
+    let missing = missing(build, top, fixed.chain(targets), place.path())?;
+    let rootfs = build.store.prepare_on(&id, top)?;
+    let upper = rootfs.upper.clone();
+    let Runnable { args, mut env, user, working_dir, network } = command;
+    env.extend(held.variables().iter().cloned());
+    let step =
+        RunStep { rootfs, id: id.clone(), args, env, working_dir, user, network, mounts: held.mounts().to_vec() };
+    let outcome = run(build, &step);
+    let layer = outcome.and_then(|()| {
+        let trouble = || StepError::file("read what the step wrote");
+        upper::remove_mount_points(&upper, &missing).map_err(trouble())?;
+        let write = |pipe| {
+            upper::write_layer(&upper, &|_| false, &|time| build.clamp(time), std::io::BufWriter::new(pipe)).map(drop)
+        };
+        build.add_layer(top, write)
+    });
+    drop(held);
+    build.store.remove_snapshot(&id).and_then(|discarded| discarded.delete())?;
+    layer
+}
+
+fn run(build: &Build<'_>, step: &RunStep) -> Result<(), StepError> {
+    let mut last = LastOutput::default();
+    let mut output = |bytes: &[u8]| {
+        last.push(bytes);
+        build.tell(BuildEvent::Output(bytes));
+    };
+    let code = build.surroundings.runner.run(step, &mut output);
+    build.go_on()?;
+    match code.map_err(StepError::Run)? {
+        0 => Ok(()),
+        code => Err(StepError::Failed { command: step.args.join(" "), code, output: last.text() }),
+    }
+}
+
+/// What isn't there yet of the paths that something will be mounted on, with those above.
+fn missing(
+    build: &Build<'_>,
+    top: Option<ChainId>,
+    targets: impl Iterator<Item = PathBuf>,
+    place: &Path,
+) -> Result<Vec<PathBuf>, StepError> {
+    let trouble = || StepError::file("look at the file system that the step begins with");
+    let mount_on = place.join("view");
+    std::fs::create_dir(&mount_on).map_err(Error::file("make directory", &mount_on))?;
+    let tree = view::open(&build.store.lowers(top)?, &mount_on).map_err(trouble())?;
+    let mut missing = Vec::new();
+    for target in targets {
+        for path in target.ancestors().filter(|path| path.parent().is_some()) {
+            let real = tree.real(path).map_err(trouble())?;
+            // What can't be looked at is no directory of ours.
+            if matches!(tree.stat(&real), Ok(None)) {
+                missing.push(real);
+            }
+        }
+    }
+    Ok(missing)
+}
+
+/// The end of what a command wrote.
+#[derive(Default)]
+struct LastOutput(VecDeque<u8>);
+
+impl LastOutput {
+    fn push(&mut self, bytes: &[u8]) {
+        self.0.extend(&bytes[bytes.len().saturating_sub(LAST_BYTES)..]);
+        let excess = self.0.len().saturating_sub(LAST_BYTES);
+        self.0.drain(..excess);
+    }
+
+    fn text(mut self) -> String {
+        let bytes = self.0.make_contiguous();
+        let text = String::from_utf8_lossy(bytes);
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+    }
+}

@@ -1,0 +1,240 @@
+//! A build as a whole: every stage that is needed has a thread, and waits for those that it takes something from.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use jiff::Timestamp;
+
+use super::dockerfile::{Dockerfile, DockerfileError, Problem};
+use super::plan::Plan;
+use super::scope::{self, Globals, SOURCE_DATE_EPOCH};
+use super::stage::{StageBuild, StageState};
+use super::{BuildError, BuildEvent, BuildRequest, Built, Context, StepError, Surroundings};
+use crate::digest::{ChainId, Digest, ImageId};
+use crate::error::Error;
+use crate::platform::Platform;
+use crate::reference::Reference;
+use crate::store::{DoneStep, Image, Lease, NewImage, StepLayer, StepResult, Store};
+
+/// A build that is under way.
+pub(super) struct Build<'a> {
+    pub(super) store: &'a Store,
+    pub(super) context: &'a Context,
+    pub(super) request: &'a BuildRequest,
+    pub(super) surroundings: &'a Surroundings<'a>,
+    pub(super) dockerfile: &'a Dockerfile,
+    pub(super) globals: &'a Globals,
+    pub(super) plan: &'a Plan,
+    /// No time in the image is later, in seconds since 1970.
+    pub(super) epoch: Option<i64>,
+    stages: Mutex<Stages>,
+    /// A stage is over, or the build is.
+    settled: Condvar,
+    has_failed: AtomicBool,
+    has_new_layers: AtomicBool,
+    steps: Mutex<Vec<DoneStep>>,
+    leases: Mutex<Vec<Lease<'a>>>,
+}
+
+type Stages = Vec<Option<Arc<StageState>>>;
+
+/// Builds an image. The steps that were carried out are known to the next build, also if one failed.
+pub(super) fn build(
+    store: &Store,
+    context: &Context,
+    request: &BuildRequest,
+    surroundings: &Surroundings<'_>,
+) -> Result<Built, BuildError> {
+    let text = context.dockerfile(&request.dockerfile)?;
+    let path = if request.dockerfile.is_empty() { "Dockerfile" } else { &request.dockerfile };
+    let dockerfile = Dockerfile::parse(&text, request.dockerfile_name.as_deref().unwrap_or(path))?;
+    context.apply_ignore_file(&request.dockerfile)?;
+    let globals = Globals::of(&dockerfile, request).map_err(|error| {
+        let place = dockerfile.global_args[0].place.clone();
+        DockerfileError { place, problem: Problem::Arguments { instruction: "ARG", reason: error.to_string() } }
+    })?;
+    let plan = Plan::of(&dockerfile, request.target.as_deref(), &globals)?;
+    let build = Build {
+        store,
+        context,
+        request,
+        surroundings,
+        dockerfile: &dockerfile,
+        globals: &globals,
+        epoch: epoch(request)?,
+        stages: Mutex::new(vec![None; plan.stages.len()]),
+        plan: &plan,
+        settled: Condvar::new(),
+        has_failed: AtomicBool::new(false),
+        has_new_layers: AtomicBool::new(false),
+        steps: Mutex::default(),
+        leases: Mutex::default(),
+    };
+    let outcome = build.run();
+    let image = outcome.as_ref().ok().map(|state| image(state, request)).transpose()?;
+    let id = image.as_ref().map(|image| image.id);
+    let steps = std::mem::take(&mut *locked(&build.steps));
+    store.finish_build(&steps, build.has_new_layers.load(Ordering::Relaxed), image)?;
+    outcome?;
+    let unused_args = scope::unused_args(&dockerfile, request);
+    match id {
+        Some(id) => Ok(Built { id, unused_args }),
+        None => Err(BuildError::CalledOff),
+    }
+}
+
+fn epoch(request: &BuildRequest) -> Result<Option<i64>, BuildError> {
+    let Some(text) = request.build_args.get(SOURCE_DATE_EPOCH).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let seconds = text.parse().ok().filter(|seconds| Timestamp::from_second(*seconds).is_ok());
+    seconds.map(Some).ok_or_else(|| BuildError::SourceDateEpoch(text.clone()))
+}
+
+fn image(state: &StageState, request: &BuildRequest) -> Result<NewImage, Error> {
+    let document = serde_json::to_vec(&state.to_config()).map_err(Error::Encode)?;
+    let id = state.image.unwrap_or(ImageId(Digest::of(&document)));
+    let references = request.tags.iter().cloned().map(Reference::or_latest).collect();
+    Ok(NewImage { id, document, top: state.top, references })
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Build<'a> {
+    fn run(&self) -> Result<StageState, BuildError> {
+        let needed = || self.plan.stages.iter().enumerate().filter_map(|(at, planned)| Some((at, planned.as_ref()?)));
+        thread::scope(|scope| {
+            let stages: Vec<_> = needed()
+                .map(|(index, planned)| {
+                    scope.spawn(move || {
+                        let outcome = StageBuild::run(self, index, planned);
+                        self.settle(index, outcome)
+                    })
+                })
+                .collect();
+            let outcomes =
+                stages.into_iter().map(|stage| stage.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            // What was called off was so because of another.
+            let outcomes: Vec<_> = outcomes.filter_map(Result::err).collect();
+            let (called_off, causes): (Vec<_>, Vec<_>) =
+                outcomes.into_iter().partition(|error| matches!(error, BuildError::CalledOff));
+            causes.into_iter().chain(called_off).next().map_or(Ok(()), Err)
+        })?;
+        let state = locked(&self.stages)[self.plan.target].clone().ok_or(BuildError::CalledOff)?;
+        StageBuild::label(self, state.as_ref().clone()).map_err(|source| BuildError::Step {
+            place: self.dockerfile.stages[self.plan.target].place.clone(),
+            instruction: "--label".to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    fn settle(&self, index: usize, outcome: Result<StageState, BuildError>) -> Result<(), BuildError> {
+        let outcome = outcome.map(|state| locked(&self.stages)[index] = Some(Arc::new(state)));
+        if outcome.is_err() {
+            self.has_failed.store(true, Ordering::Relaxed);
+            self.surroundings.runner.stop();
+            // With the lock: whoever is about to wait has looked before, or will look after.
+            drop(locked(&self.stages));
+        }
+        self.settled.notify_all();
+        outcome
+    }
+
+    /// An earlier stage's end.
+    pub(super) fn wait_for(&self, stage: usize) -> Result<Arc<StageState>, StepError> {
+        let mut stages = locked(&self.stages);
+        loop {
+            if let Some(state) = &stages[stage] {
+                return Ok(state.clone());
+            }
+            if self.plan.stages[stage].is_none() {
+                let name = &self.dockerfile.stages[stage].text;
+                return Err(StepError::Invalid(format!(
+                    "a trigger takes from a stage that is not built for it: {name}"
+                )));
+            }
+            if self.has_failed.load(Ordering::Relaxed) {
+                return Err(StepError::CalledOff);
+            }
+            stages = self.settled.wait(stages).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whether there is a reason to go on.
+    pub(super) fn go_on(&self) -> Result<(), StepError> {
+        match self.has_failed.load(Ordering::Relaxed) || self.surroundings.runner.is_stopped() {
+            true => Err(StepError::CalledOff),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn tell(&self, event: BuildEvent<'_>) {
+        self.surroundings.progress.tell(event);
+    }
+
+    /// When what is made now is said to be made; cached steps are known by the millisecond.
+    pub(super) fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+        self.epoch.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(now)
+    }
+
+    /// A file's time as it goes into a layer.
+    pub(super) fn clamp(&self, seconds: i64) -> i64 {
+        self.epoch.map_or(seconds, |epoch| seconds.min(epoch))
+    }
+
+    /// An image that a stage begins with, or that something is taken from.
+    pub(super) fn image(&self, name: &str, platform: Option<&Platform>) -> Result<Image, StepError> {
+        let image = self.surroundings.images.image(name, platform, self.request.pull);
+        let image = image.map_err(|error| StepError::Image(name.to_owned(), error))?;
+        let (lease, _) = self.store.lease(image.layers.clone())?;
+        locked(&self.leases).push(lease);
+        let Image { config, .. } = &image;
+        let found = Platform {
+            os: config.os.clone(),
+            architecture: config.architecture.clone(),
+            variant: config.variant.clone(),
+        };
+        match platform {
+            Some(wanted) if !found.runs_on(wanted) => Err(StepError::Platform {
+                image: name.to_owned(),
+                found: found.to_string(),
+                wanted: wanted.to_string(),
+            }),
+            _ => Ok(image),
+        }
+    }
+
+    /// What one of these keys led to, in this build or in one before.
+    pub(super) fn known(&self, keys: &[Digest]) -> Result<Option<StepResult>, StepError> {
+        let here = locked(&self.steps).iter().find(|step| keys.contains(&step.key)).map(|step| step.result.clone());
+        if here.is_some() || self.request.no_cache {
+            return Ok(here);
+        }
+        for key in keys {
+            if let Some((result, lease)) = self.store.known_step(key)? {
+                locked(&self.leases).push(lease);
+                return Ok(Some(result));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn done(&self, steps: impl IntoIterator<Item = DoneStep>) {
+        locked(&self.steps).extend(steps);
+    }
+
+    /// Makes a layer of a tar that `write` writes.
+    pub(super) fn add_layer(
+        &self,
+        parent: Option<ChainId>,
+        write: impl FnOnce(std::io::PipeWriter) -> std::io::Result<()> + Send,
+    ) -> Result<StepLayer, StepError> {
+        let (layer, lease) = self.store.add_layer(parent, write)?;
+        self.has_new_layers.store(true, Ordering::Relaxed);
+        locked(&self.leases).push(lease);
+        Ok(layer)
+    }
+}

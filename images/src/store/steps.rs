@@ -1,0 +1,209 @@
+//! What builds need of the store: layers that no image has yet, and which step led to which layer.
+//!
+//! A layer that a build makes is there for its next step at once and isn't synchronised: that happens once, at the build's
+//! end, before anything is recorded that outlives it. A layer of a build that was killed is nobody's, and goes when the
+//! store is opened.
+
+use std::io::{PipeWriter, Read};
+use std::path::PathBuf;
+use std::thread;
+
+use jiff::Timestamp;
+
+use super::database::{self, Durability, StepRow};
+use super::layers::{Lease, NewImage, NewLayer};
+use super::{Inner, Pruned, Removed, Store, delete};
+use crate::digest::{ChainId, DiffId, Digest, HashingReader};
+use crate::error::Error;
+use crate::unpack::{self, UnpackError};
+
+/// A layer that a step made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StepLayer {
+    pub(crate) chain_id: ChainId,
+    pub(crate) diff_id: DiffId,
+}
+
+/// What a step led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StepResult {
+    /// None if it only altered the configuration.
+    pub(crate) layer: Option<StepLayer>,
+    pub(crate) created: Timestamp,
+}
+
+/// A step that was carried out, or found, in a build.
+#[derive(Clone, Debug)]
+pub(crate) struct DoneStep {
+    pub(crate) key: Digest,
+    pub(crate) instruction: String,
+    pub(crate) result: StepResult,
+}
+
+/// A record of the build cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedStep {
+    /// What it is recorded under: a digest of everything that decides about its result.
+    pub key: Digest,
+    /// The instruction.
+    pub instruction: String,
+    /// When it was carried out.
+    pub created: Timestamp,
+    /// When a build last needed it.
+    pub used: Timestamp,
+    /// The size of its layer's files.
+    pub size_bytes: u64,
+    /// An image or a container has the layer, too.
+    pub is_shared: bool,
+}
+
+impl Store {
+    /// What a step with this key led to, if its layer is still there. The layer is kept as long as the lease lives.
+    pub(crate) fn known_step(&self, key: &Digest) -> Result<Option<(StepResult, Lease<'_>)>, Error> {
+        let row = database::step(&self.inner().connection, key).map_err(Error::database("look for a build step"))?;
+        let Some(row) = row else { return Ok(None) };
+        let layers: Vec<ChainId> = row.layer.iter().map(|(chain_id, _)| *chain_id).collect();
+        let (lease, present) = self.lease(layers)?;
+        if row.layer.is_some() && present.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((result(&row), lease)))
+    }
+
+    /// Makes a layer of a tar that `write` writes, on top of `parent`.
+    pub(crate) fn add_layer(
+        &self,
+        parent: Option<ChainId>,
+        write: impl FnOnce(PipeWriter) -> std::io::Result<()> + Send,
+    ) -> Result<(StepLayer, Lease<'_>), Error> {
+        let failed = |doing| Error::file(doing, "a layer's tar");
+        let (reader, writer) = std::io::pipe().map_err(failed("make a pipe for"))?;
+        thread::scope(|scope| {
+            let written = scope.spawn(move || write(writer));
+            // The reader is gone when this is over: a writer that still writes hears of it.
+            let added = self.unpack_layer(parent, reader);
+            match written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed("write")(error)),
+                _ => added,
+            }
+        })
+    }
+
+    fn unpack_layer(&self, parent: Option<ChainId>, tar: impl Read) -> Result<(StepLayer, Lease<'_>), Error> {
+        let work = self.work_dir()?;
+        let dir = work.path().join("layer");
+        std::fs::create_dir(&dir).map_err(Error::file("make directory", &dir))?;
+        let lost = |source: UnpackError| Error::StepLayer(source);
+        let (unpacked, tar) = unpack::unpack(HashingReader::new(tar), &dir, self.limits).map_err(lost)?;
+        unpack::inherit(&dir.join("diff"), &unpacked.implied, &self.lowers(parent)?).map_err(lost)?;
+        let diff_id = DiffId(tar.finish());
+        let chain_id = ChainId::on(parent, diff_id);
+        let (lease, _) = self.lease(vec![chain_id])?;
+        let layer = NewLayer { chain_id, diff_id, parent, size_bytes: unpacked.size_bytes, dir };
+        let mut inner = self.inner();
+        let failed = || Error::database("record a layer");
+        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
+        self.place(&transaction, &layer)?;
+        transaction.commit().map_err(failed())?;
+        drop(inner);
+        Ok((StepLayer { chain_id, diff_id }, lease))
+    }
+
+    /// The directories of a layer and of all below it, top first; one that is empty if there is none.
+    pub(crate) fn lowers(&self, top: Option<ChainId>) -> Result<Vec<PathBuf>, Error> {
+        let Some(top) = top else { return Ok(vec![self.empty_link()]) };
+        let layers = database::layers_from(&self.inner().connection, &top);
+        let layers = layers.map_err(Error::database("look for layers"))?;
+        Ok(layers.iter().map(|layer| self.link(layer)).collect())
+    }
+
+    /// Records the steps of a build for the next ones, and its image if it came so far. What they stand on is brought to
+    /// disk first.
+    pub(crate) fn finish_build(
+        &self,
+        steps: &[DoneStep],
+        has_new_layers: bool,
+        image: Option<NewImage>,
+    ) -> Result<(), Error> {
+        if has_new_layers {
+            self.synchronise()?;
+        }
+        let now = Timestamp::now().as_millisecond();
+        let failed = || Error::database("record build steps");
+        let mut guard = self.inner();
+        let inner: &mut Inner = &mut guard;
+        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
+        for step in steps {
+            let row = StepRow {
+                key: step.key,
+                instruction: step.instruction.clone(),
+                layer: step.result.layer.map(|layer| (layer.chain_id, layer.diff_id)),
+                created_at_milliseconds: step.result.created.as_millisecond(),
+                used_at_milliseconds: now,
+                size_bytes: 0,
+                is_shared: false,
+            };
+            database::put_step(&transaction, &row).map_err(failed())?;
+        }
+        transaction.commit().map_err(failed())?;
+        drop(guard);
+        match image {
+            Some(image) if !self.is_published(&image)? => self.publish(&[], &[image], now).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_published(&self, image: &NewImage) -> Result<bool, Error> {
+        let known =
+            database::image(&self.inner().connection, &image.id).map_err(Error::database("look for an image"))?;
+        Ok(known.is_some() && self.has_names(&image.references, image.id)?)
+    }
+
+    /// The records of the build cache, the one that was needed last first.
+    pub fn cached_steps(&self) -> Result<Vec<CachedStep>, Error> {
+        let rows = database::steps(&self.inner().connection).map_err(Error::database("list build steps"))?;
+        Ok(rows.iter().map(cached_step).collect())
+    }
+
+    /// Forgets records of the build cache, and removes layers that nothing else needs.
+    pub fn prune_steps(&self, mut select: impl FnMut(&CachedStep) -> bool) -> Result<(Vec<Digest>, Pruned), Error> {
+        let mut guard = self.inner();
+        let inner: &mut Inner = &mut guard;
+        let failed = || Error::database("prune the build cache");
+        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
+        let mut keys = Vec::new();
+        for step in database::steps(&transaction).map_err(failed())?.iter().map(cached_step).filter(|step| select(step))
+        {
+            database::delete_step(&transaction, &step.key).map_err(failed())?;
+            keys.push(step.key);
+        }
+        let layers = Self::forget_unused(&transaction, &inner.leases)?;
+        transaction.commit().map_err(failed())?;
+        let aside = self.set_layers_aside(&layers)?;
+        drop(guard);
+        delete(aside)?;
+        let reclaimed_bytes = layers.iter().map(|layer| layer.size_bytes).sum();
+        let removed = layers.iter().map(|layer| Removed::Layer(layer.chain_id)).collect();
+        Ok((keys, Pruned { removed, reclaimed_bytes }))
+    }
+}
+
+fn result(row: &StepRow) -> StepResult {
+    let layer = row.layer.map(|(chain_id, diff_id)| StepLayer { chain_id, diff_id });
+    StepResult { layer, created: moment(row.created_at_milliseconds) }
+}
+
+fn cached_step(row: &StepRow) -> CachedStep {
+    CachedStep {
+        key: row.key,
+        instruction: row.instruction.clone(),
+        created: moment(row.created_at_milliseconds),
+        used: moment(row.used_at_milliseconds),
+        size_bytes: row.size_bytes,
+        is_shared: row.is_shared,
+    }
+}
+
+fn moment(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).unwrap_or_default()
+}
