@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use runtime::spec::Id;
 use runtime::{Binaries, Runtime};
+use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::container::Container;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub runtime: Runtime,
     /// Networking.
     pub netd: Netd,
+    /// Whether what the last berthd left is sorted out.
+    pub(crate) recovered: watch::Sender<bool>,
 }
 
 impl fmt::Debug for Parts {
@@ -88,6 +91,7 @@ impl Engine {
             registries,
             runtime,
             netd,
+            recovered: watch::Sender::new(false),
         })))
     }
 

@@ -14,7 +14,7 @@ use crate::launch::{ExecStarting, Launch, Starting};
 use crate::process_fd::{PidFd, send_signal};
 use crate::protocol::{Reply, Request, Streams};
 use crate::seccomp::Filters;
-use crate::spec::{Id, TerminalSize};
+use crate::spec::{Id, Resources, TerminalSize};
 use crate::stats::{self, Stats};
 use crate::{ContainerSpec, Error, ExecSpec, Exit, Result, Started, Status, lock};
 
@@ -231,6 +231,11 @@ impl Runtime {
     /// The pids of a container's processes as the host sees them.
     pub fn pids(&self, container: &Id) -> Result<Vec<i32>> {
         self.cgroup(container)?.pids()
+    }
+
+    /// Changes the limits of a container that runs; those that aren't given stay as they are.
+    pub fn limit(&self, container: &Id, resources: &Resources) -> Result<()> {
+        self.cgroup(container)?.limit(resources)
     }
 
     /// What a container uses.

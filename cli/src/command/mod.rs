@@ -31,6 +31,7 @@ mod stats;
 mod tag;
 mod top;
 mod transfer;
+mod update;
 mod version;
 mod volume;
 mod wait;
@@ -115,6 +116,7 @@ async fn container_verb(context: &Context, verb: container::Verb) -> Result<u8, 
         Verb::Pause(flags) => state::pause(context, flags).await,
         Verb::Unpause(flags) => state::unpause(context, flags).await,
         Verb::Rename(flags) => state::rename(context, flags).await,
+        Verb::Update(flags) => update::update(context, flags).await,
         Verb::Rm(flags) => rm::rm(context, flags).await,
         Verb::Wait(flags) => wait::wait(context, flags).await,
         Verb::Logs(flags) => logs::logs(context, flags).await,

@@ -263,6 +263,14 @@ pub(crate) struct DiskUsage {
     pub(crate) build_cache: Vec<BuildCacheSummary>,
 }
 
+/// Reply of `POST /containers/{id}/update`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Updated {
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) warnings: Vec<String>,
+}
+
 /// Reply of `GET /volumes`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

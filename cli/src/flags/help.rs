@@ -9,8 +9,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Containers",
         &[
-            "run", "create", "start", "stop", "restart", "kill", "rm", "pause", "unpause", "wait", "rename", "ps",
-            "logs", "attach", "exec", "top", "port", "stats",
+            "run", "create", "start", "stop", "restart", "kill", "rm", "pause", "unpause", "wait", "rename", "update",
+            "ps", "logs", "attach", "exec", "top", "port", "stats",
         ],
     ),
     ("Images", &["images", "pull", "push", "load", "save", "import", "tag", "rmi", "history"]),

@@ -219,10 +219,7 @@ fn set_storage(
 fn set_limits(config: &mut HostConfig, flags: &LimitFlags) -> Result<(), RequestError> {
     config.memory = bytes("-m, --memory", flags.memory.as_deref())?;
     config.memory_reservation = bytes("--memory-reservation", flags.memory_reservation.as_deref())?;
-    config.memory_swap = match flags.memory_swap.as_deref() {
-        Some("-1") => Some(-1),
-        other => bytes("--memory-swap", other)?,
-    };
+    config.memory_swap = memory_swap(flags.memory_swap.as_deref())?;
     let cpus = flags.cpus.as_deref();
     config.nano_cpus =
         cpus.map(|text| quantity::nano_cpus(text).map_err(|reason| flag("--cpus", text, reason))).transpose()?;
@@ -288,7 +285,11 @@ fn set_management(config: &mut HostConfig, flags: &ManagementFlags) -> Result<()
     Ok(())
 }
 
-fn restart_policy(text: &str) -> Result<RestartPolicy, RequestError> {
+/// Reads the value of `--restart`.
+///
+/// # Errors
+/// There is no such policy.
+pub(crate) fn restart_policy(text: &str) -> Result<RestartPolicy, RequestError> {
     let (name, times) = text.split_once(':').unwrap_or((text, ""));
     let wrong =
         || RequestError::Invalid("invalid restart policy format: maximum retry count must be an integer".to_owned());
@@ -317,7 +318,22 @@ fn platform(text: Option<&str>) -> Result<Option<String>, RequestError> {
     Ok(Some(text.to_owned()))
 }
 
-fn bytes(name: &'static str, text: Option<&str>) -> Result<Option<i64>, RequestError> {
+/// Reads the value of `--memory-swap`, which may be without limit.
+///
+/// # Errors
+/// It is neither a size nor -1.
+pub(crate) fn memory_swap(text: Option<&str>) -> Result<Option<i64>, RequestError> {
+    match text {
+        Some("-1") => Ok(Some(-1)),
+        other => bytes("--memory-swap", other),
+    }
+}
+
+/// Reads a size, if there is one.
+///
+/// # Errors
+/// It isn't one.
+pub(crate) fn bytes(name: &'static str, text: Option<&str>) -> Result<Option<i64>, RequestError> {
     text.map(|text| quantity::bytes(text).map_err(|reason| flag(name, text, reason))).transpose()
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod network;
 pub(crate) mod network_filter;
 pub(crate) mod pairs;
 mod port;
-mod quantity;
+pub(crate) mod quantity;
 mod security;
 pub(crate) mod time;
 mod ulimit;

@@ -11,6 +11,7 @@ pub mod network;
 pub mod owned;
 mod record;
 pub mod registry;
+pub mod restart;
 pub mod spec;
 pub mod state;
 

@@ -10,6 +10,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::handle::{Attached, Job};
+use super::restart::BackOff;
 use super::{Container, Handle, Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -26,6 +27,10 @@ pub struct Owned {
     exit: Option<ExitFuture>,
     /// netd couldn't be told to take the last sandbox down.
     pub(crate) sandbox_left: bool,
+    /// When the container's restart policy starts it, if it does.
+    pub(crate) restart: Option<BoxFuture<'static, ()>>,
+    /// How long the next wait for that is.
+    pub(crate) back_off: BackOff,
     /// Clients to be connected at the next start.
     pub(crate) waiting: Vec<PendingAttach>,
 }
@@ -44,7 +49,16 @@ pub(crate) fn spawn(engine: Engine, container: Container, exit: Option<ExitFutur
     let id = container.id.clone();
     let (published, snapshot) = watch::channel(Arc::new(container.clone()));
     let (jobs, queue) = mpsc::channel(QUEUE);
-    let owned = Owned { engine, container, published, exit, sandbox_left: false, waiting: Vec::new() };
+    let owned = Owned {
+        engine,
+        container,
+        published,
+        exit,
+        sandbox_left: false,
+        restart: None,
+        back_off: BackOff::default(),
+        waiting: Vec::new(),
+    };
     tokio::spawn(owned.live(queue));
     Handle::new(id, snapshot, jobs)
 }
@@ -58,6 +72,10 @@ impl Owned {
                 exit = next_exit(&mut self.exit) => {
                     self.exit = None;
                     orchestrate::exit::ended(&mut self, exit).await;
+                }
+                () = due(&mut self.restart) => {
+                    self.restart = None;
+                    orchestrate::restart::again(&mut self).await;
                 }
                 job = queue.recv() => match job {
                     Some(job) => job(&mut self).await,
@@ -119,6 +137,13 @@ pub(crate) fn to_async(stream: BlockingStream) -> Result<UnixStream> {
 async fn next_exit(exit: &mut Option<ExitFuture>) -> Result<Exit> {
     match exit {
         Some(exit) => exit.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn due(restart: &mut Option<BoxFuture<'static, ()>>) {
+    match restart {
+        Some(due) => due.await,
         None => std::future::pending().await,
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mount::MountPoint;
 use super::network::NetworkSpec;
+use super::restart::RestartPolicy;
 
 /// What a container runs and within which bounds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,9 @@ pub struct Spec {
     pub labels: BTreeMap<String, String>,
     /// Remove it when it has ended.
     pub auto_remove: bool,
+    /// Start it again when it has ended.
+    #[serde(default)]
+    pub restart: RestartPolicy,
 }
 
 /// Streams that the creating client meant to attach to.

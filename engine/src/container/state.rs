@@ -26,6 +26,12 @@ pub struct State {
     /// A start was begun, and what came of it isn't recorded: if berthd died over it, `--rm` means what was begun.
     #[serde(default)]
     pub start_begun: bool,
+    /// How often its restart policy has started it since the user did.
+    #[serde(default)]
+    pub restart_count: u32,
+    /// The user ended its last run, or the waiting for the next.
+    #[serde(default)]
+    pub stopped_by_user: bool,
 }
 
 /// Where a container is in its life.
@@ -45,6 +51,8 @@ pub enum Phase {
         /// As the host sees it.
         pid: i32,
     },
+    /// It ended, and is started again in a while.
+    Restarting,
     /// It ran, and ended.
     Exited,
     /// It is being removed; if that stops half-way it is taken up again.
@@ -60,6 +68,7 @@ impl Phase {
             Self::Created => "created",
             Self::Running { .. } => "running",
             Self::Paused { .. } => "paused",
+            Self::Restarting => "restarting",
             Self::Exited => "exited",
             Self::Removing | Self::Removed => "removing",
         }
@@ -69,13 +78,18 @@ impl Phase {
     pub const fn pid(self) -> Option<i32> {
         match self {
             Self::Running { pid } | Self::Paused { pid } => Some(pid),
-            Self::Created | Self::Exited | Self::Removing | Self::Removed => None,
+            Self::Created | Self::Restarting | Self::Exited | Self::Removing | Self::Removed => None,
         }
     }
 
     /// Whether it has a process, frozen or not.
     pub const fn is_alive(self) -> bool {
         self.pid().is_some()
+    }
+
+    /// Whether it has a process, or is to have one again by itself: Docker counts both as running.
+    pub const fn is_active(self) -> bool {
+        self.is_alive() || matches!(self, Self::Restarting)
     }
 }
 
@@ -93,7 +107,7 @@ impl State {
     pub fn may_start(&self) -> Result<Outcome> {
         match self.phase {
             Phase::Created | Phase::Exited => Ok(Outcome::Done),
-            Phase::Running { .. } => Ok(Outcome::AlreadySo),
+            Phase::Running { .. } | Phase::Restarting => Ok(Outcome::AlreadySo),
             Phase::Paused { .. } => Err(Error::conflict("cannot start a paused container, try unpause instead")),
             Phase::Removing | Phase::Removed => {
                 Err(Error::conflict("container is marked for removal and cannot be started"))
@@ -103,7 +117,10 @@ impl State {
 
     /// Its first process, for verbs that need it running; `id` is for the refusal.
     pub fn running_pid(&self, id: &str) -> Result<i32> {
-        self.phase.pid().ok_or_else(|| Error::conflict(format!("container {id} is not running")))
+        self.phase.pid().ok_or_else(|| match self.phase {
+            Phase::Restarting => restarting(id),
+            _ => Error::conflict(format!("container {id} is not running")),
+        })
     }
 
     /// Whether it may be frozen now.
@@ -111,6 +128,7 @@ impl State {
         match self.phase {
             Phase::Paused { .. } => Err(Error::conflict(format!("Container {id} is already paused"))),
             Phase::Running { pid } => Ok(pid),
+            Phase::Restarting => Err(restarting(id)),
             _ => Err(Error::conflict(format!("Container {id} is not running"))),
         }
     }
@@ -156,6 +174,10 @@ impl State {
     }
 }
 
+fn restarting(id: &str) -> Error {
+    Error::conflict(format!("Container {id} is restarting, wait until the container is running"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +196,7 @@ mod tests {
             (running, true, true, true, false),
             (paused, false, true, false, true),
             (Phase::Exited, true, false, false, false),
+            (Phase::Restarting, true, false, false, false),
             (Phase::Removing, false, false, false, false),
         ];
         for (phase, start, signal, pause, unpause) in table {

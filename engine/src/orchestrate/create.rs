@@ -15,7 +15,7 @@ use crate::container::{Container, name, owned, to_record};
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result, chain};
 use crate::orchestrate::{files, remove, volume};
-use crate::translate::create::{self, DeviceNode, Identity, Joined, Surroundings, Translated};
+use crate::translate::create::{self, DeviceNode, Identity, Joined, Machine, Surroundings, Translated};
 use crate::volume::Wanted;
 use crate::wire::create::{CreateBody, CreateReply};
 
@@ -109,19 +109,26 @@ pub(crate) fn translate(engine: &Engine, identity: Identity, body: CreateBody, i
         .map_err(|errno| Error::io("reading the host's name")(errno.into()))?
         .to_string_lossy()
         .into_owned();
-    let cpus = std::thread::available_parallelism().map_err(Error::io("counting CPUs"))?;
     let surroundings = Surroundings {
-        cpus: u32::try_from(cpus.get()).unwrap_or(u32::MAX),
-        memory_nodes: memory_nodes(),
+        machine: machine()?,
         // Only a cgroup v2 hierarchy has this file at its root.
         private_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         host_name: &host_name,
-        device: &device_node,
         container: &|reference| joined(engine, reference),
         mounts: &|reference| mounts_of(engine, reference),
         random_id: &random_id,
     };
     create::container(identity, body, image, &surroundings)
+}
+
+/// What limits of containers are about.
+pub(super) fn machine() -> Result<Machine<'static>> {
+    let cpus = std::thread::available_parallelism().map_err(Error::io("counting CPUs"))?;
+    Ok(Machine {
+        cpus: u32::try_from(cpus.get()).unwrap_or(u32::MAX),
+        memory_nodes: memory_nodes(),
+        device: &device_node,
+    })
 }
 
 /// How many memory nodes there are: `0` or `0-3` in the kernel's words. One where it doesn't say.

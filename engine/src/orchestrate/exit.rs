@@ -7,7 +7,7 @@ use runtime::{Exit, Status, Target};
 use crate::container::owned::Owned;
 use crate::container::{Phase, to_record};
 use crate::error::{Result, chain};
-use crate::orchestrate::{remove, sandbox, volume};
+use crate::orchestrate::{remove, restart, sandbox, volume};
 use crate::signal;
 
 /// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
@@ -28,6 +28,7 @@ pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
         Err(error) => orphaned(owned, &chain(&error)).await,
     };
     owned.container.state.ended(&exit);
+    restart::plan(owned);
     // Stored before the runtime forgets it: whenever berthd dies, one of the two knows the exit code. Published last:
     // who waits for the end finds ports and names free.
     let stored = owned.engine.store.put_container(to_record(&owned.container)).await;
@@ -86,6 +87,7 @@ pub(super) fn killed(problem: &str) -> Exit {
 
 /// Kills the process of a container that is to go, and waits until that is settled.
 pub(crate) async fn force(owned: &mut Owned) -> Result<()> {
+    restart::call_off(owned).await?;
     if !owned.container.state.phase.is_alive() {
         return Ok(());
     }

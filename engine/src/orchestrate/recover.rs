@@ -17,7 +17,7 @@ use crate::container::owned::{ExitFuture, exit_of};
 use crate::container::{Container, Handle, Phase, from_record, owned};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{exit, remove, sandbox, volume};
+use crate::orchestrate::{exit, remove, restart, sandbox, volume};
 
 /// A container of an earlier boot has no exit code; Docker says this.
 const LOST_WITH_THE_BOOT: u8 = 255;
@@ -39,6 +39,10 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
     claim(engine).await?;
     sweep(engine).await?;
     volume::sweep(engine).await?;
+    for handle in &handles {
+        restart::resume(handle).await;
+    }
+    engine.recovered.send_replace(true);
     tokio::spawn(follow_netd(engine.clone(), handshake.instance, handshake.revision));
     Ok(())
 }

@@ -25,14 +25,16 @@ pub(crate) enum Volumes {
 /// Removes the container; one that runs only by force.
 pub(crate) async fn remove(owned: &mut Owned, force: bool, volumes: Volumes) -> Result<()> {
     let phase = owned.container.state.phase;
-    if phase.is_alive() && !force {
+    if phase.is_active() && !force {
         return Err(Error::conflict(format!(
             "cannot remove container \"/{}\": container is {}: stop the container before removing or force remove",
             owned.container.name,
             phase.as_str()
         )));
     }
-    exit::force(owned).await?;
+    if phase.is_active() {
+        exit::force(owned).await?;
+    }
     erase(owned, volumes).await
 }
 

@@ -5,14 +5,22 @@ use runtime::Target;
 use crate::container::Phase;
 use crate::container::owned::Owned;
 use crate::error::Result;
+use crate::orchestrate::restart;
 use crate::signal;
 
 /// Sends a signal, and says so to listeners. A frozen container is thawed for a signal that is to end it: it couldn't
 /// take it otherwise.
 pub(crate) async fn kill(owned: &mut Owned, number: i32) -> Result<()> {
+    let ends = number == signal::KILL || number == owned.container.spec.stop.signal;
+    if ends && owned.container.state.phase.is_active() {
+        let waits = owned.container.state.phase == Phase::Restarting;
+        restart::call_off(owned).await?;
+        if waits {
+            return Ok(());
+        }
+    }
     let container = &owned.container;
     container.state.running_pid(container.id.as_str())?;
-    let ends = number == signal::KILL || number == container.spec.stop.signal;
     let thaw = ends && matches!(container.state.phase, Phase::Paused { .. });
     deliver(owned, number, thaw).await?;
     owned.engine.container_event(&owned.container, "kill", [("signal", number.to_string())]);

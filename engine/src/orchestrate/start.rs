@@ -10,6 +10,7 @@ use crate::container::compose::{self, Places};
 use crate::container::mount::VolumeSources;
 use crate::container::network::NetworkMode;
 use crate::container::owned::{Owned, PendingAttach, to_async};
+use crate::container::restart::BackOff;
 use crate::container::state::Outcome;
 use crate::container::{Container, Phase, to_record};
 use crate::engine::Engine;
@@ -21,15 +22,20 @@ pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
     if owned.container.state.may_start()? == Outcome::AlreadySo {
         return Ok(Outcome::AlreadySo);
     }
+    owned.container.state.restart_count = 0;
+    owned.container.state.stopped_by_user = false;
+    owned.back_off = BackOff::default();
+    attempt(owned).await.map(|()| Outcome::Done)
+}
+
+/// The same for whoever knows that the container is to be started, which may not be the user.
+pub(super) async fn attempt(owned: &mut Owned) -> Result<()> {
     let ran = run(owned).await;
     volume::unbind_subpaths(&owned.engine, &owned.container).await;
-    match ran {
-        Ok(()) => Ok(Outcome::Done),
-        Err(error) => {
-            failed(owned, &error).await;
-            Err(error)
-        }
+    if let Err(error) = &ran {
+        failed(owned, error).await;
     }
+    ran
 }
 
 #[tracing::instrument(name = "start", level = "debug", skip_all, fields(container = owned.container.short_id()))]

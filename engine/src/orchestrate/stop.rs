@@ -9,7 +9,7 @@ use crate::container::state::Outcome;
 use crate::container::{Container, Handle};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::orchestrate::{signal as kill, start};
+use crate::orchestrate::{restart, signal as kill, start};
 use crate::signal;
 
 /// How a client wants a container stopped; what it doesn't say is the container's own setting.
@@ -24,19 +24,19 @@ pub(crate) struct StopOptions {
 /// Stops a container. The owner is free meanwhile: a `kill` or `rm -f` needn't wait for the timeout.
 pub(crate) async fn stop(engine: &Engine, handle: &Handle, options: StopOptions) -> Result<Outcome> {
     let container = handle.container();
-    if !container.state.phase.is_alive() {
+    if !container.state.phase.is_active() {
         return Ok(Outcome::AlreadySo);
     }
     let mut changes = handle.changes();
     let number = options.signal.unwrap_or(container.spec.stop.signal);
-    send(handle, number).await?;
+    let exits = send(handle, number).await?;
     let seconds = options.timeout_seconds.unwrap_or(container.spec.stop.timeout_seconds);
-    let ended = end_of_run(&mut changes, &container);
+    let ended = end_of_run(&mut changes, exits);
     match u64::try_from(seconds) {
         Ok(seconds) => {
             if tokio::time::timeout(Duration::from_secs(seconds), ended).await.is_err() {
-                send(handle, signal::KILL).await?;
-                end_of_run(&mut changes, &container).await;
+                let exits = send(handle, signal::KILL).await?;
+                end_of_run(&mut changes, exits).await;
             }
         }
         Err(_negative) => ended.await,
@@ -53,23 +53,24 @@ pub(crate) async fn restart(engine: &Engine, handle: &Handle, options: StopOptio
     Ok(())
 }
 
-/// Sends a signal to a container that may have ended meanwhile.
-async fn send(handle: &Handle, number: i32) -> Result<()> {
+/// Sends a signal to a container that may have ended meanwhile, and isn't to be started again by itself. Answers how many
+/// runs had ended before.
+async fn send(handle: &Handle, number: i32) -> Result<u64> {
     handle
         .run(move |owned| {
             Box::pin(async move {
-                match owned.container.state.phase.is_alive() {
-                    true => kill::kill(owned, number).await,
-                    false => Ok(()),
+                restart::call_off(owned).await?;
+                if owned.container.state.phase.is_alive() {
+                    kill::kill(owned, number).await?;
                 }
+                Ok(owned.container.state.exits)
             })
         })
         .await
 }
 
-/// Waits until the run that `container` shows has ended, or the container is gone.
-async fn end_of_run(changes: &mut watch::Receiver<Arc<Container>>, container: &Container) {
-    let exits = container.state.exits;
+/// Waits until a run has ended after so many others.
+async fn end_of_run(changes: &mut watch::Receiver<Arc<Container>>, exits: u64) {
     // An error means that the owner is gone, and the container with it.
     let _ = changes.wait_for(|now| now.state.exits > exits || !now.state.phase.is_alive()).await;
 }

@@ -61,7 +61,7 @@ pub(crate) fn container(container: &Container, place: &Where, usage: Option<Usag
         "HostsPath": etc.hosts,
         "LogPath": if container.spec.log == LogSpec::None { Path::new("") } else { &place.log },
         "Name": format!("/{}", container.name),
-        "RestartCount": 0,
+        "RestartCount": container.state.restart_count,
         "Driver": "overlay2",
         "Platform": "linux",
         "MountLabel": "",
@@ -90,10 +90,10 @@ fn state(container: &Container) -> Value {
     let state = &container.state;
     json!({
         "Status": state.phase.as_str(),
-        // Docker counts a frozen container as running.
-        "Running": state.phase.is_alive(),
+        // Docker counts a container as running that is frozen, or waits for its next start.
+        "Running": state.phase.is_active(),
         "Paused": matches!(state.phase, Phase::Paused { .. }),
-        "Restarting": false,
+        "Restarting": state.phase == Phase::Restarting,
         "OOMKilled": state.oom_killed,
         "Dead": false,
         "Pid": state.phase.pid().unwrap_or_default(),

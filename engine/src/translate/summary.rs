@@ -56,6 +56,7 @@ fn status(container: &Container, now: Timestamp) -> String {
         Phase::Created => "Created".to_owned(),
         Phase::Running { .. } => format!("Up {}", since(state.started_at)),
         Phase::Paused { .. } => format!("Up {} (Paused)", since(state.started_at)),
+        Phase::Restarting => format!("Restarting ({}) {} ago", state.exit_code, since(state.finished_at)),
         Phase::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished_at)),
         Phase::Removing | Phase::Removed => "Removal In Progress".to_owned(),
     }

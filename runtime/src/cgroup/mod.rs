@@ -74,6 +74,14 @@ impl Cgroup {
         }
     }
 
+    /// Changes its limits; those that aren't given stay as they are.
+    pub(crate) fn limit(&self, resources: &Resources) -> Result<()> {
+        match &self.layout {
+            Layout::V1(hierarchies) => v1::limit(hierarchies, &self.path, resources),
+            Layout::V2(root) => v2::limit(&root.join(&self.path), resources),
+        }
+    }
+
     /// Moves a process into it.
     pub(crate) fn add(&self, pid: i32) -> Result<()> {
         for directory in self.directories() {

@@ -53,7 +53,7 @@ fn inherit_cpuset(directory: &Path) -> Result<()> {
 }
 
 /// Writes the limits that are given.
-fn limit(hierarchies: &[Hierarchy], path: &Path, resources: &Resources) -> Result<()> {
+pub(super) fn limit(hierarchies: &[Hierarchy], path: &Path, resources: &Resources) -> Result<()> {
     let set = |controller: &str, file: &str, value: String| {
         let root = with_controller(hierarchies, controller).ok_or_else(|| missing_controller(controller))?;
         write(&root.join(path).join(file), &value)

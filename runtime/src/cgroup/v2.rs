@@ -53,7 +53,7 @@ fn pass_controllers_on(directory: &Path) -> Result<()> {
 }
 
 /// Writes the limits that are given.
-fn limit(directory: &Path, resources: &Resources) -> Result<()> {
+pub(super) fn limit(directory: &Path, resources: &Resources) -> Result<()> {
     let set = |controller: &str, file: &str, value: String| {
         let path = directory.join(file);
         if path.exists() { write(&path, &value) } else { Err(missing_controller(controller)) }

@@ -12,6 +12,7 @@ mod networks;
 mod ports;
 mod pull;
 mod push;
+mod restart;
 mod run;
 mod volumes;
 mod wire;

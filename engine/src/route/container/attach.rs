@@ -66,6 +66,7 @@ fn attachable(container: &Container) -> Result<()> {
         Phase::Removing | Phase::Removed => {
             Err(Error::conflict(format!("container {} is marked for removal", container.id)))
         }
+        Phase::Restarting => container.state.running_pid(container.id.as_str()).map(drop),
         Phase::Created | Phase::Running { .. } | Phase::Exited => Ok(()),
     }
 }

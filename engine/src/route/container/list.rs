@@ -30,7 +30,7 @@ pub(super) async fn list(
             let all = query.all || limit.is_some() || selection.names_a_state();
             let mut shown: Vec<Arc<Container>> =
                 engine.containers.all().iter().map(|handle| handle.container()).collect();
-            shown.retain(|container| (all || container.state.phase.is_alive()) && selection.shows(container));
+            shown.retain(|container| (all || container.state.phase.is_active()) && selection.shows(container));
             newest_first(&mut shown);
             shown.truncate(limit.unwrap_or(usize::MAX));
             let now = Timestamp::now();

@@ -10,6 +10,7 @@ pub(crate) mod named;
 mod prune;
 mod stats;
 mod top;
+mod update;
 mod wait;
 
 use axum::Router;
@@ -38,7 +39,7 @@ pub(crate) fn routes() -> Router<Engine> {
         .route("/containers/{reference}/rename", post(lifecycle::rename))
         .route("/containers/{reference}/resize", post(lifecycle::resize))
         .route("/containers/{reference}/wait", post(wait::wait))
-        .route("/containers/{reference}/update", any(|| missing("changing a container's limits (docker update)")))
+        .route("/containers/{reference}/update", post(update::update))
         .route("/containers/{reference}/archive", any(|| missing("copying files (docker cp)")))
         .route("/containers/{reference}/changes", any(|| missing("listing changed files (docker diff)")))
         .route("/containers/{reference}/export", any(|| missing("exporting a file system (docker export)")))

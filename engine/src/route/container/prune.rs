@@ -20,7 +20,7 @@ pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<Prun
     let mut reply = PruneReply { containers_deleted: Vec::new(), space_reclaimed: 0 };
     for handle in engine.containers.all() {
         let container = handle.container();
-        if container.state.phase.is_alive() || !selection.shows(&container) {
+        if container.state.phase.is_active() || !selection.shows(&container) {
             continue;
         }
         let measured = container.clone();

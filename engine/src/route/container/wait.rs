@@ -47,7 +47,7 @@ async fn until(
     exits_before: u64,
 ) -> Arc<Container> {
     let met = |container: &Arc<Container>| match condition {
-        Condition::NotRunning => !container.state.phase.is_alive(),
+        Condition::NotRunning => !container.state.phase.is_active(),
         Condition::NextExit => container.state.exits > exits_before || container.state.phase == Phase::Removed,
         Condition::Removed => container.state.phase == Phase::Removed,
     };

@@ -61,7 +61,7 @@ fn uses(engine: &Engine) -> Vec<ContainerUse> {
         ContainerUse {
             container_id: container.id.to_string(),
             image: container.image.id,
-            running: container.state.phase.is_alive(),
+            running: container.state.phase.is_active(),
         }
     };
     engine.containers.all().iter().map(of_handle).collect()

@@ -96,7 +96,7 @@ impl Counts {
         let mut counts = Self::default();
         for handle in engine.containers.all() {
             match handle.container().state.phase {
-                Phase::Running { .. } => counts.running += 1,
+                Phase::Running { .. } | Phase::Restarting => counts.running += 1,
                 Phase::Paused { .. } => counts.paused += 1,
                 Phase::Created | Phase::Exited | Phase::Removing => counts.stopped += 1,
                 Phase::Removed => {}

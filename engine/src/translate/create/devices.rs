@@ -3,11 +3,11 @@
 use bollard_stubs::models::HostConfig;
 use runtime::spec::{Device, DeviceKind, DeviceRule};
 
-use super::Surroundings;
+use super::Machine;
 use crate::error::{Error, Result};
 
 /// The devices asked for; a privileged container has all of them anyway.
-pub(super) fn devices(host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<Vec<Device>> {
+pub(super) fn devices(host: &HostConfig, machine: &Machine<'_>) -> Result<Vec<Device>> {
     if host.privileged.unwrap_or_default() {
         return Ok(Vec::new());
     }
@@ -21,7 +21,7 @@ pub(super) fn devices(host: &HostConfig, surroundings: &Surroundings<'_>) -> Res
                     "invalid device path in the container {path:?}: it must be absolute"
                 )));
             }
-            let node = (surroundings.device)(source)?;
+            let node = (machine.device)(source)?;
             Ok(Device {
                 path: path.into(),
                 kind: node.kind,

@@ -7,7 +7,7 @@ use bollard_stubs::models::{HostConfig, ThrottleDevice as Rate};
 use runtime::defaults::SHM_SIZE_BYTES;
 use runtime::spec::{BlkioWeightDevice, Resources, ThrottleDevice};
 
-use super::{Surroundings, devices};
+use super::{Machine, devices};
 use crate::error::{Error, Result};
 
 /// The runtime itself needs some memory inside of the limit while a container starts.
@@ -15,13 +15,9 @@ const MEMORY_MIN_BYTES: i64 = 6 * 1024 * 1024;
 const CPU_PERIOD_DEFAULT_MICROSECONDS: u64 = 100_000;
 const NANO_CPUS: i64 = 1_000_000_000;
 
-pub(super) fn resources(
-    host: &HostConfig,
-    surroundings: &Surroundings<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Resources> {
+pub(crate) fn resources(host: &HostConfig, machine: &Machine<'_>, warnings: &mut Vec<String>) -> Result<Resources> {
     let memory = memory(host, warnings)?;
-    let (quota, period) = cpu(host, surroundings.cpus)?;
+    let (quota, period) = cpu(host, machine.cpus)?;
     let shares = cpu_shares(host)?;
     Ok(Resources {
         memory_bytes: memory.limit,
@@ -33,15 +29,15 @@ pub(super) fn resources(
         cpu_shares: shares.map(|shares| shares.clamp(2, 262_144)),
         cpu_quota_microseconds: quota,
         cpu_period_microseconds: period,
-        cpuset_cpus: cpuset(host.cpuset_cpus.as_deref(), CPUS, surroundings.cpus)?,
-        cpuset_mems: cpuset(host.cpuset_mems.as_deref(), MEMORY_NODES, surroundings.memory_nodes)?,
+        cpuset_cpus: cpuset(host.cpuset_cpus.as_deref(), CPUS, machine.cpus)?,
+        cpuset_mems: cpuset(host.cpuset_mems.as_deref(), MEMORY_NODES, machine.memory_nodes)?,
         pids_limit: host.pids_limit.filter(|limit| *limit > 0),
         blkio_weight: blkio_weight(host.blkio_weight.map(usize::from))?,
-        blkio_weight_devices: weight_devices(host, surroundings)?,
-        blkio_read_bps: rates(&host.blkio_device_read_bps, surroundings)?,
-        blkio_write_bps: rates(&host.blkio_device_write_bps, surroundings)?,
-        blkio_read_iops: rates(&host.blkio_device_read_iops, surroundings)?,
-        blkio_write_iops: rates(&host.blkio_device_write_iops, surroundings)?,
+        blkio_weight_devices: weight_devices(host, machine)?,
+        blkio_read_bps: rates(&host.blkio_device_read_bps, machine)?,
+        blkio_write_bps: rates(&host.blkio_device_write_bps, machine)?,
+        blkio_read_iops: rates(&host.blkio_device_read_iops, machine)?,
+        blkio_write_iops: rates(&host.blkio_device_write_iops, machine)?,
         device_rules: devices::rules(host)?,
     })
 }
@@ -188,11 +184,11 @@ fn blkio_weight(weight: Option<usize>) -> Result<Option<u16>> {
     }
 }
 
-fn weight_devices(host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<Vec<BlkioWeightDevice>> {
+fn weight_devices(host: &HostConfig, machine: &Machine<'_>) -> Result<Vec<BlkioWeightDevice>> {
     let wanted = host.blkio_weight_device.iter().flatten();
     wanted
         .map(|device| {
-            let node = (surroundings.device)(device.path.as_deref().unwrap_or_default())?;
+            let node = (machine.device)(device.path.as_deref().unwrap_or_default())?;
             let weight = blkio_weight(device.weight)?
                 .ok_or_else(|| Error::invalid("Range of blkio weight is from 10 to 1000"))?;
             Ok(BlkioWeightDevice { major: node.major.into(), minor: node.minor.into(), weight })
@@ -200,12 +196,12 @@ fn weight_devices(host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<
         .collect()
 }
 
-fn rates(wanted: &Option<Vec<Rate>>, surroundings: &Surroundings<'_>) -> Result<Vec<ThrottleDevice>> {
+fn rates(wanted: &Option<Vec<Rate>>, machine: &Machine<'_>) -> Result<Vec<ThrottleDevice>> {
     let wanted = wanted.iter().flatten();
     wanted
         .map(|rate| {
             let path = rate.path.as_deref().unwrap_or_default();
-            let node = (surroundings.device)(path)?;
+            let node = (machine.device)(path)?;
             let rate = positive(rate.rate)
                 .ok_or_else(|| Error::invalid(format!("invalid rate for device {path}: it must be above 0")))?;
             Ok(ThrottleDevice { major: node.major.into(), minor: node.minor.into(), rate })

@@ -2,7 +2,7 @@
 
 mod devices;
 mod endpoints;
-mod limits;
+pub(crate) mod limits;
 mod mounts;
 mod namespaces;
 mod ports;
@@ -25,32 +25,40 @@ use runtime::spec::Id;
 
 use crate::container::mount::MountPoint;
 use crate::container::network::NetworkMode;
+use crate::container::restart::RestartPolicy;
 use crate::container::spec::{AttachDefaults, LogSpec, StopSpec};
 use crate::container::state::State;
 use crate::container::{Asked, Container, ImageUse, Spec};
 use crate::error::{Error, Result};
 use crate::signal;
+use crate::translate::restart;
 use crate::volume::Wanted;
 use crate::wire::create::CreateBody;
 
 /// What the translation has to know of this host, and can't find out by itself.
 pub(crate) struct Surroundings<'a> {
-    /// CPUs online.
-    pub(crate) cpus: u32,
-    /// Memory nodes online.
-    pub(crate) memory_nodes: u32,
+    /// What limits are about.
+    pub(crate) machine: Machine<'a>,
     /// Containers see only their own part of the cgroup tree unless told otherwise (cgroup v2).
     pub(crate) private_cgroups: bool,
     /// The host's own name.
     pub(crate) host_name: &'a str,
-    /// A device node of the host.
-    pub(crate) device: &'a dyn Fn(&str) -> Result<DeviceNode>,
     /// Another container, whose namespaces are to be joined.
     pub(crate) container: &'a dyn Fn(&str) -> Result<Joined>,
     /// What is mounted into another container.
     pub(crate) mounts: &'a dyn Fn(&str) -> Result<Vec<MountPoint>>,
     /// 64 hexadecimal digits, for an anonymous volume.
     pub(crate) random_id: &'a dyn Fn() -> String,
+}
+
+/// The processors, memory and devices of this host.
+pub(crate) struct Machine<'a> {
+    /// CPUs online.
+    pub(crate) cpus: u32,
+    /// Memory nodes online.
+    pub(crate) memory_nodes: u32,
+    /// A device node of the host.
+    pub(crate) device: &'a dyn Fn(&str) -> Result<DeviceNode>,
 }
 
 /// A device node of the host.
@@ -104,8 +112,13 @@ pub(crate) fn container(
     let endpoints = endpoints::wanted(&body, &network.mode, &names.hostname)?;
     let security = security::security(&body.host)?;
     let process = process::process(&body.config, &body.host, &names.hostname, &security)?;
+    let restart = restart::policy(body.host.restart_policy.as_ref())?;
+    let auto_remove = body.host.auto_remove.unwrap_or_default();
+    if auto_remove && restart != RestartPolicy::No {
+        return Err(Error::invalid("can't create 'AutoRemove' container with restart policy"));
+    }
     let mounts = mounts::mounts(&body.config, &body.host, surroundings)?;
-    let resources = limits::resources(&body.host, surroundings, &mut warnings)?;
+    let resources = limits::resources(&body.host, &surroundings.machine, &mut warnings)?;
     let spec = Spec {
         process,
         attach: AttachDefaults {
@@ -120,7 +133,7 @@ pub(crate) fn container(
         shm_size_bytes: limits::shm_size(&body.host)?,
         namespaces: joined.namespaces,
         resources,
-        devices: devices::devices(&body.host, surroundings)?,
+        devices: devices::devices(&body.host, &surroundings.machine)?,
         privileged: security.privileged,
         sysctls: namespaces::sysctls(&body.host, &network.mode)?,
         masked_paths: security.masked_paths,
@@ -131,7 +144,8 @@ pub(crate) fn container(
         log: log(&body.host)?,
         stop: stop(&body.config)?,
         labels: body.config.labels.clone().unwrap_or_default().into_iter().collect(),
-        auto_remove: body.host.auto_remove.unwrap_or_default(),
+        auto_remove,
+        restart,
         network,
     };
     let reference = body.config.image.clone().unwrap_or_default();

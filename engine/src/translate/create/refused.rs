@@ -1,13 +1,12 @@
 //! What Docker has and berth doesn't have yet: refused by name, never silently ignored.
 
-use bollard_stubs::models::{HostConfig, HostConfigIsolationEnum, RestartPolicyNameEnum};
+use bollard_stubs::models::{HostConfig, HostConfigIsolationEnum};
 
 use crate::error::{Error, Result};
 use crate::wire::create::CreateBody;
 
 /// Refuses a request that asks for something that isn't there yet.
 pub(super) fn check(body: &CreateBody) -> Result<()> {
-    restart_policy(&body.host)?;
     healthcheck(body)?;
     for (asked, what) in features(&body.host) {
         if asked {
@@ -50,23 +49,6 @@ fn filled<T>(list: &Option<Vec<T>>) -> bool {
 
 fn isolation(host: &HostConfig) -> bool {
     !matches!(host.isolation, None | Some(HostConfigIsolationEnum::EMPTY | HostConfigIsolationEnum::DEFAULT))
-}
-
-fn restart_policy(host: &HostConfig) -> Result<()> {
-    let Some(policy) = &host.restart_policy else { return Ok(()) };
-    match policy.name {
-        None | Some(RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO) => {
-            if policy.maximum_retry_count.unwrap_or_default() != 0 {
-                return Err(Error::invalid(
-                    "invalid restart policy: maximum retry count can only be used with 'on-failure'",
-                ));
-            }
-            Ok(())
-        }
-        Some(name) => Err(Error::not_implemented(format!(
-            "restart policy {name} (--restart): not supported by berth yet, use no"
-        ))),
-    }
 }
 
 /// An image's own health check is not run; one that the user asks for is refused, for it would never say anything.

@@ -72,11 +72,9 @@ fn translate_with(image_config: Value, body: &Value) -> Result<Translated> {
         _ => Err(Error::invalid(format!("No such container: {reference}"))),
     };
     let surroundings = Surroundings {
-        cpus: 4,
-        memory_nodes: 1,
+        machine: Machine { cpus: 4, memory_nodes: 1, device: &device },
         private_cgroups: false,
         host_name: "harbour",
-        device: &device,
         container: &container,
         mounts: &mounts,
         random_id: &|| "cd".repeat(32),

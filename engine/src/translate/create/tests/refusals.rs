@@ -20,11 +20,6 @@ fn refuses(rows: &[Row]) {
 #[test]
 fn what_is_not_there_yet_is_named() {
     refuses(&[
-        (
-            of_host(json!({ "RestartPolicy": { "Name": "always" } })),
-            501,
-            "restart policy always (--restart): not supported by berth yet, use no",
-        ),
         (of_host(json!({ "Runtime": "runc" })), 501, "choosing an OCI runtime (--runtime): not supported by berth yet"),
         (of_host(json!({ "UsernsMode": "private" })), 501, "user namespaces (--userns): not supported by berth yet"),
         (
@@ -279,6 +274,16 @@ fn of_logs_and_restarts() {
             of_host(json!({ "LogConfig": { "Config": { "max-file": "2" } } })),
             400,
             "max-file cannot be set without max-size",
+        ),
+        (
+            of_host(json!({ "AutoRemove": true, "RestartPolicy": { "Name": "always" } })),
+            400,
+            "can't create 'AutoRemove' container with restart policy",
+        ),
+        (
+            of_host(json!({ "RestartPolicy": { "Name": "on-failure", "MaximumRetryCount": -1 } })),
+            400,
+            "invalid restart policy: maximum retry count cannot be negative",
         ),
         (
             of_host(json!({ "RestartPolicy": { "Name": "no", "MaximumRetryCount": 3 } })),

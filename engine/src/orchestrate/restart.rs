@@ -1,0 +1,103 @@
+//! Restart policies: what ended is started again after a while, and when berthd starts.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+
+use crate::container::owned::Owned;
+use crate::container::restart::{self, RestartPolicy};
+use crate::container::{Handle, Phase};
+use crate::error::{Error, Result, chain};
+use crate::orchestrate::start;
+
+/// Decides about a container whose run has just ended; the caller stores and shows what becomes of it.
+pub(super) fn plan(owned: &mut Owned) {
+    let state = &mut owned.container.state;
+    if !owned.container.spec.restart.wants_another_run(state) {
+        state.phase = Phase::Exited;
+        return;
+    }
+    state.phase = Phase::Restarting;
+    let wait = owned.back_off.next(restart::length_of_run(state));
+    schedule(owned, wait);
+}
+
+/// The owner starts the container when the time has come, though not before berthd has sorted out what there is.
+fn schedule(owned: &mut Owned, wait: Duration) {
+    let mut recovered = owned.engine.recovered.subscribe();
+    let due = async move {
+        tokio::time::sleep(wait).await;
+        // The sender lives as long as the engine.
+        let _ = recovered.wait_for(|recovered| *recovered).await;
+    };
+    owned.restart = Some(due.boxed());
+}
+
+/// The time has come. A start that fails counts as a run that failed.
+pub(crate) async fn again(owned: &mut Owned) {
+    owned.container.state.restart_count += 1;
+    let Err(error) = start::attempt(owned).await else { return };
+    tracing::warn!(container = %owned.container.id, "starting a container again: {}", chain(&error));
+    let state = &mut owned.container.state;
+    state.phase = Phase::Exited;
+    if owned.container.spec.restart.wants_another_run(state) {
+        state.phase = Phase::Restarting;
+        let wait = owned.back_off.next(Duration::ZERO);
+        schedule(owned, wait);
+    }
+    if let Err(error) = owned.save().await {
+        tracing::error!(container = %owned.container.id, "recording a start that failed: {}", chain(&error));
+    }
+}
+
+/// The user doesn't want it to run any more: a start that is to come won't.
+pub(crate) async fn call_off(owned: &mut Owned) -> Result<()> {
+    let state = &mut owned.container.state;
+    if state.phase == Phase::Restarting {
+        state.phase = Phase::Exited;
+        owned.restart = None;
+    } else if state.stopped_by_user {
+        return Ok(());
+    }
+    state.stopped_by_user = true;
+    owned.save().await
+}
+
+/// berthd starts: whatever is to run and doesn't is started, all of them side by side.
+pub(super) async fn resume(handle: &Handle) {
+    let resumed = handle.run(|owned| {
+        Box::pin(async move {
+            let (spec, state) = (&owned.container.spec, &mut owned.container.state);
+            let waits = state.phase == Phase::Restarting && owned.restart.is_none();
+            if waits || (state.phase == Phase::Exited && spec.restart.wants_run_at_daemon_start(state)) {
+                state.phase = Phase::Restarting;
+                state.stopped_by_user = false;
+                schedule(owned, Duration::ZERO);
+                owned.save().await?;
+            }
+            Ok(())
+        })
+    });
+    match resumed.await {
+        Err(error) if error.kind() != cnm::Kind::NotFound => {
+            tracing::error!(container = %handle.id(), "starting a container with berthd: {}", chain(&error));
+        }
+        _ => {}
+    }
+}
+
+/// Changes the policy; it counts from the next end on, or for a start that is to come.
+pub(super) fn set_policy(owned: &mut Owned, policy: RestartPolicy) -> Result<()> {
+    if owned.container.spec.auto_remove && policy != RestartPolicy::No {
+        return Err(Error::conflict(
+            "Restart policy cannot be updated because AutoRemove is enabled for the container",
+        ));
+    }
+    owned.container.spec.restart = policy;
+    let state = &mut owned.container.state;
+    if state.phase == Phase::Restarting && !policy.wants_another_run(state) {
+        state.phase = Phase::Exited;
+        owned.restart = None;
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! `update`: other limits for a container, at once if it runs, and another restart policy.
+
+use crate::container::owned::Owned;
+use crate::error::{Result, chain};
+use crate::orchestrate::{create, restart};
+use crate::translate::create::limits;
+use crate::translate::update::Update;
+
+/// Changes a container. If the kernel refuses a limit, all stay as they were.
+pub(crate) async fn update(owned: &mut Owned, update: &Update) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    let mut host = owned.container.asked.host.clone();
+    update.apply(&mut host);
+    if update.has_limits() {
+        let mut resources = limits::resources(&host, &create::machine()?, &mut warnings)?;
+        if owned.container.spec.resources.pids_limit.is_some() && resources.pids_limit.is_none() {
+            // Said, or the old limit would stay.
+            resources.pids_limit = Some(-1);
+        }
+        if owned.container.state.phase.is_alive() {
+            let (id, new, old) =
+                (owned.container.id.clone(), resources.clone(), owned.container.spec.resources.clone());
+            owned
+                .engine
+                .blocking(move |engine| {
+                    engine.runtime.limit(&id, &new).map_err(|error| {
+                        if let Err(undo) = engine.runtime.limit(&id, &old) {
+                            tracing::error!(container = %id, "undoing a change of limits: {}", chain(&undo));
+                        }
+                        error.into()
+                    })
+                })
+                .await?;
+        }
+        owned.container.spec.resources = resources;
+    }
+    if let Some(policy) = update.restart {
+        restart::set_policy(owned, policy)?;
+    }
+    owned.container.asked.host = host;
+    owned.save().await?;
+    owned.engine.container_event(&owned.container, "update", []);
+    Ok(warnings)
+}

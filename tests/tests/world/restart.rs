@@ -1,0 +1,173 @@
+//! Restart policies: over exits, stops, and the ends of the daemon and of the host.
+
+use berth_tests::{Host, World};
+
+fn started() -> (World, Host) {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    (world, host)
+}
+
+/// Follows events until one is told for the so-manieth time, since the host began.
+fn wait_for_events(host: &Host, container: &str, action: &str, times: usize) {
+    use std::io::{BufRead as _, BufReader};
+    let mut events = host.docker_command();
+    let mut events = events
+        .args(["events", "--since", "1h", "--filter", &format!("container={container}")])
+        .args(["--filter", &format!("event={action}"), "--format", "{{.Action}}"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("docker");
+    let lines = BufReader::new(events.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert_eq!(lines.take(times).count(), times, "{container}: {action}");
+    let _ = events.kill();
+    let _ = events.wait();
+}
+
+fn shown(host: &Host, name: &str) -> String {
+    let format = "{{.State.Status}} {{.State.Running}} {{.State.Restarting}} {{.RestartCount}} {{.State.ExitCode}}";
+    host.docker(&["inspect", "-f", format, name]).ok()
+}
+
+#[test]
+fn on_failure_gives_up_after_so_many_times() {
+    let (_world, host) = started();
+    for client in [Host::docker, Host::berth] {
+        client(
+            &host,
+            &["run", "-d", "--name", "bad", "--restart", "on-failure:2", "busybox", "sh", "-c", "echo run; exit 3"],
+        )
+        .ok();
+        assert_eq!(client(&host, &["wait", "bad"]).ok(), "3");
+        assert_eq!(shown(&host, "bad"), "exited false false 2 3");
+        assert_eq!(client(&host, &["logs", "bad"]).ok(), "run\nrun\nrun");
+        client(&host, &["rm", "bad"]).ok();
+        // What ends well isn't started again.
+        client(&host, &["run", "-d", "--name", "good", "--restart", "on-failure", "busybox", "true"]).ok();
+        assert_eq!(client(&host, &["wait", "good"]).ok(), "0");
+        assert_eq!(shown(&host, "good"), "exited false false 0 0");
+        client(&host, &["rm", "good"]).ok();
+    }
+}
+
+#[test]
+fn always_runs_until_it_is_stopped() {
+    let (_world, host) = started();
+    host.docker(&["run", "-d", "--name", "again", "--restart", "always", "-p", "4000:80", "busybox", "true"]).ok();
+    wait_for_events(&host, "again", "die", 4);
+    // Waiting for its next start it is listed, can't be entered, and can be stopped for good.
+    wait_until_restarting(&host, "again");
+    assert!(shown(&host, "again").starts_with("restarting true true "), "{}", shown(&host, "again"));
+    assert!(host.docker(&["ps", "--format", "{{.Names}} {{.Status}}"]).ok().starts_with("again Restarting (0) "));
+    let said = host.docker(&["exec", "again", "true"]).fails_with(1);
+    assert!(said.contains("is restarting, wait until the container is running"), "{said}");
+    let said = host.docker(&["rm", "again"]).fails_with(1);
+    assert!(said.contains("container is restarting: stop the container before removing or force remove"), "{said}");
+    host.docker(&["start", "again"]).ok();
+    host.docker(&["stop", "again"]).ok();
+    assert!(shown(&host, "again").starts_with("exited false false "), "{}", shown(&host, "again"));
+    host.docker(&["rm", "again"]).ok();
+
+    host.docker(&["run", "-d", "--name", "gone", "--restart", "always", "busybox", "true"]).ok();
+    wait_for_events(&host, "gone", "die", 3);
+    host.docker(&["rm", "-f", "gone"]).ok();
+    // A kill by the user is as good as a stop; one from inside isn't.
+    host.docker(&["run", "-d", "--name", "alive", "--restart", "unless-stopped", "busybox", "sleep", "1000"]).ok();
+    host.sh("kill -9 $(pidof -s sleep)").ok();
+    wait_for_events(&host, "alive", "start", 2);
+    assert_eq!(shown(&host, "alive"), "running true false 1 0");
+    host.docker(&["kill", "alive"]).ok();
+    host.docker(&["wait", "alive"]).ok();
+    assert_eq!(shown(&host, "alive"), "exited false false 1 137");
+    host.docker(&["restart", "-t", "0", "alive"]).ok();
+    assert_eq!(shown(&host, "alive"), "running true false 0 0");
+    let said = host.docker(&["run", "--rm", "--restart", "always", "busybox"]).fails_with(125);
+    assert!(said.contains("conflicting options") || said.contains("cannot"), "{said}");
+}
+
+/// From the fourth on, the waits are longer than what lies between two looks.
+fn wait_until_restarting(host: &Host, name: &str) {
+    for times in 5..9 {
+        if shown(host, name).starts_with("restarting") {
+            return;
+        }
+        wait_for_events(host, name, "die", times);
+    }
+    panic!("{name} never waits: {}", shown(host, name));
+}
+
+#[test]
+fn a_policy_can_be_changed_and_limits_too() {
+    let (_world, host) = started();
+    host.docker(&["run", "-d", "--name", "web", "-m", "64m", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["update", "--restart", "always", "web"]).ok();
+    assert_eq!(host.docker(&["inspect", "-f", "{{.HostConfig.RestartPolicy.Name}}", "web"]).ok(), "always");
+    host.sh("kill -9 $(pidof -s sleep)").ok();
+    wait_for_events(&host, "web", "start", 2);
+    host.berth(&["update", "--restart", "on-failure:7", "-m", "128m", "--pids-limit", "50", "web"]).ok();
+    let format =
+        "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}} {{.HostConfig.Memory}}";
+    assert_eq!(host.docker(&["inspect", "-f", format, "web"]).ok(), "on-failure 7 134217728");
+    let stats = host.docker(&["stats", "--no-stream", "--format", "{{.MemUsage}}", "web"]).ok();
+    assert!(stats.ends_with("/ 128MiB"), "{stats}");
+    let said = host.docker(&["update", "-m", "1m", "web"]).fails_with(1);
+    assert!(said.contains("Minimum memory limit allowed is 6MB"), "{said}");
+    let stats = host.docker(&["stats", "--no-stream", "--format", "{{.MemUsage}}", "web"]).ok();
+    assert!(stats.ends_with("/ 128MiB"), "{stats}");
+    host.docker(&["run", "-d", "--rm", "--name", "short", "busybox", "sleep", "1000"]).ok();
+    let said = host.docker(&["update", "--restart", "always", "short"]).fails_with(1);
+    assert!(said.contains("Restart policy cannot be updated because AutoRemove is enabled"), "{said}");
+    host.berth(&["update", "web"]).fails_with(1);
+}
+
+/// What a power cut leaves of a host: what is below /var.
+fn switch_off(host: &mut Host) {
+    host.kill_berthd();
+    host.kill_netd();
+    // The first process of a container ends with its monitor's kill; the keeper of the host's namespaces is pid 1.
+    host.sh("for monitor in $(pidof berth-monitor); do kill -9 $(cat /proc/$monitor/task/*/children) $monitor; done; \
+         umount -l /run/berth/netns/* /run/berth/netns; rm -rf /run/berth; nft flush ruleset; ip link del berth0");
+    assert_eq!(host.sh("ls -A /run/berth 2>&1 | wc -l; pidof berth-monitor | wc -w").ok(), "1\n0");
+}
+
+#[test]
+fn a_restart_of_berthd_and_of_the_host() {
+    let (_world, mut host) = started();
+    let policies = ["no", "on-failure", "always", "unless-stopped"];
+    for policy in policies {
+        host.docker(&["run", "-d", "--name", policy, "--restart", policy, "busybox", "sleep", "1000"]).ok();
+    }
+    for (name, policy) in [("stopped-always", "always"), ("stopped-unless", "unless-stopped")] {
+        host.docker(&["run", "-d", "--name", name, "--restart", policy, "busybox", "sleep", "1000"]).ok();
+        host.docker(&["stop", "-t", "0", name]).ok();
+    }
+    host.docker(&["create", "--name", "never", "--restart", "always", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["run", "-d", "--name", "loop", "--restart", "always", "busybox", "false"]).ok();
+    wait_for_events(&host, "loop", "die", 4);
+    // What ends while berthd is away is started when it is back; what runs isn't touched.
+    let pid = |host: &Host, name: &str| host.docker(&["inspect", "-f", "{{.State.Pid}}", name]).ok();
+    let (untouched, ended) = (pid(&host, "always"), pid(&host, "unless-stopped"));
+    host.kill_berthd();
+    host.sh(&format!("kill -9 {ended}")).ok();
+    host.start_berthd();
+    wait_for_events(&host, "unless-stopped", "start", 1);
+    wait_for_events(&host, "stopped-always", "start", 1);
+    wait_for_events(&host, "loop", "start", 1);
+    assert_eq!(pid(&host, "always"), untouched);
+    assert_ne!(pid(&host, "unless-stopped"), ended);
+    assert!(shown(&host, "stopped-unless").starts_with("exited "));
+    assert!(shown(&host, "never").starts_with("created "));
+    switch_off(&mut host);
+    host.start_netd().start_berthd();
+    for name in ["on-failure", "always", "unless-stopped", "stopped-always", "loop"] {
+        wait_for_events(&host, name, "start", 1);
+    }
+    for name in ["on-failure", "always", "unless-stopped", "stopped-always"] {
+        assert!(shown(&host, name).starts_with("running "), "{name}: {}", shown(&host, name));
+    }
+    assert_eq!(shown(&host, "no"), "exited false false 0 255");
+    assert!(shown(&host, "stopped-unless").starts_with("exited "));
+    assert!(shown(&host, "never").starts_with("created "));
+    host.docker(&["exec", "always", "ping", "-c", "1", "-w", "5", "172.17.0.1"]).ok();
+}
