@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// Our terminal passes every key on while this lives; then it is as before, however we leave.
 #[derive(Debug)]
@@ -25,6 +25,33 @@ impl RawMode {
 }
 
 impl Drop for RawMode {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing restored.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
+/// What is typed at our terminal isn't seen while this lives.
+#[derive(Debug)]
+pub(crate) struct NoEcho {
+    before: Termios,
+}
+
+impl NoEcho {
+    /// Has the terminal of standard input show nothing.
+    ///
+    /// # Errors
+    /// The kernel refuses; then nothing has changed.
+    pub(crate) fn enter() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &silent)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for NoEcho {
     fn drop(&mut self) {
         // A terminal that is gone needs nothing restored.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);

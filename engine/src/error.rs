@@ -158,8 +158,8 @@ fn is_fault(kind: Kind) -> bool {
 }
 
 #[derive(Serialize)]
-struct ErrorBody {
-    message: String,
+pub(crate) struct ErrorBody {
+    pub(crate) message: String,
 }
 
 impl IntoResponse for Error {

@@ -61,7 +61,10 @@ pub use error::{DeleteObstacle, Error, ErrorKind};
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, PushProgress, PushStep, Silent};
 pub use reference::{Reference, ReferenceError};
-pub use registry::{ConfigError, Credentials, Insecure, Mirror, Registries, RegistryConfig, RegistryError};
+pub use registry::{
+    ConfigError, Credentials, FoundRepository, Insecure, Mirror, Registries, RegistryConfig, RegistryError, SearchTerm,
+    Server,
+};
 pub use store::{
     CachedStep, ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled,
     PushRequest, Pushed, Removed, Rootfs, Saving, Store,

@@ -173,7 +173,7 @@ impl fmt::Display for Reference {
 }
 
 /// The registry and the rest. The first component is a registry only if it can't be a user's name on Docker Hub.
-fn split_domain(name: &str) -> (&str, &str) {
+pub(crate) fn split_domain(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((LEGACY_DEFAULT_DOMAIN, rest)) => (DEFAULT_DOMAIN, rest),
         Some((first, rest)) if is_registry(first) => (first, rest),

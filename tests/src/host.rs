@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -90,17 +91,34 @@ pub struct Host {
     number: u8,
     cgroup_parent: String,
     tells_steps: bool,
+    certificates_dir: Option<PathBuf>,
 }
 
 impl Host {
     pub(crate) fn new(namespaces: Namespaces, directory: PathBuf, number: u8, cgroup_parent: String) -> Self {
-        Self { netd: None, berthd: None, namespaces, directory, number, cgroup_parent, tells_steps: false }
+        Self {
+            netd: None,
+            berthd: None,
+            namespaces,
+            directory,
+            number,
+            cgroup_parent,
+            tells_steps: false,
+            certificates_dir: None,
+        }
     }
 
     /// Has the daemons, which aren't started yet, log how long each step of a request takes.
     pub fn tell_steps(&mut self) -> &mut Self {
         self.tells_steps = true;
         self
+    }
+
+    /// Has berthd, which isn't started yet, find registries' certificates in a directory of this host's own, which this
+    /// answers.
+    pub fn own_certificates(&mut self) -> PathBuf {
+        let dir = self.directory.join("certs.d");
+        self.certificates_dir.insert(dir).clone()
     }
 
     /// Starts `netd` and waits until it answers.
@@ -123,6 +141,9 @@ impl Host {
         command.arg(format!("/{}", self.cgroup_parent));
         if self.tells_steps {
             command.args(["--log-level", "info,engine=debug"]);
+        }
+        if let Some(dir) = &self.certificates_dir {
+            command.arg("--certificates-dir").arg(dir);
         }
         self.berthd = Some(Daemon::start(command, &self.directory.join("berthd.log"), ready));
         self
@@ -234,6 +255,17 @@ impl Host {
     /// Our own client against this host's daemons.
     pub fn berth(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(self.namespaces.command(binary("berth")).args(arguments))
+    }
+
+    /// A socket of this process that listens on this host.
+    pub fn listen(&self, port: u16) -> TcpListener {
+        let namespace = std::fs::File::open(format!("/proc/{}/ns/net", self.pid())).expect("the host's namespace");
+        // Of a thread that does nothing else: it stays there.
+        let listener = std::thread::spawn(move || {
+            nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("entering it");
+            TcpListener::bind(("0.0.0.0", port)).expect("a free port")
+        });
+        listener.join().expect("a listener")
     }
 
     /// Runs a shell script on this host.

@@ -14,6 +14,7 @@ mod import;
 mod info;
 mod inspect;
 mod load;
+mod login;
 mod logs;
 mod network;
 mod network_attach;
@@ -25,6 +26,7 @@ mod rm;
 mod rmi;
 mod run;
 mod save;
+mod search;
 mod start;
 mod state;
 mod stats;
@@ -87,6 +89,9 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Images(flags) | Command::Image { command: image::Command::Ls(flags) } => {
             images::images(&context, flags).await
         }
+        Command::Search(flags) => search::search(&context, flags).await,
+        Command::Login(flags) => login::login(&context, flags).await,
+        Command::Logout(flags) => login::logout(flags).await,
         Command::Rmi(flags) | Command::Image { command: image::Command::Rm(flags) } => rmi::rmi(&context, flags).await,
         Command::Image { command: image::Command::Inspect(flags) } => inspect::images(&context, flags).await,
         Command::Net { command } => network_verb(&context, command).await,

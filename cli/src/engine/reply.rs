@@ -165,6 +165,25 @@ pub(crate) struct ImageSummary {
     pub(crate) shared_size: i64,
 }
 
+/// What `POST /auth` answers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct LoggedIn {
+    pub(crate) status: String,
+    pub(crate) identity_token: String,
+}
+
+/// An element of `GET /images/search`.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub(crate) struct FoundRepository {
+    pub(crate) name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) description: String,
+    pub(crate) star_count: u64,
+    pub(crate) is_official: bool,
+}
+
 /// An element of `GET /images/{name}/history`.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory};
 use super::Cli;
 
 /// The commands of the top level under what they are about.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     (
         "Containers",
         &[
@@ -14,6 +14,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Images", &["images", "pull", "push", "load", "save", "import", "tag", "rmi", "history"]),
+    ("Registries", &["login", "logout", "search"]),
     ("Management", &["net", "container", "image", "volume", "system"]),
     ("More", &["inspect", "events", "info", "version", "completion", "help"]),
 ];

@@ -9,6 +9,7 @@ pub(crate) mod image;
 pub(crate) mod list;
 pub(crate) mod network;
 mod pflag;
+pub(crate) mod registry;
 pub(crate) mod system;
 pub(crate) mod volume;
 
@@ -94,6 +95,15 @@ pub(crate) enum Command {
     Rmi(image::RemoveFlags),
     #[command(flatten)]
     ImageVerb(image::Verb),
+    /// Look for images in a registry
+    #[command(after_help = registry::SEARCH_EXAMPLES)]
+    Search(registry::SearchFlags),
+    /// Log in to a registry
+    #[command(after_help = registry::LOGIN_EXAMPLES)]
+    Login(registry::LoginFlags),
+    /// Forget a registry's password
+    #[command(after_help = registry::LOGOUT_EXAMPLES)]
+    Logout(registry::LogoutFlags),
     /// Show containers, images, networks and volumes in detail
     #[command(after_help = system::INSPECT_EXAMPLES)]
     Inspect(system::InspectFlags),

@@ -126,11 +126,16 @@ fn argument_count(command: &clap::Command) -> String {
     let open = positionals.iter().any(|argument| {
         !argument.is_required_set() || argument.get_num_args().is_some_and(|range| range.max_values() > 1)
     });
-    let noun = if required == 1 { "argument" } else { "arguments" };
+    let most = |argument: &&Arg| argument.get_num_args().map_or(1, |range| range.max_values());
+    let most = positionals.iter().map(most).fold(0, usize::saturating_add);
+    let noun = |number| if number == 1 { "argument" } else { "arguments" };
     match (required, positionals.is_empty()) {
         (_, true) => format!("berth: '{}' accepts no arguments", path(command)),
-        (_, _) if open => format!("berth: '{}' requires at least {required} {noun}", path(command)),
-        _ => format!("berth: '{}' requires {required} {noun}", path(command)),
+        (0, _) if most < usize::MAX => {
+            format!("berth: '{}' requires at most {most} {}", path(command), noun(most))
+        }
+        (_, _) if open => format!("berth: '{}' requires at least {required} {}", path(command), noun(required)),
+        _ => format!("berth: '{}' requires {required} {}", path(command), noun(required)),
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod network;
 mod ports;
+pub(crate) mod search;
 pub(crate) mod stats;
 pub(crate) mod template;
 pub(crate) mod version;

@@ -7,8 +7,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 /// Paths, and what they are in a user's words.
-const ABSENT: [(&str, &str); 21] = [
-    ("/auth", "logging in to registries (docker login)"),
+const ABSENT: [(&str, &str); 20] = [
     ("/build/prune", "building images (docker builder prune)"),
     ("/build/cancel", "building images (docker build)"),
     ("/commit", "making images of containers (docker commit)"),

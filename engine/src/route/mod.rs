@@ -9,6 +9,7 @@ pub(crate) mod image;
 pub(crate) mod network;
 pub(crate) mod ping;
 pub(crate) mod query;
+pub(crate) mod registry;
 pub(crate) mod system;
 pub(crate) mod volume;
 
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Router<Engine> {
         .merge(build::routes())
         .merge(events::routes())
         .merge(image::routes())
+        .merge(registry::routes())
         .merge(system::routes())
         .merge(volume::routes())
         .merge(ping::routes())

@@ -12,6 +12,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod network;
 pub(crate) mod progress;
 pub(crate) mod query;
+pub(crate) mod registry;
 pub(crate) mod registry_auth;
 pub(crate) mod stats;
 pub(crate) mod stream;

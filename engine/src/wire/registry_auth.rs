@@ -20,7 +20,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase", default)]
-struct AuthConfig {
+pub(crate) struct AuthConfig {
+    /// Of `POST /auth`: where to log in.
+    pub(crate) serveraddress: String,
     username: String,
     password: String,
     /// `username:password` in base64, by older clients.
@@ -34,7 +36,7 @@ pub(crate) fn several(value: &[u8], header: &str) -> Result<BTreeMap<String, Cre
     let malformed = || Error::invalid(format!("invalid {header} header: it isn't base64 of a JSON object"));
     let text = BASE64.decode(value).map_err(|_| malformed())?;
     let all: BTreeMap<String, AuthConfig> = serde_json::from_slice(&text).map_err(|_| malformed())?;
-    all.into_iter().map(|(registry, auth)| Ok((registry, auth.into_credentials(malformed)?))).collect()
+    all.into_iter().map(|(registry, auth)| Ok((registry, auth.credentials().ok_or_else(malformed)?))).collect()
 }
 
 /// Who the headers of a request say that its sender is to the registry.
@@ -43,28 +45,28 @@ pub(crate) fn credentials(headers: &HeaderMap) -> Result<Credentials> {
     let malformed = || Error::invalid(format!("invalid {HEADER} header: it isn't base64 of a JSON object"));
     let text = BASE64.decode(value.as_bytes()).map_err(|_| malformed())?;
     let auth: AuthConfig = serde_json::from_slice(&text).map_err(|_| malformed())?;
-    auth.into_credentials(malformed)
+    auth.credentials().ok_or_else(malformed)
 }
 
 impl AuthConfig {
-    fn into_credentials(self, malformed: impl Fn() -> Error) -> Result<Credentials> {
-        let auth = self;
-        if !auth.identitytoken.is_empty() {
-            return Ok(Credentials::IdentityToken(auth.identitytoken));
+    /// Who it says that one is; nothing if it can't be understood.
+    pub(crate) fn credentials(self) -> Option<Credentials> {
+        if !self.identitytoken.is_empty() {
+            return Some(Credentials::IdentityToken(self.identitytoken));
         }
-        if !auth.registrytoken.is_empty() {
-            return Ok(Credentials::Token(auth.registrytoken));
+        if !self.registrytoken.is_empty() {
+            return Some(Credentials::Token(self.registrytoken));
         }
-        if !auth.username.is_empty() {
-            return Ok(Credentials::Password { username: auth.username, password: auth.password });
+        if !self.username.is_empty() {
+            return Some(Credentials::Password { username: self.username, password: self.password });
         }
-        if auth.auth.is_empty() {
-            return Ok(Credentials::Anonymous);
+        if self.auth.is_empty() {
+            return Some(Credentials::Anonymous);
         }
-        let pair = base64::engine::general_purpose::STANDARD.decode(auth.auth).map_err(|_| malformed())?;
-        let pair = String::from_utf8(pair).map_err(|_| malformed())?;
-        let (username, password) = pair.split_once(':').ok_or_else(malformed)?;
-        Ok(Credentials::Password { username: username.to_owned(), password: password.to_owned() })
+        let pair = base64::engine::general_purpose::STANDARD.decode(self.auth).ok()?;
+        let pair = String::from_utf8(pair).ok()?;
+        let (username, password) = pair.split_once(':')?;
+        Some(Credentials::Password { username: username.to_owned(), password: password.to_owned() })
     }
 }
 

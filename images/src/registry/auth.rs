@@ -19,6 +19,7 @@ const CLIENT: &str = "berth";
 struct Answer {
     token: String,
     access_token: String,
+    refresh_token: String,
 }
 
 impl Session {
@@ -77,6 +78,10 @@ impl Session {
                 let mut query = form_urlencoded::Serializer::new(String::new());
                 query.extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
                 query.extend_pairs(service.iter().map(|service| ("service", service)));
+                if scopes.is_empty() {
+                    // Whoever logs in would rather keep a token than a password.
+                    query.extend_pairs([("offline_token", "true"), ("client_id", CLIENT)]);
+                }
                 let separator = if realm.contains('?') { '&' } else { '?' };
                 self.http.get(format!("{realm}{separator}{}", query.finish()))
             }
@@ -93,6 +98,9 @@ impl Session {
         }
         let answer: Answer =
             serde_json::from_slice(&body).map_err(|_| self.wrong("a token that can't be understood"))?;
+        if !answer.refresh_token.is_empty() {
+            self.keep_identity_token(answer.refresh_token);
+        }
         let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
         if token.is_empty() { Err(self.wrong("no token")) } else { Ok(token) }
     }

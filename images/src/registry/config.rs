@@ -10,9 +10,11 @@ use ipnetwork::IpNetwork;
 use super::endpoint::{Place, Scheme};
 
 /// Docker Hub's name in references.
-const HUB: &str = "docker.io";
+pub(super) const HUB: &str = "docker.io";
 /// The host that serves it.
 const HUB_HOST: &str = "registry-1.docker.io";
+/// The host that knows what there is.
+pub(super) const HUB_INDEX_HOST: &str = "index.docker.io";
 
 /// How registries are reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,9 @@ pub enum ConfigError {
     /// An insecure registry.
     #[error("invalid insecure registry {0:?}: write it as host[:port] or as a network, for example 10.0.0.0/8")]
     Insecure(String),
+    /// A registry to log in to.
+    #[error("invalid registry {0:?}: write it as host[:port]")]
+    Server(String),
 }
 
 impl FromStr for Mirror {
@@ -93,7 +98,7 @@ impl FromStr for Insecure {
 }
 
 /// `host[:port]`
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'))
 }
 

@@ -29,6 +29,26 @@ pub enum RegistryError {
     /// It wants a password, and there is none. In Docker's words.
     #[error("no basic auth credentials")]
     NoCredentials,
+    /// It doesn't know whoever logs in. In Docker's words.
+    #[error("Get {url:?}: unauthorized: incorrect username or password")]
+    LoginRefused {
+        /// Where it was asked.
+        url: String,
+    },
+    /// Nobody who is trusted here vouches for it.
+    #[error(
+        "{place} has a certificate that can't be trusted: put its authority's into {}, or make it an insecure registry",
+        authority.display()
+    )]
+    Untrusted {
+        /// Which registry.
+        place: String,
+        /// Where its authority's certificate would be found.
+        authority: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A push isn't allowed. In the registry's words, as Docker says it.
     #[error("{message}")]
     PushDenied {
@@ -168,6 +188,8 @@ impl RegistryError {
             Self::Connection { .. }
                 | Self::Refused { .. }
                 | Self::NoCredentials
+                | Self::LoginRefused { .. }
+                | Self::Untrusted { .. }
                 | Self::Protocol { .. }
                 | Self::Client { .. }
         )

@@ -10,7 +10,9 @@ mod config;
 mod endpoint;
 mod error;
 mod image;
+mod login;
 mod manifest;
+mod search;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -29,7 +31,9 @@ use endpoint::Place;
 pub(crate) use endpoint::{Endpoint, delays};
 pub use error::RegistryError;
 pub(crate) use image::{RemoteImage, RemoteLayer};
+pub use login::Server;
 pub(crate) use manifest::{LayerBlob, Manifest};
+pub use search::{FoundRepository, SearchTerm};
 use session::{Access, Session};
 pub(crate) use upload::{Begun, Upload};
 

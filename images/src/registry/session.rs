@@ -6,7 +6,7 @@
 use std::fs;
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +49,9 @@ pub(super) struct Session {
     runtime: Handle,
     /// What was learnt from the last refusal, for all requests to come.
     authorization: Mutex<Option<HeaderValue>>,
+    /// What a token server wants to hear from now on in place of a password.
+    identity_token: Mutex<Option<String>>,
+    certificates_dir: PathBuf,
 }
 
 impl Session {
@@ -63,13 +66,15 @@ impl Session {
             .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .danger_accept_invalid_certs(place.is_insecure);
-        for certificate in certificates(&certificates_dir.join(&place.host))? {
+        let certificates_dir = certificates_dir.join(&place.host);
+        for certificate in certificates(&certificates_dir)? {
             for certificate in Certificate::from_pem_bundle(&certificate).map_err(failed)? {
                 http = http.add_root_certificate(certificate);
             }
         }
         let http = http.build().map_err(failed)?;
-        Ok(Self { http, place, access, runtime, authorization: Mutex::default() })
+        let (authorization, identity_token) = (Mutex::default(), Mutex::default());
+        Ok(Self { http, place, access, runtime, authorization, identity_token, certificates_dir })
     }
 
     /// Waits for something that comes over the network, until it is called off. For threads that aren't the runtime's own.
@@ -137,6 +142,15 @@ impl Session {
         Err(self.refused(status, &body))
     }
 
+    /// What a token server has given out besides tokens, if it has.
+    pub(super) fn identity_token(&self) -> Option<String> {
+        self.identity_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn keep_identity_token(&self, token: String) {
+        *self.identity_token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    }
+
     fn authorization(&self) -> MutexGuard<'_, Option<HeaderValue>> {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,9 +191,12 @@ impl Session {
                     |Reason { code, message }: &Reason| format!("{}: {message}", code.to_lowercase().replace('_', " "));
                 errors.iter().map(words).collect::<Vec<_>>().join("; ")
             }
-            _ => match String::from_utf8_lossy(body).trim() {
-                "" => format!("status {}", status.as_u16()),
-                text => format!("status {}: {}", status.as_u16(), text.chars().take(200).collect::<String>()),
+            _ => match (String::from_utf8_lossy(body).trim(), status) {
+                // The answer to HEAD has no words.
+                ("", StatusCode::UNAUTHORIZED) => "unauthorized: authentication required".to_owned(),
+                ("", StatusCode::FORBIDDEN) => "denied: requested access to the resource is denied".to_owned(),
+                ("", _) => format!("status {}", status.as_u16()),
+                (text, _) => format!("status {}: {}", status.as_u16(), text.chars().take(200).collect::<String>()),
             },
         };
         RegistryError::Refused { place: self.place.to_string(), status: status.as_u16(), message }
@@ -192,6 +209,10 @@ impl Session {
             // It was there, and led nowhere, as it will again.
             let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
             return RegistryError::Protocol { place, message: format!("{error}{why}") };
+        }
+        if error.is_connect() && is_about_a_certificate(&error) {
+            let authority = self.certificates_dir.join("ca.crt");
+            return RegistryError::Untrusted { place, authority, source: Box::new(error) };
         }
         let passing = !error.is_connect() && !error.is_builder();
         RegistryError::Connection { place, passing, source: Box::new(error) }
@@ -214,6 +235,21 @@ impl Session {
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
+}
+
+fn is_about_a_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return true;
+        }
+        // An I/O error's source is its content's source, not its content.
+        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(content) => Some(content),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// The certificates in a directory; none when it isn't there.

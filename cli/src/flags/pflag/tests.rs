@@ -34,6 +34,7 @@ fn wrong_command_lines_are_refused_in_dockers_words_and_with_its_statuses() {
         ("berth rename a b c", "berth: 'berth rename' requires 2 arguments", 1),
         ("berth container rename a", "berth: 'berth container rename' requires 2 arguments", 1),
         ("berth info x", "berth: 'berth info' accepts no arguments", 1),
+        ("berth logout a b", "berth: 'berth logout' requires at most 1 argument", 1),
         ("berth nope", "berth: unknown command: berth nope", 1),
         ("berth net nope", "berth: unknown command: berth net nope", 1),
         ("berth net", "Manage networks, asking netd itself", 0),

@@ -29,12 +29,7 @@ pub(crate) fn routes() -> Router<Engine> {
         .route("/images/load", post(bring::load))
         .route("/images/prune", post(manage::prune))
         .route("/images/get", get(save))
-        .route("/images/search", get(|| missing("searching registries (docker search)")))
         .route("/images/{*name}", get(ask).post(change).merge(delete(manage::remove)))
-}
-
-async fn missing(what: &'static str) -> Error {
-    Error::not_implemented(format!("{what}: not supported by berth yet"))
 }
 
 async fn save(State(engine): State<Engine>, RawQuery(query): RawQuery) -> Result<Response> {

@@ -54,7 +54,7 @@ fn push_as(
 fn loaded(name: &str, image: &TestImage) -> TestStore {
     let store = TestStore::new();
     store.store().load(&oci_archive([image], gzip)[..], &Silent).expect("loaded");
-    store.store().tag(&image.names[0], &Reference::parse(name).expect("a reference")).expect("tagged");
+    store.store().tag(image.names[0], &Reference::parse(name).expect("a reference")).expect("tagged");
     store
 }
 

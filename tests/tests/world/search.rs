@@ -1,0 +1,54 @@
+//! Searching the index of a registry: one of the tests' own.
+
+use axum::{Json, Router, extract::RawQuery, routing::get};
+use berth_tests::World;
+use serde_json::{Value, json};
+
+/// What it knows, whatever is asked for; the question becomes a result.
+async fn answer(RawQuery(query): RawQuery) -> Json<Value> {
+    Json(json!({
+        "query": query,
+        "num_results": 3,
+        "results": [
+            {"name": "team/nginx", "description": "Ours,\nwhich is a description that no table has room for", "star_count": 3},
+            {"name": "nginx", "description": "Official build", "star_count": 20_000, "is_official": true},
+            {"name": "asked", "description": query, "star_count": 1, "is_official": false, "is_automated": false},
+        ]
+    }))
+}
+
+#[test]
+fn docker_and_berth_search() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start_netd().start_berthd();
+    crate::token_server::serve(host.listen(5000), Router::new().route("/v1/search", get(answer)));
+    for client in ["docker", "berth"] {
+        let ask = |arguments: &[&str]| if client == "docker" { host.docker(arguments) } else { host.berth(arguments) };
+        let table = ask(&["search", "127.0.0.1:5000/nginx"]).ok();
+        let lines: Vec<&str> = table.lines().map(str::trim_end).collect();
+        assert_eq!(
+            lines[0], "NAME         DESCRIPTION                                     STARS     OFFICIAL",
+            "{client}"
+        );
+        assert_eq!(lines[2], "nginx        Official build                                  20000     [OK]", "{client}");
+        assert_eq!(lines[1], "team/nginx   Ours, which is a description that no table h…   3", "{client}");
+        let named = |flags: &[&str]| {
+            let flags = ["search", "--no-trunc", "--format", "{{.Name}}"].iter().chain(flags).copied();
+            ask(&flags.chain(["127.0.0.1:5000/a b"]).collect::<Vec<_>>()).ok()
+        };
+        assert_eq!(named(&[]), "team/nginx\nnginx\nasked", "{client}");
+        assert_eq!(named(&["--filter", "is-official=true"]), "nginx", "{client}");
+        assert_eq!(named(&["--filter", "is-official=false", "--filter", "stars=3"]), "team/nginx", "{client}");
+        assert_eq!(named(&["--limit", "1"]), "team/nginx", "{client}");
+        let asked = ask(&["search", "--no-trunc", "--format", "{{.Description}}", "127.0.0.1:5000/a b"]).ok();
+        assert!(asked.contains("q=a+b&n=25"), "{client}: {asked}");
+        let refusal = |arguments: &[&str]| ask(arguments).fails_with(1);
+        let said = refusal(&["search", "--limit", "101", "127.0.0.1:5000/x"]);
+        assert!(said.contains("limit 101 is outside the range of [1, 100]"), "{said}");
+        let said = refusal(&["search", "--filter", "colour=red", "127.0.0.1:5000/x"]);
+        assert!(said.contains("invalid filter 'colour'"), "{said}");
+        let said = refusal(&["search", "127.0.0.1:5001/x"]);
+        assert!(said.contains("can't talk to http://127.0.0.1:5001") || said.contains("can't talk to https"), "{said}");
+    }
+}
