@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     /// The template for one object, as `inspect` takes it.
     #[error(transparent)]
     Template(FormatError),
+    #[error(transparent)]
+    Copy(#[from] crate::request::copy::CopyError),
     #[error("{0}")]
     Invalid(String),
     #[error("{doing}")]

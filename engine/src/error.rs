@@ -43,6 +43,12 @@ pub enum Error {
     /// An image that was to be built.
     #[error(transparent)]
     Build(#[from] images::BuildError),
+    /// A container's files can't be packed.
+    #[error(transparent)]
+    Pack(#[from] images::files::PackError),
+    /// Files can't be put into a container.
+    #[error(transparent)]
+    Extract(#[from] images::files::ExtractError),
     /// A container's processes.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
@@ -110,6 +116,7 @@ impl Error {
             Self::Filter(_) | Self::Moment(_) => Kind::InvalidParameter,
             Self::Image(error) => of_images(error.kind()),
             Self::Build(error) => of_images(error.kind()),
+            Self::Extract(error) => of_images(error.kind()),
             Self::Runtime(error) | Self::ExecStart(error) => match error.kind() {
                 runtime::Kind::InvalidParameter => Kind::InvalidParameter,
                 runtime::Kind::NotFound => Kind::NotFound,
@@ -118,9 +125,12 @@ impl Error {
                 runtime::Kind::Internal => Kind::Internal,
             },
             Self::Netd(error) | Self::Networking(error) => error.kind(),
-            Self::Store(_) | Self::Record(_) | Self::VolumeRecord(_) | Self::Io { .. } | Self::Interrupted { .. } => {
-                Kind::Internal
-            }
+            Self::Store(_)
+            | Self::Record(_)
+            | Self::VolumeRecord(_)
+            | Self::Pack(_)
+            | Self::Io { .. }
+            | Self::Interrupted { .. } => Kind::Internal,
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::archive::ArchiveError;
 use crate::change::ChangeError;
 use crate::digest::{DiffId, ImageId};
+use crate::files::{PackError, ReadError};
 use crate::reference::ReferenceError;
 use crate::registry::RegistryError;
 use crate::unpack::UnpackError;
@@ -104,6 +105,15 @@ pub enum Error {
     /// The root file system to import can't be unpacked.
     #[error("can't unpack the root file system")]
     Import(#[source] UnpackError),
+    /// What a container changed can't be found out.
+    #[error("can't compare the container with its image")]
+    Changes(#[source] ReadError),
+    /// What a container changed can't be read.
+    #[error("can't read what the container changed")]
+    Pack(#[source] PackError),
+    /// What a container changed can't be made a layer.
+    #[error("can't make a layer of what the container changed")]
+    Commit(#[source] UnpackError),
     /// An archive can't be written.
     #[error("can't write the image archive")]
     Save(#[source] io::Error),
@@ -244,8 +254,12 @@ impl Error {
             | Error::ContainerId(_) => ErrorKind::InvalidParameter,
             Error::Archive(error) => error.kind(),
             Error::Registry(error) => error.kind(),
-            Error::Layer { source, .. } | Error::Import(source) | Error::StepLayer(source) => source.kind(),
+            Error::Layer { source, .. } | Error::Import(source) | Error::StepLayer(source) | Error::Commit(source) => {
+                source.kind()
+            }
             Error::Snapshot(_)
+            | Error::Changes(_)
+            | Error::Pack(_)
             | Error::Save(_)
             | Error::Push { .. }
             | Error::CalledOff

@@ -29,8 +29,10 @@ mod build;
 mod change;
 mod compression;
 mod config;
+mod diff;
 mod digest;
 mod error;
+pub mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod index;
@@ -56,6 +58,7 @@ pub use build::{
 };
 pub use change::{Change, ChangeError};
 pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFs};
+pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
 pub use platform::{Platform, PlatformError};
@@ -66,7 +69,7 @@ pub use registry::{
     Server,
 };
 pub use store::{
-    CachedStep, ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled,
+    CachedStep, Commit, ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled,
     PushRequest, Pushed, Removed, Rootfs, Saving, Store,
 };
 pub use tarball::TarError;

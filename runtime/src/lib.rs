@@ -28,6 +28,7 @@ mod launch;
 mod lock;
 mod oci;
 mod process_fd;
+mod root;
 mod runtime;
 mod user;
 
@@ -36,6 +37,7 @@ pub use connection::{Attachment, Watch};
 pub use error::{Error, Kind, Result};
 pub use exec::ExecSpec;
 pub use launch::{ExecStarting, Starting};
+pub use root::{Root, Scope};
 pub use runtime::{Binaries, Runtime, Target};
 pub use spec::ContainerSpec;
 pub use status::{Exit, Started, Status};

@@ -13,6 +13,7 @@ use crate::directory::{Directory, File};
 use crate::launch::{ExecStarting, Launch, Starting};
 use crate::process_fd::{PidFd, send_signal};
 use crate::protocol::{Reply, Request, Streams};
+use crate::root::{self, Root, Scope};
 use crate::seccomp::Filters;
 use crate::spec::{Id, Resources, TerminalSize};
 use crate::stats::{self, Stats};
@@ -176,6 +177,45 @@ impl Runtime {
             return Err(target.conflict("not running"));
         }
         process.signal(signal).map_err(Error::io(format!("send signal {signal} to process {}", started.pid)))
+    }
+
+    /// The file system that a running or paused container sees. What the container does to it meanwhile, it does.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Conflict`] when it doesn't run, also when it ends this very moment.
+    pub fn root(&self, container: &Id, scope: Scope) -> Result<Root> {
+        let target = Target::Container(container);
+        let started = match self.status(target)? {
+            Status::Running(started) | Status::Paused(started) => started,
+            other => return Err(self.unsuitable(target, &other)),
+        };
+        let root = root::of_process(started.pid, scope);
+        // Meanwhile it may have ended and its pid may be somebody else's; then its parent isn't its monitor.
+        let monitor = lock::holder(&self.directory(target).lock()).map_err(Error::io("find the monitor"))?;
+        match monitor.is_some() && parent_of(started.pid) == monitor {
+            true => root,
+            false => Err(target.conflict("not running")),
+        }
+    }
+
+    /// Mounts the file system of a container that doesn't run, for this caller alone and until the value is dropped. The
+    /// caller sees to it that the container isn't started meanwhile, and that nobody else does the same: two mounts over
+    /// one `upper` corrupt it.
+    pub fn mount_root(&self, spec: &ContainerSpec, scope: Scope) -> Result<Root> {
+        let directory = self.directory(Target::Container(&spec.id));
+        // Not in the container's own directory, which says that it runs.
+        let links = self.run_dir.join(format!(".layers-{}", spec.id));
+        let mounts = match scope {
+            Scope::Mounts => spec.mounts.as_slice(),
+            Scope::RootfsOnly => &[],
+        };
+        let root = root::mounted(&spec.rootfs, mounts, &directory.rootfs(), &links);
+        match fs::remove_dir_all(&links) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(format!("delete {}", links.display()))(error))
+            }
+            _ => root,
+        }
     }
 
     /// Freezes every process of a container.

@@ -25,7 +25,11 @@ pub(crate) struct ResolvedUser {
 /// Looks a user up in the files of a root filesystem. Links in it are followed as the container would see them, so none
 /// leads out.
 pub(crate) fn resolve_in(rootfs: &Path, user: &UserSpec) -> Result<ResolvedUser> {
-    let root = File::open(rootfs).map_err(Error::io(format!("open {}", rootfs.display())))?;
+    resolve_at(File::open(rootfs).map_err(Error::io(format!("open {}", rootfs.display())))?, user)
+}
+
+/// As [`resolve_in`], by the descriptor of the root directory.
+pub(crate) fn resolve_at(root: impl AsFd, user: &UserSpec) -> Result<ResolvedUser> {
     let read = |path: &str| match read_within(&root, Path::new(path)) {
         Ok(text) => Ok(text),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(String::new()),

@@ -2,12 +2,17 @@
 
 mod archive;
 mod attach;
+mod commit;
 mod completion;
 mod confirm;
 mod container_create;
+mod cp;
+mod diff;
 mod disk_usage;
+mod download;
 mod events;
 mod exec;
+mod export;
 mod history;
 mod images;
 mod import;
@@ -130,6 +135,10 @@ async fn container_verb(context: &Context, verb: container::Verb) -> Result<u8, 
         Verb::Top(flags) => top::top(context, flags).await,
         Verb::Port(flags) => port::port(context, flags).await,
         Verb::Stats(flags) => stats::stats(context, flags).await,
+        Verb::Cp(flags) => cp::cp(context, flags).await,
+        Verb::Diff(flags) => diff::diff(context, flags).await,
+        Verb::Export(flags) => export::export(context, flags).await,
+        Verb::Commit(flags) => commit::commit(context, flags).await,
     }
 }
 

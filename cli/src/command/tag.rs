@@ -15,7 +15,7 @@ pub(super) async fn tag(context: &Context, flags: TagFlags) -> Result<u8, Failur
 }
 
 /// A colon before the last slash belongs to a registry's port.
-fn split(reference: &str) -> (&str, Option<&str>) {
+pub(super) fn split(reference: &str) -> (&str, Option<&str>) {
     match reference.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
         _ => (reference, None),

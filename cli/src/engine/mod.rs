@@ -74,6 +74,16 @@ impl Engine {
         Request::new(self, hyper::Method::POST, path.into())
     }
 
+    /// A request to put something in its place.
+    pub(crate) fn put(&self, path: impl Into<String>) -> Request<'_> {
+        Request::new(self, hyper::Method::PUT, path.into())
+    }
+
+    /// A request for the headers of a reply only.
+    pub(crate) fn head(&self, path: impl Into<String>) -> Request<'_> {
+        Request::new(self, hyper::Method::HEAD, path.into())
+    }
+
     /// A request to remove something.
     pub(crate) fn delete(&self, path: impl Into<String>) -> Request<'_> {
         Request::new(self, hyper::Method::DELETE, path.into())

@@ -25,6 +25,34 @@ pub(crate) struct Identified {
     pub(crate) id: String,
 }
 
+/// Of `GET /containers/{id}/changes`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct FileChange {
+    pub(crate) path: String,
+    pub(crate) kind: u8,
+}
+
+/// What the header `X-Docker-Container-Path-Stat` carries.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PathStat {
+    pub(crate) size: u64,
+    /// In Go's bits.
+    pub(crate) mode: u32,
+    pub(crate) link_target: String,
+}
+
+impl PathStat {
+    pub(crate) fn is_directory(&self) -> bool {
+        self.mode & (1 << 31) != 0
+    }
+
+    pub(crate) fn is_link(&self) -> bool {
+        self.mode & (1 << 27) != 0
+    }
+}
+
 /// `POST /containers/{id}/wait`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

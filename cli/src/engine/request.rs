@@ -142,6 +142,11 @@ impl<'a> Request<'a> {
 }
 
 impl Response {
+    /// The text of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.inner.headers().get(name)?.to_str().ok()
+    }
+
     /// Reads the reply as JSON.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::create::CreateFlags;
+use super::files;
 use super::list::{Filtering, ListShape, ObjectShape};
 
 const RUN_USAGE: &str = "berth run [OPTIONS] IMAGE [COMMAND] [ARG...]";
@@ -145,6 +146,18 @@ pub(crate) enum Verb {
     /// Show what containers use of this host, live
     #[command(after_help = STATS_EXAMPLES)]
     Stats(StatsFlags),
+    /// Copy files into a container or out of it
+    #[command(override_usage = "berth cp [OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n       berth cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH", after_help = files::CP_EXAMPLES)]
+    Cp(files::CpFlags),
+    /// Show which files a container has changed
+    #[command(after_help = files::DIFF_EXAMPLES)]
+    Diff(files::DiffFlags),
+    /// Write a container's file system into an archive
+    #[command(after_help = files::EXPORT_EXAMPLES)]
+    Export(files::ExportFlags),
+    /// Make an image of a container
+    #[command(after_help = files::COMMIT_EXAMPLES)]
+    Commit(files::CommitFlags),
 }
 
 /// Commands under `container`.

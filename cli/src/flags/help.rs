@@ -10,7 +10,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         "Containers",
         &[
             "run", "create", "start", "stop", "restart", "kill", "rm", "pause", "unpause", "wait", "rename", "update",
-            "ps", "logs", "attach", "exec", "top", "port", "stats",
+            "ps", "logs", "attach", "exec", "top", "port", "stats", "cp", "diff", "export", "commit",
         ],
     ),
     ("Images", &["images", "pull", "push", "load", "save", "import", "tag", "rmi", "history"]),

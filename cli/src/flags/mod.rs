@@ -4,6 +4,7 @@
 
 pub(crate) mod container;
 pub(crate) mod create;
+pub(crate) mod files;
 mod help;
 pub(crate) mod image;
 pub(crate) mod list;

@@ -1,6 +1,7 @@
 //! Flags → validated requests. Pure: what a request takes from outside comes in as [`Surroundings`].
 
 pub(crate) mod attachment;
+pub(crate) mod copy;
 pub(crate) mod create;
 pub(crate) mod detach_keys;
 mod device;

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use runtime::protocol::Streams;
 use runtime::spec::Id;
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
 
 use super::Container;
 use super::owned::Owned;
@@ -21,7 +21,13 @@ pub struct Handle {
     id: Id,
     snapshot: watch::Receiver<Arc<Container>>,
     jobs: mpsc::Sender<Job>,
+    rootfs: RootfsLock,
 }
+
+/// Who may mount a container's root file system: it must not be mounted twice over what it writes to. A start holds it alone
+/// until the container runs, and so does whoever mounts that of a container that doesn't run; those who look at a running
+/// container's hold it together.
+pub(crate) type RootfsLock = Arc<RwLock<()>>;
 
 /// A connection to a container's streams: there already, or to come when it starts.
 #[derive(Debug)]
@@ -33,8 +39,17 @@ pub enum Attached {
 }
 
 impl Handle {
-    pub(crate) fn new(id: Id, snapshot: watch::Receiver<Arc<Container>>, jobs: mpsc::Sender<Job>) -> Self {
-        Self { id, snapshot, jobs }
+    pub(crate) fn new(
+        id: Id,
+        snapshot: watch::Receiver<Arc<Container>>,
+        jobs: mpsc::Sender<Job>,
+        rootfs: RootfsLock,
+    ) -> Self {
+        Self { id, snapshot, jobs, rootfs }
+    }
+
+    pub(crate) fn rootfs_lock(&self) -> RootfsLock {
+        self.rootfs.clone()
     }
 
     /// The container's id.

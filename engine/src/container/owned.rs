@@ -9,7 +9,7 @@ use runtime::{Exit, Target, Watch};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::handle::{Attached, Job};
+use super::handle::{Attached, Job, RootfsLock};
 use super::restart::BackOff;
 use super::{Container, Handle, Phase, to_record};
 use crate::engine::Engine;
@@ -33,6 +33,7 @@ pub struct Owned {
     pub(crate) back_off: BackOff,
     /// Clients to be connected at the next start.
     pub(crate) waiting: Vec<PendingAttach>,
+    pub(crate) rootfs: RootfsLock,
 }
 
 /// A client that attached before the container runs.
@@ -49,6 +50,7 @@ pub(crate) fn spawn(engine: Engine, container: Container, exit: Option<ExitFutur
     let id = container.id.clone();
     let (published, snapshot) = watch::channel(Arc::new(container.clone()));
     let (jobs, queue) = mpsc::channel(QUEUE);
+    let rootfs = RootfsLock::default();
     let owned = Owned {
         engine,
         container,
@@ -58,9 +60,10 @@ pub(crate) fn spawn(engine: Engine, container: Container, exit: Option<ExitFutur
         restart: None,
         back_off: BackOff::default(),
         waiting: Vec::new(),
+        rootfs: rootfs.clone(),
     };
     tokio::spawn(owned.live(queue));
-    Handle::new(id, snapshot, jobs)
+    Handle::new(id, snapshot, jobs, rootfs)
 }
 
 impl Owned {

@@ -32,6 +32,9 @@ pub struct State {
     /// The user ended its last run, or the waiting for the next.
     #[serde(default)]
     pub stopped_by_user: bool,
+    /// It is frozen only until something of ours is done: if berthd dies over that, it goes on.
+    #[serde(default)]
+    pub pause_is_passing: bool,
 }
 
 /// Where a container is in its life.

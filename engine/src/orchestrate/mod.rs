@@ -1,5 +1,6 @@
 //! What a request asks of images, runtime and netd, in which order, and what is undone when a step fails. A verb a file.
 
+pub(crate) mod commit;
 pub(crate) mod create;
 pub(crate) mod exec;
 pub(crate) mod exit;
@@ -16,4 +17,5 @@ pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod update;
 pub(crate) mod usage;
+pub(crate) mod view;
 pub(crate) mod volume;

@@ -15,12 +15,34 @@ pub(crate) async fn pause(owned: &mut Owned) -> Result<()> {
     Ok(())
 }
 
+/// Freezes the container while something of ours is done, unless it is frozen or doesn't run. Answers whether it was.
+pub(crate) async fn pause_in_passing(owned: &mut Owned) -> Result<bool> {
+    if !matches!(owned.container.state.phase, Phase::Running { .. }) {
+        return Ok(false);
+    }
+    // Stored first: whenever berthd dies, the next one knows that nobody asked for it.
+    owned.container.state.pause_is_passing = true;
+    owned.save().await?;
+    let paused = pause(owned).await;
+    owned.container.state.pause_is_passing &= paused.is_ok();
+    paused.map(|()| true)
+}
+
+/// Ends [`pause_in_passing`], unless somebody did or the container ended.
+pub(crate) async fn resume_after_passing(owned: &mut Owned) -> Result<()> {
+    match owned.container.state.phase {
+        Phase::Paused { .. } if owned.container.state.pause_is_passing => unpause(owned).await,
+        _ => Ok(()),
+    }
+}
+
 /// Lets the container go on.
 pub(crate) async fn unpause(owned: &mut Owned) -> Result<()> {
     let id = owned.container.id.clone();
     let pid = owned.container.state.may_unpause(id.as_str())?;
     owned.engine.blocking(move |engine| Ok(engine.runtime.resume(&id)?)).await?;
     owned.container.state.phase = Phase::Running { pid };
+    owned.container.state.pause_is_passing = false;
     owned.save().await?;
     owned.engine.container_event(&owned.container, "unpause", []);
     Ok(())

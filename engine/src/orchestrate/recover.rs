@@ -98,7 +98,12 @@ async fn correct(engine: &Engine, container: &mut Container, status: Status) -> 
     match status {
         _ if removing => Ok(None),
         Status::Running(started) | Status::Paused(started) => {
-            let frozen = matches!(status, Status::Paused(_));
+            let mut frozen = matches!(status, Status::Paused(_));
+            if frozen && std::mem::take(&mut container.state.pause_is_passing) {
+                let id = container.id.clone();
+                engine.blocking(move |engine| Ok(engine.runtime.resume(&id)?)).await?;
+                frozen = false;
+            }
             if !container.state.phase.is_alive() {
                 // Killed between the start and its record.
                 container.state.started(started.pid, started.at);

@@ -1,5 +1,7 @@
 //! `start`: the shim mounts the root file system while netd makes the network; then the process is let run.
 
+use std::path::PathBuf;
+
 use cnm::api::Sandbox;
 use runtime::spec::{Network, PidNamespace};
 use runtime::{Started, Starting, Target, Watch};
@@ -50,8 +52,9 @@ async fn run(owned: &mut Owned) -> Result<()> {
         engine.store.put_container(to_record(&owned.container)).await?;
     }
     let container = owned.container.clone();
+    // Until it counts as running, or hasn't got that far. Whoever copies files out of it now is waited for.
+    let _rootfs = owned.rootfs.clone().write_owned().await;
     let volumes = volume::mount_all(&engine, &container).await?;
-    // Until it counts as running, or hasn't got that far.
     let _sandbox = engine.netd.make(container.id.as_str());
     let begin = engine.blocking(move |engine| begin(engine, &container, volumes));
     let (starting, made) = tokio::join!(begin, sandbox::put(&engine, &owned.container));
@@ -115,17 +118,17 @@ pub(crate) fn begin(engine: &Engine, container: &Container, volumes: VolumeSourc
         NetworkMode::Container(id) => etc_of(engine, id)?,
         _ => engine.container_directory(&container.id),
     };
-    let places = Places {
-        etc,
-        log: engine.log_path(&container.id),
-        volumes,
-        cgroup_parent: engine.config.cgroup_parent.clone(),
-    };
+    let places = places(engine, container, etc, volumes);
     Ok(engine.runtime.start(&compose::runtime_spec(container, rootfs, &places))?)
 }
 
+/// Where things of the container are; `etc` is the directory whose files stand in for those of `/etc`.
+pub(super) fn places(engine: &Engine, container: &Container, etc: PathBuf, volumes: VolumeSources) -> Places {
+    Places { etc, log: engine.log_path(&container.id), volumes, cgroup_parent: engine.config.cgroup_parent.clone() }
+}
+
 /// Whose files stand in for those of `/etc` when a network is shared, through any number of hands.
-fn etc_of(engine: &Engine, id: &runtime::spec::Id) -> Result<std::path::PathBuf> {
+fn etc_of(engine: &Engine, id: &runtime::spec::Id) -> Result<PathBuf> {
     let other = engine.containers.find(id.as_str())?.container();
     match &other.spec.network.mode {
         NetworkMode::Container(next) if *next != other.id => etc_of(engine, next),

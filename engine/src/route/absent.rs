@@ -7,10 +7,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 /// Paths, and what they are in a user's words.
-const ABSENT: [(&str, &str); 20] = [
+const ABSENT: [(&str, &str); 19] = [
     ("/build/prune", "building images (docker builder prune)"),
     ("/build/cancel", "building images (docker build)"),
-    ("/commit", "making images of containers (docker commit)"),
     ("/configs", "swarm mode (docker config)"),
     ("/configs/{*rest}", "swarm mode (docker config)"),
     ("/distribution/{*rest}", "asking registries about images (docker manifest)"),

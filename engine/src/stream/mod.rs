@@ -2,6 +2,7 @@
 
 mod client;
 pub(crate) mod detach;
+pub(crate) mod download;
 mod session;
 mod whole;
 

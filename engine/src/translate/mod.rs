@@ -1,5 +1,7 @@
 //! Wire to domain and back, pure: everything that can be wrong with a request is found here, before anything is touched.
 
+pub(crate) mod archive;
+pub(crate) mod commit;
 pub(crate) mod create;
 pub(crate) mod endpoints;
 pub(crate) mod event;

@@ -1,5 +1,6 @@
 //! Requests and replies as Docker's clients write and read them.
 
+pub(crate) mod archive;
 pub(crate) mod body;
 pub(crate) mod build;
 pub(crate) mod create;

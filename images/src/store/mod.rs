@@ -3,6 +3,7 @@
 mod caches;
 mod catalog;
 mod claims;
+mod commit;
 mod database;
 mod import;
 mod layers;
@@ -43,7 +44,9 @@ pub use save::Saving;
 pub use snapshot::Discarded;
 pub use steps::CachedStep;
 pub(crate) use steps::{DoneStep, StepLayer, StepResult};
-pub use types::{ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Pushed, Removed, Rootfs};
+pub use types::{
+    Commit, ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Pushed, Removed, Rootfs,
+};
 
 /// Images, their layers, and the snapshots of containers, in one directory that one process has open at a time.
 pub struct Store {

@@ -1,6 +1,7 @@
 //! The store from outside: archives in, images, names and snapshots out.
 
 mod catalog;
+mod commit;
 mod crash;
 mod load;
 mod overlay;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::change::Change;
-use crate::config::ImageConfig;
+use crate::config::{ContainerConfig, ImageConfig};
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -70,6 +70,27 @@ pub struct Import {
     /// What it runs on.
     pub platform: Platform,
     /// Written into the image: the same file system imported at the same time has the same id.
+    pub created: Timestamp,
+}
+
+/// What `commit` makes of a container.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The container's image.
+    pub image: ImageId,
+    /// The new image's name.
+    pub reference: Option<Reference>,
+    /// What the container was started with.
+    pub config: ContainerConfig,
+    /// Instructions for its configuration, applied in order.
+    pub changes: Vec<Change>,
+    /// Who made it.
+    pub author: String,
+    /// What was said.
+    pub comment: String,
+    /// The command that made the changes, for the history.
+    pub created_by: String,
+    /// When.
     pub created: Timestamp,
 }
 

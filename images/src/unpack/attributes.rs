@@ -17,16 +17,16 @@ const OPAQUE: &str = "trusted.overlay.opaque";
 const OVERLAY_PREFIXES: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
 /// What a member says about itself, checked.
-pub(super) struct Attributes<'a> {
-    pub(super) uid: Uid,
-    pub(super) gid: Gid,
-    pub(super) mode: Mode,
-    pub(super) times: Timestamps,
+pub(crate) struct Attributes<'a> {
+    uid: Uid,
+    gid: Gid,
+    mode: Mode,
+    pub(crate) times: Timestamps,
     xattrs: &'a [(Vec<u8>, Vec<u8>)],
 }
 
 impl<'a> Attributes<'a> {
-    pub(super) fn of(member: &'a Member) -> Result<Self, Refusal> {
+    pub(crate) fn of(member: &'a Member) -> Result<Self, Refusal> {
         let overlay = member.xattrs.iter().find(|(name, _)| belongs_to_overlayfs(name));
         if let Some((name, _)) = overlay {
             let name = String::from_utf8_lossy(name).into_owned();
@@ -42,17 +42,22 @@ impl<'a> Attributes<'a> {
         })
     }
 
+    /// Makes somebody else the owner.
+    pub(crate) fn give_to(&mut self, uid: u32, gid: u32) {
+        (self.uid, self.gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    }
+
     /// Everything but the times: a directory's change again while it fills.
     ///
     /// The order matters: a new owner takes the setuid bits and `security.capability` away.
-    pub(super) fn set_on_fd(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    pub(crate) fn set_on_fd(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
         rustix::fs::fchown(fd, Some(self.uid), Some(self.gid))?;
         rustix::fs::fchmod(fd, self.mode)?;
         self.set_xattrs(|name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))
     }
 
     /// For what can't be opened: symbolic links and devices.
-    pub(super) fn set_at(&self, parent: BorrowedFd<'_>, name: &OsStr, is_link: bool) -> Result<(), Errno> {
+    pub(crate) fn set_at(&self, parent: BorrowedFd<'_>, name: &OsStr, is_link: bool) -> Result<(), Errno> {
         let no_follow = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
         rustix::fs::chownat(parent, name, Some(self.uid), Some(self.gid), no_follow)?;
         if !is_link {

@@ -17,6 +17,7 @@ use crate::error::ErrorKind;
 use crate::recipe::{self, Recorder};
 use crate::tarball::{TarError, TarReader};
 
+pub(crate) use attributes::Attributes;
 pub(crate) use inherit::inherit;
 use member::{Rules, Unpacker};
 

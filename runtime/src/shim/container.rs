@@ -57,7 +57,7 @@ fn build(
     let oom_events = cgroup.oom_events_file().and_then(|path| File::open(path).ok());
     let host = host.insert(HostMounts::leave()?);
     let rootfs = directory.rootfs();
-    mounts::mount_rootfs(&spec.rootfs, directory)?;
+    mounts::mount_rootfs(&spec.rootfs, &directory.rootfs(), &directory.path().join("layers"))?;
     let cgroups = mounts::detach_cgroups(cgroup, &spec.mounts)?;
     mounts::hide_cgroups()?;
     let user = user::resolve_in(&rootfs, &spec.process.user)?;

@@ -10,8 +10,8 @@ mod diagnosis;
 mod exec;
 mod executor;
 mod launch;
-mod mount_fd;
-mod mounts;
+pub(crate) mod mount_fd;
+pub(crate) mod mounts;
 pub(crate) mod streams;
 
 use std::ffi::{OsStr, OsString};

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 /// Copies the mount at `path`, with the directory there as its root; the copy is nowhere and ends with the descriptor.
-pub(super) fn open_tree(path: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_tree(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
     // SAFETY: the path is a string that ends with a NUL and outlives the call, which keeps nothing of it.

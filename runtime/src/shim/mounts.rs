@@ -12,7 +12,6 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use super::mount_fd::{move_mount, open_tree};
 use crate::cgroup::{CONTAINER_ROOT, Cgroup, View};
-use crate::directory::Directory;
 use crate::spec::{Device, DeviceKind, Mount, Rootfs};
 use crate::{Error, Result};
 
@@ -21,12 +20,12 @@ const OPTION_BYTES: usize = 4000;
 
 /// The host's mount namespace, to come back to.
 #[derive(Debug)]
-pub(super) struct HostMounts(OwnedFd);
+pub(crate) struct HostMounts(OwnedFd);
 
 impl HostMounts {
     /// Leaves for a mount namespace of the shim's own. It is a slave of the host's: what is mounted in it stays in it,
     /// and what the host unmounts doesn't stay pinned by it.
-    pub(super) fn leave() -> Result<Self> {
+    pub(crate) fn leave() -> Result<Self> {
         let host = fs::File::open("/proc/self/ns/mnt").map_err(Error::io("open the host's mount namespace"))?;
         unshare(CloneFlags::CLONE_NEWNS).map_err(Error::io("make a mount namespace"))?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
@@ -40,9 +39,8 @@ impl HostMounts {
     }
 }
 
-/// Mounts the root filesystem.
-pub(super) fn mount_rootfs(rootfs: &Rootfs, directory: &Directory) -> Result<()> {
-    let target = &directory.rootfs();
+/// Mounts the root filesystem on `target`. When there are many layers, short links to them are made in the directory `links`.
+pub(crate) fn mount_rootfs(rootfs: &Rootfs, target: &Path, links: &Path) -> Result<()> {
     let action = || format!("mount the root filesystem on {}", target.display());
     fs::create_dir_all(target).map_err(Error::io(action()))?;
     let short = overlay_options(rootfs, |_, path| Ok(path.to_owned())).map_err(Error::io(action()))?;
@@ -50,15 +48,14 @@ pub(super) fn mount_rootfs(rootfs: &Rootfs, directory: &Directory) -> Result<()>
         return mount_overlay(target, &short).map_err(Error::io(action()));
     }
     // Many layers: short links to them, in a directory of our own, keep the options below a page.
-    let links = directory.path().join("layers");
-    fs::create_dir_all(&links).map_err(Error::io(action()))?;
+    fs::create_dir_all(links).map_err(Error::io(action()))?;
     let link = |number: usize, path: &Path| {
         let link = links.join(number.to_string());
         std::os::unix::fs::symlink(path, &link)?;
         Ok(PathBuf::from(number.to_string()))
     };
     let before = std::env::current_dir().map_err(Error::io(action()))?;
-    let mounted = std::env::set_current_dir(&links)
+    let mounted = std::env::set_current_dir(links)
         .and_then(|()| overlay_options(rootfs, link))
         .and_then(|options| mount_overlay(target, &options));
     std::env::set_current_dir(before).and(mounted).map_err(Error::io(action()))
@@ -74,7 +71,10 @@ fn overlay_options(rootfs: &Rootfs, mut name: impl FnMut(usize, &Path) -> io::Re
         lower.push(escape(&name(number, path)?));
     }
     let (upper, work) = (escape(&rootfs.upper), escape(&rootfs.work));
-    Ok(format!("lowerdir={},upperdir={upper},workdir={work}", lower.join(":")))
+    // What a container changed must be told by `upper` alone, for diff and commit: no directory that points elsewhere, no
+    // file whose content is in a layer below, whatever this kernel's defaults are.
+    let plain = "redirect_dir=off,metacopy=off";
+    Ok(format!("lowerdir={},upperdir={upper},workdir={work},{plain}", lower.join(":")))
 }
 
 /// Commas separate options and colons layers; a backslash takes that meaning away.
@@ -184,6 +184,6 @@ mod tests {
             readonly: false,
         };
         let options = overlay_options(&rootfs, |_, path| Ok(path.to_owned())).expect("no links are made");
-        assert_eq!(options, r"lowerdir=/a\:b:/c\,d,upperdir=/u,workdir=/w\\x");
+        assert_eq!(options, r"lowerdir=/a\:b:/c\,d,upperdir=/u,workdir=/w\\x,redirect_dir=off,metacopy=off");
     }
 }

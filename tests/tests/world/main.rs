@@ -3,6 +3,10 @@
 mod access;
 mod bad_input;
 mod build;
+mod commit;
+mod cp;
+mod diff;
+mod export;
 mod faults;
 mod images;
 mod leftovers;

@@ -1,7 +1,10 @@
-//! `/containers`, except for execs.
+//! `/containers`, except for execs; and `/commit`, which makes an image of one.
 
+mod archive;
 mod attach;
+mod commit;
 mod create;
+mod export;
 mod inspect;
 mod lifecycle;
 mod list;
@@ -40,9 +43,10 @@ pub(crate) fn routes() -> Router<Engine> {
         .route("/containers/{reference}/resize", post(lifecycle::resize))
         .route("/containers/{reference}/wait", post(wait::wait))
         .route("/containers/{reference}/update", post(update::update))
-        .route("/containers/{reference}/archive", any(|| missing("copying files (docker cp)")))
-        .route("/containers/{reference}/changes", any(|| missing("listing changed files (docker diff)")))
-        .route("/containers/{reference}/export", any(|| missing("exporting a file system (docker export)")))
+        .route("/containers/{reference}/archive", get(archive::get).head(archive::stat).put(archive::put))
+        .route("/containers/{reference}/changes", get(export::changes))
+        .route("/containers/{reference}/export", get(export::export))
+        .route("/commit", post(commit::commit))
         .route("/containers/{reference}/attach/ws", any(|| missing("attaching over a WebSocket")))
         .route("/containers/{reference}/checkpoints", any(|| missing("checkpoints (docker checkpoint)")))
 }

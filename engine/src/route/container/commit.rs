@@ -1,0 +1,46 @@
+//! `POST /commit`
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use jiff::Timestamp;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::orchestrate;
+use crate::route::query::Query;
+use crate::route::to_its_end;
+use crate::stream::Whole;
+use crate::translate::{commit as translate, image};
+use crate::wire::archive::{CommitQuery, CommitReply};
+
+pub(crate) async fn commit(
+    State(engine): State<Engine>,
+    Query(query): Query<CommitQuery>,
+    RawQuery(raw): RawQuery,
+    Whole(body): Whole,
+) -> Result<(StatusCode, Json<CommitReply>)> {
+    if query.container.is_empty() {
+        return Err(Error::invalid("no container is named: say of which to make an image (container=…)"));
+    }
+    let handle = engine.containers.find(&query.container)?;
+    let container = handle.container();
+    let commit = images::Commit {
+        image: container.image.id,
+        reference: match query.repo.as_str() {
+            "" => None,
+            repo => Some(image::reference(repo, &query.tag)?),
+        },
+        config: translate::config(&body, &container.asked.config)?,
+        changes: translate::changes(raw.as_deref().unwrap_or_default())?,
+        author: query.author,
+        comment: query.comment,
+        created_by: container.asked.config.cmd.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "),
+        created: Timestamp::now(),
+    };
+    let freeze = query.pause.unwrap_or(true);
+    let id = to_its_end("committing a container", async move {
+        orchestrate::commit::commit(&engine, &handle, commit, freeze).await
+    });
+    Ok((StatusCode::CREATED, Json(CommitReply { id: id.await?.to_string() })))
+}

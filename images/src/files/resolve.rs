@@ -1,0 +1,125 @@
+//! Names as a user gives them, within a root directory.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::Entry;
+
+/// As many as the kernel follows.
+const LINKS_MAX: usize = 40;
+
+/// What something is, as `stat(2)` has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileStat {
+    /// The last component of the path that it was asked for by.
+    pub name: OsString,
+    /// Of a file's content, or a link's target.
+    pub size_bytes: u64,
+    /// Kind and permissions.
+    pub mode: u32,
+    /// When its content last changed.
+    pub modified: Timestamp,
+    /// Where it ends up for a symbolic link, as a path from the root; as far as it gets for one that leads nowhere.
+    pub link_target: Option<PathBuf>,
+}
+
+/// Looks at what has this path below `root`. A link at its end is followed only when more than a name is asked for: `/link/`
+/// and `/link/.` are what it leads to.
+pub fn stat(root: impl AsFd, path: &Path) -> io::Result<FileStat> {
+    let root = root.as_fd();
+    let entry = Entry::of(open(root, path, OFlags::PATH | no_follow(path))?)?;
+    let stat = &entry.stat;
+    let is_link = entry.kind() == FileType::Symlink;
+    Ok(FileStat {
+        name: base(path),
+        size_bytes: u64::try_from(stat.st_size).unwrap_or_default(),
+        mode: stat.st_mode,
+        modified: Timestamp::new(stat.st_mtime, i32::try_from(stat.st_mtime_nsec).unwrap_or_default())
+            .unwrap_or_default(),
+        link_target: if is_link { Some(follow(root, path)?) } else { None },
+    })
+}
+
+/// The last component as Go's `filepath.Base` has it, by which archives are named: `.` and `/` for themselves.
+pub(super) fn base(path: &Path) -> OsString {
+    let bytes = path.as_os_str().as_bytes();
+    let end = bytes.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let begin = bytes[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    match &bytes[begin..end] {
+        b"" => OsString::from("/"),
+        name => std::ffi::OsStr::from_bytes(name).to_owned(),
+    }
+}
+
+/// Whether only what the path ends in is meant, not what that leads to.
+pub(super) fn no_follow(path: &Path) -> OFlags {
+    let bytes = path.as_os_str().as_bytes();
+    match bytes.ends_with(b"/") || bytes.ends_with(b"/.") || bytes == b"." {
+        true => OFlags::DIRECTORY,
+        false => OFlags::NOFOLLOW,
+    }
+}
+
+/// Opens a path as the kernel would for a process whose root directory this is: neither `..` nor a link leads out of it.
+pub(super) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let path = if path.as_os_str().is_empty() { Path::new("/") } else { path };
+    loop {
+        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), within) {
+            // A rename somewhere on the machine came in between, and the kernel isn't sure.
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The path behind all links of a path. For a reader: whoever goes there resolves it anew.
+fn follow(root: BorrowedFd<'_>, path: &Path) -> io::Result<PathBuf> {
+    let mut pending: VecDeque<OsString> = components(path).collect();
+    let mut reached = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = pending.pop_front() {
+        if name == ".." {
+            reached.pop();
+            continue;
+        }
+        reached.push(&name);
+        let entry = match open(root, &reached, OFlags::PATH | OFlags::NOFOLLOW) {
+            Ok(fd) => Entry::of(fd)?,
+            // From here on nothing is there, so nothing is a link.
+            Err(Errno::NOENT | Errno::NOTDIR) => continue,
+            Err(errno) => return Err(errno.into()),
+        };
+        if entry.kind() != FileType::Symlink {
+            continue;
+        }
+        links += 1;
+        if links > LINKS_MAX {
+            return Err(Errno::LOOP.into());
+        }
+        let target = PathBuf::from(entry.link_target()?);
+        reached.pop();
+        if target.is_absolute() {
+            reached = PathBuf::from("/");
+        }
+        let rest = std::mem::take(&mut pending);
+        pending = components(&target).chain(rest).collect();
+    }
+    Ok(reached)
+}
+
+fn components(path: &Path) -> impl Iterator<Item = OsString> + '_ {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    })
+}

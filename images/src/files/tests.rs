@@ -1,0 +1,196 @@
+//! Files out of directories and into them, with whatever may be in the way.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+
+use rustix::fs::XattrFlags;
+use tempfile::TempDir;
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::testing::Tar;
+
+/// A root with an `outside` beside it.
+fn place() -> (TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let root = dir.path().join("root");
+    fs::create_dir_all(root.join("etc")).expect("made");
+    fs::create_dir_all(root.join("tmp/sub")).expect("made");
+    fs::create_dir(dir.path().join("outside")).expect("made");
+    fs::write(dir.path().join("outside/secret"), "secret").expect("written");
+    fs::write(root.join("etc/passwd"), "inside").expect("written");
+    (dir, root)
+}
+
+fn open(path: &Path) -> File {
+    File::open(path).expect("there")
+}
+
+/// The names and contents of a tar, in its order.
+fn members(tar: &[u8]) -> Vec<(String, String)> {
+    let mut archive = tar::Archive::new(tar);
+    let entries = archive.entries().expect("a tar");
+    entries
+        .map(|entry| {
+            let mut entry = entry.expect("a member");
+            let mut content = String::new();
+            entry.read_to_string(&mut content).expect("text");
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let link = entry.link_name_bytes().map(|link| format!(" -> {}", String::from_utf8_lossy(&link)));
+            (name + &link.unwrap_or_default(), content)
+        })
+        .collect()
+}
+
+fn names(tar: &[u8]) -> Vec<String> {
+    members(tar).into_iter().map(|(name, _)| name).collect()
+}
+
+fn packed(root: &Path, path: &str) -> Vec<u8> {
+    let mut tar = Vec::new();
+    pack_path(open(root), Path::new(path), &mut tar).expect("packed");
+    tar
+}
+
+fn put(root: &Path, directory: &str, tar: &Tar) -> Result<(), ExtractError> {
+    put_with(root, tar, &Extraction { directory: directory.into(), keep_kinds: true, owner: None })
+}
+
+fn put_with(root: &Path, tar: &Tar, extraction: &Extraction) -> Result<(), ExtractError> {
+    extract(open(root), &tar.clone().finish()[..], extraction)
+}
+
+#[test]
+fn archives_are_named_by_what_was_asked_for() {
+    let (_dir, root) = place();
+    fs::write(root.join("tmp/sub/file"), "x").expect("written");
+    symlink("/tmp/sub", root.join("link")).expect("made");
+    let table = [
+        ("/tmp", vec!["tmp/", "tmp/sub/", "tmp/sub/file"]),
+        ("/tmp/", vec!["tmp/", "tmp/sub/", "tmp/sub/file"]),
+        ("/tmp/.", vec!["./", "./sub/", "./sub/file"]),
+        ("/tmp/sub/file", vec!["file"]),
+        ("/link", vec!["link -> /tmp/sub"]),
+        ("/link/", vec!["link/", "link/file"]),
+        ("/link/.", vec!["./", "./file"]),
+        ("/tmp/../../../link/file", vec!["file"]),
+    ];
+    for (path, expected) in table {
+        assert_eq!(names(&packed(&root, path)), expected, "{path}");
+    }
+    assert_eq!(names(&packed(&root, "/"))[..3], ["/", "/etc/", "/etc/passwd"]);
+    let mut whole = Vec::new();
+    pack_root(open(&root), &mut whole).expect("packed");
+    assert_eq!(names(&whole)[..2], ["etc/", "etc/passwd"]);
+}
+
+#[test]
+fn everything_comes_out_and_in_as_it_was() {
+    let (_dir, root) = place();
+    let long = format!("{}/{}", "d".repeat(120), "f".repeat(200));
+    fs::create_dir(root.join("tmp").join("d".repeat(120))).expect("made");
+    fs::write(root.join("tmp").join(&long), "long").expect("written");
+    fs::set_permissions(root.join("tmp").join(&long), fs::Permissions::from_mode(0o4711)).expect("set");
+    fs::hard_link(root.join("tmp").join(&long), root.join("tmp/hard")).expect("made");
+    symlink("t".repeat(300), root.join("tmp/soft")).expect("made");
+    let fifo = rustix::fs::mknodat(open(&root), "tmp/fifo", rustix::fs::FileType::Fifo, 0o600.into(), 0);
+    fifo.expect("made");
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("tmp/socket")).expect("bound");
+    rustix::fs::setxattr(root.join("tmp/hard"), "user.mark", b"\n\0", XattrFlags::empty()).expect("set");
+    let tar = packed(&root, "/tmp");
+    extract(open(&root), &tar[..], &Extraction { directory: "/etc".into(), keep_kinds: true, owner: None })
+        .expect("extracted");
+    let out = root.join("etc/tmp");
+    assert_eq!(fs::read_to_string(out.join(&long)).expect("there"), "long");
+    let (file, hard) = (fs::metadata(out.join(&long)).expect("there"), fs::metadata(out.join("hard")).expect("there"));
+    assert_eq!((file.mode() & 0o7777, file.ino(), file.nlink()), (0o4711, hard.ino(), 2));
+    assert_eq!(fs::read_link(out.join("soft")).expect("a link").as_os_str().len(), 300);
+    assert!(fs::metadata(out.join("fifo")).expect("there").file_type().is_fifo());
+    assert!(!out.join("socket").exists());
+    let mut mark = [0; 2];
+    rustix::fs::getxattr(out.join("hard"), "user.mark", &mut mark).expect("set");
+    assert_eq!(&mark, b"\n\0");
+    assert_eq!(fs::metadata(&out).expect("there").mtime(), fs::metadata(root.join("tmp")).expect("there").mtime());
+}
+
+#[test]
+fn no_link_leads_out() {
+    let (dir, root) = place();
+    let outside = dir.path().join("outside");
+    symlink(&outside, root.join("absolute")).expect("made");
+    symlink("../outside", root.join("climbing")).expect("made");
+    symlink(&outside, root.join("tmp/absolute")).expect("made");
+    for path in
+        ["/absolute/secret", "/climbing/secret", "/climbing/.", "/../outside/secret", "/tmp/../../outside/secret"]
+    {
+        pack_path(open(&root), Path::new(path), &mut Vec::new()).expect_err(path);
+        stat(open(&root), Path::new(path)).expect_err(path);
+    }
+    assert_eq!(names(&packed(&root, "/tmp"))[1], format!("tmp/absolute -> {}", outside.display()));
+    let evil = Tar::new().file("x", "y");
+    for directory in ["/absolute", "/climbing", "/tmp/absolute", "/../outside"] {
+        assert_eq!(put(&root, directory, &evil).expect_err(directory).kind(), ErrorKind::NotFound, "{directory}");
+    }
+    let refused = [
+        Tar::new().file("../outside/x", "y"),
+        Tar::new().file("a/../../../outside/x", "y"),
+        Tar::new().hard_link("x", "../../outside/secret"),
+        Tar::new().symlink("x", ""),
+    ];
+    for tar in &refused {
+        let error = put(&root, "/tmp", tar).expect_err("refused");
+        assert!(matches!(error, ExtractError::Refused { .. }), "{error}");
+    }
+    // Through a link that the archive itself brings: it leads to what has that name within the root, which isn't there.
+    let by_link = Tar::new().symlink("here", &outside.to_string_lossy()).file("here/x", "y");
+    put(&root, "/tmp", &by_link).expect_err("there is nothing behind the link");
+    let absolute = Tar::new().symlink("link", "/etc").file("link/new", "y").file("/slash", "z");
+    put(&root, "/tmp", &absolute).expect("links within the root are followed");
+    assert_eq!(fs::read_to_string(root.join("etc/new")).expect("there"), "y");
+    assert_eq!(fs::read_to_string(root.join("tmp/slash")).expect("there"), "z");
+    assert_eq!(fs::read_dir(&outside).expect("there").count(), 1);
+}
+
+#[test]
+fn what_takes_whose_place() {
+    let (_dir, root) = place();
+    symlink("passwd", root.join("etc/link")).expect("made");
+    put(&root, "/etc", &Tar::new().file("passwd", "new").file("link", "a file now").dir("tmp", 0o711))
+        .expect("replaced");
+    assert_eq!(fs::read_to_string(root.join("etc/passwd")).expect("there"), "new");
+    assert!(fs::symlink_metadata(root.join("etc/link")).expect("there").is_file());
+    fs::write(root.join("tmp/sub/kept"), "").expect("written");
+    put(&root, "/", &Tar::new().dir("tmp", 0o1770).file("tmp/sub/two/three", "3")).expect("merged");
+    assert_eq!(fs::metadata(root.join("tmp")).expect("there").mode() & 0o7777, 0o1770);
+    assert!(root.join("tmp/sub/kept").exists() && root.join("tmp/sub/two/three").exists());
+    let over_directory = put(&root, "/", &Tar::new().file("tmp", "")).expect_err("refused");
+    assert_eq!(over_directory.to_string(), "cannot overwrite directory \"/tmp\" with non-directory \"tmp\"");
+    let over_file = put(&root, "/etc", &Tar::new().dir("passwd", 0o755)).expect_err("refused");
+    assert_eq!(over_file.to_string(), "cannot overwrite non-directory \"/etc/passwd\" with directory \"passwd\"");
+    let careless = Extraction { directory: "/".into(), keep_kinds: false, owner: Some(Owner { uid: 7, gid: 8 }) };
+    put_with(&root, &Tar::new().file("tmp", "a file"), &careless).expect("replaced");
+    let now = fs::metadata(root.join("tmp")).expect("there");
+    assert_eq!((now.is_file(), now.uid(), now.gid()), (true, 7, 8));
+    let to_file = put(&root, "/etc/passwd", &Tar::new().file("x", "")).expect_err("refused");
+    assert_eq!(to_file.to_string(), "extraction point is not a directory");
+}
+
+#[test]
+fn what_something_is() {
+    let (_dir, root) = place();
+    symlink("/tmp/../etc/./passwd", root.join("file")).expect("made");
+    symlink("sub/../../nowhere/./x", root.join("tmp/broken")).expect("made");
+    symlink("loop", root.join("loop")).expect("made");
+    let look = |path: &str| stat(open(&root), Path::new(path)).expect(path);
+    let passwd = look("/etc/passwd");
+    assert_eq!((passwd.name.as_bytes(), passwd.size_bytes, passwd.mode & 0o170000), (&b"passwd"[..], 6, 0o100000));
+    assert_eq!((look("/").name.as_bytes(), look("/etc/.").name.as_bytes()), (&b"/"[..], &b"."[..]));
+    assert_eq!(look("/file").link_target.as_deref(), Some(Path::new("/etc/passwd")));
+    assert_eq!(look("/tmp/broken").link_target.as_deref(), Some(Path::new("/nowhere/x")));
+    assert_eq!(passwd.link_target, None);
+    stat(open(&root), Path::new("/loop")).expect_err("it never ends");
+    stat(open(&root), Path::new("/etc/passwd/")).expect_err("it isn't a directory");
+}
