@@ -40,6 +40,8 @@ use crate::reference::Reference;
 use crate::store::{Image, Rootfs, Store};
 
 pub use context::Context;
+#[cfg(fuzzing)]
+pub(crate) use dockerfile::{Dockerfile, Expander};
 pub use dockerfile::{DockerfileError, Place, Problem, WordError};
 pub use error::{BuildError, StepError};
 
