@@ -91,7 +91,7 @@ pub struct Host {
     number: u8,
     cgroup_parent: String,
     tells_steps: bool,
-    certificates_dir: Option<PathBuf>,
+    berthd_flags: Vec<String>,
 }
 
 impl Host {
@@ -104,7 +104,7 @@ impl Host {
             number,
             cgroup_parent,
             tells_steps: false,
-            certificates_dir: None,
+            berthd_flags: Vec::new(),
         }
     }
 
@@ -114,11 +114,10 @@ impl Host {
         self
     }
 
-    /// Has berthd, which isn't started yet, find registries' certificates in a directory of this host's own, which this
-    /// answers.
-    pub fn own_certificates(&mut self) -> PathBuf {
-        let dir = self.directory.join("certs.d");
-        self.certificates_dir.insert(dir).clone()
+    /// Gives berthd, which isn't started yet, one more flag.
+    pub fn berthd_flag(&mut self, flag: impl Into<String>) -> &mut Self {
+        self.berthd_flags.push(flag.into());
+        self
     }
 
     /// Starts `netd` and waits until it answers.
@@ -142,9 +141,7 @@ impl Host {
         if self.tells_steps {
             command.args(["--log-level", "info,engine=debug"]);
         }
-        if let Some(dir) = &self.certificates_dir {
-            command.arg("--certificates-dir").arg(dir);
-        }
+        command.args(&self.berthd_flags);
         self.berthd = Some(Daemon::start(command, &self.directory.join("berthd.log"), ready));
         self
     }

@@ -24,8 +24,8 @@ impl Place {
     fn new() -> Self {
         let mut world = World::new();
         let mut host = world.host();
-        host.own_certificates();
-        host.start();
+        let certificates = host.directory().join("certs.d");
+        host.berthd_flag(format!("--certificates-dir={}", certificates.display())).start();
         let config = host.directory().join("config");
         fs::create_dir(&config).expect("a directory");
         Self { host, config, _world: world }

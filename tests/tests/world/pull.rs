@@ -1,12 +1,15 @@
 //! Images from a registry: Debian's `docker-registry`, on the host itself.
 
+use std::{io::Read as _, process::Stdio};
+
 use berth_tests::{Host, World, registry, world::binary};
 
 /// A host with its daemons and a registry on port 5000 that has `team/made:1`.
 fn with_registry() -> (World, Host) {
     let mut world = World::new();
     let mut host = world.host();
-    host.start();
+    // The registry is a mirror of Docker Hub as well.
+    host.berthd_flag("--registry-mirror=http://127.0.0.1:5000").start();
     registry::layout(&host);
     registry::start(&host, 5000, "", "");
     let layout = host.directory().join("src");
@@ -49,4 +52,116 @@ fn docker_and_berth_pull_and_run_what_is_missing() {
     // Seen by a person, each layer has a line of its own that changes.
     let shown = host.terminal(&format!("{} pull {NAME}", binary("berth").display())).end();
     assert!(shown.stdout.contains("Pull complete"), "{shown:?}");
+}
+
+/// Copies `team/made:1` within the registry.
+fn copy(host: &Host, to: &str) {
+    host.sh(&format!(
+        "skopeo copy -q --src-tls-verify=false --dest-tls-verify=false \
+         docker://127.0.0.1:5000/team/made:1 docker://127.0.0.1:5000/{to}"
+    ))
+    .ok();
+}
+
+#[test]
+fn short_names_are_docker_hubs_which_has_mirrors() {
+    let (_world, host) = with_registry();
+    copy(&host, "library/made:latest");
+    for client in ["docker", "berth"] {
+        let ask = |arguments: &[&str]| if client == "docker" { host.docker(arguments) } else { host.berth(arguments) };
+        let said = ask(&["pull", "made"]).ok();
+        assert!(said.starts_with("Using default tag: latest\nlatest: Pulling from library/made\n"), "{client}: {said}");
+        let end = "\nStatus: Downloaded newer image for made:latest\ndocker.io/library/made:latest";
+        assert!(said.ends_with(end), "{client}: {said}");
+        assert_eq!(ask(&["run", "--rm", "made"]).ok(), "second", "{client}");
+        ask(&["rmi", "made"]).ok();
+    }
+}
+
+/// Puts an index under the tag `all` of two images that differ in what they say they are for. Answers its digest.
+fn put_index(host: &Host) -> String {
+    host.sh(&format!(
+        r#"set -e; cd {}; umoci config --image src:made --tag arm --architecture arm64
+        skopeo copy -q --dest-tls-verify=false oci:src:arm docker://127.0.0.1:5000/team/made:2
+        describe() {{
+            skopeo inspect --raw --tls-verify=false docker://127.0.0.1:5000/team/made:$1 > $2.json
+            printf '{{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:%s", "size": %s,' \
+                $(sha256sum < $2.json | cut -d' ' -f1) $(wc -c < $2.json)
+            printf '"platform": {{"os": "linux", "architecture": "%s"}}}}' $2
+        }}
+        type=application/vnd.oci.image.index.v1+json
+        printf '{{"schemaVersion": 2, "mediaType": "%s", "manifests": [%s, %s]}}' \
+            $type "$(describe 2 arm64)" "$(describe 1 amd64)" > index.json
+        curl -fsS -X PUT -H "Content-Type: $type" --data-binary @index.json \
+            http://127.0.0.1:5000/v2/team/made/manifests/all"#,
+        host.directory().display()
+    ))
+    .ok();
+    host.sh(&format!("sha256sum < {}/index.json | cut -d' ' -f1", host.directory().display())).ok()
+}
+
+#[test]
+fn platforms_and_digests() {
+    let (_world, host) = with_registry();
+    let index = put_index(&host);
+    for client in ["docker", "berth"] {
+        let ask = |arguments: &[&str]| if client == "docker" { host.docker(arguments) } else { host.berth(arguments) };
+        for name in ["127.0.0.1:5000/team/made:all".to_owned(), format!("127.0.0.1:5000/team/made@sha256:{index}")] {
+            for (flags, expected) in [(&["--platform", "linux/arm64"][..], "arm64"), (&[], "amd64")] {
+                let arguments: Vec<&str> = ["pull"].iter().chain(flags).copied().chain([name.as_str()]).collect();
+                let said = ask(&arguments).ok();
+                assert!(said.contains(&format!("Digest: sha256:{index}")), "{client}: {said}");
+                let architecture = host.docker(&["image", "inspect", "-f", "{{.Architecture}}", &name]).ok();
+                assert_eq!(architecture, expected, "{client} {name}");
+            }
+            let said = ask(&["pull", "--platform", "linux/s390x", &name]).fails_with(1);
+            assert!(said.contains("no matching manifest for linux/s390x in the manifest list entries"), "{said}");
+            ask(&["rmi", "-f", &name]).ok();
+        }
+    }
+}
+
+#[test]
+fn all_tags() {
+    let (_world, host) = with_registry();
+    copy(&host, "every/one:1");
+    copy(&host, "every/one:2");
+    for client in ["docker", "berth"] {
+        let ask = |arguments: &[&str]| if client == "docker" { host.docker(arguments) } else { host.berth(arguments) };
+        let said = ask(&["pull", "-a", "127.0.0.1:5000/every/one"]).ok();
+        assert!(said.contains("1: Pulling from every/one") && said.contains("2: Pulling from every/one"), "{said}");
+        let listed = host.docker(&["images", "--format", "{{.Tag}}", "127.0.0.1:5000/every/one"]).ok();
+        assert_eq!(listed.lines().count(), 2, "{client}: {listed}");
+        ask(&["rmi", "127.0.0.1:5000/every/one:1", "127.0.0.1:5000/every/one:2"]).ok();
+    }
+}
+
+#[test]
+fn a_client_that_goes_away_ends_its_pull() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start_netd().start_berthd();
+    let listener = host.listen(5000);
+    // The client itself and not what enters the host's namespaces for it.
+    let socket = host.directory().join("run/berth/berth.sock");
+    let mut client = std::process::Command::new("docker")
+        .args(["pull", "127.0.0.1:5000/never/comes"])
+        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
+        .env("DOCKER_CONFIG", "/nonexistent")
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("docker");
+    let mut asked = loop {
+        let (mut connection, _) = listener.accept().expect("berthd");
+        let mut beginning = [0; 4];
+        // Others say hello in TLS.
+        if connection.read_exact(&mut beginning).is_ok() && &beginning == b"GET " {
+            break connection;
+        }
+    };
+    client.kill().expect("it runs");
+    client.wait().expect("it ends");
+    asked.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a deadline");
+    // The rest of the question, and the end, long before a registry's silence would end it.
+    asked.read_to_end(&mut Vec::new()).expect("berthd hangs up");
 }
