@@ -4,6 +4,8 @@
 //! so nothing here passes or fails.
 #![forbid(unsafe_code)]
 
+mod images;
+
 use std::{
     collections::BTreeMap,
     process::{Child, Command, Stdio},
@@ -11,6 +13,7 @@ use std::{
 };
 
 use berth_tests::{Host, World, world::binary};
+use clap::{Parser, ValueEnum};
 use cnm::api::{EndpointRequest, NamespaceRequest, PortRange, PortRequest, SandboxPut};
 
 const ROUNDS: usize = 20;
@@ -18,6 +21,29 @@ const WARM_UP: usize = 3;
 
 /// Above this the figures say more about what else runs here.
 const QUIET_LOAD: f64 = 0.5;
+
+/// Prints the figures that berth promises, each beside its mark.
+#[derive(Parser)]
+#[command(name = "scripts/bench")]
+struct Arguments {
+    /// Measure one group only
+    #[arg(long)]
+    only: Option<Group>,
+    /// Size of the image that is pulled and loaded
+    #[arg(long, value_name = "NUMBER", default_value_t = 300)]
+    image_megabytes: usize,
+}
+
+/// What belongs together.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    Memory,
+    Runs,
+    Netd,
+    Ports,
+    SideBySide,
+    Images,
+}
 
 /// One line of the result.
 struct Figure {
@@ -35,7 +61,8 @@ impl Figure {
     }
 
     fn print(&self) {
-        let with_unit = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value} {}", self.unit));
+        let with_unit =
+            |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.2} {}", self.unit));
         let met = match self.is_met() {
             None => "",
             Some(true) => "yes",
@@ -264,8 +291,16 @@ fn idle_memory(host: &Host) -> Vec<Figure> {
 }
 
 fn resident_mib(pid: i32) -> f64 {
+    memory_mib(pid, "VmRSS:")
+}
+
+fn peak_resident_mib(pid: i32) -> f64 {
+    memory_mib(pid, "VmHWM:")
+}
+
+fn memory_mib(pid: i32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kib.map_or(f64::NAN, |kib| kib / 1024.0)
 }
@@ -319,6 +354,7 @@ fn load_average() -> f64 {
 }
 
 fn main() {
+    let Arguments { only, image_megabytes } = Arguments::parse();
     let load = load_average();
     if load > QUIET_LOAD {
         println!("this machine is busy (load average {load:.2}, a build just now counts): quiet, it is faster\n");
@@ -328,7 +364,19 @@ fn main() {
     host.start();
     println!("{:<48} {:>10} {:>10} {:>5} {:>12}", "what", "measured", "at most", "met", "Docker 29");
     let mut figures = Vec::new();
-    for measure in [idle_memory, runs, netd_calls, port_ranges, side_by_side] {
+    let images = |host: &Host| images::measure(host, image_megabytes);
+    let measures: [(Group, &dyn Fn(&Host) -> Vec<Figure>); 6] = [
+        (Group::Memory, &idle_memory),
+        (Group::Runs, &runs),
+        (Group::Netd, &netd_calls),
+        (Group::Ports, &port_ranges),
+        (Group::SideBySide, &side_by_side),
+        (Group::Images, &images),
+    ];
+    for (group, measure) in measures {
+        if only.is_some_and(|only| only != group) {
+            continue;
+        }
         for figure in measure(&host) {
             figure.print();
             figures.push(figure);
@@ -336,5 +384,7 @@ fn main() {
     }
     let marks = figures.iter().filter_map(Figure::is_met);
     println!("\n{} of {} marks are met", marks.clone().filter(|met| *met).count(), marks.count());
-    print_steps(&mut world.host());
+    if only.is_none_or(|only| only == Group::Runs) {
+        print_steps(&mut world.host());
+    }
 }
