@@ -179,6 +179,23 @@ impl Host {
         assert!(found, "{container} ended without saying {line:?}");
     }
 
+    /// Follows the events of a container, from the first that berthd knows of, until this one was told so many times.
+    pub fn wait_for_events(&self, container: &str, event: &str, times: usize) {
+        let mut events = self.docker_command();
+        let kind = event.split(':').next().unwrap_or(event);
+        let mut events = events
+            .args(["events", "--since", "1h", "--format", "{{.Action}}"])
+            .args(["--filter", &format!("container={container}"), "--filter", &format!("event={kind}")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("docker");
+        let lines = BufReader::new(events.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+        let told = lines.filter(|line| line == event || line.starts_with(&format!("{event}:"))).take(times).count();
+        let _ = events.kill();
+        let _ = events.wait();
+        assert_eq!(told, times, "{container}: {event}");
+    }
+
     /// Fetches a page from this host, as its processes would; an empty outcome code of 0 means that it came.
     pub fn fetch(&self, url: &str) -> Outcome {
         Outcome::of(self.namespaces.command("curl").args([

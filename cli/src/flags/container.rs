@@ -79,7 +79,7 @@ pub(crate) const LIST_EXAMPLES: &str = "Examples:
   berth ps --format 'table {{.Names}}\\t{{.Ports}}'
   berth ps --format json
 
-Filters: id, name, label, status, exited, ancestor, before, since, network, volume, publish, expose.
+Filters: id, name, label, status, health, exited, ancestor, before, since, network, volume, publish, expose.
 
 Fields of --format: ID, Names, Image, ImageID, Command, CreatedAt, RunningFor, Ports, State, Status, Size, Labels, Mounts, LocalVolumes, Networks, and .Label \"NAME\".";
 

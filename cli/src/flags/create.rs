@@ -16,6 +16,8 @@ pub(crate) struct CreateFlags {
     #[command(flatten)]
     pub(crate) isolation: IsolationFlags,
     #[command(flatten)]
+    pub(crate) health: HealthFlags,
+    #[command(flatten)]
     pub(crate) management: ManagementFlags,
 
     /// Print this help
@@ -229,6 +231,33 @@ pub(crate) struct IsolationFlags {
     /// Kernel parameter of the container's namespaces, as in net.core.somaxconn=1024
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) sysctl: Vec<String>,
+}
+
+/// How the container is found out to be well.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Health")]
+pub(crate) struct HealthFlags {
+    /// Command that a shell in the container runs to find out; 0 means well
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) health_cmd: Option<String>,
+    /// Time between two checks, as in 1m30s; 30s when absent
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_interval: Option<String>,
+    /// Failures in a row that make it unhealthy; 3 when absent
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) health_retries: Option<i64>,
+    /// Time after the start in which failures don't count
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_start_period: Option<String>,
+    /// Time between two checks in that period; 5s when absent
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_start_interval: Option<String>,
+    /// Longest time for one check; 30s when absent
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_timeout: Option<String>,
+    /// Don't run the image's check
+    #[arg(long)]
+    pub(crate) no_healthcheck: bool,
 }
 
 /// How the container is kept and found again.

@@ -14,7 +14,7 @@ use super::error::{RequestError, flag};
 use super::mount::{Volumes, parse_mount};
 use super::port::Ports;
 use super::security::{CGROUP, IPC, PID, SecurityOptions, USER, UTS};
-use super::{Surroundings, device, host, pairs, quantity, ulimit};
+use super::{Surroundings, device, health, host, pairs, quantity, ulimit};
 
 /// A container to be.
 #[derive(Debug)]
@@ -94,6 +94,7 @@ pub(crate) fn create_request(
         // One empty word is how the API says "none, not even the image's".
         entrypoint: process.entrypoint.clone().map(|word| vec![word]),
         labels: Some(pairs::labels(&management.label, &management.label_file, surroundings)?),
+        healthcheck: health::parse(&flags.health)?,
         stop_signal: process.stop_signal.clone(),
         stop_timeout: process.stop_timeout,
         host_config: Some(host_config),

@@ -8,6 +8,7 @@ mod device;
 pub(crate) mod error;
 pub(crate) mod exec;
 pub(crate) mod filter;
+mod health;
 mod host;
 mod mount;
 pub(crate) mod network;

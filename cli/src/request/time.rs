@@ -40,7 +40,7 @@ fn unix_seconds(text: &str) -> Option<Timestamp> {
 }
 
 /// Go's notation: numbers with units, as in `1h30m` or `1.5s`.
-fn go_duration(text: &str) -> Option<SignedDuration> {
+pub(super) fn go_duration(text: &str) -> Option<SignedDuration> {
     let mut rest = text;
     let mut total = SignedDuration::ZERO;
     if rest.is_empty() {

@@ -5,6 +5,7 @@
 pub mod compose;
 pub mod etc;
 pub mod handle;
+pub mod health;
 pub mod mount;
 pub mod name;
 pub mod network;

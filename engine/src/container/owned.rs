@@ -8,6 +8,7 @@ use runtime::protocol::Streams;
 use runtime::{Exit, Target, Watch};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::handle::{Attached, Job, RootfsLock};
 use super::restart::BackOff;
@@ -31,6 +32,8 @@ pub struct Owned {
     pub(crate) restart: Option<BoxFuture<'static, ()>>,
     /// How long the next wait for that is.
     pub(crate) back_off: BackOff,
+    /// Runs its health checks, while it runs.
+    pub(crate) health: Option<AbortOnDropHandle<()>>,
     /// Clients to be connected at the next start.
     pub(crate) waiting: Vec<PendingAttach>,
     pub(crate) rootfs: RootfsLock,
@@ -59,6 +62,7 @@ pub(crate) fn spawn(engine: Engine, container: Container, exit: Option<ExitFutur
         sandbox_left: false,
         restart: None,
         back_off: BackOff::default(),
+        health: None,
         waiting: Vec::new(),
         rootfs: rootfs.clone(),
     };

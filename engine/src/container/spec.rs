@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use runtime::spec::{Device, Namespaces, Process, Resources};
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthSpec;
 use super::mount::MountPoint;
 use super::network::NetworkSpec;
 use super::restart::RestartPolicy;
@@ -59,6 +60,9 @@ pub struct Spec {
     /// Start it again when it has ended.
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// How it is found out to be well.
+    #[serde(default)]
+    pub health: Option<HealthSpec>,
 }
 
 /// Streams that the creating client meant to attach to.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use runtime::Exit;
 use serde::{Deserialize, Serialize};
 
+use super::health::Health;
 use crate::error::{Error, Result};
 
 /// How far a container is, and how its last run began and ended.
@@ -35,6 +36,9 @@ pub struct State {
     /// It is frozen only until something of ours is done: if berthd dies over that, it goes on.
     #[serde(default)]
     pub pause_is_passing: bool,
+    /// What its health checks have found, if it has ever run with some.
+    #[serde(default)]
+    pub health: Option<Health>,
 }
 
 /// Where a container is in its life.

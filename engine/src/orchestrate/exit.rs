@@ -7,7 +7,7 @@ use runtime::{Exit, Status, Target};
 use crate::container::owned::Owned;
 use crate::container::{Phase, to_record};
 use crate::error::{Result, chain};
-use crate::orchestrate::{remove, restart, sandbox, volume};
+use crate::orchestrate::{health, remove, restart, sandbox, volume};
 use crate::signal;
 
 /// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
@@ -29,6 +29,7 @@ pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
     };
     owned.container.state.ended(&exit);
     restart::plan(owned);
+    health::stop(owned);
     // Stored before the runtime forgets it: whenever berthd dies, one of the two knows the exit code. Published last:
     // who waits for the end finds ports and names free.
     let stored = owned.engine.store.put_container(to_record(&owned.container)).await;

@@ -5,6 +5,7 @@ pub(crate) mod create;
 pub(crate) mod exec;
 pub(crate) mod exit;
 pub(crate) mod files;
+pub(crate) mod health;
 pub(crate) mod network;
 pub(crate) mod pause;
 pub(crate) mod recover;

@@ -3,6 +3,7 @@
 use crate::container::Phase;
 use crate::container::owned::Owned;
 use crate::error::Result;
+use crate::orchestrate::health;
 
 /// Freezes the container.
 pub(crate) async fn pause(owned: &mut Owned) -> Result<()> {
@@ -10,6 +11,7 @@ pub(crate) async fn pause(owned: &mut Owned) -> Result<()> {
     let pid = owned.container.state.may_pause(id.as_str())?;
     owned.engine.blocking(move |engine| Ok(engine.runtime.pause(&id)?)).await?;
     owned.container.state.phase = Phase::Paused { pid };
+    health::stop(owned);
     owned.save().await?;
     owned.engine.container_event(&owned.container, "pause", []);
     Ok(())
@@ -43,6 +45,7 @@ pub(crate) async fn unpause(owned: &mut Owned) -> Result<()> {
     owned.engine.blocking(move |engine| Ok(engine.runtime.resume(&id)?)).await?;
     owned.container.state.phase = Phase::Running { pid };
     owned.container.state.pause_is_passing = false;
+    health::watch(owned);
     owned.save().await?;
     owned.engine.container_event(&owned.container, "unpause", []);
     Ok(())

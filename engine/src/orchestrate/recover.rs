@@ -17,7 +17,7 @@ use crate::container::owned::{ExitFuture, exit_of};
 use crate::container::{Container, Handle, Phase, from_record, owned};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{exit, remove, restart, sandbox, volume};
+use crate::orchestrate::{exit, health, remove, restart, sandbox, volume};
 
 /// A container of an earlier boot has no exit code; Docker says this.
 const LOST_WITH_THE_BOOT: u8 = 255;
@@ -41,6 +41,7 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
     volume::sweep(engine).await?;
     for handle in &handles {
         restart::resume(handle).await;
+        health::resume(handle).await;
     }
     engine.recovered.send_replace(true);
     tokio::spawn(follow_netd(engine.clone(), handshake.instance, handshake.revision));

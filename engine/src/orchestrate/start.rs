@@ -17,7 +17,7 @@ use crate::container::state::Outcome;
 use crate::container::{Container, Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{files, remove, sandbox, volume};
+use crate::orchestrate::{files, health, remove, sandbox, volume};
 
 /// Starts the container. If it can't run, nothing of the attempt is left but the reason.
 pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
@@ -70,6 +70,7 @@ async fn run(owned: &mut Owned) -> Result<()> {
     }
     owned.container.state.started(released.started.pid, released.started.at);
     owned.container.sandbox = made;
+    health::start(owned);
     owned.save().await?;
     engine.container_event(&owned.container, "start", []);
     Ok(())

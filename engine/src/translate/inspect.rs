@@ -8,6 +8,7 @@ use runtime::spec::{BindPropagation, Id, OwnOrHost};
 use serde_json::{Map, Value, json};
 
 use crate::container::compose::etc_files;
+use crate::container::health::{Health, Probe};
 use crate::container::mount::{MountPoint, MountPointKind};
 use crate::container::network::NetworkMode;
 use crate::container::spec::LogSpec;
@@ -88,7 +89,7 @@ pub(crate) fn time(at: Option<Timestamp>) -> String {
 
 fn state(container: &Container) -> Value {
     let state = &container.state;
-    json!({
+    let mut shown = json!({
         "Status": state.phase.as_str(),
         // Docker counts a container as running that is frozen, or waits for its next start.
         "Running": state.phase.is_active(),
@@ -101,6 +102,26 @@ fn state(container: &Container) -> Value {
         "Error": state.error,
         "StartedAt": time(state.started_at),
         "FinishedAt": time(state.finished_at),
+    });
+    if let Some(health) = &state.health {
+        shown["Health"] = health_view(health);
+    }
+    shown
+}
+
+fn health_view(health: &Health) -> Value {
+    let probe = |probe: &Probe| {
+        json!({
+            "Start": time(Some(probe.start)),
+            "End": time(Some(probe.end)),
+            "ExitCode": probe.exit_code,
+            "Output": probe.output,
+        })
+    };
+    json!({
+        "Status": health.status.as_str(),
+        "FailingStreak": health.failing_streak,
+        "Log": health.log.iter().map(probe).collect::<Vec<_>>(),
     })
 }
 

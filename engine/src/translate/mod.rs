@@ -6,6 +6,7 @@ pub(crate) mod create;
 pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod exec;
+pub(crate) mod health;
 pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod network;

@@ -125,8 +125,8 @@ impl Selection {
             self.exit_codes.is_empty() || (state.phase == Phase::Exited && self.exit_codes.contains(&state.exit_code));
         ended
             && self.filters.allows("status", state.phase.as_str())
-            // No container has a health check, is a task of a swarm, or is isolated as only Windows can.
-            && self.filters.allows("health", "none")
+            && self.filters.allows("health", state.health.as_ref().map_or("none", |health| health.status.as_str()))
+            // No container is a task of a swarm, or is isolated as only Windows can.
             && self.filters.flag("is-task").ok().flatten().is_none_or(|task| !task)
             && self.filters.allows("isolation", "default")
     }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::container::health::HealthStatus;
 use crate::container::{Container, Phase};
 use crate::orchestrate::usage::Usage;
 use crate::translate::{endpoints, inspect};
@@ -54,11 +55,22 @@ fn status(container: &Container, now: Timestamp) -> String {
     let since = |at: Option<Timestamp>| ago(at.map_or(0, |at| now.duration_since(at).as_secs()));
     match state.phase {
         Phase::Created => "Created".to_owned(),
-        Phase::Running { .. } => format!("Up {}", since(state.started_at)),
+        Phase::Running { .. } => format!("Up {}{}", since(state.started_at), health(container)),
         Phase::Paused { .. } => format!("Up {} (Paused)", since(state.started_at)),
         Phase::Restarting => format!("Restarting ({}) {} ago", state.exit_code, since(state.finished_at)),
         Phase::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished_at)),
         Phase::Removing | Phase::Removed => "Removal In Progress".to_owned(),
+    }
+}
+
+fn health(container: &Container) -> &'static str {
+    match &container.state.health {
+        Some(health) if container.spec.health.is_some() => match health.status {
+            HealthStatus::Starting => " (health: starting)",
+            HealthStatus::Healthy => " (healthy)",
+            HealthStatus::Unhealthy => " (unhealthy)",
+        },
+        _ => "",
     }
 }
 

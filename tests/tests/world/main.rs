@@ -8,6 +8,7 @@ mod cp;
 mod diff;
 mod export;
 mod faults;
+mod health;
 mod images;
 mod leftovers;
 mod lifecycle;

@@ -9,22 +9,6 @@ fn started() -> (World, Host) {
     (world, host)
 }
 
-/// Follows events until one is told for the so-manieth time, since the host began.
-fn wait_for_events(host: &Host, container: &str, action: &str, times: usize) {
-    use std::io::{BufRead as _, BufReader};
-    let mut events = host.docker_command();
-    let mut events = events
-        .args(["events", "--since", "1h", "--filter", &format!("container={container}")])
-        .args(["--filter", &format!("event={action}"), "--format", "{{.Action}}"])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("docker");
-    let lines = BufReader::new(events.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-    assert_eq!(lines.take(times).count(), times, "{container}: {action}");
-    let _ = events.kill();
-    let _ = events.wait();
-}
-
 fn shown(host: &Host, name: &str) -> String {
     let format = "{{.State.Status}} {{.State.Running}} {{.State.Restarting}} {{.RestartCount}} {{.State.ExitCode}}";
     host.docker(&["inspect", "-f", format, name]).ok()
@@ -55,7 +39,7 @@ fn on_failure_gives_up_after_so_many_times() {
 fn always_runs_until_it_is_stopped() {
     let (_world, host) = started();
     host.docker(&["run", "-d", "--name", "again", "--restart", "always", "-p", "4000:80", "busybox", "true"]).ok();
-    wait_for_events(&host, "again", "die", 4);
+    host.wait_for_events("again", "die", 4);
     // Waiting for its next start it is listed, can't be entered, and can be stopped for good.
     wait_until_restarting(&host, "again");
     assert!(shown(&host, "again").starts_with("restarting true true "), "{}", shown(&host, "again"));
@@ -70,12 +54,12 @@ fn always_runs_until_it_is_stopped() {
     host.docker(&["rm", "again"]).ok();
 
     host.docker(&["run", "-d", "--name", "gone", "--restart", "always", "busybox", "true"]).ok();
-    wait_for_events(&host, "gone", "die", 3);
+    host.wait_for_events("gone", "die", 3);
     host.docker(&["rm", "-f", "gone"]).ok();
     // A kill by the user is as good as a stop; one from inside isn't.
     host.docker(&["run", "-d", "--name", "alive", "--restart", "unless-stopped", "busybox", "sleep", "1000"]).ok();
     host.sh("kill -9 $(pidof -s sleep)").ok();
-    wait_for_events(&host, "alive", "start", 2);
+    host.wait_for_events("alive", "start", 2);
     assert_eq!(shown(&host, "alive"), "running true false 1 0");
     host.docker(&["kill", "alive"]).ok();
     host.docker(&["wait", "alive"]).ok();
@@ -92,7 +76,7 @@ fn wait_until_restarting(host: &Host, name: &str) {
         if shown(host, name).starts_with("restarting") {
             return;
         }
-        wait_for_events(host, name, "die", times);
+        host.wait_for_events(name, "die", times);
     }
     panic!("{name} never waits: {}", shown(host, name));
 }
@@ -104,7 +88,7 @@ fn a_policy_can_be_changed_and_limits_too() {
     host.docker(&["update", "--restart", "always", "web"]).ok();
     assert_eq!(host.docker(&["inspect", "-f", "{{.HostConfig.RestartPolicy.Name}}", "web"]).ok(), "always");
     host.sh("kill -9 $(pidof -s sleep)").ok();
-    wait_for_events(&host, "web", "start", 2);
+    host.wait_for_events("web", "start", 2);
     host.berth(&["update", "--restart", "on-failure:7", "-m", "128m", "--pids-limit", "50", "web"]).ok();
     let format =
         "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}} {{.HostConfig.Memory}}";
@@ -144,16 +128,16 @@ fn a_restart_of_berthd_and_of_the_host() {
     }
     host.docker(&["create", "--name", "never", "--restart", "always", "busybox", "sleep", "1000"]).ok();
     host.docker(&["run", "-d", "--name", "loop", "--restart", "always", "busybox", "false"]).ok();
-    wait_for_events(&host, "loop", "die", 4);
+    host.wait_for_events("loop", "die", 4);
     // What ends while berthd is away is started when it is back; what runs isn't touched.
     let pid = |host: &Host, name: &str| host.docker(&["inspect", "-f", "{{.State.Pid}}", name]).ok();
     let (untouched, ended) = (pid(&host, "always"), pid(&host, "unless-stopped"));
     host.kill_berthd();
     host.sh(&format!("kill -9 {ended}")).ok();
     host.start_berthd();
-    wait_for_events(&host, "unless-stopped", "start", 1);
-    wait_for_events(&host, "stopped-always", "start", 1);
-    wait_for_events(&host, "loop", "start", 1);
+    host.wait_for_events("unless-stopped", "start", 1);
+    host.wait_for_events("stopped-always", "start", 1);
+    host.wait_for_events("loop", "start", 1);
     assert_eq!(pid(&host, "always"), untouched);
     assert_ne!(pid(&host, "unless-stopped"), ended);
     assert!(shown(&host, "stopped-unless").starts_with("exited "));
@@ -161,7 +145,7 @@ fn a_restart_of_berthd_and_of_the_host() {
     switch_off(&mut host);
     host.start_netd().start_berthd();
     for name in ["on-failure", "always", "unless-stopped", "stopped-always", "loop"] {
-        wait_for_events(&host, name, "start", 1);
+        host.wait_for_events(name, "start", 1);
     }
     for name in ["on-failure", "always", "unless-stopped", "stopped-always"] {
         assert!(shown(&host, name).starts_with("running "), "{name}: {}", shown(&host, name));

@@ -31,7 +31,7 @@ use crate::container::state::State;
 use crate::container::{Asked, Container, ImageUse, Spec};
 use crate::error::{Error, Result};
 use crate::signal;
-use crate::translate::restart;
+use crate::translate::{health, restart};
 use crate::volume::Wanted;
 use crate::wire::create::CreateBody;
 
@@ -113,6 +113,7 @@ pub(crate) fn container(
     let security = security::security(&body.host)?;
     let process = process::process(&body.config, &body.host, &names.hostname, &security)?;
     let restart = restart::policy(body.host.restart_policy.as_ref())?;
+    let health = health::spec(body.config.healthcheck.as_ref(), body.config.shell.as_deref())?;
     let auto_remove = body.host.auto_remove.unwrap_or_default();
     if auto_remove && restart != RestartPolicy::No {
         return Err(Error::invalid("can't create 'AutoRemove' container with restart policy"));
@@ -146,6 +147,7 @@ pub(crate) fn container(
         labels: body.config.labels.clone().unwrap_or_default().into_iter().collect(),
         auto_remove,
         restart,
+        health,
         network,
     };
     let reference = body.config.image.clone().unwrap_or_default();
@@ -177,6 +179,10 @@ fn merge_image(body: &mut CreateBody, image: &ImageConfig) -> Result<()> {
     fill(&mut config.stop_signal, image.stop_signal.as_deref().unwrap_or_default());
     union(&mut config.exposed_ports, image.exposed_ports.keys());
     union(&mut config.volumes, image.volumes.keys());
+    config.healthcheck = health::merge(config.healthcheck.take(), image.healthcheck.as_ref());
+    if config.shell.as_ref().is_none_or(Vec::is_empty) {
+        config.shell.clone_from(&image.shell);
+    }
     if config.on_build.is_none() {
         config.on_build.clone_from(&image.on_build);
     }

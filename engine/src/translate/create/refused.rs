@@ -7,7 +7,6 @@ use crate::wire::create::CreateBody;
 
 /// Refuses a request that asks for something that isn't there yet.
 pub(super) fn check(body: &CreateBody) -> Result<()> {
-    healthcheck(body)?;
     for (asked, what) in features(&body.host) {
         if asked {
             return Err(Error::not_implemented(format!("{what}: not supported by berth yet")));
@@ -49,15 +48,4 @@ fn filled<T>(list: &Option<Vec<T>>) -> bool {
 
 fn isolation(host: &HostConfig) -> bool {
     !matches!(host.isolation, None | Some(HostConfigIsolationEnum::EMPTY | HostConfigIsolationEnum::DEFAULT))
-}
-
-/// An image's own health check is not run; one that the user asks for is refused, for it would never say anything.
-fn healthcheck(body: &CreateBody) -> Result<()> {
-    let test = body.config.healthcheck.as_ref().and_then(|check| check.test.as_ref());
-    match test {
-        Some(test) if !test.is_empty() && test != &["NONE"] => {
-            Err(Error::not_implemented("health checks (--health-cmd): not supported by berth yet"))
-        }
-        _ => Ok(()),
-    }
 }

@@ -113,7 +113,13 @@ fn a_container_that_asks_for_nothing() {
 }
 
 #[test]
-fn an_image_with_a_health_check_runs_without_it() {
-    let image = json!({ "Cmd": ["x"], "Healthcheck": { "Test": ["CMD", "true"] } });
-    assert!(translate_with(image, &json!({ "Image": "x" })).is_ok());
+fn an_image_brings_its_health_check() {
+    let image =
+        || json!({ "Cmd": ["x"], "Healthcheck": { "Test": ["CMD-SHELL", "ok"], "Retries": 2 }, "Shell": ["/ash"] });
+    let container = translate_with(image(), &json!({ "Image": "x" })).unwrap().container;
+    let health = container.spec.health.expect("a check");
+    assert_eq!((health.command, health.retries), (vec!["/ash".to_owned(), "ok".to_owned()], 2));
+    assert!(container.asked.config.healthcheck.is_some(), "inspect shows it");
+    let off = translate_with(image(), &json!({ "Image": "x", "Healthcheck": { "Test": ["NONE"] } })).unwrap();
+    assert_eq!(off.container.spec.health, None);
 }

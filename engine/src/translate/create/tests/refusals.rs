@@ -48,11 +48,6 @@ fn what_is_not_there_yet_is_named() {
             "containers without /dev/shm (--ipc none): not supported by berth yet",
         ),
         (of_host(json!({ "Binds": ["/a:/b:rshared"] })), 501, "mount propagation \"rshared\" can't be had yet"),
-        (
-            json!({ "Image": "x", "Healthcheck": { "Test": ["CMD", "true"] } }),
-            501,
-            "health checks (--health-cmd): not supported by berth yet",
-        ),
     ]);
 }
 
