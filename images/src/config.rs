@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::DiffId;
+use crate::platform::Platform;
 
 /// The document that an image id is the digest of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,13 @@ pub struct ImageConfig {
     /// How it was built, oldest step first.
     #[serde(default, deserialize_with = "null_is_default")]
     pub history: Vec<HistoryEntry>,
+}
+
+impl ImageConfig {
+    /// What it runs on.
+    pub fn platform(&self) -> Platform {
+        Platform { os: self.os.clone(), architecture: self.architecture.clone(), variant: self.variant.clone() }
+    }
 }
 
 /// The layers of an image.

@@ -35,7 +35,7 @@ pub(super) async fn load(context: &Context, flags: LoadFlags) -> Result<u8, Fail
 }
 
 /// The engine takes a platform as an OCI document.
-fn platform(text: Option<&str>) -> Result<Option<String>, Failure> {
+pub(super) fn platform(text: Option<&str>) -> Result<Option<String>, Failure> {
     let Some(text) = text else { return Ok(None) };
     let parts: Vec<&str> = text.split('/').collect();
     let names = ["os", "architecture", "variant"];

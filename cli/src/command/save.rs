@@ -3,12 +3,14 @@
 use crate::failure::Failure;
 use crate::flags::image::SaveFlags;
 
+use super::load::platform;
 use super::{Context, DONE, download};
 
 /// Runs the command.
 pub(super) async fn save(context: &Context, flags: SaveFlags) -> Result<u8, Failure> {
     download::check(flags.output.as_deref())?;
-    let mut request = context.engine.get("/images/get");
+    let platform = platform(flags.platform.as_deref())?;
+    let mut request = context.engine.get("/images/get").query_some("platform", platform);
     for image in &flags.images {
         request = request.query("names", image);
     }

@@ -175,7 +175,7 @@ pub(crate) struct LoadFlags {
     /// Show no progress
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Refused by berthd so far, which takes this machine's: OS[/ARCH[/VARIANT]]
+    /// Only images for this platform, else those for this machine: OS[/ARCH[/VARIANT]]
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
 }
@@ -186,6 +186,9 @@ pub(crate) struct SaveFlags {
     /// The file to write; standard output when absent
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Refuse images that aren't for this platform: OS[/ARCH[/VARIANT]]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
     /// Images, by name or id
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use glob::{MatchOptions, Pattern};
-use images::{ChainId, ContainerConfig, HistoryItem, Image, ImageId, Pruned, Reference, Removed};
+use images::{ChainId, ContainerConfig, HistoryItem, Image, ImageId, Platform, Pruned, Reference, Removed};
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
@@ -158,6 +158,26 @@ pub(crate) fn reference(repo: &str, tag: &str) -> Result<Reference> {
         "" => Ok(reference.or_latest()),
         tag => Ok(reference.with_tag(tag).map_err(images::Error::from)?),
     }
+}
+
+/// A platform as `save` and `load` send it: an OCI document, or as people write it; empty for none.
+pub(crate) fn platform(text: &str) -> Result<Option<Platform>> {
+    #[derive(serde::Deserialize)]
+    struct Document {
+        os: String,
+        architecture: String,
+        #[serde(default)]
+        variant: String,
+    }
+    let refused = |error: &dyn std::fmt::Display| Error::invalid(format!("invalid platform {text:?}: {error}"));
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if !text.starts_with('{') {
+        return text.parse().map(Some).map_err(|error: images::PlatformError| Error::invalid(error.to_string()));
+    }
+    let Document { os, architecture, variant } = serde_json::from_str(text).map_err(|error| refused(&error))?;
+    Ok(Some(Platform { os, architecture, variant }))
 }
 
 /// The filters of `docker images` and `docker image prune`, ready to match.

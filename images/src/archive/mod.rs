@@ -9,6 +9,8 @@ mod oci;
 mod spool;
 mod writer;
 
+use std::collections::BTreeSet;
+
 use crate::config::ImageConfig;
 use crate::digest::{Digest, DigestError, ImageId};
 use crate::error::ErrorKind;
@@ -146,6 +148,19 @@ pub(crate) fn read<'a>(spool: &'a Spool, platform: &Platform) -> Result<Vec<Arch
     match images.is_empty() {
         true => Err(ArchiveError::Empty),
         false => Ok(images),
+    }
+}
+
+/// Leaves those out that are for other platforms.
+pub(crate) fn keep(images: &mut Vec<ArchivedImage<'_>>, platform: &Platform) -> Result<(), ArchiveError> {
+    let offered: BTreeSet<String> = images.iter().map(|image| image.config.platform().to_string()).collect();
+    images.retain(|image| image.config.platform().runs_on(platform));
+    match images.is_empty() {
+        true => {
+            let offered = offered.into_iter().collect::<Vec<_>>().join(", ");
+            Err(ArchiveError::NoPlatform { wanted: platform.clone(), offered })
+        }
+        false => Ok(()),
     }
 }
 

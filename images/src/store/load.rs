@@ -14,6 +14,7 @@ use super::{LoadedImage, Store, unpacking};
 use crate::archive::{self, ArchivedImage, Blob, Spool};
 use crate::digest::{ChainId, DiffId};
 use crate::error::Error;
+use crate::platform::Platform;
 use crate::progress::{Progress, ProgressEvent, Watched};
 use crate::side_by_side::side_by_side;
 use crate::unpack::{self, Limits, Unpacked};
@@ -36,8 +37,24 @@ impl Store {
     /// [`Error::Archive`] and [`Error::Layer`] when the archive is cut short, contradicts its digests, has no image
     /// for this machine or tries to leave its root.
     pub fn load(&self, archive: impl Read, progress: &dyn Progress) -> Result<Vec<LoadedImage>, Error> {
+        self.load_for(archive, None, progress)
+    }
+
+    /// As [`Store::load`], but of images for another platform, and of those only.
+    ///
+    /// # Errors
+    /// Also when there is none.
+    pub fn load_for(
+        &self,
+        archive: impl Read,
+        platform: Option<&Platform>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<LoadedImage>, Error> {
         let spool = Spool::receive(archive, &self.tmp_dir(), self.limits.size_bytes, progress)?;
-        let images = archive::read(&spool, &self.platform)?;
+        let mut images = archive::read(&spool, platform.unwrap_or(&self.platform))?;
+        if let Some(platform) = platform {
+            archive::keep(&mut images, platform)?;
+        }
         let wanted = wanted_layers(&images);
         let all = wanted.iter().map(|layer| layer.chain_id).collect();
         let (_lease, present) = self.lease(all)?;

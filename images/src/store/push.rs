@@ -147,8 +147,7 @@ impl Store {
 
 fn refuse_other_platform(reference: &Reference, config: &ImageConfig, wanted: Option<&Platform>) -> Result<(), Error> {
     let Some(wanted) = wanted else { return Ok(()) };
-    let found =
-        Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
+    let found = config.platform();
     match found.runs_on(wanted) {
         true => Ok(()),
         false => Err(Error::OtherPlatform {

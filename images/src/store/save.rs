@@ -7,6 +7,7 @@ use super::{Store, database};
 use crate::archive::Writer;
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::error::Error;
+use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::unpack;
 
@@ -19,6 +20,7 @@ pub struct Saving<'a> {
 
 struct Chosen {
     id: ImageId,
+    platform: Platform,
     document: Vec<u8>,
     references: Vec<Reference>,
     /// Lowest first.
@@ -72,19 +74,35 @@ impl Store {
         let inner = self.inner();
         let image = catalog::image(&inner.connection, &id)?;
         let document = catalog::row(&inner.connection, &id)?.document;
+        let platform = image.config.platform();
         let layers = image.layers.into_iter().zip(image.config.rootfs.diff_ids).collect();
-        Ok(Chosen { id, document, references: Vec::new(), layers })
+        Ok(Chosen { id, platform, document, references: Vec::new(), layers })
     }
 }
 
 impl Saving<'_> {
+    /// Sees to it that all images are for this platform. Here each has one.
+    ///
+    /// # Errors
+    /// One of them isn't.
+    pub fn require(&self, platform: &Platform) -> Result<(), Error> {
+        match self.images.iter().find(|image| !image.platform.runs_on(platform)) {
+            Some(other) => Err(Error::OtherPlatform {
+                reference: other.references.first().map_or_else(|| other.id.to_string(), Reference::familiar),
+                wanted: platform.to_string(),
+                found: other.platform.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Writes the archive.
     ///
     /// # Errors
     /// [`Error::Save`] when it can't be written, or a layer has been damaged.
     pub fn write(&self, output: impl Write) -> Result<(), Error> {
         let mut archive = Writer::new(output).map_err(Error::Save)?;
-        for Chosen { id, document, references, layers } in &self.images {
+        for Chosen { id, document, references, layers, .. } in &self.images {
             let mut described = Vec::new();
             for (chain_id, diff_id) in layers {
                 let tar = unpack::tar_of(&self.store.layer_dir(chain_id)).map_err(Error::Save)?;

@@ -19,6 +19,7 @@ mod ports;
 mod pull;
 mod push;
 mod restart;
+mod round_trip;
 mod run;
 mod search;
 mod token_server;

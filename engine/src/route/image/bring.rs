@@ -17,15 +17,13 @@ use crate::wire::progress::ProgressLine;
 use crate::wire::registry_auth;
 
 pub(super) async fn load(State(engine): State<Engine>, Query(query): Query<LoadQuery>, body: Body) -> Result<Response> {
-    if let Some(platform) = query.platform.filter(|platform| !platform.is_empty()) {
-        let refusal = Error::not_implemented(format!(
-            "choosing a platform to load ({platform}) is not supported by berth yet: it takes this machine's"
-        ));
-        return Err(ingest::refuse(body, refusal).await);
-    }
+    let platform = match translate::platform(query.platform.as_deref().unwrap_or_default()) {
+        Ok(platform) => platform,
+        Err(error) => return Err(ingest::refuse(body, error).await),
+    };
     let quiet = query.quiet.unwrap_or_default();
-    ingest::reply(engine, body, quiet, |engine, archive, progress| {
-        let loaded = engine.images.load(archive, progress)?;
+    ingest::reply(engine, body, quiet, move |engine, archive, progress| {
+        let loaded = engine.images.load_for(archive, platform.as_ref(), progress)?;
         Ok(loaded.iter().flat_map(|image| report_loaded(engine, image)).collect())
     })
     .await

@@ -33,15 +33,20 @@ pub(crate) fn routes() -> Router<Engine> {
 }
 
 async fn save(State(engine): State<Engine>, RawQuery(query): RawQuery) -> Result<Response> {
-    save::save(engine, save::names(query.as_deref().unwrap_or_default())?).await
+    save::save(engine, save::Wanted::parse(query.as_deref().unwrap_or_default())?).await
 }
 
 /// `GET /images/{name}/json` and its like.
-async fn ask(State(engine): State<Engine>, version: ApiVersion, Path(path): Path<String>) -> Result<Response> {
+async fn ask(
+    State(engine): State<Engine>,
+    version: ApiVersion,
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
     match path.rsplit_once('/') {
         Some((name, "json")) => Ok(manage::inspect(engine, version, name.to_owned()).await?.into_response()),
         Some((name, "history")) => Ok(manage::history(engine, name.to_owned()).await?.into_response()),
-        Some((name, "get")) => save::save(engine, vec![name.to_owned()]).await,
+        Some((name, "get")) => save::save(engine, save::Wanted::of(name, query.as_deref().unwrap_or_default())?).await,
         _ => Err(Error::not_found("page not found")),
     }
 }

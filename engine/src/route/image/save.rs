@@ -2,38 +2,55 @@
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
+use images::Platform;
 use tokio::sync::oneshot;
 
 use super::tell;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::stream::download;
+use crate::translate::image as translate;
 
-/// The names in a query: `names` comes as often as there are any.
-pub(super) fn names(query: &str) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        match &*key {
-            "names" => names.extend(value.split(',').filter(|name| !name.is_empty()).map(str::to_owned)),
-            "platform" if !value.is_empty() => {
-                return Err(Error::not_implemented(
-                    "choosing a platform to save is not supported by berth yet: images here have one each",
-                ));
+/// What a request wants to have saved.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    names: Vec<String>,
+    platform: Option<Platform>,
+}
+
+impl Wanted {
+    /// Reads a query, in which `names` come as often as there are any.
+    pub(super) fn parse(query: &str) -> Result<Self> {
+        let mut wanted = Self { names: Vec::new(), platform: None };
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "names" => wanted.names.extend(value.split(',').filter(|name| !name.is_empty()).map(str::to_owned)),
+                "platform" => wanted.platform = translate::platform(&value)?,
+                _ => {}
             }
-            _ => {}
         }
+        Ok(wanted)
     }
-    match names.is_empty() {
-        true => Err(Error::invalid("no image to save is named: give at least one in names")),
-        false => Ok(names),
+
+    /// Of the image that the path names.
+    pub(super) fn of(name: &str, query: &str) -> Result<Self> {
+        Ok(Self { names: vec![name.to_owned()], ..Self::parse(query)? })
     }
 }
 
 /// An archive of these images.
-pub(super) async fn save(engine: Engine, names: Vec<String>) -> Result<Response> {
+pub(super) async fn save(engine: Engine, wanted: Wanted) -> Result<Response> {
+    let Wanted { names, platform } = wanted;
+    if names.is_empty() {
+        return Err(Error::invalid("no image to save is named: give at least one in names"));
+    }
     let (ready, found) = oneshot::channel();
     let body = download::body(move |output| {
-        let saving = match engine.images.save(&names) {
+        let chosen = engine
+            .images
+            .save(&names)
+            .and_then(|saving| platform.as_ref().map_or(Ok(()), |platform| saving.require(platform)).map(|()| saving));
+        let saving = match chosen {
             Ok(saving) => saving,
             Err(error) => {
                 ready.send(Err(error)).ok();
@@ -59,9 +76,21 @@ mod tests {
 
     #[test]
     fn names_come_one_by_one_or_together() {
-        assert_eq!(names("names=a%3A1&names=b,c").unwrap(), ["a:1", "b", "c"]);
-        for wrong in ["", "names=", "names=a&platform=x"] {
-            assert!(names(wrong).is_err(), "{wrong}");
+        assert_eq!(Wanted::parse("names=a%3A1&names=b,c").unwrap().names, ["a:1", "b", "c"]);
+        assert!(Wanted::parse("names=").unwrap().names.is_empty());
+        assert_eq!(Wanted::of("x", "names=y&a=b").unwrap().names, ["x"]);
+    }
+
+    #[test]
+    fn platforms_come_as_documents_or_as_people_write_them() {
+        for text in
+            ["linux%2Farm64%2Fv8", "%7B%22os%22:%22linux%22,%22architecture%22:%22arm64%22,%22variant%22:%22v8%22%7D"]
+        {
+            let wanted = Wanted::parse(&format!("names=a&platform={text}")).unwrap();
+            assert_eq!(wanted.platform, Some("linux/arm64/v8".parse().unwrap()));
+        }
+        for wrong in ["x", "%7B%7D"] {
+            assert!(Wanted::parse(&format!("platform={wrong}")).unwrap_err().message().starts_with("invalid platform"));
         }
     }
 }
