@@ -45,6 +45,19 @@ enum Group {
     Images,
 }
 
+impl Group {
+    fn measure(self, host: &Host, image_megabytes: usize) -> Vec<Figure> {
+        match self {
+            Self::Memory => idle_memory(host),
+            Self::Runs => runs(host),
+            Self::Netd => netd_calls(host),
+            Self::Ports => port_ranges(host),
+            Self::SideBySide => side_by_side(host),
+            Self::Images => images::measure(host, image_megabytes),
+        }
+    }
+}
+
 /// One line of the result.
 struct Figure {
     what: &'static str,
@@ -364,20 +377,8 @@ fn main() {
     host.start();
     println!("{:<48} {:>10} {:>10} {:>5} {:>12}", "what", "measured", "at most", "met", "Docker 29");
     let mut figures = Vec::new();
-    let images = |host: &Host| images::measure(host, image_megabytes);
-    let measures: [(Group, &dyn Fn(&Host) -> Vec<Figure>); 6] = [
-        (Group::Memory, &idle_memory),
-        (Group::Runs, &runs),
-        (Group::Netd, &netd_calls),
-        (Group::Ports, &port_ranges),
-        (Group::SideBySide, &side_by_side),
-        (Group::Images, &images),
-    ];
-    for (group, measure) in measures {
-        if only.is_some_and(|only| only != group) {
-            continue;
-        }
-        for figure in measure(&host) {
+    for group in Group::value_variants().iter().filter(|group| only.is_none_or(|only| only == **group)) {
+        for figure in group.measure(&host, image_megabytes) {
             figure.print();
             figures.push(figure);
         }
