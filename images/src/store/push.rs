@@ -197,12 +197,15 @@ impl Push<'_> {
         let mountable = layer.known.iter().filter(|known| may_be_mounted(known, self.reference));
         let mut upload = None;
         for known in mountable.take(BLOBS_ASKED_FOR_MAX) {
-            match self.target.mount_blob(known.blob.digest, &known.path)? {
-                Begun::Mounted => {
+            match self.target.mount_blob(known.blob.digest, &known.path) {
+                Ok(Begun::Mounted) => {
                     self.progress.report(layer.diff_id, PushStep::Mounted { from: &known.path });
                     return Ok(known.blob);
                 }
-                Begun::Upload(begun) => upload = Some(begun),
+                Ok(Begun::Upload(begun)) => upload = Some(begun),
+                // It may be told that nobody may read there. What may be written here, sending it shows.
+                Err(RegistryError::Refused { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         self.send(layer, upload)

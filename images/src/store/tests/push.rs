@@ -148,3 +148,29 @@ fn what_is_not_there_is_not_pushed() {
     let error = store.store().tags(&repository("none")).expect_err("no tags");
     assert_eq!(error.to_string(), "An image does not exist locally with the tag: none");
 }
+
+#[test]
+fn who_calls_a_push_off_ends_it() {
+    struct CallsOff(CancellationToken);
+    impl PushProgress for CallsOff {
+        fn report(&self, _layer: DiffId, step: PushStep<'_>) {
+            if matches!(step, PushStep::Pushing { .. }) {
+                self.0.cancel();
+            }
+        }
+    }
+    let registry = Registry::plain();
+    let name = format!("{}/off:v1", registry.address);
+    let (store, puller) = (loaded(&name, &image("x:v1")), Puller::default());
+    let called_off = CancellationToken::new();
+    let request = PushRequest {
+        reference: Reference::parse(&name).expect("a reference"),
+        platform: None,
+        credentials: Credentials::Anonymous,
+        called_off: called_off.clone(),
+    };
+    let error = store.store().push(&puller.registries, &request, &CallsOff(called_off)).expect_err("called off");
+    assert!(matches!(error, Error::CalledOff), "{error:?}");
+    puller.pull(TestStore::new().store(), &name).expect_err("nothing is there");
+    push(&puller, store.store(), &name, &Heard::default()).expect("the next one works");
+}
