@@ -44,11 +44,9 @@ pub(crate) async fn get(key: &str) -> Result<Option<DockerCredential>, Failure> 
         found.map_err(|_| Failure::Invalid(format!("can't get the credentials for {shown}: reading them failed")))?;
     match found {
         Ok(credential) => Ok(Some(credential)),
-        Err(
-            CredentialRetrievalError::ConfigNotFound
-            | CredentialRetrievalError::ConfigReadError
-            | CredentialRetrievalError::NoCredentialConfigured,
-        ) => Ok(None),
+        Err(CredentialRetrievalError::ConfigNotFound | CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
+        // It isn't there, which is fine, or can't be read.
+        Err(CredentialRetrievalError::ConfigReadError) => ConfigFile::read().map(|_| None),
         Err(CredentialRetrievalError::HelperFailure { stdout, .. }) if stdout.contains(NOT_FOUND) => Ok(None),
         Err(error) => Err(Failure::Invalid(format!("can't get the credentials for {shown}: {error}"))),
     }

@@ -233,4 +233,10 @@ fn a_person_types_who_it_is() {
     let mut terminal = place.host.terminal(&command_line);
     terminal.wait_for("Username: ").enter("ann\n").wait_for("Password: ").enter("\x03");
     assert_ne!(terminal.end().code, 0);
+    fs::write(place.config.join("config.json"), "{").expect("a file");
+    for arguments in [&["pull", "127.0.0.1:5000/app"][..], &["login", "-u", "ann", "-p", "secret", "127.0.0.1:5000"]] {
+        let said = place.ask("berth", arguments).fails_with(1);
+        assert!(said.contains("config.json isn't a JSON object, it is left as it is"), "{said}");
+    }
+    assert_eq!(fs::read_to_string(place.config.join("config.json")).expect("a file"), "{");
 }
