@@ -33,6 +33,9 @@ pub(crate) enum Failure {
     },
     #[error("write output")]
     Output(#[source] std::io::Error),
+    /// A step of a build ended with this status.
+    #[error("{message}")]
+    Step { message: String, status: u8 },
     #[error("watch for signals")]
     Signals(#[source] std::io::Error),
     /// A container that exists, and whose start was refused.
@@ -75,6 +78,7 @@ impl Failure {
         match self {
             Self::Template(error) if error.is_syntax() => 64,
             Self::Request(error) if error.is_flag_syntax() => 125,
+            Self::Step { status, .. } => *status,
             _ => 1,
         }
     }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod attach;
+mod build;
 mod commit;
 mod completion;
 mod confirm;
@@ -52,7 +53,9 @@ use jiff::tz::TimeZone;
 use crate::connect;
 use crate::engine::Engine;
 use crate::failure::Failure;
-use crate::flags::{Cli, Command, Sockets, container, image, network as net, system, volume as volumes};
+use crate::flags::{
+    Cli, Command, Sockets, build as build_flags, container, image, network as net, system, volume as volumes,
+};
 use crate::render::inspect::View;
 use crate::request::Surroundings;
 use crate::terminal;
@@ -91,6 +94,10 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::ImageVerb(verb) | Command::Image { command: image::Command::Verb(verb) } => {
             image_verb(&context, verb).await
         }
+        Command::Build(flags)
+        | Command::Image { command: image::Command::Build(flags) }
+        | Command::Builder { command: build_flags::Command::Build(flags) } => build::build(&context, *flags).await,
+        Command::Builder { command: build_flags::Command::Prune(flags) } => build::prune(&context, flags).await,
         Command::Images(flags) | Command::Image { command: image::Command::Ls(flags) } => {
             images::images(&context, flags).await
         }

@@ -1,5 +1,6 @@
 //! The docker client's configuration file, of which we read and change the passwords only: all else in it stays.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -48,6 +49,12 @@ impl ConfigFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The registries that it names.
+    pub(super) fn keys(&self) -> BTreeSet<String> {
+        let members = ["auths", "credHelpers"].into_iter().filter_map(|name| self.content.get(name)?.as_object());
+        members.flat_map(|registries| registries.keys().cloned()).collect()
     }
 
     /// The helper that keeps a registry's password, if one does.

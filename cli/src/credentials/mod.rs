@@ -3,6 +3,7 @@
 mod file;
 mod helper;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -57,16 +58,35 @@ pub(crate) async fn get(key: &str) -> Result<Option<DockerCredential>, Failure> 
 /// # Errors
 /// As [`get`].
 pub(crate) async fn header(registry: &str) -> Result<Option<String>, Failure> {
-    let credential = get(&key(registry)).await?;
-    Ok(credential.map(|credential| {
-        let document = match credential {
-            DockerCredential::IdentityToken(token) => serde_json::json!({ "identitytoken": token }),
-            DockerCredential::UsernamePassword(username, password) => {
-                serde_json::json!({ "username": username, "password": password })
-            }
-        };
-        URL_SAFE.encode(document.to_string())
-    }))
+    Ok(get(&key(registry)).await?.map(|credential| URL_SAFE.encode(document(credential).to_string())))
+}
+
+/// The header that tells the engine who we are to every registry where we are somebody: only the engine finds out which
+/// ones a build needs.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) async fn header_of_all() -> Result<Option<String>, Failure> {
+    let mut all = serde_json::Map::new();
+    // Without a home there is no file, and nobody whom we could be.
+    let has_home = ["DOCKER_CONFIG", "HOME"].into_iter().any(|name| std::env::var_os(name).is_some());
+    let keys = if has_home { ConfigFile::read()?.keys() } else { BTreeSet::new() };
+    for key in keys {
+        if let Some(credential) = get(&key).await? {
+            all.insert(key, document(credential));
+        }
+    }
+    Ok((!all.is_empty()).then(|| URL_SAFE.encode(serde_json::Value::from(all).to_string())))
+}
+
+/// A credential as the engine reads it.
+fn document(credential: DockerCredential) -> serde_json::Value {
+    match credential {
+        DockerCredential::IdentityToken(token) => serde_json::json!({ "identitytoken": token }),
+        DockerCredential::UsernamePassword(username, password) => {
+            serde_json::json!({ "username": username, "password": password })
+        }
+    }
 }
 
 /// Keeps what somebody is known by. Answers the file in which it stands for everybody to read who may, if it does.

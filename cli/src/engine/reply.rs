@@ -244,6 +244,41 @@ pub(crate) struct Progress {
     pub(crate) detail: ProgressDetail,
 }
 
+/// A line of what a build says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BuildLine {
+    pub(crate) stream: Option<String>,
+    pub(crate) aux: Option<BuiltImage>,
+    #[serde(rename = "errorDetail")]
+    pub(crate) error_detail: Option<BuildFailure>,
+}
+
+/// What a build led to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BuiltImage {
+    #[serde(rename = "ID")]
+    pub(crate) id: String,
+}
+
+/// Why a build failed; the code is a step's exit status, if that is why.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BuildFailure {
+    pub(crate) code: i64,
+    pub(crate) message: String,
+}
+
+/// `POST /build/prune`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct CachePrune {
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) caches_deleted: Vec<String>,
+    pub(crate) space_reclaimed: i64,
+}
+
 /// How far a step is, in bytes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -13,9 +13,9 @@ const GROUPS: [(&str, &[&str]); 5] = [
             "ps", "logs", "attach", "exec", "top", "port", "stats", "cp", "diff", "export", "commit",
         ],
     ),
-    ("Images", &["images", "pull", "push", "load", "save", "import", "tag", "rmi", "history"]),
+    ("Images", &["images", "build", "pull", "push", "load", "save", "import", "tag", "rmi", "history"]),
     ("Registries", &["login", "logout", "search"]),
-    ("Management", &["net", "container", "image", "volume", "system"]),
+    ("Management", &["net", "container", "image", "builder", "volume", "system"]),
     ("More", &["inspect", "events", "info", "version", "completion", "help"]),
 ];
 

@@ -89,6 +89,9 @@ pub(crate) enum Verb {
 pub(crate) enum Command {
     #[command(flatten)]
     Verb(Verb),
+    /// Build an image from a Dockerfile
+    #[command(after_help = super::build::EXAMPLES)]
+    Build(Box<super::build::BuildFlags>),
     /// List images
     #[command(visible_alias = "list", after_help = LIST_EXAMPLES)]
     Ls(ListFlags),

@@ -2,6 +2,7 @@
 //!
 //! `request` makes requests of these. [`parse`] makes clap read a command line as Docker's CLI does.
 
+pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod create;
 pub(crate) mod files;
@@ -105,6 +106,14 @@ pub(crate) enum Command {
     /// Forget a registry's password
     #[command(after_help = registry::LOGOUT_EXAMPLES)]
     Logout(registry::LogoutFlags),
+    /// Build an image from a Dockerfile
+    #[command(after_help = build::EXAMPLES)]
+    Build(Box<build::BuildFlags>),
+    /// Manage what builds keep for the next ones
+    Builder {
+        #[command(subcommand)]
+        command: build::Command,
+    },
     /// Show containers, images, networks and volumes in detail
     #[command(after_help = system::INSPECT_EXAMPLES)]
     Inspect(system::InspectFlags),

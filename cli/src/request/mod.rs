@@ -18,7 +18,7 @@ mod port;
 pub(crate) mod quantity;
 mod security;
 pub(crate) mod time;
-mod ulimit;
+pub(crate) mod ulimit;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -2,14 +2,14 @@
 
 use std::error::Error as StdError;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use images::{RunStep, StepRunner};
 use runtime::protocol::Streams;
 use runtime::{Started, Starting, Target, Watch};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
@@ -24,6 +24,8 @@ use crate::signal;
 /// Where our containers have something mounted, as far as an image may lack the place for it.
 const MOUNT_POINTS: [&str; 6] = ["/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"];
 const READ_BYTES: usize = 32 * 1024;
+/// How many pieces of output may wait to be passed on.
+const PIECES: usize = 64;
 /// A frame's stream, and the length of what follows.
 const FRAME_HEADER_BYTES: usize = 8;
 
@@ -45,7 +47,15 @@ impl Runner {
 impl StepRunner for Runner {
     fn run(&self, step: &RunStep, output: &mut dyn FnMut(&[u8])) -> Result<u8, Box<dyn StdError + Send + Sync>> {
         let container = self.limits.container(&self.engine, step)?;
-        Ok(self.runtime.block_on(run(&self.engine, &container, output, &self.stop))?)
+        let (pieces, mut written) = mpsc::channel(PIECES);
+        let (engine, stop) = (self.engine.clone(), self.stop.clone());
+        let running = self.runtime.spawn(async move { run(&engine, &container, pieces, &stop).await });
+        // On this thread, which may wait for whoever listens.
+        while let Some(piece) = written.blocking_recv() {
+            output(&piece);
+        }
+        let ended = self.runtime.block_on(running);
+        Ok(ended.map_err(|_| Error::Interrupted { doing: "running a build's step" })??)
     }
 
     fn mount_points(&self) -> &[&'static str] {
@@ -65,7 +75,7 @@ impl StepRunner for Runner {
 async fn run(
     engine: &Engine,
     container: &Container,
-    output: &mut dyn FnMut(&[u8]),
+    output: mpsc::Sender<Bytes>,
     stop: &CancellationToken,
 ) -> Result<u8> {
     // netd takes nobody's sandbox down: this one is claimed as long as the step runs.
@@ -87,7 +97,7 @@ async fn run(
 async fn to_its_end(
     engine: &Engine,
     container: &Container,
-    output: &mut dyn FnMut(&[u8]),
+    output: mpsc::Sender<Bytes>,
     stop: &CancellationToken,
 ) -> Result<u8> {
     let own = container.clone();
@@ -143,7 +153,7 @@ fn release(
 }
 
 /// Passes on what the process writes, until it ends. Letters are never divided.
-async fn read(mut stream: UnixStream, output: &mut dyn FnMut(&[u8])) {
+async fn read(mut stream: UnixStream, output: mpsc::Sender<Bytes>) {
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     let mut text = BytesMut::new();
     loop {
@@ -161,11 +171,12 @@ async fn read(mut stream: UnixStream, output: &mut dyn FnMut(&[u8])) {
         }
         let whole = whole_letters(&text);
         if whole > 0 {
-            output(&text.split_to(whole));
+            // Nobody may be listening any more.
+            let _ = output.send(text.split_to(whole).freeze()).await;
         }
     }
     if !text.is_empty() {
-        output(&text);
+        let _ = output.send(text.freeze()).await;
     }
 }
 
@@ -192,8 +203,12 @@ mod tests {
             process.write_all(half).await.unwrap();
         }
         drop(process);
-        let mut pieces = Vec::new();
-        read(ours, &mut |piece: &[u8]| pieces.push(String::from_utf8_lossy(piece).into_owned())).await;
-        assert_eq!(pieces.concat(), "aüb\u{fffd}\n");
+        let (output, mut pieces) = mpsc::channel(8);
+        read(ours, output).await;
+        let mut text = String::new();
+        while let Some(piece) = pieces.recv().await {
+            text += &String::from_utf8_lossy(&piece);
+        }
+        assert_eq!(text, "aüb\u{fffd}\n");
     }
 }

@@ -7,8 +7,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 /// Paths, and what they are in a user's words.
-const ABSENT: [(&str, &str); 19] = [
-    ("/build/prune", "building images (docker builder prune)"),
+const ABSENT: [(&str, &str); 18] = [
     ("/build/cancel", "building images (docker build)"),
     ("/configs", "swarm mode (docker config)"),
     ("/configs/{*rest}", "swarm mode (docker config)"),

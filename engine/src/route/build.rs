@@ -2,16 +2,17 @@
 
 use std::convert::Infallible;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use axum::{Json, Router};
 use bytes::Bytes;
 use futures::{TryStreamExt as _, stream};
 use images::{BuildRequest, Built, Context, Surroundings};
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
@@ -19,14 +20,17 @@ use tokio_util::sync::CancellationToken;
 use crate::build::{Limits, Narrator, Runner};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
+use crate::filters::Filters;
+use crate::moment;
+use crate::route::query::Query;
 use crate::translate::image as translate;
-use crate::wire::build::{self as wire, BuildLine, BuildQuery, RegistryPasswords};
+use crate::wire::build::{self as wire, BuildLine, BuildQuery, PruneQuery, PrunedView, RegistryPasswords};
 
 /// How many lines may wait for a client that reads slowly; then the build waits, for none may be lost.
 const LINES: usize = 256;
 
 pub(crate) fn routes() -> Router<Engine> {
-    Router::new().route("/build", post(build))
+    Router::new().route("/build", post(build)).route("/build/prune", post(prune))
 }
 
 async fn build(
@@ -62,9 +66,9 @@ async fn build(
     });
     let runner = Runner::new(engine.clone(), asked.limits.clone(), stop.clone());
     tokio::task::spawn_blocking(move || {
-        work(&engine, &asked, &context, &runner, lines, stop.clone());
-        // The one who watches the client is done as well.
-        stop.cancel();
+        // Then the one who watches the client is done as well, however it ends.
+        let _over = stop.clone().drop_guard();
+        work(&engine, &asked, &context, &runner, lines, stop);
     });
     let bytes = stream::unfold(reply, |mut reply| async {
         let line: BuildLine = reply.recv().await?;
@@ -172,4 +176,31 @@ fn report(engine: &Engine, asked: &Asked, built: &Built) -> Vec<BuildLine> {
         }
     }
     lines
+}
+
+/// Forgets steps that no image needs, or all of them, and what steps kept for each other.
+async fn prune(State(engine): State<Engine>, Query(query): Query<PruneQuery>) -> Result<Json<PrunedView>> {
+    query.check()?;
+    let filters = Filters::parse(query.filters.as_deref())?.only(&["until"])?;
+    let before = filters.single("until")?.map(|text| moment::parse(text, Timestamp::now())).transpose()?;
+    let is_all = query.is_all();
+    let pruned = engine.blocking(move |engine| {
+        let mut view = PrunedView { caches_deleted: Vec::new(), space_reclaimed: 0 };
+        // What only a step above needed is nobody's once that has gone.
+        loop {
+            let (keys, pruned) = engine
+                .images
+                .prune_steps(|step| (is_all || !step.is_shared) && before.is_none_or(|before| step.used < before))?;
+            view.space_reclaimed += pruned.reclaimed_bytes;
+            if keys.is_empty() {
+                break;
+            }
+            view.caches_deleted.extend(keys.iter().map(|key| key.short()));
+        }
+        if before.is_none() {
+            view.space_reclaimed += engine.images.prune_caches()?;
+        }
+        Ok(Json(view))
+    });
+    pruned.await
 }

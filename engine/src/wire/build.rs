@@ -168,6 +168,46 @@ pub(crate) fn secrets(headers: &HeaderMap) -> Result<BTreeMap<String, Vec<u8>>> 
     secrets.into_iter().map(|(id, text)| Ok((id, STANDARD.decode(text).map_err(|_| malformed())?))).collect()
 }
 
+/// Query of `POST /build/prune`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PruneQuery {
+    pub(crate) all: Option<String>,
+    pub(crate) filters: Option<String>,
+    #[serde(rename = "keep-storage")]
+    pub(crate) keep_storage: Option<i64>,
+    #[serde(rename = "reserved-space")]
+    pub(crate) reserved_space: Option<i64>,
+    #[serde(rename = "max-used-space")]
+    pub(crate) max_used_space: Option<i64>,
+    #[serde(rename = "min-free-space")]
+    pub(crate) min_free_space: Option<i64>,
+}
+
+impl PruneQuery {
+    /// Whether steps that images have go, too.
+    pub(crate) fn is_all(&self) -> bool {
+        self.all.as_deref().is_some_and(flag)
+    }
+
+    /// Refuses what can't be done.
+    pub(crate) fn check(&self) -> Result<()> {
+        let asked = [self.keep_storage, self.reserved_space, self.max_used_space, self.min_free_space];
+        match asked.into_iter().flatten().any(|bytes| bytes != 0) {
+            true => Err(refused("keeping part of the build cache (--keep-storage)", "use --filter until=24h")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Reply of `POST /build/prune`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct PrunedView {
+    pub(crate) caches_deleted: Vec<String>,
+    pub(crate) space_reclaimed: u64,
+}
+
 /// One line of the reply.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]

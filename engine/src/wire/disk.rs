@@ -18,14 +18,26 @@ pub(crate) struct DiskView {
     pub(crate) containers: Option<Vec<ContainerSummary>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) volumes: Option<Vec<VolumeView>>,
-    /// There are no builds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) build_cache: Option<Vec<NoneYet>>,
+    pub(crate) build_cache: Option<Vec<CacheView>>,
 }
 
-/// An object of a kind that there are none of.
+/// A build's step whose layer is kept for the next build.
 #[derive(Debug, Serialize)]
-pub(crate) enum NoneYet {}
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct CacheView {
+    #[serde(rename = "ID")]
+    pub(crate) id: String,
+    #[serde(rename = "Type")]
+    pub(crate) kind: &'static str,
+    pub(crate) description: String,
+    pub(crate) in_use: bool,
+    pub(crate) shared: bool,
+    pub(crate) size: u64,
+    pub(crate) created_at: String,
+    pub(crate) last_used_at: String,
+    pub(crate) usage_count: u64,
+}
 
 /// Which objects a request wants to be counted: all of them, or those that `type` names.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::compression::Decoder;
 use crate::error::Error;
 use crate::store::Store;
 use crate::tarball::TarError;
-use crate::tree::{Keep, Tree, is_dir};
+use crate::tree::{Keep, Tree, is_dir, plain};
 use crate::unpack::{self, UnpackError};
 
 const DOCKERFILE: &str = "Dockerfile";
@@ -68,6 +68,12 @@ impl Context {
             name => text(name)?,
         };
         found.ok_or_else(|| BuildError::NoDockerfile(if name.is_empty() { DOCKERFILE } else { name }.to_owned()))
+    }
+
+    /// Takes away a file that came along and isn't one of the context's.
+    pub(super) fn remove(&self, name: &str) -> Result<(), BuildError> {
+        let path = self.root().join(plain(name));
+        Ok(std::fs::remove_file(&path).map_err(Error::file("delete", path))?)
     }
 
     /// Takes away what `.dockerignore` leaves out, also if the client sent it. A Dockerfile may have one of its own.

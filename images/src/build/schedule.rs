@@ -50,6 +50,9 @@ pub(super) fn build(
     let path = if request.dockerfile.is_empty() { "Dockerfile" } else { &request.dockerfile };
     let dockerfile = Dockerfile::parse(&text, request.dockerfile_name.as_deref().unwrap_or(path))?;
     context.apply_ignore_file(&request.dockerfile)?;
+    if request.dockerfile_name.is_some() {
+        context.remove(&request.dockerfile)?;
+    }
     let globals = Globals::of(&dockerfile, request).map_err(|error| {
         let place = dockerfile.global_args[0].place.clone();
         DockerfileError { place, problem: Problem::Arguments { instruction: "ARG", reason: error.to_string() } }

@@ -45,3 +45,264 @@ fn a_dockerfile_becomes_an_image_once() {
     assert_eq!(host.docker(&["inspect", "-f", "{{.Id}}", "made"]).ok(), id);
     assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
 }
+
+/// The same by either client.
+fn builds(host: &Host, arguments: &[&str]) -> [Outcome; 2] {
+    let ours = [&["build"], arguments].concat();
+    [docker_build(host, arguments), host.berth(&ours)]
+}
+
+#[test]
+fn every_instruction_does_what_it_says() {
+    let (_world, host) = started();
+    let dockerfile = r#"# syntax=docker/dockerfile:1
+ARG BASE=busybox
+FROM ${BASE} AS tools
+RUN mkdir -p /out/sub && echo tool > /out/tool && ln /out/tool /out/sub/hard && chown 1000:10 /out/tool
+FROM busybox
+MAINTAINER somebody
+ARG VERSION=1
+ARG GREETING
+ENV A=1 B="two words" C=${VERSION}-$A
+LABEL version=$VERSION "quoted key"='single $VERSION'
+RUN echo "$GREETING $C" > /args \
+  # a comment in between
+  && echo done
+RUN ["/bin/sh", "-c", "echo exec > /exec"]
+RUN <<EOF
+echo script > /script
+echo more >> /script
+EOF
+RUN <<-"END" cat > /here
+	$A stays
+	END
+COPY --chown=guest:wheel --chmod=640 a.txt b.txt /text/
+COPY --from=tools /out /out
+COPY --exclude=*.md dir /dir
+COPY <<one <<"two" /docs/
+value $A
+one
+value $A
+two
+COPY --link a.txt /linked/here
+ADD archive.tar.gz /unpacked
+ADD --unpack=false archive.tar.gz /packed/
+ADD wild*.txt missing*.txt /wild/
+WORKDIR /work
+WORKDIR sub
+USER guest
+EXPOSE 80 53/udp
+VOLUME /data
+STOPSIGNAL SIGINT
+HEALTHCHECK --interval=5s CMD true
+SHELL ["/bin/sh", "-e", "-c"]
+ENTRYPOINT ["cat"]
+CMD ["/args"]
+ONBUILD RUN echo triggered > /tmp/trigger
+"#;
+    let context = context(
+        &host,
+        "all",
+        &[
+            ("Dockerfile", dockerfile),
+            ("a.txt", "a"),
+            ("b.txt", "b"),
+            ("dir/sub/kept", "x"),
+            ("dir/left.md", "x"),
+            ("wild1.txt", "1"),
+            ("wild2.txt", "2"),
+            ("ignored", "x"),
+            (".dockerignore", "ignored\nDockerfile\n"),
+        ],
+    );
+    host.sh(&format!(
+        "cd {context} && mkdir in && echo inside > in/file && tar -czf archive.tar.gz -C in . && rm -r in"
+    ))
+    .ok();
+    let arguments = ["--build-arg", "GREETING=hello", "--label", "by=flag", "-t", "all", &context];
+    let [by_docker, by_berth] = builds(&host, &arguments);
+    let said = by_docker.ok();
+    assert!(said.contains(" : ARG VERSION=1\n"), "{said}");
+    assert!(by_berth.ok().matches("---> Using cache").count() >= 28, "the same for both");
+    let run = |script: &str| host.docker(&["run", "--rm", "--entrypoint", "sh", "-u", "0", "all", "-c", script]).ok();
+    assert_eq!(host.docker(&["run", "--rm", "all"]).ok(), "hello 1-");
+    assert_eq!(run("cat /exec /script /here; id -u; pwd"), "exec\nscript\nmore\n$A stays\n0\n/work/sub");
+    assert_eq!(run("stat -c '%a %u:%g' /text/a.txt /text/b.txt"), "640 1000:10\n640 1000:10");
+    assert_eq!(run("stat -c '%u:%g %h' /out/tool /out/sub/hard"), "1000:10 2\n1000:10 2");
+    assert_eq!(
+        run("find /dir /wild /linked /unpacked /packed -type f | sort"),
+        "/dir/sub/kept\n/linked/here\n/packed/archive.tar.gz\n/unpacked/file\n/wild/wild1.txt\n/wild/wild2.txt"
+    );
+    assert_eq!(run("cat /docs/one /docs/two"), "value 1\nvalue $A");
+    let config = host.docker(&["inspect", "-f", "{{json .Config}}", "all"]).ok();
+    for part in [
+        r#""A=1","B=two words","C=1-""#,
+        r#""by":"flag""#,
+        r#""version":"1""#,
+        r#""quoted key":"single $VERSION""#,
+        r#""User":"guest""#,
+        r#""53/udp":{}"#,
+        r#""/data":{}"#,
+        r#""StopSignal":"SIGINT""#,
+        r#""Entrypoint":["cat"]"#,
+        r#""Cmd":["/args"]"#,
+        r#""CMD-SHELL","true""#,
+        r#""OnBuild":["RUN echo triggered"#,
+        r#""Shell":["/bin/sh","-e","-c"]"#,
+    ] {
+        assert!(config.contains(part), "{part}: {config}");
+    }
+    let child = self::context(&host, "child", &[("Dockerfile", "FROM all\nUSER root\n")]);
+    assert!(docker_build(&host, &["-t", "child", &child]).ok().contains("# Executing 1 build trigger"));
+    assert_eq!(host.docker(&["run", "--rm", "child", "/tmp/trigger"]).ok(), "triggered");
+}
+
+#[test]
+fn what_fails_says_where_and_what_it_said_last() {
+    let (_world, host) = started();
+    let dockerfile = "FROM busybox\n\nRUN echo kept > /kept\nRUN echo the last words >&2 && exit 7\nRUN true\n";
+    let context = context(&host, "fails", &[("Dockerfile", dockerfile)]);
+    for outcome in builds(&host, &[&context]) {
+        let said = outcome.fails_with(7);
+        assert!(said.contains("Dockerfile:4: RUN echo the last words"), "{said}");
+        assert!(said.contains("returned a non-zero code: 7") && said.ends_with("the last words"), "{said}");
+    }
+    assert_eq!(host.docker(&["images", "-q"]).ok().lines().count(), 1, "nothing half-there");
+    let fixed = dockerfile.replace("exit 7", "exit 0");
+    self::context(&host, "fails", &[("Dockerfile", &fixed)]);
+    assert_eq!(docker_build(&host, &[&context]).ok().matches("Using cache").count(), 1, "what was done is known");
+    for (text, complaint) in [
+        ("FROM busybox\nRUNN true\n", "Dockerfile:2: unknown instruction: RUNN"),
+        ("RUN true\n", "Dockerfile:1: RUN before the first FROM"),
+        ("# nothing\n", "there is no instruction in it"),
+        ("FROM busybox\nCOPY --frm=x a b\n", "Dockerfile:2: COPY: unknown flag: --frm"),
+        ("FROM busybox\nRUN --mount=type=ssh true\n", "Dockerfile:2: RUN: --mount=type=ssh: SSH agents"),
+        ("FROM busybox\nCOPY nothing /\n", "Dockerfile:2: COPY nothing /: \"nothing\" isn't there"),
+        ("FROM busybox\nCOPY ../../etc/passwd /stolen\n", "Dockerfile:2: COPY ../../etc/passwd"),
+        ("FROM busybox\nRUN cat <<END\n", "Dockerfile:2: the here-document \"END\" has no end"),
+        (
+            "FROM busybox\nENV A=\"${B:?is needed}\"\n",
+            "Dockerfile:2: ENV A=\"${B:?is needed}\": variable B isn't set: is needed",
+        ),
+        ("# syntax=other/frontend\nFROM busybox\n", "Dockerfile:1: parser directive syntax"),
+        ("FROM busybox\nUSER nobody-here\nRUN true\n", "Dockerfile:3: RUN true"),
+    ] {
+        self::context(&host, "wrong", &[("Dockerfile", text)]);
+        for outcome in builds(&host, &["/var/lib/wrong"]) {
+            let said = outcome.fails_with(1);
+            assert!(said.contains(complaint), "{text:?}: {said}");
+        }
+    }
+    assert!(docker_build(&host, &["--squash", &context]).fails_with(1).contains("squash"));
+    assert!(docker_build(&host, &["--target", "none", &context]).fails_with(1).contains("build target none"));
+    let left = "find /var/lib/berth/images/tmp /var/lib/berth/images/snapshots -mindepth 1";
+    assert_eq!(host.sh(left).ok(), "");
+}
+
+#[test]
+fn stages_side_by_side_and_only_those_that_are_needed() {
+    let (_world, host) = started();
+    // Each waits for the other: one after the other they would never end.
+    let wait = "for i in $(seq 100); do test -e /meet/$OTHER && break; sleep 0.1; done; test -e /meet/$OTHER";
+    let stage = |mine: &str, other: &str| {
+        format!(
+            "FROM busybox AS {mine}\nRUN --mount=type=cache,target=/meet touch /meet/{mine} && OTHER={other} && {wait} && \
+             echo {mine} > /made\n"
+        )
+    };
+    let dockerfile = format!(
+        "{}{}FROM busybox AS unneeded\nRUN false\nFROM busybox\nCOPY --from=one /made /one\nCOPY --from=1 /made /two\n",
+        stage("one", "two"),
+        stage("two", "one")
+    );
+    let context = context(&host, "stages", &[("Dockerfile", &dockerfile)]);
+    let said = docker_build(&host, &["-t", "both", &context]).ok();
+    assert!(!said.contains("RUN false"), "{said}");
+    assert_eq!(host.docker(&["run", "--rm", "both", "cat", "/one", "/two"]).ok(), "one\ntwo");
+    let said = host.berth(&["build", "--target", "one", "-t", "first", &context]).ok();
+    assert!(said.contains("Step 2/2"), "{said}");
+    host.docker(&["run", "--rm", "first", "cat", "/made"]).ok();
+}
+
+#[test]
+fn the_same_context_gives_the_same_image_on_another_day() {
+    let (_world, host) = started();
+    let dockerfile = "FROM busybox\nRUN mkdir /made && echo x > /made/file\nCOPY . /context/\nWORKDIR /new/dir\n\
+                      COPY <<text /doc\nhello\ntext\nCMD [\"true\"]\n";
+    let files = [("Dockerfile", dockerfile), ("file", "content"), ("sub/other", "content")];
+    let mut digests = Vec::new();
+    for (name, epoch) in [("here", "1700000000"), ("elsewhere", "1700000000"), ("later", "1700000001")] {
+        let context = context(&host, name, &files);
+        host.sh(&format!("find {context} -exec touch -d @{} {{}} +", 1_790_000_000 + digests.len())).ok();
+        let arg = format!("SOURCE_DATE_EPOCH={epoch}");
+        let iidfile = format!("/run/{name}.id");
+        host.berth(&["build", "-q", "--no-cache", "--build-arg", &arg, "--iidfile", &iidfile, &context]).ok();
+        digests.push(host.sh(&format!("cat {iidfile}")).ok());
+    }
+    assert!(digests[0].starts_with("sha256:"), "{digests:?}");
+    assert_eq!(digests[0], digests[1]);
+    assert_ne!(digests[0], digests[2]);
+    assert_eq!(host.docker(&["inspect", "-f", "{{.Created}}", &digests[0]]).ok(), "2023-11-14T22:13:20Z");
+}
+
+#[test]
+fn contexts_secrets_mounts_and_what_is_kept() {
+    let (_world, host) = started();
+    let dockerfile = "FROM busybox\n\
+        RUN --mount=type=secret,id=token,required cat /run/secrets/token | wc -c > /length\n\
+        RUN --mount=type=cache,id=kept,target=/cache echo x >> /cache/lines && wc -l < /cache/lines > /lines\n\
+        RUN --mount=type=bind,target=/src --mount=type=tmpfs,target=/scratch touch /scratch/x && cp /src/file /copied && \
+        ! touch /src/no\n";
+    let files = [("Dockerfile", dockerfile), ("file", "from the context\n"), ("token", "secret")];
+    let context = context(&host, "ctx", &files);
+    let refusal = host.berth(&["build", &context]).fails_with(1);
+    assert!(refusal.contains("Dockerfile:2: RUN --mount=type=secret"), "{refusal}");
+    assert!(refusal.contains("secret token isn't given"), "{refusal}");
+    let secret = format!("id=token,src={context}/token");
+    host.berth(&["build", "-q", "--secret", &secret, "-t", "one", &context]).ok();
+    let said = host.docker(&["run", "--rm", "one", "cat", "/length", "/lines", "/copied"]).ok();
+    assert_eq!(said, "6\n1\nfrom the context");
+    host.berth(&["build", "-q", "--no-cache", "--secret", &secret, "-t", "two", &context]).ok();
+    assert_eq!(host.docker(&["run", "--rm", "two", "cat", "/lines"]).ok(), "2", "the cache is kept");
+    let left = "ls -d /cache /src /scratch /run 2> /dev/null";
+    assert_eq!(host.docker(&["run", "--rm", "two", "sh", "-c", left]).stdout, "", "mount points go");
+    // Dockerfiles and contexts from elsewhere.
+    let berth = berth_tests::world::binary("berth");
+    let berth = berth.display();
+    let piped = |script: &str, flags: &str| host.sh(&format!("{script} | {berth} build -q {flags}")).ok();
+    let id = piped("printf 'FROM busybox\\nCOPY . /all\\n'", &format!("-f - -t stdin {context}"));
+    assert!(id.starts_with("sha256:"), "{id}");
+    assert_eq!(host.docker(&["run", "--rm", "stdin", "ls", "/all"]).ok(), "Dockerfile\nfile\ntoken");
+    piped("printf 'FROM busybox\\nCMD echo bare\\n'", "-t bare -");
+    assert_eq!(host.docker(&["run", "--rm", "bare"]).ok(), "bare");
+    host.sh("mkdir -p /run/t && cd /run/t && printf 'FROM busybox\\nCOPY x /\\n' > D && echo tar > x").ok();
+    piped("tar -cz -C /run/t .", "-t tarred -f D -");
+    assert_eq!(host.docker(&["run", "--rm", "tarred", "cat", "/x"]).ok(), "tar");
+    // Steps keep what they need, until they are pruned.
+    host.docker(&["rmi", "-f", "one", "two", "stdin", "bare", "tarred"]).ok();
+    let pruned = host.berth(&["builder", "prune", "-f"]).ok();
+    assert!(pruned.starts_with("Deleted build cache objects:\n"), "{pruned}");
+    assert_eq!(host.sh("ls /var/lib/berth/images/layers | wc -l; ls /var/lib/berth/images/caches").ok(), "1");
+    let id = docker_build(&host, &["-q", "--no-cache", "--label", "a=b", "-t", "x", "/run/t", "-f", "/run/t/D"]).ok();
+    assert_eq!(id, host.docker(&["inspect", "-f", "{{.Id}}", "x"]).ok());
+}
+
+#[test]
+fn steps_have_the_network_that_they_are_given() {
+    let (_world, host) = started();
+    host.serve("web", &[]);
+    let address = host.docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]).ok();
+    let dockerfile = format!(
+        "FROM busybox\nRUN wget -qO /page http://{address}/\n\
+         RUN --network=none ! wget -T 1 -qO /none http://{address}/\n\
+         RUN --network=host ip address show eth0 | grep -o 10.99.0.1 > /host\nRUN grep extra /etc/hosts > /extra\n"
+    );
+    let context = context(&host, "net", &[("Dockerfile", &dockerfile)]);
+    docker_build(&host, &["-t", "net", "--add-host", "extra:10.1.2.3", &context]).ok();
+    assert_eq!(
+        host.docker(&["run", "--rm", "net", "cat", "/page", "/host", "/extra"]).ok(),
+        "Hello from berth\n10.99.0.1\n10.1.2.3\textra"
+    );
+    let said = docker_build(&host, &["--no-cache", "--network", "none", &context]).fails_with(1);
+    assert!(said.contains("Dockerfile:2"), "{said}");
+}

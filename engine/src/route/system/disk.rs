@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use images::CachedStep;
 use jiff::Timestamp;
 
 use crate::engine::Engine;
@@ -11,7 +12,7 @@ use crate::orchestrate::{usage, volume};
 use crate::route::image::summaries;
 use crate::translate::summary;
 use crate::version::ApiVersion;
-use crate::wire::disk::{DiskView, Wanted};
+use crate::wire::disk::{CacheView, DiskView, Wanted};
 use crate::wire::image::SummaryView as ImageSummary;
 use crate::wire::summary::SummaryView as ContainerSummary;
 
@@ -40,10 +41,27 @@ pub(super) async fn usage(
                 images,
                 containers,
                 volumes,
-                build_cache: wanted.build_cache.then(Vec::new),
+                build_cache: wanted.build_cache.then(|| build_cache(engine)).transpose()?,
             }))
         })
         .await
+}
+
+/// Steps that only alter the configuration take no room.
+fn build_cache(engine: &Engine) -> Result<Vec<CacheView>> {
+    let steps = engine.images.cached_steps()?;
+    let view = |step: CachedStep| CacheView {
+        id: step.key.short(),
+        kind: "regular",
+        description: step.instruction,
+        in_use: false,
+        shared: step.is_shared,
+        size: step.size_bytes,
+        created_at: step.created.to_string(),
+        last_used_at: step.used.to_string(),
+        usage_count: 1,
+    };
+    Ok(steps.into_iter().filter(|step| step.size_bytes > 0).map(view).collect())
 }
 
 fn images(engine: &Engine, version: ApiVersion) -> Result<Vec<ImageSummary>> {

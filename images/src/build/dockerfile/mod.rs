@@ -48,7 +48,6 @@ pub struct DockerfileError {
     /// Where.
     pub place: Place,
     /// What.
-    #[source]
     pub problem: Problem,
 }
 
