@@ -25,6 +25,7 @@ mod logs;
 mod network;
 mod network_attach;
 mod port;
+mod prune;
 mod ps;
 mod pull;
 mod push;
@@ -106,6 +107,9 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Logout(flags) => login::logout(flags).await,
         Command::Rmi(flags) | Command::Image { command: image::Command::Rm(flags) } => rmi::rmi(&context, flags).await,
         Command::Image { command: image::Command::Inspect(flags) } => inspect::images(&context, flags).await,
+        Command::Container { command: container::Command::Prune(flags) } => prune::containers(&context, flags).await,
+        Command::Image { command: image::Command::Prune(flags) } => prune::images(&context, flags).await,
+        Command::System { command: system::Command::Prune(flags) } => prune::system(&context, flags).await,
         Command::Net { command } => network_verb(&context, command).await,
         Command::Volume { command } => volume_verb(&context, command).await,
         Command::Inspect(flags) => inspect::any(&context, flags).await,

@@ -19,7 +19,8 @@ pub(super) async fn rmi(context: &Context, flags: RemoveFlags) -> Result<u8, Fai
     .await
 }
 
-fn lines(deletion: &ImageDeletion) -> impl Iterator<Item = String> + '_ {
+/// What was taken away, a line each.
+pub(super) fn lines(deletion: &ImageDeletion) -> impl Iterator<Item = String> + '_ {
     let untagged = deletion.untagged.iter().map(|name| format!("Untagged: {name}"));
     untagged.chain(deletion.deleted.iter().map(|id| format!("Deleted: {id}")))
 }

@@ -363,6 +363,32 @@ pub(crate) struct VolumeList {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Reply of `POST /containers/prune`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ContainerPrune {
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) containers_deleted: Vec<String>,
+    pub(crate) space_reclaimed: i64,
+}
+
+/// Reply of `POST /images/prune`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ImagePrune {
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) images_deleted: Vec<ImageDeletion>,
+    pub(crate) space_reclaimed: i64,
+}
+
+/// Reply of `POST /networks/prune`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct NetworkPrune {
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) networks_deleted: Vec<String>,
+}
+
 /// Reply of `POST /volumes/prune`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use super::create::CreateFlags;
 use super::files;
 use super::list::{Filtering, ListShape, ObjectShape};
+use super::prune;
 
 const RUN_USAGE: &str = "berth run [OPTIONS] IMAGE [COMMAND] [ARG...]";
 const RUN_EXAMPLES: &str = "Examples:
@@ -171,6 +172,9 @@ pub(crate) enum Command {
     /// Show containers in detail
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectFlags),
+    /// Remove stopped containers
+    #[command(after_help = prune::CONTAINER_EXAMPLES)]
+    Prune(prune::ContainerFlags),
 }
 
 /// Containers by name, id or the beginning of an id.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::list::{Filtering, ListShape, ObjectShape};
+use super::prune;
 
 pub(crate) const LIST_EXAMPLES: &str = "Examples:
   berth images
@@ -101,6 +102,9 @@ pub(crate) enum Command {
     /// Show images in detail
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectFlags),
+    /// Remove images that nothing needs
+    #[command(after_help = prune::IMAGE_EXAMPLES)]
+    Prune(prune::ImageFlags),
 }
 
 /// Flags of `images`.

@@ -11,6 +11,7 @@ pub(crate) mod image;
 pub(crate) mod list;
 pub(crate) mod network;
 mod pflag;
+pub(crate) mod prune;
 pub(crate) mod registry;
 pub(crate) mod system;
 pub(crate) mod volume;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::list::{Filtering, ObjectShape};
+use super::prune;
 
 pub(crate) const INSPECT_EXAMPLES: &str = "Examples:
   berth inspect web
@@ -40,6 +41,9 @@ pub(crate) enum Command {
     /// Stream what happens
     #[command(after_help = EVENTS_EXAMPLES)]
     Events(EventsFlags),
+    /// Remove what nothing needs: containers, networks, images
+    #[command(after_help = prune::SYSTEM_EXAMPLES)]
+    Prune(prune::SystemFlags),
 }
 
 /// Flags of `inspect`.

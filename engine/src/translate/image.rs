@@ -228,6 +228,13 @@ impl Selection {
             && (self.references.is_empty() || image.references.iter().any(|reference| self.names(reference)))
     }
 
+    /// Leaves those names of an image out that the filters don't ask for.
+    pub(crate) fn narrow(&self, image: &mut Image) {
+        if !self.references.is_empty() {
+            image.references.retain(|reference| self.names(reference));
+        }
+    }
+
     /// A pattern is held against the name as people write it, with and without its tag. `*` stops at a slash.
     fn names(&self, reference: &Reference) -> bool {
         let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };

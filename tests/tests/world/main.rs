@@ -9,6 +9,7 @@ mod diff;
 mod export;
 mod faults;
 mod health;
+mod image_life;
 mod images;
 mod leftovers;
 mod lifecycle;

@@ -48,6 +48,7 @@ pub(crate) fn summaries(
         *users.entry(used.image).or_default() += 1;
     }
     images.retain(|image| selection.takes(image));
+    images.iter_mut().for_each(|image| selection.narrow(image));
     // Docker counts containers only where it counts everything.
     let containers = |id: &ImageId| shared_sizes.then(|| users.get(id).copied().unwrap_or(0));
     let view = |image| image::summary(image, containers(&image.id), shared_size(&image.id), version);

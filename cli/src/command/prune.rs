@@ -1,0 +1,102 @@
+//! `container prune`, `image prune` and `system prune`: remove what nothing needs.
+
+use crate::engine::reply::{ContainerPrune, ImagePrune, NetworkPrune, VolumePrune};
+use crate::failure::Failure;
+use crate::flags::prune::{ContainerFlags, ImageFlags, SystemFlags};
+use crate::render::human;
+use crate::request::filter::Filters;
+
+use super::confirm::is_confirmed;
+use super::rmi::lines;
+use super::{Context, DONE, print};
+
+/// Runs `container prune`.
+pub(super) async fn containers(context: &Context, flags: ContainerFlags) -> Result<u8, Failure> {
+    let filters = Filters::parse(&flags.filter)?;
+    if !flags.force && !is_confirmed("This will remove all stopped containers.")? {
+        return Ok(DONE);
+    }
+    let reclaimed = prune_containers(context, &filters).await?;
+    tell_reclaimed(reclaimed)
+}
+
+/// Runs `image prune`.
+pub(super) async fn images(context: &Context, flags: ImageFlags) -> Result<u8, Failure> {
+    let filters = Filters::parse(&flags.filter)?;
+    let warning = match flags.all {
+        true => "This will remove all images that no container has.",
+        false => "This will remove all images without a name that no container has.",
+    };
+    if !flags.force && !is_confirmed(warning)? {
+        return Ok(DONE);
+    }
+    let reclaimed = prune_images(context, filters, flags.all).await?;
+    tell_reclaimed(reclaimed)
+}
+
+/// Runs `system prune`.
+pub(super) async fn system(context: &Context, flags: SystemFlags) -> Result<u8, Failure> {
+    let filters = Filters::parse(&flags.filter)?;
+    if flags.volumes && filters.iter().any(|(name, _)| name == "until") {
+        return Err(Failure::Invalid("volumes have no age: leave out --volumes, or the filter 'until'".to_owned()));
+    }
+    if !flags.force && !is_confirmed(&warning(&flags))? {
+        return Ok(DONE);
+    }
+    // Containers first: they keep the others.
+    let mut reclaimed = prune_containers(context, &filters).await?;
+    let networks: NetworkPrune = post(context, "/networks/prune", &filters).await?;
+    tell_deleted("Networks", networks.networks_deleted)?;
+    if flags.volumes {
+        let volumes: VolumePrune = post(context, "/volumes/prune", &filters).await?;
+        tell_deleted("Volumes", volumes.volumes_deleted)?;
+        reclaimed += volumes.space_reclaimed;
+    }
+    reclaimed += prune_images(context, filters, flags.all).await?;
+    tell_reclaimed(reclaimed)
+}
+
+fn warning(flags: &SystemFlags) -> String {
+    let images = match flags.all {
+        true => "all images that no container has",
+        false => "all images without a name that no container has",
+    };
+    let mut things = vec!["all stopped containers", "all networks that no container is on"];
+    things.extend(flags.volumes.then_some("all volumes without a name that no container has"));
+    things.push(images);
+    let things: String = things.iter().map(|thing| format!("\n  - {thing}")).collect();
+    format!("This will remove:{things}\n")
+}
+
+async fn prune_containers(context: &Context, filters: &Filters) -> Result<i64, Failure> {
+    let pruned: ContainerPrune = post(context, "/containers/prune", filters).await?;
+    tell_deleted("Containers", pruned.containers_deleted)?;
+    Ok(pruned.space_reclaimed)
+}
+
+async fn prune_images(context: &Context, mut filters: Filters, all: bool) -> Result<i64, Failure> {
+    filters.add("dangling", if all { "false" } else { "true" });
+    let pruned: ImagePrune = post(context, "/images/prune", &filters).await?;
+    tell_deleted("Images", pruned.images_deleted.iter().flat_map(lines).collect())?;
+    Ok(pruned.space_reclaimed)
+}
+
+async fn post<T: serde::de::DeserializeOwned>(
+    context: &Context,
+    path: &'static str,
+    filters: &Filters,
+) -> Result<T, Failure> {
+    Ok(context.engine.post(path).query_some("filters", filters.to_query()).send().await?.json().await?)
+}
+
+fn tell_deleted(what: &str, deleted: Vec<String>) -> Result<(), Failure> {
+    match deleted.is_empty() {
+        true => Ok(()),
+        false => print(&format!("Deleted {what}:\n{}\n\n", deleted.join("\n"))),
+    }
+}
+
+fn tell_reclaimed(bytes: i64) -> Result<u8, Failure> {
+    print(&format!("Total reclaimed space: {}\n", human::precise_size(bytes)))?;
+    Ok(DONE)
+}
