@@ -17,9 +17,9 @@ use crate::container::registry::Registry;
 use crate::error::{Error, Result};
 use crate::events::{Bus, Event, Subject};
 use crate::netd::Netd;
-use crate::orchestrate;
 use crate::store::Store;
 use crate::volume::{self, Volume};
+use crate::{orchestrate, plugin};
 
 /// A cheap handle on the engine; the router's state.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct Parts {
     pub(crate) execs: crate::exec::Registry,
     /// Volumes, and which containers have them.
     pub volumes: volume::Registry,
+    /// Where plugins are looked for.
+    pub plugins: plugin::Directories,
     /// Images and the root file systems of containers.
     pub images: images::Store,
     /// Where images come from.
@@ -87,6 +89,7 @@ impl Engine {
             containers: Registry::default(),
             execs: crate::exec::Registry::default(),
             volumes,
+            plugins: plugin::Directories::default(),
             images,
             registries,
             runtime,

@@ -37,6 +37,14 @@ pub enum Error {
     /// A volume's record in the database.
     #[error(transparent)]
     VolumeRecord(#[from] crate::volume::VolumeRecordError),
+    /// A plugin, on behalf of a volume.
+    #[error("{doing}")]
+    VolumePlugin {
+        /// What was being tried.
+        doing: String,
+        /// What it said, or why it couldn't be asked.
+        source: crate::plugin::PluginError,
+    },
     /// The image store.
     #[error(transparent)]
     Image(#[from] images::Error),
@@ -114,6 +122,8 @@ impl Error {
         match self {
             Self::Refused { kind, .. } => *kind,
             Self::Filter(_) | Self::Moment(_) => Kind::InvalidParameter,
+            Self::VolumePlugin { source: crate::plugin::PluginError::NotFound { .. }, .. } => Kind::NotFound,
+            Self::VolumePlugin { .. } => Kind::Internal,
             Self::Image(error) => of_images(error.kind()),
             Self::Build(error) => of_images(error.kind()),
             Self::Extract(error) => of_images(error.kind()),

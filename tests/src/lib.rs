@@ -11,6 +11,7 @@ pub mod image;
 pub mod leftovers;
 pub mod registry;
 pub mod terminal;
+pub mod volume_plugin;
 pub mod world;
 
 pub use command::Outcome;

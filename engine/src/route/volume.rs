@@ -16,7 +16,7 @@ use crate::route::to_its_end;
 use crate::stream::Whole;
 use crate::translate::volume::{self, Selection};
 use crate::version::ApiVersion;
-use crate::volume::VolumeName;
+use crate::volume::{Volume, VolumeName};
 use crate::wire::body;
 use crate::wire::volume::{CreateBody, ListQuery, ListView, PruneView, RemoveQuery, VolumeView};
 
@@ -49,7 +49,14 @@ async fn create(State(engine): State<Engine>, Whole(body): Whole) -> Result<(Sta
 
 async fn inspect(State(engine): State<Engine>, Path(name): Path<String>) -> Result<Json<VolumeView>> {
     let name = name.parse().map_err(|_| missing(&name))?;
-    show(&engine, &name).map(Json)
+    let mut view = show(&engine, &name)?;
+    if let Some(driver) = engine.volumes.find(&name).as_deref().and_then(Volume::plugin)
+        && let Some(found) = volumes::ask(&engine, driver, &name).await?
+    {
+        view.mountpoint = found.mountpoint.display().to_string();
+        view.status = found.status.filter(|status| !status.is_empty());
+    }
+    Ok(Json(view))
 }
 
 fn show(engine: &Engine, name: &VolumeName) -> Result<VolumeView> {

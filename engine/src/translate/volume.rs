@@ -41,7 +41,8 @@ pub(crate) fn view(volume: &Volume, mountpoint: &Path) -> VolumeView {
         mountpoint: mountpoint.display().to_string(),
         name: volume.name.to_string(),
         options: filled(volume.options()),
-        scope: "local",
+        scope: volume.scope(),
+        status: None,
         usage_data: None,
     }
 }

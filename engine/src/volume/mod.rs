@@ -42,6 +42,15 @@ pub enum Backing {
     Directory,
     /// In what is mounted on a directory of berthd's while containers use it.
     Mount(LocalMount),
+    /// Where a plugin says.
+    Plugin {
+        /// The plugin's name.
+        driver: String,
+        /// As they were given to it.
+        options: BTreeMap<String, String>,
+        /// Other hosts see the same volume.
+        is_global: bool,
+    },
 }
 
 impl Volume {
@@ -49,6 +58,23 @@ impl Volume {
     pub fn driver(&self) -> &str {
         match &self.backing {
             Backing::Directory | Backing::Mount(_) => LOCAL,
+            Backing::Plugin { driver, .. } => driver,
+        }
+    }
+
+    /// The plugin that it is in, if it isn't berthd's own.
+    pub fn plugin(&self) -> Option<&str> {
+        match &self.backing {
+            Backing::Directory | Backing::Mount(_) => None,
+            Backing::Plugin { driver, .. } => Some(driver),
+        }
+    }
+
+    /// Docker's word for who sees it.
+    pub fn scope(&self) -> &'static str {
+        match &self.backing {
+            Backing::Plugin { is_global: true, .. } => "global",
+            Backing::Plugin { .. } | Backing::Directory | Backing::Mount(_) => "local",
         }
     }
 
@@ -57,6 +83,7 @@ impl Volume {
         match &self.backing {
             Backing::Directory => BTreeMap::new(),
             Backing::Mount(mount) => mount.to_options(),
+            Backing::Plugin { options, .. } => options.clone(),
         }
     }
 

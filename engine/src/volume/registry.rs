@@ -34,6 +34,8 @@ pub struct Entry {
     pub users: BTreeSet<Id>,
     /// Those of them that run, or are about to.
     pub mounted_by: BTreeSet<Id>,
+    /// Where its plugin said last that it is.
+    plugin_mountpoint: PathBuf,
 }
 
 impl Registry {
@@ -61,6 +63,10 @@ impl Registry {
     pub fn mountpoint(&self, volume: &Volume) -> PathBuf {
         match &volume.backing {
             Backing::Directory | Backing::Mount(_) => self.data(&volume.name),
+            Backing::Plugin { .. } => {
+                let slot = self.slots().get(&volume.name).cloned();
+                slot.map(|slot| slot.entry().plugin_mountpoint.clone()).unwrap_or_default()
+            }
         }
     }
 
@@ -128,6 +134,11 @@ impl Turn {
     /// Makes the volume known.
     pub fn publish(&self, volume: Volume) {
         self.slot.entry().volume = Some(Arc::new(volume));
+    }
+
+    /// The volume's plugin says where it is.
+    pub fn set_plugin_mountpoint(&self, path: PathBuf) {
+        self.slot.entry().plugin_mountpoint = path;
     }
 
     /// The volume is gone.

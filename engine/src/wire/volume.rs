@@ -45,6 +45,9 @@ pub(crate) struct VolumeView {
     pub(crate) name: String,
     pub(crate) options: Option<BTreeMap<String, String>>,
     pub(crate) scope: &'static str,
+    /// What its plugin says about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<BTreeMap<String, Value>>,
     /// In `GET /system/df` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) usage_data: Option<UsageView>,

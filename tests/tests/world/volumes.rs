@@ -1,6 +1,6 @@
 //! Volumes: named and anonymous, filled from images, shared between containers, options of `local`, faults.
 
-use berth_tests::{Host, World};
+use berth_tests::{Host, World, volume_plugin::VolumePlugin};
 
 fn started() -> (World, Host) {
     let mut world = World::new();
@@ -246,4 +246,49 @@ fn events_and_disk_usage() {
         .docker(&["events", "--since", "1h", "--until", &until, "--filter", "volume=data", "--format", format])
         .ok();
     assert_eq!(events, "create data local\nmount data local\nunmount data local\ndestroy data local");
+}
+
+#[test]
+fn a_plugin_keeps_volumes() {
+    let (_world, mut host) = started();
+    let plugin = VolumePlugin::serve(&host, "keeper");
+    for (name, client) in [("one", Host::docker as Client), ("two", Host::berth)] {
+        assert_eq!(client(&host, &["volume", "create", "-d", "keeper", "-o", "size=1", name]).ok(), name);
+        assert_eq!(plugin.calls(), [format!("Create {name}")]);
+        let format = "{{.Driver}} {{.Scope}} {{.Mountpoint}} {{.Options.size}} {{.Status.kept}}";
+        let shown = client(&host, &["volume", "inspect", "-f", format, name]).ok();
+        assert_eq!(shown, format!("keeper global /run/kept/{name} 1 yes"));
+        let mount = format!("{name}:/data");
+        client(&host, &["run", "--rm", "-v", &mount, "busybox", "sh", "-c", "echo kept > /data/x"]).ok();
+        assert_eq!(host.sh(&format!("cat /run/kept/{name}/x")).ok(), "kept");
+        assert_eq!(plugin.calls(), [format!("Mount {name}"), format!("Unmount {name}")]);
+        client(&host, &["volume", "rm", name]).ok();
+        assert_eq!(plugin.calls(), [format!("Remove {name}")]);
+    }
+    // Made with its container, and known by a berthd that is killed over it.
+    let run =
+        ["run", "-d", "--name", "web", "--volume-driver", "keeper", "-v", "logs:/logs", "busybox", "sleep", "1000"];
+    host.docker(&run).ok();
+    host.kill_berthd();
+    host.start_berthd();
+    assert_eq!(host.docker(&["volume", "ls", "--format", "{{.Driver}} {{.Name}}"]).ok(), "keeper logs");
+    host.docker(&["rm", "-f", "web"]).ok();
+    assert_eq!(plugin.calls(), ["Create logs", "Mount logs", "Unmount logs"]);
+
+    let said = host.docker(&["volume", "create", "-d", "keeper", "-o", "fail=yes", "bad"]).fails_with(1);
+    assert!(said.contains("create bad: VolumeDriver.Create: no room for it"), "{said}");
+    for arguments in [
+        &["volume", "create", "-d", "absent", "bad"][..],
+        &["create", "--volume-driver", "absent", "-v", "bad:/x", "busybox"],
+    ] {
+        let said = host.docker(arguments).fails_with(1);
+        assert!(said.contains("error looking up volume plugin absent: plugin \"absent\" not found"), "{said}");
+    }
+    let said = host.docker(&["volume", "create", "-d", "local", "logs"]).fails_with(1);
+    assert!(said.contains("a volume named \"logs\" already exists with the \"keeper\" driver"), "{said}");
+    // A plugin that is gone: its volumes can be forgotten by force only.
+    host.sh("rm /run/docker/plugins/keeper.sock").ok();
+    host.docker(&["volume", "rm", "logs"]).fails_with(1);
+    host.docker(&["volume", "rm", "-f", "logs"]).ok();
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
 }

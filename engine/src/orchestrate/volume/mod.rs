@@ -3,12 +3,14 @@
 mod fill;
 mod mount;
 mod obtain;
+mod plugin;
 mod recover;
 mod remove;
 mod size;
 
 pub(crate) use mount::{mount_all, release, unbind_subpaths};
 pub(crate) use obtain::{create, obtain};
+pub(crate) use plugin::ask;
 pub(crate) use recover::{know, load, sweep};
 pub(crate) use remove::{leave, remove};
 pub(crate) use size::{size, usage};

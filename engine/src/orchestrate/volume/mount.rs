@@ -1,6 +1,6 @@
 //! A container's volumes when it starts: mounted if the first to need them, filled if new, and given back at its end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::os::fd::AsRawFd as _;
@@ -12,7 +12,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use runtime::spec::Id;
 
 use super::super::files::make_directory;
-use super::{fill, is_mounted, unmount};
+use super::{fill, is_mounted, plugin, unmount};
 use crate::container::Container;
 use crate::container::mount::{MountPoint, MountPointKind, VolumeSources};
 use crate::engine::Engine;
@@ -23,12 +23,17 @@ use crate::volume::{Backing, LocalMount, Volume, VolumeName};
 /// Makes the container's volumes ready. Whatever comes of it, [`release`] gives them back.
 pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<VolumeSources> {
     let mut sources = VolumeSources::new();
+    let mut mounted = BTreeMap::new();
     for (number, point) in container.spec.mounts.iter().enumerate() {
         let MountPointKind::Volume { name, no_copy, subpath, .. } = &point.kind else { continue };
         let turn = engine.volumes.turn(name).await;
         let volume = turn.volume().ok_or_else(|| Error::not_found(format!("get {name}: no such volume")))?;
         turn.add_mount(&container.id);
-        let data = mount_one(engine, &volume).await?;
+        let data = match mounted.get(name) {
+            Some(data) => PathBuf::clone(data),
+            None => mount_one(engine, &volume, &turn, &container.id).await?,
+        };
+        mounted.insert(name, data.clone());
         if !no_copy && subpath.is_none() && container.state.started_at.is_none() {
             fill_from_image(engine, container, point, &turn, &data).await?;
         }
@@ -42,7 +47,12 @@ pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<
     Ok(sources)
 }
 
-async fn mount_one(engine: &Engine, volume: &Volume) -> Result<PathBuf> {
+async fn mount_one(engine: &Engine, volume: &Volume, turn: &Turn, container: &Id) -> Result<PathBuf> {
+    if let Some(driver) = volume.plugin() {
+        let data = plugin::mount(engine, driver, &volume.name, container).await?;
+        turn.set_plugin_mountpoint(data.clone());
+        return Ok(data);
+    }
     let data = engine.volumes.data(&volume.name);
     let (at, backing) = (data.clone(), volume.backing.clone());
     engine
@@ -50,7 +60,7 @@ async fn mount_one(engine: &Engine, volume: &Volume) -> Result<PathBuf> {
             make_directory(&at, 0o755)?;
             match &backing {
                 Backing::Mount(local) if !is_mounted(&at)? => mount_local(local, &at),
-                Backing::Mount(_) | Backing::Directory => Ok(()),
+                Backing::Mount(_) | Backing::Directory | Backing::Plugin { .. } => Ok(()),
             }
         })
         .await?;
@@ -199,20 +209,21 @@ pub(crate) async fn release(engine: &Engine, container: &Container) {
     for name in names {
         let turn = engine.volumes.turn(name).await;
         let Some(volume) = turn.volume().filter(|_| turn.remove_mount(&container.id)) else { continue };
-        if let Err(error) = unmount_one(engine, &volume, &turn).await {
+        if let Err(error) = unmount_one(engine, &volume, &turn, &container.id).await {
             tracing::error!(volume = %name, container = %container.id, "giving back a volume: {}", chain(&error));
         }
         engine.volume_event(&volume, "unmount", [("container", container.id.to_string())]);
     }
 }
 
-async fn unmount_one(engine: &Engine, volume: &Volume, turn: &Turn) -> Result<()> {
+async fn unmount_one(engine: &Engine, volume: &Volume, turn: &Turn, container: &Id) -> Result<()> {
     match &volume.backing {
         Backing::Mount(_) if turn.entry().mounted_by.is_empty() => {
             let data = engine.volumes.data(&volume.name);
             engine.blocking(move |_| unmount(&data)).await
         }
         Backing::Mount(_) | Backing::Directory => Ok(()),
+        Backing::Plugin { driver, .. } => plugin::unmount(engine, driver, &volume.name, container).await,
     }
 }
 

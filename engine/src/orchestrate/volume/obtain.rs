@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use runtime::spec::Id;
 
 use super::super::files::make_directory;
+use super::plugin::{find, remove_from_plugin};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::store::StoredVolume;
@@ -15,7 +16,14 @@ use crate::volume::{Backing, LOCAL, LocalMount, Volume, Wanted, to_record};
 /// Volumes whose turn it is until the request is through: nobody removes them, or makes them a second time.
 pub(crate) struct Obtained {
     turns: Vec<Turn>,
-    made: Vec<Volume>,
+    made: Vec<Made>,
+}
+
+/// A volume that berthd hasn't known before.
+struct Made {
+    volume: Volume,
+    /// A plugin knew it already: it isn't ours to take away again.
+    was_there: bool,
 }
 
 /// Finds or makes volumes. The new ones are to be stored, and then published; or else undone.
@@ -63,33 +71,43 @@ fn check_driver(volume: &Volume, wanted: &Wanted) -> Result<()> {
     }
 }
 
-async fn make(engine: &Engine, wanted: Wanted) -> Result<Volume> {
+async fn make(engine: &Engine, wanted: Wanted) -> Result<Made> {
     let refused = |why: &dyn std::fmt::Display| Error::invalid(format!("create {}: {why}", wanted.name));
-    let backing = match wanted.driver.as_deref().unwrap_or(LOCAL) {
-        LOCAL => match LocalMount::from_options(&wanted.options).map_err(|error| refused(&error))? {
-            Some(mount) => Backing::Mount(mount),
-            None => Backing::Directory,
-        },
-        other => {
-            return Err(Error::not_implemented(format!(
-                "volume driver {other:?}: not supported by berth yet, use local"
-            )));
+    let (backing, was_there) = match wanted.driver.as_deref().unwrap_or(LOCAL) {
+        LOCAL => {
+            let mount = LocalMount::from_options(&wanted.options).map_err(|error| refused(&error))?;
+            let data = engine.volumes.data(&wanted.name);
+            engine.blocking(move |_| make_directory(&data, 0o755)).await?;
+            (mount.map_or(Backing::Directory, Backing::Mount), false)
         }
+        driver => make_in_plugin(engine, &wanted, driver).await?,
     };
-    let data = engine.volumes.data(&wanted.name);
-    engine.blocking(move |_| make_directory(&data, 0o755)).await?;
-    Ok(Volume { name: wanted.name, created: Timestamp::now(), labels: wanted.labels, backing })
+    let volume = Volume { name: wanted.name, created: Timestamp::now(), labels: wanted.labels, backing };
+    Ok(Made { volume, was_there })
+}
+
+/// A plugin may know the volume already: from another host, or from before berthd's database.
+async fn make_in_plugin(engine: &Engine, wanted: &Wanted, driver: &str) -> Result<(Backing, bool)> {
+    let plugin = find(engine, driver).await?;
+    let name = wanted.name.as_str();
+    let failed = |source| Error::VolumePlugin { doing: format!("create {name}"), source };
+    let was_there = plugin.get(name).await.map_err(failed)?.is_some();
+    if !was_there {
+        plugin.create(name, &wanted.options).await.map_err(failed)?;
+    }
+    let (driver, options) = (driver.to_owned(), wanted.options.clone());
+    Ok((Backing::Plugin { driver, options, is_global: plugin.is_global().await }, was_there))
 }
 
 impl Obtained {
     /// What is to be stored of the new ones.
     pub(crate) fn records(&self) -> Vec<StoredVolume> {
-        self.made.iter().map(to_record).collect()
+        self.made.iter().map(|made| to_record(&made.volume)).collect()
     }
 
     /// They are stored: everybody may see them, and that this container has them.
     pub(crate) fn publish(self, engine: &Engine, user: Option<&Id>) {
-        for volume in self.made {
+        for Made { volume, .. } in self.made {
             engine.volume_event(&volume, "create", []);
             if let Some(turn) = self.turns.iter().find(|turn| *turn.name() == volume.name) {
                 turn.publish(volume);
@@ -102,10 +120,16 @@ impl Obtained {
 
     /// Takes the new ones away again.
     pub(crate) async fn undo(self, engine: &Engine) {
-        for volume in &self.made {
-            let (directory, data) = (engine.volumes.directory(&volume.name), engine.volumes.data(&volume.name));
-            let removed = engine.blocking(move |_| remove_empty([data, directory]));
-            if let Err(error) = removed.await {
+        for Made { volume, was_there } in &self.made {
+            let removed = match volume.plugin() {
+                Some(_) if *was_there => Ok(()),
+                Some(driver) => remove_from_plugin(engine, driver, &volume.name).await,
+                None => {
+                    let directories = [engine.volumes.data(&volume.name), engine.volumes.directory(&volume.name)];
+                    engine.blocking(move |_| remove_empty(directories)).await
+                }
+            };
+            if let Err(error) = removed {
                 tracing::error!(volume = %volume.name, "undoing the making of a volume: {}", chain(&error));
             }
         }

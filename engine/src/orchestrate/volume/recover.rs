@@ -57,6 +57,9 @@ async fn adopt(engine: &Engine, turn: &Turn, created: Timestamp, labels: BTreeMa
 pub(crate) async fn sweep(engine: &Engine) -> Result<()> {
     for (volume, entry) in engine.volumes.all() {
         let (directory, data) = (engine.volumes.directory(&volume.name), engine.volumes.data(&volume.name));
+        if volume.plugin().is_some() {
+            continue;
+        }
         if !directory.exists() {
             match entry.users.is_empty() {
                 // Only its removal was left to be recorded.

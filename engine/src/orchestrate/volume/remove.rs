@@ -1,6 +1,7 @@
 //! `volume rm`, and what becomes of volumes when a container goes.
 
 use super::super::remove::{Volumes, remove_tree};
+use super::plugin::remove_from_plugin;
 use super::unmount;
 use crate::container::Container;
 use crate::engine::{Engine, random_id};
@@ -11,7 +12,7 @@ use crate::volume::{Backing, Volume, VolumeName};
 /// What the directory of a volume that is being removed is called: no volume can have such a name.
 pub(super) const GONE_PREFIX: &str = ".gone-";
 
-/// Removes a volume that no container has; by force, one that isn't there is no error.
+/// Removes a volume that no container has; by force, one that isn't there is no error, nor one whose plugin is gone.
 pub(crate) async fn remove(engine: &Engine, name: &str, force: bool) -> Result<()> {
     let missing = || match force {
         true => Ok(()),
@@ -24,7 +25,7 @@ pub(crate) async fn remove(engine: &Engine, name: &str, force: bool) -> Result<(
     if !users.is_empty() {
         return Err(Error::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
     }
-    erase(engine, &turn, &volume).await
+    erase(engine, &turn, &volume, force).await
 }
 
 /// A container is being removed: its volumes are free for others, and its anonymous ones go if that is wanted.
@@ -35,7 +36,7 @@ pub(crate) async fn leave(engine: &Engine, container: &Container, volumes: Volum
         let Some(volume) = turn.volume() else { continue };
         turn.remove_user(&container.id);
         if volumes == Volumes::Remove && point.is_anonymous_volume() && turn.entry().users.is_empty() {
-            erase(engine, &turn, &volume).await?;
+            erase(engine, &turn, &volume, false).await?;
         }
     }
     Ok(())
@@ -43,7 +44,7 @@ pub(crate) async fn leave(engine: &Engine, container: &Container, volumes: Volum
 
 /// The directory goes out of the way first, then the record, then the files: cut short before the end, the rest is done
 /// when berthd starts again.
-async fn erase(engine: &Engine, turn: &Turn, volume: &Volume) -> Result<()> {
+async fn erase(engine: &Engine, turn: &Turn, volume: &Volume, force: bool) -> Result<()> {
     let gone = match volume.backing {
         Backing::Directory | Backing::Mount(_) => {
             let (directory, data) = (engine.volumes.directory(&volume.name), engine.volumes.data(&volume.name));
@@ -62,6 +63,15 @@ async fn erase(engine: &Engine, turn: &Turn, volume: &Volume) -> Result<()> {
                 })
                 .await?;
             Some(gone)
+        }
+        Backing::Plugin { ref driver, .. } => {
+            match remove_from_plugin(engine, driver, &volume.name).await {
+                Err(error) if force => {
+                    tracing::warn!(volume = %volume.name, "forgetting a volume that its plugin keeps: {}", chain(&error));
+                }
+                removed => removed?,
+            }
+            None
         }
     };
     engine.store.remove_volume(volume.name.as_str()).await?;

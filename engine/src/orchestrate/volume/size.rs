@@ -14,7 +14,7 @@ pub(crate) async fn size(engine: &Engine, volume: &Volume) -> Result<Option<u64>
             let data = engine.volumes.data(&volume.name);
             engine.blocking(move |_| tree_size(&data)).await.map(Some)
         }
-        Backing::Mount(_) => Ok(None),
+        Backing::Mount(_) | Backing::Plugin { .. } => Ok(None),
     }
 }
 
