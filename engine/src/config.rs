@@ -57,7 +57,8 @@ struct Settings {
     #[arg(long = "insecure-registry", value_name = "REGISTRY")]
     #[serde(default)]
     insecure_registries: Vec<String>,
-    /// Directory of registries' own certificates, in HOST[:PORT]/*.crt [default: /etc/docker/certs.d]
+    /// Directory of certificates for registries, in HOST[:PORT]: *.crt of authorities, NAME.cert with NAME.key of our own
+    /// [default: /etc/docker/certs.d]
     #[arg(long, value_name = "DIR")]
     certificates_dir: Option<PathBuf>,
     /// What to log: error, warn, info, debug, trace, or a list such as info,engine=debug [default: info]

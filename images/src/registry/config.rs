@@ -24,7 +24,8 @@ pub struct RegistryConfig {
     /// May be talked to with a certificate that nobody vouches for, or with none; besides this host itself, which always
     /// may.
     pub insecure: Vec<Insecure>,
-    /// Has a directory for each `host[:port]` with certificates (`*.crt`) that are trusted for it.
+    /// Has a directory for each `host[:port]` with certificates that are trusted for it (`*.crt`) or
+    /// shown to it (`NAME.cert` with `NAME.key`).
     pub certificates_dir: PathBuf,
 }
 

@@ -102,6 +102,17 @@ pub enum RegistryError {
         #[source]
         source: io::Error,
     },
+    /// Half of what we would show of ourselves.
+    #[error(
+        "{} is there without {}: a client's certificate (NAME.cert) and its key (NAME.key) go together, \
+         an authority's certificate ends in .crt", path.display(), partner.display()
+    )]
+    LonelyCertificate {
+        /// The one.
+        path: PathBuf,
+        /// The other.
+        partner: PathBuf,
+    },
     /// Content isn't what its digest promises.
     #[error("wrong digest: what came is {found}, expected {expected}")]
     WrongDigest {

@@ -6,6 +6,7 @@
 
 mod auth;
 mod blob;
+mod certificates;
 mod config;
 mod endpoint;
 mod error;

@@ -3,7 +3,6 @@
 //! The protocol's few requests are made here and not by a registry client's library: those that there are read documents
 //! and refusals of any length into memory, which a daemon that runs as root can't do on a stranger's word.
 
-use std::fs;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,13 +12,14 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::{Stream, StreamExt as _};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Certificate, Client, Request, RequestBuilder, Response, StatusCode};
+use reqwest::{Certificate, Client, Identity, Request, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::certificates::Certificates;
 use super::endpoint::Place;
 use super::{Credentials, RegistryError};
 
@@ -67,10 +67,14 @@ impl Session {
             .connect_timeout(CONNECT_TIMEOUT)
             .danger_accept_invalid_certs(place.is_insecure);
         let certificates_dir = certificates_dir.join(&place.host);
-        for certificate in certificates(&certificates_dir)? {
-            for certificate in Certificate::from_pem_bundle(&certificate).map_err(failed)? {
+        let Certificates { authorities, own } = Certificates::read(&certificates_dir)?;
+        for authority in authorities {
+            for certificate in Certificate::from_pem_bundle(&authority).map_err(failed)? {
                 http = http.add_root_certificate(certificate);
             }
+        }
+        if let Some(own) = own {
+            http = http.identity(Identity::from_pem(&own).map_err(failed)?);
         }
         let http = http.build().map_err(failed)?;
         let (authorization, identity_token) = (Mutex::default(), Mutex::default());
@@ -250,25 +254,4 @@ fn is_about_a_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
         };
     }
     false
-}
-
-/// The certificates in a directory; none when it isn't there.
-fn certificates(dir: &Path) -> Result<Vec<Vec<u8>>, RegistryError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| RegistryError::Certificates { path, source }
-    };
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(dir)(error)),
-    };
-    let mut certificates = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed(dir))?.path();
-        if path.extension().is_some_and(|extension| extension == "crt") {
-            certificates.push(fs::read(&path).map_err(failed(&path))?);
-        }
-    }
-    Ok(certificates)
 }

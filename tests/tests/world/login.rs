@@ -8,7 +8,7 @@ use std::{
 };
 
 use berth_tests::{Host, Outcome, World, registry, world::binary};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::token_server::{IDENTITY, ISSUER, SERVICE, TokenServer};
@@ -61,18 +61,22 @@ impl Place {
     }
 }
 
-/// An authority's certificate, and one of its for an address with its key, all in `dir`.
+/// An authority's certificate, and one of its with its key for each of an address and a client, all in `dir`.
 fn certificates(dir: &Path, address: &str) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
-    let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec![address.to_owned()]).expect("an address");
-    let certificate = params.signed_by(&key, &authority).expect("a certificate");
-    for (name, content) in
-        [("ca.crt", authority.pem()), ("server.crt", certificate.pem()), ("server.key", key.serialize_pem())]
-    {
-        fs::write(dir.join(name), content).expect("a file");
+    fs::write(dir.join("ca.crt"), authority.pem()).expect("a file");
+    for (name, usage, of) in [
+        ("server", ExtendedKeyUsagePurpose::ServerAuth, address),
+        ("client", ExtendedKeyUsagePurpose::ClientAuth, "client"),
+    ] {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec![of.to_owned()]).expect("a name");
+        params.extended_key_usages = vec![usage];
+        let certificate = params.signed_by(&key, &authority).expect("a certificate");
+        fs::write(dir.join(format!("{name}.cert")), certificate.pem()).expect("a file");
+        fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).expect("a file");
     }
 }
 
@@ -87,7 +91,7 @@ fn own_certificates_and_passwords() {
     registry::start(
         &place.host,
         5443,
-        ", tls: {certificate: DIR/server.crt, key: DIR/server.key}",
+        ", tls: {certificate: DIR/server.cert, key: DIR/server.key}",
         "auth: {htpasswd: {realm: tests, path: DIR/htpasswd}}\n",
     );
     let server = format!("{address}:5443");
@@ -130,6 +134,31 @@ fn own_certificates_and_passwords() {
     }
     let certs = format!("--cert-dir {}", authority.parent().expect("a directory").display());
     place.host.sh(&format!("skopeo inspect {certs} --creds ann:secret docker://{name}")).ok();
+}
+
+#[test]
+fn some_want_a_certificate_of_ours() {
+    let place = Place::new();
+    let address = place.host.address();
+    let dir = place.host.directory().join("registry-5443");
+    fs::create_dir(&dir).expect("a directory");
+    certificates(&dir, &address);
+    let tls = ", tls: {certificate: DIR/server.cert, key: DIR/server.key, clientcas: [DIR/ca.crt]}";
+    registry::start(&place.host, 5443, tls, "");
+    let name = format!("{address}:5443/app:1");
+    let shown = place.host.directory().join("certs.d").join(format!("{address}:5443"));
+    fs::create_dir_all(&shown).expect("a directory");
+    let copy = |file: &str| fs::copy(dir.join(file), shown.join(file)).expect("a file");
+    copy("ca.crt");
+    place.ask("docker", &["tag", "busybox", &name]).ok();
+    let said = place.ask("docker", &["push", &name]).fails_with(1);
+    assert!(said.contains(&format!("can't talk to https://{address}:5443")), "{said}");
+    copy("client.cert");
+    let said = place.ask("docker", &["push", &name]).fails_with(1);
+    assert!(said.contains("client.cert is there without ") && said.contains("client.key:"), "{said}");
+    copy("client.key");
+    place.ask("docker", &["push", "-q", &name]).ok();
+    place.ask("berth", &["pull", "-q", &name]).ok();
 }
 
 #[test]
