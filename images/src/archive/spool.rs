@@ -35,6 +35,8 @@ pub(crate) struct Spool {
     blobs: BTreeMap<String, Blob>,
     /// Links within the archive: older Dockers name a layer that two images share twice.
     aliases: BTreeMap<String, String>,
+    /// So far. A name may come more than once, each time with a file of its own.
+    members: usize,
 }
 
 impl Spool {
@@ -47,7 +49,7 @@ impl Spool {
     ) -> Result<Self, ArchiveError> {
         let dir =
             tempfile::Builder::new().prefix("archive-").tempdir_in(parent_dir).map_err(failed("make a directory"))?;
-        let mut spool = Self { dir, blobs: BTreeMap::new(), aliases: BTreeMap::new() };
+        let mut spool = Self { dir, blobs: BTreeMap::new(), aliases: BTreeMap::new(), members: 0 };
         let watched = Watched::new(archive, |done_bytes| {
             progress.report(ProgressEvent::Receiving { done_bytes });
         });
@@ -110,13 +112,14 @@ impl Spool {
             Ok(text) => Ok(text.to_owned()),
             Err(_) => Err(wrong("has a name that isn't UTF-8")),
         };
-        if self.blobs.len() + self.aliases.len() == MEMBERS_MAX {
+        if self.members == MEMBERS_MAX {
             return Err(wrong("is one too many: no image archive has as many members"));
         }
+        self.members += 1;
         let name = resolve("", &text(&member.path)?);
         match &member.kind {
             MemberKind::File { segments: None } => {
-                let path = self.dir.path().join(self.blobs.len().to_string());
+                let path = self.dir.path().join(self.members.to_string());
                 let blob = copy(tar, path, member.size_bytes)?;
                 self.aliases.remove(&name);
                 self.blobs.insert(name, blob);

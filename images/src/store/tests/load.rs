@@ -271,3 +271,14 @@ fn the_same_archive_twice_at_once_is_one_image() {
     assert_eq!(store.list().expect("a list").len(), 2);
     store.assert_layers(3);
 }
+
+#[test]
+fn a_member_that_comes_twice_takes_no_other_s_place() {
+    let store = TestStore::new();
+    let (one, two) = siblings();
+    // The layer below both is in there once for each.
+    store.store().load(&docker_archive([&one, &two])[..], &Silent).expect("a good archive");
+    let image = store.get("two:2").expect("there");
+    let read = |layer: usize, path: &str| read(store.layer_dir(&image.layers[layer]).join("diff").join(path));
+    assert_eq!((read(0, "etc/base"), read(1, "two")), ("base".into(), "2".into()));
+}
