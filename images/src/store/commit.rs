@@ -5,7 +5,7 @@ use std::io::{self, PipeWriter};
 use std::path::{Path, PathBuf};
 
 use super::layers::{NewImage, NewLayer};
-use super::{Commit, Store};
+use super::{Commit, Store, between_steps};
 use crate::change::apply;
 use crate::config::{HistoryEntry, ImageConfig};
 use crate::diff::{self, FileChange};
@@ -64,6 +64,7 @@ impl Store {
             layers.push(NewLayer { chain_id, diff_id, parent, size_bytes: unpacked.size_bytes, dir });
             top = Some(chain_id);
         }
+        between_steps();
         let document = serde_json::to_vec(&image).map_err(Error::Encode)?;
         let id = ImageId(Digest::of(&document));
         let references = commit.reference.iter().cloned().map(|name| name.or_latest()).collect();

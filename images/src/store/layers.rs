@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::database::{self, Durability, LayerRow};
-use super::{Inner, Store, delete};
+use super::{Inner, Store, between_steps, delete};
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::error::Error;
 use crate::reference::Reference;
@@ -86,8 +86,10 @@ impl Store {
         images: &[NewImage],
         loaded_at_milliseconds: i64,
     ) -> Result<Vec<Vec<(Reference, ImageId)>>, Error> {
+        between_steps();
         if !layers.is_empty() {
             self.synchronise()?;
+            between_steps();
         }
         let mut inner = self.inner();
         let failed = || Error::database("record images");
@@ -110,7 +112,9 @@ impl Store {
             }
             replaced.push(before);
         }
+        between_steps();
         transaction.commit().map_err(failed())?;
+        between_steps();
         Ok(replaced)
     }
 
@@ -124,6 +128,7 @@ impl Store {
         // Left by a commit that failed.
         delete(self.set_aside(&target)?)?;
         fs::rename(&layer.dir, &target).map_err(Error::file("move a layer to", &target))?;
+        between_steps();
         let row = database::insert_layer(
             connection,
             &layer.chain_id,
@@ -167,6 +172,7 @@ impl Store {
     pub(super) fn set_layers_aside(&self, layers: &[LayerRow]) -> Result<Vec<TempDir>, Error> {
         let mut aside = Vec::new();
         for layer in layers {
+            between_steps();
             let link = self.link(layer);
             match fs::remove_file(&link) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -162,14 +162,23 @@ impl Store {
             }
             aside => aside?,
         };
+        between_steps();
         fs::rename(path, aside.path().join("discarded")).map_err(Error::file("set aside", path))?;
+        between_steps();
         Ok(Some(aside))
     }
+}
+
+/// Stands between two steps of whatever changes the store: tests end the process at each such place.
+fn between_steps() {
+    #[cfg(test)]
+    tests::steps::count();
 }
 
 /// Deletes what has been set aside.
 fn delete(aside: impl IntoIterator<Item = TempDir>) -> Result<(), Error> {
     for dir in aside {
+        between_steps();
         let path = dir.path().to_owned();
         dir.close().map_err(Error::file("delete", path))?;
     }

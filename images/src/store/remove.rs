@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::catalog::{self, Found};
 use super::database::{self, Durability, LayerRow};
-use super::{ContainerUse, Image, Inner, Pruned, Removed, Store, delete};
+use super::{ContainerUse, Image, Inner, Pruned, Removed, Store, between_steps, delete};
 use crate::digest::{ChainId, ImageId};
 use crate::error::{DeleteObstacle, Error};
 use crate::reference::Reference;
@@ -59,7 +59,9 @@ impl Store {
         let transaction =
             database::begin(&mut inner.connection, Durability::PowerCut).map_err(Error::database(doing))?;
         let mut taken = decide(&transaction, &inner.leases)?;
+        between_steps();
         transaction.commit().map_err(Error::database(doing))?;
+        between_steps();
         let aside = self.set_layers_aside(&taken.layers)?;
         drop(guard);
         taken.removed.extend(taken.layers.iter().map(|layer| Removed::Layer(layer.chain_id)));

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::database::{self, Durability, LayerRow};
-use super::{Inner, Rootfs, Store, delete};
+use super::{Inner, Rootfs, Store, between_steps, delete};
 use crate::digest::{ChainId, ImageId};
 use crate::error::Error;
 use crate::unpack;
@@ -66,7 +66,9 @@ impl Store {
         // Left by a commit that failed.
         delete(self.set_aside(&self.snapshot_dir(container_id))?)?;
         let rootfs = self.directories(container_id, &layers)?;
+        between_steps();
         transaction.commit().map_err(failed())?;
+        between_steps();
         Ok(rootfs)
     }
 
@@ -95,7 +97,9 @@ impl Store {
             return Ok(Discarded::default());
         }
         let layers = Self::forget_unused(&transaction, &inner.leases)?;
+        between_steps();
         transaction.commit().map_err(failed())?;
+        between_steps();
         if !layers.is_empty() {
             // The records of layers must not come back without their directories.
             database::synchronise(&inner.connection).map_err(failed())?;

@@ -11,6 +11,7 @@ mod real_tools;
 mod registry;
 mod removal;
 mod save;
+pub(super) mod steps;
 
 use std::fs;
 use std::path::Path;
