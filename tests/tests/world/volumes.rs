@@ -94,6 +94,51 @@ fn a_new_volume_has_what_the_image_has_there() {
 }
 
 #[test]
+fn many_containers_begin_with_one_new_volume() {
+    let (_world, host) = started();
+    load_with_volume(&host);
+    let start = "for n in 1 2 3 4 5 6 7 8; do docker run --rm -v fresh:/srv/data seeded sh -c \
+                 'cat /srv/data/seed; echo $0 > /srv/data/$0' $n & done; wait";
+    let said = host.sh(&format!("export DOCKER_HOST=unix:///run/berth/berth.sock; {start}")).ok();
+    assert_eq!(said, ["seed"; 8].join("\n"));
+    let list = host.sh("cd /var/lib/berth/volumes; stat -c %a .; ls fresh; ls fresh/_data").ok();
+    assert_eq!(list, "700\n_data\n1\n2\n3\n4\n5\n6\n7\n8\nseed\nsub", "nobody's was replaced");
+}
+
+#[test]
+fn the_api_answers_as_dockers() {
+    let (_world, host) = started();
+    let call = |method: &str, path: &str, body: Option<&str>| host.http("/run/berth/berth.sock", method, path, body);
+    let (status, body) =
+        call("POST", "/v1.52/volumes/create", Some(r#"{"Name":"data","Labels":null,"DriverOpts":{}}"#));
+    let made: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &made["Name"], &made["Options"]), (201, &"data".into(), &serde_json::Value::Null));
+    assert_eq!(call("POST", "/volumes/create", Some(r#"{"Name":"data"}"#)).0, 201, "it is there already");
+    let (_, body) = call("POST", "/volumes/create", None);
+    let drawn: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(drawn["Name"].as_str().map(str::len), Some(64), "{body}");
+    host.docker(&["create", "--name", "user", "-v", "data:/data", "busybox"]).ok();
+    let refused = |text: &str| format!("{{\"message\":\"{text}\"}}");
+    for (method, path, body, status, text) in [
+        ("GET", "/volumes/absent", None, 404, refused("get absent: no such volume")),
+        ("GET", "/volumes/..%2fx", None, 404, refused("get ../x: no such volume")),
+        ("DELETE", "/volumes/absent", None, 404, refused("get absent: no such volume")),
+        ("DELETE", "/volumes/absent?force=1", None, 204, String::new()),
+        ("DELETE", "/volumes/data?force=1", None, 409, "volume is in use".to_owned()),
+        ("GET", "/volumes?filters=%7B%22size%22%3A%5B%221%22%5D%7D", None, 400, "invalid filter 'size'".to_owned()),
+        ("POST", "/volumes/create", Some(r#"{"Name":7}"#), 400, "invalid JSON".to_owned()),
+        ("POST", "/volumes/create", Some(r#"{"Name":"../../x"}"#), 400, "includes invalid characters".to_owned()),
+        ("POST", "/volumes/create", Some(r#"{"Name":"data","Driver":"other"}"#), 409, "already exists".to_owned()),
+        ("POST", "/volumes/create", Some(r#"{"Name":"new","Driver":"../x"}"#), 404, "not found".to_owned()),
+    ] {
+        let answer = call(method, path, body);
+        assert_eq!(answer.0, status, "{method} {path}: {}", answer.1);
+        assert!(answer.1.contains(&text), "{method} {path}: {}", answer.1);
+    }
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok().lines().count(), 2);
+}
+
+#[test]
 fn containers_share_volumes() {
     let (_world, host) = started();
     load_with_volume(&host);

@@ -1,6 +1,7 @@
 //! Volumes when berthd starts: records, directories, mounts and containers are brought in line with each other.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -17,11 +18,19 @@ use crate::volume::{Backing, Volume, VolumeName, Wanted, from_record, to_record}
 
 /// Makes the stored volumes known.
 pub(crate) async fn load(engine: &Engine) -> Result<()> {
+    engine.blocking(|engine| close(engine.volumes.root())).await?;
     for stored in engine.store.volumes().await? {
         let volume = from_record(&stored)?;
         engine.volumes.turn(&volume.name).await.publish(volume);
     }
     Ok(())
+}
+
+/// Whatever permissions files of containers have, other users of this host don't come near them.
+fn close(root: &Path) -> Result<()> {
+    make_directory(root, 0o700)?;
+    std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700))
+        .map_err(Error::io(format!("closing {} to others", root.display())))
 }
 
 /// A stored container has its volumes, and holds them mounted if it runs.
