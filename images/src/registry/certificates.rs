@@ -69,7 +69,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let write = |name: &str| fs::write(dir.path().join(name), name).expect("a file");
         assert_eq!(Certificates::read(&dir.path().join("none")).expect("nothing"), Certificates::default());
-        ["b.cert", "b.key", "a.cert", "a.key", "ca.crt", "README"].map(write);
+        ["b.cert", "b.key", "a.cert", "a.key", "ca.crt", "README"].into_iter().for_each(write);
         let expected = Certificates { authorities: vec![b"ca.crt".to_vec()], own: Some(b"a.cert\na.key".to_vec()) };
         assert_eq!(Certificates::read(dir.path()).expect("certificates"), expected);
         fs::remove_file(dir.path().join("a.key")).expect("a file");
