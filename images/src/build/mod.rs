@@ -28,9 +28,6 @@ mod schedule;
 mod scope;
 mod stage;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

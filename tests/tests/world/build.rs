@@ -306,3 +306,49 @@ fn steps_have_the_network_that_they_are_given() {
     let said = docker_build(&host, &["--no-cache", "--network", "none", &context]).fails_with(1);
     assert!(said.contains("Dockerfile:2"), "{said}");
 }
+
+#[test]
+fn what_quickstart_builds_serves_its_page() {
+    let (_world, host) = started();
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/friendlyname");
+    host.sh(&format!("mkdir /run/ctx && cp {sources}/* $(command -v busybox) /run/ctx")).ok();
+    host.berth(&["build", "-t", "friendlyname", "/run/ctx"]).ok();
+    host.berth(&["run", "-d", "--name", "friendly", "-p", "4000:80", "friendlyname"]).ok();
+    let fetch = "curl -sS --retry 50 --retry-delay 1 --retry-connrefused --noproxy '*' http://127.0.0.1:4000";
+    assert!(host.sh(fetch).ok().contains("<h1>Hello from berth</h1>"));
+}
+
+#[test]
+fn files_are_fetched_and_checked_and_images_come_from_registries() {
+    let (_world, host) = started();
+    host.sh("mkdir -p /run/www && echo fetched > /run/www/file && tar -czf /run/www/x.tar.gz -C /run/www file").ok();
+    host.sh("cd /run/www && (setsid busybox httpd -f -p 127.0.0.1:8000 -h . > /dev/null 2>&1 &)").ok();
+    host.sh(
+        "curl -sS --retry 50 --retry-delay 1 --retry-connrefused --noproxy '*' -o /dev/null http://127.0.0.1:8000/file",
+    )
+    .ok();
+    let digest = host.sh("sha256sum /run/www/file | cut -d ' ' -f 1").ok();
+    let url = "http://127.0.0.1:8000";
+    let dockerfile = format!(
+        "FROM busybox\nADD --checksum=sha256:{digest} {url}/file /named\nADD {url}/file {url}/x.tar.gz /dir/\n\
+         ADD --unpack=true {url}/x.tar.gz /unpacked/\nADD --chmod=755 {url}/file /dir/mode\n"
+    );
+    let context = context(&host, "url", &[("Dockerfile", &dockerfile)]);
+    host.berth(&["build", "-t", "fetched", &context]).ok();
+    let script = "cat /named /dir/file /unpacked/file; ls /dir; stat -c %a /named /dir/mode";
+    let said = host.docker(&["run", "--rm", "fetched", "sh", "-c", script]).ok();
+    assert_eq!(said, "fetched\nfetched\nfetched\nfile\nmode\nx.tar.gz\n600\n755");
+    let wrong = dockerfile.replace(&digest, &digest.replace(|_: char| true, "0"));
+    self::context(&host, "url", &[("Dockerfile", &wrong)]);
+    assert!(host.berth(&["build", &context]).fails_with(1).contains("its content has digest"));
+    self::context(&host, "url", &[("Dockerfile", &format!("FROM busybox\nADD {url}/none /\n"))]);
+    assert!(host.berth(&["build", &context]).fails_with(1).contains("the server answered 404"));
+    // What the client goes away from ends, and leaves nothing.
+    self::context(&host, "url", &[("Dockerfile", "FROM busybox\nRUN echo begun && sleep 1000\n")]);
+    let script = format!(
+        "mkfifo /run/said; DOCKER_BUILDKIT=0 DOCKER_HOST=unix:///run/berth/berth.sock docker build {context} > /run/said & \
+         client=$! && grep -m 1 '^begun' /run/said && step=$(pgrep -f '^slee[p] 1000') && kill $client && \
+         timeout 20 tail --pid=$step -f /dev/null"
+    );
+    host.sh(&script).ok();
+}

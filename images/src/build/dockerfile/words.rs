@@ -66,8 +66,7 @@ impl Expander<'_> {
     /// A word of an instruction: variables are replaced, quotes and escapes taken away.
     pub(crate) fn word(&self, word: &str) -> Result<String, WordError> {
         let mut letters = word.chars().peekable();
-        let result = self.run(&mut letters, word, None)?;
-        Ok(result)
+        Ok(self.run(&mut letters, word, &[])?.0)
     }
 
     /// The content of a here-document: variables are replaced, quotes are nothing special.
@@ -88,12 +87,17 @@ impl Expander<'_> {
         Ok(result)
     }
 
-    /// Up to `end` (of a substitution), or to the end of the word.
-    fn run(&self, letters: &mut Peekable<Chars<'_>>, whole: &str, end: Option<char>) -> Result<String, WordError> {
+    /// Up to one of the letters that end a part of a substitution, and which one that is; or to the end of the word.
+    fn run(
+        &self,
+        letters: &mut Peekable<Chars<'_>>,
+        whole: &str,
+        ends: &[char],
+    ) -> Result<(String, Option<char>), WordError> {
         let mut result = String::new();
         while let Some(letter) = letters.next() {
             match letter {
-                _ if Some(letter) == end => return Ok(result),
+                _ if ends.contains(&letter) => return Ok((result, Some(letter))),
                 '\'' => result.push_str(&single_quoted(letters, whole)?),
                 '"' => self.double_quoted(letters, whole, &mut result)?,
                 '$' => result.push_str(&self.variable(letters, whole)?),
@@ -101,9 +105,9 @@ impl Expander<'_> {
                 _ => result.push(letter),
             }
         }
-        match end {
-            Some(_) => Err(WordError::Substitution(whole.to_owned())),
-            None => Ok(result),
+        match ends.is_empty() {
+            true => Ok((result, None)),
+            false => Err(WordError::Substitution(whole.to_owned())),
         }
     }
 
@@ -158,20 +162,20 @@ impl Expander<'_> {
         };
         match operator {
             '-' => {
-                let default = self.run(letters, whole, Some('}'))?;
+                let default = self.run(letters, whole, &['}'])?.0;
                 Ok(present.unwrap_or(default))
             }
             '+' => {
-                let other = self.run(letters, whole, Some('}'))?;
+                let other = self.run(letters, whole, &['}'])?.0;
                 Ok(present.map(|_| other).unwrap_or_default())
             }
             '?' => {
-                let message = self.run(letters, whole, Some('}'))?;
+                let message = self.run(letters, whole, &['}'])?.0;
                 present.ok_or(WordError::Required { name, message })
             }
             '#' | '%' => {
                 let is_longest = letters.next_if_eq(&operator).is_some();
-                let pattern = self.run(letters, whole, Some('}'))?;
+                let pattern = self.run(letters, whole, &['}'])?.0;
                 let value = value.unwrap_or_default();
                 Ok(match operator {
                     '#' => without_prefix(&value, &pattern, is_longest),
@@ -180,9 +184,12 @@ impl Expander<'_> {
             }
             '/' => {
                 let is_global = letters.next_if_eq(&'/').is_some();
-                let rest = self.run(letters, whole, Some('}'))?;
-                let (pattern, replacement) = rest.split_once('/').unwrap_or((&rest, ""));
-                Ok(replaced(&value.unwrap_or_default(), pattern, replacement, is_global))
+                let (pattern, end) = self.run(letters, whole, &['/', '}'])?;
+                let replacement = match end {
+                    Some('/') => self.run(letters, whole, &['}'])?.0,
+                    _ => String::new(),
+                };
+                Ok(replaced(&value.unwrap_or_default(), &pattern, &replacement, is_global))
             }
             _ => Err(wrong()),
         }
