@@ -5,7 +5,7 @@ use bollard_stubs::models::ContainerUpdateBody;
 use crate::engine::container;
 use crate::engine::reply::Updated;
 use crate::failure::Failure;
-use crate::flags::container::UpdateFlags;
+use crate::flags::update::UpdateFlags;
 use crate::request::create::{bytes, memory_swap, restart_policy};
 use crate::request::error::{RequestError, flag};
 use crate::request::quantity;

@@ -14,6 +14,7 @@ mod pflag;
 pub(crate) mod prune;
 pub(crate) mod registry;
 pub(crate) mod system;
+pub(crate) mod update;
 pub(crate) mod volume;
 
 use clap::{Args, Parser, Subcommand};

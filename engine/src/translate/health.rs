@@ -18,7 +18,7 @@ const RETRIES: u32 = 3;
 pub(crate) fn merge(asked: Option<HealthConfig>, image: Option<&Healthcheck>) -> Option<HealthConfig> {
     let Some(image) = image else { return asked };
     let asked = asked.unwrap_or_default();
-    let number = |asked: Option<i64>, image: i64| asked.filter(|&number| number != 0).or(Some(image));
+    let number = |asked: Option<i64>, image: i64| asked.into_iter().chain([image]).find(|&number| number != 0);
     Some(HealthConfig {
         test: asked.test.filter(|test| !test.is_empty()).or_else(|| Some(image.test.clone())),
         interval: number(asked.interval, image.interval_nanoseconds),
@@ -90,6 +90,7 @@ mod tests {
         let spec = spec(merged.as_ref(), None).unwrap().unwrap();
         assert_eq!(spec.command, ["true"]);
         assert_eq!((spec.interval, spec.timeout, spec.retries), (Duration::from_millis(9), TIMEOUT, 7));
+        assert_eq!(merged.and_then(|merged| merged.start_period), None, "inspect doesn't show what nobody said");
         let off = merge(Some(config(json!({ "Test": ["NONE"] }))), Some(&image));
         assert_eq!(super::spec(off.as_ref(), None).unwrap(), None);
         assert_eq!(merge(None, None), None);
