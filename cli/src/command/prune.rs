@@ -1,6 +1,6 @@
 //! `container prune`, `image prune` and `system prune`: remove what nothing needs.
 
-use crate::engine::reply::{ContainerPrune, ImagePrune, NetworkPrune, VolumePrune};
+use crate::engine::reply::{CachePrune, ContainerPrune, ImagePrune, NetworkPrune, VolumePrune};
 use crate::failure::Failure;
 use crate::flags::prune::{ContainerFlags, ImageFlags, SystemFlags};
 use crate::render::human;
@@ -52,8 +52,21 @@ pub(super) async fn system(context: &Context, flags: SystemFlags) -> Result<u8, 
         tell_deleted("Volumes", volumes.volumes_deleted)?;
         reclaimed += volumes.space_reclaimed;
     }
+    // Steps of builds have an age and no labels.
+    let until = filters.only("until");
+    let has_labels = filters.iter().any(|(name, _)| name != "until");
     reclaimed += prune_images(context, filters, flags.all).await?;
+    if !has_labels {
+        reclaimed += prune_build_cache(context, &until, flags.all).await?;
+    }
     tell_reclaimed(reclaimed)
+}
+
+async fn prune_build_cache(context: &Context, filters: &Filters, all: bool) -> Result<i64, Failure> {
+    let request = context.engine.post("/build/prune").query_some("all", all.then_some("1"));
+    let pruned: CachePrune = request.query_some("filters", filters.to_query()).send().await?.json().await?;
+    tell_deleted("build cache objects", pruned.caches_deleted)?;
+    Ok(pruned.space_reclaimed)
 }
 
 fn warning(flags: &SystemFlags) -> String {
@@ -64,6 +77,10 @@ fn warning(flags: &SystemFlags) -> String {
     let mut things = vec!["all stopped containers", "all networks that no container is on"];
     things.extend(flags.volumes.then_some("all volumes without a name that no container has"));
     things.push(images);
+    things.push(match flags.all {
+        true => "all steps of earlier builds",
+        false => "steps of earlier builds that nothing needs",
+    });
     let things: String = things.iter().map(|thing| format!("\n  - {thing}")).collect();
     format!("This will remove:{things}\n")
 }

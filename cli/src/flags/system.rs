@@ -41,7 +41,7 @@ pub(crate) enum Command {
     /// Stream what happens
     #[command(after_help = EVENTS_EXAMPLES)]
     Events(EventsFlags),
-    /// Remove what nothing needs: containers, networks, images
+    /// Remove what nothing needs: containers, networks, images, steps of builds
     #[command(after_help = prune::SYSTEM_EXAMPLES)]
     Prune(prune::SystemFlags),
 }

@@ -29,6 +29,17 @@ impl Filters {
         self.0.entry(key.to_owned()).or_default().insert(value.to_owned(), true);
     }
 
+    /// Those with this key.
+    pub(crate) fn only(&self, key: &str) -> Self {
+        Self(
+            self.0
+                .iter()
+                .filter(|(known, _)| *known == key)
+                .map(|(key, values)| (key.clone(), values.clone()))
+                .collect(),
+        )
+    }
+
     /// What the API takes; nothing when there are none.
     pub(crate) fn to_query(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| serde_json::json!(self.0).to_string())

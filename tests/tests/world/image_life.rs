@@ -187,6 +187,10 @@ fn prune_and_what_is_taken() {
     assert_eq!(host.sh("ls /var/lib/berth/images/snapshots | wc -l").ok(), "0");
     host.docker(&["import", &berth_tests::image::busybox().to_string_lossy(), "busybox"]).ok();
     host.docker(&["run", "--name", "ended", "busybox", "true"]).ok();
+    assert!(host.docker(&["system", "prune", "-f"]).ok().starts_with("Deleted Containers:\n"));
+    host.berth(&["system", "prune", "-f", "--volumes", "--filter", "until=1h"]).fails_with(1);
+    assert_eq!(host.berth(&["system", "prune", "-f", "--filter", "until=1h"]).ok(), "Total reclaimed space: 0B");
+    host.docker(&["run", "--name", "ended", "busybox", "true"]).ok();
     assert!(host.berth(&["container", "prune", "-f"]).ok().starts_with("Deleted Containers:\n"));
     assert_eq!(listed(host.docker(&["images", "--format", "{{.Repository}}"])), ["busybox"]);
 }

@@ -110,39 +110,66 @@ fn assert_whole(store: &Store, root: &Path, what: &str) {
 }
 
 #[test]
-fn wherever_it_ends() {
-    const NAME: &str = "store::tests::steps::wherever_it_ends";
+fn load_may_end_anywhere() {
+    wherever_it_ends("load_may_end_anywhere", 0);
+}
+
+#[test]
+fn commit_may_end_anywhere() {
+    wherever_it_ends("commit_may_end_anywhere", 1);
+}
+
+#[test]
+fn remove_may_end_anywhere() {
+    wherever_it_ends("remove_may_end_anywhere", 2);
+}
+
+#[test]
+fn prune_may_end_anywhere() {
+    wherever_it_ends("prune_may_end_anywhere", 3);
+}
+
+#[test]
+fn prepare_may_end_anywhere() {
+    wherever_it_ends("prepare_may_end_anywhere", 4);
+}
+
+#[test]
+fn removing_a_container_may_end_anywhere() {
+    wherever_it_ends("removing_a_container_may_end_anywhere", 5);
+}
+
+/// Has this test's program, as a child, do the operation, and end at one step after the other until it comes to its end.
+fn wherever_it_ends(test: &str, number: usize) {
+    let (name, operation) = OPERATIONS[number];
     if let Ok(order) = std::env::var(ORDER) {
-        let words: Vec<&str> = order.splitn(3, ' ').collect();
-        let root = Path::new(words[2]);
+        let (steps, root) = order.split_once(' ').expect("an order");
+        let root = Path::new(root);
         let store = Store::open(root, &root.join("run")).expect("the store opens");
-        let (_, operation) = OPERATIONS[words[0].parse::<usize>().expect("a number")];
-        STEPS_LEFT.store(words[1].parse().expect("a number"), Ordering::SeqCst);
+        STEPS_LEFT.store(steps.parse().expect("a number"), Ordering::SeqCst);
         return operation(&store).expect("it works unless it is ended");
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
-    for (number, (name, operation)) in OPERATIONS.iter().enumerate() {
-        let mut steps = 0;
-        loop {
-            let root = dir.path().join(format!("{number}-{steps}"));
-            prepared(&root);
-            let status = Command::new(std::env::current_exe().expect("this test"))
-                .args(["--exact", NAME, "--quiet"])
-                .env(ORDER, format!("{number} {steps} {}", root.display()))
-                .stdout(Stdio::null())
-                .status()
-                .expect("started");
-            let what = format!("{name}, ended after {steps} steps");
-            let store = Store::open(&root, &root.join("run")).expect("it opens again");
-            assert_whole(&store, &root, &what);
-            operation(&store).unwrap_or_else(|error| panic!("{what}, tried again: {}", error.chain()));
-            assert_whole(&store, &root, &format!("{what}, tried again"));
-            if status.success() {
-                break;
-            }
-            steps += 1;
-            assert!(steps < FAR_TOO_MANY, "{name} never comes to its end");
+    let mut steps = 0;
+    loop {
+        let root = dir.path().join(steps.to_string());
+        prepared(&root);
+        let status = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", &format!("store::tests::steps::{test}"), "--quiet"])
+            .env(ORDER, format!("{steps} {}", root.display()))
+            .stdout(Stdio::null())
+            .status()
+            .expect("started");
+        let what = format!("{name}, ended after {steps} steps");
+        let store = Store::open(&root, &root.join("run")).expect("it opens again");
+        assert_whole(&store, &root, &what);
+        operation(&store).unwrap_or_else(|error| panic!("{what}, tried again: {}", error.chain()));
+        assert_whole(&store, &root, &format!("{what}, tried again"));
+        if status.success() {
+            break;
         }
-        assert!(steps > 1, "{name} has only {steps} steps");
+        steps += 1;
+        assert!(steps < FAR_TOO_MANY, "{name} never comes to its end");
     }
+    assert!(steps > 1, "{name} has only {steps} steps");
 }
