@@ -50,7 +50,7 @@ pub(crate) struct BuildFlags {
     /// Ask registries for images that are here, too
     #[arg(long)]
     pub(crate) pull: bool,
-    /// Image whose steps count as known
+    /// Image here whose steps count as known, too
     #[arg(long, value_name = "IMAGE")]
     pub(crate) cache_from: Vec<String>,
     /// Network of RUN: default, none, host or the name of one

@@ -103,6 +103,7 @@ impl Asked {
             platform,
             no_cache: query.no_cache,
             pull: query.pull,
+            cache_from: query.cache_from,
             secrets: wire::secrets(headers)?,
         };
         let limits = Limits {

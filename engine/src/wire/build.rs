@@ -28,6 +28,7 @@ pub(crate) struct BuildQuery {
     pub(crate) platform: String,
     pub(crate) build_args: BTreeMap<String, Option<String>>,
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) cache_from: Vec<String>,
     pub(crate) is_quiet: bool,
     pub(crate) no_cache: bool,
     pub(crate) pull: bool,
@@ -67,11 +68,7 @@ impl BuildQuery {
             "platform" => self.platform = value.to_owned(),
             "buildargs" => self.build_args = json(name, value)?,
             "labels" => self.labels = json(name, value)?,
-            "cachefrom" => {
-                if !json::<Vec<String>>(name, value)?.is_empty() {
-                    return Err(refused("other caches (--cache-from)", "what was built here is known"));
-                }
-            }
+            "cachefrom" => self.cache_from = json(name, value)?,
             "q" => self.is_quiet = flag(value),
             "nocache" => self.no_cache = flag(value),
             "pull" => self.pull = flag(value),

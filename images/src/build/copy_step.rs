@@ -189,10 +189,10 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, copy: &Copy, text: &st
     let origin = origin(stage, from.as_deref())?;
     let ground = key::ground(&stage.state);
     let flags = (copy.is_add, copy.link, copy.parents, copy.unpack, &copy.checksum, build.epoch);
-    let created_by = text.to_owned();
     let mut keys = Vec::new();
     // From the very same root comes the very same: it needn't be read to be known.
     if let Origin::Root { top, .. } = &origin {
+        let created_by = said_with(text, key::of(top));
         let key = key::of(&("COPY", ground, wanted.said(), flags, top));
         if let Some(known) = build.known(&[key])? {
             return Ok(Prepared { keys: vec![key], known: Some(known), created_by, make: Box::new(|| Ok(None)) });
@@ -202,6 +202,10 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, copy: &Copy, text: &st
     let pieces = pieces(build, &wanted, &origin, copy)?;
     let content = digest(&origin, &pieces)?;
     keys.push(key::of(&("COPY", ground, wanted.said(), flags, content)));
+    let created_by = match &origin {
+        Origin::Root { top, .. } => said_with(text, key::of(top)),
+        Origin::Context(_) => said_with(text, content),
+    };
     let layer = Layer {
         owner: wanted.owner,
         mode: wanted.mode,
@@ -220,6 +224,11 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, copy: &Copy, text: &st
         copy_layer::make(build, &layer, &root, origin.tree()?, &pieces).map(Some)
     });
     Ok(Prepared { keys, known: None, created_by, make })
+}
+
+/// An instruction with what stands for the files that it copies, so that it is another one when they are others.
+fn said_with(text: &str, content: Digest) -> String {
+    format!("{text} # {}", &content.hex()[..32])
 }
 
 fn pieces(build: &Build<'_>, wanted: &Wanted, origin: &Origin<'_, '_>, copy: &Copy) -> Result<Vec<Piece>, StepError> {

@@ -7,11 +7,13 @@
 //! | [`schedule`] | a thread a stage; who needs another's result waits for it |
 //! | [`stage`] | one stage: its configuration and layers, step by step |
 //! | [`config_step`], [`run_step`], [`copy_step`] | what the instructions do |
+//! | [`borrowed`] | steps that images were built by elsewhere (`--cache-from`) |
 //! | [`key`] | what decides about a step's result, as a digest: the build cache is asked for it |
 //!
 //! A step is known by what it stands on (configuration and topmost layer), what it says, and the contents that it takes in,
 //! never by time stamps. What runs commands is the caller's: see [`StepRunner`].
 
+mod borrowed;
 mod config_step;
 mod context;
 mod copy_layer;
@@ -63,6 +65,8 @@ pub struct BuildRequest {
     pub no_cache: bool,
     /// Ask registries for images that are here, too.
     pub pull: bool,
+    /// Images here whose steps count as known, too.
+    pub cache_from: Vec<String>,
     /// By id, for `RUN --mount=type=secret`.
     pub secrets: BTreeMap<String, Vec<u8>>,
 }

@@ -65,7 +65,11 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, run: &Run) -> Result<P
         0 => String::new(),
         count => format!("|{count} {} ", declared.join(" ")),
     };
-    let created_by = format!("RUN {given}{}", shown_command(&args, &script));
+    let mounts = match mounted.key.is_empty() {
+        true => String::new(),
+        false => format!(" # {}", &key::of(&mounted.key).hex()[..32]),
+    };
+    let created_by = format!("RUN {given}{}{mounts}", shown_command(&args, &script));
     let (top, short_key) = (state.top, key);
     let make = Box::new(move || execute(build, top, &short_key, command, mounted).map(Some));
     Ok(Prepared { keys: vec![key], known: None, created_by, make })

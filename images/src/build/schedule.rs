@@ -10,7 +10,7 @@ use super::dockerfile::{Dockerfile, DockerfileError, Problem};
 use super::plan::Plan;
 use super::scope::{self, Globals, SOURCE_DATE_EPOCH};
 use super::stage::{StageBuild, StageState};
-use super::{BuildError, BuildEvent, BuildRequest, Built, Context, StepError, Surroundings};
+use super::{BuildError, BuildEvent, BuildRequest, Built, Context, StepError, Surroundings, borrowed};
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::error::Error;
 use crate::platform::Platform;
@@ -28,6 +28,8 @@ pub(super) struct Build<'a> {
     pub(super) plan: &'a Plan,
     /// No time in the image is later, in seconds since 1970.
     pub(super) epoch: Option<i64>,
+    /// Images whose steps count as known.
+    cache_images: Vec<Image>,
     stages: Mutex<Stages>,
     /// A stage is over, or the build is.
     settled: Condvar,
@@ -66,6 +68,8 @@ pub(super) fn build(
         dockerfile: &dockerfile,
         globals: &globals,
         epoch: epoch(request)?,
+        // Those that aren't here are passed over, as Docker does.
+        cache_images: request.cache_from.iter().filter_map(|name| store.get(name).ok()).collect(),
         stages: Mutex::new(vec![None; plan.stages.len()]),
         plan: &plan,
         settled: Condvar::new(),
@@ -74,6 +78,10 @@ pub(super) fn build(
         steps: Mutex::default(),
         leases: Mutex::default(),
     };
+    for image in &build.cache_images {
+        let (lease, _) = store.lease(image.layers.clone())?;
+        locked(&build.leases).push(lease);
+    }
     let outcome = build.run();
     let image = outcome.as_ref().ok().map(|state| image(state, request)).transpose()?;
     let id = image.as_ref().map(|image| image.id);
@@ -223,6 +231,15 @@ impl<'a> Build<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// What a step led to in an image that was built elsewhere.
+    pub(super) fn borrowed(&self, state: &StageState, created_by: &str) -> Option<StepResult> {
+        // Their times may be later than ours are to be.
+        match self.epoch.is_some() || self.request.no_cache {
+            true => None,
+            false => borrowed::find(&self.cache_images, state, created_by),
+        }
     }
 
     pub(super) fn done(&self, steps: impl IntoIterator<Item = DoneStep>) {

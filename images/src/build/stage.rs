@@ -64,6 +64,16 @@ impl StageState {
         }
     }
 
+    /// The steps so far.
+    pub(super) fn history(&self) -> &[HistoryEntry] {
+        &self.history
+    }
+
+    /// The layers so far.
+    pub(super) fn diff_ids(&self) -> &[DiffId] {
+        &self.diff_ids
+    }
+
     /// What a stage sees of one that it begins with: all but its variables.
     fn to_begin_with(&self) -> Self {
         Self { args: BTreeMap::new(), has_own_cmd: false, ..self.clone() }
@@ -218,6 +228,7 @@ impl<'a, 's> StageBuild<'a, 's> {
         };
         let Prepared { keys, known, created_by, make } = prepared;
         let known = if known.is_some() { known } else { self.build.known(&keys)? };
+        let known = known.or_else(|| self.build.borrowed(&before, &created_by));
         let result = match known {
             Some(result) => {
                 self.build.tell(BuildEvent::Cached);

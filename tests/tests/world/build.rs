@@ -352,3 +352,22 @@ fn files_are_fetched_and_checked_and_images_come_from_registries() {
     );
     host.sh(&script).ok();
 }
+
+#[test]
+fn steps_of_an_image_that_was_built_elsewhere_are_known() {
+    let (_world, host) = started();
+    let dockerfile = "FROM busybox\nENV A=1\nRUN echo x > /made\nCOPY file /copied\nWORKDIR /new\nCMD [\"true\"]\n";
+    let context = context(&host, "ctx", &[("Dockerfile", dockerfile), ("file", "content")]);
+    docker_build(&host, &["-q", "-t", "cache", &context]).ok();
+    let id = host.docker(&["inspect", "-f", "{{.Id}}", "cache"]).ok();
+    // Only the image is left of that build.
+    host.berth(&["builder", "prune", "-af"]).ok();
+    let said = host.berth(&["build", "-t", "again", "--cache-from", "cache", "--cache-from", "missing", &context]).ok();
+    assert_eq!(said.matches("Using cache").count(), 5, "{said}");
+    assert_eq!(host.docker(&["inspect", "-f", "{{.Id}}", "again"]).ok(), id);
+    host.berth(&["builder", "prune", "-af"]).ok();
+    self::context(&host, "ctx", &[("file", "other content")]);
+    let said = docker_build(&host, &["--cache-from", "cache", "-t", "other", &context]).ok();
+    assert_eq!(said.matches("Using cache").count(), 2, "{said}");
+    assert_eq!(host.docker(&["run", "--rm", "other", "cat", "/copied"]).ok(), "other content");
+}
