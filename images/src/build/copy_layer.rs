@@ -340,7 +340,9 @@ fn archive(build: &Build<'_>, layer: &Layer, origin: &Tree, piece: &Piece) -> Re
     };
     let trouble = || StepError::file(format!("read {name}"));
     let mut file = file.map_err(trouble())?;
-    if !is_archive(&file).map_err(trouble())? {
+    let unreadable =
+        |error: io::Error| StepError::Invalid(format!("{name}: {error}; or copy it as it is with --unpack=false"));
+    if !is_archive(&file).map_err(unreadable)? {
         return match wish {
             Some(true) => Err(StepError::Invalid(format!("--unpack: {name} isn't a tar archive"))),
             _ => Ok(None),
@@ -355,10 +357,10 @@ fn archive(build: &Build<'_>, layer: &Layer, origin: &Tree, piece: &Piece) -> Re
     Ok(Some(Archive { tree, _dir: dir }))
 }
 
-/// Whether a file is a tar, compressed or not.
+/// Whether a file is a tar, compressed or not; an error if it is compressed in a way that nothing here knows.
 fn is_archive(file: &File) -> io::Result<bool> {
     let mut block = [0; 512];
-    let Ok(mut content) = Decoder::new(file) else { return Ok(false) };
+    let mut content = Decoder::new(file)?;
     // What can't be decompressed is no archive, but a file like any other.
     match content.read_exact(&mut block) {
         Ok(()) => Ok(&block[TAR_MAGIC] == b"ustar"),

@@ -193,6 +193,9 @@ fn what_fails_says_where_and_what_it_said_last() {
             assert!(said.contains(complaint), "{text:?}: {said}");
         }
     }
+    self::context(&host, "wrong", &[("Dockerfile", "FROM busybox\nADD x.tar.xz /\n")]);
+    host.sh("printf '\\3757zXZ\\000' > /var/lib/wrong/x.tar.xz").ok();
+    assert!(docker_build(&host, &["/var/lib/wrong"]).fails_with(1).contains("xz compression isn't supported"));
     assert!(docker_build(&host, &["--squash", &context]).fails_with(1).contains("squash"));
     assert!(docker_build(&host, &["--target", "none", &context]).fails_with(1).contains("build target none"));
     let left = "find /var/lib/berth/images/tmp /var/lib/berth/images/snapshots -mindepth 1";
