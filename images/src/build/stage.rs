@@ -74,9 +74,9 @@ impl StageState {
         &self.diff_ids
     }
 
-    /// What a stage sees of one that it begins with: all but its variables.
+    /// What a stage sees of one that it begins with: all of it, what `ARG` declared there, too.
     fn to_begin_with(&self) -> Self {
-        Self { args: BTreeMap::new(), has_own_cmd: false, ..self.clone() }
+        Self { has_own_cmd: false, ..self.clone() }
     }
 
     /// A variable, as instructions see it.

@@ -57,8 +57,10 @@ fn every_instruction_does_what_it_says() {
     let (_world, host) = started();
     let dockerfile = r#"# syntax=docker/dockerfile:1
 ARG BASE=busybox
-FROM ${BASE} AS tools
-RUN mkdir -p /out/sub && echo tool > /out/tool && ln /out/tool /out/sub/hard && chown 1000:10 /out/tool
+FROM ${BASE} AS first
+ARG WHO=first
+FROM first AS tools
+RUN mkdir -p /out/sub && echo $WHO > /out/tool && ln /out/tool /out/sub/hard && chown 1000:10 /out/tool
 FROM busybox
 MAINTAINER somebody
 ARG VERSION=1
@@ -128,6 +130,7 @@ ONBUILD RUN echo triggered > /tmp/trigger
     assert_eq!(host.docker(&["run", "--rm", "all"]).ok(), "hello 1-");
     assert_eq!(run("cat /exec /script /here; id -u; pwd"), "exec\nscript\nmore\n$A stays\n0\n/work/sub");
     assert_eq!(run("stat -c '%a %u:%g' /text/a.txt /text/b.txt"), "640 1000:10\n640 1000:10");
+    assert_eq!(run("cat /out/tool"), "first", "a stage's variables come along");
     assert_eq!(run("stat -c '%u:%g %h' /out/tool /out/sub/hard"), "1000:10 2\n1000:10 2");
     assert_eq!(
         run("find /dir /wild /linked /unpacked /packed -type f | sort"),
