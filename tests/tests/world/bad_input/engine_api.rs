@@ -26,7 +26,7 @@ const ROWS: &[WrongHttp] = &[
     ("POST", "/v1.43/containers/create?name=bad%2Fname", r#"{"Image":"busybox"}"#, 400, "bad/name"),
     ("POST", CREATE, r#"{"Image":"busybox","Env":["=x"]}"#, 400, "=x"),
     ("POST", CREATE, r#"{"Image":"busybox","ExposedPorts":{"80/nonesuch":{}}}"#, 400, "nonesuch"),
-    ("POST", CREATE, r#"{"Image":"busybox","Healthcheck":{"Test":["NONESUCH"]}}"#, 501, "health"),
+    ("POST", CREATE, r#"{"Image":"busybox","Healthcheck":{"Test":["NONESUCH"]}}"#, 400, "NONESUCH"),
     ("POST", CREATE, r#"{"Image":"busybox","StopTimeout":"soon"}"#, 400, "soon"),
     // Limits.
     ("POST", CREATE, r#"{"Image":"busybox","HostConfig":{"Memory":-5}}"#, 400, "emory"),
