@@ -10,13 +10,14 @@ use crate::files::{Entry, ReadError, Tree, is_opaque};
 
 /// What the runtime makes in every container for something to be mounted on, and Docker makes in a layer of its own below:
 /// an empty file or directory there is nobody's change.
-const MOUNT_POINTS: [&str; 11] = [
+const MOUNT_POINTS: [&str; 12] = [
     ".dockerenv",
     "dev",
     "dev/console",
     "dev/mqueue",
     "dev/pts",
     "dev/shm",
+    "etc",
     "etc/hostname",
     "etc/hosts",
     "etc/resolv.conf",
