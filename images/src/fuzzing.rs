@@ -5,7 +5,10 @@ use std::io::Read as _;
 use std::path::Path;
 
 use crate::build::{Dockerfile, Expander};
+use crate::config::ImageConfig;
+use crate::platform::Platform;
 use crate::reference::Reference;
+use crate::registry::{self, Manifest, Named};
 use crate::unpack::{self, Limits};
 
 const HEADER_BYTES: usize = 512;
@@ -35,6 +38,22 @@ pub fn dockerfile(text: &str) {
                 stage.steps.iter().for_each(|step| drop(expander.text(&step.text)));
             }
         }
+    }
+}
+
+/// What a registry sends leads to an image or a refusal; a configuration that is accepted is read again as it was written.
+pub fn manifest(bytes: &[u8]) {
+    let reference = Reference::parse("registry.example/app:1").expect("a reference");
+    if let Ok(Named::Image(manifest)) = registry::read(bytes, &reference, &Platform::host()) {
+        let layers: Result<Vec<_>, _> =
+            manifest.layers().iter().map(|layer| registry::layer_blob(&reference, layer)).collect();
+        let received = Manifest::received(&manifest, bytes.to_vec().into());
+        assert!(layers.is_err() || received.layers().is_some_and(|known| known.len() == manifest.layers().len()));
+    }
+    if let Ok(config) = serde_json::from_slice::<ImageConfig>(bytes) {
+        let written = serde_json::to_vec(&config).expect("what was read can be written");
+        let again: ImageConfig = serde_json::from_slice(&written).expect("what was written can be read");
+        assert_eq!(serde_json::to_vec(&again).expect("written again"), written);
     }
 }
 

@@ -4,17 +4,17 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
-use serde::Deserialize;
+use oci_spec::image::{Descriptor, ImageManifest};
 use tokio_util::sync::CancellationToken;
 
 use super::blob::BlobReader;
 use super::endpoint::{Document, Endpoint};
-use super::{Credentials, LayerBlob, Manifest, Registries, RegistryError, first_answer};
+use super::manifest::{self, LayerBlob, Manifest, Named, parse};
+use super::{Credentials, Registries, RegistryError, first_answer};
 use crate::compression::Compression;
 use crate::config::ImageConfig;
 use crate::digest::{Digest, ImageId};
-use crate::index::{self, NoPlatform};
+use crate::index;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
@@ -54,15 +54,6 @@ impl RemoteLayer {
     pub(crate) fn open(&self) -> BlobReader {
         BlobReader::new(self.endpoint.clone(), self.blob, self.size_bytes)
     }
-}
-
-/// The member by which documents of different kinds are told apart.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Kind {
-    media_type: Option<MediaType>,
-    schema_version: Option<u32>,
-    manifests: Option<serde::de::IgnoredAny>,
 }
 
 impl Registries {
@@ -121,8 +112,11 @@ fn find_at(endpoint: &Arc<Endpoint>, reference: &Reference, platform: &Platform)
         let (wanted, offered) = (platform.clone(), built_for.to_string());
         return Err(RegistryError::NoPlatform { reference: reference.familiar(), wanted, offered });
     }
-    let layers = manifest.layers().iter().map(|layer| remote_layer(endpoint, reference, layer));
-    let layers = layers.collect::<Result<Vec<_>, _>>()?;
+    let layers = manifest.layers().iter().map(|layer| {
+        let LayerBlob { digest, size_bytes, compression } = manifest::layer_blob(reference, layer)?;
+        Ok(RemoteLayer { endpoint: endpoint.clone(), blob: digest, size_bytes, compression })
+    });
+    let layers = layers.collect::<Result<Vec<_>, RegistryError>>()?;
     if layers.len() != config.rootfs.diff_ids.len() {
         return Err(RegistryError::LayerCount {
             reference: reference.familiar(),
@@ -142,22 +136,10 @@ fn choose_manifest(
     mut document: Document,
 ) -> Result<(ImageManifest, Bytes), RegistryError> {
     for _ in 0..=index::NESTING_MAX {
-        let kind: Kind = parse("manifest", reference, &document.bytes)?;
-        if kind.schema_version == Some(1) {
-            let kind = "a manifest of Docker's schema 1, long out of use".to_owned();
-            return Err(RegistryError::Kind { reference: reference.familiar(), kind });
+        match manifest::read(&document.bytes, reference, platform)? {
+            Named::Image(manifest) => return Ok((*manifest, document.bytes)),
+            Named::Elsewhere(digest) => document = endpoint.manifest_of_digest(digest)?,
         }
-        let is_index = kind.media_type.as_ref().map_or(kind.manifests.is_some(), index::is_index);
-        if !is_index {
-            return Ok((parse("manifest", reference, &document.bytes)?, document.bytes));
-        }
-        let index: ImageIndex = parse("index", reference, &document.bytes)?;
-        let descriptors: Vec<&Descriptor> = index.manifests().iter().collect();
-        let no_platform =
-            |offered| RegistryError::NoPlatform { reference: reference.familiar(), wanted: platform.clone(), offered };
-        let chosen = index::choose(&descriptors, platform).map_err(|NoPlatform { offered }| no_platform(offered))?;
-        let chosen = chosen.first().ok_or_else(|| no_platform("none".to_owned()))?;
-        document = endpoint.manifest_of_digest(chosen.digest().to_string().parse()?)?;
     }
     Err(RegistryError::TooDeep { reference: reference.familiar() })
 }
@@ -188,30 +170,4 @@ fn config(
     }
     let config: ImageConfig = parse("configuration", reference, &document)?;
     Ok((ImageId(digest), document, config))
-}
-
-fn remote_layer(
-    endpoint: &Arc<Endpoint>,
-    reference: &Reference,
-    descriptor: &Descriptor,
-) -> Result<RemoteLayer, RegistryError> {
-    if descriptor.urls().as_ref().is_some_and(|urls| !urls.is_empty()) {
-        let kind = "an image with layers that are kept elsewhere".to_owned();
-        return Err(RegistryError::Kind { reference: reference.familiar(), kind });
-    }
-    let blob = descriptor.digest().to_string().parse()?;
-    let compression = Compression::of_media_type(descriptor.media_type().as_ref());
-    Ok(RemoteLayer { endpoint: endpoint.clone(), blob, size_bytes: descriptor.size(), compression })
-}
-
-fn parse<'a, T: Deserialize<'a>>(
-    what: &'static str,
-    reference: &Reference,
-    document: &'a [u8],
-) -> Result<T, RegistryError> {
-    serde_json::from_slice(document).map_err(|source| RegistryError::Document {
-        what,
-        reference: reference.familiar(),
-        source,
-    })
 }

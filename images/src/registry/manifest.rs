@@ -1,11 +1,15 @@
-//! The document that names an image's configuration and layers.
+//! The documents that lead to an image's configuration and layers: read as a registry sends them, and written for one.
 
 use bytes::Bytes;
-use oci_spec::image::ImageManifest;
-use serde::Serialize;
+use oci_spec::image::{ImageIndex, ImageManifest, MediaType};
+use serde::{Deserialize, Serialize};
 
+use super::RegistryError;
 use crate::compression::Compression;
 use crate::digest::{Digest, ImageId};
+use crate::index::{self, NoPlatform};
+use crate::platform::Platform;
+use crate::reference::Reference;
 
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -40,6 +44,71 @@ struct Descriptor {
     media_type: &'static str,
     size: u64,
     digest: Digest,
+}
+
+/// What a document from a registry leads to.
+pub(crate) enum Named {
+    Image(Box<ImageManifest>),
+    /// It is an index, and this is the document for the platform.
+    Elsewhere(Digest),
+}
+
+/// The members by which documents of different kinds are told apart.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kind {
+    media_type: Option<MediaType>,
+    schema_version: Option<u32>,
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+/// Reads a manifest or an index.
+pub(crate) fn read(document: &[u8], reference: &Reference, platform: &Platform) -> Result<Named, RegistryError> {
+    let kind: Kind = parse("manifest", reference, document)?;
+    if kind.schema_version == Some(1) {
+        let kind = "a manifest of Docker's schema 1, long out of use".to_owned();
+        return Err(RegistryError::Kind { reference: reference.familiar(), kind });
+    }
+    let is_index = kind.media_type.as_ref().map_or(kind.manifests.is_some(), index::is_index);
+    if !is_index {
+        return parse("manifest", reference, document).map(Box::new).map(Named::Image);
+    }
+    let index: ImageIndex = parse("index", reference, document)?;
+    let descriptors: Vec<&oci_spec::image::Descriptor> = index.manifests().iter().collect();
+    let no_platform =
+        |offered| RegistryError::NoPlatform { reference: reference.familiar(), wanted: platform.clone(), offered };
+    let chosen = index::choose(&descriptors, platform).map_err(|NoPlatform { offered }| no_platform(offered))?;
+    let chosen = chosen.first().ok_or_else(|| no_platform("none".to_owned()))?;
+    Ok(Named::Elsewhere(chosen.digest().to_string().parse()?))
+}
+
+/// The blob of a layer that a manifest names.
+pub(crate) fn layer_blob(
+    reference: &Reference,
+    descriptor: &oci_spec::image::Descriptor,
+) -> Result<LayerBlob, RegistryError> {
+    if descriptor.urls().as_ref().is_some_and(|urls| !urls.is_empty()) {
+        let kind = "an image with layers that are kept elsewhere".to_owned();
+        return Err(RegistryError::Kind { reference: reference.familiar(), kind });
+    }
+    Ok(LayerBlob {
+        digest: descriptor.digest().to_string().parse()?,
+        size_bytes: descriptor.size(),
+        compression: Compression::of_media_type(descriptor.media_type().as_ref()),
+    })
+}
+
+/// One of an image's documents.
+pub(super) fn parse<'a, T: Deserialize<'a>>(
+    what: &'static str,
+    reference: &Reference,
+    document: &'a [u8],
+) -> Result<T, RegistryError> {
+    serde_json::from_slice(document).map_err(|source| RegistryError::Document {
+        what,
+        reference: reference.familiar(),
+        source,
+    })
 }
 
 impl Manifest {

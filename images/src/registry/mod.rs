@@ -34,6 +34,8 @@ pub use error::RegistryError;
 pub(crate) use image::{RemoteImage, RemoteLayer};
 pub use login::Server;
 pub(crate) use manifest::{LayerBlob, Manifest};
+#[cfg(fuzzing)]
+pub(crate) use manifest::{Named, layer_blob, read};
 pub use search::{FoundRepository, SearchTerm};
 use session::{Access, Session};
 pub(crate) use upload::{Begun, Upload};
