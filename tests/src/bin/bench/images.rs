@@ -58,7 +58,7 @@ fn make(host: &Host, megabytes: usize) -> Made {
 }
 
 /// The median time of a script on the host, in seconds, and that of what cleans up after it apart.
-fn seconds(host: &Host, script: &str, clean_up: &str) -> f64 {
+pub(crate) fn seconds(host: &Host, script: &str, clean_up: &str) -> f64 {
     let mut samples = Vec::new();
     // The first round fills caches.
     for round in 0..=ROUNDS {

@@ -4,6 +4,7 @@
 //! so nothing here passes or fails.
 #![forbid(unsafe_code)]
 
+mod build;
 mod images;
 
 use std::{
@@ -43,6 +44,7 @@ enum Group {
     Ports,
     SideBySide,
     Images,
+    Build,
 }
 
 impl Group {
@@ -54,6 +56,7 @@ impl Group {
             Self::Ports => port_ranges(host),
             Self::SideBySide => side_by_side(host),
             Self::Images => images::measure(host, image_megabytes),
+            Self::Build => build::measure(host),
         }
     }
 }
