@@ -8,10 +8,12 @@ use crate::credentials;
 use crate::engine::Request;
 use crate::engine::reply::{BuildLine, CachePrune};
 use crate::failure::Failure;
+use crate::flags::CgroupFlags;
 use crate::flags::build::{BuildFlags, PruneFlags};
 use crate::render::human;
+use crate::request::create::{bytes, memory_swap};
 use crate::request::filter::Filters;
-use crate::request::{pairs, quantity, ulimit};
+use crate::request::{pairs, ulimit};
 use crate::terminal;
 
 use super::confirm::is_confirmed;
@@ -92,24 +94,22 @@ fn what<'a>(mut request: Request<'a>, flags: &BuildFlags) -> Result<Request<'a>,
 
 /// What its steps may use.
 fn limits<'a>(mut request: Request<'a>, flags: &BuildFlags) -> Result<Request<'a>, Failure> {
-    let bytes = |name: &str, text: &Option<String>| {
-        let wrong = |reason: String| Failure::Invalid(format!("invalid argument for --{name}: {reason}"));
-        text.as_deref().map(|text| if text == "-1" { Ok(-1) } else { quantity::bytes(text) }).transpose().map_err(wrong)
-    };
+    let CgroupFlags { memory, memory_swap: swap, cpu_shares, cpu_period, cpu_quota, cpuset_cpus, cpuset_mems } =
+        &flags.limits;
     let ulimits = flags.ulimit.iter().map(|text| ulimit::parse(text)).collect::<Result<Vec<_>, _>>()?;
     for host in &flags.add_host {
         request = request.query("extrahosts", host);
     }
     Ok(request
         .query_some("networkmode", flags.network.as_ref())
-        .query_some("memory", bytes("memory", &flags.memory)?)
-        .query_some("memswap", bytes("memory-swap", &flags.memory_swap)?)
-        .query_some("shmsize", bytes("shm-size", &flags.shm_size)?)
-        .query_some("cpushares", flags.cpu_shares)
-        .query_some("cpuperiod", flags.cpu_period)
-        .query_some("cpuquota", flags.cpu_quota)
-        .query_some("cpusetcpus", flags.cpuset_cpus.as_ref())
-        .query_some("cpusetmems", flags.cpuset_mems.as_ref())
+        .query_some("memory", bytes("-m, --memory", memory.as_deref())?)
+        .query_some("memswap", memory_swap(swap.as_deref())?)
+        .query_some("shmsize", bytes("--shm-size", flags.shm_size.as_deref())?)
+        .query_some("cpushares", *cpu_shares)
+        .query_some("cpuperiod", *cpu_period)
+        .query_some("cpuquota", *cpu_quota)
+        .query_some("cpusetcpus", cpuset_cpus.as_ref())
+        .query_some("cpusetmems", cpuset_mems.as_ref())
         .query_some("cgroupparent", flags.cgroup_parent.as_ref())
         .query("ulimits", serde_json::json!(ulimits))
         .query("securityopt", serde_json::json!(flags.security_opt)))

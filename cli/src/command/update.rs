@@ -5,10 +5,10 @@ use bollard_stubs::models::ContainerUpdateBody;
 use crate::engine::container;
 use crate::engine::reply::Updated;
 use crate::failure::Failure;
+use crate::flags::ContainerLimitFlags;
 use crate::flags::update::UpdateFlags;
-use crate::request::create::{bytes, memory_swap, restart_policy};
-use crate::request::error::{RequestError, flag};
-use crate::request::quantity;
+use crate::request::create::{bytes, memory_swap, nano_cpus, restart_policy};
+use crate::request::error::RequestError;
 
 use super::{Context, for_each, print_error};
 
@@ -25,22 +25,20 @@ pub(super) async fn update(context: &Context, flags: UpdateFlags) -> Result<u8, 
 }
 
 fn body(flags: &UpdateFlags) -> Result<ContainerUpdateBody, RequestError> {
-    let cpus = flags.cpus.as_deref();
+    let ContainerLimitFlags { cgroup, memory_reservation, cpus, pids_limit } = &flags.limits;
     let body = ContainerUpdateBody {
         restart_policy: flags.restart.as_deref().map(restart_policy).transpose()?,
-        memory: bytes("-m, --memory", flags.memory.as_deref())?,
-        memory_reservation: bytes("--memory-reservation", flags.memory_reservation.as_deref())?,
-        memory_swap: memory_swap(flags.memory_swap.as_deref())?,
-        nano_cpus: cpus
-            .map(|text| quantity::nano_cpus(text).map_err(|reason| flag("--cpus", text, reason)))
-            .transpose()?,
-        cpu_shares: flags.cpu_shares,
-        cpu_period: flags.cpu_period,
-        cpu_quota: flags.cpu_quota,
-        cpuset_cpus: flags.cpuset_cpus.clone(),
-        cpuset_mems: flags.cpuset_mems.clone(),
+        memory: bytes("-m, --memory", cgroup.memory.as_deref())?,
+        memory_reservation: bytes("--memory-reservation", memory_reservation.as_deref())?,
+        memory_swap: memory_swap(cgroup.memory_swap.as_deref())?,
+        nano_cpus: nano_cpus(cpus.as_deref())?,
+        cpu_shares: cgroup.cpu_shares,
+        cpu_period: cgroup.cpu_period,
+        cpu_quota: cgroup.cpu_quota,
+        cpuset_cpus: cgroup.cpuset_cpus.clone(),
+        cpuset_mems: cgroup.cpuset_mems.clone(),
         blkio_weight: flags.blkio_weight,
-        pids_limit: flags.pids_limit,
+        pids_limit: *pids_limit,
         ..ContainerUpdateBody::default()
     };
     match body == ContainerUpdateBody::default() {

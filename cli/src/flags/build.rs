@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::limits::CgroupFlags;
+
 pub(crate) const EXAMPLES: &str = "Examples:
   berth build -t app:1 .
   berth build -t app -f docker/Dockerfile --target test --build-arg VERSION=2 .
@@ -74,27 +76,8 @@ pub(crate) struct BuildFlags {
     /// Write the image's id to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
-    /// Limit of RUN's memory
-    #[arg(short, long, value_name = "BYTES")]
-    pub(crate) memory: Option<String>,
-    /// Limit of memory and swap together; -1 for no limit
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
-    pub(crate) memory_swap: Option<String>,
-    /// Weight of RUN's CPU time
-    #[arg(short, long, value_name = "WEIGHT")]
-    pub(crate) cpu_shares: Option<i64>,
-    /// Length of a period of CPU time in microseconds
-    #[arg(long, value_name = "MICROSECONDS")]
-    pub(crate) cpu_period: Option<i64>,
-    /// CPU time in each period in microseconds
-    #[arg(long, value_name = "MICROSECONDS")]
-    pub(crate) cpu_quota: Option<i64>,
-    /// CPUs that RUN may use
-    #[arg(long, value_name = "LIST")]
-    pub(crate) cpuset_cpus: Option<String>,
-    /// Memory nodes that RUN may use
-    #[arg(long, value_name = "LIST")]
-    pub(crate) cpuset_mems: Option<String>,
+    #[command(flatten)]
+    pub(crate) limits: CgroupFlags,
     /// Size of RUN's /dev/shm
     #[arg(long, value_name = "BYTES")]
     pub(crate) shm_size: Option<String>,

@@ -8,6 +8,7 @@ pub(crate) mod create;
 pub(crate) mod files;
 mod help;
 pub(crate) mod image;
+mod limits;
 pub(crate) mod list;
 pub(crate) mod network;
 mod pflag;
@@ -19,6 +20,7 @@ pub(crate) mod volume;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use limits::{CgroupFlags, ContainerLimitFlags};
 pub(crate) use pflag::{Rejected, command, explained, parse};
 
 const EXAMPLES: &str = "Examples:

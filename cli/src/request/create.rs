@@ -7,6 +7,7 @@ use bollard_stubs::models::{
     RestartPolicyNameEnum as Restart,
 };
 
+use crate::flags::ContainerLimitFlags;
 use crate::flags::create::{CreateFlags, IsolationFlags, LimitFlags, ManagementFlags, ProcessFlags, StorageFlags};
 
 use super::attachment::{Attachments, some};
@@ -218,27 +219,31 @@ fn set_storage(
 }
 
 fn set_limits(config: &mut HostConfig, flags: &LimitFlags) -> Result<(), RequestError> {
-    config.memory = bytes("-m, --memory", flags.memory.as_deref())?;
-    config.memory_reservation = bytes("--memory-reservation", flags.memory_reservation.as_deref())?;
-    config.memory_swap = memory_swap(flags.memory_swap.as_deref())?;
-    let cpus = flags.cpus.as_deref();
-    config.nano_cpus =
-        cpus.map(|text| quantity::nano_cpus(text).map_err(|reason| flag("--cpus", text, reason))).transpose()?;
-    if cpus.is_some() && (flags.cpu_period.is_some() || flags.cpu_quota.is_some()) {
+    let ContainerLimitFlags { cgroup, memory_reservation, cpus, pids_limit } = &flags.container;
+    config.memory = bytes("-m, --memory", cgroup.memory.as_deref())?;
+    config.memory_reservation = bytes("--memory-reservation", memory_reservation.as_deref())?;
+    config.memory_swap = memory_swap(cgroup.memory_swap.as_deref())?;
+    config.nano_cpus = nano_cpus(cpus.as_deref())?;
+    if cpus.is_some() && (cgroup.cpu_period.is_some() || cgroup.cpu_quota.is_some()) {
         return Err(RequestError::Conflict(
             "cannot specify --cpus together with --cpu-period or --cpu-quota".to_owned(),
         ));
     }
-    config.cpu_shares = flags.cpu_shares;
-    config.cpu_period = flags.cpu_period;
-    config.cpu_quota = flags.cpu_quota;
-    config.cpuset_cpus = flags.cpuset_cpus.clone();
-    config.cpuset_mems = flags.cpuset_mems.clone();
-    config.pids_limit = flags.pids_limit;
+    config.cpu_shares = cgroup.cpu_shares;
+    config.cpu_period = cgroup.cpu_period;
+    config.cpu_quota = cgroup.cpu_quota;
+    config.cpuset_cpus = cgroup.cpuset_cpus.clone();
+    config.cpuset_mems = cgroup.cpuset_mems.clone();
+    config.pids_limit = *pids_limit;
     config.ulimits = some(collect(&flags.ulimit, ulimit::parse)?);
     config.oom_score_adj = flags.oom_score_adj;
     config.cgroup_parent = flags.cgroup_parent.clone();
     Ok(())
+}
+
+/// The value of `--cpus`.
+pub(crate) fn nano_cpus(text: Option<&str>) -> Result<Option<i64>, RequestError> {
+    text.map(|text| quantity::nano_cpus(text).map_err(|reason| flag("--cpus", text, reason))).transpose()
 }
 
 fn set_isolation(
