@@ -99,21 +99,18 @@ pub enum Error {
     /// Nobody wants it any more.
     #[error("it was called off")]
     CalledOff,
-    /// What a build step wrote can't become a layer.
-    #[error("can't make a layer of what the step wrote")]
-    StepLayer(#[source] UnpackError),
+    /// What a container or a step of a build wrote can't become a layer.
+    #[error("can't make a layer of what was written")]
+    MakeLayer(#[source] UnpackError),
+    /// What is to become a layer can't be read, or not be passed on.
+    #[error("can't pack what was written")]
+    Pack(#[source] PackError),
     /// The root file system to import can't be unpacked.
     #[error("can't unpack the root file system")]
     Import(#[source] UnpackError),
     /// What a container changed can't be found out.
     #[error("can't compare the container with its image")]
     Changes(#[source] ReadError),
-    /// What a container changed can't be read.
-    #[error("can't read what the container changed")]
-    Pack(#[source] PackError),
-    /// What a container changed can't be made a layer.
-    #[error("can't make a layer of what the container changed")]
-    Commit(#[source] UnpackError),
     /// An archive can't be written.
     #[error("can't write the image archive")]
     Save(#[source] io::Error),
@@ -254,9 +251,7 @@ impl Error {
             | Error::ContainerId(_) => ErrorKind::InvalidParameter,
             Error::Archive(error) => error.kind(),
             Error::Registry(error) => error.kind(),
-            Error::Layer { source, .. } | Error::Import(source) | Error::StepLayer(source) | Error::Commit(source) => {
-                source.kind()
-            }
+            Error::Layer { source, .. } | Error::Import(source) | Error::MakeLayer(source) => source.kind(),
             Error::Snapshot(_)
             | Error::Changes(_)
             | Error::Pack(_)

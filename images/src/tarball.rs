@@ -96,6 +96,24 @@ pub(crate) struct Member {
     pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+impl Member {
+    /// Something empty, of root's and as old as can be.
+    pub(crate) fn new(path: Vec<u8>, kind: MemberKind, mode: u32) -> Self {
+        Self {
+            path,
+            kind,
+            link: Vec::new(),
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime_seconds: 0,
+            mtime_nanoseconds: 0,
+            size_bytes: 0,
+            xattrs: Vec::new(),
+        }
+    }
+}
+
 /// A tar stream. After each [`TarReader::next_member`], reading it gives that member's stored bytes.
 pub(crate) struct TarReader<R> {
     inner: R,

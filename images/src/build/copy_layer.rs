@@ -11,6 +11,7 @@ use super::schedule::Build;
 use super::{StepError, owner};
 use crate::compression::Decoder;
 use crate::digest::ChainId;
+use crate::files::{PackError, ReadError};
 use crate::store::StepLayer;
 use crate::tarball::{Member, MemberKind, TarWriter};
 use crate::tree::{Found, Keep, Tree, is_dir, is_file, plain};
@@ -58,6 +59,17 @@ enum Content<'a> {
     Of(&'a Tree, PathBuf),
     File(&'a Path),
     Text(&'a str),
+}
+
+impl<'a> Content<'a> {
+    fn open(self) -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Self::Nothing => Box::new(io::empty()),
+            Self::Of(tree, path) => Box::new(tree.file(&path)?),
+            Self::File(path) => Box::new(File::open(path)?),
+            Self::Text(text) => Box::new(text.as_bytes()),
+        })
+    }
 }
 
 struct Entry<'a> {
@@ -271,21 +283,10 @@ impl<'a> Entries<'a> {
 }
 
 fn member(kind: MemberKind, mode: u32, mtime_seconds: i64) -> Member {
-    Member {
-        path: Vec::new(),
-        kind,
-        link: Vec::new(),
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime_seconds,
-        mtime_nanoseconds: 0,
-        size_bytes: 0,
-        xattrs: Vec::new(),
-    }
+    Member { mtime_seconds, ..Member::new(Vec::new(), kind, mode) }
 }
 
-/// Writes the layer's tar, in the order of its paths.
+/// Makes the layer of its members, in the order of their paths.
 fn write(
     build: &Build<'_>,
     top: Option<ChainId>,
@@ -301,7 +302,7 @@ fn write(
                 member.kind = MemberKind::HardLink;
                 member.link.clone_from(first);
                 member.size_bytes = 0;
-                tar.append(&member, &mut io::empty())?;
+                tar.append(&member, &mut io::empty()).map_err(PackError::Write)?;
                 continue;
             }
             if let Some(inode) = inode {
@@ -310,14 +311,10 @@ fn write(
             if member.kind == MemberKind::Directory {
                 member.path.push(b'/');
             }
-            match content {
-                Content::Nothing => tar.append(&member, &mut io::empty())?,
-                Content::Of(tree, path) => tar.append(&member, &mut tree.file(&path)?)?,
-                Content::File(path) => tar.append(&member, &mut File::open(path)?)?,
-                Content::Text(text) => tar.append(&member, &mut text.as_bytes())?,
-            }
+            let mut content = content.open().map_err(ReadError::at(&path))?;
+            tar.append(&member, &mut content).map_err(PackError::Write)?;
         }
-        tar.finish().map(drop)
+        tar.finish().map(drop).map_err(PackError::Write)
     })
 }
 

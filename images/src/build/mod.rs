@@ -7,6 +7,7 @@
 //! | [`schedule`] | a thread a stage; who needs another's result waits for it |
 //! | [`stage`] | one stage: its configuration and layers, step by step |
 //! | [`config_step`], [`run_step`], [`copy_step`] | what the instructions do |
+//! | [`mounts`], [`mount_points`] | what a step finds in its root besides, and the traces of that |
 //! | [`borrowed`] | steps that images were built by elsewhere (`--cache-from`) |
 //! | [`key`] | what decides about a step's result, as a digest: the build cache is asked for it |
 //!
@@ -22,6 +23,7 @@ mod dockerfile;
 mod error;
 mod fetch;
 mod key;
+mod mount_points;
 mod mounts;
 mod owner;
 mod plan;

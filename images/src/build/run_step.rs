@@ -1,17 +1,16 @@
 //! `RUN`: a command in a container of its own; what it writes becomes a layer.
 
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 
 use super::dockerfile::{Command, Run, RunNetwork};
 use super::mounts::{self, Mounted};
 use super::schedule::Build;
 use super::stage::{Prepared, StageBuild};
-use super::{BuildEvent, RunStep, StepError, StepNetwork, config_step, key};
+use super::{BuildEvent, RunStep, StepError, StepNetwork, config_step, key, mount_points};
 use crate::digest::{ChainId, Digest};
-use crate::error::Error;
+use crate::files;
 use crate::store::StepLayer;
-use crate::{upper, view};
 
 /// Lines and bytes that a failure shows of what the command said last.
 const LAST_LINES: usize = 20;
@@ -129,7 +128,7 @@ fn execute<'s>(
     let held = mounted.hold(build, place.path())?;
     let targets = held.mounts().iter().map(|mount| mount.target.clone());
     let fixed = build.surroundings.runner.mount_points().iter().map(PathBuf::from);
-    let missing = missing(build, top, fixed.chain(targets), place.path())?;
+    let missing = mount_points::missing(build, top, fixed.chain(targets), place.path())?;
     let rootfs = build.store.prepare_on(&id, top)?;
     let upper = rootfs.upper.clone();
     let Runnable { args, mut env, user, working_dir, network } = command;
@@ -138,12 +137,8 @@ fn execute<'s>(
         RunStep { rootfs, id: id.clone(), args, env, working_dir, user, network, mounts: held.mounts().to_vec() };
     let outcome = run(build, &step);
     let layer = outcome.and_then(|()| {
-        let trouble = || StepError::file("read what the step wrote");
-        upper::remove_mount_points(&upper, &missing).map_err(trouble())?;
-        let write = |pipe| {
-            upper::write_layer(&upper, &|_| false, &|time| build.clamp(time), std::io::BufWriter::new(pipe)).map(drop)
-        };
-        build.add_layer(top, write)
+        mount_points::remove(&upper, &missing).map_err(StepError::file("read what the step wrote"))?;
+        build.add_layer(top, |pipe| files::pack_layer(&upper, &BTreeSet::new(), build.epoch, pipe).map(drop))
     });
     drop(held);
     build.store.remove_snapshot(&id).and_then(|discarded| discarded.delete())?;
@@ -162,30 +157,6 @@ fn run(build: &Build<'_>, step: &RunStep) -> Result<(), StepError> {
         0 => Ok(()),
         code => Err(StepError::Failed { command: step.args.join(" "), code, output: last.text() }),
     }
-}
-
-/// What isn't there yet of the paths that something will be mounted on, with those above.
-fn missing(
-    build: &Build<'_>,
-    top: Option<ChainId>,
-    targets: impl Iterator<Item = PathBuf>,
-    place: &Path,
-) -> Result<Vec<PathBuf>, StepError> {
-    let trouble = || StepError::file("look at the file system that the step begins with");
-    let mount_on = place.join("view");
-    std::fs::create_dir(&mount_on).map_err(Error::file("make directory", &mount_on))?;
-    let tree = view::open(&build.store.lowers(top)?, &mount_on).map_err(trouble())?;
-    let mut missing = Vec::new();
-    for target in targets {
-        for path in target.ancestors().filter(|path| path.parent().is_some()) {
-            let real = tree.real(path).map_err(trouble())?;
-            // What can't be looked at is no directory of ours.
-            if matches!(tree.stat(&real), Ok(None)) {
-                missing.push(real);
-            }
-        }
-    }
-    Ok(missing)
 }
 
 /// The end of what a command wrote.

@@ -1,5 +1,6 @@
 //! A build as a whole: every stage that is needed has a thread, and waits for those that it takes something from.
 
+use std::io::PipeWriter;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -13,6 +14,7 @@ use super::stage::{StageBuild, StageState};
 use super::{BuildError, BuildEvent, BuildRequest, Built, Context, StepError, Surroundings, borrowed};
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::error::Error;
+use crate::files::PackError;
 use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::store::{DoneStep, Image, Lease, NewImage, StepLayer, StepResult, Store};
@@ -250,7 +252,7 @@ impl<'a> Build<'a> {
     pub(super) fn add_layer(
         &self,
         parent: Option<ChainId>,
-        write: impl FnOnce(std::io::PipeWriter) -> std::io::Result<()> + Send,
+        write: impl FnOnce(PipeWriter) -> Result<(), PackError> + Send,
     ) -> Result<StepLayer, StepError> {
         let (layer, lease) = self.store.add_layer(parent, write)?;
         self.has_new_layers.store(true, Ordering::Relaxed);

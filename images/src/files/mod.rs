@@ -1,10 +1,11 @@
 //! Files of a root file system as tar, both ways, while whoever lives in it does what they like: a container's files for
-//! `cp` and `export`, and what it changed for `commit`.
+//! `cp` and `export`, and what it changed for `commit`; likewise what a step of a build wrote.
 //!
 //! Nothing on the way is believed to be what it was a moment ago. Names given by users are resolved by the kernel as if
 //! the root were that of the process ([`resolve`]); what is found below is walked through no symbolic link ([`tree`]).
 
 mod extract;
+mod member;
 mod pack;
 mod resolve;
 mod tree;
@@ -14,7 +15,7 @@ pub use pack::{PackError, pack_path, pack_root};
 pub use resolve::{FileStat, stat};
 pub use tree::ReadError;
 
-pub(crate) use pack::{Packer, Style, is_opaque};
+pub(crate) use pack::{is_opaque, pack_layer};
 pub(crate) use tree::{Entry, Tree};
 
 #[cfg(test)]

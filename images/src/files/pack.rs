@@ -1,22 +1,26 @@
 //! Files become a tar.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, OFlags};
-use tar::{Builder, EntryType, Header};
 
 use super::{Entry, ReadError, Tree, resolve};
+use crate::tarball::{Member, MemberKind, TarWriter};
 
-/// The name under which the names and targets that a header has no room for are written (GNU).
-const LONG_NAME: &[u8] = b"././@LongLink";
 /// proc, sysfs, cgroup, cgroup2, devpts and mqueue, by the numbers of statfs(2).
 const KERNEL_FILE_SYSTEMS: [u32; 6] = [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x1cd1, 0x1980_0202];
+/// As many as a pipe holds.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// What overlayfs marks directories with.
 const OPAQUE: &str = "trusted.overlay.opaque";
+const REDIRECT: &str = "trusted.overlay.redirect";
+/// What a layer's tar marks them with.
+const OPAQUE_MARKER: &[u8] = b".wh..wh..opq";
 
 /// Why files can't be packed.
 #[derive(Debug, thiserror::Error)]
@@ -25,18 +29,31 @@ pub enum PackError {
     /// A file can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Overlayfs was let rename a directory of a lower layer in place.
+    #[error("{} was renamed by overlayfs's redirect_dir, which layers can't say", path.display())]
+    Redirected {
+        /// Its new name.
+        path: PathBuf,
+    },
     /// The tar can't be written: whoever wants it may be gone.
     #[error("can't write the archive")]
     Write(#[source] io::Error),
 }
 
+impl PackError {
+    /// Whether whoever read the tar gave up, for reasons of its own.
+    pub(crate) fn is_reader_gone(&self) -> bool {
+        matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
 /// What becomes of overlayfs's marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
+enum Style {
     /// There are none: it is a file system as its users see it.
     Files,
-    /// It is an upper directory, to become a layer.
-    Layer,
+    /// It is an upper directory, to become a layer in which nothing is newer than this.
+    Layer { latest_seconds: Option<i64> },
 }
 
 /// Writes what has this path below `root`, with all below it, as `docker cp` expects it: named by the path's last
@@ -52,7 +69,7 @@ pub fn pack_path(root: impl AsFd, path: &Path, output: impl Write) -> Result<(),
     };
     let mut packer = Packer::new(output, Style::Files);
     packer.add(&Tree::new(top), &name, &|_| true)?;
-    packer.finish()
+    packer.finish().map(drop)
 }
 
 /// Writes everything below `root`, as `docker export` does.
@@ -60,12 +77,27 @@ pub fn pack_root(root: impl AsFd, output: impl Write) -> Result<(), PackError> {
     let top = root.as_fd().try_clone_to_owned().map_err(ReadError::at(Path::new("/")))?;
     let mut packer = Packer::new(output, Style::Files);
     packer.add_below(&Tree::new(top), &|_| true)?;
+    packer.finish().map(drop)
+}
+
+/// Writes an upper directory as a layer's tar, without what is hidden. Times after `latest_seconds` become that. Answers
+/// how many members the tar has.
+pub(crate) fn pack_layer(
+    upper: &Path,
+    hidden: &BTreeSet<PathBuf>,
+    latest_seconds: Option<i64>,
+    output: impl Write,
+) -> Result<u64, PackError> {
+    let tree = Tree::open(upper).map_err(ReadError::at(upper))?;
+    let output = io::BufWriter::with_capacity(BUFFER_BYTES, output);
+    let mut packer = Packer::new(output, Style::Layer { latest_seconds });
+    packer.add_below(&tree, &|path| !hidden.contains(path))?;
     packer.finish()
 }
 
 /// A tar in the making.
-pub(crate) struct Packer<W: Write> {
-    tar: Builder<W>,
+struct Packer<W> {
+    tar: TarWriter<W>,
     style: Style,
     /// Files with several names, and the first of them.
     linked: HashMap<(u64, u64), Vec<u8>>,
@@ -73,13 +105,8 @@ pub(crate) struct Packer<W: Write> {
 }
 
 impl<W: Write> Packer<W> {
-    pub(crate) fn new(output: W, style: Style) -> Self {
-        Self { tar: Builder::new(output), style, linked: HashMap::new(), members: 0 }
-    }
-
-    /// How many members have been written.
-    pub(crate) fn members(&self) -> u64 {
-        self.members
+    fn new(output: W, style: Style) -> Self {
+        Self { tar: TarWriter::new(output), style, linked: HashMap::new(), members: 0 }
     }
 
     /// Adds the top of a tree under a name, and all below it.
@@ -97,12 +124,14 @@ impl<W: Write> Packer<W> {
     }
 
     /// Adds all below the top of a tree that `choose` agrees to, named by their paths.
-    pub(crate) fn add_below(&mut self, tree: &Tree, choose: &dyn Fn(&Path) -> bool) -> Result<(), PackError> {
+    fn add_below(&mut self, tree: &Tree, choose: &dyn Fn(&Path) -> bool) -> Result<(), PackError> {
         tree.walk(Path::new(""), |path, entry| self.chosen(path, path.as_os_str().as_bytes(), entry, choose))
     }
 
-    pub(crate) fn finish(self) -> Result<(), PackError> {
-        self.tar.into_inner().and_then(|mut output| output.flush()).map_err(PackError::Write)
+    /// Ends the tar; answers how many members it has.
+    fn finish(self) -> Result<u64, PackError> {
+        self.tar.finish().map_err(PackError::Write)?;
+        Ok(self.members)
     }
 
     fn chosen(
@@ -121,53 +150,49 @@ impl<W: Write> Packer<W> {
 
     fn member(&mut self, path: &Path, name: &[u8], entry: &Entry) -> Result<(), PackError> {
         let failed = |source| ReadError::at(path)(source);
-        if self.style == Style::Layer && entry.is_whiteout() {
-            return self.marker(&whiteout(name));
+        if self.is_layer() && entry.is_whiteout() {
+            return self.marker(whiteout(name));
         }
-        let stat = &entry.stat;
-        let mut header = header(entry);
-        let mut link = Vec::new();
-        let mut content: Box<dyn Read> = Box::new(io::empty());
-        let mut name = name.to_vec();
-        match entry.kind() {
-            FileType::Directory => {
-                header.set_entry_type(EntryType::Directory);
-                name.push(b'/');
+        let Some(mut member) = entry.member(name).map_err(failed)? else { return Ok(()) };
+        if let Style::Layer { latest_seconds: Some(latest) } = self.style {
+            member.mtime_seconds = member.mtime_seconds.min(latest);
+        }
+        if member.kind == MemberKind::Directory {
+            return self.directory(path, member, entry);
+        }
+        if let Some(earlier) = self.earlier_name(entry, name) {
+            let link =
+                Member { link: earlier, size_bytes: 0, xattrs: Vec::new(), kind: MemberKind::HardLink, ..member };
+            return self.append(&link, &mut io::empty());
+        }
+        match member.kind {
+            MemberKind::File { .. } => {
+                let file = entry.open_file().map_err(failed)?;
+                // It may shrink and grow meanwhile; its size has been promised.
+                self.append(&member, &mut file.take(member.size_bytes).chain(io::repeat(0)))
             }
-            FileType::Symlink => {
-                header.set_entry_type(EntryType::Symlink);
-                link = entry.link_target().map_err(failed)?.into_encoded_bytes();
-            }
-            FileType::RegularFile => match self.earlier_name(entry, &name) {
-                Some(earlier) => {
-                    header.set_entry_type(EntryType::Link);
-                    link = earlier;
-                }
-                None => {
-                    let size_bytes = u64::try_from(stat.st_size).unwrap_or_default();
-                    header.set_size(size_bytes);
-                    let file = entry.open_file().map_err(failed)?;
-                    // It may shrink and grow meanwhile; its size has been promised.
-                    content = Box::new(file.take(size_bytes).chain(io::repeat(0)).take(size_bytes));
-                }
-            },
-            FileType::CharacterDevice => set_device(&mut header, EntryType::Char, stat.st_rdev).map_err(failed)?,
-            FileType::BlockDevice => set_device(&mut header, EntryType::Block, stat.st_rdev).map_err(failed)?,
-            FileType::Fifo => header.set_entry_type(EntryType::Fifo),
-            // A socket is of the program that listens on it; tar has no word for it.
-            _ => return Ok(()),
+            _ => self.append(&member, &mut io::empty()),
         }
-        if matches!(entry.kind(), FileType::RegularFile | FileType::Directory) {
-            let records = xattrs(entry).map_err(failed)?;
-            let records = records.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-            self.tar.append_pax_extensions(records).map_err(PackError::Write)?;
+    }
+
+    fn directory(&mut self, path: &Path, mut member: Member, entry: &Entry) -> Result<(), PackError> {
+        let failed = |source| ReadError::at(path)(source);
+        member.path.push(b'/');
+        if !self.is_layer() {
+            return self.append(&member, &mut io::empty());
         }
-        self.append(header, &name, &link, content).map_err(PackError::Write)?;
-        self.members += 1;
-        if self.style == Style::Layer && entry.kind() == FileType::Directory && is_opaque(entry).map_err(failed)? {
-            self.marker(&[&name[..], b".wh..wh..opq"].concat())?;
+        if entry.xattr(REDIRECT.as_ref()).map_err(failed)?.is_some() {
+            return Err(PackError::Redirected { path: path.to_owned() });
         }
-        Ok(())
+        self.append(&member, &mut io::empty())?;
+        match is_opaque(entry).map_err(failed)? {
+            true => self.marker([&member.path[..], OPAQUE_MARKER].concat()),
+            false => Ok(()),
+        }
+    }
+
+    fn is_layer(&self) -> bool {
+        matches!(self.style, Style::Layer { .. })
     }
 
     /// The name under which the same file was added before.
@@ -184,37 +209,13 @@ impl<W: Write> Packer<W> {
     }
 
     /// An empty file whose name says something.
-    fn marker(&mut self, name: &[u8]) -> Result<(), PackError> {
-        let mut header = Header::new_gnu();
-        header.set_mode(0o600);
-        header.set_size(0);
+    fn marker(&mut self, path: Vec<u8>) -> Result<(), PackError> {
+        self.append(&Member::new(path, MemberKind::File { segments: None }, 0o600), &mut io::empty())
+    }
+
+    fn append(&mut self, member: &Member, content: &mut dyn Read) -> Result<(), PackError> {
         self.members += 1;
-        self.append(header, name, &[], io::empty()).map_err(PackError::Write)
-    }
-
-    fn append(&mut self, mut header: Header, name: &[u8], link: &[u8], content: impl Read) -> io::Result<()> {
-        self.set_name(&mut header, EntryType::GNULongName, name)?;
-        self.set_name(&mut header, EntryType::GNULongLink, link)?;
-        header.set_cksum();
-        self.tar.append(&header, content)
-    }
-
-    /// Writes a name or a link's target as it is: the `tar` crate would refuse what begins with a slash.
-    fn set_name(&mut self, header: &mut Header, kind: EntryType, text: &[u8]) -> io::Result<()> {
-        let old = header.as_old_mut();
-        let field = if kind == EntryType::GNULongName { &mut old.name } else { &mut old.linkname };
-        let kept = text.len().min(field.len());
-        field[..kept].copy_from_slice(&text[..kept]);
-        if text.len() <= field.len() {
-            return Ok(());
-        }
-        let mut long = Header::new_gnu();
-        long.as_old_mut().name[..LONG_NAME.len()].copy_from_slice(LONG_NAME);
-        long.set_entry_type(kind);
-        long.set_size(text.len() as u64 + 1);
-        long.set_mode(0o644);
-        long.set_cksum();
-        self.tar.append(&long, text.chain(&[0][..]))
+        self.tar.append(member, content).map_err(PackError::Write)
     }
 }
 
@@ -228,36 +229,6 @@ fn is_of_the_kernel(entry: &Entry) -> io::Result<bool> {
     Ok(KERNEL_FILE_SYSTEMS.contains(&(kind as u32)))
 }
 
-/// Attributes as PAX records.
-fn xattrs(entry: &Entry) -> io::Result<Vec<(String, Vec<u8>)>> {
-    let mut records = Vec::new();
-    for name in entry.xattr_names()? {
-        if is_portable(name.as_bytes())
-            && let (Some(text), Some(value)) = (name.to_str(), entry.xattr(&name)?)
-        {
-            records.push((format!("SCHILY.xattr.{text}"), value));
-        }
-    }
-    Ok(records)
-}
-
-fn header(entry: &Entry) -> Header {
-    let stat = &entry.stat;
-    let mut header = Header::new_gnu();
-    header.set_mode(stat.st_mode & 0o7777);
-    header.set_uid(stat.st_uid.into());
-    header.set_gid(stat.st_gid.into());
-    header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or_default());
-    header.set_size(0);
-    header
-}
-
-fn set_device(header: &mut Header, kind: EntryType, device: u64) -> io::Result<()> {
-    header.set_entry_type(kind);
-    header.set_device_major(rustix::fs::major(device))?;
-    header.set_device_minor(rustix::fs::minor(device))
-}
-
 /// `dir/name` hidden is `dir/.wh.name`.
 fn whiteout(name: &[u8]) -> Vec<u8> {
     let begin = name.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
@@ -266,9 +237,4 @@ fn whiteout(name: &[u8]) -> Vec<u8> {
 
 pub(crate) fn is_opaque(entry: &Entry) -> io::Result<bool> {
     Ok(entry.xattr(OPAQUE.as_ref())?.as_deref() == Some(b"y"))
-}
-
-/// Attributes that mean the same elsewhere. Others are of this file system or of this machine's policies.
-fn is_portable(name: &[u8]) -> bool {
-    name == b"security.capability" || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
 }

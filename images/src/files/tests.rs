@@ -194,3 +194,53 @@ fn what_something_is() {
     stat(open(&root), Path::new("/loop")).expect_err("it never ends");
     stat(open(&root), Path::new("/etc/passwd/")).expect_err("it isn't a directory");
 }
+
+#[test]
+fn an_upper_directory_becomes_a_layer() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let upper = dir.path();
+    fs::create_dir_all(upper.join("opaque/in")).expect("made");
+    for name in ["file", "hidden"] {
+        fs::write(upper.join(name), "x").expect("written");
+    }
+    fs::set_permissions(upper.join("file"), fs::Permissions::from_mode(0o4711)).expect("set");
+    fs::hard_link(upper.join("file"), upper.join("hard")).expect("made");
+    symlink("/nowhere", upper.join("link")).expect("made");
+    fs::hard_link(upper.join("link"), upper.join("link2")).expect("made");
+    let device = rustix::fs::FileType::CharacterDevice;
+    rustix::fs::mknodat(rustix::fs::CWD, upper.join("gone"), device, 0.into(), 0).expect("made");
+    let mark = |name: &str, value: &[u8]| {
+        rustix::fs::setxattr(upper.join("opaque"), name, value, XattrFlags::empty()).expect("set");
+    };
+    mark("trusted.overlay.opaque", b"y");
+    mark("user.zebra", b"2");
+    mark("user.ape", b"1");
+    let hidden = ["hidden".into()].into();
+    let packed = |latest_seconds| {
+        let mut tar = Vec::new();
+        pack_layer(upper, &hidden, latest_seconds, &mut tar).map(|members| (members, tar))
+    };
+    let (members, tar) = packed(Some(7)).expect("packed");
+    let (mut reader, mut all) = (crate::tarball::TarReader::new(&tar[..]), Vec::new());
+    while let Some(member) = reader.next_member().expect("a tar") {
+        assert!(member.mtime_seconds <= 7);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let xattrs: Vec<String> = member.xattrs.iter().map(|(name, _)| text(name)).collect();
+        let link = text(&member.link);
+        all.push(format!("{} {:o} {link}{}", text(&member.path), member.mode, xattrs.join(",")));
+    }
+    assert_eq!(members, all.len() as u64);
+    insta::assert_snapshot!(all.join("\n"), @r"
+    file 4711 
+    .wh.gone 600 
+    hard 4711 file
+    link 777 /nowhere
+    link2 777 link
+    opaque/ 755 user.ape,user.zebra
+    opaque/.wh..wh..opq 600 
+    opaque/in/ 755 
+    ");
+    mark("trusted.overlay.redirect", b"/other");
+    let refused = packed(None).expect_err("refused").to_string();
+    assert_eq!(refused, "opaque was renamed by overlayfs's redirect_dir, which layers can't say");
+}

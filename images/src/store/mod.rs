@@ -8,6 +8,7 @@ mod database;
 mod import;
 mod layers;
 mod load;
+mod make_layer;
 mod origin;
 mod pull;
 mod push;

@@ -4,18 +4,17 @@
 //! end, before anything is recorded that outlives it. A layer of a build that was killed is nobody's, and goes when the
 //! store is opened.
 
-use std::io::{PipeWriter, Read};
+use std::io::PipeWriter;
 use std::path::PathBuf;
-use std::thread;
 
 use jiff::Timestamp;
 
 use super::database::{self, Durability, StepRow};
 use super::layers::{Lease, NewImage, NewLayer};
 use super::{Inner, Pruned, Removed, Store, delete};
-use crate::digest::{ChainId, DiffId, Digest, HashingReader};
+use crate::digest::{ChainId, DiffId, Digest};
 use crate::error::Error;
-use crate::unpack::{self, UnpackError};
+use crate::files::PackError;
 
 /// A layer that a step made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,32 +73,12 @@ impl Store {
     pub(crate) fn add_layer(
         &self,
         parent: Option<ChainId>,
-        write: impl FnOnce(PipeWriter) -> std::io::Result<()> + Send,
+        write: impl FnOnce(PipeWriter) -> Result<(), PackError> + Send,
     ) -> Result<(StepLayer, Lease<'_>), Error> {
-        let failed = |doing| Error::file(doing, "a layer's tar");
-        let (reader, writer) = std::io::pipe().map_err(failed("make a pipe for"))?;
-        thread::scope(|scope| {
-            let written = scope.spawn(move || write(writer));
-            // The reader is gone when this is over: a writer that still writes hears of it.
-            let added = self.unpack_layer(parent, reader);
-            match written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed("write")(error)),
-                _ => added,
-            }
-        })
-    }
-
-    fn unpack_layer(&self, parent: Option<ChainId>, tar: impl Read) -> Result<(StepLayer, Lease<'_>), Error> {
         let work = self.work_dir()?;
-        let dir = work.path().join("layer");
-        std::fs::create_dir(&dir).map_err(Error::file("make directory", &dir))?;
-        let lost = |source: UnpackError| Error::StepLayer(source);
-        let (unpacked, tar) = unpack::unpack(HashingReader::new(tar), &dir, self.limits).map_err(lost)?;
-        unpack::inherit(&dir.join("diff"), &unpacked.implied, &self.lowers(parent)?).map_err(lost)?;
-        let diff_id = DiffId(tar.finish());
-        let chain_id = ChainId::on(parent, diff_id);
+        let (layer, ()) = self.make_layer(parent, work.path(), write)?;
+        let NewLayer { chain_id, diff_id, .. } = layer;
         let (lease, _) = self.lease(vec![chain_id])?;
-        let layer = NewLayer { chain_id, diff_id, parent, size_bytes: unpacked.size_bytes, dir };
         let mut inner = self.inner();
         let failed = || Error::database("record a layer");
         let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
