@@ -48,7 +48,6 @@ mod store;
 mod tarball;
 #[cfg(test)]
 mod testing;
-mod tree;
 mod unpack;
 mod view;
 

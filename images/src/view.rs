@@ -1,6 +1,5 @@
 //! The root of a stage or an image as its steps see it: all layers in one tree, read-only.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -9,7 +8,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{Mode, OFlags};
 
-use crate::tree::Tree;
+use crate::files::Tree;
 
 /// Opens the tree of these layers, top first. `place` is an empty directory to mount it on, where nobody else sees it.
 pub(crate) fn open(lowers: &[PathBuf], place: &Path) -> io::Result<Tree> {
@@ -35,5 +34,5 @@ fn mounted(lowers: &[PathBuf], place: &Path) -> io::Result<Tree> {
     let options = format!("lowerdir={}", names.join(":"));
     mount(Some("overlay"), place, Some("overlay"), MsFlags::MS_RDONLY, Some(options.as_str()))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(Tree::new(File::from(rustix::fs::open(place, flags, Mode::empty())?)))
+    Ok(Tree::new(rustix::fs::open(place, flags, Mode::empty())?))
 }

@@ -1,17 +1,18 @@
 //! The build context: the files that a client sent, as a directory.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use dockerignore::Patterns;
 use tempfile::TempDir;
 
 use super::BuildError;
+use super::found::{Keep, find};
 use crate::compression::Decoder;
 use crate::error::Error;
+use crate::files::{Tree, plain};
 use crate::store::Store;
 use crate::tarball::TarError;
-use crate::tree::{Keep, Tree, is_dir, plain};
 use crate::unpack::{self, UnpackError};
 
 const DOCKERFILE: &str = "Dockerfile";
@@ -94,17 +95,20 @@ impl Context {
             false if patterns.excludes(&path.to_string_lossy()) => Keep::It,
             false => Keep::Below,
         };
-        let reading = || Error::file("read", self.root());
-        let gone = self.tree.walk(Path::new(""), &mut excluded).map_err(reading())?;
+        let gone = find(&self.tree, Path::new(""), &mut excluded).map_err(Error::file("read", self.root()))?;
         // What is in a directory goes before it; one that holds exceptions stays.
         for found in gone.iter().rev() {
             let path = self.root().join(&found.path);
-            let removed = match is_dir(&found.stat) {
-                true if !self.tree.names(&found.path).map_err(reading())?.is_empty() => Ok(()),
+            let removed = match found.is_dir() {
                 true => std::fs::remove_dir(&path),
                 false => std::fs::remove_file(&path),
             };
-            removed.map_err(Error::file("delete", &path))?;
+            match removed {
+                Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {
+                    return Err(Error::file("delete", path)(error).into());
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

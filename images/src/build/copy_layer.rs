@@ -7,14 +7,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::copy_step::Piece;
+use super::found::{Found, Keep, find};
 use super::schedule::Build;
 use super::{StepError, owner};
 use crate::compression::Decoder;
 use crate::digest::ChainId;
-use crate::files::{PackError, ReadError};
+use crate::files::{PackError, ReadError, Tree, plain};
 use crate::store::StepLayer;
 use crate::tarball::{Member, MemberKind, TarWriter};
-use crate::tree::{Found, Keep, Tree, is_dir, is_file, plain};
 use crate::unpack;
 
 const FETCHED_MODE: u32 = 0o600;
@@ -205,8 +205,8 @@ impl<'a> Entries<'a> {
     }
 
     fn add_archive(&mut self, tree: &'a Tree, base: &Path) -> Result<(), StepError> {
-        let all =
-            tree.walk(Path::new(""), &mut |_, _| Keep::It).map_err(StepError::file("read an unpacked archive"))?;
+        let trouble = StepError::file("read an unpacked archive");
+        let all = find(tree, Path::new(""), &mut |_, _| Keep::It).map_err(trouble)?;
         all.iter().try_for_each(|found| self.add_found(tree, found, base, Kept::Owner))
     }
 
@@ -215,14 +215,15 @@ impl<'a> Entries<'a> {
         let path = if is_base { base.to_owned() } else { base.join(&found.relative) };
         let trouble = || StepError::file(format!("look at {}", path.display()));
         // A directory's content is copied; the one that it comes to is as it is, if it is there.
-        let is_there = is_base && is_dir(&found.stat) && self.root.is_dir(&path).map_err(trouble())?;
+        let is_there = is_base && found.is_dir() && self.root.is_dir(&path).map_err(trouble())?;
         if is_there || path.as_os_str().is_empty() {
             return Ok(());
         }
-        let Some(mut member) = tree.member(found, Vec::new()).map_err(trouble())? else { return Ok(()) };
+        let Some(entry) = tree.entry(&found.path).map_err(trouble())? else { return Ok(()) };
+        let Some(mut member) = entry.member(&[]).map_err(trouble())? else { return Ok(()) };
         self.adapt(&mut member, kept);
-        let has_names = !is_dir(&found.stat) && found.stat.st_nlink > 1;
-        let content = match is_file(&found.stat) {
+        let has_names = !found.is_dir() && found.stat.st_nlink > 1;
+        let content = match found.is_file() {
             true => Content::Of(tree, found.path.clone()),
             false => Content::Nothing,
         };
@@ -269,7 +270,7 @@ impl<'a> Entries<'a> {
                 if !self.layer.destination.is_link && self.root.is_dir(parent).map_err(trouble())? {
                     continue;
                 }
-                if !self.layer.destination.is_link && matches!(self.root.stat(parent), Ok(Some(_))) {
+                if !self.layer.destination.is_link && matches!(self.root.entry(parent), Ok(Some(_))) {
                     let text = format!("cannot copy to non-directory: /{}", parent.display());
                     return Err(StepError::Invalid(text));
                 }

@@ -5,14 +5,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use dockerignore::{Glob, Patterns};
+use rustix::fs::FileType;
 
 use super::copy_layer::{self, Destination, Kept, Layer};
 use super::dockerfile::{Copied, Copy, Expander};
+use super::found::{Found, Keep, find};
 use super::schedule::Build;
 use super::stage::{Prepared, StageBuild};
 use super::{StepError, fetch, key, mounts, owner};
 use crate::digest::{ChainId, Digest};
-use crate::tree::{Found, Keep, Tree, is_dir, plain};
+use crate::files::{Tree, plain};
 use crate::view;
 
 /// Where files come from.
@@ -265,8 +267,8 @@ fn found(origin: &Origin<'_, '_>, path: &str, excludes: &Patterns) -> Result<Vec
     for path in paths {
         let real = tree.real(&path).map_err(trouble())?;
         let name = path.file_name().unwrap_or_default().to_owned();
-        let is_directory = match tree.stat(&real) {
-            Ok(Some(stat)) => is_dir(&stat),
+        let is_directory = match tree.entry(&real) {
+            Ok(Some(entry)) => entry.kind() == FileType::Directory,
             _ if is_pattern => continue,
             _ => return Err(StepError::NotThere(path.display().to_string(), origin.name())),
         };
@@ -278,7 +280,7 @@ fn found(origin: &Origin<'_, '_>, path: &str, excludes: &Patterns) -> Result<Vec
                 false => Keep::It,
             }
         };
-        let entries = tree.walk(&real, &mut keep).map_err(trouble())?;
+        let entries = find(tree, &real, &mut keep).map_err(trouble())?;
         if !entries.is_empty() {
             let parent = path.parent().unwrap_or(Path::new("")).to_owned();
             pieces.push(Piece::Tree { name, is_dir: is_directory, parent, real, entries });
@@ -299,10 +301,8 @@ fn matching(tree: &Tree, pattern: &str) -> std::io::Result<Vec<PathBuf>> {
         let mut matched = Vec::new();
         for path in paths {
             let real = tree.real(&path)?;
-            if !tree.is_dir(&real)? {
-                continue;
-            }
-            let names = tree.names(&real)?;
+            let Some(entry) = tree.entry(&real)? else { continue };
+            let names = entry.names()?;
             matched.extend(
                 names.into_iter().filter(|name| glob.matches(&name.to_string_lossy())).map(|name| path.join(name)),
             );

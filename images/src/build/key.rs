@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::found::Found;
 use super::stage::StageState;
 use crate::digest::Digest;
+use crate::files::Tree;
 use crate::tarball::MemberKind;
-use crate::tree::{Found, Tree};
 
 /// Changed when the same instruction comes to mean something else.
 const VERSION: u32 = 1;
@@ -54,7 +55,8 @@ impl ContentHash {
 
     /// Something that was found in a tree; its owner counts if it is kept.
     pub(super) fn file(&mut self, tree: &Tree, found: &Found, has_owner: bool) -> io::Result<()> {
-        let Some(member) = tree.member(found, found.relative.as_os_str().as_bytes().to_vec())? else { return Ok(()) };
+        let Some(entry) = tree.entry(&found.path)? else { return Ok(()) };
+        let Some(member) = entry.member(found.relative.as_os_str().as_bytes())? else { return Ok(()) };
         self.text(&member.path);
         self.text(format!("{:?} {:o} {}", member.kind, member.mode, member.size_bytes).as_bytes());
         if has_owner {
@@ -66,7 +68,7 @@ impl ContentHash {
             self.text(value);
         }
         if matches!(member.kind, MemberKind::File { .. }) {
-            self.text(Digest::of_reader(tree.file(&found.path)?)?.to_string().as_bytes());
+            self.text(Digest::of_reader(entry.open_file()?)?.to_string().as_bytes());
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ mod copy_step;
 mod dockerfile;
 mod error;
 mod fetch;
+mod found;
 mod key;
 mod mount_points;
 mod mounts;

@@ -4,11 +4,13 @@ use std::cmp::Reverse;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FileType;
+
 use super::StepError;
 use super::schedule::Build;
 use crate::digest::ChainId;
 use crate::error::Error;
-use crate::tree::{Tree, is_dir, is_file};
+use crate::files::Tree;
 use crate::view;
 
 /// What isn't there yet of the paths that something will be mounted on, with those above.
@@ -27,7 +29,7 @@ pub(super) fn missing(
         for path in target.ancestors().filter(|path| path.parent().is_some()) {
             let real = tree.real(path).map_err(trouble())?;
             // What can't be looked at is no directory of ours.
-            if matches!(tree.stat(&real), Ok(None)) {
+            if matches!(tree.entry(&real), Ok(None)) {
                 missing.push(real);
             }
         }
@@ -42,12 +44,12 @@ pub(super) fn remove(upper: &Path, made: &[PathBuf]) -> io::Result<()> {
     let mut made: Vec<&PathBuf> = made.iter().collect();
     made.sort_by_key(|path| Reverse(path.components().count()));
     for path in made {
-        let Some(stat) = tree.stat(path).ok().flatten() else { continue };
+        let Some(entry) = tree.entry(path)? else { continue };
         let whole = upper.join(path);
-        if is_dir(&stat) && tree.names(path)?.is_empty() {
-            std::fs::remove_dir(whole)?;
-        } else if is_file(&stat) && stat.st_size == 0 {
-            std::fs::remove_file(whole)?;
+        match entry.kind() {
+            FileType::Directory if entry.names()?.is_empty() => std::fs::remove_dir(whole)?,
+            FileType::RegularFile if entry.stat.st_size == 0 => std::fs::remove_file(whole)?,
+            _ => {}
         }
     }
     Ok(())
@@ -69,7 +71,7 @@ mod tests {
         }
         let made = ["run", "run/secrets", "run/secrets/key", "hosts", "kept", "cache", "missing/x"].map(PathBuf::from);
         remove(upper, &made).unwrap();
-        let left: Vec<_> = Tree::open(upper).unwrap().names(Path::new("")).unwrap();
-        assert_eq!(left, ["cache", "kept"]);
+        let top = Tree::open(upper).unwrap().entry(Path::new("")).unwrap().unwrap();
+        assert_eq!(top.names().unwrap(), ["cache", "kept"]);
     }
 }

@@ -1,21 +1,21 @@
 //! `RUN --mount`: from what the Dockerfile says to files of ours that the step finds in its place.
 
 use std::fs;
-use std::io::{self, PipeWriter};
-use std::os::unix::ffi::OsStrExt;
+use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FileType;
 use tempfile::TempDir;
 
 use super::copy_step::{Origin, origin};
 use super::dockerfile::{CacheSharing, Mount, MountKind};
+use super::found::{Keep, find};
 use super::schedule::Build;
 use super::stage::StageBuild;
 use super::{StepError, StepMount, StepMountKind, key};
+use crate::files::{Tree, pack_tree, plain};
 use crate::store::{CacheHold, CacheUse};
-use crate::tarball::TarWriter;
-use crate::tree::{Keep, Tree, is_dir, plain};
 use crate::unpack;
 
 /// Where a here-document that is a script is found.
@@ -188,49 +188,38 @@ fn bind(
     let trouble = || StepError::file(format!("take {} from {}", path.display(), origin.name()));
     let tree = origin.tree()?;
     let real = tree.real(path).map_err(trouble())?;
-    let Some(stat) = tree.stat(&real).map_err(trouble())? else {
+    let Some(entry) = tree.entry(&real).map_err(trouble())? else {
         return Err(StepError::NotThere(path.display().to_string(), origin.name()));
     };
     if readonly && origin.is_context() {
         return Ok(build.context.root().join(real));
     }
     fs::create_dir(copy).map_err(trouble())?;
-    copy_tree(tree, &real, copy, build).map_err(trouble())?;
+    let is_dir = entry.kind() == FileType::Directory;
+    let name = if is_dir { "." } else { "file" };
+    copy_tree(&Tree::new(entry), name, copy, build).map_err(trouble())?;
     let root = copy.join("diff");
-    Ok(if is_dir(&stat) { root } else { root.join("file") })
+    Ok(if is_dir { root } else { root.join(name) })
 }
 
-fn copy_tree(tree: &Tree, start: &Path, dir: &Path, build: &Build<'_>) -> io::Result<()> {
+fn copy_tree(tree: &Tree, name: &str, dir: &Path, build: &Build<'_>) -> io::Result<()> {
     let (reader, writer) = io::pipe()?;
     std::thread::scope(|scope| {
-        let written = scope.spawn(|| write_tree(tree, start, writer));
-        let unpacked = unpack::unpack_plain(reader, dir, build.store.limits()).map_err(io::Error::other);
-        written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(unpacked)
-    })
-}
-
-fn write_tree(tree: &Tree, start: &Path, pipe: PipeWriter) -> io::Result<()> {
-    let mut tar = TarWriter::new(io::BufWriter::new(pipe));
-    for found in tree.walk(start, &mut |_, _| Keep::It)? {
-        let name = match found.relative.as_os_str().as_bytes() {
-            b"" if is_dir(&found.stat) => b"./".to_vec(),
-            b"" => b"file".to_vec(),
-            name => name.to_vec(),
-        };
-        let Some(member) = tree.member(&found, name)? else { continue };
-        match &member.kind {
-            crate::tarball::MemberKind::File { .. } => tar.append(&member, &mut tree.file(&found.path)?)?,
-            _ => tar.append(&member, &mut io::empty())?,
+        let packing = scope.spawn(move || pack_tree(tree, name.as_ref(), io::BufWriter::new(writer)));
+        let unpacked = unpack::unpack_plain(reader, dir, build.store.limits());
+        let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        match packed {
+            Err(error) if !error.is_reader_gone() => Err(io::Error::other(error)),
+            _ => unpacked.map_err(io::Error::other),
         }
-    }
-    tar.finish().map(drop)
+    })
 }
 
 /// A digest of what is at a path and below it.
 pub(super) fn content(tree: &Tree, path: &Path) -> io::Result<crate::digest::Digest> {
     let mut hash = key::ContentHash::default();
     let real = tree.real(path)?;
-    for found in tree.walk(&real, &mut |_, _| Keep::It)? {
+    for found in find(tree, &real, &mut |_, _| Keep::It)? {
         hash.file(tree, &found, true)?;
     }
     Ok(hash.finish())

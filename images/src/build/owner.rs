@@ -1,7 +1,7 @@
 //! `--chown` and `--chmod`: names are those of the image that is copied to.
 
 use super::StepError;
-use crate::tree::Tree;
+use crate::files::Tree;
 
 /// User and group in numbers, of `user[:group]` by names or numbers.
 pub(super) fn ids(text: &str, read: ReadFile<'_>) -> Result<(u32, u32), StepError> {

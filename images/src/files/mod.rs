@@ -1,5 +1,5 @@
 //! Files of a root file system as tar, both ways, while whoever lives in it does what they like: a container's files for
-//! `cp` and `export`, and what it changed for `commit`; likewise what a step of a build wrote.
+//! `cp` and `export`, and what it changed for `commit`; likewise those that a build takes in, and what its steps wrote.
 //!
 //! Nothing on the way is believed to be what it was a moment ago. Names given by users are resolved by the kernel as if
 //! the root were that of the process ([`resolve`]); what is found below is walked through no symbolic link ([`tree`]).
@@ -15,7 +15,8 @@ pub use pack::{PackError, pack_path, pack_root};
 pub use resolve::{FileStat, stat};
 pub use tree::ReadError;
 
-pub(crate) use pack::{is_opaque, pack_layer};
+pub(crate) use pack::{is_opaque, pack_layer, pack_tree};
+pub(crate) use resolve::plain;
 pub(crate) use tree::{Entry, Tree};
 
 #[cfg(test)]

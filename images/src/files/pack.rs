@@ -67,8 +67,13 @@ pub fn pack_path(root: impl AsFd, path: &Path, output: impl Write) -> Result<(),
         root if root == "/" => "".into(),
         name => name,
     };
+    pack_tree(&Tree::new(top), &name, output)
+}
+
+/// Writes a tree under this name: its top, which needn't be a directory, with all below it.
+pub(crate) fn pack_tree(tree: &Tree, name: &OsStr, output: impl Write) -> Result<(), PackError> {
     let mut packer = Packer::new(output, Style::Files);
-    packer.add(&Tree::new(top), &name, &|_| true)?;
+    packer.add(tree, name)?;
     packer.finish().map(drop)
 }
 
@@ -110,7 +115,7 @@ impl<W: Write> Packer<W> {
     }
 
     /// Adds the top of a tree under a name, and all below it.
-    fn add(&mut self, tree: &Tree, name: &OsStr, choose: &dyn Fn(&Path) -> bool) -> Result<(), PackError> {
+    fn add(&mut self, tree: &Tree, name: &OsStr) -> Result<(), PackError> {
         let top = Path::new("");
         let Some(entry) = tree.entry(top).map_err(ReadError::at(top))? else { return Ok(()) };
         self.member(top, name.as_bytes(), &entry)?;
@@ -119,7 +124,7 @@ impl<W: Write> Packer<W> {
         }
         let prefix = name.as_bytes();
         tree.walk(top, |path, entry| {
-            self.chosen(path, &[prefix, b"/", path.as_os_str().as_bytes()].concat(), entry, choose)
+            self.chosen(path, &[prefix, b"/", path.as_os_str().as_bytes()].concat(), entry, &|_| true)
         })
     }
 

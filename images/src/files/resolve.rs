@@ -44,7 +44,7 @@ pub fn stat(root: impl AsFd, path: &Path) -> io::Result<FileStat> {
         mode: stat.st_mode,
         modified: Timestamp::new(stat.st_mtime, i32::try_from(stat.st_mtime_nsec).unwrap_or_default())
             .unwrap_or_default(),
-        link_target: if is_link { Some(follow(root, path)?) } else { None },
+        link_target: if is_link { Some(Path::new("/").join(follow(root, path)?)) } else { None },
     })
 }
 
@@ -81,10 +81,11 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<O
     }
 }
 
-/// The path behind all links of a path. For a reader: whoever goes there resolves it anew.
-fn follow(root: BorrowedFd<'_>, path: &Path) -> io::Result<PathBuf> {
+/// The path behind all links of a path, from the root. What is there by the time that somebody goes there may be another
+/// thing: they go through no link, or resolve it anew.
+pub(super) fn follow(root: BorrowedFd<'_>, path: &Path) -> io::Result<PathBuf> {
     let mut pending: VecDeque<OsString> = components(path).collect();
-    let mut reached = PathBuf::from("/");
+    let mut reached = PathBuf::new();
     let mut links = 0;
     while let Some(name) = pending.pop_front() {
         if name == ".." {
@@ -108,7 +109,7 @@ fn follow(root: BorrowedFd<'_>, path: &Path) -> io::Result<PathBuf> {
         let target = PathBuf::from(entry.link_target()?);
         reached.pop();
         if target.is_absolute() {
-            reached = PathBuf::from("/");
+            reached = PathBuf::new();
         }
         let rest = std::mem::take(&mut pending);
         pending = components(&target).chain(rest).collect();
@@ -116,6 +117,19 @@ fn follow(root: BorrowedFd<'_>, path: &Path) -> io::Result<PathBuf> {
     Ok(reached)
 }
 
+/// A path from the root, without `.` and `..`: what it says, not what links make of it.
+pub(crate) fn plain(path: &str) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for name in components(Path::new(path)) {
+        match name == ".." {
+            true => drop(plain.pop()),
+            false => plain.push(name),
+        }
+    }
+    plain
+}
+
+/// What climbs out stays at the root.
 fn components(path: &Path) -> impl Iterator<Item = OsString> + '_ {
     path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_owned()),

@@ -244,3 +244,33 @@ fn an_upper_directory_becomes_a_layer() {
     let refused = packed(None).expect_err("refused").to_string();
     assert_eq!(refused, "opaque was renamed by overlayfs's redirect_dir, which layers can't say");
 }
+
+#[test]
+fn links_lead_around_in_a_tree_only() {
+    let (dir, root) = place();
+    symlink("/tmp/../etc", root.join("link")).expect("made");
+    symlink("../../../outside", root.join("tmp/climbing")).expect("made");
+    let tree = Tree::open(&root).expect("there");
+    let table = [
+        ("/link/passwd", "etc/passwd"),
+        ("link/../tmp/./sub", "tmp/sub"),
+        ("/tmp/climbing/secret", "outside/secret"),
+        ("/etc/passwd/below", "etc/passwd/below"),
+        ("/../..", ""),
+    ];
+    for (path, expected) in table {
+        assert_eq!(tree.real(Path::new(path)).expect(path), Path::new(expected), "{path}");
+    }
+    assert_eq!(plain("/tmp/../link/./x/"), Path::new("link/x"));
+    let text = |path: &str| tree.text(Path::new(path)).expect(path);
+    assert_eq!(text("/link/passwd").as_deref(), Some("inside"));
+    for path in ["tmp/climbing/secret", "etc/passwd/below", "etc", "missing"] {
+        assert_eq!(text(path), None, "{path}");
+    }
+    assert!(!tree.is_dir(Path::new("etc/passwd/below")).expect("looked at"));
+    // Through a link goes only who resolves it first.
+    assert!(tree.entry(Path::new("link/passwd")).expect("looked at").is_none());
+    let fifo = rustix::fs::mknodat(open(dir.path()), "root/fifo", rustix::fs::FileType::Fifo, 0o600.into(), 0);
+    fifo.expect("made");
+    tree.file(Path::new("fifo")).expect("opened without a writer");
+}

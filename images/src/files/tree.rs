@@ -12,6 +12,8 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::resolve;
+
 const WITHIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 /// Linux's own limit of an attribute, and of the list of their names.
 const XATTR_BYTES_MAX: usize = 64 * 1024;
@@ -39,7 +41,8 @@ impl ReadError {
     }
 }
 
-/// A directory to walk.
+/// A directory to walk, or to look things up in.
+#[derive(Debug)]
 pub(crate) struct Tree(OwnedFd);
 
 /// Something in it, as it was when it was opened: the descriptor stays with it wherever it goes.
@@ -49,12 +52,12 @@ pub(crate) struct Entry {
 }
 
 impl Tree {
-    pub(crate) fn new(top: OwnedFd) -> Self {
-        Self(top)
+    pub(crate) fn new(top: impl Into<OwnedFd>) -> Self {
+        Self(top.into())
     }
 
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self(File::open(path)?.into()))
+        Ok(Self::new(File::open(path)?))
     }
 
     /// What has this path, which is relative; the empty path is the top.
@@ -71,6 +74,29 @@ impl Tree {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
+        }
+    }
+
+    /// A path from the top with every symbolic link in it followed, the last one too, as if the top were the root
+    /// directory; what isn't there stays as it is.
+    pub(crate) fn real(&self, path: &Path) -> io::Result<PathBuf> {
+        resolve::follow(self.0.as_fd(), path)
+    }
+
+    pub(crate) fn is_dir(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.entry(path)?.is_some_and(|entry| entry.kind() == FileType::Directory))
+    }
+
+    /// Opens a file for reading.
+    pub(crate) fn file(&self, path: &Path) -> io::Result<File> {
+        self.entry(path)?.ok_or(Errno::NOENT)?.open_file()
+    }
+
+    /// The content of a small file, links followed; `None` if it isn't there.
+    pub(crate) fn text(&self, path: &Path) -> io::Result<Option<String>> {
+        match self.entry(&self.real(path)?)? {
+            Some(entry) if entry.kind() == FileType::RegularFile => io::read_to_string(entry.open_file()?).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -97,6 +123,12 @@ impl Tree {
 impl AsFd for Entry {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+impl From<Entry> for OwnedFd {
+    fn from(entry: Entry) -> Self {
+        entry.fd
     }
 }
 
@@ -141,9 +173,11 @@ impl Entry {
         Ok(OsString::from_vec(target.into_bytes()))
     }
 
-    /// Opens a regular file for reading. By its descriptor: whatever has its name by now isn't opened.
+    /// Opens a file for reading. By its descriptor: whatever has its name by now isn't opened.
     pub(crate) fn open_file(&self) -> io::Result<File> {
-        File::open(self.by_descriptor())
+        // A pipe must not keep anybody waiting.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(self.by_descriptor(), flags, Mode::empty())?.into())
     }
 
     /// An extended attribute.
