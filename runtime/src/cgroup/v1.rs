@@ -128,6 +128,9 @@ fn limit_blkio(resources: &Resources, set: &Set<'_>) -> Result<()> {
     })
 }
 
+/// After so many looks at a cgroup that isn't frozen yet, its processes go on for a moment.
+const ATTEMPTS_TO_FREEZE: u32 = 50;
+
 pub(super) fn freeze(hierarchies: &[Hierarchy], path: &Path, frozen: bool) -> Result<()> {
     let root = with_controller(hierarchies, "freezer").ok_or_else(|| missing_controller("freezer"))?;
     let file = root.join(path).join("freezer.state");
@@ -136,8 +139,15 @@ pub(super) fn freeze(hierarchies: &[Hierarchy], path: &Path, frozen: bool) -> Re
     }
     write(&file, if frozen { "FROZEN" } else { "THAWED" })?;
     // FREEZING becomes FROZEN while somebody looks at it, once every process has come to a stop. The kernel has no event
-    // for it; a process in uninterruptible sleep may take its time, and a fork while freezing wants the write again.
-    while frozen && !is_frozen(hierarchies, path) {
+    // for it; a process in uninterruptible sleep may take its time, and a fork while freezing wants the write again. A
+    // parent that waits for its child in vfork never stops while that is stopped: both go on now and then.
+    for attempt in 1_u32.. {
+        if !frozen || is_frozen(hierarchies, path) {
+            break;
+        }
+        if attempt.is_multiple_of(ATTEMPTS_TO_FREEZE) {
+            write(&file, "THAWED")?;
+        }
         std::thread::sleep(std::time::Duration::from_millis(1));
         write(&file, "FROZEN")?;
     }
