@@ -26,12 +26,34 @@ enum Record {
     /// Bytes of a file.
     Content {
         /// Below the layer's root.
+        #[serde(with = "path_bytes")]
         path: PathBuf,
         offset_bytes: u64,
         length_bytes: u64,
     },
     /// No bytes: what had this path until here is now in the directory of replaced things, under this number.
-    Replaced { path: PathBuf, number: u64 },
+    Replaced {
+        #[serde(with = "path_bytes")]
+        path: PathBuf,
+        number: u64,
+    },
+}
+
+/// Paths as the bytes that they are: serde's own way takes none that isn't UTF-8.
+mod path_bytes {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        path.as_os_str().as_bytes().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        Vec::<u8>::deserialize(deserializer).map(|bytes| OsString::from_vec(bytes).into())
+    }
 }
 
 /// Writes a recipe while the tar is read.

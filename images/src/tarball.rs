@@ -327,17 +327,28 @@ impl<R: Read> TarReader<R> {
 
     fn skip_rest(&mut self) -> Result<(), TarError> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        self.remaining_bytes = self.remaining_bytes.saturating_add(self.padding_bytes);
-        self.padding_bytes = 0;
         let outcome = loop {
             match self.read_data(&mut buffer) {
-                Ok(0) => break Ok(()),
+                Ok(0) => break self.skip_padding(&mut buffer),
                 Ok(_) => {}
                 Err(error) => break Err(error),
             }
         };
         self.buffer = buffer;
         outcome
+    }
+
+    /// Padding has nothing in it, and some writers (the docker client, when it puts a Dockerfile into a context) leave it
+    /// out at the end.
+    fn skip_padding(&mut self, buffer: &mut [u8]) -> Result<(), TarError> {
+        while self.padding_bytes > 0 {
+            let wanted = buffer.len().min(usize::try_from(self.padding_bytes).unwrap_or(usize::MAX));
+            match self.read_some(&mut buffer[..wanted])? {
+                0 => self.padding_bytes = 0,
+                read => self.padding_bytes -= read as u64,
+            }
+        }
+        Ok(())
     }
 
     fn expect_payload(&mut self, size_bytes: u64) {

@@ -36,6 +36,10 @@ pub(super) fn origin<'a, 's>(stage: &StageBuild<'a, 's>, from: Option<&str>) -> 
         Some(other) if other < stage.index => build.wait_for(other)?.top,
         Some(_) => return Err(StepError::Invalid(format!("--from={name}: it isn't an earlier stage"))),
         None if name == "scratch" => None,
+        // Or an image whose id begins with it would be taken.
+        None if name.bytes().all(|byte| byte.is_ascii_digit()) => {
+            return Err(StepError::Invalid(format!("--from={name}: there is no stage of this number")));
+        }
         None => build.image(name, build.request.platform.as_ref())?.layers.last().copied(),
     };
     Ok(Origin::Root { build, top, tree: OnceCell::new() })

@@ -429,3 +429,18 @@ proptest! {
         place.assert_contained();
     }
 }
+
+#[test]
+fn a_name_is_bytes_and_the_last_padding_may_be_missing() {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(2);
+    header.set_mode(0o644);
+    header.as_old_mut().name[..3].copy_from_slice(b"a\xff\xfe");
+    header.set_cksum();
+    let tar = [header.as_bytes().as_slice(), b"hi"].concat();
+    let place = Place::new();
+    place.unpack(&tar).expect("unpacks");
+    let name = std::ffi::OsStr::from_bytes(b"a\xff\xfe");
+    assert_eq!(fs::read(place.dir.path().join("layer/diff").join(name)).expect("there"), b"hi");
+    assert!(place.tar_again() == tar);
+}

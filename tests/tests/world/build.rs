@@ -377,3 +377,20 @@ fn steps_of_an_image_that_was_built_elsewhere_are_known() {
     assert_eq!(said.matches("Using cache").count(), 2, "{said}");
     assert_eq!(host.docker(&["run", "--rm", "other", "cat", "/copied"]).ok(), "other content");
 }
+
+#[test]
+fn a_dockerfile_can_stand_outside_of_the_context() {
+    let (_world, host) = started();
+    let context = context(&host, "within", &[("file", "here\n")]);
+    let outside =
+        self::context(&host, "without", &[("Other", "FROM busybox\nCOPY file /file\nCMD [\"cat\", \"/file\"]\n")]);
+    let dockerfile = format!("{outside}/Other");
+    for outcome in builds(&host, &["-f", &dockerfile, "-t", "apart", &context]) {
+        outcome.ok();
+        assert_eq!(host.docker(&["run", "--rm", "apart"]).ok(), "here");
+    }
+    let wrong = self::context(&host, "wrong", &[("Dockerfile", "FROM busybox\nCOPY --from=5 /x /x\n")]);
+    for outcome in builds(&host, &[&wrong]) {
+        assert!(outcome.fails_with(1).contains("no stage of this number"));
+    }
+}
