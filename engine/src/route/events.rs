@@ -31,7 +31,9 @@ async fn events(
 ) -> Result<Response> {
     let now = Timestamp::now();
     let selection = Selection::new(Filters::parse(query.filters.as_deref())?)?;
-    let since = moment::parse_optional(query.since.as_deref(), now)?;
+    // Unlike elsewhere, 0 is a time: it asks for all of the past.
+    let since = query.since.as_deref().filter(|text| !text.is_empty());
+    let since = since.map(|text| moment::parse(text, now)).transpose()?;
     let until = moment::parse_optional(query.until.as_deref(), now)?;
     if let (Some(from), Some(to)) = (since, until)
         && from > to
