@@ -211,11 +211,11 @@ fn helpers_keep_passwords() {
     let (server, name) = ("127.0.0.1:5000", "127.0.0.1:5000/app:1");
     let vault = place.config.join("vault");
     let helper = place.config.join("docker-credential-vault");
-    // One registry's password only: enough for a test.
+    // One registry's password only: enough for a test. It reads what it is asked, or whoever asks meets a closed pipe.
     fs::write(
         &helper,
         format!(
-            "#!/bin/sh\ncase $1 in\nstore) cat > {0};;\nerase) rm -f {0};;\n\
+            "#!/bin/sh\nasked=$(cat)\ncase $1 in\nstore) printf %s \"$asked\" > {0};;\nerase) rm -f {0};;\n\
              get) cat {0} 2>/dev/null || {{ echo credentials not found in native keychain; exit 1; }};;\nesac\n",
             vault.display()
         ),
@@ -236,7 +236,7 @@ fn helpers_keep_passwords() {
         assert!(!vault.exists(), "{program}");
         place.ask(program, &["push", name]).fails_with(1);
     }
-    fs::write(&helper, "#!/bin/sh\necho the vault is shut; exit 1\n").expect("a file");
+    fs::write(&helper, "#!/bin/sh\ncat > /dev/null\necho the vault is shut; exit 1\n").expect("a file");
     let said = place.log_in("berth", "secret", server).fails_with(1);
     assert!(said.contains("docker-credential-vault store failed") && said.contains("the vault is shut"), "{said}");
 }
