@@ -78,7 +78,7 @@ impl Origin<'_, '_> {
                 let trouble = StepError::file(format!("read {} of the context", path.display()));
                 mounts::content(build.context.tree(), path).map_err(trouble)
             }
-            Origin::Root { top, .. } => Ok(key::of(&(top, path))),
+            Origin::Root { top, .. } => Ok(key::of(&(top, path.as_os_str().as_encoded_bytes()))),
         }
     }
 }

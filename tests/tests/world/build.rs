@@ -90,7 +90,7 @@ COPY --link a.txt /linked/here
 ADD archive.tar.gz /unpacked
 ADD --unpack=false archive.tar.gz /packed/
 ADD wild*.txt missing*.txt /wild/
-WORKDIR /work
+WORKDIR /place
 WORKDIR sub
 USER guest
 EXPOSE 80 53/udp
@@ -128,7 +128,7 @@ ONBUILD RUN echo triggered > /tmp/trigger
     assert!(by_berth.ok().matches("---> Using cache").count() >= 28, "the same for both");
     let run = |script: &str| host.docker(&["run", "--rm", "--entrypoint", "sh", "-u", "0", "all", "-c", script]).ok();
     assert_eq!(host.docker(&["run", "--rm", "all"]).ok(), "hello 1-");
-    assert_eq!(run("cat /exec /script /here; id -u; pwd"), "exec\nscript\nmore\n$A stays\n0\n/work/sub");
+    assert_eq!(run("cat /exec /script /here; id -u; pwd"), "exec\nscript\nmore\n$A stays\n0\n/place/sub");
     assert_eq!(run("stat -c '%a %u:%g' /text/a.txt /text/b.txt"), "640 1000:10\n640 1000:10");
     assert_eq!(run("cat /out/tool"), "first", "a stage's variables come along");
     assert_eq!(run("stat -c '%u:%g %h' /out/tool /out/sub/hard"), "1000:10 2\n1000:10 2");
