@@ -47,6 +47,7 @@ impl BuildProgress for Narrator {
             BuildEvent::Cached => self.say(" ---> Using cache\n"),
             BuildEvent::Triggers(1) => self.say("# Executing 1 build trigger\n"),
             BuildEvent::Triggers(count) => self.say(format!("# Executing {count} build triggers\n")),
+            BuildEvent::Waiting => self.say(" ---> Waiting for a cache that another step uses\n"),
             BuildEvent::Output(bytes) => self.say(String::from_utf8_lossy(bytes)),
             BuildEvent::Done(id) => self.say(format!(" ---> {id}\n")),
         }

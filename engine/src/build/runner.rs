@@ -38,7 +38,7 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// `stop` ends what runs: somebody else may know earlier that nobody wants the image any more.
+    /// `stop` ends what runs.
     pub(crate) fn new(engine: Engine, limits: Limits, stop: CancellationToken) -> Self {
         Self { engine, limits, runtime: Handle::current(), stop }
     }
@@ -60,14 +60,6 @@ impl StepRunner for Runner {
 
     fn mount_points(&self) -> &[&'static str] {
         &MOUNT_POINTS
-    }
-
-    fn stop(&self) {
-        self.stop.cancel();
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.is_cancelled()
     }
 }
 

@@ -55,7 +55,7 @@ async fn build(
     });
     let (asked, context) = receive.await?;
     let (lines, reply) = mpsc::channel(LINES);
-    let stop = CancellationToken::new();
+    let stop = asked.request.called_off.clone();
     let (gone, over) = (lines.clone(), stop.clone());
     tokio::spawn(async move {
         tokio::select! {
@@ -105,6 +105,7 @@ impl Asked {
             pull: query.pull,
             cache_from: query.cache_from,
             secrets: wire::secrets(headers)?,
+            called_off: CancellationToken::new(),
         };
         let limits = Limits {
             network: query.network,

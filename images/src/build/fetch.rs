@@ -45,8 +45,9 @@ pub(super) fn fetch(build: &Build<'_>, url: &str, dir: &Path) -> Result<Fetched,
     let path = dir.join(format!("fetched-{}", &Digest::of(url.as_bytes()).hex()[..16]));
     let mut file = File::create(&path).map_err(StepError::file(format!("make {}", path.display())))?;
     let limit = build.store.limits().size_bytes;
-    let got = build.surroundings.registries.runtime().block_on(get(url, &mut file, limit));
-    let modified_seconds = got.map_err(failed)?;
+    let coming = build.request.called_off.run_until_cancelled(get(url, &mut file, limit));
+    let got = build.surroundings.registries.runtime().block_on(coming);
+    let modified_seconds = got.ok_or(StepError::CalledOff)?.map_err(failed)?;
     Ok(Fetched { path, modified_seconds })
 }
 

@@ -32,9 +32,13 @@ mod run_step;
 mod schedule;
 mod scope;
 mod stage;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::digest::ImageId;
 use crate::platform::Platform;
@@ -72,6 +76,9 @@ pub struct BuildRequest {
     pub cache_from: Vec<String>,
     /// By id, for `RUN --mount=type=secret`.
     pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Cancelled when nobody wants the image any more, by the build itself too once it has failed: what its runner runs
+    /// and what is pulled for it is to end then.
+    pub called_off: CancellationToken,
 }
 
 /// What a build led to.
@@ -100,7 +107,7 @@ pub trait StepRunner: Sync {
     /// Runs a command to its end and answers with its exit status. What it writes goes to `output` as it comes.
     ///
     /// # Errors
-    /// It can't be run at all, or it was stopped.
+    /// It can't be run at all, or the build was called off.
     fn run(
         &self,
         step: &RunStep,
@@ -109,12 +116,6 @@ pub trait StepRunner: Sync {
 
     /// Where its containers have something mounted beyond what a step asks for.
     fn mount_points(&self) -> &[&'static str];
-
-    /// Ends what runs, and lets nothing begin any more.
-    fn stop(&self);
-
-    /// Whether it was stopped: nobody wants the image any more.
-    fn is_stopped(&self) -> bool;
 }
 
 /// Where the images come from that stages begin with and files are copied from.
@@ -153,6 +154,8 @@ pub enum BuildEvent<'a> {
     Cached,
     /// An image brought instructions for the stages that begin with it.
     Triggers(usize),
+    /// A step waits for a cache that another one uses.
+    Waiting,
     /// A step's command wrote this.
     Output(&'a [u8]),
     /// A step is over; this is what stands for its result.

@@ -13,9 +13,10 @@ use super::dockerfile::{CacheSharing, Mount, MountKind};
 use super::found::{Keep, find};
 use super::schedule::Build;
 use super::stage::StageBuild;
-use super::{StepError, StepMount, StepMountKind, key};
+use super::{BuildEvent, StepError, StepMount, StepMountKind, key};
+use crate::error::Error;
 use crate::files::{Tree, pack_tree, plain};
-use crate::store::{CacheHold, CacheUse};
+use crate::store::{CacheUse, CacheWish, HeldCaches};
 use crate::unpack;
 
 /// Where a here-document that is a script is found.
@@ -39,7 +40,7 @@ struct Wanted<'a, 's> {
 
 enum WantedKind<'a, 's> {
     Bind { origin: Origin<'a, 's>, path: PathBuf },
-    Cache { id: String, how: CacheUse, owner: (u32, u32), mode: u32 },
+    Cache(CacheWish),
     Tmpfs { size_bytes: Option<u64> },
     File { content: Vec<u8>, owner: (u32, u32), mode: u32, variable: Option<String> },
 }
@@ -48,7 +49,7 @@ enum WantedKind<'a, 's> {
 pub(super) struct Held<'a> {
     mounts: Vec<StepMount>,
     variables: Vec<String>,
-    _caches: Vec<CacheHold<'a>>,
+    _caches: HeldCaches<'a>,
     _secrets: Option<TempDir>,
 }
 
@@ -95,7 +96,8 @@ fn wanted<'a, 's>(stage: &StageBuild<'a, 's>, mount: &Mount) -> Result<Option<(W
                 CacheSharing::Locked => CacheUse::Alone,
             };
             let key = format!("cache {id}");
-            (WantedKind::Cache { id, how, owner: (owner.uid, owner.gid), mode: owner.mode.unwrap_or(CACHE_MODE) }, key)
+            let mode = owner.mode.unwrap_or(CACHE_MODE);
+            (WantedKind::Cache(CacheWish { id, how, owner: (owner.uid, owner.gid), mode }), key)
         }
         MountKind::Tmpfs { size_bytes } => (WantedKind::Tmpfs { size_bytes: *size_bytes }, "tmpfs".to_owned()),
         MountKind::Secret { id, is_required, variable, owner } => {
@@ -133,20 +135,26 @@ impl<'s> Mounted<'_, 's> {
         self.wanted.push(Wanted { target: Some(SCRIPT.into()), readonly: true, kind });
     }
 
-    /// Makes all of it ready. `place` is for files that are copied.
+    /// Makes all of it ready, waiting for caches that others use. `place` is for files that are copied.
     pub(super) fn hold(self, build: &Build<'s>, place: &Path) -> Result<Held<'s>, StepError> {
-        let mut held = Held { mounts: Vec::new(), variables: Vec::new(), _caches: Vec::new(), _secrets: None };
+        let caches = self.wanted.iter().filter_map(|wanted| match &wanted.kind {
+            WantedKind::Cache(wish) => Some(wish),
+            _ => None,
+        });
+        let waiting = || build.tell(BuildEvent::Waiting);
+        let caches = build.store.hold_caches(&caches.collect::<Vec<_>>(), &build.request.called_off, waiting);
+        let caches = caches.map_err(|error| match error {
+            Error::CalledOff => StepError::CalledOff,
+            error => error.into(),
+        })?;
+        let mut cache_paths = caches.paths().into_iter();
+        let mut held = Held { mounts: Vec::new(), variables: Vec::new(), _caches: caches, _secrets: None };
         for (at, Wanted { target, readonly, kind }) in self.wanted.into_iter().enumerate() {
             let kind = match kind {
                 WantedKind::Bind { origin, path } => {
                     StepMountKind::Bind(bind(build, &origin, &path, readonly, &place.join(format!("bind-{at}")))?)
                 }
-                WantedKind::Cache { id, how, owner, mode } => {
-                    let cache = build.store.hold_cache(&id, how, owner, mode)?;
-                    let path = cache.path();
-                    held._caches.push(cache);
-                    StepMountKind::Bind(path)
-                }
+                WantedKind::Cache(_) => StepMountKind::Bind(cache_paths.next().expect("a path for each")),
                 WantedKind::Tmpfs { size_bytes } => StepMountKind::Tmpfs { size_bytes },
                 WantedKind::File { content, owner, mode, variable } => {
                     if let Some(variable) = variable {

@@ -35,7 +35,8 @@ pub(super) struct Build<'a> {
     stages: Mutex<Stages>,
     /// A stage is over, or the build is.
     settled: Condvar,
-    has_failed: AtomicBool,
+    /// Why it ends without an image: what failed first. All that ends after that does so because of it.
+    failure: Mutex<Option<BuildError>>,
     has_new_layers: AtomicBool,
     steps: Mutex<Vec<DoneStep>>,
     leases: Mutex<Vec<Lease<'a>>>,
@@ -75,7 +76,7 @@ pub(super) fn build(
         stages: Mutex::new(vec![None; plan.stages.len()]),
         plan: &plan,
         settled: Condvar::new(),
-        has_failed: AtomicBool::new(false),
+        failure: Mutex::default(),
         has_new_layers: AtomicBool::new(false),
         steps: Mutex::default(),
         leases: Mutex::default(),
@@ -118,22 +119,13 @@ impl<'a> Build<'a> {
     fn run(&self) -> Result<StageState, BuildError> {
         let needed = || self.plan.stages.iter().enumerate().filter_map(|(at, planned)| Some((at, planned.as_ref()?)));
         thread::scope(|scope| {
-            let stages: Vec<_> = needed()
-                .map(|(index, planned)| {
-                    scope.spawn(move || {
-                        let outcome = StageBuild::run(self, index, planned);
-                        self.settle(index, outcome)
-                    })
-                })
-                .collect();
-            let outcomes =
-                stages.into_iter().map(|stage| stage.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            // What was called off was so because of another.
-            let outcomes: Vec<_> = outcomes.filter_map(Result::err).collect();
-            let (called_off, causes): (Vec<_>, Vec<_>) =
-                outcomes.into_iter().partition(|error| matches!(error, BuildError::CalledOff));
-            causes.into_iter().chain(called_off).next().map_or(Ok(()), Err)
-        })?;
+            for (index, planned) in needed() {
+                scope.spawn(move || self.settle(index, StageBuild::run(self, index, planned)));
+            }
+        });
+        if let Some(failure) = locked(&self.failure).take() {
+            return Err(failure);
+        }
         let state = locked(&self.stages)[self.plan.target].clone().ok_or(BuildError::CalledOff)?;
         StageBuild::label(self, state.as_ref().clone()).map_err(|source| BuildError::Step {
             place: self.dockerfile.stages[self.plan.target].place.clone(),
@@ -142,16 +134,17 @@ impl<'a> Build<'a> {
         })
     }
 
-    fn settle(&self, index: usize, outcome: Result<StageState, BuildError>) -> Result<(), BuildError> {
-        let outcome = outcome.map(|state| locked(&self.stages)[index] = Some(Arc::new(state)));
-        if outcome.is_err() {
-            self.has_failed.store(true, Ordering::Relaxed);
-            self.surroundings.runner.stop();
-            // With the lock: whoever is about to wait has looked before, or will look after.
-            drop(locked(&self.stages));
+    fn settle(&self, index: usize, outcome: Result<StageState, BuildError>) {
+        match outcome {
+            Ok(state) => locked(&self.stages)[index] = Some(Arc::new(state)),
+            Err(error) => {
+                locked(&self.failure).get_or_insert(error);
+                self.request.called_off.cancel();
+                // With the lock: whoever is about to wait has looked before, or will look after.
+                drop(locked(&self.stages));
+            }
         }
         self.settled.notify_all();
-        outcome
     }
 
     /// An earlier stage's end.
@@ -167,7 +160,7 @@ impl<'a> Build<'a> {
                     "a trigger takes from a stage that is not built for it: {name}"
                 )));
             }
-            if self.has_failed.load(Ordering::Relaxed) {
+            if self.request.called_off.is_cancelled() {
                 return Err(StepError::CalledOff);
             }
             stages = self.settled.wait(stages).unwrap_or_else(PoisonError::into_inner);
@@ -176,7 +169,7 @@ impl<'a> Build<'a> {
 
     /// Whether there is a reason to go on.
     pub(super) fn go_on(&self) -> Result<(), StepError> {
-        match self.has_failed.load(Ordering::Relaxed) || self.surroundings.runner.is_stopped() {
+        match self.request.called_off.is_cancelled() {
             true => Err(StepError::CalledOff),
             false => Ok(()),
         }

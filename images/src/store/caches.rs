@@ -1,12 +1,15 @@
 //! Directories that steps of builds keep something in for the next ones (`RUN --mount=type=cache`), and who uses which.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
-use super::{Store, make_dir};
+use futures::executor::block_on;
+use tokio_util::sync::CancellationToken;
+
+use super::{Store, between_steps};
 use crate::digest::Digest;
 use crate::error::Error;
 
@@ -31,28 +34,77 @@ pub(crate) enum CacheUse {
     Another,
 }
 
-/// A cache that is in use.
-pub(crate) struct CacheHold<'a> {
+/// A cache that a step wants.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheWish {
+    /// Any text.
+    pub(crate) id: String,
+    pub(crate) how: CacheUse,
+    /// Of its directory, if that is to be made.
+    pub(crate) owner: (u32, u32),
+    /// The same.
+    pub(crate) mode: u32,
+}
+
+/// The caches of a step, in use.
+pub(crate) struct HeldCaches<'a> {
     store: &'a Store,
-    name: String,
+    /// A name for each that was wished for; one that was wished for twice is the same.
+    names: Vec<String>,
 }
 
-impl CacheHold<'_> {
-    /// Where it is.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.store.caches_dir().join(&self.name)
+impl HeldCaches<'_> {
+    /// Where they are, in the order of the wishes.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        self.names.iter().map(|name| self.store.caches_dir().join(name)).collect()
     }
 }
 
-impl Drop for CacheHold<'_> {
+impl Drop for HeldCaches<'_> {
     fn drop(&mut self) {
-        let mut caches = self.store.caches.lock().unwrap_or_else(PoisonError::into_inner);
-        match caches.0.get_mut(&self.name) {
-            Some(Use::Shared(holders)) if *holders > 1 => *holders -= 1,
-            _ => drop(caches.0.remove(&self.name)),
+        let mut caches = self.store.caches();
+        for name in self.names.iter().collect::<BTreeSet<_>>() {
+            match caches.0.get_mut(name) {
+                Some(Use::Shared(holders)) if *holders > 1 => *holders -= 1,
+                _ => drop(caches.0.remove(name)),
+            }
         }
-        self.store.cache_left.notify_all();
+        self.store.cache_left.notify_waiters();
     }
+}
+
+impl CachesInUse {
+    /// Takes all of these, or nothing as long as others keep one of them.
+    fn take(&mut self, wishes: &[&CacheWish]) -> Option<Vec<String>> {
+        let mut uses = self.0.clone();
+        let mut names: Vec<String> = Vec::new();
+        for (at, wish) in wishes.iter().enumerate() {
+            let name = match wishes[..at].iter().position(|earlier| earlier.id == wish.id) {
+                // Or the step would wait for itself.
+                Some(earlier) => names[earlier].clone(),
+                None => take(&mut uses, wish)?,
+            };
+            names.push(name);
+        }
+        self.0 = uses;
+        Some(names)
+    }
+}
+
+fn take(uses: &mut HashMap<String, Use>, wish: &CacheWish) -> Option<String> {
+    let name = Digest::of(wish.id.as_bytes()).hex();
+    let (name, taken) = match (wish.how, uses.get(&name)) {
+        (CacheUse::Shared, None) => (name, Use::Shared(1)),
+        (CacheUse::Shared, Some(Use::Shared(holders))) => (name, Use::Shared(holders + 1)),
+        (CacheUse::Alone | CacheUse::Another, None) => (name, Use::Alone),
+        (CacheUse::Another, Some(_)) => {
+            let mut others = (2_u32..).map(|number| format!("{name}-{number}"));
+            (others.find(|name| !uses.contains_key(name))?, Use::Alone)
+        }
+        _ => return None,
+    };
+    uses.insert(name.clone(), taken);
+    Some(name)
 }
 
 impl Store {
@@ -60,47 +112,51 @@ impl Store {
         self.root_dir.join("caches")
     }
 
-    /// Takes a cache into use, waiting for others if it must. It is made, with this owner and mode, if it isn't there.
-    pub(crate) fn hold_cache(
-        &self,
-        id: &str,
-        how: CacheUse,
-        owner: (u32, u32),
-        mode: u32,
-    ) -> Result<CacheHold<'_>, Error> {
-        let hold = CacheHold { store: self, name: self.take_cache(id, how) };
-        let path = hold.path();
-        if !path.is_dir() {
-            make_dir(&path)?;
-            let looks = chown(&path, Some(owner.0), Some(owner.1))
-                .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(mode)));
-            looks.map_err(Error::file("set owner and mode of", &path))?;
-        }
-        Ok(hold)
+    fn caches(&self) -> MutexGuard<'_, CachesInUse> {
+        self.caches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_cache(&self, id: &str, how: CacheUse) -> String {
-        // An id is any text.
-        let name = Digest::of(id.as_bytes()).hex();
-        let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
-        if how == CacheUse::Another {
-            let names = std::iter::once(name.clone()).chain((2_u32..).map(|number| format!("{name}-{number}")));
-            let free = names.into_iter().find(|name| !caches.0.contains_key(name)).unwrap_or(name);
-            caches.0.insert(free.clone(), Use::Alone);
-            return free;
-        }
+    /// Takes the caches of a step into use, all at once, so that no two steps wait for each other. As long as others use
+    /// them it waits, having called `waiting`. What isn't there is made.
+    pub(crate) fn hold_caches(
+        &self,
+        wishes: &[&CacheWish],
+        called_off: &CancellationToken,
+        mut waiting: impl FnMut(),
+    ) -> Result<HeldCaches<'_>, Error> {
         loop {
-            match (caches.0.get_mut(&name), how) {
-                (None, CacheUse::Shared) => drop(caches.0.insert(name.clone(), Use::Shared(1))),
-                (None, _) => drop(caches.0.insert(name.clone(), Use::Alone)),
-                (Some(Use::Shared(holders)), CacheUse::Shared) => *holders += 1,
-                _ => {
-                    caches = self.cache_left.wait(caches).unwrap_or_else(PoisonError::into_inner);
-                    continue;
-                }
+            // Before looking, so that what is left after that is noticed.
+            let left = self.cache_left.notified();
+            let mut caches = self.caches();
+            if let Some(names) = caches.take(wishes) {
+                // With the lock: nobody finds one that is half made.
+                let made = wishes.iter().zip(&names).try_for_each(|(wish, name)| self.make_cache(name, wish));
+                drop(caches);
+                let held = HeldCaches { store: self, names };
+                return made.map(|()| held);
             }
-            return name;
+            drop(caches);
+            waiting();
+            block_on(called_off.run_until_cancelled(left)).ok_or(Error::CalledOff)?;
         }
+    }
+
+    /// Makes a cache's directory if it isn't there, at once as it is to be.
+    fn make_cache(&self, name: &str, wish: &CacheWish) -> Result<(), Error> {
+        let path = self.caches_dir().join(name);
+        if path.is_dir() {
+            return Ok(());
+        }
+        let work = self.work_dir()?;
+        let made = work.path().join("cache");
+        between_steps();
+        let (uid, gid) = wish.owner;
+        fs::create_dir(&made)
+            .and_then(|()| chown(&made, Some(uid), Some(gid)))
+            .and_then(|()| fs::set_permissions(&made, fs::Permissions::from_mode(wish.mode)))
+            .map_err(Error::file("make directory", &made))?;
+        between_steps();
+        fs::rename(&made, &path).map_err(Error::file("make directory", path))
     }
 
     /// Removes the caches that nobody uses; answers with how many bytes of files that were.
@@ -108,7 +164,7 @@ impl Store {
         let dir = self.caches_dir();
         let mut aside = Vec::new();
         // With the lock: nobody takes one into use meanwhile.
-        let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let caches = self.caches();
         for path in super::layers::list(&dir)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if !caches.0.contains_key(&name) {

@@ -24,7 +24,7 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
@@ -37,7 +37,7 @@ use crate::platform::Platform;
 use crate::unpack::Limits;
 
 use caches::CachesInUse;
-pub(crate) use caches::{CacheHold, CacheUse};
+pub(crate) use caches::{CacheUse, CacheWish, HeldCaches};
 pub(crate) use layers::{Lease, NewImage};
 pub use pull::PullRequest;
 pub use push::PushRequest;
@@ -60,7 +60,7 @@ pub struct Store {
     settled: Notify,
     caches: Mutex<CachesInUse>,
     /// A cache that was in use no longer is.
-    cache_left: Condvar,
+    cache_left: Notify,
     /// Locked as long as the store is open; the kernel unlocks it when the process ends, however it ends.
     _lock: File,
 }
@@ -105,7 +105,7 @@ impl Store {
             }),
             settled: Notify::new(),
             caches: Mutex::default(),
-            cache_left: Condvar::new(),
+            cache_left: Notify::new(),
             _lock: lock,
         };
         make_dir(&store.links_dir)?;

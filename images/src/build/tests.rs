@@ -1,0 +1,114 @@
+//! Builds whose commands are functions of the tests'.
+
+mod caches;
+mod stages;
+
+use std::error::Error as StdError;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::registry::{Registries, RegistryConfig};
+use crate::testing::Tar;
+
+/// What a step's command does, and what it ends with.
+pub(crate) type Command<'a> = &'a (dyn Fn(&RunStep, &mut dyn FnMut(&[u8])) -> u8 + Sync);
+
+/// Builds in one store.
+pub(crate) struct Builder<'a> {
+    pub(crate) store: &'a Store,
+    registries: Registries,
+    _runtime: Runtime,
+}
+
+impl<'a> Builder<'a> {
+    pub(crate) fn new(store: &'a Store) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let registries = Registries::new(RegistryConfig::default(), runtime.handle().clone());
+        Self { store, registries, _runtime: runtime }
+    }
+
+    /// Builds a Dockerfile whose context has nothing else.
+    pub(crate) fn build(&self, text: &str, request: &BuildRequest, command: Command<'_>) -> Result<Built, BuildError> {
+        self.build_told(text, request, command, &|_| ())
+    }
+
+    /// The same; `told` hears how far it is.
+    pub(crate) fn build_told(
+        &self,
+        text: &str,
+        request: &BuildRequest,
+        command: Command<'_>,
+        told: &(dyn Fn(BuildEvent<'_>) + Sync),
+    ) -> Result<Built, BuildError> {
+        self.build_context(Tar::new().file("Dockerfile", text), request, command, told)
+    }
+
+    pub(crate) fn build_context(
+        &self,
+        context: Tar,
+        request: &BuildRequest,
+        command: Command<'_>,
+        told: &(dyn Fn(BuildEvent<'_>) + Sync),
+    ) -> Result<Built, BuildError> {
+        let context = self.store.receive_context(&context.finish()[..])?;
+        let around = Around { store: self.store, command, told };
+        let surroundings =
+            Surroundings { runner: &around, images: &around, progress: &around, registries: &self.registries };
+        self.store.build(&context, request, &surroundings)
+    }
+}
+
+struct Around<'a> {
+    store: &'a Store,
+    command: Command<'a>,
+    told: &'a (dyn Fn(BuildEvent<'_>) + Sync),
+}
+
+impl StepRunner for Around<'_> {
+    fn run(&self, step: &RunStep, output: &mut dyn FnMut(&[u8])) -> Result<u8, Box<dyn StdError + Send + Sync>> {
+        Ok((self.command)(step, output))
+    }
+
+    fn mount_points(&self) -> &[&'static str] {
+        &[]
+    }
+}
+
+impl BaseImages for Around<'_> {
+    fn image(
+        &self,
+        reference: &str,
+        _platform: Option<&Platform>,
+        _pull: bool,
+    ) -> Result<Image, Box<dyn StdError + Send + Sync>> {
+        Ok(self.store.get(reference)?)
+    }
+}
+
+impl BuildProgress for Around<'_> {
+    fn tell(&self, event: BuildEvent<'_>) {
+        (self.told)(event);
+    }
+}
+
+/// What a shell would be told.
+pub(crate) fn script(step: &RunStep) -> &str {
+    step.args.last().expect("a shell's script")
+}
+
+/// What was noted by one step after the other.
+#[derive(Default)]
+pub(crate) struct Notes(Mutex<Vec<String>>);
+
+impl Notes {
+    pub(crate) fn take_down(&self, note: impl Into<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(note.into());
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
