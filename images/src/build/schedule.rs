@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::files::PackError;
 use crate::platform::Platform;
 use crate::reference::Reference;
-use crate::store::{DoneStep, Image, Lease, NewImage, StepLayer, StepResult, Store};
+use crate::store::{BuiltImage, DoneStep, Image, Lease, NewImage, StepLayer, StepResult, Store};
 
 /// A build that is under way.
 pub(super) struct Build<'a> {
@@ -86,10 +86,10 @@ pub(super) fn build(
         locked(&build.leases).push(lease);
     }
     let outcome = build.run();
-    let image = outcome.as_ref().ok().map(|state| image(state, request)).transpose()?;
-    let id = image.as_ref().map(|image| image.id);
+    let built = outcome.as_ref().ok().map(|state| built(state, request)).transpose()?;
+    let id = built.as_ref().map(|built| built.image.id);
     let steps = std::mem::take(&mut *locked(&build.steps));
-    store.finish_build(&steps, build.has_new_layers.load(Ordering::Relaxed), image)?;
+    store.finish_build(&steps, build.has_new_layers.load(Ordering::Relaxed), built)?;
     outcome?;
     let unused_args = scope::unused_args(&dockerfile, request);
     match id {
@@ -104,11 +104,12 @@ fn epoch(request: &BuildRequest) -> Result<Option<i64>, BuildError> {
     seconds.map(Some).ok_or_else(|| BuildError::SourceDateEpoch(text.clone()))
 }
 
-fn image(state: &StageState, request: &BuildRequest) -> Result<NewImage, Error> {
+fn built(state: &StageState, request: &BuildRequest) -> Result<BuiltImage, Error> {
     let document = serde_json::to_vec(&state.to_config()).map_err(Error::Encode)?;
     let id = state.image.unwrap_or(ImageId(Digest::of(&document)));
     let references = request.tags.iter().cloned().map(Reference::or_latest).collect();
-    Ok(NewImage { id, document, top: state.top, references })
+    let image = NewImage { id, document, top: state.top, references };
+    Ok(BuiltImage { image, steps: state.steps.clone() })
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

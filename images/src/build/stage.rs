@@ -24,6 +24,8 @@ pub(super) struct StageState {
     diff_ids: Vec<DiffId>,
     history: Vec<HistoryEntry>,
     created: Option<Timestamp>,
+    /// What its steps since the image that it began with are known by.
+    pub(super) steps: Vec<Digest>,
     /// The image that it still is.
     pub(super) image: Option<ImageId>,
     /// What `ARG` declared.
@@ -42,6 +44,7 @@ impl StageState {
             diff_ids: Vec::new(),
             history: Vec::new(),
             created: None,
+            steps: Vec::new(),
             image: None,
             args: BTreeMap::new(),
             has_own_cmd: false,
@@ -58,6 +61,7 @@ impl StageState {
             diff_ids: rootfs.diff_ids,
             history,
             created,
+            steps: Vec::new(),
             image: Some(image.id),
             args: BTreeMap::new(),
             has_own_cmd: false,
@@ -90,8 +94,9 @@ impl StageState {
         Ok(Expander { escape, variable: &|name| self.variable(name) }.word(word)?)
     }
 
-    fn add(&mut self, result: &StepResult, created_by: String) {
+    fn add(&mut self, keys: &[Digest], result: &StepResult, created_by: String) {
         let StepResult { layer, created } = result;
+        self.steps.extend(keys);
         self.history.push(HistoryEntry {
             created: Some(*created),
             created_by,
@@ -236,12 +241,12 @@ impl<'a, 's> StageBuild<'a, 's> {
             }
             None => StepResult { layer: make()?, created: self.build.now() },
         };
+        self.state.add(&keys, &result, created_by);
         self.build.done(keys.into_iter().map(|key| DoneStep {
             key,
             instruction: step.text.clone(),
             result: result.clone(),
         }));
-        self.state.add(&result, created_by);
         self.build.tell(BuildEvent::Done(&key::ground(&self.state).short()));
         Ok(())
     }
@@ -266,7 +271,7 @@ impl<'a, 's> StageBuild<'a, 's> {
             None => StepResult { layer: None, created: build.now() },
         };
         build.done([DoneStep { key, instruction: created_by.clone(), result: result.clone() }]);
-        stage_build.state.add(&result, created_by);
+        stage_build.state.add(&[key], &result, created_by);
         Ok(stage_build.state)
     }
 }

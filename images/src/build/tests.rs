@@ -1,5 +1,6 @@
 //! Builds whose commands are functions of the tests'.
 
+mod cache;
 mod caches;
 mod stages;
 

@@ -15,7 +15,7 @@ use crate::reference::Reference;
 const APPLICATION_ID: i64 = 0x6265_696d;
 
 /// Each brings the schema one version further. Never change one that was released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE layer (
         -- Never given out twice: a mount may still use a removed layer's short link.
@@ -73,6 +73,14 @@ const MIGRATIONS: [&str; 3] = [
     ) STRICT;
     CREATE INDEX build_step_layer ON build_step (layer);
 ",
+    "
+    CREATE TABLE image_step (
+        image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+        step TEXT NOT NULL REFERENCES build_step (key) ON DELETE CASCADE,
+        UNIQUE (image, step)
+    ) STRICT;
+    CREATE INDEX image_step_step ON image_step (step);
+",
 ];
 
 /// A layer that is on disk.
@@ -99,7 +107,7 @@ pub(super) struct StepRow {
     pub(super) used_at_milliseconds: i64,
     /// Of the layer; only read.
     pub(super) size_bytes: u64,
-    /// Something else has the layer, too; only read.
+    /// An image was built by it, or something else has the layer, too; only read.
     pub(super) is_shared: bool,
 }
 
@@ -342,11 +350,12 @@ pub(super) fn snapshots(connection: &Connection) -> rusqlite::Result<Vec<String>
         .collect()
 }
 
-/// Steps with their layers, and whether an image, a container or another's layer has theirs too.
+/// Steps with their layers, and whether an image was built by them, or a container or another's layer has theirs too.
 const STEPS: &str = "
     SELECT build_step.key, instruction, chain_id, diff_id, created_at_milliseconds, used_at_milliseconds,
         coalesce(size_bytes, 0),
         EXISTS (SELECT 1 FROM image WHERE top_layer = build_step.layer)
+            OR EXISTS (SELECT 1 FROM image_step WHERE step = build_step.key)
             OR EXISTS (SELECT 1 FROM snapshot WHERE top_layer = build_step.layer)
             OR EXISTS (SELECT 1 FROM layer AS above WHERE above.parent = build_step.layer)
     FROM build_step LEFT JOIN layer ON layer.number = build_step.layer";
@@ -368,9 +377,11 @@ pub(super) fn steps(connection: &Connection) -> rusqlite::Result<Vec<StepRow>> {
 pub(super) fn put_step(connection: &Connection, step: &StepRow) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO build_step
-                 (key, instruction, layer, created_at_milliseconds, used_at_milliseconds)
-             VALUES (?1, ?2, (SELECT number FROM layer WHERE chain_id = ?3), ?4, ?5)",
+            "INSERT INTO build_step (key, instruction, layer, created_at_milliseconds, used_at_milliseconds)
+             VALUES (?1, ?2, (SELECT number FROM layer WHERE chain_id = ?3), ?4, ?5)
+             ON CONFLICT DO UPDATE SET instruction = excluded.instruction, layer = excluded.layer,
+                 created_at_milliseconds = excluded.created_at_milliseconds,
+                 used_at_milliseconds = excluded.used_at_milliseconds",
         )?
         .execute(params![
             step.key.to_string(),
@@ -379,6 +390,17 @@ pub(super) fn put_step(connection: &Connection, step: &StepRow) -> rusqlite::Res
             step.created_at_milliseconds,
             step.used_at_milliseconds,
         ])?;
+    Ok(())
+}
+
+/// Records that an image was built by a step, as long as both are there.
+pub(super) fn put_image_step(connection: &Connection, image: &ImageId, step: &Digest) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO image_step (image, step)
+             SELECT id, key FROM image, build_step WHERE id = ?1 AND key = ?2 ON CONFLICT DO NOTHING",
+        )?
+        .execute([image.to_string(), step.to_string()])?;
     Ok(())
 }
 

@@ -44,7 +44,7 @@ pub use push::PushRequest;
 pub use save::Saving;
 pub use snapshot::Discarded;
 pub use steps::CachedStep;
-pub(crate) use steps::{DoneStep, StepLayer, StepResult};
+pub(crate) use steps::{BuiltImage, DoneStep, StepLayer, StepResult};
 pub use types::{
     Commit, ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Pushed, Removed, Rootfs,
 };

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::database::{self, Durability, StepRow};
 use super::layers::{Lease, NewImage, NewLayer};
-use super::{Inner, Pruned, Removed, Store, delete};
-use crate::digest::{ChainId, DiffId, Digest};
+use super::{Inner, Pruned, Removed, Store, between_steps, delete};
+use crate::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::error::Error;
 use crate::files::PackError;
 
@@ -39,6 +39,13 @@ pub(crate) struct DoneStep {
     pub(crate) result: StepResult,
 }
 
+/// The image that a build made.
+pub(crate) struct BuiltImage {
+    pub(crate) image: NewImage,
+    /// The steps that it was built by.
+    pub(crate) steps: Vec<Digest>,
+}
+
 /// A record of the build cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedStep {
@@ -52,7 +59,7 @@ pub struct CachedStep {
     pub used: Timestamp,
     /// The size of its layer's files.
     pub size_bytes: u64,
-    /// An image or a container has the layer, too.
+    /// An image was built by it, or an image or a container has its layer.
     pub is_shared: bool,
 }
 
@@ -85,6 +92,7 @@ impl Store {
         self.place(&transaction, &layer)?;
         transaction.commit().map_err(failed())?;
         drop(inner);
+        between_steps();
         Ok((StepLayer { chain_id, diff_id }, lease))
     }
 
@@ -102,11 +110,12 @@ impl Store {
         &self,
         steps: &[DoneStep],
         has_new_layers: bool,
-        image: Option<NewImage>,
+        built: Option<BuiltImage>,
     ) -> Result<(), Error> {
         if has_new_layers {
             self.synchronise()?;
         }
+        between_steps();
         let now = Timestamp::now().as_millisecond();
         let failed = || Error::database("record build steps");
         let mut guard = self.inner();
@@ -126,10 +135,24 @@ impl Store {
         }
         transaction.commit().map_err(failed())?;
         drop(guard);
-        match image {
-            Some(image) if !self.is_published(&image)? => self.publish(&[], &[image], now).map(drop),
-            _ => Ok(()),
+        between_steps();
+        let Some(BuiltImage { image, steps }) = built else { return Ok(()) };
+        let id = image.id;
+        if !self.is_published(&image)? {
+            self.publish(&[], &[image], now)?;
         }
+        self.remember_steps(id, &steps)
+    }
+
+    /// Remembers which steps an image was built by: as long as it is there, somebody needs them.
+    fn remember_steps(&self, image: ImageId, steps: &[Digest]) -> Result<(), Error> {
+        let failed = || Error::database("record the steps of an image");
+        let mut inner = self.inner();
+        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
+        for step in steps {
+            database::put_image_step(&transaction, &image, step).map_err(failed())?;
+        }
+        transaction.commit().map_err(failed())
     }
 
     fn is_published(&self, image: &NewImage) -> Result<bool, Error> {
@@ -157,7 +180,9 @@ impl Store {
             keys.push(step.key);
         }
         let layers = Self::forget_unused(&transaction, &inner.leases)?;
+        between_steps();
         transaction.commit().map_err(failed())?;
+        between_steps();
         let aside = self.set_layers_aside(&layers)?;
         drop(guard);
         delete(aside)?;
