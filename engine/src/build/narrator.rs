@@ -61,15 +61,7 @@ impl BaseImages for Narrator {
         platform: Option<&Platform>,
         pull: bool,
     ) -> Result<Image, Box<dyn StdError + Send + Sync>> {
-        let fits = |image: &Image| {
-            let config = &image.config;
-            let found = Platform {
-                os: config.os.clone(),
-                architecture: config.architecture.clone(),
-                variant: config.variant.clone(),
-            };
-            platform.is_none_or(|platform| found.runs_on(platform))
-        };
+        let fits = |image: &Image| platform.is_none_or(|platform| image.config.platform().runs_on(platform));
         match self.engine.images.get(name) {
             Ok(image) if !pull && fits(&image) => return Ok(image),
             // An id is nothing that a registry could be asked for.

@@ -198,12 +198,7 @@ impl<'a> Build<'a> {
         let image = image.map_err(|error| StepError::Image(name.to_owned(), error))?;
         let (lease, _) = self.store.lease(image.layers.clone())?;
         locked(&self.leases).push(lease);
-        let Image { config, .. } = &image;
-        let found = Platform {
-            os: config.os.clone(),
-            architecture: config.architecture.clone(),
-            variant: config.variant.clone(),
-        };
+        let found = image.config.platform();
         match platform {
             Some(wanted) if !found.runs_on(wanted) => Err(StepError::Platform {
                 image: name.to_owned(),

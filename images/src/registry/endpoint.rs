@@ -17,6 +17,8 @@ use crate::digest::Digest;
 
 const TRIES: usize = 5;
 const TAGS_A_PAGE: usize = 1000;
+/// More than anybody could pull: a registry that always has another page would fill the memory.
+const TAGS_MAX: usize = 100_000;
 
 /// Documents that describe images, in the order of preference.
 const MANIFESTS: [&str; 4] = [
@@ -161,6 +163,9 @@ impl Endpoint {
             // Some registries answer with the same page again.
             let is_last = page.len() < TAGS_A_PAGE || page.last() == tags.last();
             tags.extend(page);
+            if tags.len() > TAGS_MAX {
+                return Err(self.session.wrong(&format!("more than {TAGS_MAX} tags of one repository")));
+            }
             if is_last {
                 return Ok(tags);
             }

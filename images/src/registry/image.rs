@@ -105,8 +105,7 @@ fn find_at(endpoint: &Arc<Endpoint>, reference: &Reference, platform: &Platform)
     let digest = named.digest;
     let (manifest, bytes) = choose_manifest(endpoint, reference, platform, named)?;
     let (id, document, config) = config(endpoint, reference, manifest.config())?;
-    let built_for =
-        Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
+    let built_for = config.platform();
     // Older tools leave it out.
     if !config.architecture.is_empty() && !built_for.runs_on(platform) {
         let (wanted, offered) = (platform.clone(), built_for.to_string());
