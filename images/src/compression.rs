@@ -2,13 +2,19 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use liblzma::bufread::XzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-const UNSUPPORTED: [(&[u8], &str); 3] =
-    [(b"BZh", "bzip2"), (&[0xfd, b'7', b'z', b'X', b'Z', 0], "xz"), (&[0x04, 0x22, 0x4d, 0x18], "lz4")];
+const BZIP2: &[u8] = b"BZh";
+const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
+const LZ4: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
 const MAGIC_BYTES_MAX: u64 = 6;
+/// `xz -9` takes 65 MiB to be undone; a stream may ask for gigabytes.
+const XZ_MEMORY_BYTES_MAX: u64 = 128 << 20;
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// How a layer's blob is compressed.
@@ -51,6 +57,8 @@ pub(crate) enum Decoder<R: Read> {
     Plain(Rewound<R>),
     Gzip(Box<MultiGzDecoder<Rewound<R>>>),
     Zstd(zstd::Decoder<'static, Rewound<R>>),
+    Bzip2(Box<MultiBzDecoder<Rewound<R>>>),
+    Xz(Box<XzDecoder<Rewound<R>>>),
 }
 
 impl<R: Read> Decoder<R> {
@@ -58,18 +66,24 @@ impl<R: Read> Decoder<R> {
     pub(crate) fn new(mut reader: R) -> io::Result<Self> {
         let mut head = Vec::new();
         reader.by_ref().take(MAGIC_BYTES_MAX).read_to_end(&mut head)?;
-        if let Some((_, name)) = UNSUPPORTED.iter().find(|(magic, _)| head.starts_with(magic)) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{name} compression isn't supported: use gzip, zstd or none"),
-            ));
+        let begins = |magic| head.starts_with(magic);
+        let (gzip, zstd, bzip2, xz) = (begins(GZIP), begins(ZSTD), begins(BZIP2), begins(XZ));
+        if begins(LZ4) {
+            let text = "lz4 compression isn't supported: use gzip, zstd, bzip2, xz or none";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        let (gzip, zstd) = (head.starts_with(GZIP), head.starts_with(ZSTD));
         let rewound = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(head).chain(reader));
-        Ok(match (gzip, zstd) {
-            (true, _) => Self::Gzip(Box::new(MultiGzDecoder::new(rewound))),
-            (_, true) => Self::Zstd(zstd::Decoder::with_buffer(rewound)?),
-            _ => Self::Plain(rewound),
+        Ok(if gzip {
+            Self::Gzip(Box::new(MultiGzDecoder::new(rewound)))
+        } else if zstd {
+            Self::Zstd(zstd::Decoder::with_buffer(rewound)?)
+        } else if bzip2 {
+            Self::Bzip2(Box::new(MultiBzDecoder::new(rewound)))
+        } else if xz {
+            let stream = Stream::new_stream_decoder(XZ_MEMORY_BYTES_MAX, CONCATENATED)?;
+            Self::Xz(Box::new(XzDecoder::new_stream(rewound, stream)))
+        } else {
+            Self::Plain(rewound)
         })
     }
 
@@ -85,6 +99,8 @@ impl<R: Read> Read for Decoder<R> {
             Self::Plain(reader) => reader.read(buffer),
             Self::Gzip(reader) => reader.read(buffer),
             Self::Zstd(reader) => reader.read(buffer),
+            Self::Bzip2(reader) => reader.read(buffer),
+            Self::Xz(reader) => reader.read(buffer),
         }
     }
 }
@@ -101,14 +117,35 @@ mod tests {
         gzip.write_all(b"hello").expect("writing memory");
         let gzip = gzip.finish().expect("writing memory");
         let zstd = zstd::encode_all(&b"hello"[..], 1).expect("writing memory");
-        for stream in [b"hello".to_vec(), gzip.clone(), zstd, [gzip.clone(), gzip].concat()] {
+        let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        bzip2.write_all(b"hello").expect("writing memory");
+        let bzip2 = bzip2.finish().expect("writing memory");
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
+        xz.write_all(b"hello").expect("writing memory");
+        let xz = xz.finish().expect("writing memory");
+        let twice = |stream: &Vec<u8>| [stream.clone(), stream.clone()].concat();
+        for stream in [b"hello".to_vec(), twice(&gzip), twice(&bzip2), twice(&xz), gzip, zstd, bzip2, xz] {
             let mut text = String::new();
             let mut decoder = Decoder::new(&stream[..]).expect("a stream");
             decoder.read_to_string(&mut text).expect("content");
             assert_eq!(text.replace("hellohello", "hello"), "hello");
         }
-        let refused = Decoder::new(&b"\xfd7zXZ\0..."[..]).err().expect("no xz");
-        assert_eq!(refused.to_string(), "xz compression isn't supported: use gzip, zstd or none");
+        let refused = Decoder::new(&b"\x04\x22\x4d\x18..."[..]).err().expect("no lz4");
+        assert_eq!(refused.to_string(), "lz4 compression isn't supported: use gzip, zstd, bzip2, xz or none");
         assert!(Decoder::new(&b""[..]).expect("nothing").is_plain());
+    }
+
+    #[test]
+    fn a_stream_that_asks_for_too_much_memory_is_refused() {
+        let mut options = liblzma::stream::LzmaOptions::new_preset(0).expect("a preset");
+        options.dict_size(512 << 20);
+        let mut filters = liblzma::stream::Filters::new();
+        filters.lzma2(&options);
+        let encoder = Stream::new_stream_encoder(&filters, liblzma::stream::Check::Crc32).expect("an encoder");
+        let mut xz = liblzma::write::XzEncoder::new_stream(Vec::new(), encoder);
+        xz.write_all(b"hello").expect("writing memory");
+        let xz = xz.finish().expect("writing memory");
+        let read = Decoder::new(&xz[..]).expect("a stream").read_to_end(&mut Vec::new());
+        assert!(read.expect_err("too much").to_string().contains("memory"), "it says why");
     }
 }

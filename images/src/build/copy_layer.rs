@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::copy_step::Piece;
 use super::found::{Found, Keep, find};
+use super::mode::Mode;
 use super::schedule::Build;
 use super::{StepError, owner};
 use crate::compression::Decoder;
@@ -28,7 +29,7 @@ pub(super) struct Layer {
     /// `--chown`
     pub(super) owner: Option<String>,
     /// `--chmod`
-    pub(super) mode: Option<u32>,
+    pub(super) mode: Option<Mode>,
     pub(super) kept: Kept,
     /// For `ADD`: whether archives are unpacked, if it says so.
     pub(super) unpack: Option<Option<bool>>,
@@ -253,8 +254,8 @@ impl<'a> Entries<'a> {
             (None, Kept::Nothing) => (member.uid, member.gid) = (0, 0),
             (None, Kept::Owner) => {}
         }
-        if let Some(mode) = self.layer.mode.filter(|_| member.kind != MemberKind::SymbolicLink) {
-            member.mode = mode;
+        if let Some(mode) = self.layer.mode.as_ref().filter(|_| member.kind != MemberKind::SymbolicLink) {
+            member.mode = mode.apply(member.mode, member.kind == MemberKind::Directory);
         }
     }
 

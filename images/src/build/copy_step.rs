@@ -10,9 +10,10 @@ use rustix::fs::FileType;
 use super::copy_layer::{self, Destination, Kept, Layer};
 use super::dockerfile::{Copied, Copy, Expander};
 use super::found::{Found, Keep, find};
+use super::mode::Mode;
 use super::schedule::Build;
 use super::stage::{Prepared, StageBuild};
-use super::{StepError, fetch, key, mounts, owner};
+use super::{StepError, fetch, key, mounts};
 use crate::digest::{ChainId, Digest};
 use crate::files::{Tree, plain};
 use crate::view;
@@ -95,7 +96,7 @@ struct Wanted {
     sources: Vec<Source>,
     destination: String,
     owner: Option<String>,
-    mode: Option<u32>,
+    mode: Option<Mode>,
     excludes: Patterns,
     exclude_words: Vec<String>,
 }
@@ -116,7 +117,7 @@ impl Wanted {
             sources: copy.sources.iter().map(|source| Source::of(stage, copy, source)).collect::<Result<_, _>>()?,
             destination: stage.expand(&copy.destination)?,
             owner: copy.chown.as_ref().map(expand).transpose()?,
-            mode: mode.as_deref().map(owner::mode).transpose()?,
+            mode: mode.as_deref().map(Mode::parse).transpose()?,
             excludes: excludes.map_err(|error| StepError::Invalid(format!("--exclude: {error}")))?,
             exclude_words,
         })
@@ -249,7 +250,7 @@ fn pieces(build: &Build<'_>, wanted: &Wanted, origin: &Origin<'_, '_>, copy: &Co
                 fetch::check(url, &file.path, copy.checksum.as_deref())?;
                 pieces.push(Piece::Fetched { name: fetch::file_name(url), url: url.clone(), file });
             }
-            Source::Path(path) => pieces.extend(found(origin, path, &wanted.excludes)?),
+            Source::Path(path) => pieces.extend(found(origin, path, &wanted.excludes, copy.parents)?),
         }
     }
     match pieces.is_empty() {
@@ -259,12 +260,19 @@ fn pieces(build: &Build<'_>, wanted: &Wanted, origin: &Origin<'_, '_>, copy: &Co
 }
 
 /// What a path or pattern stands for; a pattern may stand for nothing.
-fn found(origin: &Origin<'_, '_>, path: &str, excludes: &Patterns) -> Result<Vec<Piece>, StepError> {
+fn found(
+    origin: &Origin<'_, '_>,
+    path: &str,
+    excludes: &Patterns,
+    with_parents: bool,
+) -> Result<Vec<Piece>, StepError> {
     let tree = origin.tree()?;
     let trouble = || StepError::file(format!("read {path} of {}", origin.name()));
     let is_pattern = dockerignore::is_pattern(path);
+    // Of `a/./b/c` the parents begin at b.
+    let above = path.split_once("/./").filter(|_| with_parents).map_or(0, |(above, _)| plain(above).iter().count());
     let paths = match is_pattern {
-        true => matching(tree, path).map_err(trouble())?,
+        true => matching(tree, path, with_parents).map_err(trouble())?,
         false => vec![plain(path)],
     };
     let mut pieces = Vec::new();
@@ -286,15 +294,15 @@ fn found(origin: &Origin<'_, '_>, path: &str, excludes: &Patterns) -> Result<Vec
         };
         let entries = find(tree, &real, &mut keep).map_err(trouble())?;
         if !entries.is_empty() {
-            let parent = path.parent().unwrap_or(Path::new("")).to_owned();
+            let parent = path.parent().into_iter().flatten().skip(above).collect();
             pieces.push(Piece::Tree { name, is_dir: is_directory, parent, real, entries });
         }
     }
     Ok(pieces)
 }
 
-/// The paths that match a pattern, component by component.
-fn matching(tree: &Tree, pattern: &str) -> std::io::Result<Vec<PathBuf>> {
+/// The paths that match a pattern, component by component. `**` is any number of directories if it is `deep`, else one.
+fn matching(tree: &Tree, pattern: &str, deep: bool) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = vec![PathBuf::new()];
     for component in pattern.split('/').filter(|component| !matches!(*component, "" | "." | "..")) {
         if !dockerignore::is_pattern(component) {
@@ -304,6 +312,10 @@ fn matching(tree: &Tree, pattern: &str) -> std::io::Result<Vec<PathBuf>> {
         let glob = Glob::new(component).map_err(std::io::Error::other)?;
         let mut matched = Vec::new();
         for path in paths {
+            if deep && component == "**" {
+                matched.extend(directories(tree, &path)?);
+                continue;
+            }
             let real = tree.real(&path)?;
             let Some(entry) = tree.entry(&real)? else { continue };
             let names = entry.names()?;
@@ -314,6 +326,13 @@ fn matching(tree: &Tree, pattern: &str) -> std::io::Result<Vec<PathBuf>> {
         paths = matched;
     }
     Ok(paths)
+}
+
+/// A directory and all below it.
+fn directories(tree: &Tree, path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let real = tree.real(path)?;
+    let all = find(tree, &real, &mut |_, is_dir| if is_dir { Keep::It } else { Keep::Nothing })?;
+    Ok(all.into_iter().map(|found| path.join(found.relative)).collect())
 }
 
 fn digest(origin: &Origin<'_, '_>, pieces: &[Piece]) -> Result<Digest, StepError> {

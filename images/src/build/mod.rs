@@ -24,6 +24,7 @@ mod error;
 mod fetch;
 mod found;
 mod key;
+mod mode;
 mod mount_points;
 mod mounts;
 mod owner;

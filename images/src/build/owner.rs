@@ -1,4 +1,4 @@
-//! `--chown` and `--chmod`: names are those of the image that is copied to.
+//! `--chown`: names are those of the image that is copied to.
 
 use super::StepError;
 use crate::files::Tree;
@@ -48,12 +48,6 @@ pub(super) fn reader(tree: &Tree) -> impl Fn(&str) -> Result<Option<String>, Ste
     |path| tree.text(std::path::Path::new(path)).map_err(StepError::file(format!("read /{path} of the image")))
 }
 
-/// `--chmod=755`
-pub(super) fn mode(text: &str) -> Result<u32, StepError> {
-    let octal = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
-    octal.ok_or_else(|| StepError::Invalid(format!("--chmod={text}: write it in octal digits, as in 755")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +72,5 @@ mod tests {
         ] {
             assert_eq!(ids(text, &read).ok(), expected, "{text}");
         }
-        assert_eq!((mode("755").ok(), mode("u+x").ok(), mode("77777").ok()), (Some(0o755), None, None));
     }
 }

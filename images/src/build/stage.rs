@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::config_step;
-use super::dockerfile::{Expander, Instruction, Stage, Step};
+use super::dockerfile::{Expander, Instruction, Place, Stage, Step};
 use super::plan::{Base, PlannedStage};
 use super::schedule::Build;
 use super::{BuildError, BuildEvent, StepError, copy_step, key, run_step};
@@ -151,11 +151,7 @@ impl<'a, 's> StageBuild<'a, 's> {
     /// Carries out a whole stage.
     pub(super) fn run(build: &'a Build<'s>, index: usize, planned: &PlannedStage) -> Result<StageState, BuildError> {
         let stage = &build.dockerfile.stages[index];
-        let failed = |source| BuildError::Step {
-            place: stage.place.clone(),
-            instruction: stage.text.clone(),
-            source: Box::new(source),
-        };
+        let failed = |source| failed(source, &stage.place, &stage.text);
         let number = planned.steps_before + 1;
         // What it begins with is waited for before anything is said.
         let state = Self::begin(build, stage, planned, number).map_err(failed)?;
@@ -168,14 +164,7 @@ impl<'a, 's> StageBuild<'a, 's> {
                 total: build.plan.steps,
                 instruction: &step.text,
             });
-            stage_build.step(step).map_err(|source| match source {
-                StepError::CalledOff => BuildError::CalledOff,
-                source => BuildError::Step {
-                    place: step.place.clone(),
-                    instruction: step.text.clone(),
-                    source: Box::new(source),
-                },
-            })?;
+            stage_build.step(step).map_err(|source| self::failed(source, &step.place, &step.text))?;
         }
         Ok(stage_build.state)
     }
@@ -273,5 +262,15 @@ impl<'a, 's> StageBuild<'a, 's> {
         build.done([DoneStep { key, instruction: created_by.clone(), result: result.clone() }]);
         stage_build.state.add(&[key], &result, created_by);
         Ok(stage_build.state)
+    }
+}
+
+/// The failure of an instruction; what was called off has failed because of another.
+fn failed(source: StepError, place: &Place, instruction: &str) -> BuildError {
+    match source {
+        StepError::CalledOff => BuildError::CalledOff,
+        source => {
+            BuildError::Step { place: place.clone(), instruction: instruction.to_owned(), source: Box::new(source) }
+        }
     }
 }

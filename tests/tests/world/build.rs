@@ -196,9 +196,9 @@ fn what_fails_says_where_and_what_it_said_last() {
             assert!(said.contains(complaint), "{text:?}: {said}");
         }
     }
-    self::context(&host, "wrong", &[("Dockerfile", "FROM busybox\nADD x.tar.xz /\n")]);
-    host.sh("printf '\\3757zXZ\\000' > /var/lib/wrong/x.tar.xz").ok();
-    assert!(docker_build(&host, &["/var/lib/wrong"]).fails_with(1).contains("xz compression isn't supported"));
+    self::context(&host, "wrong", &[("Dockerfile", "FROM busybox\nADD x.tar.lz4 /\n")]);
+    host.sh("printf '\\004\\042\\115\\030' > /var/lib/wrong/x.tar.lz4").ok();
+    assert!(docker_build(&host, &["/var/lib/wrong"]).fails_with(1).contains("lz4 compression isn't supported"));
     assert!(docker_build(&host, &["--squash", &context]).fails_with(1).contains("squash"));
     assert!(docker_build(&host, &["--target", "none", &context]).fails_with(1).contains("build target none"));
     let left = "find /var/lib/berth/images/tmp /var/lib/berth/images/snapshots -mindepth 1";
@@ -228,6 +228,36 @@ fn stages_side_by_side_and_only_those_that_are_needed() {
     let said = host.berth(&["build", "--target", "one", "-t", "first", &context]).ok();
     assert!(said.contains("Step 2/2"), "{said}");
     host.docker(&["run", "--rm", "first", "cat", "/made"]).ok();
+}
+
+#[test]
+fn what_is_told_is_why_and_not_who_waited() {
+    let (_world, host) = started();
+    let dockerfile = "FROM busybox AS slow\nRUN sleep 1000\nFROM slow AS waits\nFROM busybox AS fails\nRUN exit 3\n\
+                      FROM scratch\nCOPY --from=waits / /\nCOPY --from=fails / /\n";
+    let context = context(&host, "why", &[("Dockerfile", dockerfile)]);
+    for outcome in builds(&host, &[&context]) {
+        assert!(outcome.fails_with(3).contains("Dockerfile:5: RUN exit 3: "));
+    }
+}
+
+#[test]
+fn permissions_parents_and_archives_as_todays_dockerfiles_have_them() {
+    let (_world, host) = started();
+    let dockerfile = "FROM busybox\nCOPY --chmod=u=rwX,go=rX tree /mode/\nCOPY --chmod=+x tree/a/deep/file /run\n\
+                      COPY --parents tree/**/file /deep/\nCOPY --parents ./tree/./a/*/file /pivot/\n\
+                      ADD one.tar.xz two.tar.bz2 /unpacked/\n";
+    let files = [("Dockerfile", dockerfile), ("tree/file", "1"), ("tree/a/deep/file", "2"), ("tree/a/other", "3")];
+    let context = context(&host, "today", &files);
+    host.sh(&format!("cd {context} && chmod -R 700 tree && chmod 600 tree/file tree/a/deep/file")).ok();
+    host.sh(&format!("cd {context} && tar -cJf one.tar.xz tree/file && tar -cjf two.tar.bz2 tree/a")).ok();
+    docker_build(&host, &["-t", "today", &context]).ok();
+    let script = "stat -c '%a %n' /mode/a /mode/file /mode/a/other /run; find /deep /pivot /unpacked -type f | sort";
+    assert_eq!(
+        host.docker(&["run", "--rm", "today", "sh", "-c", script]).ok(),
+        "755 /mode/a\n644 /mode/file\n755 /mode/a/other\n711 /run\n/deep/tree/a/deep/file\n/deep/tree/file\n\
+         /pivot/a/deep/file\n/unpacked/tree/a/deep/file\n/unpacked/tree/a/other\n/unpacked/tree/file"
+    );
 }
 
 #[test]
