@@ -11,7 +11,7 @@ use super::found::{Keep, find};
 use crate::compression::Decoder;
 use crate::error::Error;
 use crate::files::{Tree, plain};
-use crate::store::Store;
+use crate::store::{Store, between_steps};
 use crate::tarball::TarError;
 use crate::unpack::{self, UnpackError};
 
@@ -36,6 +36,7 @@ impl Store {
         let tar = Decoder::new(tar).map_err(unreadable)?;
         let dir = work.path().join("context");
         std::fs::create_dir(&dir).map_err(Error::file("make directory", &dir))?;
+        between_steps();
         unpack::unpack_plain(tar, &dir, self.limits()).map_err(BuildError::Context)?;
         let root = dir.join("diff");
         let tree = Tree::open(&root).map_err(Error::file("open", &root))?;

@@ -10,7 +10,7 @@ use super::stage::{Prepared, StageBuild};
 use super::{BuildEvent, RunStep, StepError, StepNetwork, config_step, key, mount_points};
 use crate::digest::{ChainId, Digest};
 use crate::files;
-use crate::store::StepLayer;
+use crate::store::{StepLayer, between_steps};
 
 /// Lines and bytes that a failure shows of what the command said last.
 const LAST_LINES: usize = 20;
@@ -136,11 +136,13 @@ fn execute<'s>(
     let step =
         RunStep { rootfs, id: id.clone(), args, env, working_dir, user, network, mounts: held.mounts().to_vec() };
     let outcome = run(build, &step);
+    between_steps();
     let layer = outcome.and_then(|()| {
         mount_points::remove(&upper, &missing).map_err(StepError::file("read what the step wrote"))?;
         build.add_layer(top, |pipe| files::pack_layer(&upper, &BTreeSet::new(), build.epoch, pipe).map(drop))
     });
     drop(held);
+    between_steps();
     build.store.remove_snapshot(&id).and_then(|discarded| discarded.delete())?;
     layer
 }

@@ -171,7 +171,7 @@ impl Store {
 }
 
 /// Stands between two steps of whatever changes the store: tests end the process at each such place.
-fn between_steps() {
+pub(crate) fn between_steps() {
     #[cfg(test)]
     tests::steps::count();
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::claims::{Claim, Claimed};
 use super::layers::{NewImage, NewLayer};
-use super::{Pulled, Store, unpacking};
+use super::{Pulled, Store, between_steps, unpacking};
 use crate::digest::{ChainId, DiffId};
 use crate::error::Error;
 use crate::platform::Platform;
@@ -60,6 +60,7 @@ impl Store {
             progress.report(layer.blob, PullStep::Queued);
         }
         let work = self.work_dir()?;
+        between_steps();
         let download = Download::new(self, &image, &chain_ids, work.path(), progress);
         side_by_side(&image.layers, DOWNLOADS, &called_off, |at, layer| download.take_layer(at, layer, &called_off))?;
         drop(download);
@@ -71,6 +72,7 @@ impl Store {
         let (id, digest) = (image.id, image.digest);
         let new = NewImage { id, document: image.document, top: chain_ids.last().copied(), references };
         self.publish(&[], &[new], Timestamp::now().as_millisecond())?;
+        between_steps();
         let blobs = image.layers.iter().map(RemoteLayer::blob);
         self.remember(id, &reference, &image.manifest, chain_ids.into_iter().zip(blobs))?;
         Ok(Pulled { id, digest, was_there })
@@ -133,6 +135,7 @@ impl<'a> Download<'a> {
             }
             Claimed::Ours(claim) => Arrival::Unpacked(self.unpack(at, layer)?, claim),
         };
+        between_steps();
         self.arrive(at, arrival)
     }
 
