@@ -1,4 +1,4 @@
-//! `build` and `builder prune`.
+//! `build`.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -6,17 +6,14 @@ use crate::build::context::Context as BuildContext;
 use crate::build::secret;
 use crate::credentials;
 use crate::engine::Request;
-use crate::engine::reply::{BuildLine, CachePrune};
+use crate::engine::reply::BuildLine;
 use crate::failure::Failure;
 use crate::flags::CgroupFlags;
-use crate::flags::build::{BuildFlags, PruneFlags};
-use crate::render::human;
+use crate::flags::build::BuildFlags;
 use crate::request::create::{bytes, memory_swap};
-use crate::request::filter::Filters;
 use crate::request::{pairs, ulimit};
 use crate::terminal;
 
-use super::confirm::is_confirmed;
 use super::{Context, DONE, print};
 
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -119,23 +116,4 @@ fn sending() -> ProgressBar {
     let style =
         ProgressStyle::with_template("sending the context {bytes} {bytes_per_sec}").expect("the template is right");
     ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
-}
-
-/// Runs `builder prune`.
-pub(super) async fn prune(context: &Context, flags: PruneFlags) -> Result<u8, Failure> {
-    let filters = Filters::parse(&flags.filter)?;
-    let warning = match flags.all {
-        true => "This will forget all steps of earlier builds.",
-        false => "This will forget the steps of earlier builds that no image or container needs.",
-    };
-    if !flags.force && !is_confirmed(warning)? {
-        return Ok(DONE);
-    }
-    let request = context.engine.post("/build/prune").query_some("all", flags.all.then_some("1"));
-    let pruned: CachePrune = request.query_some("filters", filters.to_query()).send().await?.json().await?;
-    if !pruned.caches_deleted.is_empty() {
-        print(&format!("Deleted build cache objects:\n{}\n\n", pruned.caches_deleted.join("\n")))?;
-    }
-    print(&format!("Total reclaimed space: {}\n", human::precise_size(pruned.space_reclaimed)))?;
-    Ok(DONE)
 }

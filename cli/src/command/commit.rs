@@ -3,13 +3,13 @@
 use crate::engine::reply::Identified;
 use crate::failure::Failure;
 use crate::flags::files::CommitFlags;
+use crate::request::image_name::name_and_tag;
 
-use super::tag::split;
 use super::{Context, DONE, print};
 
 /// Runs the command.
 pub(super) async fn commit(context: &Context, flags: CommitFlags) -> Result<u8, Failure> {
-    let (repository, tag) = match flags.reference.as_deref().map(split) {
+    let (repository, tag) = match flags.reference.as_deref().map(name_and_tag) {
         Some((repository, tag)) => (Some(repository.to_owned()), tag.map(str::to_owned)),
         None => (None, None),
     };

@@ -9,9 +9,10 @@ use crate::engine::{Engine, EngineError};
 use crate::failure::Failure;
 use crate::flags::create::CreateFlags;
 use crate::request::create::{CreateRequest, PullPolicy, create_request};
+use crate::request::image_name::with_tag;
 
 use super::pull::{self, Pull};
-use super::transfer::{Output, Show, with_tag};
+use super::transfer::{Output, Show};
 use super::{Context, DONE, print, print_error, with_surroundings};
 
 /// Runs the command.

@@ -98,7 +98,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Build(flags)
         | Command::Image { command: image::Command::Build(flags) }
         | Command::Builder { command: build_flags::Command::Build(flags) } => build::build(&context, *flags).await,
-        Command::Builder { command: build_flags::Command::Prune(flags) } => build::prune(&context, flags).await,
+        Command::Builder { command: build_flags::Command::Prune(flags) } => prune::build_cache(&context, flags).await,
         Command::Images(flags) | Command::Image { command: image::Command::Ls(flags) } => {
             images::images(&context, flags).await
         }
@@ -183,7 +183,7 @@ async fn volume_verb(context: &Context, command: volumes::Command) -> Result<u8,
         volumes::Command::Ls(flags) => volume::list(context, flags).await,
         volumes::Command::Inspect(flags) => inspect::volumes(context, flags).await,
         volumes::Command::Rm(flags) => volume::remove(context, flags).await,
-        volumes::Command::Prune(flags) => volume::prune(context, flags).await,
+        volumes::Command::Prune(flags) => prune::volumes(context, flags).await,
     }
 }
 

@@ -4,7 +4,8 @@ use cnm::Kind;
 use cnm::api::{NetworkQuery, PruneRequest};
 
 use crate::failure::Failure;
-use crate::flags::network::{CreateFlags, InspectFlags, ListFlags, PruneFlags, RemoveFlags};
+use crate::flags::network::{CreateFlags, InspectFlags, ListFlags, RemoveFlags};
+use crate::flags::prune::PruneFlags;
 use crate::render::format::Format;
 use crate::render::inspect::Documents;
 use crate::render::network::{COLUMNS, details, row};
@@ -15,6 +16,7 @@ use crate::request::network_filter::NetworkFilter;
 use crate::request::time;
 
 use super::confirm::is_confirmed;
+use super::prune::tell_deleted;
 use super::{Context, DONE, clock, for_each, print, print_error, view};
 
 /// Runs `net create`.
@@ -77,9 +79,7 @@ pub(super) async fn prune(context: &Context, flags: PruneFlags) -> Result<u8, Fa
         return Ok(DONE);
     }
     let pruned = context.netd.prune(&request).await?;
-    if !pruned.networks.is_empty() {
-        print(&format!("Deleted Networks:\n{}\n\n", pruned.networks.join("\n")))?;
-    }
+    tell_deleted("Networks", pruned.networks)?;
     Ok(DONE)
 }
 

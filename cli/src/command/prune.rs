@@ -1,8 +1,8 @@
-//! `container prune`, `image prune` and `system prune`: remove what nothing needs.
+//! `prune` of containers, images, volumes, the build cache and the whole system: removes what nothing needs.
 
 use crate::engine::reply::{CachePrune, ContainerPrune, ImagePrune, NetworkPrune, VolumePrune};
 use crate::failure::Failure;
-use crate::flags::prune::{ContainerFlags, ImageFlags, SystemFlags};
+use crate::flags::prune::{BuilderFlags, ImageFlags, PruneFlags, SystemFlags, VolumeFlags};
 use crate::render::human;
 use crate::request::filter::Filters;
 
@@ -11,7 +11,7 @@ use super::rmi::lines;
 use super::{Context, DONE, print};
 
 /// Runs `container prune`.
-pub(super) async fn containers(context: &Context, flags: ContainerFlags) -> Result<u8, Failure> {
+pub(super) async fn containers(context: &Context, flags: PruneFlags) -> Result<u8, Failure> {
     let filters = Filters::parse(&flags.filter)?;
     if !flags.force && !is_confirmed("This will remove all stopped containers.")? {
         return Ok(DONE);
@@ -22,25 +22,56 @@ pub(super) async fn containers(context: &Context, flags: ContainerFlags) -> Resu
 
 /// Runs `image prune`.
 pub(super) async fn images(context: &Context, flags: ImageFlags) -> Result<u8, Failure> {
-    let filters = Filters::parse(&flags.filter)?;
+    let filters = Filters::parse(&flags.prune.filter)?;
     let warning = match flags.all {
         true => "This will remove all images that no container has.",
         false => "This will remove all images without a name that no container has.",
     };
-    if !flags.force && !is_confirmed(warning)? {
+    if !flags.prune.force && !is_confirmed(warning)? {
         return Ok(DONE);
     }
     let reclaimed = prune_images(context, filters, flags.all).await?;
     tell_reclaimed(reclaimed)
 }
 
+/// Runs `volume prune`.
+pub(super) async fn volumes(context: &Context, flags: VolumeFlags) -> Result<u8, Failure> {
+    let mut filters = Filters::parse(&flags.prune.filter)?;
+    if flags.all {
+        filters.add("all", "true");
+    }
+    let warning = match flags.all {
+        true => "This will remove all volumes that no container has.",
+        false => "This will remove all volumes without a name that no container has.",
+    };
+    if !flags.prune.force && !is_confirmed(warning)? {
+        return Ok(DONE);
+    }
+    let reclaimed = prune_volumes(context, &filters).await?;
+    tell_reclaimed(reclaimed)
+}
+
+/// Runs `builder prune`.
+pub(super) async fn build_cache(context: &Context, flags: BuilderFlags) -> Result<u8, Failure> {
+    let filters = Filters::parse(&flags.prune.filter)?;
+    let warning = match flags.all {
+        true => "This will forget all steps of earlier builds.",
+        false => "This will forget the steps of earlier builds that no image or container needs.",
+    };
+    if !flags.prune.force && !is_confirmed(warning)? {
+        return Ok(DONE);
+    }
+    let reclaimed = prune_build_cache(context, &filters, flags.all).await?;
+    tell_reclaimed(reclaimed)
+}
+
 /// Runs `system prune`.
 pub(super) async fn system(context: &Context, flags: SystemFlags) -> Result<u8, Failure> {
-    let filters = Filters::parse(&flags.filter)?;
+    let filters = Filters::parse(&flags.prune.filter)?;
     if flags.volumes && filters.iter().any(|(name, _)| name == "until") {
         return Err(Failure::Invalid("volumes have no age: leave out --volumes, or the filter 'until'".to_owned()));
     }
-    if !flags.force && !is_confirmed(&warning(&flags))? {
+    if !flags.prune.force && !is_confirmed(&warning(&flags))? {
         return Ok(DONE);
     }
     // Containers first: they keep the others.
@@ -48,9 +79,7 @@ pub(super) async fn system(context: &Context, flags: SystemFlags) -> Result<u8, 
     let networks: NetworkPrune = post(context, "/networks/prune", &filters).await?;
     tell_deleted("Networks", networks.networks_deleted)?;
     if flags.volumes {
-        let volumes: VolumePrune = post(context, "/volumes/prune", &filters).await?;
-        tell_deleted("Volumes", volumes.volumes_deleted)?;
-        reclaimed += volumes.space_reclaimed;
+        reclaimed += prune_volumes(context, &filters).await?;
     }
     // Steps of builds have an age and no labels.
     let until = filters.only("until");
@@ -98,6 +127,12 @@ async fn prune_images(context: &Context, mut filters: Filters, all: bool) -> Res
     Ok(pruned.space_reclaimed)
 }
 
+async fn prune_volumes(context: &Context, filters: &Filters) -> Result<i64, Failure> {
+    let pruned: VolumePrune = post(context, "/volumes/prune", filters).await?;
+    tell_deleted("Volumes", pruned.volumes_deleted)?;
+    Ok(pruned.space_reclaimed)
+}
+
 async fn post<T: serde::de::DeserializeOwned>(
     context: &Context,
     path: &'static str,
@@ -106,7 +141,8 @@ async fn post<T: serde::de::DeserializeOwned>(
     Ok(context.engine.post(path).query_some("filters", filters.to_query()).send().await?.json().await?)
 }
 
-fn tell_deleted(what: &str, deleted: Vec<String>) -> Result<(), Failure> {
+/// Lists what was removed, if anything was.
+pub(super) fn tell_deleted(what: &str, deleted: Vec<String>) -> Result<(), Failure> {
     match deleted.is_empty() {
         true => Ok(()),
         false => print(&format!("Deleted {what}:\n{}\n\n", deleted.join("\n"))),

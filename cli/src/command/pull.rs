@@ -3,9 +3,10 @@
 use crate::credentials;
 use crate::engine::Engine;
 use crate::failure::Failure;
-use crate::flags::image::PullFlags;
+use crate::flags::image::{PullFlags, TransferFlags};
+use crate::request::image_name::{domain_and_path, name_and_tag, whole_name, with_tag};
 
-use super::transfer::{Output, Show, follow, name_and_tag, split, whole_name, with_tag};
+use super::transfer::{Output, Show, follow, wanted};
 use super::{Context, DONE, print};
 
 /// What to download.
@@ -17,16 +18,11 @@ pub(super) struct Pull {
 
 /// Runs the command.
 pub(super) async fn pull(context: &Context, flags: PullFlags) -> Result<u8, Failure> {
-    if flags.all_tags && with_tag(&flags.image) == flags.image {
-        return Err(Failure::Invalid("tag can't be used with --all-tags/-a".to_owned()));
-    }
-    if !flags.all_tags && !flags.quiet && with_tag(&flags.image) != flags.image {
-        print("Using default tag: latest\n")?;
-    }
-    let image = if flags.all_tags { flags.image } else { with_tag(&flags.image) };
-    let show = if flags.quiet { Show::Nothing } else { Show::On(Output::Stdout) };
+    let TransferFlags { all_tags, quiet } = flags.transfer;
+    let image = wanted(flags.image, &flags.transfer)?;
+    let show = if quiet { Show::Nothing } else { Show::On(Output::Stdout) };
     let whole_name = whole_name(&image);
-    bring(&context.engine, &Pull { image, platform: flags.platform, all_tags: flags.all_tags }, show).await?;
+    bring(&context.engine, &Pull { image, platform: flags.platform, all_tags }, show).await?;
     print(&format!("{whole_name}\n"))?;
     Ok(DONE)
 }
@@ -36,7 +32,7 @@ pub(super) async fn pull(context: &Context, flags: PullFlags) -> Result<u8, Fail
 /// # Errors
 /// It isn't there, or what the engine says went wrong.
 pub(super) async fn bring(engine: &Engine, wanted: &Pull, show: Show) -> Result<(), Failure> {
-    let (domain, _) = split(&wanted.image);
+    let (domain, _) = domain_and_path(&wanted.image);
     let image = if wanted.all_tags { wanted.image.clone() } else { with_tag(&wanted.image) };
     let (name, tag) = name_and_tag(&image);
     let reply = engine

@@ -6,25 +6,19 @@ use crate::credentials;
 use crate::engine;
 use crate::failure::Failure;
 use crate::flags::image::PushFlags;
+use crate::request::image_name::{domain_and_path, name_and_tag, whole_name};
 
-use super::transfer::{Output, Show, follow, name_and_tag, split, whole_name, with_tag};
+use super::transfer::{Output, Show, follow, wanted};
 use super::{Context, DONE, print};
 
 /// Runs the command.
 pub(super) async fn push(context: &Context, flags: PushFlags) -> Result<u8, Failure> {
-    let has_tag = with_tag(&flags.image) == flags.image;
-    if flags.all_tags && has_tag {
-        return Err(Failure::Invalid("tag can't be used with --all-tags/-a".to_owned()));
-    }
-    if !flags.all_tags && !flags.quiet && !has_tag {
-        print("Using default tag: latest\n")?;
-    }
-    let image = if flags.all_tags { flags.image } else { with_tag(&flags.image) };
+    let image = wanted(flags.image, &flags.transfer)?;
     let (name, tag) = name_and_tag(&image);
     if tag.is_some_and(|tag| tag.contains(':')) {
         return Err(Failure::Invalid("cannot push a digest reference".to_owned()));
     }
-    let (domain, _) = split(&image);
+    let (domain, _) = domain_and_path(&image);
     let reply = context
         .engine
         .post(engine::image(name, "/push")?)
@@ -33,8 +27,9 @@ pub(super) async fn push(context: &Context, flags: PushFlags) -> Result<u8, Fail
         .header_some("X-Registry-Auth", credentials::header(domain).await?)
         .send()
         .await?;
-    follow(reply, if flags.quiet { Show::Nothing } else { Show::On(Output::Stdout) }).await?;
-    if flags.quiet {
+    let quiet = flags.transfer.quiet;
+    follow(reply, if quiet { Show::Nothing } else { Show::On(Output::Stdout) }).await?;
+    if quiet {
         print(&format!("{}\n", whole_name(&image)))?;
     }
     Ok(DONE)

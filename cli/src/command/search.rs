@@ -7,15 +7,15 @@ use crate::flags::registry::SearchFlags;
 use crate::render::format::Format;
 use crate::render::search::{COLUMNS, row};
 use crate::request::filter::Filters;
+use crate::request::image_name::domain_and_path;
 
-use super::transfer::split;
 use super::{Context, DONE, print};
 
 /// Runs the command.
 pub(super) async fn search(context: &Context, flags: SearchFlags) -> Result<u8, Failure> {
     let filters = Filters::parse(&flags.filtering.filter)?;
     let format = Format::parse(flags.format.as_deref(), false, &COLUMNS);
-    let (domain, _) = split(&flags.term);
+    let (domain, _) = domain_and_path(&flags.term);
     let found: Vec<FoundRepository> = context
         .engine
         .get("/images/search")

@@ -1,4 +1,4 @@
-//! What pulls and pushes have in common: names taken apart, and the progress of each layer.
+//! What pulls and pushes have in common: which image is meant, and the progress of each layer.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -8,9 +8,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::engine::reply::Progress;
 use crate::engine::request::Response;
 use crate::failure::Failure;
+use crate::flags::image::TransferFlags;
+use crate::request::image_name::with_tag;
 use crate::terminal;
 
-const HUB: &str = "docker.io";
+use super::print;
 
 /// Where progress is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,38 +28,23 @@ pub(super) enum Show {
     Nothing,
 }
 
-/// The same with the tag `latest` where there is neither tag nor digest.
-pub(super) fn with_tag(image: &str) -> String {
-    let last = image.rsplit_once('/').map_or(image, |(_, last)| last);
-    match last.contains([':', '@']) {
-        true => image.to_owned(),
-        false => format!("{image}:latest"),
+/// The image that the flags of a pull or a push mean: with a tag, unless all of the repository are asked for.
+///
+/// # Errors
+/// One tag and all of them.
+pub(super) fn wanted(image: String, flags: &TransferFlags) -> Result<String, Failure> {
+    let tagged = with_tag(&image);
+    let has_tag = tagged == image;
+    if flags.all_tags {
+        return match has_tag {
+            true => Err(Failure::Invalid("tag can't be used with --all-tags/-a".to_owned())),
+            false => Ok(image),
+        };
     }
-}
-
-/// The registry of an image's name, and the rest of it.
-pub(super) fn split(image: &str) -> (&str, &str) {
-    match image.split_once('/') {
-        Some((domain, path)) if domain.contains(['.', ':']) || domain == "localhost" => (domain, path),
-        _ => (HUB, image),
+    if !has_tag && !flags.quiet {
+        print("Using default tag: latest\n")?;
     }
-}
-
-/// The name in full: `docker.io/library/alpine:3`.
-pub(super) fn whole_name(image: &str) -> String {
-    let (domain, path) = split(image);
-    let official = if domain == HUB && !path.contains('/') { "library/" } else { "" };
-    format!("{domain}/{official}{path}")
-}
-
-/// A name and its tag or digest.
-pub(super) fn name_and_tag(image: &str) -> (&str, Option<&str>) {
-    match (image.split_once('@'), image.rsplit_once(':')) {
-        // A digest's colon isn't a tag's.
-        (Some((name, digest)), _) => (name, Some(digest)),
-        (None, Some((name, tag))) if !tag.contains('/') => (name, Some(tag)),
-        _ => (image, None),
-    }
+    Ok(tagged)
 }
 
 /// Shows a reply's progress to its end.
@@ -139,32 +126,4 @@ fn say(output: Output, screen: Option<&MultiProgress>, text: &str) -> Result<(),
         None => print(),
     }
     .map_err(Failure::Output)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_taken_apart() {
-        for (image, whole, domain) in [
-            ("alpine", "alpine:latest", HUB),
-            ("alpine:3", "alpine:3", HUB),
-            ("team/app", "team/app:latest", HUB),
-            ("localhost/app", "localhost/app:latest", "localhost"),
-            ("host:5000/app", "host:5000/app:latest", "host:5000"),
-            ("a.example/app:1", "a.example/app:1", "a.example"),
-            ("app@sha256:00", "app@sha256:00", HUB),
-        ] {
-            assert_eq!((with_tag(image).as_str(), split(image).0), (whole, domain), "{image}");
-        }
-        for (image, name, tag) in
-            [("a:5/b", "a:5/b", None), ("a:5/b:1", "a:5/b", Some("1")), ("b@sha256:0", "b", Some("sha256:0"))]
-        {
-            assert_eq!(name_and_tag(image), (name, tag), "{image}");
-        }
-        for (image, whole) in [("a", "docker.io/library/a"), ("a/b:1", "docker.io/a/b:1"), ("h:5/a", "h:5/a")] {
-            assert_eq!(whole_name(image), whole);
-        }
-    }
 }

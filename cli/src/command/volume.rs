@@ -1,18 +1,16 @@
-//! `volume create`, `ls`, `rm`, `prune`.
+//! `volume create`, `ls`, `rm`.
 
 use serde_json::{Value, json};
 
 use crate::engine;
-use crate::engine::reply::{VolumeList, VolumePrune, VolumeSummary};
+use crate::engine::reply::{VolumeList, VolumeSummary};
 use crate::failure::Failure;
-use crate::flags::volume::{CreateFlags, ListFlags, PruneFlags, RemoveFlags};
+use crate::flags::volume::{CreateFlags, ListFlags, RemoveFlags};
 use crate::render::format::Format;
-use crate::render::human;
 use crate::render::volume::{COLUMNS, row};
 use crate::request::filter::Filters;
 use crate::request::pairs;
 
-use super::confirm::is_confirmed;
 use super::{Context, DONE, for_each, print, print_error};
 
 /// Runs `volume create`.
@@ -54,26 +52,4 @@ pub(super) async fn remove(context: &Context, flags: RemoveFlags) -> Result<u8, 
         Ok(Some(name))
     })
     .await
-}
-
-/// Runs `volume prune`.
-pub(super) async fn prune(context: &Context, flags: PruneFlags) -> Result<u8, Failure> {
-    let mut filters = Filters::parse(&flags.filter)?;
-    if flags.all {
-        filters.add("all", "true");
-    }
-    let warning = match flags.all {
-        true => "This will remove all volumes that no container has.",
-        false => "This will remove all volumes without a name that no container has.",
-    };
-    if !flags.force && !is_confirmed(warning)? {
-        return Ok(DONE);
-    }
-    let request = context.engine.post("/volumes/prune").query_some("filters", filters.to_query());
-    let pruned: VolumePrune = request.send().await?.json().await?;
-    if !pruned.volumes_deleted.is_empty() {
-        print(&format!("Deleted Volumes:\n{}\n\n", pruned.volumes_deleted.join("\n")))?;
-    }
-    print(&format!("Total reclaimed space: {}\n", human::precise_size(pruned.space_reclaimed)))?;
-    Ok(DONE)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::limits::CgroupFlags;
+use super::prune;
 
 pub(crate) const EXAMPLES: &str = "Examples:
   berth build -t app:1 .
@@ -13,16 +14,13 @@ pub(crate) const EXAMPLES: &str = "Examples:
   git archive main | berth build -t app -
 
 The context is a directory, or - for a tar or a Dockerfile on standard input. What .dockerignore names isn't sent. With SOURCE_DATE_EPOCH in the environment, no time in the image is later, so that the same context gives the same image again.";
-const PRUNE_EXAMPLES: &str = "Examples:
-  berth builder prune         steps that no image or container needs
-  berth builder prune -af --filter until=24h";
 
 /// Commands under `builder`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Forget steps of earlier builds
-    #[command(after_help = PRUNE_EXAMPLES)]
-    Prune(PruneFlags),
+    #[command(after_help = prune::BUILDER_EXAMPLES)]
+    Prune(prune::BuilderFlags),
     /// Build an image from a Dockerfile
     #[command(after_help = EXAMPLES)]
     Build(Box<BuildFlags>),
@@ -93,18 +91,4 @@ pub(crate) struct BuildFlags {
     /// A directory, or - for standard input
     #[arg(value_name = "PATH|-")]
     pub(crate) context: String,
-}
-
-/// Flags of `builder prune`.
-#[derive(Debug, Args)]
-pub(crate) struct PruneFlags {
-    /// Also steps that images and containers need
-    #[arg(short, long)]
-    pub(crate) all: bool,
-    /// Don't ask
-    #[arg(short, long)]
-    pub(crate) force: bool,
-    /// Only what matches: until=TIME
-    #[arg(long, value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
 }

@@ -169,7 +169,7 @@ pub(crate) enum Command {
     Inspect(InspectFlags),
     /// Remove stopped containers
     #[command(after_help = prune::CONTAINER_EXAMPLES)]
-    Prune(prune::ContainerFlags),
+    Prune(prune::PruneFlags),
 }
 
 /// Containers by name, id or the beginning of an id.

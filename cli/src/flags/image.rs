@@ -139,15 +139,22 @@ pub(crate) struct RemoveFlags {
     pub(crate) images: Vec<String>,
 }
 
-/// Flags of `pull`.
+/// Flags that `pull` and `push` share.
 #[derive(Debug, Args)]
-pub(crate) struct PullFlags {
+pub(crate) struct TransferFlags {
     /// Every tag of the repository
     #[arg(short, long)]
     pub(crate) all_tags: bool,
     /// Show no progress, only the image's whole name
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// Flags of `pull`.
+#[derive(Debug, Args)]
+pub(crate) struct PullFlags {
+    #[command(flatten)]
+    pub(crate) transfer: TransferFlags,
     /// Download for this platform: OS[/ARCH[/VARIANT]]
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
@@ -159,12 +166,8 @@ pub(crate) struct PullFlags {
 /// Flags of `push`.
 #[derive(Debug, Args)]
 pub(crate) struct PushFlags {
-    /// Every tag of the repository
-    #[arg(short, long)]
-    pub(crate) all_tags: bool,
-    /// Show no progress, only the image's whole name
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) transfer: TransferFlags,
     /// Refuse unless the image is for this platform: OS[/ARCH[/VARIANT]]
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::list::{Filtering, ListShape, ObjectShape};
+use super::prune;
 
 const CREATE_EXAMPLES: &str = "Examples:
   berth net create lab
@@ -33,9 +34,6 @@ const CONNECT_EXAMPLES: &str = "Examples:
 const DISCONNECT_EXAMPLES: &str = "Examples:
   berth net disconnect lab web
   berth net disconnect -f lab gone";
-const PRUNE_EXAMPLES: &str = "Examples:
-  berth net prune
-  berth net prune -f --filter until=24h --filter label!=keep";
 
 /// Commands under `net`.
 #[derive(Debug, Subcommand)]
@@ -59,8 +57,8 @@ pub(crate) enum Command {
     #[command(after_help = DISCONNECT_EXAMPLES)]
     Disconnect(DisconnectFlags),
     /// Remove the networks that nobody is on
-    #[command(after_help = PRUNE_EXAMPLES)]
-    Prune(PruneFlags),
+    #[command(after_help = prune::NETWORK_EXAMPLES)]
+    Prune(prune::PruneFlags),
 }
 
 /// Flags of `net create`.
@@ -165,15 +163,4 @@ pub(crate) struct DisconnectFlags {
     pub(crate) network: String,
     /// The container
     pub(crate) container: String,
-}
-
-/// Flags of `net prune`.
-#[derive(Debug, Args)]
-pub(crate) struct PruneFlags {
-    /// Only what matches: until=TIME, label=NAME[=VALUE], label!=NAME[=VALUE]
-    #[arg(long, value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
-    /// Don't ask
-    #[arg(short, long)]
-    pub(crate) force: bool,
 }

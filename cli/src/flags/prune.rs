@@ -13,6 +13,21 @@ pub(crate) const CONTAINER_EXAMPLES: &str = "Examples:
   berth container prune -f --filter until=1h
 
 Filters: until, label, label!.";
+pub(crate) const VOLUME_EXAMPLES: &str = "Examples:
+  berth volume prune         those without a name that no container has
+  berth volume prune -af --filter label!=keep
+
+Filters: label, label!.";
+pub(crate) const BUILDER_EXAMPLES: &str = "Examples:
+  berth builder prune         steps that no image or container needs
+  berth builder prune -af --filter until=24h
+
+Filters: until.";
+pub(crate) const NETWORK_EXAMPLES: &str = "Examples:
+  berth net prune
+  berth net prune -f --filter until=24h --filter label!=keep
+
+Filters: until, label, label!.";
 pub(crate) const SYSTEM_EXAMPLES: &str = "Examples:
   berth system prune
   berth system prune -a -f --volumes
@@ -20,13 +35,13 @@ pub(crate) const SYSTEM_EXAMPLES: &str = "Examples:
 
 Filters: until, label, label!.";
 
-/// Flags of `container prune`.
+/// Flags of every command that removes what nothing needs.
 #[derive(Debug, Args)]
-pub(crate) struct ContainerFlags {
+pub(crate) struct PruneFlags {
     /// Don't ask
     #[arg(short, long)]
     pub(crate) force: bool,
-    /// Only what was made before a time (until=), or has or hasn't a label
+    /// Only what matches: KEY=VALUE, as listed below
     #[arg(long, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
 }
@@ -37,12 +52,28 @@ pub(crate) struct ImageFlags {
     /// Also images that have names
     #[arg(short, long)]
     pub(crate) all: bool,
-    /// Don't ask
+    #[command(flatten)]
+    pub(crate) prune: PruneFlags,
+}
+
+/// Flags of `volume prune`.
+#[derive(Debug, Args)]
+pub(crate) struct VolumeFlags {
+    /// Also volumes that have names
     #[arg(short, long)]
-    pub(crate) force: bool,
-    /// Only what was made before a time (until=), or has or hasn't a label
-    #[arg(long, value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) prune: PruneFlags,
+}
+
+/// Flags of `builder prune`.
+#[derive(Debug, Args)]
+pub(crate) struct BuilderFlags {
+    /// Also steps that images and containers need
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) prune: PruneFlags,
 }
 
 /// Flags of `system prune`.
@@ -51,13 +82,9 @@ pub(crate) struct SystemFlags {
     /// Also images that have names
     #[arg(short, long)]
     pub(crate) all: bool,
-    /// Don't ask
-    #[arg(short, long)]
-    pub(crate) force: bool,
     /// Also volumes without a name
     #[arg(long)]
     pub(crate) volumes: bool,
-    /// Only what was made before a time (until=), or has or hasn't a label
-    #[arg(long, value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
+    #[command(flatten)]
+    pub(crate) prune: PruneFlags,
 }

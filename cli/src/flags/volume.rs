@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::list::{Filtering, ObjectShape};
+use super::prune;
 
 const CREATE_EXAMPLES: &str = "Examples:
   berth volume create data
@@ -25,9 +26,6 @@ const INSPECT_EXAMPLES: &str = "Examples:
 const REMOVE_EXAMPLES: &str = "Examples:
   berth volume rm data logs
   berth volume rm -f maybe   no error when it isn't there";
-const PRUNE_EXAMPLES: &str = "Examples:
-  berth volume prune         those without a name that no container has
-  berth volume prune -af --filter label!=keep";
 
 /// Commands under `volume`.
 #[derive(Debug, Subcommand)]
@@ -45,8 +43,8 @@ pub(crate) enum Command {
     #[command(visible_alias = "remove", after_help = REMOVE_EXAMPLES)]
     Rm(RemoveFlags),
     /// Remove the volumes that no container has
-    #[command(after_help = PRUNE_EXAMPLES)]
-    Prune(PruneFlags),
+    #[command(after_help = prune::VOLUME_EXAMPLES)]
+    Prune(prune::VolumeFlags),
 }
 
 /// Flags of `volume create`.
@@ -98,18 +96,4 @@ pub(crate) struct RemoveFlags {
     /// Volumes, by name
     #[arg(value_name = "VOLUME", required = true)]
     pub(crate) volumes: Vec<String>,
-}
-
-/// Flags of `volume prune`.
-#[derive(Debug, Args)]
-pub(crate) struct PruneFlags {
-    /// Also volumes that have names
-    #[arg(short, long)]
-    pub(crate) all: bool,
-    /// Don't ask
-    #[arg(short, long)]
-    pub(crate) force: bool,
-    /// Only volumes with (label=) or without (label!=) a label
-    #[arg(long, value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
 }

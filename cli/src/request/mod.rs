@@ -10,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod filter;
 mod health;
 mod host;
+pub(crate) mod image_name;
 mod mount;
 pub(crate) mod network;
 pub(crate) mod network_filter;
