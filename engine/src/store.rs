@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use nix::fcntl::{FallocateFlags, fallocate};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use tokio::sync::oneshot;
 
@@ -259,23 +258,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         migrate(&transaction, found).map_err(failed)?;
         transaction.commit().map_err(failed)?;
     }
-    reserve_log(path);
+    images::reserve_log(path);
     Ok(db)
-}
-
-/// Reserves the disk's blocks that the write-ahead log takes until it begins anew (1000 pages), so that a full disk keeps
-/// nobody from removing a container. Where the file system can't, a full disk is noticed earlier.
-fn reserve_log(path: &Path) {
-    const LOG_BYTES: i64 = 1008 * 4096;
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let reserved = OpenOptions::new().write(true).create(true).truncate(false).open(&log).and_then(|file| {
-        // The file keeps its size: SQLite sees what it wrote, and nothing else.
-        Ok(fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, LOG_BYTES)?)
-    });
-    if let Err(error) = reserved {
-        tracing::debug!("no room is reserved for the log of {}: {error}", path.display());
-    }
 }
 
 fn migrate(db: &Transaction<'_>, found: i64) -> rusqlite::Result<()> {

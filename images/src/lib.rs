@@ -38,6 +38,7 @@ pub mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod index;
+mod log_room;
 mod platform;
 mod progress;
 mod recipe;
@@ -61,6 +62,7 @@ pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig,
 pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
+pub use log_room::reserve_log;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, PushProgress, PushStep, Silent};
 pub use reference::{Reference, ReferenceError};

@@ -194,7 +194,7 @@ impl Store {
         let failed = || Error::database("sweep");
         let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
         Self::forget_unused(&transaction, &inner.leases)?;
-        let layers = database::all_layers(&transaction).map_err(failed())?;
+        let layers = database::layers(&transaction).map_err(failed())?;
         let snapshots = database::snapshots(&transaction).map_err(failed())?;
         transaction.commit().map_err(failed())?;
         let known: HashSet<PathBuf> = layers

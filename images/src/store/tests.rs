@@ -73,7 +73,7 @@ impl TestStore {
     /// Nothing is there but what the database knows, and nothing is in progress.
     fn assert_layers(&self, expected: usize) {
         let inner = self.store().inner();
-        let rows = database::all_layers(&inner.connection).expect("layers");
+        let rows = database::layers(&inner.connection).expect("layers");
         assert_eq!(rows.len(), expected, "layers on record");
         assert_eq!(self.count("layers"), expected, "layers on disk");
         assert_eq!(self.count("tmp"), 0, "work in progress");

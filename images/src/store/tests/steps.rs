@@ -125,7 +125,7 @@ fn prepared(root: &Path) {
 
 /// Everything that the store says is there is, to the last byte, and nothing else is on disk.
 fn assert_whole(store: &Store, root: &Path, what: &str) {
-    let rows = database::all_layers(&store.inner().connection).expect("layers");
+    let rows = database::layers(&store.inner().connection).expect("layers");
     let known: BTreeSet<_> = rows.iter().map(|row| store.layer_dir(&row.chain_id)).collect();
     let entries = |dir: &str| -> BTreeSet<_> {
         fs::read_dir(root.join(dir)).expect("a directory").map(|entry| entry.expect("an entry").path()).collect()
@@ -271,5 +271,5 @@ fn assert_empties(store: &Store, root: &Path, what: &str) {
     for dir in ["layers", "snapshots", "caches", "tmp"] {
         assert_eq!(fs::read_dir(root.join(dir)).expect("a directory").count(), 0, "{what}: {dir}");
     }
-    assert!(database::all_layers(&store.inner().connection).expect("layers").is_empty(), "{what}");
+    assert!(database::layers(&store.inner().connection).expect("layers").is_empty(), "{what}");
 }

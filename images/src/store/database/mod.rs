@@ -1,0 +1,188 @@
+//! The database file: how it is opened, its schema and its transactions. What is asked of it stands with each table.
+
+mod images;
+mod layers;
+mod snapshots;
+mod steps;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+
+use crate::error::Error;
+use crate::log_room::reserve_log;
+
+pub(super) use images::*;
+pub(super) use layers::*;
+pub(super) use snapshots::*;
+pub(super) use steps::*;
+
+/// Marks the file as ours: "beim" in ASCII.
+const APPLICATION_ID: i64 = 0x6265_696d;
+
+/// Each brings the schema one version further. Never change one that was released.
+const MIGRATIONS: [&str; 4] = [
+    "
+    CREATE TABLE layer (
+        -- Never given out twice: a mount may still use a removed layer's short link.
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        chain_id TEXT NOT NULL UNIQUE,
+        diff_id TEXT NOT NULL,
+        parent INTEGER REFERENCES layer (number),
+        size_bytes INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX layer_parent ON layer (parent);
+    CREATE TABLE image (
+        id TEXT PRIMARY KEY,
+        document BLOB NOT NULL,
+        top_layer INTEGER REFERENCES layer (number),
+        loaded_at_milliseconds INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX image_top_layer ON image (top_layer);
+    CREATE TABLE name (
+        reference TEXT PRIMARY KEY,
+        image TEXT NOT NULL REFERENCES image (id)
+    ) STRICT;
+    CREATE INDEX name_image ON name (image);
+    CREATE TABLE snapshot (
+        container_id TEXT PRIMARY KEY,
+        top_layer INTEGER REFERENCES layer (number)
+    ) STRICT;
+    CREATE INDEX snapshot_top_layer ON snapshot (top_layer);
+",
+    "
+    CREATE TABLE blob (
+        layer INTEGER NOT NULL REFERENCES layer (number) ON DELETE CASCADE,
+        domain TEXT NOT NULL,
+        path TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        compression TEXT NOT NULL,
+        UNIQUE (layer, domain, path, digest)
+    ) STRICT;
+    CREATE INDEX layer_diff_id ON layer (diff_id);
+    CREATE TABLE manifest (
+        digest TEXT NOT NULL,
+        image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+        media_type TEXT NOT NULL,
+        document BLOB NOT NULL,
+        UNIQUE (image, digest)
+    ) STRICT;
+",
+    "
+    CREATE TABLE build_step (
+        key TEXT PRIMARY KEY,
+        instruction TEXT NOT NULL,
+        layer INTEGER REFERENCES layer (number),
+        created_at_milliseconds INTEGER NOT NULL,
+        used_at_milliseconds INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX build_step_layer ON build_step (layer);
+",
+    "
+    CREATE TABLE image_step (
+        image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+        step TEXT NOT NULL REFERENCES build_step (key) ON DELETE CASCADE,
+        UNIQUE (image, step)
+    ) STRICT;
+    CREATE INDEX image_step_step ON image_step (step);
+",
+];
+
+/// Opens the file, making it if there is none. What isn't ours, is newer or is damaged stays as it is.
+pub(super) fn open(path: &Path) -> Result<Connection, Error> {
+    let opening = |source| damaged_or(path, source, "open a file");
+    let mut connection = Connection::open(path).map_err(opening)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(opening)?;
+    let pragma = |connection: &Connection, name: &str| {
+        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(opening)
+    };
+    let application = pragma(&connection, "application_id")?;
+    let version = pragma(&connection, "user_version")?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(opening)?;
+    let is_new = application == 0 && version == 0 && tables == 0;
+    if !is_new && application != APPLICATION_ID {
+        return Err(Error::ForeignDatabase { path: path.to_owned() });
+    }
+    let known = i64::try_from(MIGRATIONS.len()).expect("a handful of migrations");
+    if version > known {
+        return Err(Error::NewerDatabase { path: path.to_owned(), found: version, known });
+    }
+    check(&connection, path)?;
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+        .map_err(opening)?;
+    if version < known {
+        migrate(&mut connection, version).map_err(opening)?;
+    }
+    reserve_log(path);
+    Ok(connection)
+}
+
+fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let detail: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|source| damaged_or(path, source, "check a file"))?;
+    match detail.as_str() {
+        "ok" => Ok(()),
+        _ => Err(Error::DamagedDatabase { path: path.to_owned(), detail }),
+    }
+}
+
+fn damaged_or(path: &Path, source: rusqlite::Error, doing: &'static str) -> Error {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            Error::DamagedDatabase { path: path.to_owned(), detail: source.to_string() }
+        }
+        _ => Error::Database { doing, source },
+    }
+}
+
+fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
+    let transaction = begin(connection, Durability::PowerCut)?;
+    for (version, migration) in (1_i64..).zip(MIGRATIONS) {
+        if version > from {
+            transaction.execute_batch(migration)?;
+            transaction.pragma_update(None, "user_version", version)?;
+        }
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.commit()
+}
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// A power cut: the commit waits for the disk.
+    PowerCut,
+    /// The end of this process. A power cut may take the last commits, never one without those after it.
+    ProcessEnd,
+}
+
+/// A transaction that may write, from its beginning.
+pub(super) fn begin(connection: &mut Connection, durability: Durability) -> rusqlite::Result<Transaction<'_>> {
+    // With a write-ahead log FULL syncs the log at every commit, NORMAL only before it is taken over into the database.
+    let synchronous = match durability {
+        Durability::PowerCut => "FULL",
+        Durability::ProcessEnd => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// Makes all commits up to now survive a power cut.
+pub(super) fn synchronise(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+fn parsed<T>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error: T::Err| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
