@@ -1,6 +1,6 @@
 //! The bounds that a build's steps run in, as a container's would be asked for.
 
-use bollard_stubs::models::{ContainerConfig, HostConfig, ResourcesUlimits};
+use bollard_stubs::models::{ContainerConfig, HostConfig};
 use images::{Image, ImageConfig, RootFs, RunStep, StepMountKind, StepNetwork};
 use jiff::Timestamp;
 use runtime::spec::BindPropagation;
@@ -18,24 +18,15 @@ use crate::wire::create::CreateBody;
 const HOSTNAME: &str = "build";
 
 /// What a build says about the containers of its steps.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Limits {
-    pub(crate) network: String,
-    pub(crate) memory: Option<i64>,
-    pub(crate) memory_swap: Option<i64>,
-    pub(crate) cpu_shares: Option<i64>,
-    pub(crate) cpu_period: Option<i64>,
-    pub(crate) cpu_quota: Option<i64>,
-    pub(crate) cpuset_cpus: Option<String>,
-    pub(crate) cpuset_mems: Option<String>,
-    pub(crate) shm_size: Option<i64>,
-    pub(crate) cgroup_parent: Option<String>,
-    pub(crate) extra_hosts: Vec<String>,
-    pub(crate) security_options: Vec<String>,
-    pub(crate) ulimits: Vec<ResourcesUlimits>,
-}
+#[derive(Debug, Clone)]
+pub(crate) struct Limits(HostConfig);
 
 impl Limits {
+    /// Those of the part of a container's request that a build has in common with it.
+    pub(crate) fn new(host: HostConfig) -> Self {
+        Self(host)
+    }
+
     /// The container of a step. It is in no list, and its record nowhere: what a berthd that dies leaves of it is swept by the
     /// next one, as it is of a container that was half made.
     pub(crate) fn container(&self, engine: &Engine, step: &RunStep) -> Result<Container> {
@@ -82,28 +73,17 @@ impl Limits {
     }
 
     fn host(&self, step: &RunStep) -> HostConfig {
-        let network = match step.network {
-            StepNetwork::Default => &self.network,
-            StepNetwork::None => "none",
-            StepNetwork::Host => "host",
-        };
-        HostConfig {
-            network_mode: Some(network.to_owned()).filter(|network| !network.is_empty()),
-            memory: self.memory,
-            memory_swap: self.memory_swap,
-            cpu_shares: self.cpu_shares,
-            cpu_period: self.cpu_period,
-            cpu_quota: self.cpu_quota,
-            cpuset_cpus: self.cpuset_cpus.clone(),
-            cpuset_mems: self.cpuset_mems.clone(),
-            shm_size: self.shm_size,
-            cgroup_parent: self.cgroup_parent.clone(),
-            // A container without a network of its own has no names to be given.
-            extra_hosts: (network != "none").then(|| self.extra_hosts.clone()),
-            security_opt: Some(self.security_options.clone()),
-            ulimits: Some(self.ulimits.clone()),
-            ..HostConfig::default()
+        let mut host = self.0.clone();
+        match step.network {
+            StepNetwork::Default => {}
+            StepNetwork::None => host.network_mode = Some("none".to_owned()),
+            StepNetwork::Host => host.network_mode = Some("host".to_owned()),
         }
+        if host.network_mode.as_deref() == Some("none") {
+            // A container without a network of its own has no names to be given.
+            host.extra_hosts = None;
+        }
+        host
     }
 }
 

@@ -107,21 +107,7 @@ impl Asked {
             secrets: wire::secrets(headers)?,
             called_off: CancellationToken::new(),
         };
-        let limits = Limits {
-            network: query.network,
-            memory: query.memory,
-            memory_swap: query.memory_swap,
-            cpu_shares: query.cpu_shares,
-            cpu_period: query.cpu_period,
-            cpu_quota: query.cpu_quota,
-            cpuset_cpus: query.cpuset_cpus,
-            cpuset_mems: query.cpuset_mems,
-            shm_size: query.shm_size,
-            cgroup_parent: query.cgroup_parent,
-            extra_hosts: query.extra_hosts,
-            security_options: query.security_options,
-            ulimits: query.ulimits,
-        };
+        let limits = Limits::new(query.host);
         let passwords = RegistryPasswords::of_headers(headers)?;
         Ok(Self { request, limits, is_quiet: query.is_quiet, passwords })
     }

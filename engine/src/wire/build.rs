@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
-use bollard_stubs::models::ResourcesUlimits;
+use bollard_stubs::models::HostConfig;
 use bytes::Bytes;
 use images::Credentials;
 use serde::{Deserialize, Serialize};
@@ -32,19 +32,8 @@ pub(crate) struct BuildQuery {
     pub(crate) is_quiet: bool,
     pub(crate) no_cache: bool,
     pub(crate) pull: bool,
-    pub(crate) network: String,
-    pub(crate) extra_hosts: Vec<String>,
-    pub(crate) security_options: Vec<String>,
-    pub(crate) ulimits: Vec<ResourcesUlimits>,
-    pub(crate) memory: Option<i64>,
-    pub(crate) memory_swap: Option<i64>,
-    pub(crate) cpu_shares: Option<i64>,
-    pub(crate) cpu_period: Option<i64>,
-    pub(crate) cpu_quota: Option<i64>,
-    pub(crate) cpuset_cpus: Option<String>,
-    pub(crate) cpuset_mems: Option<String>,
-    pub(crate) shm_size: Option<i64>,
-    pub(crate) cgroup_parent: Option<String>,
+    /// What is said of the containers of steps: their limits, their network, and what else they are given.
+    pub(crate) host: HostConfig,
 }
 
 impl BuildQuery {
@@ -72,19 +61,19 @@ impl BuildQuery {
             "q" => self.is_quiet = flag(value),
             "nocache" => self.no_cache = flag(value),
             "pull" => self.pull = flag(value),
-            "networkmode" => self.network = if value == "default" { String::new() } else { value.to_owned() },
-            "extrahosts" => self.extra_hosts.extend(list(value)),
-            "securityopt" => self.security_options = json(name, value)?,
-            "ulimits" => self.ulimits = json(name, value)?,
-            "memory" => self.memory = number(name, value)?,
-            "memswap" => self.memory_swap = number(name, value)?,
-            "cpushares" => self.cpu_shares = number(name, value)?,
-            "cpuperiod" => self.cpu_period = number(name, value)?,
-            "cpuquota" => self.cpu_quota = number(name, value)?,
-            "shmsize" => self.shm_size = number(name, value)?,
-            "cpusetcpus" => self.cpuset_cpus = text(),
-            "cpusetmems" => self.cpuset_mems = text(),
-            "cgroupparent" => self.cgroup_parent = text(),
+            "networkmode" => self.host.network_mode = text().filter(|network| network != "default"),
+            "extrahosts" => self.host.extra_hosts.get_or_insert_default().extend(list(value)),
+            "securityopt" => self.host.security_opt = json(name, value)?,
+            "ulimits" => self.host.ulimits = json(name, value)?,
+            "memory" => self.host.memory = number(name, value)?,
+            "memswap" => self.host.memory_swap = number(name, value)?,
+            "cpushares" => self.host.cpu_shares = number(name, value)?,
+            "cpuperiod" => self.host.cpu_period = number(name, value)?,
+            "cpuquota" => self.host.cpu_quota = number(name, value)?,
+            "shmsize" => self.host.shm_size = number(name, value)?,
+            "cpusetcpus" => self.host.cpuset_cpus = text(),
+            "cpusetmems" => self.host.cpuset_mems = text(),
+            "cgroupparent" => self.host.cgroup_parent = text(),
             // A step's container is always removed; there is none to be kept.
             "rm" | "forcerm" => {}
             // The classic builder, which this is.
