@@ -1,10 +1,13 @@
 //! What passes and what doesn't, line by line of `docs/firewall.md`, with `br_netfilter` on and off.
 
+use std::net::UdpSocket;
+
 use cnm::firewall::{Element, GatewayMode, NetworkPolicy, PortForward};
 
 use crate::{
     host::in_fresh_host,
     town::{Town, open, policy, port},
+    traffic::Place,
 };
 
 fn in_town(test: impl Fn(&Town) + Sync) {
@@ -16,13 +19,25 @@ fn in_town(test: impl Fn(&Town) + Sync) {
     }
 }
 
+/// Two containers on network 1 and one on network 2.
+fn two_networks(town: &Town) -> (Place, Place, Place) {
+    let (red, blue) = (policy(1), policy(2));
+    town.network(&red);
+    town.network(&blue);
+    (town.container(&red, 1, 2), town.container(&red, 1, 3), town.container(&blue, 2, 2))
+}
+
+/// The datagram that comes first.
+fn received(listener: &UdpSocket) -> Vec<u8> {
+    let mut buffer = [0; 16];
+    let (length, _) = listener.recv_from(&mut buffer).expect("a datagram");
+    buffer[..length].to_vec()
+}
+
 #[test]
 fn published_ports() {
     in_town(|town| {
-        let (red, blue) = (policy(1), policy(2));
-        town.network(&red);
-        town.network(&blue);
-        let (a, b, c) = (town.container(&red, 1, 2), town.container(&red, 1, 3), town.container(&blue, 2, 2));
+        let (a, b, c) = two_networks(town);
         let (host, wire) = (town.host(), town.place("wire"));
         a.serve("0.0.0.0:6001");
         let range = PortForward { count: 4, ..port(1, "*:6000>6000", 2) };
@@ -89,10 +104,7 @@ fn published_ports() {
 #[test]
 fn networks_and_the_world() {
     in_town(|town| {
-        let (red, blue) = (policy(1), policy(2));
-        town.network(&red);
-        town.network(&blue);
-        let (a, b, c) = (town.container(&red, 1, 2), town.container(&red, 1, 3), town.container(&blue, 2, 2));
+        let (a, b, c) = two_networks(town);
         let (host, wire) = (town.host(), town.place("wire"));
         wire.serve("0.0.0.0:9000");
         host.serve("0.0.0.0:9001");
@@ -155,9 +167,7 @@ fn no_container_passes_for_the_host() {
         sender.send_to(b"forbidden", "172.20.1.1:9001").expect("it can be sent");
         town.without_rule("raw-prerouting", "iifname @bridges ip saddr 127.0.0.0/8 drop");
         sender.send_to(b"allowed", "172.20.1.1:9001").expect("it can be sent");
-        let mut buffer = [0; 16];
-        let (length, _) = listener.recv_from(&mut buffer).expect("without the rule it passes");
-        assert_eq!(&buffer[..length], b"allowed");
+        assert_eq!(received(&listener), b"allowed", "without the rule it passes");
     });
 }
 
@@ -201,9 +211,7 @@ fn isolated_networks_do_not_reach_the_host() {
         d.sh("ping -c1 -W5 -q 172.20.4.3");
         town.without_rule("input", "meta nfproto ipv4 iifname @isolated4 drop");
         sender.send_to(b"allowed", "192.0.2.1:9001").expect("it can be sent");
-        let mut buffer = [0; 16];
-        let (length, _) = listener.recv_from(&mut buffer).expect("without the rule it passes");
-        assert_eq!(&buffer[..length], b"allowed");
+        assert_eq!(received(&listener), b"allowed", "without the rule it passes");
     });
 }
 
