@@ -17,4 +17,4 @@ pub mod world;
 pub use command::Outcome;
 pub use host::Host;
 pub use terminal::Terminal;
-pub use world::World;
+pub use world::{World, started};

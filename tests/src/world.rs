@@ -89,6 +89,14 @@ impl Default for World {
     }
 }
 
+/// A world with one host, whose daemons run and know the image `busybox`.
+pub fn started() -> (World, Host) {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    (world, host)
+}
+
 /// A program that the workspace builds, from the target directory that this test was built in.
 ///
 /// # Panics

@@ -1,13 +1,6 @@
 //! Building images, by the docker client's classic builder API and by ours.
 
-use berth_tests::{Host, Outcome, World};
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
+use berth_tests::{Host, Outcome, started};
 
 /// A build context on the host, made of files and their contents.
 fn context(host: &Host, name: &str, files: &[(&str, &str)]) -> String {

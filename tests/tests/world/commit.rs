@@ -1,13 +1,6 @@
 //! `commit`: an image of a container that can do what any other can.
 
-use berth_tests::{Host, World, world::look};
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
+use berth_tests::{started, world::look};
 
 #[test]
 fn changes_become_a_layer() {

@@ -3,14 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use berth_tests::{Host, Outcome, World, world::binary};
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
+use berth_tests::{Host, Outcome, started, world::binary};
 
 /// Either client.
 fn client(host: &Host, name: &str) -> Command {

@@ -1,13 +1,6 @@
 //! Health checks: of images and of flags, what they lead to, and a berthd that is killed over them.
 
-use berth_tests::{Host, Outcome, World};
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
+use berth_tests::{Host, Outcome, started};
 
 fn status(host: &Host, name: &str) -> String {
     host.docker(&["inspect", "-f", "{{.State.Health.Status}} {{.State.Health.FailingStreak}}", name]).ok()

@@ -5,9 +5,7 @@ use berth_tests::{Host, Outcome, World};
 /// A host with images that stand on `busybox` in different ways and were made one after another: `base:1` (also `base:2` and
 /// `other:1`), `labelled:1`, and one without a name.
 fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
+    let (world, host) = berth_tests::started();
     host.docker(&["run", "--name", "maker", "busybox", "sh", "-c", "echo 1 > /one"]).ok();
     host.docker(&["commit", "maker", "base:1"]).ok();
     for name in ["base:2", "other:1"] {

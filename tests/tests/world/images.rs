@@ -3,16 +3,9 @@
 use std::path::Path;
 
 use berth_tests::{
-    Host, World,
+    started,
     world::{binary, look},
 };
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
 
 /// An OCI layout with one image of two layers, made by umoci out of busybox.
 fn layout(directory: &Path) {

@@ -5,14 +5,7 @@ use std::{
     process::Stdio,
 };
 
-use berth_tests::{Host, World};
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
+use berth_tests::{Host, started};
 
 fn state(host: &Host, name: &str) -> String {
     host.docker(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name]).ok()

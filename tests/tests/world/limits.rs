@@ -1,13 +1,6 @@
 //! Limits hold and isolation is what Docker's users expect, seen from inside, by run and by exec alike.
 
-use berth_tests::{Host, World};
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
+use berth_tests::started;
 
 #[test]
 fn memory() {

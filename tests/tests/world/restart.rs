@@ -1,13 +1,6 @@
 //! Restart policies: over exits, stops, and the ends of the daemon and of the host.
 
-use berth_tests::{Host, World};
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
+use berth_tests::{Host, started};
 
 fn shown(host: &Host, name: &str) -> String {
     let format = "{{.State.Status}} {{.State.Running}} {{.State.Restarting}} {{.RestartCount}} {{.State.ExitCode}}";

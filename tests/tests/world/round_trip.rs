@@ -4,9 +4,7 @@ use berth_tests::{Host, World, world::binary, world::look};
 
 /// A host with the images `made/one:1` and `made/two:2`, which share a layer, and a directory with their OCI layout in `src`.
 fn started() -> (World, Host, String) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
+    let (world, host) = berth_tests::started();
     let directory = host.directory().join("files");
     std::fs::create_dir(&directory).expect("made");
     let archive = berth_tests::image::busybox();

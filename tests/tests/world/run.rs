@@ -1,13 +1,6 @@
 //! `run` and its flags, seen from inside the container; every case by the docker client, some by ours as well.
 
-use berth_tests::{Host, World};
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
+use berth_tests::{Host, started};
 
 /// What a container prints, by either client.
 #[track_caller]

@@ -1,13 +1,6 @@
 //! Volumes: named and anonymous, filled from images, shared between containers, options of `local`, faults.
 
-use berth_tests::{Host, World, volume_plugin::VolumePlugin};
-
-fn started() -> (World, Host) {
-    let mut world = World::new();
-    let mut host = world.host();
-    host.start();
-    (world, host)
-}
+use berth_tests::{Host, started, volume_plugin::VolumePlugin};
 
 /// An image that declares a volume with files in it.
 fn load_with_volume(host: &Host) {
