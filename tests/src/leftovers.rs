@@ -1,5 +1,5 @@
-//! What tests leave behind that were killed: their worlds' directories and cgroups. Nothing else of a world outlives its
-//! process: namespaces end with their keepers, and those with the test.
+//! What tests leave behind that were killed: their worlds' directories and cgroups, with what is frozen there. Nothing else of
+//! a world outlives its process: namespaces end with their keepers, and those with the test.
 
 use std::{
     fs::{self, File},
@@ -9,6 +9,8 @@ use std::{
     sync::Once,
 };
 
+use crate::daemon;
+
 /// Where worlds keep their files, each in a directory of the same name.
 pub(crate) const DISK: &str = "/tmp";
 /// Where what is in memory on a real host is in memory.
@@ -17,6 +19,8 @@ pub(crate) const MEMORY: &str = "/dev/shm";
 pub(crate) const PREFIX: &str = "bt";
 const CGROUPS: &str = "/sys/fs/cgroup";
 const LOCK: &str = "held";
+/// Files of a cgroup, in either version, and what they are told for its processes to go on.
+const THAW: [(&str, &str); 2] = [("freezer.state", "THAWED"), ("cgroup.freeze", "0")];
 
 /// Marks a world's directory as held by a living process, until the file is closed.
 ///
@@ -55,19 +59,44 @@ pub fn remove() {
     }
 }
 
-/// Removes the cgroups of all hosts of a world, or of one host, deepest first; says whether none is left.
+/// Ends what is in the cgroups of all hosts of a world, or of one host, and removes them, deepest first; says whether none
+/// is left.
 pub(crate) fn remove_cgroups(name: &str) -> bool {
+    end_processes(name);
     for cgroup in cgroups(name) {
         let _ = Command::new("find").arg(&cgroup).args(["-depth", "-type", "d", "-exec", "rmdir", "{}", ";"]).output();
     }
     cgroups(name).is_empty()
 }
 
+/// Kills the processes in the cgroups, and waits until they are gone. A frozen one has to be thawed first: in version 1 of
+/// cgroups not even a kill gets through, and it would outlive its world.
+fn end_processes(name: &str) {
+    let all: Vec<PathBuf> = cgroups(name).into_iter().flat_map(with_all_below).collect();
+    for (file, thawed) in all.iter().flat_map(|cgroup| THAW.map(|(file, thawed)| (cgroup.join(file), thawed))) {
+        if file.exists() {
+            let _ = fs::write(file, thawed);
+        }
+    }
+    for procs in all.iter().map(|cgroup| cgroup.join("cgroup.procs")) {
+        let pids = fs::read_to_string(procs).unwrap_or_default();
+        pids.lines().filter_map(|pid| pid.parse().ok()).for_each(daemon::kill);
+    }
+}
+
+/// A cgroup and those below it, topmost first.
+fn with_all_below(cgroup: PathBuf) -> Vec<PathBuf> {
+    let below = children(&cgroup).into_iter().filter(|path| path.is_dir()).flat_map(with_all_below);
+    let below: Vec<PathBuf> = below.collect();
+    std::iter::once(cgroup).chain(below).collect()
+}
+
+fn children(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
 /// The hosts' topmost cgroups: at the root of the one hierarchy, or of each.
 fn cgroups(name: &str) -> Vec<PathBuf> {
-    let children = |directory: &Path| -> Vec<PathBuf> {
-        fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-    };
     let top = children(Path::new(CGROUPS));
     let below = top.iter().flat_map(|hierarchy| children(hierarchy));
     let is_of_it = |path: &PathBuf| {

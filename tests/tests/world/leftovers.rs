@@ -1,6 +1,6 @@
 //! Tests that are killed leave nothing behind for long.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::process::ExitStatusExt as _, path::Path, process::Command};
 
 use berth_tests::{World, leftovers};
 
@@ -39,6 +39,34 @@ fn the_worlds_of_the_dead_are_removed_and_no_others() {
     for directory in [held, unknown] {
         fs::remove_dir_all(directory).expect("ours");
     }
+}
+
+#[test]
+fn what_is_frozen_ends_with_its_world() {
+    let directory = tempfile::Builder::new().prefix("bt").tempdir_in("/tmp").expect("a directory").keep();
+    let life = leftovers::hold(&directory).expect("a lock");
+    let name = directory.file_name().expect("a name").to_string_lossy().into_owned();
+    let hierarchies = ["/sys/fs/cgroup/freezer", "/sys/fs/cgroup"].map(Path::new);
+    let hierarchy = hierarchies.into_iter().find(|path| path.is_dir()).expect("cgroups");
+    let cgroup = hierarchy.join(format!("{name}-1/container"));
+    fs::create_dir_all(&cgroup).expect("a cgroup");
+    let mut sleeper = Command::new("sleep").arg("1000").spawn().expect("sleep");
+    fs::write(cgroup.join("cgroup.procs"), sleeper.id().to_string()).expect("a process");
+    let freezer = cgroup.join("freezer.state");
+    if freezer.exists() {
+        fs::write(freezer, "FROZEN").expect("frozen");
+    } else {
+        fs::write(cgroup.join("cgroup.freeze"), "1").expect("frozen");
+    }
+
+    let kept = fs::File::open(directory.join("held")).expect("the lock");
+    drop(life);
+    leftovers::remove();
+    // A test beside this one may have come first; it holds the lock until it is done.
+    kept.lock().expect("the lock");
+
+    assert!(!cgroup.exists() && !directory.exists(), "{} is left", cgroup.display());
+    assert_eq!(sleeper.wait().expect("it has ended").signal(), Some(9));
 }
 
 #[test]
