@@ -17,6 +17,7 @@
 mod borrowed;
 mod config_step;
 mod context;
+mod copy_entries;
 mod copy_layer;
 mod copy_step;
 mod dockerfile;

@@ -16,7 +16,7 @@ pub use resolve::{FileStat, stat};
 pub use tree::ReadError;
 
 pub(crate) use pack::{is_opaque, pack_layer, pack_tree};
-pub(crate) use resolve::plain;
+pub(crate) use resolve::{follow_links, plain};
 pub(crate) use tree::{Entry, Tree};
 
 #[cfg(test)]

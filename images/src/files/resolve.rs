@@ -84,6 +84,19 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<O
 /// The path behind all links of a path, from the root. What is there by the time that somebody goes there may be another
 /// thing: they go through no link, or resolve it anew.
 pub(super) fn follow(root: BorrowedFd<'_>, path: &Path) -> io::Result<PathBuf> {
+    follow_links(path, |reached| match open(root, reached, OFlags::PATH | OFlags::NOFOLLOW) {
+        Ok(fd) => Entry::of(fd)?.leads_to(),
+        // From here on nothing is there, so nothing is a link.
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    })
+}
+
+/// The same where `leads_to` knows what the link at a path leads to, and what is none.
+pub(crate) fn follow_links(
+    path: &Path,
+    mut leads_to: impl FnMut(&Path) -> io::Result<Option<PathBuf>>,
+) -> io::Result<PathBuf> {
     let mut pending: VecDeque<OsString> = components(path).collect();
     let mut reached = PathBuf::new();
     let mut links = 0;
@@ -93,20 +106,11 @@ pub(super) fn follow(root: BorrowedFd<'_>, path: &Path) -> io::Result<PathBuf> {
             continue;
         }
         reached.push(&name);
-        let entry = match open(root, &reached, OFlags::PATH | OFlags::NOFOLLOW) {
-            Ok(fd) => Entry::of(fd)?,
-            // From here on nothing is there, so nothing is a link.
-            Err(Errno::NOENT | Errno::NOTDIR) => continue,
-            Err(errno) => return Err(errno.into()),
-        };
-        if entry.kind() != FileType::Symlink {
-            continue;
-        }
+        let Some(target) = leads_to(&reached)? else { continue };
         links += 1;
         if links > LINKS_MAX {
             return Err(Errno::LOOP.into());
         }
-        let target = PathBuf::from(entry.link_target()?);
         reached.pop();
         if target.is_absolute() {
             reached = PathBuf::new();

@@ -83,10 +83,6 @@ impl Tree {
         resolve::follow(self.0.as_fd(), path)
     }
 
-    pub(crate) fn is_dir(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.entry(path)?.is_some_and(|entry| entry.kind() == FileType::Directory))
-    }
-
     /// Opens a file for reading.
     pub(crate) fn file(&self, path: &Path) -> io::Result<File> {
         self.entry(path)?.ok_or(Errno::NOENT)?.open_file()
@@ -171,6 +167,14 @@ impl Entry {
     pub(crate) fn link_target(&self) -> io::Result<OsString> {
         let target = rustix::fs::readlinkat(&self.fd, "", Vec::new())?;
         Ok(OsString::from_vec(target.into_bytes()))
+    }
+
+    /// The same; `None` for what is no link.
+    pub(crate) fn leads_to(&self) -> io::Result<Option<PathBuf>> {
+        match self.kind() {
+            FileType::Symlink => Ok(Some(self.link_target()?.into())),
+            _ => Ok(None),
+        }
     }
 
     /// Opens a file for reading. By its descriptor: whatever has its name by now isn't opened.

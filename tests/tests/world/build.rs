@@ -182,6 +182,8 @@ fn what_fails_says_where_and_what_it_said_last() {
         ),
         ("# syntax=other/frontend\nFROM busybox\n", "Dockerfile:1: parser directive syntax"),
         ("FROM busybox\nUSER nobody-here\nRUN true\n", "Dockerfile:3: RUN true"),
+        ("FROM busybox\nCOPY . /etc/passwd\n", "cannot copy to non-directory: /etc/passwd"),
+        ("FROM busybox\nWORKDIR /etc/passwd\n", "Cannot mkdir: /etc/passwd is not a directory"),
     ] {
         self::context(&host, "wrong", &[("Dockerfile", text)]);
         for outcome in builds(&host, &["/var/lib/wrong"]) {
@@ -196,6 +198,37 @@ fn what_fails_says_where_and_what_it_said_last() {
     assert!(docker_build(&host, &["--target", "none", &context]).fails_with(1).contains("build target none"));
     let left = "find /var/lib/berth/images/tmp /var/lib/berth/images/snapshots -mindepth 1";
     assert_eq!(host.sh(left).ok(), "");
+}
+
+/// A directory of the image may be a link: it is filled where it leads to, which is never outside of the image.
+#[test]
+fn copies_go_through_the_image_s_links_and_stay_in_it() {
+    let (_world, host) = started();
+    let outside = host.directory().join("outside");
+    std::fs::create_dir(&outside).expect("made");
+    let dockerfile = format!(
+        "FROM busybox AS merged\n\
+         RUN mkdir -p /usr/lib && echo of the image > /usr/lib/mine && ln -s usr/lib /lib && ln -s {0} /out\n\
+         FROM merged\nCOPY tree /\nADD tree.tar /\nCOPY --from=0 /lib/mine /lib/other/\nCOPY tree/lib /out\nADD tree.tar /out/\n\
+         FROM merged AS linked\nCOPY --link tree /\n",
+        outside.display()
+    );
+    let context =
+        context(&host, "links", &[("Dockerfile", &dockerfile), ("tree/lib/copied", ""), ("tar/lib/added", "")]);
+    host.sh(&format!("cd {context} && tar -cf tree.tar -C tar .")).ok();
+    let list = |image: &str, directory: &str| {
+        host.docker(&["run", "--rm", image, "find", directory, "-type", "f"]).ok().lines().count()
+    };
+    host.docker(&["build", "-q", "--target", "1", "-t", "through", &context]).ok();
+    let look = "readlink /lib && cd /usr/lib && find . -type f | sort && cat other/mine";
+    assert_eq!(
+        host.docker(&["run", "--rm", "through", "sh", "-c", look]).ok(),
+        "usr/lib\n./added\n./copied\n./mine\n./other/mine\nof the image"
+    );
+    assert_eq!(list("through", &outside.to_string_lossy()), 2, "within the image");
+    assert_eq!(std::fs::read_dir(&outside).expect("there").count(), 0, "nothing outside");
+    host.docker(&["build", "-q", "-t", "linked", &context]).ok();
+    assert_eq!(host.docker(&["run", "--rm", "linked", "ls", "/lib"]).ok(), "copied", "--link looks at no image");
 }
 
 #[test]
