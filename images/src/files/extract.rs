@@ -16,7 +16,7 @@ use super::resolve;
 use crate::compression::Decoder;
 use crate::error::ErrorKind;
 use crate::tarball::{Member, MemberKind, TarError, TarReader};
-use crate::unpack::{Attributes, Refusal};
+use crate::unpack::{Attributes, Refusal, within};
 
 const COPY_BYTES: usize = 128 * 1024;
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
@@ -182,7 +182,7 @@ impl Extractor<'_> {
         if let Some(Owner { uid, gid }) = self.extraction.owner {
             attributes.give_to(uid, gid);
         }
-        let relative = relative(&member.path).map_err(refused)?;
+        let relative = within(&member.path).map_err(refused)?;
         let Some(name) = relative.file_name() else {
             // The directory itself is somebody's already.
             return Ok(());
@@ -313,7 +313,7 @@ impl Extractor<'_> {
 
     fn hard_link(&self, place: &Place<'_>, link: &[u8]) -> Result<(), MakeError> {
         let leads_out = || MakeError::Refused(Refusal::LinkLeadsOut(text(link)));
-        let target = relative(link).map_err(|_| leads_out())?;
+        let target = within(link).map_err(|_| leads_out())?;
         let name = target.file_name().ok_or_else(leads_out)?;
         let directory = self.extraction.directory.join(target.parent().unwrap_or(Path::new("")));
         let directory = resolve::open(self.root, &directory, DIRECTORY)?;
@@ -354,23 +354,6 @@ impl From<Errno> for MakeError {
     fn from(errno: Errno) -> Self {
         Self::System(errno.into())
     }
-}
-
-/// A member's name below the directory that is extracted to; empty for that itself. Docker names what is in `/` with a
-/// slash before it.
-fn relative(name: &[u8]) -> Result<PathBuf, Refusal> {
-    if name.is_empty() || name.contains(&0) {
-        return Err(Refusal::NotAName);
-    }
-    let mut path = PathBuf::new();
-    for component in name.split(|byte| *byte == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." => return Err(Refusal::ParentName),
-            component => path.push(OsStr::from_bytes(component)),
-        }
-    }
-    Ok(path)
 }
 
 /// Removes a directory and all below, through no link: the deepest first, each by its name in its own directory.

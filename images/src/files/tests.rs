@@ -138,6 +138,7 @@ fn no_link_leads_out() {
         Tar::new().file("../outside/x", "y"),
         Tar::new().file("a/../../../outside/x", "y"),
         Tar::new().hard_link("x", "../../outside/secret"),
+        Tar::new().hard_link("x", "/../outside/secret"),
         Tar::new().symlink("x", ""),
     ];
     for tar in &refused {
@@ -147,8 +148,15 @@ fn no_link_leads_out() {
     // Through a link that the archive itself brings: it leads to what has that name within the root, which isn't there.
     let by_link = Tar::new().symlink("here", &outside.to_string_lossy()).file("here/x", "y");
     put(&root, "/tmp", &by_link).expect_err("there is nothing behind the link");
-    let absolute = Tar::new().symlink("link", "/etc").file("link/new", "y").file("/slash", "z");
-    put(&root, "/tmp", &absolute).expect("links within the root are followed");
+    let climbing =
+        Tar::new().symlink("up", "../../../outside").symlink("up/../up2", "../../..").file("up2/climbed", "y");
+    put(&root, "/tmp", &climbing).expect("a link is text, and climbs no higher than the root");
+    assert_eq!(fs::read_to_string(root.join("climbed")).expect("there"), "y");
+    put(&root, "/tmp", &Tar::new().file("up/x", "y")).expect_err("there is nothing behind the link");
+    let absolute = Tar::new().symlink("link", "/etc").file("link/new", "y").file("/slash", "z").file("x/../back", "");
+    put(&root, "/tmp", &absolute.hard_link("/hard", "/slash")).expect("links within the root are followed");
+    assert_eq!(fs::read_to_string(root.join("tmp/hard")).expect("there"), "z");
+    assert!(root.join("tmp/back").exists() && !root.join("tmp/x").exists());
     assert_eq!(fs::read_to_string(root.join("etc/new")).expect("there"), "y");
     assert_eq!(fs::read_to_string(root.join("tmp/slash")).expect("there"), "z");
     assert_eq!(fs::read_dir(&outside).expect("there").count(), 1);

@@ -25,7 +25,7 @@ const AUFS_PREFIX: &[u8] = b".wh.";
 /// What names mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rules {
-    /// Some hide what is below, and relative links don't climb out.
+    /// Some hide what is below.
     Layer,
     /// What they say.
     Plain,
@@ -278,10 +278,6 @@ impl Unpacker {
         if is_link && (member.link.is_empty() || member.link.contains(&0)) {
             return Err(Refusal::NotALinkTarget.into());
         }
-        if is_link && self.rules == Rules::Layer && leads_out(name, &member.link) {
-            let link = String::from_utf8_lossy(&member.link).into_owned();
-            return Err(Refusal::LinkLeadsOut(link).into());
-        }
         self.make(name, |parent, last| match member.kind {
             MemberKind::SymbolicLink => rustix::fs::symlinkat(OsStr::from_bytes(&member.link), parent, last),
             MemberKind::CharacterDevice { major, minor } => {
@@ -316,23 +312,6 @@ impl Unpacker {
             outcome => Ok((Displaced::Nothing, outcome?)),
         }
     }
-}
-
-/// Whether a relative symbolic link climbs above the layer's root. An absolute one stays within the container's.
-fn leads_out(name: &Name, link: &[u8]) -> bool {
-    if link.starts_with(b"/") {
-        return false;
-    }
-    let mut depth = name.parent.iter().count();
-    for component in link.split(|byte| *byte == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." if depth == 0 => return true,
-            b".." => depth -= 1,
-            _ => depth += 1,
-        }
-    }
-    false
 }
 
 fn refused_or_failed(error: TreeError, member: &Member) -> UnpackError {

@@ -1,7 +1,8 @@
 //! A layer's tar becomes a directory that overlayfs can stand on.
 //!
 //! Nothing in a tar is believed: every name is resolved by the kernel below the layer's directory, without following a
-//! symbolic link ([`tree`]); what would leave it is refused, and with it the whole layer.
+//! symbolic link ([`tree`]); what would leave it is refused, and with it the whole layer. A link itself leads where it
+//! likes, also above the root: whoever looks into a layer or a root follows it by [`crate::files`], which never leaves it.
 
 mod attributes;
 mod inherit;
@@ -20,6 +21,7 @@ use crate::tarball::{TarError, TarReader};
 pub(crate) use attributes::Attributes;
 pub(crate) use inherit::inherit;
 use member::{Rules, Unpacker};
+pub(crate) use tree::within;
 
 /// Where what a later member replaced is kept.
 const REPLACED: &str = "replaced";
@@ -99,12 +101,9 @@ pub enum UnpackError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// `/etc/passwd`
-    #[error("its name is absolute")]
-    AbsoluteName,
     /// `../x`
-    #[error("its name has a '..' in it")]
-    ParentName,
+    #[error("its name leads out of the root by '..'")]
+    NameLeadsOut,
     /// An empty name or one with a NUL.
     #[error("its name isn't a file name")]
     NotAName,
@@ -181,8 +180,7 @@ pub(crate) fn unpack<R: Read>(tar: R, dir: &Path, limits: Limits) -> Result<(Unp
     Ok((unpacked, reader))
 }
 
-/// Unpacks an uncompressed tar that isn't a layer below `dir/diff`, which it makes: names mean what they say, and links lead
-/// where they like, for nobody follows them out.
+/// Unpacks an uncompressed tar that isn't a layer below `dir/diff`, which it makes: names mean what they say.
 pub(crate) fn unpack_plain<R: Read>(tar: R, dir: &Path, limits: Limits) -> Result<(), UnpackError> {
     let writer = recipe::Writer::create(&dir.join("recipe")).map_err(UnpackError::Recipe)?;
     let mut tar = TarReader::new(Recorder::new(tar, writer));

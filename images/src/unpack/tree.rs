@@ -39,7 +39,7 @@ impl From<Refusal> for TreeError {
     }
 }
 
-/// A name below the root that has no `..` and isn't absolute: a directory and a last component.
+/// A name below the root that has no `..`: a directory and a last component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) parent: PathBuf,
@@ -59,24 +59,10 @@ impl Name {
 
     /// The same where no name is reserved.
     pub(super) fn plain(raw: &[u8]) -> Result<Option<Self>, Refusal> {
-        if raw.is_empty() || raw.contains(&0) {
-            return Err(Refusal::NotAName);
-        }
-        if raw[0] == b'/' {
-            return Err(Refusal::AbsoluteName);
-        }
-        let mut components: Vec<&[u8]> = Vec::new();
-        for component in raw.split(|byte| *byte == b'/') {
-            match component {
-                b"" | b"." => {}
-                b".." => return Err(Refusal::ParentName),
-                component => components.push(component),
-            }
-        }
-        let Some((last, parents)) = components.split_last() else {
-            return Ok(None);
-        };
-        Ok(Some(Self { parent: parents.iter().map(|name| OsStr::from_bytes(name)).collect(), last: last.to_vec() }))
+        let path = within(raw)?;
+        let Some(last) = path.file_name() else { return Ok(None) };
+        let parent = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Some(Self { parent, last: last.as_bytes().to_vec() }))
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -87,6 +73,24 @@ impl Name {
     pub(super) fn hidden(&self) -> Option<&[u8]> {
         self.last.strip_prefix(WHITEOUT_PREFIX)
     }
+}
+
+/// A name in a tar as a path below the root that it is unpacked to; empty for that itself. As Docker has it, names begin
+/// there with a slash and without one, and `..` takes back what stands before it, if something does.
+pub(crate) fn within(raw: &[u8]) -> Result<PathBuf, Refusal> {
+    if raw.is_empty() || raw.contains(&0) {
+        return Err(Refusal::NotAName);
+    }
+    let mut path = PathBuf::new();
+    for component in raw.split(|byte| *byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." if path.pop() => {}
+            b".." => return Err(Refusal::NameLeadsOut),
+            component => path.push(OsStr::from_bytes(component)),
+        }
+    }
+    Ok(path)
 }
 
 /// What was in the way of a new member.

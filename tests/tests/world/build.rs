@@ -206,10 +206,11 @@ fn copies_go_through_the_image_s_links_and_stay_in_it() {
     let (_world, host) = started();
     let outside = host.directory().join("outside");
     std::fs::create_dir(&outside).expect("made");
+    let up = format!("{}{}", "../".repeat(30), outside.display());
     let dockerfile = format!(
         "FROM busybox AS merged\n\
-         RUN mkdir -p /usr/lib && echo of the image > /usr/lib/mine && ln -s usr/lib /lib && ln -s {0} /out\n\
-         FROM merged\nCOPY tree /\nADD tree.tar /\nCOPY --from=0 /lib/mine /lib/other/\nCOPY tree/lib /out\nADD tree.tar /out/\n\
+         RUN mkdir -p /usr/lib && echo of the image > /usr/lib/mine && ln -s usr/lib /lib && ln -s {up} /up && ln -s {0} /out\n\
+         FROM merged\nCOPY tree /\nADD tree.tar /\nCOPY --from=0 /lib/mine /lib/other/\nCOPY tree/lib /up\nADD tree.tar /out/\n\
          FROM merged AS linked\nCOPY --link tree /\n",
         outside.display()
     );
@@ -229,6 +230,30 @@ fn copies_go_through_the_image_s_links_and_stay_in_it() {
     assert_eq!(std::fs::read_dir(&outside).expect("there").count(), 0, "nothing outside");
     host.docker(&["build", "-q", "-t", "linked", &context]).ok();
     assert_eq!(host.docker(&["run", "--rm", "linked", "ls", "/lib"]).ok(), "copied", "--link looks at no image");
+}
+
+/// As `tar -P` makes them; and what is unpacked through a link that climbs stays within the root.
+#[test]
+fn names_in_archives_may_begin_with_a_slash() {
+    let (_world, host) = started();
+    let dockerfile = "FROM slashed AS other\nFROM busybox\nADD slash.tar /added/\nADD slash.tar /added/up/\n\
+                      COPY --from=other / /copied/\n";
+    context(&host, "slash", &[("Dockerfile", dockerfile), ("slash/etc/berth-within", "within\n")]);
+    let script = "export DOCKER_HOST=unix:///run/berth/berth.sock DOCKER_BUILDKIT=0 && cd /var/lib/slash && \
+         ln -s ../../../../../../run slash/up && tar -cPf slash.tar --transform s,^slash,,S slash/etc slash/up && \
+         tar -tPf slash.tar && docker import slash.tar slashed && \
+         tar -cP --transform s,^,/, Dockerfile slash.tar | docker build -t made - && \
+         docker create --name cc busybox && docker cp - cc:/home < slash.tar && docker start cc && docker wait cc && \
+         docker cp cc:/home/etc/berth-within -";
+    let said = host.sh(script).ok();
+    assert!(said.contains("\n/etc/berth-within\n/up\n") && said.contains("within"), "{said}");
+    let look = "readlink /added/up && readlink /copied/up && find / -xdev -name berth-within | sort";
+    assert_eq!(
+        host.docker(&["run", "--rm", "made", "sh", "-c", look]).ok(),
+        "../../../../../../run\n../../../../../../run\n\
+         /added/etc/berth-within\n/copied/etc/berth-within\n/run/etc/berth-within"
+    );
+    host.sh("test ! -e /etc/berth-within && test ! -e /run/etc").ok();
 }
 
 #[test]

@@ -28,6 +28,10 @@ fn a_layer_on_top_that_can_be_saved() {
     let rootfs = store.prepare("c", &image).expect("a snapshot");
     fs::create_dir(rootfs.upper.join("etc")).expect("made");
     fs::write(rootfs.upper.join("etc/new"), "new").expect("written");
+    let (up, outside) = ("../../..", rootfs.upper.parent().expect("a directory").display().to_string());
+    for (link, target) in [("climbing", up), ("absolute", outside.as_str())] {
+        std::os::unix::fs::symlink(target, rootfs.upper.join(link)).expect("made");
+    }
     let before = store.get(&image.to_string()).expect("there");
     let id = store.commit("c", &commit(image, "made:1")).expect("committed");
     assert_eq!(store.commit("c", &commit(image, "made:1")).expect("again"), id, "the same makes the same");
@@ -39,6 +43,8 @@ fn a_layer_on_top_that_can_be_saved() {
     assert_eq!((made.config.author.as_str(), made.config.config.env.as_slice()), ("somebody", &["A=b".to_owned()][..]));
     let top = store.layer_dir(made.layers.last().expect("a layer"));
     assert_eq!(read(top.join("diff/etc/new")), "new");
+    assert_eq!(fs::read_link(top.join("diff/climbing")).expect("a link").as_os_str(), up);
+    assert_eq!(fs::read_link(top.join("diff/absolute")).expect("a link").as_os_str(), outside.as_str());
     let mut tar = Vec::new();
     std::io::Read::read_to_end(&mut unpack::tar_of(&top).expect("a recipe"), &mut tar).expect("made again");
     assert_eq!(Some(&crate::DiffId(Digest::of(&tar))), made.config.rootfs.diff_ids.last());
@@ -67,9 +73,12 @@ fn refusals_leave_nothing() {
     let (one, _) = siblings();
     let image = store.load(&one);
     let rootfs = store.prepare("c", &image).expect("a snapshot");
-    std::os::unix::fs::symlink("../../etc", rootfs.upper.join("climbing")).expect("made");
+    let renamed = rootfs.upper.join("renamed");
+    fs::create_dir(&renamed).expect("made");
+    let no_flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(&renamed, "trusted.overlay.redirect", b"/etc", no_flags).expect("set");
     let error = store.commit("c", &commit(image, "made")).expect_err("refused");
-    assert!(error.chain().contains("refusing \"climbing\""), "{}", error.chain());
+    assert!(error.chain().contains("renamed was renamed by"), "{}", error.chain());
     assert!(matches!(store.commit("d", &commit(image, "made")), Err(Error::NoSuchSnapshot(_))));
     assert_eq!((store.count("tmp"), store.list().expect("a list").len()), (0, 1));
 }
