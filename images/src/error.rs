@@ -252,9 +252,9 @@ impl Error {
             Error::Archive(error) => error.kind(),
             Error::Registry(error) => error.kind(),
             Error::Layer { source, .. } | Error::Import(source) | Error::MakeLayer(source) => source.kind(),
+            Error::Pack(error) => error.kind(),
             Error::Snapshot(_)
             | Error::Changes(_)
-            | Error::Pack(_)
             | Error::Save(_)
             | Error::Push { .. }
             | Error::CalledOff

@@ -13,7 +13,7 @@ use super::mode::Mode;
 use super::schedule::Build;
 use crate::compression::Decoder;
 use crate::digest::ChainId;
-use crate::files::{PackError, ReadError, Tree};
+use crate::files::{self, PackError, ReadError, Tree};
 use crate::store::StepLayer;
 use crate::tarball::{MemberKind, TarWriter};
 use crate::unpack;
@@ -111,6 +111,7 @@ fn write(
         let mut tar = TarWriter::new(io::BufWriter::new(pipe));
         let mut names: HashMap<(u64, u64), Vec<u8>> = HashMap::new();
         for (path, Entry { mut member, content, inode }) in entries {
+            files::check_layer_name(&path)?;
             member.path = path.as_os_str().as_bytes().to_vec();
             member.mtime_seconds = build.clamp(member.mtime_seconds);
             if let Some(first) = inode.and_then(|inode| names.get(&inode)) {

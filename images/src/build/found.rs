@@ -41,6 +41,10 @@ impl Found {
 pub(super) fn find(tree: &Tree, start: &Path, keep: &mut dyn FnMut(&Path, bool) -> Keep) -> io::Result<Vec<Found>> {
     let mut all = Vec::new();
     let mut look = |path: &Path, entry: &Entry| {
+        // The mark of a lower layer that nothing stands below: what it hides isn't there, and elsewhere it would hide more.
+        if entry.is_whiteout() {
+            return false;
+        }
         let relative = path.strip_prefix(start).unwrap_or(path).to_owned();
         let found = Found { relative, path: path.to_owned(), stat: entry.stat };
         let kept = keep(&found.relative, found.is_dir());

@@ -15,7 +15,7 @@ pub use pack::{PackError, pack_path, pack_root};
 pub use resolve::{FileStat, stat};
 pub use tree::ReadError;
 
-pub(crate) use pack::{is_opaque, pack_layer, pack_tree};
+pub(crate) use pack::{check_layer_name, is_opaque, pack_layer, pack_tree};
 pub(crate) use resolve::{follow_links, plain};
 pub(crate) use tree::{Entry, Tree};
 

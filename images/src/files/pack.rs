@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, OFlags};
 
 use super::{Entry, ReadError, Tree, resolve};
+use crate::error::ErrorKind;
 use crate::tarball::{Member, MemberKind, TarWriter};
 
 /// proc, sysfs, cgroup, cgroup2, devpts and mqueue, by the numbers of statfs(2).
@@ -21,6 +22,7 @@ const OPAQUE: &str = "trusted.overlay.opaque";
 const REDIRECT: &str = "trusted.overlay.redirect";
 /// What a layer's tar marks them with.
 const OPAQUE_MARKER: &[u8] = b".wh..wh..opq";
+const WHITEOUT_PREFIX: &[u8] = b".wh.";
 
 /// Why files can't be packed.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +37,26 @@ pub enum PackError {
         /// Its new name.
         path: PathBuf,
     },
+    /// A file whose name would mean in a layer that another one is deleted.
+    #[error("/{} can't be in an image: in its layers, names that begin with '.wh.' mark what is deleted; rename or delete it", path.display())]
+    ReservedName {
+        /// From the root.
+        path: PathBuf,
+    },
     /// The tar can't be written: whoever wants it may be gone.
     #[error("can't write the archive")]
     Write(#[source] io::Error),
 }
 
 impl PackError {
+    /// What a caller can do about it.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ReservedName { .. } => ErrorKind::Conflict,
+            _ => ErrorKind::Internal,
+        }
+    }
+
     /// Whether whoever read the tar gave up, for reasons of its own.
     pub(crate) fn is_reader_gone(&self) -> bool {
         matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
@@ -155,8 +171,11 @@ impl<W: Write> Packer<W> {
 
     fn member(&mut self, path: &Path, name: &[u8], entry: &Entry) -> Result<(), PackError> {
         let failed = |source| ReadError::at(path)(source);
-        if self.is_layer() && entry.is_whiteout() {
-            return self.marker(whiteout(name));
+        if self.is_layer() {
+            check_layer_name(path)?;
+            if entry.is_whiteout() {
+                return self.marker(whiteout(name));
+            }
         }
         let Some(mut member) = entry.member(name).map_err(failed)? else { return Ok(()) };
         if let Style::Layer { latest_seconds: Some(latest) } = self.style {
@@ -237,7 +256,15 @@ fn is_of_the_kernel(entry: &Entry) -> io::Result<bool> {
 /// `dir/name` hidden is `dir/.wh.name`.
 fn whiteout(name: &[u8]) -> Vec<u8> {
     let begin = name.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-    [&name[..begin], b".wh.", &name[begin..]].concat()
+    [&name[..begin], WHITEOUT_PREFIX, &name[begin..]].concat()
+}
+
+/// Refuses a file's path that would hide another one in a layer; those above it are refused by themselves.
+pub(crate) fn check_layer_name(path: &Path) -> Result<(), PackError> {
+    match path.file_name().is_some_and(|name| name.as_bytes().starts_with(WHITEOUT_PREFIX)) {
+        true => Err(PackError::ReservedName { path: path.to_owned() }),
+        false => Ok(()),
+    }
 }
 
 pub(crate) fn is_opaque(entry: &Entry) -> io::Result<bool> {

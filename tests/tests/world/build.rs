@@ -183,6 +183,8 @@ fn what_fails_says_where_and_what_it_said_last() {
         ("# syntax=other/frontend\nFROM busybox\n", "Dockerfile:1: parser directive syntax"),
         ("FROM busybox\nUSER nobody-here\nRUN true\n", "Dockerfile:3: RUN true"),
         ("FROM busybox\nCOPY . /etc/passwd\n", "cannot copy to non-directory: /etc/passwd"),
+        ("FROM busybox\nRUN touch /etc/.wh.passwd\n", "/etc/.wh.passwd can't be in an image"),
+        ("FROM busybox\nCOPY Dockerfile /etc/.wh.passwd\n", "/etc/.wh.passwd can't be in an image"),
         ("FROM busybox\nWORKDIR /etc/passwd\n", "Cannot mkdir: /etc/passwd is not a directory"),
     ] {
         self::context(&host, "wrong", &[("Dockerfile", text)]);

@@ -153,3 +153,16 @@ fn a_directory_takes_no_file_s_place() {
     }
     assert!(!entries.add_directory(Path::new("/dir")).expect("it is there"));
 }
+
+#[test]
+fn marks_of_layers_are_no_files() {
+    let (dir, source) = tree(&["lib/a"]);
+    let parent = File::open(dir.path()).expect("there");
+    rustix::fs::mknodat(parent, "lib/gone", FileType::CharacterDevice, 0.into(), 0).expect("made");
+    let layer = Case::new(&[], &[]).layer();
+    let (_image, root) = tree(&["lib/gone"]);
+    let mut entries = Entries::new(&layer, &root, 0).expect("no owner");
+    entries.add_archive(&source, Path::new("")).expect("read");
+    let all = entries.with_parents().expect("read");
+    assert_eq!(all.keys().collect::<Vec<_>>(), [Path::new("lib"), Path::new("lib/a")]);
+}

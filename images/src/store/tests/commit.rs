@@ -79,6 +79,13 @@ fn refusals_leave_nothing() {
     rustix::fs::setxattr(&renamed, "trusted.overlay.redirect", b"/etc", no_flags).expect("set");
     let error = store.commit("c", &commit(image, "made")).expect_err("refused");
     assert!(error.chain().contains("renamed was renamed by"), "{}", error.chain());
+    fs::remove_dir(&renamed).expect("removed");
+    // As a layer it would delete the image's file.
+    fs::create_dir_all(rootfs.upper.join("etc")).expect("made");
+    fs::write(rootfs.upper.join("etc/.wh.base"), "").expect("written");
+    let error = store.commit("c", &commit(image, "made")).expect_err("refused");
+    assert_eq!(error.kind(), crate::error::ErrorKind::Conflict);
+    assert!(error.chain().contains("/etc/.wh.base can't be in an image"), "{}", error.chain());
     assert!(matches!(store.commit("d", &commit(image, "made")), Err(Error::NoSuchSnapshot(_))));
     assert_eq!((store.count("tmp"), store.list().expect("a list").len()), (0, 1));
 }
