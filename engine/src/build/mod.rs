@@ -3,6 +3,7 @@
 mod limits;
 mod narrator;
 mod runner;
+mod turns;
 
 pub(crate) use limits::Limits;
 pub(crate) use narrator::Narrator;

@@ -2,17 +2,19 @@
 
 use std::error::Error as StdError;
 
+use bytes::Bytes;
 use images::{BaseImages, BuildEvent, BuildProgress, Credentials, Image, Platform, PullRequest, Reference, Silent};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::turns::Turns;
 use crate::engine::Engine;
-use crate::wire::build::{BuildLine, RegistryPasswords};
+use crate::wire::build::RegistryPasswords;
 
 /// Who hears of a build.
 pub(crate) struct Narrator {
     engine: Engine,
-    lines: mpsc::Sender<BuildLine>,
+    turns: Turns,
     passwords: RegistryPasswords,
     is_quiet: bool,
     called_off: CancellationToken,
@@ -21,35 +23,37 @@ pub(crate) struct Narrator {
 impl Narrator {
     pub(crate) fn new(
         engine: Engine,
-        lines: mpsc::Sender<BuildLine>,
+        lines: mpsc::Sender<Bytes>,
         passwords: RegistryPasswords,
         is_quiet: bool,
         called_off: CancellationToken,
     ) -> Self {
-        Self { engine, lines, passwords, is_quiet, called_off }
+        let turns = Turns::new(lines, engine.config.root.clone());
+        Self { engine, turns, passwords, is_quiet, called_off }
     }
 
-    /// Says something, unless it was asked to be quiet.
-    pub(crate) fn say(&self, text: impl Into<String>) {
+    /// Says something about a stage, unless it was asked to be quiet.
+    fn say(&self, stage: usize, text: impl Into<String>) {
         if !self.is_quiet {
-            // A client that has gone is noticed by whoever sends it the lines.
-            let _ = self.lines.blocking_send(BuildLine::text(text));
+            self.turns.say(stage, text);
         }
     }
 }
 
 impl BuildProgress for Narrator {
-    fn tell(&self, event: BuildEvent<'_>) {
+    fn tell(&self, stage: usize, event: BuildEvent<'_>) {
         match event {
             BuildEvent::Step { number, total, instruction } => {
-                self.say(format!("Step {number}/{total} : {instruction}\n"));
+                self.say(stage, format!("Step {number}/{total} : {instruction}\n"));
             }
-            BuildEvent::Cached => self.say(" ---> Using cache\n"),
-            BuildEvent::Triggers(1) => self.say("# Executing 1 build trigger\n"),
-            BuildEvent::Triggers(count) => self.say(format!("# Executing {count} build triggers\n")),
-            BuildEvent::Waiting => self.say(" ---> Waiting for a cache that another step uses\n"),
-            BuildEvent::Output(bytes) => self.say(String::from_utf8_lossy(bytes)),
-            BuildEvent::Done(id) => self.say(format!(" ---> {id}\n")),
+            BuildEvent::Cached => self.say(stage, " ---> Using cache\n"),
+            BuildEvent::Triggers(1) => self.say(stage, "# Executing 1 build trigger\n"),
+            BuildEvent::Triggers(count) => self.say(stage, format!("# Executing {count} build triggers\n")),
+            BuildEvent::Waiting => self.say(stage, " ---> Waiting for a cache that another step uses\n"),
+            BuildEvent::Output(_) if self.is_quiet => {}
+            BuildEvent::Output(bytes) => self.turns.output(stage, String::from_utf8_lossy(bytes)),
+            BuildEvent::Done(id) => self.say(stage, format!(" ---> {id}\n")),
+            BuildEvent::Over => self.turns.over(stage),
         }
     }
 }
@@ -57,6 +61,7 @@ impl BuildProgress for Narrator {
 impl BaseImages for Narrator {
     fn image(
         &self,
+        stage: usize,
         name: &str,
         platform: Option<&Platform>,
         pull: bool,
@@ -79,13 +84,13 @@ impl BaseImages for Narrator {
             Err(error) => return Err(error.into()),
         }
         let reference = Reference::parse(name)?.or_latest();
-        self.say(format!("Pulling {}\n", reference.familiar()));
+        self.say(stage, format!("Pulling {}\n", reference.familiar()));
         let credentials = self.passwords.of(reference.domain()).unwrap_or(Credentials::Anonymous);
         let called_off = self.called_off.clone();
         let request =
             PullRequest { reference: reference.clone(), platform: platform.cloned(), credentials, called_off };
         let pulled = self.engine.images.pull(&self.engine.registries, &request, &Silent)?;
-        self.say(format!("Digest: {}\n", pulled.digest));
+        self.say(stage, format!("Digest: {}\n", pulled.digest));
         Ok(self.engine.images.get(&pulled.id.to_string())?)
     }
 }

@@ -71,8 +71,8 @@ async fn build(
         work(&engine, &asked, &context, &runner, lines, stop);
     });
     let bytes = stream::unfold(reply, |mut reply| async {
-        let line: BuildLine = reply.recv().await?;
-        Some((Ok::<Bytes, Infallible>(line.to_bytes()), reply))
+        let lines: Bytes = reply.recv().await?;
+        Some((Ok::<Bytes, Infallible>(lines), reply))
     });
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(bytes)).into_response())
 }
@@ -118,15 +118,15 @@ fn work(
     asked: &Asked,
     context: &Context,
     runner: &Runner,
-    lines: mpsc::Sender<BuildLine>,
+    lines: mpsc::Sender<Bytes>,
     stop: CancellationToken,
 ) {
     let passwords = asked.passwords.clone();
     let narrator = Narrator::new(engine.clone(), lines.clone(), passwords, asked.is_quiet, stop);
     let surroundings = Surroundings { runner, images: &narrator, progress: &narrator, registries: &engine.registries };
-    let send = |line| {
+    let send = |line: BuildLine| {
         // A client that has gone misses nothing.
-        let _ = lines.blocking_send(line);
+        let _ = lines.blocking_send(line.to_bytes());
     };
     match engine.images.build(context, &asked.request, &surroundings) {
         Ok(built) => {

@@ -122,12 +122,13 @@ pub trait StepRunner: Sync {
 
 /// Where the images come from that stages begin with and files are copied from.
 pub trait BaseImages: Sync {
-    /// An image of this name, which is asked for at its registry if it isn't here or if `pull` says so.
+    /// An image of this name, which is asked for at its registry if it isn't here or if `pull` says so. `stage` needs it.
     ///
     /// # Errors
     /// It can't be had.
     fn image(
         &self,
+        stage: usize,
         reference: &str,
         platform: Option<&Platform>,
         pull: bool,
@@ -136,8 +137,9 @@ pub trait BaseImages: Sync {
 
 /// Hears how far a build is. Called from several threads at once.
 pub trait BuildProgress: Sync {
-    /// Something happened.
-    fn tell(&self, event: BuildEvent<'_>);
+    /// Something happened in a stage. Those that are needed are numbered from 0, as they stand in the Dockerfile; each
+    /// comes to its end by [`BuildEvent::Over`].
+    fn tell(&self, stage: usize, event: BuildEvent<'_>);
 }
 
 /// What happens in a build.
@@ -162,6 +164,8 @@ pub enum BuildEvent<'a> {
     Output(&'a [u8]),
     /// A step is over; this is what stands for its result.
     Done(&'a str),
+    /// The stage is over, whatever came of it.
+    Over,
 }
 
 /// One command in a container of its own.

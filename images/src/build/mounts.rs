@@ -136,12 +136,12 @@ impl<'s> Mounted<'_, 's> {
     }
 
     /// Makes all of it ready, waiting for caches that others use. `place` is for files that are copied.
-    pub(super) fn hold(self, build: &Build<'s>, place: &Path) -> Result<Held<'s>, StepError> {
+    pub(super) fn hold(self, build: &Build<'s>, stage: usize, place: &Path) -> Result<Held<'s>, StepError> {
         let caches = self.wanted.iter().filter_map(|wanted| match &wanted.kind {
             WantedKind::Cache(wish) => Some(wish),
             _ => None,
         });
-        let waiting = || build.tell(BuildEvent::Waiting);
+        let waiting = || build.tell(stage, BuildEvent::Waiting);
         let caches = build.store.hold_caches(&caches.collect::<Vec<_>>(), &build.request.called_off, waiting);
         let caches = caches.map_err(|error| match error {
             Error::CalledOff => StepError::CalledOff,

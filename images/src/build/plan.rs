@@ -20,6 +20,8 @@ pub(super) struct Plan {
 /// A stage that is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PlannedStage {
+    /// From 0, those that nobody needs not counted.
+    pub(super) number: usize,
     /// How many steps come before it.
     pub(super) steps_before: usize,
     pub(super) base: Base,
@@ -51,10 +53,11 @@ impl Plan {
             stages[index] = Some(planned);
             waiting.extend(others.into_iter().filter(|other| needed.insert(*other)));
         }
-        let mut steps = 0;
+        let (mut steps, mut number) = (0, 0);
         for (planned, stage) in stages.iter_mut().zip(&dockerfile.stages) {
             if let Some(planned) = planned {
-                planned.steps_before = steps;
+                (planned.number, planned.steps_before) = (number, steps);
+                number += 1;
                 steps += 1 + stage.steps.len();
             }
         }
@@ -80,7 +83,7 @@ fn stage(dockerfile: &Dockerfile, index: usize, globals: &Globals) -> Result<Pla
         (None, _) => Base::Image(base),
     };
     let platform = stage.platform.as_deref().map(expand).transpose()?.filter(|platform| !platform.is_empty());
-    Ok(PlannedStage { steps_before: 0, base, platform })
+    Ok(PlannedStage { number: 0, steps_before: 0, base, platform })
 }
 
 /// The stages that this one takes something from.

@@ -70,7 +70,8 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, run: &Run) -> Result<P
     };
     let created_by = format!("RUN {given}{}{mounts}", shown_command(&args, &script));
     let (top, short_key) = (state.top, key);
-    let make = Box::new(move || execute(build, top, &short_key, command, mounted).map(Some));
+    let number = stage.number;
+    let make = Box::new(move || execute(build, number, top, &short_key, command, mounted).map(Some));
     Ok(Prepared { keys: vec![key], known: None, created_by, make })
 }
 
@@ -115,6 +116,7 @@ struct Runnable {
 
 fn execute<'s>(
     build: &Build<'s>,
+    stage: usize,
     top: Option<ChainId>,
     key: &Digest,
     command: Runnable,
@@ -125,7 +127,7 @@ fn execute<'s>(
     // Taken for the directory's name, which nobody else has.
     let unique = place.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
     let id = format!("{}{}", &key.hex()[..32], unique.trim_start_matches("tmp"));
-    let held = mounted.hold(build, place.path())?;
+    let held = mounted.hold(build, stage, place.path())?;
     let targets = held.mounts().iter().map(|mount| mount.target.clone());
     let fixed = build.surroundings.runner.mount_points().iter().map(PathBuf::from);
     let missing = mount_points::missing(build, top, fixed.chain(targets), place.path())?;
@@ -135,7 +137,7 @@ fn execute<'s>(
     env.extend(held.variables().iter().cloned());
     let step =
         RunStep { rootfs, id: id.clone(), args, env, working_dir, user, network, mounts: held.mounts().to_vec() };
-    let outcome = run(build, &step);
+    let outcome = run(build, stage, &step);
     between_steps();
     let layer = outcome.and_then(|()| {
         mount_points::remove(&upper, &missing).map_err(StepError::file("read what the step wrote"))?;
@@ -147,13 +149,16 @@ fn execute<'s>(
     layer
 }
 
-fn run(build: &Build<'_>, step: &RunStep) -> Result<(), StepError> {
+fn run(build: &Build<'_>, stage: usize, step: &RunStep) -> Result<(), StepError> {
     let mut last = LastOutput::default();
     let mut output = |bytes: &[u8]| {
         last.push(bytes);
-        build.tell(BuildEvent::Output(bytes));
+        build.tell(stage, BuildEvent::Output(bytes));
     };
     let code = build.surroundings.runner.run(step, &mut output);
+    if last.is_within_a_line() {
+        build.tell(stage, BuildEvent::Output(b"\n"));
+    }
     build.go_on()?;
     match code.map_err(StepError::Run)? {
         0 => Ok(()),
@@ -170,6 +175,10 @@ impl LastOutput {
         self.0.extend(&bytes[bytes.len().saturating_sub(LAST_BYTES)..]);
         let excess = self.0.len().saturating_sub(LAST_BYTES);
         self.0.drain(..excess);
+    }
+
+    fn is_within_a_line(&self) -> bool {
+        self.0.back().is_some_and(|byte| *byte != b'\n')
     }
 
     fn text(mut self) -> String {

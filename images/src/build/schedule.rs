@@ -121,7 +121,10 @@ impl<'a> Build<'a> {
         let needed = || self.plan.stages.iter().enumerate().filter_map(|(at, planned)| Some((at, planned.as_ref()?)));
         thread::scope(|scope| {
             for (index, planned) in needed() {
-                scope.spawn(move || self.settle(index, StageBuild::run(self, index, planned)));
+                scope.spawn(move || {
+                    self.settle(index, StageBuild::run(self, index, planned));
+                    self.tell(planned.number, BuildEvent::Over);
+                });
             }
         });
         if let Some(failure) = locked(&self.failure).take() {
@@ -176,8 +179,8 @@ impl<'a> Build<'a> {
         }
     }
 
-    pub(super) fn tell(&self, event: BuildEvent<'_>) {
-        self.surroundings.progress.tell(event);
+    pub(super) fn tell(&self, stage: usize, event: BuildEvent<'_>) {
+        self.surroundings.progress.tell(stage, event);
     }
 
     /// When what is made now is said to be made; cached steps are known by the millisecond.
@@ -193,8 +196,8 @@ impl<'a> Build<'a> {
     }
 
     /// An image that a stage begins with, or that something is taken from.
-    pub(super) fn image(&self, name: &str, platform: Option<&Platform>) -> Result<Image, StepError> {
-        let image = self.surroundings.images.image(name, platform, self.request.pull);
+    pub(super) fn image(&self, stage: usize, name: &str, platform: Option<&Platform>) -> Result<Image, StepError> {
+        let image = self.surroundings.images.image(stage, name, platform, self.request.pull);
         let image = image.map_err(|error| StepError::Image(name.to_owned(), error))?;
         let (lease, _) = self.store.lease(image.layers.clone())?;
         locked(&self.leases).push(lease);

@@ -144,7 +144,9 @@ pub(super) struct StageBuild<'a, 's> {
     pub(super) build: &'a Build<'s>,
     pub(super) index: usize,
     pub(super) state: StageState,
-    number: usize,
+    /// From 0, those that nobody needs not counted.
+    pub(super) number: usize,
+    step_number: usize,
 }
 
 impl<'a, 's> StageBuild<'a, 's> {
@@ -152,15 +154,15 @@ impl<'a, 's> StageBuild<'a, 's> {
     pub(super) fn run(build: &'a Build<'s>, index: usize, planned: &PlannedStage) -> Result<StageState, BuildError> {
         let stage = &build.dockerfile.stages[index];
         let failed = |source| failed(source, &stage.place, &stage.text);
-        let number = planned.steps_before + 1;
+        let step_number = planned.steps_before + 1;
         // What it begins with is waited for before anything is said.
-        let state = Self::begin(build, stage, planned, number).map_err(failed)?;
-        let mut stage_build = Self { build, index, state, number };
+        let state = Self::begin(build, stage, planned, step_number).map_err(failed)?;
+        let mut stage_build = Self { build, index, state, number: planned.number, step_number };
         stage_build.triggers(stage).map_err(failed)?;
         for step in &stage.steps {
-            stage_build.number += 1;
-            build.tell(BuildEvent::Step {
-                number: stage_build.number,
+            stage_build.step_number += 1;
+            stage_build.tell(BuildEvent::Step {
+                number: stage_build.step_number,
                 total: build.plan.steps,
                 instruction: &step.text,
             });
@@ -170,6 +172,7 @@ impl<'a, 's> StageBuild<'a, 's> {
     }
 
     fn begin(build: &Build<'_>, stage: &Stage, planned: &PlannedStage, number: usize) -> Result<StageState, StepError> {
+        let tell = |event: BuildEvent<'_>| build.tell(planned.number, event);
         let platform = match &planned.platform {
             Some(text) => Some(text.parse::<Platform>().map_err(|error| StepError::Invalid(error.to_string()))?),
             None => build.request.platform.clone(),
@@ -178,13 +181,13 @@ impl<'a, 's> StageBuild<'a, 's> {
             Base::Stage(other) => Some(build.wait_for(other)?.to_begin_with()),
             _ => None,
         };
-        build.tell(BuildEvent::Step { number, total: build.plan.steps, instruction: &stage.text });
+        tell(BuildEvent::Step { number, total: build.plan.steps, instruction: &stage.text });
         let state = match (&planned.base, earlier) {
             (_, Some(state)) => state,
-            (Base::Image(name), None) => StageState::of_image(build.image(name, platform.as_ref())?),
+            (Base::Image(name), None) => StageState::of_image(build.image(planned.number, name, platform.as_ref())?),
             _ => StageState::scratch(platform.unwrap_or_else(Platform::host)),
         };
-        build.tell(BuildEvent::Done(&match state.image {
+        tell(BuildEvent::Done(&match state.image {
             Some(image) => image.short(),
             None => key::ground(&state).short(),
         }));
@@ -198,12 +201,16 @@ impl<'a, 's> StageBuild<'a, 's> {
         if triggers.is_empty() {
             return Ok(());
         }
-        self.build.tell(BuildEvent::Triggers(triggers.len()));
+        self.tell(BuildEvent::Triggers(triggers.len()));
         for text in triggers {
             let step = Step::trigger(&text, stage.place.clone(), '\\').map_err(StepError::Trigger)?;
             self.step(&step)?;
         }
         Ok(())
+    }
+
+    fn tell(&self, event: BuildEvent<'_>) {
+        self.build.tell(self.number, event);
     }
 
     fn step(&mut self, step: &Step) -> Result<(), StepError> {
@@ -225,7 +232,7 @@ impl<'a, 's> StageBuild<'a, 's> {
         let known = known.or_else(|| self.build.borrowed(&before, &created_by));
         let result = match known {
             Some(result) => {
-                self.build.tell(BuildEvent::Cached);
+                self.tell(BuildEvent::Cached);
                 result
             }
             None => StepResult { layer: make()?, created: self.build.now() },
@@ -236,7 +243,7 @@ impl<'a, 's> StageBuild<'a, 's> {
             instruction: step.text.clone(),
             result: result.clone(),
         }));
-        self.build.tell(BuildEvent::Done(&key::ground(&self.state).short()));
+        self.tell(BuildEvent::Done(&key::ground(&self.state).short()));
         Ok(())
     }
 
@@ -251,7 +258,7 @@ impl<'a, 's> StageBuild<'a, 's> {
         if labels.is_empty() {
             return Ok(state);
         }
-        let mut stage_build = Self { build, index: build.plan.target, state, number: build.plan.steps };
+        let mut stage_build = Self { build, index: build.plan.target, state, number: 0, step_number: build.plan.steps };
         let before = key::ground(&stage_build.state);
         let created_by = config_step::set_labels(&mut stage_build.state, labels)?;
         let key = key::of(&(before, &created_by, key::ground(&stage_build.state), build.epoch));

@@ -81,6 +81,7 @@ impl StepRunner for Around<'_> {
 impl BaseImages for Around<'_> {
     fn image(
         &self,
+        _stage: usize,
         reference: &str,
         _platform: Option<&Platform>,
         _pull: bool,
@@ -90,7 +91,7 @@ impl BaseImages for Around<'_> {
 }
 
 impl BuildProgress for Around<'_> {
-    fn tell(&self, event: BuildEvent<'_>) {
+    fn tell(&self, _stage: usize, event: BuildEvent<'_>) {
         (self.told)(event);
     }
 }

@@ -265,8 +265,8 @@ fn stages_side_by_side_and_only_those_that_are_needed() {
     let wait = "for i in $(seq 100); do test -e /meet/$OTHER && break; sleep 0.1; done; test -e /meet/$OTHER";
     let stage = |mine: &str, other: &str| {
         format!(
-            "FROM busybox AS {mine}\nRUN --mount=type=cache,target=/meet touch /meet/{mine} && OTHER={other} && {wait} && \
-             echo {mine} > /made\n"
+            "FROM busybox AS {mine}\nRUN --mount=type=cache,target=/meet echo {mine} begins && touch /meet/{mine} && \
+             OTHER={other} && {wait} && echo {mine} > /made && printf '{mine} ends'\n"
         )
     };
     let dockerfile = format!(
@@ -277,6 +277,22 @@ fn stages_side_by_side_and_only_those_that_are_needed() {
     let context = context(&host, "stages", &[("Dockerfile", &dockerfile)]);
     let said = docker_build(&host, &["-t", "both", &context]).ok();
     assert!(!said.contains("RUN false"), "{said}");
+    // One after the other for those who listen, and line by line.
+    let position =
+        |what: &str| said.lines().position(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{what}: {said}"));
+    let order = [
+        "Step 1/7",
+        "Step 2/7",
+        "one begins",
+        "one ends",
+        "Step 3/7",
+        "Step 4/7",
+        "two begins",
+        "two ends",
+        "Step 5/7",
+    ];
+    assert!(order.map(position).is_sorted(), "{said}");
+    assert!(said.lines().any(|line| line == "one ends") && said.lines().any(|line| line == "two ends"), "{said}");
     assert_eq!(host.docker(&["run", "--rm", "both", "cat", "/one", "/two"]).ok(), "one\ntwo");
     let said = host.berth(&["build", "--target", "one", "-t", "first", &context]).ok();
     assert!(said.contains("Step 2/2"), "{said}");
