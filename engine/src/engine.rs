@@ -149,6 +149,12 @@ impl Engine {
         self.tell(Subject::Volume, action, volume.name.to_string(), attributes);
     }
 
+    /// Tells listeners that what nothing needed is gone.
+    pub(crate) fn prune_event(&self, subject: Subject, reclaimed_bytes: u64) {
+        let reclaimed = [("reclaimed".to_owned(), reclaimed_bytes.to_string())];
+        self.tell(subject, "prune", String::new(), reclaimed.into());
+    }
+
     /// Tells listeners what happened.
     pub(crate) fn tell(
         &self,

@@ -23,6 +23,8 @@ pub enum Subject {
     Network,
     /// A volume.
     Volume,
+    /// The build cache.
+    Builder,
     /// berthd itself.
     Daemon,
 }
@@ -35,6 +37,7 @@ impl Subject {
             Self::Image => "image",
             Self::Network => "network",
             Self::Volume => "volume",
+            Self::Builder => "builder",
             Self::Daemon => "daemon",
         }
     }

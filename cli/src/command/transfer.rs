@@ -92,6 +92,10 @@ impl Screen {
                     bar.set_length(total);
                     bar.set_position(current);
                 } else if is_over(status) {
+                    if bar.length() == Some(0) {
+                        // It was too small for anybody to be told how far it is.
+                        bar.set_style(style("{prefix}: {msg}"));
+                    }
                     bar.finish();
                 }
                 Ok(())
@@ -112,8 +116,12 @@ fn is_over(status: &str) -> bool {
 
 fn bar(id: &str) -> ProgressBar {
     // With the longest figures it fits a terminal of 80 columns.
-    let style = ProgressStyle::with_template("{prefix}: {msg:16} {bar:20} {bytes}/{total_bytes}");
-    ProgressBar::new(0).with_style(style.expect("the template above is right")).with_prefix(id.to_owned())
+    let style = style("{prefix}: {msg:16} {bar:20} {bytes}/{total_bytes}");
+    ProgressBar::new(0).with_style(style).with_prefix(id.to_owned())
+}
+
+fn style(template: &'static str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates above are right")
 }
 
 fn say(output: Output, screen: Option<&MultiProgress>, text: &str) -> Result<(), Failure> {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::build::{Limits, Narrator, Runner};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
+use crate::events::Subject;
 use crate::filters::Filters;
 use crate::moment;
 use crate::route::query::Query;
@@ -188,6 +189,7 @@ async fn prune(State(engine): State<Engine>, Query(query): Query<PruneQuery>) ->
         if before.is_none() {
             view.space_reclaimed += engine.images.prune_caches()?;
         }
+        engine.prune_event(Subject::Builder, view.space_reclaimed);
         Ok(Json(view))
     });
     pruned.await

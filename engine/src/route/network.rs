@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::events::Subject;
 use crate::filters::Filters;
 use crate::orchestrate;
 use crate::route::query::Query;
@@ -72,6 +73,7 @@ async fn remove(State(engine): State<Engine>, Path(reference): Path<String>) -> 
 async fn prune(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -> Result<Json<PrunedView>> {
     let request = network::prune(Filters::parse(query.filters.as_deref())?, Timestamp::now())?;
     let pruned = engine.netd.running().await?.prune(&request).await?;
+    engine.prune_event(Subject::Network, 0);
     Ok(Json(PrunedView { networks_deleted: pruned.networks }))
 }
 

@@ -105,8 +105,7 @@ async fn prune(
                 Err(error) => return Err(error),
             }
         }
-        let reclaimed = [("reclaimed".to_owned(), reply.space_reclaimed.to_string())];
-        engine.tell(Subject::Volume, "prune", String::new(), reclaimed.into());
+        engine.prune_event(Subject::Volume, reply.space_reclaimed);
         Ok(Json(reply))
     })
     .await

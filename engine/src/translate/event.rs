@@ -134,7 +134,7 @@ impl Selection {
         match event.subject {
             Subject::Image => named(&event.id) || attribute("name"),
             Subject::Container => attribute("image"),
-            Subject::Network | Subject::Volume | Subject::Daemon => false,
+            Subject::Network | Subject::Volume | Subject::Builder | Subject::Daemon => false,
         }
     }
 }

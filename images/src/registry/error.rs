@@ -206,6 +206,11 @@ impl RegistryError {
         )
     }
 
+    /// Whether the place is there and has said something.
+    pub(super) fn is_an_answer(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::NoCredentials | Self::LoginRefused { .. })
+    }
+
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } | Self::Denied { .. } | Self::NoPlatform { .. } => ErrorKind::NotFound,

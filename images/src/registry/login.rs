@@ -6,7 +6,7 @@ use std::str::FromStr;
 use tokio_util::sync::CancellationToken;
 
 use super::config::{ConfigError, HUB, is_host};
-use super::session::{Access, Session};
+use super::session::Access;
 use super::{Credentials, Registries, RegistryError, first_answer};
 
 /// Names by which Docker Hub goes.
@@ -50,8 +50,7 @@ impl Registries {
     ) -> Result<Option<String>, RegistryError> {
         let access = Access { credentials: credentials.clone(), scopes: Vec::new(), called_off: called_off.clone() };
         let places = self.config.places(&server.0).into_iter().filter(|place| !place.is_mirror);
-        let sessions = places
-            .map(|place| Session::new(place, access.clone(), &self.config.certificates_dir, self.runtime.clone()));
+        let sessions = places.map(|place| (place.clone(), self.session(place, access.clone())));
         first_answer(sessions, |session| {
             let url = format!("{}/v2/", session.place());
             match session.wait(session.send(|http| http.get(&url))) {

@@ -84,7 +84,7 @@ impl Registries {
         reference: &Reference,
         credentials: &Credentials,
         called_off: &CancellationToken,
-    ) -> impl Iterator<Item = Result<Arc<Endpoint>, RegistryError>> {
+    ) -> impl Iterator<Item = (Place, Result<Arc<Endpoint>, RegistryError>)> {
         let scopes = vec![format!("repository:{}:pull", reference.path())];
         let access = Access { credentials: credentials.clone(), scopes, called_off: called_off.clone() };
         self.config.places(reference.domain()).into_iter().map(move |place| {
@@ -93,13 +93,16 @@ impl Registries {
                 // Somebody else: what one is to the registry is none of its business.
                 access.credentials = Credentials::Anonymous;
             }
-            self.endpoint(place, access, reference)
+            (place.clone(), self.endpoint(place, access, reference))
         })
     }
 
     fn endpoint(&self, place: Place, access: Access, reference: &Reference) -> Result<Arc<Endpoint>, RegistryError> {
-        let session = Session::new(place, access, &self.config.certificates_dir, self.runtime.clone())?;
-        Ok(Arc::new(Endpoint::new(session, reference.path())))
+        Ok(Arc::new(Endpoint::new(self.session(place, access)?, reference.path())))
+    }
+
+    fn session(&self, place: Place, access: Access) -> Result<Session, RegistryError> {
+        Session::new(place, access, &self.config.certificates_dir, self.runtime.clone())
     }
 
     /// Where a reference's repository is to be pushed to, by somebody who is let in there. Blobs may be taken over from the
@@ -116,28 +119,33 @@ impl Registries {
         let scopes = std::iter::once(target).chain(sources).collect();
         let access = Access { credentials: credentials.clone(), scopes, called_off: called_off.clone() };
         let places = self.config.places(reference.domain()).into_iter().filter(|place| !place.is_mirror);
-        let endpoints = places.map(|place| self.endpoint(place, access.clone(), reference));
+        let endpoints = places.map(|place| (place.clone(), self.endpoint(place, access.clone(), reference)));
         first_answer(endpoints, |endpoint| endpoint.greet().map(|()| endpoint.clone()))
     }
 }
 
 /// The answer of the first place that has one.
 fn first_answer<P, T>(
-    places: impl Iterator<Item = Result<P, RegistryError>>,
+    places: impl Iterator<Item = (Place, Result<P, RegistryError>)>,
     ask: impl Fn(&P) -> Result<T, RegistryError>,
 ) -> Result<T, RegistryError> {
-    let mut failure = None;
-    for place in places {
-        match place.and_then(|place| ask(&place)) {
+    let mut failure: Option<(String, RegistryError)> = None;
+    for (place, made) in places {
+        let is_known = |(host, said): &(String, RegistryError)| *host == place.host && said.is_an_answer();
+        if failure.as_ref().is_some_and(is_known) {
+            // It has said no over TLS: without TLS it could only say that it wants TLS.
+            continue;
+        }
+        match made.and_then(|made| ask(&made)) {
             Ok(answer) => return Ok(answer),
             // A registry that says no has said more than one that isn't there.
             Err(error) if error.is_of_this_place() => {
                 if failure.is_none() || !matches!(error, RegistryError::Connection { .. }) {
-                    failure = Some(error);
+                    failure = Some((place.host, error));
                 }
             }
             Err(error) => return Err(error),
         }
     }
-    Err(failure.expect("every registry has a place to ask"))
+    Err(failure.expect("every registry has a place to ask").1)
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::config::{HUB, HUB_INDEX_HOST};
-use super::session::{Access, DOCUMENT_BYTES_MAX, Session};
+use super::session::{Access, DOCUMENT_BYTES_MAX};
 use super::{Credentials, Registries, RegistryError, first_answer};
 use crate::reference::split_domain;
 
@@ -67,9 +67,7 @@ impl Registries {
         if domain == HUB {
             places.iter_mut().for_each(|place| place.host = HUB_INDEX_HOST.to_owned());
         }
-        let sessions = places
-            .into_iter()
-            .map(|place| Session::new(place, access.clone(), &self.config.certificates_dir, self.runtime.clone()));
+        let sessions = places.into_iter().map(|place| (place.clone(), self.session(place, access.clone())));
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("q", term)
             .append_pair("n", &limit.to_string())

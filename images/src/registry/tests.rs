@@ -53,6 +53,7 @@ fn a_download_that_comes_no_further_ends() {
         .endpoints(&repository(address), &Credentials::Anonymous, &CancellationToken::new())
         .last()
         .expect("http")
+        .1
         .expect("a session");
     let mut reader = BlobReader::new(over_http, Digest::of(b""), 1000);
     let mut begun = Vec::new();
@@ -104,6 +105,7 @@ fn a_registry_that_is_started_again_in_between_is_waited_for() {
         .endpoints(&repository(address), &Credentials::Anonymous, &CancellationToken::new())
         .last()
         .expect("http")
+        .1
         .expect("a session");
     let mut reader = BlobReader::new(over_http, Digest::of(content.as_bytes()), 1000);
     let mut read = String::new();

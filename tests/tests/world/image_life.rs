@@ -187,8 +187,14 @@ fn prune_and_what_is_taken() {
     host.docker(&["run", "--name", "ended", "busybox", "true"]).ok();
     assert!(host.docker(&["system", "prune", "-f"]).ok().starts_with("Deleted Containers:\n"));
     host.berth(&["system", "prune", "-f", "--volumes", "--filter", "until=1h"]).fails_with(1);
+    host.berth(&["system", "prune", "-f", "--volumes", "--filter", "label=none"]).ok();
     assert_eq!(host.berth(&["system", "prune", "-f", "--filter", "until=1h"]).ok(), "Total reclaimed space: 0B");
     host.docker(&["run", "--name", "ended", "busybox", "true"]).ok();
     assert!(host.berth(&["container", "prune", "-f"]).ok().starts_with("Deleted Containers:\n"));
     assert_eq!(listed(host.docker(&["images", "--format", "{{.Repository}}"])), ["busybox"]);
+    let told = ["events", "--since", "1h", "--until", "0s", "--filter", "event=prune", "--format", "{{.Type}}"];
+    let mut kinds = listed(host.docker(&told));
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, ["builder", "container", "image", "network", "volume"]);
 }

@@ -98,6 +98,9 @@ fn own_certificates_and_passwords() {
     let name = format!("{server}/team/app:1");
     place.ask("docker", &["tag", "busybox", &name]).ok();
     let said = place.ask("docker", &["push", &name]).fails_with(1);
+    // This host itself needs no certificate. What it says over TLS is told, not that it says nothing without.
+    let here = place.ask("docker", &["pull", "127.0.0.1:5443/none:1"]).fails_with(1);
+    assert!(here.contains("pull access denied for 127.0.0.1:5443/none"), "{here}");
     let authority = place.host.directory().join("certs.d").join(&server).join("ca.crt");
     let hint = format!("has a certificate that can't be trusted: put its authority's into {}", authority.display());
     assert!(said.contains(&hint), "{said}");

@@ -7,6 +7,7 @@ use cnm::Kind;
 use super::list;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::events::Subject;
 use crate::filters::Filters;
 use crate::orchestrate::remove::{self, Volumes};
 use crate::orchestrate::usage;
@@ -35,5 +36,6 @@ pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<Prun
             Err(error) => return Err(error),
         }
     }
+    engine.prune_event(Subject::Container, reply.space_reclaimed);
     Ok(Json(reply))
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::tell;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::events::Subject;
 use crate::filters::Filters;
 use crate::route::query::Query;
 use crate::translate::image::{self, Selection};
@@ -111,6 +112,7 @@ pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<Prun
     let pruned =
         engine.blocking(move |engine| Ok(engine.images.prune(&uses(engine), |image| selection.takes(image))?)).await?;
     tell_removed(&engine, None, &pruned.removed);
+    engine.prune_event(Subject::Image, pruned.reclaimed_bytes);
     Ok(Json(image::pruned(&pruned)))
 }
 

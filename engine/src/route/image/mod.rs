@@ -17,7 +17,7 @@ use axum::routing::{delete, get, post};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::events::{Event, Subject};
+use crate::events::Subject;
 use crate::route::query::Query;
 use crate::version::ApiVersion;
 use crate::wire::image::{PushQuery, TagQuery};
@@ -69,11 +69,5 @@ async fn change(State(engine): State<Engine>, Path(path): Path<String>, request:
 
 /// Tells listeners what happened to an image; `name` is what the request called it.
 pub(crate) fn tell(engine: &Engine, action: &str, id: String, name: String) {
-    engine.events.publish(Event {
-        at: jiff::Timestamp::now(),
-        subject: Subject::Image,
-        action: action.to_owned(),
-        id,
-        attributes: [("name".to_owned(), name)].into(),
-    });
+    engine.tell(Subject::Image, action, id, [("name".to_owned(), name)].into());
 }
