@@ -1,6 +1,8 @@
 //! Files into containers and out of them, by docker's own client and by ours, whatever state the container is in.
 
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use berth_tests::{Host, Outcome, started, world::binary};
@@ -131,6 +133,40 @@ fn what_is_mounted_and_what_is_read_only() {
     host.docker(&["cp", &file, "running:/memory/kept"]).ok();
     assert_eq!(host.docker(&["exec", "running", "cat", "/memory/kept"]).ok(), "content");
     assert_eq!(host.docker(&["start", "created"]).ok(), "created", "nothing is left mounted");
+}
+
+/// With -a, what comes in belongs to the container's user, if it has one, and to whom it belonged if not; what comes out
+/// keeps its owner. Without it, what comes out belongs to who asked for it.
+#[test]
+fn owners_in_archive_mode() {
+    let (_world, host) = started();
+    host.docker(&["create", "--name", "root", "busybox"]).ok();
+    host.docker(&["create", "--name", "guest", "--user", "guest", "busybox"]).ok();
+    let directory = host.directory().join("owned");
+    std::fs::create_dir(&directory).expect("made");
+    std::fs::write(directory.join("file"), "").expect("written");
+    for path in [directory.clone(), directory.join("file")] {
+        std::os::unix::fs::chown(path, Some(1234), Some(2345)).expect("given away");
+    }
+    let owners = |path: &Path| {
+        [path.to_owned(), path.join("file")].map(|path| {
+            let found = std::fs::metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            (found.uid(), found.gid())
+        })
+    };
+    for name in ["docker", "berth"] {
+        for (container, expected) in [("root", (1234, 2345)), ("guest", (1000, 1000))] {
+            let inside = format!("{container}:/home/{name}");
+            ask(&host, name, &["cp", "-a", &directory.to_string_lossy(), &inside]).ok();
+            let out = |arguments: &[&str], to: &str| {
+                let out = host.directory().join(format!("{name}-{container}-{to}"));
+                host.berth(&[arguments, &[&inside, &out.to_string_lossy()]].concat()).ok();
+                owners(&out)
+            };
+            assert_eq!(out(&["cp", "-a"], "kept"), [expected; 2], "{name} {container}");
+            assert_eq!(out(&["cp"], "mine"), [(0, 0); 2], "{name} {container}");
+        }
+    }
 }
 
 #[test]

@@ -86,6 +86,36 @@ fn a_new_volume_has_what_the_image_has_there() {
     assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
 }
 
+/// Capabilities and notes of files and of the directory itself, whether the image has one layer or several.
+#[test]
+fn a_new_volume_has_the_image_s_attributes() {
+    let (_world, host) = started();
+    let data = host.directory().join("run/root/data");
+    std::fs::create_dir_all(&data).expect("made");
+    std::fs::write(data.join("tool"), "").expect("written");
+    // CAP_NET_BIND_SERVICE and CAP_NET_RAW, permitted and effective.
+    let capability = [1, 0, 0, 2, 0, 0x24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let attributes =
+        [("tool", "security.capability", &capability[..]), ("tool", "user.note", b"a\n"), (".", "user.note", b"")];
+    for (file, name, value) in attributes {
+        rustix::fs::setxattr(data.join(file), name, value, rustix::fs::XattrFlags::empty()).expect("set");
+    }
+    host.sh("cd /run/root && cp /bin/busybox . && echo 'FROM one\nCOPY Dockerfile /' > Dockerfile && \
+         tar --xattrs --xattrs-include='*' -cf ../root.tar .")
+        .ok();
+    host.docker(&["import", "/run/root.tar", "one"]).ok();
+    host.docker(&["build", "-t", "several", "/run/root"]).ok();
+    for image in ["one", "several"] {
+        host.docker(&["run", "--rm", "-v", &format!("{image}:/data"), image, "/busybox", "true"]).ok();
+        let volume = host.directory().join(format!("lib/berth/volumes/{image}/_data"));
+        for (file, name, expected) in attributes {
+            let mut value = [0; 64];
+            let length = rustix::fs::getxattr(volume.join(file), name, &mut value).expect(name);
+            assert_eq!(&value[..length], expected, "{image}: {file} {name}");
+        }
+    }
+}
+
 #[test]
 fn many_containers_begin_with_one_new_volume() {
     let (_world, host) = started();
