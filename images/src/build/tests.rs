@@ -2,6 +2,7 @@
 
 mod cache;
 mod caches;
+mod copies;
 mod stages;
 
 use std::error::Error as StdError;
