@@ -59,3 +59,26 @@ pub fn layout(host: &Host) {
     ))
     .ok();
 }
+
+/// Puts an index under the tag `all` into the registry on port 5000, which has `team/made:1`: of that and of the same for
+/// another machine. Answers its digest.
+pub fn put_index(host: &Host) -> String {
+    host.sh(&format!(
+        r#"set -e; cd {}; umoci config --image src:made --tag arm --architecture arm64
+        skopeo copy -q --dest-tls-verify=false oci:src:arm docker://127.0.0.1:5000/team/made:2
+        describe() {{
+            skopeo inspect --raw --tls-verify=false docker://127.0.0.1:5000/team/made:$1 > $2.json
+            printf '{{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:%s", "size": %s,' \
+                $(sha256sum < $2.json | cut -d' ' -f1) $(wc -c < $2.json)
+            printf '"platform": {{"os": "linux", "architecture": "%s"}}}}' $2
+        }}
+        type=application/vnd.oci.image.index.v1+json
+        printf '{{"schemaVersion": 2, "mediaType": "%s", "manifests": [%s, %s]}}' \
+            $type "$(describe 2 arm64)" "$(describe 1 amd64)" > index.json
+        curl -fsS -X PUT -H "Content-Type: $type" --data-binary @index.json \
+            http://127.0.0.1:5000/v2/team/made/manifests/all"#,
+        host.directory().display()
+    ))
+    .ok();
+    host.sh(&format!("sha256sum < {}/index.json | cut -d' ' -f1", host.directory().display())).ok()
+}

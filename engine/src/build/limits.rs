@@ -32,7 +32,8 @@ impl Limits {
     pub(crate) fn container(&self, engine: &Engine, step: &RunStep) -> Result<Container> {
         let id: runtime::spec::Id = step.id.parse()?;
         let identity = Identity { name: format!("build-{id}"), id, created: Timestamp::now() };
-        let body = CreateBody { config: config(step), host: self.host(step), ..CreateBody::default() };
+        let host = self.host(step);
+        let body = CreateBody { config: config(step, &host), host, ..CreateBody::default() };
         let Translated { mut container, .. } = create::translate(engine, identity, body, &nothing())?;
         container.spec.log = LogSpec::None;
         container.spec.mounts.extend(step.mounts.iter().map(|mount| MountPoint {
@@ -87,9 +88,12 @@ impl Limits {
     }
 }
 
-fn config(step: &RunStep) -> ContainerConfig {
+fn config(step: &RunStep, host: &HostConfig) -> ContainerConfig {
+    // Who shares a network has the name of whose it is.
+    let is_shared = step.network == StepNetwork::Host
+        || host.network_mode.as_deref().is_some_and(|mode| mode.starts_with("container:"));
     ContainerConfig {
-        hostname: (step.network != StepNetwork::Host).then(|| HOSTNAME.to_owned()),
+        hostname: (!is_shared).then(|| HOSTNAME.to_owned()),
         cmd: Some(step.args.clone()),
         env: Some(step.env.clone()),
         user: Some(step.user.clone()),

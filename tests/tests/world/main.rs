@@ -3,6 +3,7 @@
 mod access;
 mod bad_input;
 mod build;
+mod build_flags;
 mod commit;
 mod cp;
 mod diff;
