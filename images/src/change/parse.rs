@@ -1,0 +1,256 @@
+//! Instructions as they are written.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{Change, ChangeError};
+use crate::config::Healthcheck;
+
+const SHELL: [&str; 2] = ["/bin/sh", "-c"];
+/// Docker's shortest interval.
+const HEALTH_TIME_MIN: Duration = Duration::from_millis(1);
+
+impl FromStr for Change {
+    type Err = ChangeError;
+
+    fn from_str(text: &str) -> Result<Self, ChangeError> {
+        let text = text.trim();
+        let (instruction, arguments) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let arguments = arguments.trim();
+        match instruction.to_ascii_uppercase().as_str() {
+            "CMD" => Ok(Change::Cmd(command("CMD", arguments)?)),
+            "ENTRYPOINT" => Ok(Change::Entrypoint(command("ENTRYPOINT", arguments)?)),
+            "ENV" => Ok(Change::Env(pairs("ENV", arguments)?)),
+            "LABEL" => Ok(Change::Label(pairs("LABEL", arguments)?)),
+            "EXPOSE" => expose(arguments),
+            "HEALTHCHECK" => healthcheck(arguments),
+            "ONBUILD" => on_build(arguments),
+            "STOPSIGNAL" => stop_signal(arguments),
+            "USER" => Ok(Change::User(one("USER", arguments)?)),
+            "VOLUME" => volume(arguments),
+            "WORKDIR" => Ok(Change::WorkingDir(one("WORKDIR", arguments)?)),
+            "ADD" | "ARG" | "COPY" | "FROM" | "MAINTAINER" | "RUN" | "SHELL" => {
+                Err(ChangeError::NotAllowed(instruction.to_ascii_uppercase()))
+            }
+            "" => Err(ChangeError::Empty),
+            other => Err(ChangeError::Unknown(other.to_owned())),
+        }
+    }
+}
+
+/// The exec form is a JSON list of texts; what isn't one is a line for the shell, as Docker has it.
+fn command(instruction: &'static str, arguments: &str) -> Result<Vec<String>, ChangeError> {
+    if let Some(words) = json_list(arguments) {
+        return Ok(words);
+    }
+    if arguments.is_empty() {
+        return Err(ChangeError::NoArgument(instruction));
+    }
+    Ok(SHELL.into_iter().chain([arguments]).map(str::to_owned).collect())
+}
+
+fn json_list(arguments: &str) -> Option<Vec<String>> {
+    serde_json::from_str(arguments).ok()
+}
+
+/// Words with shell quotes, at least one. Variables have nothing to stand for here.
+fn words(instruction: &'static str, arguments: &str) -> Result<Vec<String>, ChangeError> {
+    if has_variable(arguments) {
+        return Err(ChangeError::Variable { instruction, arguments: arguments.to_owned() });
+    }
+    let words = shell_words::split(arguments)
+        .map_err(|_| ChangeError::Quotes { instruction, arguments: arguments.to_owned() })?;
+    match words.is_empty() {
+        true => Err(ChangeError::NoArgument(instruction)),
+        false => Ok(words),
+    }
+}
+
+/// Whether a `$` before a name stands outside of single quotes and isn't escaped.
+fn has_variable(text: &str) -> bool {
+    let (mut single, mut double) = (false, false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if !single => {
+                letters.next();
+            }
+            '\'' if !double => single = !single,
+            '"' if !single => double = !double,
+            '$' if !single => {
+                let starts_name = |c: &char| c.is_ascii_alphabetic() || matches!(c, '_' | '{');
+                if letters.peek().is_some_and(starts_name) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+fn one(instruction: &'static str, arguments: &str) -> Result<String, ChangeError> {
+    let mut words = words(instruction, arguments)?;
+    match words.len() {
+        1 => Ok(words.remove(0)),
+        _ => Err(ChangeError::TooManyArguments { instruction, arguments: arguments.to_owned() }),
+    }
+}
+
+/// `name=value …`, or the old `name value with spaces`.
+fn pairs(instruction: &'static str, arguments: &str) -> Result<Vec<(String, String)>, ChangeError> {
+    let words = words(instruction, arguments)?;
+    let is_old = !words[0].contains('=');
+    if is_old {
+        let (name, value) = arguments
+            .split_once(char::is_whitespace)
+            .ok_or_else(|| ChangeError::NoEquals { instruction, word: words[0].clone() })?;
+        // Several words are one value as they stand; a single one may be quoted.
+        let value = match &words[..] {
+            [_, value] => value.clone(),
+            _ => value.trim().to_owned(),
+        };
+        return Ok(vec![(name.to_owned(), value)]);
+    }
+    words
+        .into_iter()
+        .map(|word| match word.split_once('=') {
+            Some(("", _)) => Err(ChangeError::BlankName(instruction)),
+            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+            None => Err(ChangeError::NoEquals { instruction, word }),
+        })
+        .collect()
+}
+
+fn expose(arguments: &str) -> Result<Change, ChangeError> {
+    let mut ports = Vec::new();
+    for word in words("EXPOSE", arguments)? {
+        let wrong = || ChangeError::Port(word.clone());
+        let (range, protocol) = word.split_once('/').unwrap_or((&word, "tcp"));
+        let protocol = protocol.to_ascii_lowercase();
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+        let (first, last) = port(first).zip(port(last)).ok_or_else(wrong)?;
+        if first > last || !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
+            return Err(wrong());
+        }
+        ports.extend((first..=last).map(|port| format!("{port}/{protocol}")));
+    }
+    Ok(Change::Expose(ports))
+}
+
+fn volume(arguments: &str) -> Result<Change, ChangeError> {
+    let paths = match json_list(arguments) {
+        Some(paths) => paths,
+        None => words("VOLUME", arguments)?,
+    };
+    match paths.is_empty() || paths.iter().any(|path| path.trim().is_empty()) {
+        true => Err(ChangeError::NoArgument("VOLUME")),
+        false => Ok(Change::Volume(paths)),
+    }
+}
+
+fn stop_signal(arguments: &str) -> Result<Change, ChangeError> {
+    let signal = one("STOPSIGNAL", arguments)?;
+    let name = signal.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let by_number = signal.parse::<u8>().is_ok_and(|number| (1..=64).contains(&number));
+    let by_name = SIGNALS.contains(&name)
+        || name
+            .strip_prefix("RTMIN+")
+            .or(name.strip_prefix("RTMAX-"))
+            .is_some_and(|offset| offset.parse::<u8>().is_ok_and(|offset| offset <= 30));
+    match by_number || by_name {
+        true => Ok(Change::StopSignal(signal)),
+        false => Err(ChangeError::Signal(signal)),
+    }
+}
+
+const SIGNALS: [&str; 35] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "IOT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+    "TERM", "STKFLT", "CHLD", "CLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+    "WINCH", "IO", "POLL", "PWR", "SYS", "RTMIN",
+];
+
+fn on_build(arguments: &str) -> Result<Change, ChangeError> {
+    let trigger = arguments.split_whitespace().next().ok_or(ChangeError::NoArgument("ONBUILD"))?;
+    match trigger.to_ascii_uppercase().as_str() {
+        "ADD" | "ARG" | "CMD" | "COPY" | "ENTRYPOINT" | "ENV" | "EXPOSE" | "HEALTHCHECK" | "LABEL" | "RUN"
+        | "SHELL" | "STOPSIGNAL" | "USER" | "VOLUME" | "WORKDIR" => Ok(Change::OnBuild(arguments.to_owned())),
+        known @ ("ONBUILD" | "FROM" | "MAINTAINER") => Err(ChangeError::Trigger(known.to_owned())),
+        other => Err(ChangeError::Unknown(other.to_owned())),
+    }
+}
+
+/// `[--interval=… --timeout=… --start-period=… --start-interval=… --retries=…] NONE | CMD command`
+fn healthcheck(arguments: &str) -> Result<Change, ChangeError> {
+    let wrong = |text: String| ChangeError::Health(text);
+    let mut check = Healthcheck::default();
+    let mut rest = arguments;
+    while rest.starts_with("--") {
+        let (flag, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        rest = behind.trim_start();
+        let (name, value) = flag.split_once('=').ok_or_else(|| wrong(format!("{flag} needs a value: {flag}=…")))?;
+        match name {
+            "--interval" => check.interval_nanoseconds = health_time(flag, value)?,
+            "--timeout" => check.timeout_nanoseconds = health_time(flag, value)?,
+            "--start-period" => check.start_period_nanoseconds = health_time(flag, value)?,
+            "--start-interval" => check.start_interval_nanoseconds = health_time(flag, value)?,
+            "--retries" => {
+                let retries = value.parse::<u32>().ok().filter(|retries| *retries > 0);
+                let retries = retries.ok_or_else(|| wrong(format!("{flag}: write a number, 1 or more")))?;
+                check.retries = i64::from(retries);
+            }
+            _ => return Err(wrong(format!("unknown flag {name}"))),
+        }
+    }
+    let (kind, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let rest = rest.trim();
+    check.test = match (kind.to_ascii_uppercase().as_str(), rest) {
+        ("NONE", "") => vec!["NONE".to_owned()],
+        ("NONE", _) => return Err(wrong("NONE takes no arguments".to_owned())),
+        ("CMD", "") => return Err(wrong("missing command after HEALTHCHECK CMD".to_owned())),
+        ("CMD", line) => match json_list(line) {
+            Some(words) => ["CMD".to_owned()].into_iter().chain(words).collect(),
+            None => vec!["CMD-SHELL".to_owned(), line.to_owned()],
+        },
+        _ => return Err(wrong(format!("unknown type {kind:?}: write CMD or NONE"))),
+    };
+    Ok(Change::Healthcheck(check))
+}
+
+/// A time as Go writes them (`1m30s`), in nanoseconds; zero inherits.
+fn health_time(flag: &str, value: &str) -> Result<i64, ChangeError> {
+    let wrong = || ChangeError::Health(format!("{flag}: write a time such as 30s, 1m30s or 500ms"));
+    if value == "0" || value == "0s" {
+        return Ok(0);
+    }
+    let time = duration(value).ok_or_else(wrong)?;
+    if time < HEALTH_TIME_MIN {
+        return Err(ChangeError::Health(format!("{flag}: cannot be less than 1ms")));
+    }
+    i64::try_from(time.as_nanos()).map_err(|_| wrong())
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let seconds = match &rest[..unit] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        total = total.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
+        rest = &rest[unit..];
+    }
+    (!text.is_empty()).then_some(total)
+}
