@@ -93,11 +93,6 @@ impl FakeHost {
         state.watchers.retain(|watcher| watcher.send(FirewallEvent::Changed).is_ok());
     }
 
-    /// Tells those who watch links.
-    pub fn tell_of_link(&self, event: &LinkEvent) {
-        self.lock().link_watchers.retain(|watcher| watcher.send(event.clone()).is_ok());
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // A test that panicked while it held the lock has failed already; others may still look.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

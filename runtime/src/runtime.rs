@@ -41,15 +41,6 @@ impl Binaries {
         };
         Ok(Self { shim: there("berth-shim")?, monitor: there("berth-monitor")? })
     }
-
-    /// Beside the running program, which is where they are installed.
-    ///
-    /// # Errors
-    /// When one of them isn't there.
-    pub fn beside_current_program() -> Result<Self> {
-        let program = std::env::current_exe().map_err(Error::io("find the running program"))?;
-        Self::in_directory(program.parent().unwrap_or(Path::new("/")))
-    }
 }
 
 /// A container's first process, or an exec in it.

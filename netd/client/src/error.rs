@@ -15,7 +15,7 @@ pub enum Error {
         /// netd's sentence for the user.
         message: String,
     },
-    /// Nobody could be asked. [`Error::is_not_running`] and [`Error::is_access_denied`] tell the common cases apart.
+    /// Nobody could be asked. [`Error::is_not_running`] tells the common case apart.
     #[error("cannot reach netd at {}", path.display())]
     Unreachable {
         /// The socket.
@@ -67,10 +67,5 @@ impl Error {
         use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
         matches!(self, Self::Unreachable { source, .. }
             if matches!(source.kind(), NotFound | ConnectionRefused | ConnectionReset))
-    }
-
-    /// Whether the socket's mode keeps the caller out: it has to be root or in the socket's group.
-    pub fn is_access_denied(&self) -> bool {
-        matches!(self, Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
     }
 }

@@ -22,9 +22,6 @@ pub use cnm::api::TRACE_HEADER;
 
 pub use crate::{error::Error, events::EventStream, trace::TraceId};
 
-/// Where netd listens unless it is told otherwise.
-pub const DEFAULT_SOCKET: &str = "/run/berth/netd.sock";
-
 /// A client of the netd behind one Unix socket.
 #[derive(Debug, Clone)]
 pub struct Client {
