@@ -73,7 +73,7 @@ impl Update {
 }
 
 /// What can't be changed, and whether the request asks for it.
-fn fixed(body: &ContainerUpdateBody) -> [(bool, &'static str); 12] {
+fn fixed(body: &ContainerUpdateBody) -> [(bool, &'static str); 13] {
     fn filled<T>(list: &Option<Vec<T>>) -> bool {
         list.as_ref().is_some_and(|list| !list.is_empty())
     }
@@ -91,6 +91,7 @@ fn fixed(body: &ContainerUpdateBody) -> [(bool, &'static str); 12] {
         (body.init == Some(true), "the init process"),
         (filled(&body.ulimits), "the ulimits"),
         (above_zero(body.cpu_count) || above_zero(body.cpu_percent), "the CPU count"),
+        (above_zero(body.io_maximum_iops) || above_zero(body.io_maximum_bandwidth), "the I/O maxima"),
     ]
 }
 
@@ -129,6 +130,7 @@ mod tests {
         for (body, text) in [
             (json!({ "Ulimits": [{ "Name": "nofile", "Soft": 1, "Hard": 1 }] }), "the ulimits of a container"),
             (json!({ "CgroupParent": "/x" }), "the cgroup parent of a container"),
+            (json!({ "IOMaximumIOps": 5 }), "the I/O maxima of a container"),
             (json!({ "RestartPolicy": { "MaximumRetryCount": 3 } }), "invalid restart policy"),
         ] {
             let message = parse(body).unwrap_err().message();
