@@ -89,10 +89,7 @@ struct Asked {
 impl Asked {
     fn parse(query: &str, headers: &HeaderMap) -> Result<Self> {
         let query = BuildQuery::parse(query)?;
-        let platform = match query.platform.as_str() {
-            "" => None,
-            text => Some(text.parse().map_err(|error: images::PlatformError| Error::invalid(error.to_string()))?),
-        };
+        let platform = translate::platform(&query.platform)?;
         let tags = query.tags.iter().map(|tag| translate::reference(tag, "")).collect::<Result<_>>()?;
         let request = BuildRequest {
             dockerfile: query.dockerfile,

@@ -160,7 +160,7 @@ pub(crate) fn reference(repo: &str, tag: &str) -> Result<Reference> {
     }
 }
 
-/// A platform as `save` and `load` send it: an OCI document, or as people write it; empty for none.
+/// A platform in a query: an OCI document as newer clients send it, or as people write it; empty for none.
 pub(crate) fn platform(text: &str) -> Result<Option<Platform>> {
     #[derive(serde::Deserialize)]
     struct Document {
@@ -169,15 +169,26 @@ pub(crate) fn platform(text: &str) -> Result<Option<Platform>> {
         #[serde(default)]
         variant: String,
     }
-    let refused = |error: &dyn std::fmt::Display| Error::invalid(format!("invalid platform {text:?}: {error}"));
     if text.is_empty() {
         return Ok(None);
     }
     if !text.starts_with('{') {
         return text.parse().map(Some).map_err(|error: images::PlatformError| Error::invalid(error.to_string()));
     }
-    let Document { os, architecture, variant } = serde_json::from_str(text).map_err(|error| refused(&error))?;
+    let Document { os, architecture, variant } =
+        serde_json::from_str(text).map_err(|error| Error::invalid(format!("invalid platform {text:?}: {error}")))?;
     Ok(Some(Platform { os, architecture, variant }))
+}
+
+/// The one platform that a removal's query may name in `platforms`: an image here has no more.
+pub(crate) fn only_platform(query: &str) -> Result<Option<Platform>> {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let platforms: Vec<_> = pairs.filter(|(name, _)| name == "platforms").map(|(_, value)| value).collect();
+    match &platforms[..] {
+        [] => Ok(None),
+        [one] => platform(one),
+        _ => Err(Error::invalid("multiple platforms are not supported: name one, an image here is for no more")),
+    }
 }
 
 /// The filters of `docker images` and `docker image prune`, ready to match.

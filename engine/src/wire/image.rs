@@ -156,7 +156,15 @@ pub(crate) struct ListQuery {
     pub(crate) shared_size: bool,
 }
 
-/// Query of `DELETE /images/{name}`. `noprune` would keep untagged parents, which images here don't have.
+/// Query of `GET /images/{name}/json` and `/history`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PlatformQuery {
+    /// The image has to be for this one.
+    pub(crate) platform: String,
+}
+
+/// Query of `DELETE /images/{name}`. `platforms` come as often as there are any and are read apart; `noprune` would keep untagged parents, which images here don't have.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct RemoveQuery {
@@ -178,17 +186,7 @@ pub(crate) struct TagQuery {
 pub(crate) struct PushQuery {
     /// Without one, all of them.
     pub(crate) tag: String,
-    /// A [`PlatformChoice`] as JSON.
-    pub(crate) platform: Option<String>,
-}
-
-/// A platform as JSON, as newer clients name it in queries.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct PlatformChoice {
-    pub(crate) os: String,
-    pub(crate) architecture: String,
-    pub(crate) variant: String,
+    pub(crate) platform: String,
 }
 
 /// Query of `POST /images/load`.

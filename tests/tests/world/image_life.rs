@@ -198,3 +198,26 @@ fn prune_and_what_is_taken() {
     kinds.dedup();
     assert_eq!(kinds, ["builder", "container", "image", "network", "volume"]);
 }
+
+#[test]
+fn an_image_for_another_platform_is_not_the_one_that_was_asked_for() {
+    let (_world, host) = berth_tests::started();
+    let ask = |method, path: &str| host.http("/run/berth/berth.sock", method, path, None);
+    let other = "%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22s390x%22%7D";
+    for (method, path) in [
+        ("GET", "/images/busybox/json?platform="),
+        ("GET", "/images/busybox/history?platform="),
+        ("DELETE", "/images/busybox?platforms="),
+    ] {
+        let (status, said) = ask(method, &format!("{path}{other}"));
+        assert_eq!(status, 404, "{said}");
+        assert!(said.contains("does not match the specified platform (linux/s390x)"), "{said}");
+    }
+    let (status, said) = ask("DELETE", &format!("/images/busybox?platforms={other}&platforms={other}"));
+    assert_eq!(status, 400, "{said}");
+    let platform = host.docker(&["image", "inspect", "-f", "{{.Os}}%2F{{.Architecture}}", "busybox"]).ok();
+    let (status, said) = ask("GET", &format!("/images/busybox/json?platform={platform}"));
+    assert_eq!(status, 200, "{said}");
+    let (status, said) = ask("DELETE", &format!("/images/busybox?platforms={platform}"));
+    assert_eq!(status, 200, "{said}");
+}

@@ -11,6 +11,7 @@ use crate::orchestrate;
 use crate::route::query::Query;
 use crate::route::to_its_end;
 use crate::stream::Whole;
+use crate::translate;
 use crate::wire::create::{CreateBody, CreateQuery, CreateReply};
 
 pub(super) async fn create(
@@ -29,13 +30,11 @@ pub(super) async fn create(
 
 /// Images of other platforms can't be run here, so only this one can be asked for.
 fn check_platform(wanted: &str) -> Result<()> {
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let wanted: Platform = wanted.parse().map_err(|error: images::PlatformError| Error::invalid(error.to_string()))?;
     let here = Platform::host();
-    if wanted.runs_on(&here) {
-        return Ok(());
+    match translate::image::platform(wanted)? {
+        Some(wanted) if !wanted.runs_on(&here) => {
+            Err(Error::invalid(format!("platform {wanted} can't be run on this host, which is {here}")))
+        }
+        _ => Ok(()),
     }
-    Err(Error::invalid(format!("platform {wanted} can't be run on this host, which is {here}")))
 }

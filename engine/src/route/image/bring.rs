@@ -92,15 +92,7 @@ fn described(query: &CreateQuery) -> Result<Import> {
         },
         changes: changes.collect::<Result<_, images::Error>>()?,
         message: if query.message.is_empty() { "Imported from -".to_owned() } else { query.message.clone() },
-        platform: platform(query)?.unwrap_or_else(Platform::host),
+        platform: translate::platform(&query.platform)?.unwrap_or_else(Platform::host),
         created: Timestamp::now(),
     })
-}
-
-/// The platform that a request asks for.
-pub(super) fn platform(query: &CreateQuery) -> Result<Option<Platform>> {
-    match query.platform.as_str() {
-        "" => Ok(None),
-        text => text.parse().map(Some).map_err(|error: images::PlatformError| Error::invalid(error.to_string())),
-    }
 }

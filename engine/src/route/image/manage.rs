@@ -3,21 +3,22 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
-use images::{ContainerUse, ImageId, Removed};
+use images::{ContainerUse, Image, ImageId, Platform, Removed};
 use jiff::Timestamp;
 
 use super::tell;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Subject;
 use crate::filters::Filters;
 use crate::route::query::Query;
 use crate::translate::image::{self, Selection};
 use crate::version::ApiVersion;
 use crate::wire::image::{
-    HistoryView, ImageView, ListQuery, PruneQuery, PrunedView, RemoveQuery, RemovedView, SummaryView, TagQuery,
+    HistoryView, ImageView, ListQuery, PlatformQuery, PruneQuery, PrunedView, RemoveQuery, RemovedView, SummaryView,
+    TagQuery,
 };
 
 pub(super) async fn list(
@@ -69,14 +70,36 @@ fn uses(engine: &Engine) -> Vec<ContainerUse> {
     engine.containers.all().iter().map(of_handle).collect()
 }
 
-pub(super) async fn inspect(engine: Engine, version: ApiVersion, name: String) -> Result<Json<ImageView>> {
-    let image = engine.blocking(move |engine| Ok(engine.images.get(&name)?)).await?;
+/// An image, which is for the platform that is asked for, if one is.
+fn find(engine: &Engine, name: &str, platform: Option<&Platform>) -> Result<Image> {
+    let image = engine.images.get(name)?;
+    let found = image.config.platform();
+    match platform {
+        Some(wanted) if !found.runs_on(wanted) => Err(Error::not_found(format!(
+            "image with reference {name} was found but its platform ({found}) does not match the specified platform ({wanted})"
+        ))),
+        _ => Ok(image),
+    }
+}
+
+pub(super) async fn inspect(
+    engine: Engine,
+    version: ApiVersion,
+    name: String,
+    query: PlatformQuery,
+) -> Result<Json<ImageView>> {
+    let platform = image::platform(&query.platform)?;
+    let image = engine.blocking(move |engine| find(engine, &name, platform.as_ref())).await?;
     Ok(Json(image::inspect(image, version)))
 }
 
-pub(super) async fn history(engine: Engine, name: String) -> Result<Json<Vec<HistoryView>>> {
-    let items = engine.blocking(move |engine| Ok(engine.images.history(&name)?)).await?;
-    Ok(Json(image::history(items)))
+pub(super) async fn history(engine: Engine, name: String, query: PlatformQuery) -> Result<Json<Vec<HistoryView>>> {
+    let platform = image::platform(&query.platform)?;
+    let items = engine.blocking(move |engine| {
+        find(engine, &name, platform.as_ref())?;
+        Ok(engine.images.history(&name)?)
+    });
+    Ok(Json(image::history(items.await?)))
 }
 
 pub(super) async fn tag(engine: Engine, name: String, query: TagQuery) -> Result<StatusCode> {
@@ -96,10 +119,12 @@ pub(super) async fn remove(
     State(engine): State<Engine>,
     Path(name): Path<String>,
     Query(query): Query<RemoveQuery>,
+    RawQuery(raw): RawQuery,
 ) -> Result<Json<Vec<RemovedView>>> {
+    let platform = image::only_platform(raw.as_deref().unwrap_or_default())?;
     let (id, removed) = engine
         .blocking(move |engine| {
-            let id = engine.images.get(&name)?.id;
+            let id = find(engine, &name, platform.as_ref())?.id;
             Ok((id, engine.images.remove(&name, query.force, &uses(engine))?))
         })
         .await?;

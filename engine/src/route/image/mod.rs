@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::events::Subject;
 use crate::route::query::Query;
 use crate::version::ApiVersion;
-use crate::wire::image::{PushQuery, TagQuery};
+use crate::wire::image::{PlatformQuery, PushQuery, TagQuery};
 
 pub(crate) fn routes() -> Router<Engine> {
     Router::new()
@@ -41,11 +41,12 @@ async fn ask(
     State(engine): State<Engine>,
     version: ApiVersion,
     Path(path): Path<String>,
+    Query(platform): Query<PlatformQuery>,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     match path.rsplit_once('/') {
-        Some((name, "json")) => Ok(manage::inspect(engine, version, name.to_owned()).await?.into_response()),
-        Some((name, "history")) => Ok(manage::history(engine, name.to_owned()).await?.into_response()),
+        Some((name, "json")) => Ok(manage::inspect(engine, version, name.to_owned(), platform).await?.into_response()),
+        Some((name, "history")) => Ok(manage::history(engine, name.to_owned(), platform).await?.into_response()),
         Some((name, "get")) => save::save(engine, save::Wanted::of(name, query.as_deref().unwrap_or_default())?).await,
         _ => Err(Error::not_found("page not found")),
     }

@@ -6,9 +6,10 @@ use axum::response::Response;
 use images::{Credentials, Digest, Platform, PullProgress, PullRequest, PullStep, Pulled, Reference};
 
 use super::progress::Told;
-use super::{bring, progress, tell};
+use super::{progress, tell};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::translate::image as translate;
 use crate::wire::image::CreateQuery;
 use crate::wire::progress::ProgressLine;
 
@@ -19,7 +20,7 @@ pub(super) async fn pull(
     credentials: Credentials,
 ) -> Result<Response> {
     let reference = named(image, query.tag.as_deref())?;
-    let platform = bring::platform(query)?;
+    let platform = translate::platform(&query.platform)?;
     progress::reply("pulling an image", move |told| {
         if reference.tag().is_some() || reference.digest().is_some() {
             return pull_one(&engine, reference, platform, credentials, told);

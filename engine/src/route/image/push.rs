@@ -7,14 +7,15 @@ use images::{Credentials, DiffId, Platform, PushProgress, PushRequest, PushStep,
 use super::progress::Told;
 use super::{progress, tell};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::wire::image::{PlatformChoice, PushQuery};
+use crate::error::Result;
+use crate::translate::image as translate;
+use crate::wire::image::PushQuery;
 use crate::wire::progress::{Aux, ProgressLine};
 use crate::wire::registry_auth;
 
 pub(super) async fn push(engine: Engine, name: &str, query: PushQuery, headers: &HeaderMap) -> Result<Response> {
     let credentials = registry_auth::credentials(headers)?;
-    let platform = platform(query.platform.as_deref())?;
+    let platform = translate::platform(&query.platform)?;
     let named = Reference::parse(name).and_then(|reference| match query.tag.as_str() {
         "" => Ok(reference),
         tag => reference.with_tag(tag),
@@ -35,15 +36,6 @@ pub(super) async fn push(engine: Engine, name: &str, query: PushQuery, headers: 
         Ok(end)
     })
     .await
-}
-
-fn platform(query: Option<&str>) -> Result<Option<Platform>> {
-    let Some(text) = query.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let choice: PlatformChoice = serde_json::from_str(text)
-        .map_err(|_| Error::invalid(format!("invalid platform {text:?}: it isn't a JSON object")))?;
-    let PlatformChoice { os, architecture, variant } = choice;
-    let text = [os, architecture, variant].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-    text.parse().map(Some).map_err(|error: images::PlatformError| Error::invalid(error.to_string()))
 }
 
 fn push_one(

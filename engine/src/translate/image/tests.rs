@@ -133,3 +133,15 @@ fn repo_and_tag_make_a_name() {
         reference(repo, tag).expect_err(repo);
     }
 }
+
+#[test]
+fn a_removal_names_one_platform() {
+    let parse = |query: &str| only_platform(query).map_err(|error| error.message());
+    let arm64 = Platform { os: "linux".into(), architecture: "arm64".into(), variant: String::new() };
+    assert_eq!(parse("force=1"), Ok(None));
+    for one in ["linux%2Farm64", "%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22arm64%22%7D"] {
+        assert_eq!(parse(&format!("platforms={one}&force=1")), Ok(Some(arm64.clone())));
+    }
+    assert!(parse("platforms=linux/arm64&platforms=linux/amd64").unwrap_err().starts_with("multiple platforms"));
+    assert!(parse("platforms=arm64").unwrap_err().starts_with("invalid platform"));
+}
