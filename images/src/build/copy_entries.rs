@@ -75,13 +75,23 @@ enum There {
     Other,
 }
 
+/// Times of what is copied, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// Of what has none of its own.
+    pub(super) now_seconds: i64,
+    /// Of all that the context brings, if `SOURCE_DATE_EPOCH` sets it: when somebody fetched or unpacked the context says
+    /// nothing of it.
+    pub(super) context_seconds: Option<i64>,
+}
+
 /// The members of the layer's tar, by their paths.
 pub(super) struct Entries<'a> {
     layer: &'a Layer,
     owner: Option<(u32, u32)>,
     /// What the files are copied to.
     root: &'a Tree,
-    now_seconds: i64,
+    times: Times,
     /// No path leads through a link.
     all: BTreeMap<PathBuf, Entry<'a>>,
     /// The directory that the last one went to, as it was named and as it is: others of it follow.
@@ -89,9 +99,9 @@ pub(super) struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    pub(super) fn new(layer: &'a Layer, root: &'a Tree, now_seconds: i64) -> Result<Self, StepError> {
+    pub(super) fn new(layer: &'a Layer, root: &'a Tree, times: Times) -> Result<Self, StepError> {
         let owner = layer.owner.as_deref().map(|text| owner::ids(text, &owner::reader(root))).transpose()?;
-        Ok(Self { layer, owner, root, now_seconds, all: BTreeMap::new(), last_parent: None })
+        Ok(Self { layer, owner, root, times, all: BTreeMap::new(), last_parent: None })
     }
 
     pub(super) fn place(&self, sources: usize) -> Result<Place, StepError> {
@@ -146,6 +156,9 @@ impl<'a> Entries<'a> {
         let Some(entry) = tree.entry(&found.path).map_err(trouble())? else { return Ok(()) };
         let Some(mut member) = entry.member(&[]).map_err(trouble())? else { return Ok(()) };
         self.adapt(&mut member, kept);
+        if let (Some(seconds), Kept::Nothing) = (self.times.context_seconds, kept) {
+            member.mtime_seconds = seconds;
+        }
         let has_names = !found.is_dir() && found.stat.st_nlink > 1;
         let content = match found.is_file() {
             true => Content::Of(tree, found.path.clone()),
@@ -163,7 +176,8 @@ impl<'a> Entries<'a> {
         (mode, size_bytes, mtime_seconds): (u32, u64, Option<i64>),
         content: Content<'a>,
     ) -> Result<(), StepError> {
-        let mut member = member(MemberKind::File { segments: None }, mode, mtime_seconds.unwrap_or(self.now_seconds));
+        let mut member =
+            member(MemberKind::File { segments: None }, mode, mtime_seconds.unwrap_or(self.times.now_seconds));
         member.size_bytes = size_bytes;
         self.adapt(&mut member, Kept::Nothing);
         let path = self.in_real_parent(named)?;
@@ -185,7 +199,7 @@ impl<'a> Entries<'a> {
     }
 
     fn add_new_directory(&mut self, path: PathBuf) {
-        let mut member = member(MemberKind::Directory, DIRECTORY_MODE, self.now_seconds);
+        let mut member = member(MemberKind::Directory, DIRECTORY_MODE, self.times.now_seconds);
         let (uid, gid) = self.owner.unwrap_or((0, 0));
         (member.uid, member.gid) = (uid.into(), gid.into());
         self.insert(path, Entry { member, content: Content::Nothing, inode: None });

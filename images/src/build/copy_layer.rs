@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::StepError;
-use super::copy_entries::{Content, Entries, Entry};
+use super::copy_entries::{Content, Entries, Entry, Times};
 use super::copy_step::Piece;
 use super::mode::Mode;
 use super::schedule::Build;
@@ -61,7 +61,7 @@ pub(super) fn make(
     origin: &Tree,
     pieces: &[Piece],
 ) -> Result<StepLayer, StepError> {
-    let mut entries = Entries::new(layer, root, build.now().as_second())?;
+    let mut entries = Entries::new(layer, root, times(build))?;
     let archives = pieces.iter().map(|piece| archive(build, layer, origin, piece)).collect::<Result<Vec<_>, _>>()?;
     let place = entries.place(pieces.len())?;
     for (piece, archive) in pieces.iter().zip(&archives) {
@@ -94,11 +94,15 @@ pub(super) fn make_directory(
 ) -> Result<Option<StepLayer>, StepError> {
     let destination = Destination { text: path.to_owned(), working_dir: String::new(), is_link: false };
     let layer = Layer { owner: None, mode: None, kept: Kept::Nothing, unpack: None, parents: false, destination, top };
-    let mut entries = Entries::new(&layer, root, build.now().as_second())?;
+    let mut entries = Entries::new(&layer, root, times(build))?;
     match entries.add_directory(Path::new(path))? {
         true => write(build, top, entries.with_parents()?).map(Some),
         false => Ok(None),
     }
+}
+
+fn times(build: &Build<'_>) -> Times {
+    Times { now_seconds: build.now().as_second(), context_seconds: build.epoch }
 }
 
 /// Makes the layer of its members, in the order of their paths.

@@ -336,9 +336,11 @@ fn the_same_context_gives_the_same_image_on_another_day() {
                       COPY <<text /doc\nhello\ntext\nCMD [\"true\"]\n";
     let files = [("Dockerfile", dockerfile), ("file", "content"), ("sub/other", "content")];
     let mut digests = Vec::new();
-    for (name, epoch) in [("here", "1700000000"), ("elsewhere", "1700000000"), ("later", "1700000001")] {
+    for (name, epoch, touched) in
+        [("here", "1700000000", 1_790_000_000), ("elsewhere", "1700000000", 1_000_000_000), ("later", "1700000001", 0)]
+    {
         let context = context(&host, name, &files);
-        host.sh(&format!("find {context} -exec touch -d @{} {{}} +", 1_790_000_000 + digests.len())).ok();
+        host.sh(&format!("find {context} -exec touch -d @{touched} {{}} +")).ok();
         let arg = format!("SOURCE_DATE_EPOCH={epoch}");
         let iidfile = format!("/run/{name}.id");
         host.berth(&["build", "-q", "--no-cache", "--build-arg", &arg, "--iidfile", &iidfile, &context]).ok();

@@ -5,6 +5,8 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
+const TIMES: Times = Times { now_seconds: 0, context_seconds: None };
+
 /// A directory of files (`a/b`), directories (`a/`) and symbolic links (`a -> b`).
 fn tree(names: &[&str]) -> (tempfile::TempDir, Tree) {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -55,7 +57,7 @@ impl Case {
         let sources: Vec<_> = self.sources.iter().map(|names| tree(names)).collect();
         let layer = self.layer();
         let members = || {
-            let mut entries = Entries::new(&layer, &root, 0)?;
+            let mut entries = Entries::new(&layer, &root, TIMES)?;
             let place = entries.place(1)?;
             for (_, source) in &sources {
                 match as_archive {
@@ -146,7 +148,7 @@ fn a_directory_takes_no_file_s_place() {
 
     let (_image, root) = tree(&["file", "link -> file", "dir/"]);
     let layer = Case::new(&[], &[]).layer();
-    let mut entries = Entries::new(&layer, &root, 0).expect("no owner");
+    let mut entries = Entries::new(&layer, &root, TIMES).expect("no owner");
     for path in ["/file", "/link"] {
         let refused = entries.add_directory(Path::new(path)).expect_err(path).to_string();
         assert_eq!(refused, format!("Cannot mkdir: {path} is not a directory"));
@@ -161,7 +163,7 @@ fn marks_of_layers_are_no_files() {
     rustix::fs::mknodat(parent, "lib/gone", FileType::CharacterDevice, 0.into(), 0).expect("made");
     let layer = Case::new(&[], &[]).layer();
     let (_image, root) = tree(&["lib/gone"]);
-    let mut entries = Entries::new(&layer, &root, 0).expect("no owner");
+    let mut entries = Entries::new(&layer, &root, TIMES).expect("no owner");
     entries.add_archive(&source, Path::new("")).expect("read");
     let all = entries.with_parents().expect("read");
     assert_eq!(all.keys().collect::<Vec<_>>(), [Path::new("lib"), Path::new("lib/a")]);
