@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::archive::ArchiveError;
 use crate::change::ChangeError;
 use crate::digest::{DiffId, ImageId};
-use crate::files::{PackError, ReadError};
+use crate::files::{ExtractError, PackError, ReadError};
 use crate::reference::ReferenceError;
 use crate::registry::RegistryError;
 use crate::unpack::UnpackError;
@@ -105,6 +105,15 @@ pub enum Error {
     /// What is to become a layer can't be read, or not be passed on.
     #[error("can't pack what was written")]
     Pack(#[source] PackError),
+    /// What the image has in a directory can't be copied out of it.
+    #[error("can't copy what the image has in {}", directory.display())]
+    CopyOut {
+        /// Which.
+        directory: PathBuf,
+        /// Why not.
+        #[source]
+        source: ExtractError,
+    },
     /// The root file system to import can't be unpacked.
     #[error("can't unpack the root file system")]
     Import(#[source] UnpackError),
@@ -255,6 +264,7 @@ impl Error {
             Error::Pack(error) => error.kind(),
             Error::Snapshot(_)
             | Error::Changes(_)
+            | Error::CopyOut { .. }
             | Error::Save(_)
             | Error::Push { .. }
             | Error::CalledOff

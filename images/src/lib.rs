@@ -3,8 +3,8 @@
 //! [`Store`] is the door. It takes archives in ([`Store::load`], [`Store::import`]), answers what is there
 //! ([`Store::list`], [`Store::get`], [`Store::history`]), names and removes it ([`Store::tag`], [`Store::remove`],
 //! [`Store::prune`]), and prepares the directories of a container's overlay ([`Store::prepare`]), which others mount. Only
-//! building ([`Store::build`]) mounts layers itself, to read them as one tree: a read-only overlay in the mount namespace
-//! of a thread that ends at once, which nobody else sees.
+//! what reads layers as one tree ([`Store::build`], [`Store::copy_out`]) mounts them itself: a read-only overlay in the mount
+//! namespace of a thread that ends at once, which nobody else sees.
 //!
 //! All calls block. They can be made from any number of threads at once; what takes long (unpacking) happens outside
 //! of the store's lock.

@@ -4,6 +4,7 @@ mod caches;
 mod catalog;
 mod claims;
 mod commit;
+mod copy_out;
 mod database;
 mod import;
 mod layers;

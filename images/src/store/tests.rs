@@ -2,6 +2,7 @@
 
 mod catalog;
 mod commit;
+mod copy_out;
 mod crash;
 mod load;
 mod overlay;

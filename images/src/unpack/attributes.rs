@@ -91,7 +91,8 @@ pub(super) fn set_opaque(directory: OwnedFd) -> Result<(), Errno> {
 }
 
 /// Makes one directory look like another: owner, mode and attributes, not overlayfs's own and not the times.
-pub(super) fn copy(model: BorrowedFd<'_>, directory: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn copy(model: impl AsFd, directory: impl AsFd) -> io::Result<()> {
+    let (model, directory) = (model.as_fd(), directory.as_fd());
     let stat = rustix::fs::fstat(model)?;
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     rustix::fs::fchown(directory, Some(uid), Some(gid))?;

@@ -18,7 +18,7 @@ use crate::error::ErrorKind;
 use crate::recipe::{self, Recorder};
 use crate::tarball::{TarError, TarReader};
 
-pub(crate) use attributes::Attributes;
+pub(crate) use attributes::{Attributes, copy as copy_looks};
 pub(crate) use inherit::inherit;
 use member::{Rules, Unpacker};
 pub(crate) use tree::within;

@@ -118,11 +118,11 @@ async fn fill_from_image(
         data: data.to_owned(),
         // Who has the directory open keeps it: it is replaced only when nobody does.
         beside: (is_plain && !is_seen).then(|| engine.volumes.directory(turn.name()).join("filling")),
-        view: engine.container_directory(&container.id).join("image"),
-        destination: point.destination.clone(),
     };
-    let id = container.id.clone();
-    engine.blocking(move |engine| fill::fill(&job, || Ok(engine.images.rootfs(id.as_str())?))).await
+    let (id, destination) = (container.id.clone(), point.destination.clone());
+    let copy =
+        move |engine: &Engine| fill::fill(&job, |into| Ok(engine.images.copy_out(id.as_str(), &destination, into)?));
+    engine.blocking(copy).await
 }
 
 /// Where the parts of volumes are that containers being started want.
