@@ -41,7 +41,7 @@ pub(super) fn origin<'a, 's>(stage: &StageBuild<'a, 's>, from: Option<&str>) -> 
         None if name.bytes().all(|byte| byte.is_ascii_digit()) => {
             return Err(StepError::Invalid(format!("--from={name}: there is no stage of this number")));
         }
-        None => build.image(stage.number, name, build.request.platform.as_ref())?.layers.last().copied(),
+        None => build.image(stage.number, name, build.request.platform.as_ref())?.0.layers.last().copied(),
     };
     Ok(Origin::Root { build, top, tree: OnceCell::new() })
 }

@@ -63,6 +63,10 @@ pub(super) fn build(
         DockerfileError { place, problem: Problem::Arguments { instruction: "ARG", reason: error.to_string() } }
     })?;
     let plan = Plan::of(&dockerfile, request.target.as_deref(), &globals)?;
+    // Those that aren't here are passed over, as Docker does.
+    let cache_images = request.cache_from.iter().filter_map(|name| store.get(name).ok());
+    let kept = cache_images.filter_map(|image| Some((keep(store, &image).ok()?.0, image)));
+    let (leases, cache_images): (Vec<_>, Vec<_>) = kept.unzip();
     let build = Build {
         store,
         context,
@@ -71,20 +75,15 @@ pub(super) fn build(
         dockerfile: &dockerfile,
         globals: &globals,
         epoch: epoch(request)?,
-        // Those that aren't here are passed over, as Docker does.
-        cache_images: request.cache_from.iter().filter_map(|name| store.get(name).ok()).collect(),
+        cache_images,
         stages: Mutex::new(vec![None; plan.stages.len()]),
         plan: &plan,
         settled: Condvar::new(),
         failure: Mutex::default(),
         has_new_layers: AtomicBool::new(false),
         steps: Mutex::default(),
-        leases: Mutex::default(),
+        leases: Mutex::new(leases),
     };
-    for image in &build.cache_images {
-        let (lease, _) = store.lease(image.layers.clone())?;
-        locked(&build.leases).push(lease);
-    }
     let outcome = build.run();
     let built = outcome.as_ref().ok().map(|state| built(state, request)).transpose()?;
     let id = built.as_ref().map(|built| built.image.id);
@@ -98,6 +97,12 @@ pub(super) fn build(
     }
 }
 
+/// Keeps the layers of an image that was just here from being collected; its document shows that it still is.
+fn keep<'a>(store: &'a Store, image: &Image) -> Result<(Lease<'a>, Vec<u8>), Error> {
+    let (lease, _) = store.lease(image.layers.clone())?;
+    Ok((lease, store.document(&image.id)?))
+}
+
 fn epoch(request: &BuildRequest) -> Result<Option<i64>, BuildError> {
     let Some(text) = request.build_args.get(SOURCE_DATE_EPOCH).filter(|text| !text.is_empty()) else { return Ok(None) };
     let seconds = text.parse().ok().filter(|seconds| Timestamp::from_second(*seconds).is_ok());
@@ -105,8 +110,13 @@ fn epoch(request: &BuildRequest) -> Result<Option<i64>, BuildError> {
 }
 
 fn built(state: &StageState, request: &BuildRequest) -> Result<BuiltImage, Error> {
-    let document = serde_json::to_vec(&state.to_config()).map_err(Error::Encode)?;
-    let id = state.image.unwrap_or(ImageId(Digest::of(&document)));
+    let (id, document) = match &state.image {
+        Some((id, document)) => (*id, document.to_vec()),
+        None => {
+            let document = serde_json::to_vec(&state.to_config()).map_err(Error::Encode)?;
+            (ImageId(Digest::of(&document)), document)
+        }
+    };
     let references = request.tags.iter().cloned().map(Reference::or_latest).collect();
     let image = NewImage { id, document, top: state.top, references };
     Ok(BuiltImage { image, steps: state.steps.clone() })
@@ -195,11 +205,16 @@ impl<'a> Build<'a> {
         self.epoch.map_or(seconds, |epoch| seconds.min(epoch))
     }
 
-    /// An image that a stage begins with, or that something is taken from.
-    pub(super) fn image(&self, stage: usize, name: &str, platform: Option<&Platform>) -> Result<Image, StepError> {
+    /// An image that a stage begins with, or that something is taken from, and its document.
+    pub(super) fn image(
+        &self,
+        stage: usize,
+        name: &str,
+        platform: Option<&Platform>,
+    ) -> Result<(Image, Vec<u8>), StepError> {
         let image = self.surroundings.images.image(stage, name, platform, self.request.pull);
         let image = image.map_err(|error| StepError::Image(name.to_owned(), error))?;
-        let (lease, _) = self.store.lease(image.layers.clone())?;
+        let (lease, document) = keep(self.store, &image)?;
         locked(&self.leases).push(lease);
         let found = image.config.platform();
         match platform {
@@ -208,7 +223,7 @@ impl<'a> Build<'a> {
                 found: found.to_string(),
                 wanted: wanted.to_string(),
             }),
-            _ => Ok(image),
+            _ => Ok((image, document)),
         }
     }
 

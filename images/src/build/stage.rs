@@ -1,6 +1,7 @@
 //! One stage: what it begins with, and its steps one after the other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -26,8 +27,8 @@ pub(super) struct StageState {
     created: Option<Timestamp>,
     /// What its steps since the image that it began with are known by.
     pub(super) steps: Vec<Digest>,
-    /// The image that it still is.
-    pub(super) image: Option<ImageId>,
+    /// The image that it still is, and that one's document: it may be removed meanwhile.
+    pub(super) image: Option<(ImageId, Arc<[u8]>)>,
     /// What `ARG` declared.
     pub(super) args: BTreeMap<String, String>,
     /// `CMD` stood in this file, so that `ENTRYPOINT` leaves it.
@@ -51,7 +52,7 @@ impl StageState {
         }
     }
 
-    pub(super) fn of_image(image: Image) -> Self {
+    pub(super) fn of_image(image: Image, document: Vec<u8>) -> Self {
         let ImageConfig { architecture, variant, os, author, created, config, rootfs, history, .. } = image.config;
         Self {
             platform: Platform { os, architecture, variant },
@@ -62,7 +63,7 @@ impl StageState {
             history,
             created,
             steps: Vec::new(),
-            image: Some(image.id),
+            image: Some((image.id, document.into())),
             args: BTreeMap::new(),
             has_own_cmd: false,
         }
@@ -184,11 +185,14 @@ impl<'a, 's> StageBuild<'a, 's> {
         tell(BuildEvent::Step { number, total: build.plan.steps, instruction: &stage.text });
         let state = match (&planned.base, earlier) {
             (_, Some(state)) => state,
-            (Base::Image(name), None) => StageState::of_image(build.image(planned.number, name, platform.as_ref())?),
+            (Base::Image(name), None) => {
+                let (image, document) = build.image(planned.number, name, platform.as_ref())?;
+                StageState::of_image(image, document)
+            }
             _ => StageState::scratch(platform.unwrap_or_else(Platform::host)),
         };
-        tell(BuildEvent::Done(&match state.image {
-            Some(image) => image.short(),
+        tell(BuildEvent::Done(&match &state.image {
+            Some((image, _)) => image.short(),
             None => key::ground(&state).short(),
         }));
         Ok(state)

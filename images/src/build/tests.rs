@@ -2,6 +2,7 @@
 
 mod cache;
 mod caches;
+mod collection;
 mod copies;
 mod stages;
 

@@ -156,6 +156,27 @@ fn pulls_at_once_share_the_work() {
 }
 
 #[test]
+fn what_a_pull_uses_stays_whatever_is_pruned_meanwhile() {
+    struct Collects<'a>(&'a Store);
+    impl PullProgress for Collects<'_> {
+        fn report(&self, _blob: Digest, _step: PullStep) {
+            self.0.prune(&[], |_| true).expect("pruned");
+            self.0.prune_steps(|_| true).expect("pruned");
+        }
+    }
+    let registry = Registry::plain();
+    registry.put("used", [&image("x:v1")], gzip);
+    let (store, puller) = (TestStore::new(), Puller::default());
+    let reference = format!("{}/used:v1", registry.address);
+    puller
+        .pull_as(store.store(), &reference, Credentials::Anonymous, &Collects(store.store()))
+        .expect("pulled in spite of it");
+    store.assert_layers(3);
+    let saved = store.store().save(&[reference]).and_then(|saving| saving.write(std::io::sink()));
+    saved.expect("every layer can be made again");
+}
+
+#[test]
 fn who_calls_a_pull_off_ends_it() {
     struct CallsOff(CancellationToken);
     impl PullProgress for CallsOff {
