@@ -6,6 +6,7 @@ use axum::middleware::from_fn;
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::stream::hear_out;
 use crate::{route, version};
 
 /// The whole API as a service on one socket.
@@ -19,6 +20,7 @@ fn negotiated(routes: Router) -> Router {
     Router::new()
         .fallback_service(routes.fallback(not_found).method_not_allowed_fallback(not_found))
         .layer(from_fn(version::negotiate))
+        .layer(from_fn(hear_out))
 }
 
 async fn not_found(_request: Request) -> Error {
@@ -30,6 +32,8 @@ mod tests {
     use axum::body::Body;
     use axum::http::StatusCode;
     use http_body_util::BodyExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{UnixListener, UnixStream};
     use tower::ServiceExt as _;
 
     use super::*;
@@ -49,6 +53,28 @@ mod tests {
         for path in ["/_ping", "/v1.24/_ping", "/v1.52/_ping"] {
             assert_eq!(get(path).await, (StatusCode::OK, "OK".into()), "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_all_before_it_reads_hears_why_it_is_refused() {
+        // More than any socket's buffers hold.
+        const LENGTH: usize = 32 << 20;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let refusing = Router::new().route("/load", axum::routing::put(|| async { Error::conflict("not now") }));
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = tokio::spawn(axum::serve(listener, negotiated(refusing)).into_future());
+        for (route, status, message) in [("/load", 409, "not now"), ("/absent", 404, "page not found")] {
+            let mut client = UnixStream::connect(&path).await.unwrap();
+            let head =
+                format!("PUT {route} HTTP/1.1\r\nHost: x\r\nContent-Length: {LENGTH}\r\nConnection: close\r\n\r\n");
+            client.write_all(head.as_bytes()).await.unwrap();
+            client.write_all(&vec![0; LENGTH]).await.expect("the whole body is taken");
+            let mut reply = String::new();
+            client.read_to_string(&mut reply).await.unwrap();
+            assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")) && reply.contains(message), "{reply}");
+        }
+        server.abort();
     }
 
     #[tokio::test]

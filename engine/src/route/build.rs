@@ -40,21 +40,10 @@ async fn build(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let asked = Asked::parse(query.as_deref().unwrap_or_default(), &headers).and_then(|asked| {
-        asked.limits.check(&engine)?;
-        Ok(asked)
-    });
-    // Refusals come when the client has been heard out, or it would see a broken connection instead.
+    let asked = Asked::parse(query.as_deref().unwrap_or_default(), &headers)?;
+    asked.limits.check(&engine)?;
     let mut tar = SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(std::io::Error::other)));
-    let receive = engine.blocking(move |engine| {
-        let context = match asked {
-            Ok(asked) => engine.images.receive_context(&mut tar).map(|context| (asked, context)).map_err(Error::from),
-            Err(error) => Err(error),
-        };
-        let _ = std::io::copy(&mut tar, &mut std::io::sink());
-        context
-    });
-    let (asked, context) = receive.await?;
+    let context = engine.blocking(move |engine| Ok(engine.images.receive_context(&mut tar)?)).await?;
     let (lines, reply) = mpsc::channel(LINES);
     let stop = asked.request.called_off.clone();
     let (gone, over) = (lines.clone(), stop.clone());

@@ -10,10 +10,6 @@ use crate::error::{Error, Result};
 /// The longest body; a container with the largest seccomp profile and thousands of ports is far shorter.
 const MOST_BYTES: usize = 8 << 20;
 
-/// How much more is read of a body that is too long: a client that is still sending when the connection is closed never
-/// reads why.
-const MOST_BYTES_DISCARDED: usize = 64 << 20;
-
 /// The body of a request.
 #[derive(Debug)]
 pub(crate) struct Whole(pub(crate) Bytes);
@@ -28,19 +24,16 @@ impl<S: Sync> FromRequest<S> for Whole {
 
 /// Reads a body to its end.
 pub(super) async fn read(body: Body) -> Result<Bytes> {
-    let (mut bytes, mut length) = (BytesMut::new(), 0);
+    let mut bytes = BytesMut::new();
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| Error::invalid(format!("the request's body can't be read: {error}")))?;
-        length += piece.len();
-        if length <= MOST_BYTES {
-            bytes.extend_from_slice(&piece);
-        } else if length > MOST_BYTES_DISCARDED {
-            break;
+        if bytes.len() + piece.len() > MOST_BYTES {
+            return Err(Error::invalid(format!(
+                "the request's body is too long: at most {MOST_BYTES} bytes are taken"
+            )));
         }
-    }
-    if length > MOST_BYTES {
-        return Err(Error::invalid(format!("the request's body is too long: at most {MOST_BYTES} bytes are taken")));
+        bytes.extend_from_slice(&piece);
     }
     Ok(bytes.freeze())
 }

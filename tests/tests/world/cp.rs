@@ -270,3 +270,13 @@ fn links_and_races_lead_nowhere_else() {
     host.docker(&["cp", &input, "again:/climbing/"]).fails_with(1);
     assert_eq!(std::fs::read_dir(&secret).expect("there").count(), 1, "something went in");
 }
+
+#[test]
+fn a_container_that_is_not_there_is_named_however_much_is_sent() {
+    let (_world, host) = started();
+    host.sh("head -c 50000000 /dev/zero > /run/large").ok();
+    for name in ["docker", "berth"] {
+        let said = ask(&host, name, &["cp", "/run/large", "nosuch:/x"]).fails_with(1);
+        assert!(said.contains("No such container: nosuch"), "{said}");
+    }
+}

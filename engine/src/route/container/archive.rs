@@ -77,18 +77,10 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<StatusCode> {
     let mut archive = SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(io::Error::other)));
-    let opened = match translate::path(&query.path) {
-        Ok(path) => view::open(&engine, &handle, Scope::Mounts).await.map(|view| (view, path)),
-        Err(error) => Err(error),
-    };
+    let path = translate::path(&query.path)?;
+    let view = view::open(&engine, &handle, Scope::Mounts).await?;
     let container = handle.container();
-    let extracted = engine.blocking(move |_| {
-        let extracted = opened.and_then(|(view, path)| extract(&view, &path, &query, &container, &mut archive));
-        // A client that is still sending hears of nothing before it has been heard out.
-        let _ = io::copy(&mut archive, &mut io::sink());
-        extracted
-    });
-    extracted.await?;
+    engine.blocking(move |_| extract(&view, &path, &query, &container, &mut archive)).await?;
     engine.container_event(&handle.container(), "extract-to-dir", []);
     Ok(StatusCode::OK)
 }

@@ -17,10 +17,7 @@ use crate::wire::progress::ProgressLine;
 use crate::wire::registry_auth;
 
 pub(super) async fn load(State(engine): State<Engine>, Query(query): Query<LoadQuery>, body: Body) -> Result<Response> {
-    let platform = match translate::platform(query.platform.as_deref().unwrap_or_default()) {
-        Ok(platform) => platform,
-        Err(error) => return Err(ingest::refuse(body, error).await),
-    };
+    let platform = translate::platform(query.platform.as_deref().unwrap_or_default())?;
     let quiet = query.quiet.unwrap_or_default();
     ingest::reply(engine, body, quiet, move |engine, archive, progress| {
         let loaded = engine.images.load_for(archive, platform.as_ref(), progress)?;
@@ -70,10 +67,7 @@ pub(super) async fn create(
 }
 
 async fn import(engine: Engine, query: &CreateQuery, body: Body) -> Result<Response> {
-    let import = match described(query) {
-        Ok(import) => import,
-        Err(error) => return Err(ingest::refuse(body, error).await),
-    };
+    let import = described(query)?;
     ingest::reply(engine, body, true, move |engine, rootfs, progress| {
         let id = engine.images.import(rootfs, &import, progress)?.to_string();
         tell(engine, "import", id.clone(), import.reference.as_ref().map_or(id.clone(), Reference::familiar));

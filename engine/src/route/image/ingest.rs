@@ -2,13 +2,13 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use images::{Progress, ProgressEvent};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::progress;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::wire::progress::ProgressLine;
 
 /// Has `work` read the body on a thread of its own, to its end even if the client goes away.
@@ -23,19 +23,9 @@ where
                 told.say(line);
             }
         };
-        let done = work(&engine, &mut archive, &report);
-        // A client that is still sending hears of nothing before it has been heard out.
-        let _ = std::io::copy(&mut archive, &mut std::io::sink());
-        done
+        work(&engine, &mut archive, &report)
     })
     .await
-}
-/// An error for a client that is still sending its archive: said when it has been heard out, or it would see a broken
-/// connection instead.
-pub(super) async fn refuse(body: Body, error: Error) -> Error {
-    let mut pieces = body.into_data_stream();
-    while let Some(Ok(_)) = pieces.next().await {}
-    error
 }
 
 /// What a client is told of a step; that bytes arrive it knows itself.
