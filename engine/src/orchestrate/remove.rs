@@ -44,8 +44,9 @@ pub(crate) async fn remove(owned: &mut Owned, force: bool, volumes: Volumes) -> 
 pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
     let mut marked = owned.container.clone();
     marked.state.phase = Phase::Removing;
-    // A removal that is taken up again takes the volumes along.
+    // Who goes by itself takes the volumes along however it goes; so does a removal that is taken up again.
     marked.spec.auto_remove |= volumes == Volumes::Remove;
+    let volumes = if marked.spec.auto_remove { Volumes::Remove } else { Volumes::Keep };
     owned.engine.store.put_container(to_record(&marked)).await?;
     owned.container = marked;
     owned.publish();

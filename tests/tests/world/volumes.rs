@@ -76,6 +76,10 @@ fn a_new_volume_has_what_the_image_has_there() {
     }
     // --rm takes anonymous volumes along, and leaves those with names.
     assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "empty\nmt\nnamed");
+    host.docker(&["run", "-d", "--rm", "--name", "three", "seeded"]).ok();
+    host.docker(&["create", "--rm", "--name", "four", "seeded"]).ok();
+    host.docker(&["rm", "-f", "three", "four"]).ok();
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "empty\nmt\nnamed", "however it goes");
     // Without -v a container leaves its own, until somebody prunes.
     host.docker(&["run", "--name", "two", "seeded", "ls"]).ok();
     host.docker(&["rm", "two"]).ok();
