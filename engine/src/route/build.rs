@@ -158,7 +158,7 @@ async fn prune(State(engine): State<Engine>, Query(query): Query<PruneQuery>) ->
     query.check()?;
     let filters = Filters::parse(query.filters.as_deref())?.only(&["until"])?;
     let before = filters.single("until")?.map(|text| moment::parse(text, Timestamp::now())).transpose()?;
-    let is_all = query.is_all();
+    let is_all = query.all;
     let pruned = engine.blocking(move |engine| {
         let mut view = PrunedView { caches_deleted: Vec::new(), space_reclaimed: 0 };
         // What only a step above needed is nobody's once that has gone.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use images::Credentials;
 use serde::{Deserialize, Serialize};
 
+use super::query::{flag, is_yes};
 use super::registry_auth;
 use crate::error::{Error, Result};
 
@@ -58,9 +59,9 @@ impl BuildQuery {
             "buildargs" => self.build_args = json(name, value)?,
             "labels" => self.labels = json(name, value)?,
             "cachefrom" => self.cache_from = json(name, value)?,
-            "q" => self.is_quiet = flag(value),
-            "nocache" => self.no_cache = flag(value),
-            "pull" => self.pull = flag(value),
+            "q" => self.is_quiet = is_yes(value),
+            "nocache" => self.no_cache = is_yes(value),
+            "pull" => self.pull = is_yes(value),
             "networkmode" => self.host.network_mode = text().filter(|network| network != "default"),
             "extrahosts" => self.host.extra_hosts.get_or_insert_default().extend(list(value)),
             "securityopt" => self.host.security_opt = json(name, value)?,
@@ -81,7 +82,7 @@ impl BuildQuery {
             "version" => {
                 return Err(refused("BuildKit (DOCKER_BUILDKIT=1)", "set DOCKER_BUILDKIT=0, or use berth build"));
             }
-            "squash" if flag(value) => {
+            "squash" if is_yes(value) => {
                 return Err(refused("squashing (--squash)", "copy into a stage from scratch instead"));
             }
             "squash" => {}
@@ -102,10 +103,6 @@ impl BuildQuery {
 
 fn refused(what: &str, instead: &str) -> Error {
     Error::not_implemented(format!("{what}: not supported by berth: {instead}"))
-}
-
-fn flag(value: &str) -> bool {
-    !matches!(value, "0" | "false" | "False" | "no" | "none")
 }
 
 fn number(name: &str, value: &str) -> Result<Option<i64>> {
@@ -158,7 +155,9 @@ pub(crate) fn secrets(headers: &HeaderMap) -> Result<BTreeMap<String, Vec<u8>>> 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct PruneQuery {
-    pub(crate) all: Option<String>,
+    /// Steps that images have go, too.
+    #[serde(deserialize_with = "flag")]
+    pub(crate) all: bool,
     pub(crate) filters: Option<String>,
     #[serde(rename = "keep-storage")]
     pub(crate) keep_storage: Option<i64>,
@@ -171,11 +170,6 @@ pub(crate) struct PruneQuery {
 }
 
 impl PruneQuery {
-    /// Whether steps that images have go, too.
-    pub(crate) fn is_all(&self) -> bool {
-        self.all.as_deref().is_some_and(flag)
-    }
-
     /// Refuses what can't be done.
     pub(crate) fn check(&self) -> Result<()> {
         let asked = [self.keep_storage, self.reserved_space, self.max_used_space, self.min_free_space];
@@ -248,5 +242,17 @@ impl BuildLine {
         let mut line = serde_json::to_vec(self).expect("texts and numbers have JSON forms");
         line.extend_from_slice(b"\r\n");
         line.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yes_and_no_are_docker_s() {
+        let query = BuildQuery::parse("q=maybe&nocache=FALSE&pull=No&squash=none").unwrap();
+        assert_eq!((query.is_quiet, query.no_cache, query.pull), (true, false, false));
+        assert!(BuildQuery::parse("squash=t").is_err());
     }
 }

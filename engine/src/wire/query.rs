@@ -12,7 +12,8 @@ pub(crate) fn optional_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     flag(deserializer).map(Some)
 }
 
-fn is_yes(text: &str) -> bool {
+/// The rule, where a query is read by hand.
+pub(crate) fn is_yes(text: &str) -> bool {
     !matches!(text.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none")
 }
 
