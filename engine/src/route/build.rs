@@ -11,7 +11,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures::{TryStreamExt as _, stream};
-use images::{BuildRequest, Built, Context, Surroundings};
+use images::{BuildRequest, Built, CachedStep, Context, Surroundings};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -158,20 +158,12 @@ async fn prune(State(engine): State<Engine>, Query(query): Query<PruneQuery>) ->
     query.check()?;
     let filters = Filters::parse(query.filters.as_deref())?.only(&["until"])?;
     let before = filters.single("until")?.map(|text| moment::parse(text, Timestamp::now())).transpose()?;
-    let is_all = query.all;
     let pruned = engine.blocking(move |engine| {
-        let mut view = PrunedView { caches_deleted: Vec::new(), space_reclaimed: 0 };
-        // What only a step above needed is nobody's once that has gone.
-        loop {
-            let (keys, pruned) = engine
-                .images
-                .prune_steps(|step| (is_all || !step.is_shared) && before.is_none_or(|before| step.used < before))?;
-            view.space_reclaimed += pruned.reclaimed_bytes;
-            if keys.is_empty() {
-                break;
-            }
-            view.caches_deleted.extend(keys.iter().map(|key| key.short()));
-        }
+        let select =
+            |step: &CachedStep| (query.all || !step.is_shared) && before.is_none_or(|before| step.used < before);
+        let (keys, pruned) = engine.images.prune_steps(select)?;
+        let caches_deleted = keys.iter().map(|key| key.short()).collect();
+        let mut view = PrunedView { caches_deleted, space_reclaimed: pruned.reclaimed_bytes };
         if before.is_none() {
             view.space_reclaimed += engine.images.prune_caches()?;
         }

@@ -43,6 +43,12 @@ impl Store {
         Ok(layers.into_iter().map(|layer| (layer.chain_id, layer.size_bytes)).collect())
     }
 
+    /// What the layers of images and containers take together; not those that only the build cache keeps.
+    pub fn layers_size_bytes(&self) -> Result<u64, Error> {
+        let held = database::held_layers(&self.inner().connection).map_err(Error::database("list layers"))?;
+        Ok(held.iter().map(|layer| layer.size_bytes).sum())
+    }
+
     /// The image that `name` means: a reference, an id with or without `sha256:`, or the beginning of one.
     pub fn get(&self, name: &str) -> Result<Image, Error> {
         let inner = self.inner();

@@ -4,10 +4,12 @@
 //! end, before anything is recorded that outlives it. A layer of a build that was killed is nobody's, and goes when the
 //! store is opened.
 
+use std::collections::HashSet;
 use std::io::PipeWriter;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 
 use super::database::{self, Durability, StepRow};
 use super::layers::{Lease, NewImage, NewLayer};
@@ -57,7 +59,8 @@ pub struct CachedStep {
     pub created: Timestamp,
     /// When a build last needed it.
     pub used: Timestamp,
-    /// The size of its layer's files.
+    /// The size of its layer's files, and of those below it that neither an image nor another step has any more. What steps
+    /// have together is counted with the one that was needed last.
     pub size_bytes: u64,
     /// An image was built by it, or an image or a container has its layer.
     pub is_shared: bool,
@@ -129,7 +132,7 @@ impl Store {
                 created_at_milliseconds: step.result.created.as_millisecond(),
                 used_at_milliseconds: now,
                 size_bytes: 0,
-                is_shared: false,
+                is_of_image: false,
             };
             database::put_step(&transaction, &row).map_err(failed())?;
         }
@@ -163,8 +166,7 @@ impl Store {
 
     /// The records of the build cache, the one that was needed last first.
     pub fn cached_steps(&self) -> Result<Vec<CachedStep>, Error> {
-        let rows = database::steps(&self.inner().connection).map_err(Error::database("list build steps"))?;
-        Ok(rows.iter().map(cached_step).collect())
+        cached_steps(&self.inner().connection).map_err(Error::database("list build steps"))
     }
 
     /// Forgets records of the build cache, and removes layers that nothing else needs.
@@ -174,8 +176,7 @@ impl Store {
         let failed = || Error::database("prune the build cache");
         let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
         let mut keys = Vec::new();
-        for step in database::steps(&transaction).map_err(failed())?.iter().map(cached_step).filter(|step| select(step))
-        {
+        for step in cached_steps(&transaction).map_err(failed())?.iter().filter(|step| select(step)) {
             database::delete_step(&transaction, &step.key).map_err(failed())?;
             keys.push(step.key);
         }
@@ -197,15 +198,34 @@ fn result(row: &StepRow) -> StepResult {
     StepResult { layer, created: moment(row.created_at_milliseconds) }
 }
 
-fn cached_step(row: &StepRow) -> CachedStep {
-    CachedStep {
-        key: row.key,
-        instruction: row.instruction.clone(),
-        created: moment(row.created_at_milliseconds),
-        used: moment(row.used_at_milliseconds),
-        size_bytes: row.size_bytes,
-        is_shared: row.is_shared,
+fn cached_steps(connection: &Connection) -> rusqlite::Result<Vec<CachedStep>> {
+    let rows = database::steps(connection)?;
+    let held: HashSet<ChainId> = database::held_layers(connection)?.iter().map(|layer| layer.chain_id).collect();
+    let mut others = held.clone();
+    others.extend(rows.iter().filter_map(|row| row.layer).map(|(chain_id, _)| chain_id));
+    let mut counted = HashSet::new();
+    let mut steps = Vec::new();
+    for row in rows {
+        let layer = row.layer.map(|(chain_id, _)| chain_id);
+        let is_held = layer.is_some_and(|layer| held.contains(&layer));
+        let size_bytes = match layer {
+            Some(layer) if !is_held => {
+                let stack = database::layers_from(connection, &layer)?;
+                let own = stack.iter().take_while(|one| one.chain_id == layer || !others.contains(&one.chain_id));
+                own.filter(|one| counted.insert(one.chain_id)).map(|one| one.size_bytes).sum()
+            }
+            _ => row.size_bytes,
+        };
+        steps.push(CachedStep {
+            key: row.key,
+            instruction: row.instruction,
+            created: moment(row.created_at_milliseconds),
+            used: moment(row.used_at_milliseconds),
+            size_bytes,
+            is_shared: is_held || row.is_of_image,
+        });
     }
+    Ok(steps)
 }
 
 fn moment(milliseconds: i64) -> Timestamp {

@@ -1,5 +1,6 @@
 //! The store from outside: archives in, images, names and snapshots out.
 
+mod cached;
 mod catalog;
 mod commit;
 mod copy_out;

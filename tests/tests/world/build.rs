@@ -259,6 +259,32 @@ fn names_in_archives_may_begin_with_a_slash() {
 }
 
 #[test]
+fn what_a_failed_build_leaves_is_counted_once() {
+    let (_world, host) = started();
+    let dockerfile = "FROM busybox\nRUN head -c 1000 /dev/zero > /one\nRUN head -c 500 /dev/zero > /two\nRUN exit 1\n";
+    let context = context(&host, "fails", &[("Dockerfile", dockerfile)]);
+    let usage = |kind: &str| {
+        let arguments = ["system", "df", "--format", "{{.Type}}: {{.TotalCount}} {{.Size}}"];
+        let [docker, berth] = [host.docker(&arguments).ok(), host.berth(&arguments).ok()];
+        assert_eq!(docker, berth);
+        let line = docker.lines().find_map(|line| line.strip_prefix(kind).map(str::to_owned));
+        line.unwrap_or_else(|| panic!("no {kind} in {docker}"))
+    };
+    let image = usage("Images: 1 ");
+    docker_build(&host, &[&context]).fails_with(1);
+    assert_eq!(usage("Images: 1 "), image);
+    assert_eq!(usage("Build Cache: "), "2 1.5kB");
+    assert_eq!(usage("Containers: "), "0 0B");
+    // Its layers are there for the steps' sake only.
+    host.docker(&["rmi", "busybox"]).ok();
+    assert_eq!(usage("Images: "), "0 0B");
+    assert_ne!(usage("Build Cache: 2 "), "1.5kB");
+    assert!(host.berth(&["builder", "prune", "-f"]).ok().contains("Total"));
+    assert_eq!(usage("Build Cache: "), "0 0B");
+    assert_eq!(host.sh("ls /var/lib/berth/images/layers").ok(), "");
+}
+
+#[test]
 fn stages_side_by_side_and_only_those_that_are_needed() {
     let (_world, host) = started();
     // Each waits for the other: one after the other they would never end.

@@ -32,10 +32,7 @@ pub(super) async fn usage(
         .blocking(move |engine| {
             let images = wanted.images.then(|| images(engine, version)).transpose()?;
             let containers = wanted.containers.then(|| containers(engine)).transpose()?;
-            let layers_size = match wanted.images {
-                true => Some(engine.images.layer_sizes()?.values().sum()),
-                false => None,
-            };
+            let layers_size = wanted.images.then(|| engine.images.layers_size_bytes()).transpose()?;
             Ok(Json(DiskView {
                 layers_size,
                 images,

@@ -62,6 +62,20 @@ pub(in crate::store) fn layers(connection: &Connection) -> rusqlite::Result<Vec<
     rows(connection, "SELECT number, chain_id, size_bytes FROM layer", [])
 }
 
+/// The layers of images and containers, in no particular order; what only builds keep is in none of them.
+pub(in crate::store) fn held_layers(connection: &Connection) -> rusqlite::Result<Vec<LayerRow>> {
+    rows(
+        connection,
+        "WITH RECURSIVE held (number) AS (
+             SELECT top_layer FROM image UNION SELECT top_layer FROM snapshot
+             UNION
+             SELECT layer.parent FROM held JOIN layer USING (number)
+         )
+         SELECT number, chain_id, size_bytes FROM held JOIN layer USING (number)",
+        [],
+    )
+}
+
 pub(in crate::store) fn delete_layer(connection: &Connection, number: i64) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM layer WHERE number = ?1", [number])?;
     Ok(())

@@ -14,18 +14,15 @@ pub(in crate::store) struct StepRow {
     pub(in crate::store) used_at_milliseconds: i64,
     /// Of the layer; only read.
     pub(in crate::store) size_bytes: u64,
-    /// An image was built by it, or something else has the layer, too; only read.
-    pub(in crate::store) is_shared: bool,
+    /// An image was built by it; only read.
+    pub(in crate::store) is_of_image: bool,
 }
 
-/// Steps with their layers, and whether an image was built by them, or a container or another's layer has theirs too.
+/// Steps with their layers, and whether an image was built by them.
 const STEPS: &str = "
     SELECT build_step.key, instruction, chain_id, diff_id, created_at_milliseconds, used_at_milliseconds,
         coalesce(size_bytes, 0),
-        EXISTS (SELECT 1 FROM image WHERE top_layer = build_step.layer)
-            OR EXISTS (SELECT 1 FROM image_step WHERE step = build_step.key)
-            OR EXISTS (SELECT 1 FROM snapshot WHERE top_layer = build_step.layer)
-            OR EXISTS (SELECT 1 FROM layer AS above WHERE above.parent = build_step.layer)
+        EXISTS (SELECT 1 FROM image_step WHERE step = build_step.key)
     FROM build_step LEFT JOIN layer ON layer.number = build_step.layer";
 
 pub(in crate::store) fn step(connection: &Connection, key: &Digest) -> rusqlite::Result<Option<StepRow>> {
@@ -90,6 +87,6 @@ fn step_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<StepRow> {
         created_at_milliseconds: row.get(4)?,
         used_at_milliseconds: row.get(5)?,
         size_bytes: u64::try_from(row.get::<_, i64>(6)?).unwrap_or_default(),
-        is_shared: row.get(7)?,
+        is_of_image: row.get(7)?,
     })
 }
