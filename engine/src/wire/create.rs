@@ -4,7 +4,7 @@ use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::body;
+use super::{body, restart};
 use crate::error::{Error, Result};
 
 /// Query of `POST /containers/create`.
@@ -48,8 +48,10 @@ impl CreateBody {
             }
         }
         let mut take = |key| members.remove(key).unwrap_or_else(|| Value::Object(Default::default()));
+        let host = take("HostConfig");
+        restart::check(&host)?;
         Ok(Self {
-            host: body::from_value(take("HostConfig"))?,
+            host: body::from_value(host)?,
             networking: body::from_value(take("NetworkingConfig"))?,
             mac_address: match members.remove("MacAddress") {
                 Some(Value::String(mac)) if !mac.is_empty() => Some(mac),
@@ -86,6 +88,7 @@ mod tests {
             (b"", "invalid JSON: got EOF while reading request body"),
             (br#"{"Image": 7}"#, "invalid JSON: invalid type"),
             (br#"{"HostConfig": {"Memory": "much"}}"#, "invalid JSON: invalid type"),
+            (br#"{"HostConfig": {"RestartPolicy": {"Name": "x"}}}"#, "invalid restart policy: unknown policy 'x'; use"),
         ] {
             let message = CreateBody::parse(bytes).unwrap_err().message();
             assert!(message.starts_with(text), "{message}");

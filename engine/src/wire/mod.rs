@@ -15,6 +15,7 @@ pub(crate) mod progress;
 pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod registry_auth;
+pub(crate) mod restart;
 pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod summary;

@@ -93,16 +93,16 @@ fn needs(dockerfile: &Dockerfile, index: usize, planned: &PlannedStage) -> Resul
         others.push(other);
     }
     for step in &dockerfile.stages[index].steps {
-        let named: Vec<&String> = match &step.instruction {
-            Instruction::Copy(copy) => copy.from.iter().collect(),
-            Instruction::Run(run) => run.mounts.iter().filter_map(|mount| source_of(&mount.kind)).collect(),
-            _ => Vec::new(),
+        let (instruction, named): (_, Vec<&String>) = match &step.instruction {
+            Instruction::Copy(copy) => ("COPY", copy.from.iter().collect()),
+            Instruction::Run(run) => ("RUN", run.mounts.iter().filter_map(|mount| source_of(&mount.kind)).collect()),
+            _ => continue,
         };
         for name in named {
             let Some(other) = dockerfile.stage(name) else { continue };
             if other >= index {
                 let reason = format!("{name} isn't an earlier stage: only what stands above can be taken from");
-                let problem = Problem::Arguments { instruction: "FROM", reason };
+                let problem = Problem::Arguments { instruction, reason };
                 return Err(DockerfileError { place: step.place.clone(), problem }.into());
             }
             others.push(other);

@@ -173,6 +173,7 @@ fn what_fails_says_where_and_what_it_said_last() {
         ("# nothing\n", "there is no instruction in it"),
         ("FROM busybox\nCOPY --frm=x a b\n", "Dockerfile:2: COPY: unknown flag: --frm"),
         ("FROM busybox\nRUN --mount=type=ssh true\n", "Dockerfile:2: RUN: --mount=type=ssh: SSH agents"),
+        ("FROM busybox AS a\nCOPY --from=a /x /\n", "Dockerfile:2: COPY: a isn't an earlier stage"),
         ("FROM busybox\nCOPY nothing /\n", "Dockerfile:2: COPY nothing /: \"nothing\" isn't there"),
         ("FROM busybox\nCOPY ../../etc/passwd /stolen\n", "Dockerfile:2: COPY ../../etc/passwd"),
         ("FROM busybox\nRUN cat <<END\n", "Dockerfile:2: the here-document \"END\" has no end"),

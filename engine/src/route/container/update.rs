@@ -1,18 +1,19 @@
 //! `POST /containers/{id}/update`
 
 use axum::Json;
-use bollard_stubs::models::{ContainerUpdateBody, ContainerUpdateResponse};
+use bollard_stubs::models::ContainerUpdateResponse;
 
 use super::named::Named;
 use crate::error::Result;
 use crate::orchestrate;
 use crate::stream::Whole;
 use crate::translate::update::Update;
-use crate::wire::body;
+use crate::wire::{body, restart};
 
 pub(super) async fn update(Named(handle): Named, Whole(body): Whole) -> Result<Json<ContainerUpdateResponse>> {
-    let body: ContainerUpdateBody = body::parse(&body)?;
-    let update = Update::parse(body)?;
+    let body = body::value(&body)?;
+    restart::check(&body)?;
+    let update = Update::parse(body::from_value(body)?)?;
     let changed = handle.run(move |owned| Box::pin(async move { orchestrate::update::update(owned, &update).await }));
     Ok(Json(ContainerUpdateResponse { warnings: Some(changed.await?) }))
 }

@@ -48,7 +48,7 @@ pub(super) fn mounts(config: &ContainerConfig, host: &HostConfig, surroundings: 
         }
     }
     for path in config.volumes.iter().flatten() {
-        let destination = destination(path)?;
+        let destination = destination(path, path)?;
         if taken.insert(destination.clone()) {
             let kind = volumes.anonymous(false)?;
             all.push(MountPoint { destination, readonly: false, mode: String::new(), kind });
@@ -57,11 +57,17 @@ pub(super) fn mounts(config: &ContainerConfig, host: &HostConfig, surroundings: 
     Ok(Mounts { points: all, volumes: volumes.wanted() })
 }
 
-/// An absolute path other than `/`, without `.` and `..`.
-pub(super) fn destination(text: &str) -> Result<PathBuf> {
+/// An absolute path other than `/`, without `.` and `..`; `specification` is what it is part of.
+pub(super) fn destination(text: &str, specification: &str) -> Result<PathBuf> {
     let invalid = |why: &str| Error::invalid(format!("invalid mount path: '{text}' {why}"));
+    let root = || {
+        Error::invalid(format!(
+            "invalid volume specification: '{specification}': invalid specification: destination can't be '/'"
+        ))
+    };
     if !text.starts_with('/') {
-        return Err(invalid("mount path must be absolute"));
+        // The docker client takes a name of one letter for a drive, and sends all of `x:/` as a path.
+        return Err(if text.ends_with(":/") { root() } else { invalid("mount path must be absolute") });
     }
     let mut path = PathBuf::from("/");
     for part in Path::new(text).components() {
@@ -72,7 +78,7 @@ pub(super) fn destination(text: &str) -> Result<PathBuf> {
         }
     }
     if path == Path::new("/") {
-        return Err(Error::invalid(format!("invalid volume specification: '{text}': destination can't be '/'")));
+        return Err(root());
     }
     Ok(path)
 }
@@ -89,6 +95,7 @@ fn parse_bind(text: &str, volumes: &mut Volumes<'_>) -> Result<MountPoint> {
     if source.is_empty() || target.is_empty() {
         return Err(invalid());
     }
+    let destination = destination(target, text)?;
     let Mode { readonly, no_copy, propagation } = Mode::parse(mode)?;
     let kind = if source.starts_with('/') {
         MountPointKind::Bind {
@@ -104,7 +111,7 @@ fn parse_bind(text: &str, volumes: &mut Volumes<'_>) -> Result<MountPoint> {
     } else {
         volumes.named(source, no_copy)?
     };
-    Ok(MountPoint { destination: destination(target)?, readonly, mode: mode.to_owned(), kind })
+    Ok(MountPoint { destination, readonly, mode: mode.to_owned(), kind })
 }
 
 /// The options of `-v`.
@@ -178,7 +185,7 @@ fn parse_mount(mount: &Mount, volumes: &mut Volumes<'_>) -> Result<MountPoint> {
         return Err(invalid(&format!("field {field} must not be specified")));
     }
     let readonly = mount.read_only.unwrap_or_default();
-    let destination = destination(target)?;
+    let destination = destination(target, target)?;
     let point = |kind| MountPoint { destination: destination.clone(), readonly, mode: String::new(), kind };
     match kind.as_str() {
         "bind" => Ok(point(bind_kind(mount, source, &invalid)?)),

@@ -81,7 +81,7 @@ pub(super) fn parse_tmpfs(target: &str, text: &str) -> Result<MountPoint> {
         }
     }
     Ok(MountPoint {
-        destination: destination(target)?,
+        destination: destination(target, target)?,
         readonly,
         mode: text.to_owned(),
         kind: MountPointKind::Tmpfs { size_bytes, permissions, options },
