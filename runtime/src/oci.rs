@@ -1,7 +1,8 @@
 //! From a specification to the OCI runtime configuration that libcontainer works from; pure.
 //!
 //! What libcontainer would do late, slowly or not alike for run and exec is left out of it and done by ourselves:
-//! cgroups and their mounts, capabilities, seccomp, `no_new_privs`, the working directory, the environment and the OOM score.
+//! cgroups and their mounts, capabilities, seccomp, `no_new_privs`, the working directory, the environment, the OOM score
+//! and resource limits.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,6 @@ use crate::ContainerSpec;
 use crate::cgroup::CONTAINER_ROOT;
 use crate::spec::{
     BindPropagation, Device, DeviceKind, IpcNamespace, Mount, MountKind, Namespaces, OwnOrHost, PidNamespace, Process,
-    RlimitKind,
 };
 use crate::user::ResolvedUser;
 
@@ -88,13 +88,6 @@ pub(crate) fn process(process: &Process, user: &ResolvedUser) -> Result<oci::Pro
         .gid(user.gid)
         .additional_gids(user.additional_gids.clone())
         .build()?;
-    let rlimits = process
-        .rlimits
-        .iter()
-        .map(|limit| {
-            oci::PosixRlimitBuilder::default().typ(rlimit(limit.kind)).soft(limit.soft).hard(limit.hard).build()
-        })
-        .collect::<Result<Vec<_>, _>>()?;
     let mut result = oci::ProcessBuilder::default()
         .args(process.args.clone())
         // The executor passes the real environment on. Without HOME in this one, libcontainer would ask glibc for the
@@ -104,7 +97,8 @@ pub(crate) fn process(process: &Process, user: &ResolvedUser) -> Result<oci::Pro
         .cwd("/")
         .user(user)
         .terminal(process.terminal.is_some())
-        .rlimits(rlimits)
+        // The executor sets them; left out, there would be a default for open files.
+        .rlimits(Vec::new())
         .build()?;
     // All capabilities are kept until the executor has installed the filter and drops them. `Some(false)` would make
     // libcontainer 0.7 fail.
@@ -237,25 +231,4 @@ fn device(device: &Device) -> Result<oci::LinuxDevice, OciSpecError> {
         .uid(device.uid)
         .gid(device.gid)
         .build()
-}
-
-fn rlimit(kind: RlimitKind) -> oci::PosixRlimitType {
-    use oci::PosixRlimitType as Type;
-    match kind {
-        RlimitKind::Core => Type::RlimitCore,
-        RlimitKind::Cpu => Type::RlimitCpu,
-        RlimitKind::Data => Type::RlimitData,
-        RlimitKind::Fsize => Type::RlimitFsize,
-        RlimitKind::Locks => Type::RlimitLocks,
-        RlimitKind::Memlock => Type::RlimitMemlock,
-        RlimitKind::Msgqueue => Type::RlimitMsgqueue,
-        RlimitKind::Nice => Type::RlimitNice,
-        RlimitKind::Nofile => Type::RlimitNofile,
-        RlimitKind::Nproc => Type::RlimitNproc,
-        RlimitKind::Rss => Type::RlimitRss,
-        RlimitKind::Rtprio => Type::RlimitRtprio,
-        RlimitKind::Rttime => Type::RlimitRttime,
-        RlimitKind::Sigpending => Type::RlimitSigpending,
-        RlimitKind::Stack => Type::RlimitStack,
-    }
 }

@@ -18,7 +18,7 @@ fn spec() -> ContainerSpec {
             capabilities: CapabilitySet::default_for_containers(),
             no_new_privileges: false,
             seccomp: Seccomp::Default,
-            rlimits: vec![Rlimit { kind: RlimitKind::Nofile, soft: 1, hard: u64::MAX }],
+            rlimits: vec![Rlimit { kind: crate::spec::RlimitKind::Nofile, soft: 1, hard: u64::MAX }],
             terminal: None,
             stdin: Stdin::Closed,
         },

@@ -156,7 +156,7 @@ fn executor(
         cgroups_writable: spec.privileged,
         protect_cgroup_root: protect_cgroup_root(spec),
         moved: Rc::clone(&mover.moved),
-        report: Rc::new(report.clone_writer()?),
+        report: Rc::new(report.clone_writer()?.into()),
     })
 }
 

@@ -57,7 +57,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
         cgroups_writable: false,
         protect_cgroup_root: false,
         moved: Rc::clone(&mover.moved),
-        report: Rc::new(report.clone_writer()?),
+        report: Rc::new(report.clone_writer()?.into()),
     };
     let streams = Streams::prepare(directory, &spec.process, &user)?;
     let process = store_process(directory, &spec, &user)?;

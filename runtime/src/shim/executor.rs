@@ -3,7 +3,7 @@
 //! process may run. All capabilities are still there, because installing a filter takes one.
 
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{AccessFlags, Uid, execve, faccessat, fchown};
 
@@ -26,7 +27,7 @@ use crate::capabilities::CapabilitySet;
 use crate::control::{self, Failure};
 use crate::oci::INIT_PATH;
 use crate::seccomp::Filter;
-use crate::spec::Process;
+use crate::spec::{Process, RlimitKind};
 
 /// Where programs are looked for when the environment doesn't say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -68,7 +69,7 @@ pub(super) struct ProcessExecutor {
     /// Has one byte when the process is in its cgroup, or ends without one.
     pub(super) moved: Rc<OwnedFd>,
     /// Where a [`Failure`] goes; closed by the program's start.
-    pub(super) report: Rc<OwnedFd>,
+    pub(super) report: Rc<File>,
 }
 
 type Outcome<T> = Result<T, Failure>;
@@ -121,7 +122,7 @@ impl ProcessExecutor {
     fn wait_for_cgroup(&self) -> Outcome<()> {
         let pipe = self.moved.try_clone().map_err(failed("read from the cgroup mover"))?;
         let mut byte = [0];
-        match fs::File::from(pipe).read(&mut byte) {
+        match File::from(pipe).read(&mut byte) {
             Ok(1) => Ok(()),
             // Whoever should have written has said why.
             Ok(_) => Err(Failure::internal("the process was not put in its cgroup")),
@@ -199,8 +200,17 @@ impl ProcessExecutor {
         }
     }
 
+    /// Sets the resource limits, when nothing is left to be done that needs more: from here on no file is opened but the
+    /// program itself.
+    fn limit(&self) -> Outcome<()> {
+        self.process.rlimits.iter().try_for_each(|limit| {
+            let (name, soft, hard) = (limit.kind.name(), limit.soft, limit.hard);
+            setrlimit(resource(limit.kind), soft, hard).map_err(failed(format!("set the limit {name}={soft}:{hard}")))
+        })
+    }
+
     fn run(&self) -> Failure {
-        match self.program().and_then(|program| self.confine().map(|()| program)) {
+        match self.program().and_then(|program| self.limit().and_then(|()| self.confine()).map(|()| program)) {
             Ok(program) => self.replace_process(&program),
             Err(failure) => failure,
         }
@@ -246,10 +256,8 @@ impl ProcessExecutor {
 
     /// Tells the shim, which can't learn it from libcontainer's error texts.
     fn report(&self, failure: &Failure) -> String {
-        if let Ok(pipe) = self.report.try_clone() {
-            // The shim falls back to libcontainer's error when this fails.
-            control::send(fs::File::from(pipe), failure).ok();
-        }
+        // The shim falls back to libcontainer's error when this fails. Not through a copy: there may be no room for one.
+        control::send(&*self.report, failure).ok();
         failure.message.clone()
     }
 }
@@ -266,6 +274,26 @@ impl Executor for ProcessExecutor {
 
     fn exec(&self, _: &Spec) -> Result<(), ExecutorError> {
         Err(ExecutorError::Other(self.report(&self.run())))
+    }
+}
+
+fn resource(kind: RlimitKind) -> Resource {
+    match kind {
+        RlimitKind::Core => Resource::RLIMIT_CORE,
+        RlimitKind::Cpu => Resource::RLIMIT_CPU,
+        RlimitKind::Data => Resource::RLIMIT_DATA,
+        RlimitKind::Fsize => Resource::RLIMIT_FSIZE,
+        RlimitKind::Locks => Resource::RLIMIT_LOCKS,
+        RlimitKind::Memlock => Resource::RLIMIT_MEMLOCK,
+        RlimitKind::Msgqueue => Resource::RLIMIT_MSGQUEUE,
+        RlimitKind::Nice => Resource::RLIMIT_NICE,
+        RlimitKind::Nofile => Resource::RLIMIT_NOFILE,
+        RlimitKind::Nproc => Resource::RLIMIT_NPROC,
+        RlimitKind::Rss => Resource::RLIMIT_RSS,
+        RlimitKind::Rtprio => Resource::RLIMIT_RTPRIO,
+        RlimitKind::Rttime => Resource::RLIMIT_RTTIME,
+        RlimitKind::Sigpending => Resource::RLIMIT_SIGPENDING,
+        RlimitKind::Stack => Resource::RLIMIT_STACK,
     }
 }
 

@@ -26,6 +26,8 @@ fn flags_about_the_process() {
     prints(&host, &["--entrypoint", "echo"], &["hello"], "hello");
     prints(&host, &["--hostname", "ahost"], &["hostname"], "ahost");
     prints(&host, &["--ulimit", "nofile=100:200"], &["sh", "-c", "ulimit -n; ulimit -Hn"], "100\n200");
+    // Fewer than are open until the program starts.
+    prints(&host, &["--ulimit", "nofile=5:5"], &["sh", "-c", "ulimit -n"], "5");
     prints(
         &host,
         &["--init"],
