@@ -278,6 +278,11 @@ impl Runtime {
         Ok(stats)
     }
 
+    /// Whether the kernel has killed something of a running container for lack of memory.
+    pub fn is_oom_killed(&self, container: &Id) -> Result<bool> {
+        Ok(self.cgroup(container)?.has_oom_kills())
+    }
+
     /// Ends what is left of a container or exec whose shim or monitor died, and records how it ended (code 137, with an
     /// error text). Changes nothing when it wasn't [`Status::Orphaned`].
     pub fn recover(&self, target: Target<'_>) -> Result<Status> {

@@ -174,6 +174,12 @@ impl Cgroup {
         }
     }
 
+    /// Whether the kernel has killed any of its processes for lack of memory.
+    pub(crate) fn has_oom_kills(&self) -> bool {
+        let events = self.oom_events_file().and_then(|path| fs::read_to_string(path).ok());
+        events.is_some_and(|events| counts_oom_kills(&events))
+    }
+
     /// What its processes use.
     pub(crate) fn stats(&self) -> Result<Stats> {
         match &self.layout {
@@ -267,6 +273,11 @@ fn is_gone(error: &io::Error) -> bool {
 
 fn write(path: &Path, value: &str) -> Result<()> {
     fs::write(path, value).map_err(Error::io(format!("write {value:?} to {}", path.display())))
+}
+
+/// Of lines of `name count`, `oom_kill` is the one.
+pub(crate) fn counts_oom_kills(events: &str) -> bool {
+    events.lines().filter_map(|line| line.strip_prefix("oom_kill ")).any(|count| count.trim() != "0")
 }
 
 fn make_directory(path: &Path) -> Result<()> {

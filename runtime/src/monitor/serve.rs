@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use super::client::{Client, Role};
 use super::json_log::{JsonLog, LineSplitter};
 use super::{Config, Descriptors, Leftover, set_nonblocking};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, counts_oom_kills};
 use crate::directory::{self, Directory};
 use crate::process_fd::PidFd;
 use crate::protocol::{FrameStream, Reply, Request, Streams};
@@ -272,7 +272,7 @@ impl Monitor {
             }
             other => return Err(io::Error::other(format!("the process ended as {other:?}"))),
         };
-        let oom_killed = oom_events.is_some_and(|events| counts_oom_kills(events).unwrap_or(false));
+        let oom_killed = oom_events.is_some_and(|events| has_oom_kills(events).unwrap_or(false));
         Ok(Exit { code, signal, oom_killed, at: Timestamp::now(), error: None })
     }
 
@@ -372,10 +372,9 @@ fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
     poll(&mut fds, PollTimeout::ZERO).is_ok() && fds[0].revents().is_some_and(|events| events.intersects(gone))
 }
 
-/// Lines of `name count`, of which `oom_kill` is the one.
-fn counts_oom_kills(events: &std::os::fd::OwnedFd) -> io::Result<bool> {
+/// The cgroup may be gone, its file that was opened before isn't.
+fn has_oom_kills(events: &std::os::fd::OwnedFd) -> io::Result<bool> {
     let mut text = [0; 4096];
     let length = File::from(events.try_clone()?).read_at(&mut text, 0)?;
-    let text = String::from_utf8_lossy(&text[..length]);
-    Ok(text.lines().filter_map(|line| line.strip_prefix("oom_kill ")).any(|count| count.trim() != "0"))
+    Ok(counts_oom_kills(&String::from_utf8_lossy(&text[..length])))
 }

@@ -20,7 +20,18 @@ fn memory() {
         "x=a; while :; do x=$x$x; done",
     ]);
     assert_eq!(said.code, 137, "{said:?}");
-    assert_eq!(host.docker(&["inspect", "-f", "{{.State.OOMKilled}}", "fat"]).ok(), "true");
+    let is_killed = |name: &str| host.docker(&["inspect", "-f", "{{.State.OOMKilled}}", name]).ok();
+    assert_eq!(is_killed("fat"), "true");
+    // So does one of which only another process was ended, while it lives and when it has ended by itself.
+    let script = "sh -c 'x=a; while :; do x=$x$x; done'; echo survived $?; cat";
+    let run = ["run", "-di", "--name", "thin", "-m", "16m", "--memory-swap", "16m", "busybox", "sh", "-c", script];
+    host.docker(&run).ok();
+    host.wait_for_log("thin", "survived 137");
+    assert_eq!(is_killed("thin"), "true");
+    host.docker(&["stop", "-t", "0", "thin"]).ok();
+    assert_eq!(is_killed("thin"), "true");
+    host.docker(&["run", "--name", "lean", "-m", "16m", "busybox", "true"]).ok();
+    assert_eq!(is_killed("lean"), "false");
 }
 
 #[test]

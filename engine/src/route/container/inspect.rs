@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde_json::Value;
 
 use super::named::Named;
+use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::orchestrate::usage;
@@ -17,14 +18,17 @@ pub(super) async fn inspect(
     Named(handle): Named,
     Query(query): Query<InspectQuery>,
 ) -> Result<Json<Value>> {
-    let container = handle.container();
+    let mut container = Container::clone(&handle.container());
     let sized = container.clone();
-    let (rootfs, usage) = engine
+    let (rootfs, usage, oom_killed) = engine
         .blocking(move |engine| {
             let usage = if query.size { Some(usage::of(engine, &sized)?) } else { None };
-            Ok((engine.images.rootfs(sized.id.as_str()).ok(), usage))
+            // Its end will tell; as long as it runs, its cgroup does.
+            let oom_killed = sized.state.phase.is_alive() && engine.runtime.is_oom_killed(&sized.id).unwrap_or(false);
+            Ok((engine.images.rootfs(sized.id.as_str()).ok(), usage, oom_killed))
         })
         .await?;
+    container.state.oom_killed |= oom_killed;
     let etc_owner = inspect::etc_owner(&container);
     let place = Where {
         etc: engine.container_directory(etc_owner),
