@@ -50,6 +50,16 @@ impl VolumePlugin {
         Self { state }
     }
 
+    /// Gives it a volume without being asked.
+    ///
+    /// # Panics
+    /// When a call made the plugin panic.
+    pub fn add(&self, name: &str) {
+        let mut state = self.state.lock().expect("no call panicked");
+        std::fs::create_dir_all(state.outside.join(name)).expect("a volume's directory");
+        state.volumes.insert(name.to_owned());
+    }
+
     /// What it was asked since the last time, as `Method NAME`; questions that change nothing are left out.
     ///
     /// # Panics

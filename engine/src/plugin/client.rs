@@ -14,6 +14,8 @@ use super::{Address, Directories, PluginError};
 const MEDIA_TYPE: &str = "application/vnd.docker.plugins.v1.2+json";
 /// Longer than any plugin should take, and short enough that what waits for one isn't lost with it.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// The longest answer; a list of ten thousand volumes is far shorter.
+const MOST_BYTES: usize = 8 << 20;
 
 /// A plugin that implements what is wanted of it.
 #[derive(Debug)]
@@ -74,9 +76,19 @@ impl Plugin {
     async fn post<T: DeserializeOwned>(&self, method: &str, body: Vec<u8>) -> Result<T, PluginError> {
         let failed = |source| PluginError::Call { name: self.name.clone(), method: method.to_owned(), source };
         let request = self.http.post(format!("{}/{method}", self.base)).header(ACCEPT, MEDIA_TYPE);
-        let answer = request.header(CONTENT_TYPE, MEDIA_TYPE).body(body).send().await.map_err(failed)?;
+        let mut answer = request.header(CONTENT_TYPE, MEDIA_TYPE).body(body).send().await.map_err(failed)?;
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(failed)?;
+        let mut bytes = Vec::new();
+        while let Some(piece) = answer.chunk().await.map_err(failed)? {
+            if bytes.len() + piece.len() > MOST_BYTES {
+                return Err(PluginError::TooLong {
+                    name: self.name.clone(),
+                    method: method.to_owned(),
+                    limit: MOST_BYTES,
+                });
+            }
+            bytes.extend_from_slice(&piece);
+        }
         if let Some(message) = complaint(status, &bytes) {
             return Err(PluginError::Refused { method: method.to_owned(), message });
         }
@@ -121,6 +133,7 @@ mod tests {
             .route("/VolumeDriver.Null", answer("null"))
             .route("/VolumeDriver.Err", answer(r#"{"Err":"no room"}"#))
             .route("/VolumeDriver.Odd", answer("[1"))
+            .route("/VolumeDriver.Long", post(|| async { "x".repeat(MOST_BYTES + 1) }))
             .route("/VolumeDriver.Fail", post(|| async { (StatusCode::BAD_GATEWAY, "down") }))
             .route("/VolumeDriver.Hang", post(std::future::pending::<&'static str>));
         let listener = tokio::net::UnixListener::bind(path).unwrap();
@@ -144,6 +157,10 @@ mod tests {
             ("VolumeDriver.Fail", "VolumeDriver.Fail: down"),
             ("VolumeDriver.Absent", "VolumeDriver.Absent: 404 Not Found"),
             ("VolumeDriver.Odd", "VolumeDriver.Odd: plugin \"p\" gave an answer that makes no sense"),
+            (
+                "VolumeDriver.Long",
+                "VolumeDriver.Long: plugin \"p\" answers with more than 8388608 bytes, the most that is taken",
+            ),
             ("VolumeDriver.Hang", "calling VolumeDriver.Hang of plugin \"p\""),
         ] {
             assert_eq!(plugin.call::<Value>(method, &json!({})).await.unwrap_err().to_string(), said);

@@ -1,5 +1,6 @@
 //! Where plugins are: sockets in one directory, and files in others that say where.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,28 @@ struct JsonSpecification {
 }
 
 impl Directories {
+    /// The names of all plugins that can be found.
+    pub fn names(&self) -> BTreeSet<String> {
+        let places = std::iter::once((&self.sockets, &["sock"][..]))
+            .chain(self.specifications.iter().map(|directory| (directory, &["spec", "json"][..])));
+        let mut names = BTreeSet::new();
+        for (directory, extensions) in places {
+            // One that isn't there has none.
+            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let is_directory = path.is_dir();
+                let named = match path.extension().and_then(|extension| extension.to_str()) {
+                    Some(extension) if !is_directory && extensions.contains(&extension) => path.file_stem(),
+                    _ if is_directory => path.file_name(),
+                    _ => None,
+                };
+                names.extend(named.and_then(|name| name.to_str()).map(str::to_owned));
+            }
+        }
+        names.retain(|name| !matches!(self.find(name), Err(PluginError::NotFound { .. })));
+        names
+    }
+
     /// Where the plugin of that name is.
     pub fn find(&self, name: &str) -> Result<Address, PluginError> {
         let missing = || {
@@ -144,6 +167,8 @@ mod tests {
         ] {
             assert_eq!(directories.find(name).unwrap(), address, "{name}");
         }
+        std::fs::create_dir(second.join("empty")).unwrap();
+        assert_eq!(Vec::from_iter(directories.names()), ["deep", "far", "one", "two"]);
         for name in ["", "..", "../run/one", "absent", "x/y:latest"] {
             assert!(matches!(directories.find(name), Err(PluginError::NotFound { .. })), "{name}");
         }

@@ -66,6 +66,16 @@ pub enum PluginError {
         /// Its words.
         message: String,
     },
+    /// Its answer has no end, or might as well have none.
+    #[error("{method}: plugin {name:?} answers with more than {limit} bytes, the most that is taken")]
+    TooLong {
+        /// The plugin.
+        name: String,
+        /// `Interface.Method`
+        method: String,
+        /// In bytes.
+        limit: usize,
+    },
     /// Its answer isn't what such a plugin answers.
     #[error("{method}: plugin {name:?} gave an answer that makes no sense")]
     Answer {

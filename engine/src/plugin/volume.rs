@@ -25,6 +25,9 @@ pub struct Found {
     /// Whatever the plugin has to say about it.
     #[serde(default)]
     pub status: Option<BTreeMap<String, Value>>,
+    /// When it was made, in the plugin's words.
+    #[serde(default)]
+    pub created_at: String,
 }
 
 #[derive(Serialize)]
@@ -55,6 +58,13 @@ struct Mounted {
 struct One {
     #[serde(default)]
     volume: Option<Found>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Several {
+    #[serde(default)]
+    volumes: Option<Vec<Found>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -118,6 +128,12 @@ impl VolumePlugin {
             Err(PluginError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// All volumes that the plugin knows.
+    pub async fn list(&self) -> Result<Vec<Found>, PluginError> {
+        let answer = self.0.call("VolumeDriver.List", &BTreeMap::<String, String>::new()).await;
+        answer.map(|Several { volumes }| volumes.unwrap_or_default())
     }
 
     /// Whether other hosts see the same volumes. Plugins needn't say.

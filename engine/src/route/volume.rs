@@ -11,12 +11,14 @@ use crate::error::{Error, Result};
 use crate::events::Subject;
 use crate::filters::Filters;
 use crate::orchestrate::volume as volumes;
+use crate::orchestrate::volume::elsewhere::{self, Elsewhere};
 use crate::route::query::Query;
 use crate::route::to_its_end;
 use crate::stream::Whole;
 use crate::translate::volume::{self, Selection};
 use crate::version::ApiVersion;
-use crate::volume::{Volume, VolumeName};
+use crate::volume::VolumeName;
+use crate::volume::registry::Entry;
 use crate::wire::body;
 use crate::wire::volume::{CreateBody, ListQuery, ListView, PruneView, RemoveQuery, VolumeView};
 
@@ -32,8 +34,13 @@ async fn list(State(engine): State<Engine>, Query(query): Query<ListQuery>) -> R
     let selection = Selection::of_list(Filters::parse(query.filters.as_deref())?)?;
     let all = engine.volumes.all();
     let shown = all.iter().filter(|(volume, entry)| selection.shows(volume, entry));
-    let volumes = shown.map(|(volume, _)| volume::view(volume, &engine.volumes.mountpoint(volume))).collect();
-    Ok(Json(ListView { volumes, warnings: None }))
+    let mut volumes: Vec<_> =
+        shown.map(|(volume, _)| volume::view(volume, &engine.volumes.mountpoint(volume))).collect();
+    let (others, warnings) = elsewhere::list(&engine, |driver| selection.shows_driver(driver)).await;
+    let shown = others.iter().filter(|other| selection.shows(&other.volume, &Entry::default()));
+    volumes.extend(shown.map(|other| volume::view_of_found(&other.volume, &other.found)));
+    volumes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Json(ListView { volumes, warnings: Some(warnings).filter(|warnings| !warnings.is_empty()) }))
 }
 
 async fn create(State(engine): State<Engine>, Whole(body): Whole) -> Result<(StatusCode, Json<VolumeView>)> {
@@ -48,11 +55,22 @@ async fn create(State(engine): State<Engine>, Whole(body): Whole) -> Result<(Sta
 }
 
 async fn inspect(State(engine): State<Engine>, Path(name): Path<String>) -> Result<Json<VolumeView>> {
-    let name = name.parse().map_err(|_| missing(&name))?;
-    let mut view = show(&engine, &name)?;
-    if let Some(driver) = engine.volumes.find(&name).as_deref().and_then(Volume::plugin)
-        && let Some(found) = volumes::ask(&engine, driver, &name).await?
-    {
+    let name: VolumeName = name.parse().map_err(|_| missing(&name))?;
+    let (mut view, found) = match engine.volumes.find(&name) {
+        Some(volume) => {
+            let view = volume::view(&volume, &engine.volumes.mountpoint(&volume));
+            match volume.plugin() {
+                Some(driver) => (view, volumes::ask(&engine, driver, &name).await?),
+                None => (view, None),
+            }
+        }
+        None => {
+            let Elsewhere { volume, found } =
+                elsewhere::find(&engine, &name).await.ok_or_else(|| missing(name.as_str()))?;
+            (volume::view_of_found(&volume, &found), Some(found))
+        }
+    };
+    if let Some(found) = found {
         view.mountpoint = found.mountpoint.display().to_string();
         view.status = found.status.filter(|status| !status.is_empty());
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::filters::{Filters, Patterns};
+use crate::plugin::volume::Found;
 use crate::version::ApiVersion;
 use crate::volume::registry::Entry;
 use crate::volume::{Volume, Wanted};
@@ -47,6 +48,11 @@ pub(crate) fn view(volume: &Volume, mountpoint: &Path) -> VolumeView {
     }
 }
 
+/// One that only its plugin knows.
+pub(crate) fn view_of_found(volume: &Volume, found: &Found) -> VolumeView {
+    VolumeView { created_at: found.created_at.clone(), ..view(volume, &found.mountpoint) }
+}
+
 /// The same with how much of the disk it takes.
 pub(crate) fn view_with_usage(volume: &Volume, mountpoint: &Path, entry: &Entry, bytes: Option<u64>) -> VolumeView {
     let size = bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(-1);
@@ -74,10 +80,15 @@ impl Selection {
         Ok(PruneSelection { filters, all })
     }
 
+    /// Whether the list may show volumes of this driver.
+    pub(crate) fn shows_driver(&self, name: &str) -> bool {
+        self.filters.allows("driver", name)
+    }
+
     /// Whether the list shows this volume.
     pub(crate) fn shows(&self, volume: &Volume, entry: &Entry) -> bool {
         self.names.allow(volume.name.as_str())
-            && self.filters.allows("driver", volume.driver())
+            && self.shows_driver(volume.driver())
             && self.filters.allows_labels(|key| volume.labels.get(key).map(String::as_str))
             && self.dangling.is_none_or(|dangling| dangling == entry.users.is_empty())
     }

@@ -37,6 +37,8 @@ pub(crate) struct RemoveQuery {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct VolumeView {
+    /// Plugins needn't say.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) created_at: String,
     pub(crate) driver: String,
     /// `null` where there are none.

@@ -1,5 +1,7 @@
 //! Volumes: named and anonymous, filled from images, shared between containers, options of `local`, faults.
 
+use std::os::unix::net::UnixListener;
+
 use berth_tests::{Host, started, volume_plugin::VolumePlugin};
 
 /// An image that declares a volume with files in it.
@@ -363,4 +365,32 @@ fn a_plugin_keeps_volumes() {
     host.docker(&["volume", "rm", "logs"]).fails_with(1);
     host.docker(&["volume", "rm", "-f", "logs"]).ok();
     assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
+}
+
+#[test]
+fn what_only_a_plugin_knows_is_there_too() {
+    let (_world, host) = started();
+    let plugin = VolumePlugin::serve(&host, "keeper");
+    plugin.add("theirs");
+    plugin.add("taken");
+    host.docker(&["volume", "create", "ours"]).ok();
+    // Somebody who ended without taking his socket along.
+    drop(UnixListener::bind(host.directory().join("run/docker/plugins/dead.sock")).expect("a socket"));
+    for client in CLIENTS {
+        let list = client(&host, &["volume", "ls", "--format", "{{.Driver}} {{.Name}}"]);
+        assert_eq!(list.stdout.trim(), "local ours\nkeeper taken\nkeeper theirs");
+        assert_eq!(client(&host, &["volume", "ls", "-q", "--filter", "driver=local"]).ok(), "ours");
+        let shown =
+            client(&host, &["volume", "inspect", "-f", "{{.Driver}} {{.Mountpoint}} {{.Status.kept}}", "theirs"]);
+        assert_eq!(shown.ok(), "keeper /run/kept/theirs yes");
+    }
+    let warning = host.berth(&["volume", "ls"]).stderr;
+    assert!(warning.contains("list dead: calling Plugin.Activate of plugin \"dead\""), "{warning}");
+    // By its name alone it is used, and removed.
+    host.docker(&["run", "--rm", "-v", "taken:/data", "busybox", "touch", "/data/x"]).ok();
+    assert_eq!(plugin.calls(), ["Mount taken", "Unmount taken"]);
+    host.docker(&["volume", "rm", "theirs", "taken"]).ok();
+    assert_eq!(plugin.calls(), ["Remove theirs", "Remove taken"]);
+    let said = host.docker(&["volume", "rm", "theirs"]).fails_with(1);
+    assert!(said.contains("get theirs: no such volume"), "{said}");
 }

@@ -1,5 +1,6 @@
 //! Volumes: made with the containers that name them or by themselves, mounted and filled when one starts, removed.
 
+pub(crate) mod elsewhere;
 mod fill;
 mod mount;
 mod obtain;

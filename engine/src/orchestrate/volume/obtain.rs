@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use runtime::spec::Id;
 
 use super::super::files::make_directory;
+use super::elsewhere;
 use super::plugin::{find, remove_from_plugin};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::store::StoredVolume;
 use crate::volume::registry::Turn;
-use crate::volume::{Backing, LOCAL, LocalMount, Volume, Wanted, to_record};
+use crate::volume::{ANONYMOUS_LABEL, Backing, LOCAL, LocalMount, Volume, Wanted, to_record};
 
 /// Volumes whose turn it is until the request is through: nobody removes them, or makes them a second time.
 pub(crate) struct Obtained {
@@ -73,14 +74,20 @@ fn check_driver(volume: &Volume, wanted: &Wanted) -> Result<()> {
 
 async fn make(engine: &Engine, wanted: Wanted) -> Result<Made> {
     let refused = |why: &dyn std::fmt::Display| Error::invalid(format!("create {}: {why}", wanted.name));
-    let (backing, was_there) = match wanted.driver.as_deref().unwrap_or(LOCAL) {
-        LOCAL => {
+    // Whoever names no driver means the volume of that name, wherever it is; one without a name is new.
+    let known = match wanted.driver {
+        None if !wanted.labels.contains_key(ANONYMOUS_LABEL) => elsewhere::find(engine, &wanted.name).await,
+        _ => None,
+    };
+    let (backing, was_there) = match (known, wanted.driver.as_deref().unwrap_or(LOCAL)) {
+        (Some(known), _) => (known.volume.backing, true),
+        (None, LOCAL) => {
             let mount = LocalMount::from_options(&wanted.options).map_err(|error| refused(&error))?;
             let data = engine.volumes.data(&wanted.name);
             engine.blocking(move |_| make_directory(&data, 0o755)).await?;
             (mount.map_or(Backing::Directory, Backing::Mount), false)
         }
-        driver => make_in_plugin(engine, &wanted, driver).await?,
+        (None, driver) => make_in_plugin(engine, &wanted, driver).await?,
     };
     let volume = Volume { name: wanted.name, created: Timestamp::now(), labels: wanted.labels, backing };
     Ok(Made { volume, was_there })

@@ -1,6 +1,7 @@
 //! `volume rm`, and what becomes of volumes when a container goes.
 
 use super::super::remove::{Volumes, remove_tree};
+use super::elsewhere;
 use super::plugin::remove_from_plugin;
 use super::unmount;
 use crate::container::Container;
@@ -20,7 +21,12 @@ pub(crate) async fn remove(engine: &Engine, name: &str, force: bool) -> Result<(
     };
     let Ok(name) = name.parse::<VolumeName>() else { return missing() };
     let turn = engine.volumes.turn(&name).await;
-    let Some(volume) = turn.volume() else { return missing() };
+    let Some(volume) = turn.volume() else {
+        let Some(known) = elsewhere::find(engine, &name).await else { return missing() };
+        remove_from_plugin(engine, known.volume.driver(), &name).await?;
+        engine.volume_event(&known.volume, "destroy", []);
+        return Ok(());
+    };
     let users: Vec<String> = turn.entry().users.iter().map(ToString::to_string).collect();
     if !users.is_empty() {
         return Err(Error::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
