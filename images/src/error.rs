@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::archive::ArchiveError;
 use crate::change::ChangeError;
 use crate::digest::{DiffId, ImageId};
+use crate::fetch::FetchError;
 use crate::files::{ExtractError, PackError, ReadError};
 use crate::reference::ReferenceError;
 use crate::registry::RegistryError;
@@ -99,6 +100,14 @@ pub enum Error {
     /// Nobody wants it any more.
     #[error("it was called off")]
     CalledOff,
+    /// A file can't be fetched.
+    #[error("can't fetch {url}")]
+    Fetch {
+        /// From where.
+        url: String,
+        /// Why not.
+        source: FetchError,
+    },
     /// What a container or a step of a build wrote can't become a layer.
     #[error("can't make a layer of what was written")]
     MakeLayer(#[source] UnpackError),
@@ -259,6 +268,7 @@ impl Error {
             | Error::OtherPlatform { .. }
             | Error::ContainerId(_) => ErrorKind::InvalidParameter,
             Error::Archive(error) => error.kind(),
+            Error::Fetch { source, .. } => source.kind(),
             Error::Registry(error) => error.kind(),
             Error::Layer { source, .. } | Error::Import(source) | Error::MakeLayer(source) => source.kind(),
             Error::Pack(error) => error.kind(),

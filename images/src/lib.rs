@@ -34,6 +34,7 @@ mod config;
 mod diff;
 mod digest;
 mod error;
+mod fetch;
 pub mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -62,6 +63,7 @@ pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig,
 pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
+pub use fetch::{FetchError, Heard};
 pub use log_room::reserve_log;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, PushProgress, PushStep, Silent};

@@ -60,7 +60,8 @@ impl Archive {
     }
 }
 
-fn progress(length: Option<u64>, quiet: bool) -> ProgressBar {
+/// A bar for so many bytes, if their number is known.
+pub(super) fn progress(length: Option<u64>, quiet: bool) -> ProgressBar {
     if quiet || !terminal::is_stderr_terminal() {
         return ProgressBar::hidden();
     }

@@ -30,6 +30,7 @@ const SAVE_EXAMPLES: &str = "Examples:
 The archive is an OCI image layout with docker save's manifest.json, for load, podman, skopeo and others. A name without a tag stands for all tags of its repository.";
 const IMPORT_EXAMPLES: &str = "Examples:
   berth import rootfs.tar base:1
+  berth import https://example.com/rootfs.tar.gz base:1
   tar -c -C rootfs . | berth import -c 'CMD [\"/bin/sh\"]' -c 'EXPOSE 80' - base:1
 
 The archive is a tar, plain or compressed with gzip or zstd. Instructions of --change: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR.";
@@ -216,8 +217,8 @@ pub(crate) struct ImportFlags {
     /// Platform of the image: OS[/ARCH[/VARIANT]]
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
-    /// The archive: a file, or - for standard input
-    #[arg(value_name = "FILE|-")]
+    /// The archive: a file, a URL, or - for standard input
+    #[arg(value_name = "FILE|URL|-")]
     pub(crate) source: String,
     /// Name of the new image
     #[arg(value_name = "REPOSITORY[:TAG]")]

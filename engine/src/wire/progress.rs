@@ -88,6 +88,12 @@ impl ProgressLine {
         Self::Step { status: status.into(), detail, progress: Some(bar(current, total)), id }
     }
 
+    /// A step with what has no name, that is at `current` bytes of perhaps nobody knows how many.
+    pub(crate) fn step_of_unknown(status: &'static str, current: u64, total: Option<u64>) -> Self {
+        let detail = Detail { current: Some(current), total };
+        Self::Step { status: status.into(), detail, progress: None, id: String::new() }
+    }
+
     /// A step that is over.
     pub(crate) fn done(status: impl Into<Cow<'static, str>>, id: String) -> Self {
         Self::Step { status: status.into(), detail: Detail::default(), progress: None, id }

@@ -1,19 +1,12 @@
 //! `ADD https://…`: a file from the network.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use futures::StreamExt as _;
 
 use super::StepError;
 use super::schedule::Build;
 use crate::digest::Digest;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Without a byte for so long, a connection counts as cut.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::fetch::{FetchError, get};
 
 /// A file that was fetched.
 pub(super) struct Fetched {
@@ -41,47 +34,14 @@ pub(super) fn file_name(url: &str) -> Option<String> {
 
 /// Fetches a file into `dir`.
 pub(super) fn fetch(build: &Build<'_>, url: &str, dir: &Path) -> Result<Fetched, StepError> {
-    let failed = |reason: String| StepError::Fetch { url: url.to_owned(), reason };
     let path = dir.join(format!("fetched-{}", &Digest::of(url.as_bytes()).hex()[..16]));
     let mut file = File::create(&path).map_err(StepError::file(format!("make {}", path.display())))?;
     let limit = build.store.limits().size_bytes;
-    let coming = build.request.called_off.run_until_cancelled(get(url, &mut file, limit));
+    let coming = build.request.called_off.run_until_cancelled(get(url, &mut file, limit, &|_, _| ()));
     let got = build.surroundings.registries.runtime().block_on(coming);
+    let failed = |error: FetchError| StepError::Fetch { url: url.to_owned(), reason: error.to_string() };
     let modified_seconds = got.ok_or(StepError::CalledOff)?.map_err(failed)?;
     Ok(Fetched { path, modified_seconds })
-}
-
-/// Answers with when it was modified; errors are sentences for people.
-async fn get(url: &str, file: &mut File, limit_bytes: u64) -> Result<Option<i64>, String> {
-    let said = |error: reqwest::Error| {
-        let error = error.without_url();
-        std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ")
-    };
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .build()
-        .map_err(said)?;
-    let response = client.get(url).send().await.map_err(said)?;
-    if !response.status().is_success() {
-        return Err(format!("the server answered {}", response.status()));
-    }
-    let modified = response.headers().get(reqwest::header::LAST_MODIFIED).and_then(|value| value.to_str().ok());
-    let modified = modified.and_then(|text| jiff::fmt::rfc2822::parse(text).ok()).map(|at| at.timestamp().as_second());
-    let (mut pieces, mut length_bytes) = (response.bytes_stream(), 0);
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(said)?;
-        length_bytes += piece.len() as u64;
-        if length_bytes > limit_bytes {
-            return Err(format!("it has more than {limit_bytes} bytes"));
-        }
-        file.write_all(&piece).map_err(|error| format!("it can't be written: {error}"))?;
-    }
-    Ok(modified)
 }
 
 /// Whether a file is what `--checksum` says.

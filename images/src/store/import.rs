@@ -1,6 +1,9 @@
 //! Making an image of a root file system.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek as _};
+
+use tokio_util::sync::CancellationToken;
 
 use super::layers::{NewImage, NewLayer};
 use super::{Import, Store};
@@ -9,11 +12,33 @@ use crate::compression::Decoder;
 use crate::config::{ContainerConfig, HistoryEntry, ImageConfig, RootFs};
 use crate::digest::{ChainId, DiffId, Digest, HashingReader, ImageId};
 use crate::error::Error;
+use crate::fetch::{Heard, get};
 use crate::progress::{Progress, ProgressEvent, Watched};
+use crate::registry::Registries;
 use crate::tarball::TarError;
 use crate::unpack::{self, UnpackError};
 
 impl Store {
+    /// Fetches an archive by http or https. The file has no name, and is gone when it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Fetch`], or [`Error::CalledOff`] as soon as it is.
+    pub fn fetch(
+        &self,
+        registries: &Registries,
+        url: &str,
+        called_off: &CancellationToken,
+        heard: Heard<'_>,
+    ) -> Result<File, Error> {
+        let trouble = || Error::file("make a temporary file in", self.tmp_dir());
+        let mut file = tempfile::tempfile_in(self.tmp_dir()).map_err(trouble())?;
+        let coming = called_off.run_until_cancelled(get(url, &mut file, self.limits.size_bytes, heard));
+        let got = registries.runtime().block_on(coming).ok_or(Error::CalledOff)?;
+        got.map_err(|source| Error::Fetch { url: url.to_owned(), source })?;
+        file.rewind().map_err(trouble())?;
+        Ok(file)
+    }
+
     /// Makes an image of one layer from the tar of a root file system, which may be compressed.
     ///
     /// # Errors

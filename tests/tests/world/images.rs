@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use berth_tests::{
-    started,
+    Host, Outcome, started,
     world::{binary, look},
 };
 
@@ -152,4 +152,28 @@ fn saved_archives_are_what_was_loaded() {
     .ok();
     let refusal = host.terminal(&format!("{} save busybox", binary("berth").display())).end();
     assert!(refusal.stdout.contains("standard output is a terminal"), "{refusal:?}");
+}
+
+#[test]
+fn a_root_file_system_is_fetched() {
+    let (_world, host) = started();
+    host.sh("mkdir -p /run/www/root/bin && cp /bin/busybox /run/www/root/bin && tar -czf /run/www/x.tar.gz -C /run/www/root .").ok();
+    host.sh("cd /run/www && (setsid busybox httpd -f -p 127.0.0.1:8000 -h . > /dev/null 2>&1 &)").ok();
+    let wait =
+        "curl -sS --retry 50 --retry-delay 1 --retry-connrefused --noproxy '*' -o /dev/null http://127.0.0.1:8000/";
+    host.sh(wait).ok();
+    let url = "http://127.0.0.1:8000/x.tar.gz";
+    for client in [Host::docker as fn(&Host, &[&str]) -> Outcome, Host::berth] {
+        let said = client(&host, &["import", "-c", "CMD [\"/bin/busybox\", \"echo\", \"fetched\"]", url, "far:1"]).ok();
+        assert!(said.lines().last().is_some_and(|line| line.starts_with("sha256:")), "{said}");
+        assert_eq!(client(&host, &["run", "--rm", "far:1"]).ok(), "fetched");
+        assert_eq!(host.docker(&["inspect", "-f", "{{.Comment}}", "far:1"]).ok(), format!("Imported from {url}"));
+        let said = client(&host, &["import", "http://127.0.0.1:8000/none", "none"]).fails_with(1);
+        assert!(said.contains("can't fetch http://127.0.0.1:8000/none: the server answered 404"), "{said}");
+        let said = client(&host, &["import", "http://127.0.0.1:1/x", "none"]).fails_with(1);
+        assert!(said.contains("can't fetch http://127.0.0.1:1/x:") && said.contains("refused"), "{said}");
+    }
+    let (status, said) = host.http("/run/berth/berth.sock", "POST", "/images/create?fromSrc=ftp://a/b", None);
+    assert_eq!(status, 400, "{said}");
+    assert_eq!(host.sh("ls -A /var/lib/berth/images/tmp").ok(), "");
 }

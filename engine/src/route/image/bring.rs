@@ -1,13 +1,15 @@
 //! How images come here: `POST /images/load` and `POST /images/create`.
 
+use std::io::Read;
+
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use images::{Import, LoadedImage, Platform, Reference};
+use images::{Import, LoadedImage, Platform, Progress, Reference, Silent};
 use jiff::Timestamp;
 
-use super::{ingest, pull, tell};
+use super::{ingest, progress, pull, tell};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::route::query::Query;
@@ -59,25 +61,50 @@ pub(super) async fn create(
     match (query.from_image.as_deref(), query.from_source.as_deref()) {
         (Some(image), _) => pull::pull(engine, image, &query, registry_auth::credentials(&headers)?).await,
         (None, Some("-")) => import(engine, &query, body).await,
-        (None, Some(source)) => Err(Error::not_implemented(format!(
-            "importing from {source}: berth downloads nothing yet, send the root file system itself (docker import -)"
-        ))),
+        (None, Some(source)) => import_from(engine, source, &query).await,
         (None, None) => Err(Error::invalid("neither fromSrc nor fromImage is given: say what the image is made of")),
     }
 }
 
 async fn import(engine: Engine, query: &CreateQuery, body: Body) -> Result<Response> {
-    let import = described(query)?;
-    ingest::reply(engine, body, true, move |engine, rootfs, progress| {
-        let id = engine.images.import(rootfs, &import, progress)?.to_string();
-        tell(engine, "import", id.clone(), import.reference.as_ref().map_or(id.clone(), Reference::familiar));
-        Ok(vec![ProgressLine::Status { status: id }])
+    let import = described("-", query)?;
+    ingest::reply(engine, body, true, move |engine, rootfs, progress| take_in(engine, rootfs, &import, progress)).await
+}
+
+/// Fetches the root file system; who goes away meanwhile doesn't want it any more.
+async fn import_from(engine: Engine, source: &str, query: &CreateQuery) -> Result<Response> {
+    let import = described(source, query)?;
+    let url = url(source)?;
+    progress::reply("importing an image", move |told| {
+        let heard = |done_bytes, total_bytes| match done_bytes {
+            0 => told.say(ProgressLine::Status { status: format!("Downloading from {url}") }),
+            _ => told.say(ProgressLine::step_of_unknown("Downloading", done_bytes, total_bytes)),
+        };
+        let rootfs = engine.images.fetch(&engine.registries, &url, &told.called_off, &heard)?;
+        take_in(&engine, rootfs, &import, &Silent)
     })
     .await
 }
 
-/// What a request says about the image that its body is to become.
-fn described(query: &CreateQuery) -> Result<Import> {
+/// Docker takes a source without a scheme for one of http.
+fn url(source: &str) -> Result<String> {
+    match source.split_once("://") {
+        None => Ok(format!("http://{source}")),
+        Some(("http" | "https", _)) => Ok(source.to_owned()),
+        Some(_) => Err(Error::invalid(format!(
+            "can't import from {source:?}: only http:// and https:// are fetched, or send the archive itself (docker import -)"
+        ))),
+    }
+}
+
+fn take_in(engine: &Engine, rootfs: impl Read, import: &Import, progress: &dyn Progress) -> Result<Vec<ProgressLine>> {
+    let id = engine.images.import(rootfs, import, progress)?.to_string();
+    tell(engine, "import", id.clone(), import.reference.as_ref().map_or(id.clone(), Reference::familiar));
+    Ok(vec![ProgressLine::Status { status: id }])
+}
+
+/// What a request says about the image that is to be made.
+fn described(source: &str, query: &CreateQuery) -> Result<Import> {
     let changes = query.changes.iter().map(|change| change.parse().map_err(images::Error::from));
     Ok(Import {
         reference: match query.repo.as_str() {
@@ -85,8 +112,26 @@ fn described(query: &CreateQuery) -> Result<Import> {
             repo => Some(translate::reference(repo, query.tag.as_deref().unwrap_or_default())?),
         },
         changes: changes.collect::<Result<_, images::Error>>()?,
-        message: if query.message.is_empty() { "Imported from -".to_owned() } else { query.message.clone() },
+        message: if query.message.is_empty() { format!("Imported from {source}") } else { query.message.clone() },
         platform: translate::platform(&query.platform)?.unwrap_or_else(Platform::host),
         created: Timestamp::now(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_urls_of_http() {
+        for (source, expected) in [
+            ("http://a.b/c", Some("http://a.b/c")),
+            ("https://a.b/c", Some("https://a.b/c")),
+            ("a.b/c", Some("http://a.b/c")),
+            ("ftp://a.b/c", None),
+            ("file:///etc/passwd", None),
+        ] {
+            assert_eq!(url(source).ok().as_deref(), expected, "{source}");
+        }
+    }
 }

@@ -1,0 +1,93 @@
+//! Files from the network, by URL.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use reqwest::StatusCode;
+use reqwest::header::LAST_MODIFIED;
+
+use crate::error::ErrorKind;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Without a byte for so long, a connection counts as cut.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const TELL_EVERY_BYTES: u64 = 1 << 20;
+
+/// Why a file can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Its server refuses.
+    #[error("the server answered {0}")]
+    Status(StatusCode),
+    /// It is larger than any file of an image may be. Holds the limit.
+    #[error("it has more than {0} bytes")]
+    TooLong(u64),
+    /// Its server can't be reached, or stops in the middle.
+    #[error("{0}")]
+    Connection(String),
+    /// There is no room for it.
+    #[error("it can't be written: {0}")]
+    Write(io::Error),
+}
+
+impl FetchError {
+    /// What kind of answer it deserves.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            FetchError::Status(StatusCode::NOT_FOUND | StatusCode::GONE) => ErrorKind::NotFound,
+            FetchError::Status(status) if status.is_client_error() => ErrorKind::InvalidParameter,
+            FetchError::TooLong(_) => ErrorKind::InvalidParameter,
+            FetchError::Status(_) | FetchError::Connection(_) | FetchError::Write(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// Its URL is said by whoever has it.
+    fn connection(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+        FetchError::Connection(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    }
+}
+
+/// Hears how many bytes there are, and of how many if that is known: first of none, when the server has answered, and then
+/// about once a mebibyte.
+pub type Heard<'a> = &'a (dyn Fn(u64, Option<u64>) + Sync);
+
+/// Fetches a file, and answers with when its server says that it was changed, in seconds since 1970.
+pub(crate) async fn get(
+    url: &str,
+    file: &mut File,
+    limit_bytes: u64,
+    heard: Heard<'_>,
+) -> Result<Option<i64>, FetchError> {
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .build()
+        .map_err(FetchError::connection)?;
+    let response = client.get(url).send().await.map_err(FetchError::connection)?;
+    if !response.status().is_success() {
+        return Err(FetchError::Status(response.status()));
+    }
+    let total_bytes = response.content_length();
+    let modified = response.headers().get(LAST_MODIFIED).and_then(|value| value.to_str().ok());
+    let modified = modified.and_then(|text| jiff::fmt::rfc2822::parse(text).ok()).map(|at| at.timestamp().as_second());
+    heard(0, total_bytes);
+    let (mut pieces, mut done_bytes, mut told_bytes) = (response.bytes_stream(), 0, 0);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(FetchError::connection)?;
+        done_bytes += piece.len() as u64;
+        if done_bytes > limit_bytes {
+            return Err(FetchError::TooLong(limit_bytes));
+        }
+        file.write_all(&piece).map_err(FetchError::Write)?;
+        if done_bytes >= told_bytes + TELL_EVERY_BYTES {
+            told_bytes = done_bytes;
+            heard(done_bytes, total_bytes);
+        }
+    }
+    Ok(modified)
+}
