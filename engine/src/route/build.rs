@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::build::{Limits, Narrator, Runner};
 use crate::engine::Engine;
-use crate::error::{Error, Result, chain};
+use crate::error::{Result, chain};
 use crate::events::Subject;
 use crate::filters::Filters;
 use crate::moment;
