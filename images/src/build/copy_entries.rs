@@ -273,7 +273,9 @@ impl<'a> Entries<'a> {
         if self.layer.destination.is_link {
             return Ok(There::Nothing);
         }
-        let Some(entry) = self.root.entry(path)? else { return Ok(There::Nothing) };
+        // The mark of a lower layer that nothing stands below, too, says that nothing is there.
+        let entry = self.root.entry(path)?.filter(|entry| !entry.is_whiteout());
+        let Some(entry) = entry else { return Ok(There::Nothing) };
         Ok(match entry.leads_to()? {
             Some(target) => There::Link(target),
             None if entry.kind() == FileType::Directory => There::Directory,
@@ -301,7 +303,7 @@ impl<'a> Entries<'a> {
 }
 
 fn trouble(path: &Path) -> impl FnOnce(io::Error) -> StepError {
-    StepError::file(format!("look at /{} of the stage", path.display()))
+    StepError::file(format!("look at {} of the stage", Path::new("/").join(path).display()))
 }
 
 fn no_directory(path: &Path) -> StepError {

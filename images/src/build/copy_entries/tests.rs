@@ -158,13 +158,17 @@ fn a_directory_takes_no_file_s_place() {
 
 #[test]
 fn marks_of_layers_are_no_files() {
+    let hide = |dir: &tempfile::TempDir, name: &str| {
+        let parent = File::open(dir.path()).expect("there");
+        rustix::fs::mknodat(parent, name, FileType::CharacterDevice, 0.into(), 0).expect("made");
+    };
+    let (image, root) = tree(&[]);
+    hide(&image, "lib");
     let (dir, source) = tree(&["lib/a"]);
-    let parent = File::open(dir.path()).expect("there");
-    rustix::fs::mknodat(parent, "lib/gone", FileType::CharacterDevice, 0.into(), 0).expect("made");
+    hide(&dir, "lib/gone");
     let layer = Case::new(&[], &[]).layer();
-    let (_image, root) = tree(&["lib/gone"]);
     let mut entries = Entries::new(&layer, &root, TIMES).expect("no owner");
-    entries.add_archive(&source, Path::new("")).expect("read");
+    entries.add_archive(&source, Path::new("")).expect("nothing is in the way");
     let all = entries.with_parents().expect("read");
     assert_eq!(all.keys().collect::<Vec<_>>(), [Path::new("lib"), Path::new("lib/a")]);
 }
