@@ -31,8 +31,6 @@ fn an_image_needs_the_steps_that_it_was_built_by_as_long_as_it_is_there() {
     let request = |name: &str, label: &str| BuildRequest {
         tags: vec![Reference::parse(name).expect("a name")],
         labels: BTreeMap::from([("label".to_owned(), label.to_owned())]),
-        // What is carried out again may be so in the next second.
-        build_args: BTreeMap::from([("SOURCE_DATE_EPOCH".to_owned(), "1".to_owned())]),
         ..BuildRequest::default()
     };
     let id = builder.build(DOCKERFILE, &request("image", "1"), &writes).expect("built").id;
