@@ -30,7 +30,7 @@ pub enum TarError {
     #[error("the archive can't be read")]
     Read(#[source] io::Error),
     /// It doesn't begin as a tar does.
-    #[error("it isn't a tar archive: give a tar, plain or compressed with gzip or zstd")]
+    #[error("it isn't a tar archive: give a tar, plain or compressed with gzip, zstd, bzip2 or xz")]
     NotTar,
     /// It ends too early.
     #[error("the archive is cut short after {after_bytes} bytes")]

@@ -22,7 +22,7 @@ const LOAD_EXAMPLES: &str = "Examples:
   berth load -i alpine.tar
   curl -s URL | berth load
 
-The archive is one of docker save, podman save, buildah or skopeo (docker-archive, oci-archive), plain or compressed with gzip or zstd. For the tar of a root filesystem there is berth import.";
+The archive is one of docker save, podman save, buildah or skopeo (docker-archive, oci-archive), plain or compressed with gzip, zstd, bzip2 or xz. For the tar of a root filesystem there is berth import.";
 const SAVE_EXAMPLES: &str = "Examples:
   berth save -o alpine.tar alpine:3.20
   berth save alpine:3.20 base:1 | gzip > images.tar.gz
@@ -33,7 +33,7 @@ const IMPORT_EXAMPLES: &str = "Examples:
   berth import https://example.com/rootfs.tar.gz base:1
   tar -c -C rootfs . | berth import -c 'CMD [\"/bin/sh\"]' -c 'EXPOSE 80' - base:1
 
-The archive is a tar, plain or compressed with gzip or zstd. Instructions of --change: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR.";
+The archive is a tar, plain or compressed with gzip, zstd, bzip2 or xz. Instructions of --change: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR.";
 const TAG_EXAMPLES: &str = "Examples:
   berth tag alpine:3.20 registry.example.com/base:1";
 

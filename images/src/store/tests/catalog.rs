@@ -110,7 +110,7 @@ fn a_root_file_system_becomes_an_image() {
     let error = store.import(&b"hello"[..], &import, &Silent).expect_err("words");
     assert_eq!(
         error.chain(),
-        "can't unpack the root file system: it isn't a tar archive: give a tar, plain or compressed with gzip or zstd"
+        "can't unpack the root file system: it isn't a tar archive: give a tar, plain or compressed with gzip, zstd, bzip2 or xz"
     );
     store.assert_layers(1);
 }
