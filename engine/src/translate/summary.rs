@@ -2,12 +2,16 @@
 
 use jiff::Timestamp;
 
-use crate::container::health::HealthStatus;
+use crate::container::health::{Health, HealthStatus};
 use crate::container::{Container, Phase};
 use crate::orchestrate::usage::Usage;
 use crate::translate::{endpoints, inspect};
+use crate::version::ApiVersion;
 use crate::volume;
-use crate::wire::summary::{HostConfigView, NetworkSettingsView, SummaryView};
+use crate::wire::summary::{HealthView, HostConfigView, NetworkSettingsView, SummaryView};
+
+/// Since this version a list says how containers are.
+const WITH_HEALTH: ApiVersion = ApiVersion::new(1, 52);
 
 /// A container in a list.
 pub(crate) fn container(
@@ -15,6 +19,7 @@ pub(crate) fn container(
     volumes: &volume::Registry,
     usage: Option<Usage>,
     now: Timestamp,
+    version: ApiVersion,
 ) -> SummaryView {
     SummaryView {
         id: container.id.to_string(),
@@ -29,6 +34,7 @@ pub(crate) fn container(
         labels: container.spec.labels.clone(),
         state: container.state.phase.as_str(),
         status: status(container, now),
+        health: (version >= WITH_HEALTH).then(|| health_view(container)),
         host_config: HostConfigView { network_mode: container.asked.host.network_mode.clone().unwrap_or_default() },
         network_settings: NetworkSettingsView { networks: endpoints::networks(container) },
         mounts: container.spec.mounts.iter().filter_map(|mount| inspect::mount_point(mount, volumes)).collect(),
@@ -64,14 +70,25 @@ fn status(container: &Container, now: Timestamp) -> String {
 }
 
 fn health(container: &Container) -> &'static str {
-    match &container.state.health {
-        Some(health) if container.spec.health.is_some() => match health.status {
-            HealthStatus::Starting => " (health: starting)",
-            HealthStatus::Healthy => " (healthy)",
-            HealthStatus::Unhealthy => " (unhealthy)",
-        },
-        _ => "",
+    match checked(container).map(|health| health.status) {
+        Some(HealthStatus::Starting) => " (health: starting)",
+        Some(HealthStatus::Healthy) => " (healthy)",
+        Some(HealthStatus::Unhealthy) => " (unhealthy)",
+        None => "",
     }
+}
+
+fn health_view(container: &Container) -> HealthView {
+    match checked(container) {
+        Some(health) => HealthView { status: health.status.as_str(), failing_streak: health.failing_streak },
+        None => HealthView { status: "none", failing_streak: 0 },
+    }
+}
+
+/// The results of a container that runs and has checks.
+fn checked(container: &Container) -> Option<&Health> {
+    let is_checked = container.spec.health.is_some() && container.state.phase.is_alive();
+    container.state.health.as_ref().filter(|_| is_checked)
 }
 
 /// A duration in the words that Docker's clients show.

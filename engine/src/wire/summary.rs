@@ -26,9 +26,20 @@ pub(crate) struct SummaryView {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) state: &'static str,
     pub(crate) status: String,
+    /// Since API 1.52.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) health: Option<HealthView>,
     pub(crate) host_config: HostConfigView,
     pub(crate) network_settings: NetworkSettingsView,
     pub(crate) mounts: Vec<Value>,
+}
+
+/// How a container is; `none` without checks, and when nothing runs that could be checked.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct HealthView {
+    pub(crate) status: &'static str,
+    pub(crate) failing_streak: u32,
 }
 
 #[derive(Debug, Serialize)]

@@ -25,6 +25,13 @@ fn from_starting_to_healthy_to_unhealthy_and_back() {
         client(&host, &["exec", name, "touch", "/tmp/well"]).ok();
         host.wait_for_events(name, "health_status: healthy", 1);
         assert!(listed(&host, name).ends_with(" (healthy)"), "{}", listed(&host, name));
+        let view = |version: &str| {
+            let (_, list) = host.http("/run/berth/berth.sock", "GET", &format!("/v{version}/containers/json"), None);
+            let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
+            list[0]["Health"].clone()
+        };
+        assert_eq!(view("1.52"), serde_json::json!({ "Status": "healthy", "FailingStreak": 0 }));
+        assert_eq!(view("1.51"), serde_json::Value::Null);
         let names = |health: &str| client(&host, &["ps", "--filter", health, "--format", "{{.Names}}"]).ok();
         assert_eq!((names("health=healthy"), names("health=unhealthy")), (name.to_owned(), String::new()));
         let interval = ["inspect", "-f", "{{json .Config.Healthcheck.Interval}}", name];

@@ -15,11 +15,13 @@ use crate::orchestrate::usage;
 use crate::route::query::Query;
 use crate::translate::selection::{Lookup, Selection, newest_first};
 use crate::translate::summary;
+use crate::version::ApiVersion;
 use crate::wire::lifecycle::ListQuery;
 use crate::wire::summary::SummaryView;
 
 pub(super) async fn list(
     State(engine): State<Engine>,
+    version: ApiVersion,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<SummaryView>>> {
     let filters = Filters::parse(query.filters.as_deref())?;
@@ -36,7 +38,7 @@ pub(super) async fn list(
             let now = Timestamp::now();
             let view = |container: &Arc<Container>| {
                 let usage = if query.size { Some(usage::of(engine, container)?) } else { None };
-                Ok(summary::container(container, &engine.volumes, usage, now))
+                Ok(summary::container(container, &engine.volumes, usage, now, version))
             };
             shown.iter().map(view).collect::<Result<_>>().map(Json)
         })

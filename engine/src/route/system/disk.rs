@@ -31,7 +31,7 @@ pub(super) async fn usage(
     engine
         .blocking(move |engine| {
             let images = wanted.images.then(|| images(engine, version)).transpose()?;
-            let containers = wanted.containers.then(|| containers(engine)).transpose()?;
+            let containers = wanted.containers.then(|| containers(engine, version)).transpose()?;
             let layers_size = wanted.images.then(|| engine.images.layers_size_bytes()).transpose()?;
             Ok(Json(DiskView {
                 layers_size,
@@ -66,12 +66,12 @@ fn images(engine: &Engine, version: ApiVersion) -> Result<Vec<ImageSummary>> {
 }
 
 /// With what each has written, which is counted by walking it.
-fn containers(engine: &Engine) -> Result<Vec<ContainerSummary>> {
+fn containers(engine: &Engine, version: ApiVersion) -> Result<Vec<ContainerSummary>> {
     let now = Timestamp::now();
     let view = |handle: &crate::container::Handle| {
         let container = handle.container();
         let usage = usage::of(engine, &container)?;
-        Ok(summary::container(&container, &engine.volumes, Some(usage), now))
+        Ok(summary::container(&container, &engine.volumes, Some(usage), now, version))
     };
     engine.containers.all().iter().map(view).collect()
 }

@@ -7,6 +7,8 @@ use serde_json::json;
 use super::*;
 use crate::container::from_record;
 use crate::store::StoredContainer;
+use crate::translate::summary;
+use crate::version::ApiVersion;
 
 /// A container of the shape that the database keeps: what this reads must always be readable.
 const RECORD: &str = include_str!("record.json");
@@ -72,11 +74,14 @@ fn whole() {
 fn in_a_list() {
     let mut container = running();
     let later = container.created.checked_add(jiff::SignedDuration::from_secs(300)).unwrap();
-    let shown = crate::translate::summary::container(&container, &place().volumes, None, later);
-    assert_json_snapshot!(shown);
+    let show = |container: &Container, minor| {
+        summary::container(container, &place().volumes, None, later, ApiVersion::new(1, minor))
+    };
+    assert_json_snapshot!(show(&container, 51));
+    assert_eq!(json!(show(&container, 52))["Health"], json!({ "Status": "none", "FailingStreak": 0 }));
     container.state.phase = Phase::Exited;
     container.sandbox = None;
-    let stopped = crate::translate::summary::container(&container, &place().volumes, None, later);
+    let stopped = show(&container, 52);
     assert_eq!(stopped.ports, []);
     assert_eq!(json!(stopped)["NetworkSettings"]["Networks"]["bridge"]["IPAddress"], "");
 }
