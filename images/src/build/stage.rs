@@ -15,6 +15,9 @@ use crate::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::platform::Platform;
 use crate::store::{DoneStep, Image, StepLayer, StepResult};
 
+/// Where programs are looked for, unless a stage's image says: as in Docker, that becomes part of what is built on it.
+const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// How far a stage is: what an image made of it now would be.
 #[derive(Clone, Debug)]
 pub(super) struct StageState {
@@ -35,12 +38,19 @@ pub(super) struct StageState {
     pub(super) has_own_cmd: bool,
 }
 
+fn with_path(mut config: ContainerConfig) -> ContainerConfig {
+    if !config.env.iter().any(|pair| pair.starts_with("PATH=")) {
+        config.env.push(DEFAULT_PATH.to_owned());
+    }
+    config
+}
+
 impl StageState {
     pub(super) fn scratch(platform: Platform) -> Self {
         Self {
             platform,
             author: String::new(),
-            config: ContainerConfig::default(),
+            config: with_path(ContainerConfig::default()),
             top: None,
             diff_ids: Vec::new(),
             history: Vec::new(),
@@ -57,7 +67,7 @@ impl StageState {
         Self {
             platform: Platform { os, architecture, variant },
             author,
-            config,
+            config: with_path(config),
             top: image.layers.last().copied(),
             diff_ids: rootfs.diff_ids,
             history,

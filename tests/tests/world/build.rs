@@ -286,6 +286,21 @@ fn what_a_failed_build_leaves_is_counted_once() {
 }
 
 #[test]
+fn every_stage_has_a_path() {
+    let (_world, host) = started();
+    let dockerfile = "FROM busybox\nCOPY <<END /said\n$PATH\nEND\nENV PATH=$PATH:/own\nCMD cat /said && echo $PATH\n";
+    let context = context(&host, "path", &[("Dockerfile", dockerfile)]);
+    let default = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    for (name, outcome) in ["one", "two"].iter().zip(builds(&host, &["-t", "one", "-t", "two", &context])) {
+        outcome.ok();
+        assert_eq!(host.docker(&["run", "--rm", name]).ok(), format!("{default}\n{default}:/own"));
+    }
+    self::context(&host, "path", &[("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")]);
+    host.berth(&["build", "-t", "bare", &context]).ok();
+    assert_eq!(host.docker(&["inspect", "-f", "{{.Config.Env}}", "bare"]).ok(), format!("[PATH={default}]"));
+}
+
+#[test]
 fn stages_side_by_side_and_only_those_that_are_needed() {
     let (_world, host) = started();
     // Each waits for the other: one after the other they would never end.
