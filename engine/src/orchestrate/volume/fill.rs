@@ -47,7 +47,11 @@ mod tests {
         for beside in [true, false] {
             let dir = tempfile::tempdir().unwrap();
             let job = filling(dir.path(), beside);
-            fill(&job, |into| Ok(std::fs::write(into.join("file"), "of the image").unwrap())).unwrap();
+            fill(&job, |into| {
+                std::fs::write(into.join("file"), "of the image").unwrap();
+                Ok(())
+            })
+            .unwrap();
             assert_eq!(std::fs::read_to_string(job.data.join("file")).unwrap(), "of the image");
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
         }
@@ -62,7 +66,11 @@ mod tests {
             Err(Error::invalid("no more"))
         })
         .unwrap_err();
-        fill(&job, |into| Ok(std::fs::write(into.join("whole"), "").unwrap())).unwrap();
+        fill(&job, |into| {
+            std::fs::write(into.join("whole"), "").unwrap();
+            Ok(())
+        })
+        .unwrap();
         assert!(job.data.join("whole").exists() && !job.data.join("half").exists());
     }
 
