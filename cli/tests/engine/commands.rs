@@ -217,11 +217,6 @@ fn a_wrong_flag_reaches_no_engine() {
             1,
             "\"pod\" is not a valid value for --type: use container, image, network or volume",
         ),
-        (
-            &["import", "http://example.com/x.tar"],
-            1,
-            "berth doesn't fetch archives: fetch it first: curl -sL http://example.com/x.tar | berth import - NAME",
-        ),
         (&["load", "-i", "/nope.tar"], 1, "open /nope.tar: No such file or directory (os error 2)"),
     ] {
         let outcome = engine.run(arguments);
