@@ -8,7 +8,7 @@ use crate::filters::{Filters, Patterns};
 use crate::plugin::volume::Found;
 use crate::version::ApiVersion;
 use crate::volume::registry::Entry;
-use crate::volume::{Volume, Wanted};
+use crate::volume::{Backing, Volume, Wanted};
 use crate::wire::volume::{CreateBody, UsageView, VolumeView};
 
 /// Since this version a prune without `all` spares volumes that have names.
@@ -94,7 +94,7 @@ impl Selection {
     }
 }
 
-/// What is to be pruned, apart from what containers have.
+/// What is to be pruned, apart from what containers have and what keeps its files elsewhere.
 pub(crate) struct PruneSelection {
     filters: Filters,
     all: bool,
@@ -104,7 +104,8 @@ impl PruneSelection {
     /// Whether this volume may go.
     pub(crate) fn takes(&self, volume: &Volume) -> bool {
         let label = |key: &str| volume.labels.get(key).map(String::as_str);
-        (self.all || volume.is_anonymous())
+        volume.backing == Backing::Directory
+            && (self.all || volume.is_anonymous())
             && self.filters.allows_labels(label)
             && self.filters.allows_absent_labels(label)
     }
@@ -116,7 +117,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::volume::Backing;
+    use crate::volume::LocalMount;
 
     fn body(value: serde_json::Value) -> CreateBody {
         serde_json::from_value(value).unwrap()
@@ -179,6 +180,10 @@ mod tests {
         }
         assert!(Selection::of_list(filters(json!({ "until": ["1h"] }))).is_err());
         let new = ApiVersion::new(1, 52);
+        let options =
+            [("type", "none"), ("o", "bind"), ("device", "/srv")].map(|(key, value)| (key.into(), value.into()));
+        let mounted = Backing::Mount(LocalMount::from_options(&BTreeMap::from(options)).unwrap().unwrap());
+        let far = Backing::Plugin { driver: "far".into(), options: BTreeMap::new(), is_global: true };
         for (asked, version, of_data, of_anonymous) in [
             (json!({}), new, false, true),
             (json!({ "all": ["true"] }), new, true, true),
@@ -188,6 +193,10 @@ mod tests {
         ] {
             let selection = Selection::of_prune(filters(asked.clone()), version).unwrap();
             assert_eq!((selection.takes(&data), selection.takes(&anonymous)), (of_data, of_anonymous), "{asked}");
+            for backing in [&mounted, &far] {
+                let elsewhere = Volume { backing: backing.clone(), ..anonymous.clone() };
+                assert!(!selection.takes(&elsewhere), "{asked}: {backing:?}");
+            }
         }
     }
 }

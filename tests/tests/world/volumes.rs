@@ -88,8 +88,10 @@ fn a_new_volume_has_what_the_image_has_there() {
     let said = host.berth(&["volume", "prune", "-f"]).ok();
     assert!(said.starts_with("Deleted Volumes:\n") && said.contains("Total reclaimed space: 5B"), "{said}");
     assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "empty\nmt\nnamed");
+    // What keeps its files elsewhere isn't anybody's to prune.
+    host.docker(&["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", "device=/tmp", "elsewhere"]).ok();
     host.docker(&["volume", "prune", "-f", "-a", "--filter", "label!=x"]).ok();
-    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "elsewhere");
 }
 
 /// Capabilities and notes of files and of the directory itself, whether the image has one layer or several.
@@ -204,6 +206,11 @@ fn a_part_of_a_volume() {
         assert_eq!(part(client, "sub").ok(), "inside");
         assert_eq!(part(client, "link").ok(), "inside");
         assert_eq!(part(client, "sub/file").stdout, "inside\n");
+        let whole = "type=volume,source=data,target=/whole,volume-subpath=.";
+        assert_eq!(
+            client(&host, &["run", "--rm", "--mount", whole, "busybox", "cat", "/whole/sub/file"]).ok(),
+            "inside"
+        );
         for bad in ["absent", "out", "../sub"] {
             let outcome = part(client, bad);
             assert_eq!(outcome.code, 125, "{bad}: {}", outcome.stderr);

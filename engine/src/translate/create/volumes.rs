@@ -70,7 +70,9 @@ impl<'a> Volumes<'a> {
             wanted.driver = driver.name.filter(|name| !name.is_empty());
             wanted.options.extend(driver.options.unwrap_or_default());
         }
-        Ok(self.add(wanted, source.is_empty(), options.no_copy.unwrap_or_default(), subpath.transpose()?))
+        // `.` is the whole volume.
+        let subpath = subpath.transpose()?.filter(|path| !path.as_os_str().is_empty());
+        Ok(self.add(wanted, source.is_empty(), options.no_copy.unwrap_or_default(), subpath))
     }
 
     /// Another container's mount, which may be a volume.
@@ -127,8 +129,14 @@ mod tests {
 
     #[test]
     fn subpaths_lead_down() {
-        for (text, path) in [("a", Some("a")), ("./a//b/", Some("a/b")), ("../a", None), ("a/../b", None), ("/a", None)]
-        {
+        for (text, path) in [
+            ("a", Some("a")),
+            ("./a//b/", Some("a/b")),
+            (".", Some("")),
+            ("../a", None),
+            ("a/../b", None),
+            ("/a", None),
+        ] {
             assert_eq!(relative(text), path.map(PathBuf::from), "{text}");
         }
     }
