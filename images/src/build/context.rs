@@ -72,10 +72,14 @@ impl Context {
         found.ok_or_else(|| BuildError::NoDockerfile(if name.is_empty() { DOCKERFILE } else { name }.to_owned()))
     }
 
-    /// Takes away a file that came along and isn't one of the context's.
+    /// Takes away a file that came along and isn't one of the context's, unless `.dockerignore` did. The context's links
+    /// lead nowhere but into it.
     pub(super) fn remove(&self, name: &str) -> Result<(), BuildError> {
-        let path = self.root().join(plain(name));
-        Ok(std::fs::remove_file(&path).map_err(Error::file("delete", path))?)
+        let real = self.tree.real(&plain(name)).map_err(Error::file("read", name))?;
+        match std::fs::remove_file(self.root().join(real)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("delete", name)(error).into()),
+            _ => Ok(()),
+        }
     }
 
     /// Takes away what `.dockerignore` leaves out, also if the client sent it. A Dockerfile may have one of its own.
@@ -112,5 +116,31 @@ impl Context {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Tar;
+
+    const SENT: &str = ".dockerfile.sent";
+
+    #[test]
+    fn a_dockerfile_that_came_along_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("root"), &dir.path().join("run")).unwrap();
+        let outside = dir.path().join("outside");
+        std::fs::write(&outside, "kept").unwrap();
+        for ignored in ["", "other", "*", "**", ".*", "*\n!x", "*\n!x/**/*.txt", "*\n!.dockerfile*"] {
+            let tar = Tar::new().file(".dockerignore", ignored).file(SENT, "FROM scratch").file("x/y.txt", "");
+            let context = store.receive_context(&tar.finish()[..]).unwrap();
+            context.apply_ignore_file(SENT).unwrap();
+            context.remove(SENT).unwrap();
+            assert!(!context.root().join(SENT).exists(), "{ignored:?}");
+        }
+        let tar = Tar::new().symlink("up", dir.path().to_str().unwrap()).finish();
+        store.receive_context(&tar[..]).unwrap().remove("up/outside").unwrap();
+        assert_eq!(std::fs::read_to_string(outside).unwrap(), "kept");
     }
 }
