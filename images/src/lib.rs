@@ -73,8 +73,8 @@ pub use registry::{
     Server,
 };
 pub use store::{
-    CachedStep, Commit, ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned, PullRequest, Pulled,
-    PushRequest, Pushed, Removed, Rootfs, Saving, Store,
+    CacheDirectory, CachedStep, Commit, ContainerUse, Discarded, HistoryItem, Image, Import, LoadedImage, Pruned,
+    PullRequest, Pulled, PushRequest, Pushed, Removed, Rootfs, Saving, Store,
 };
 pub use tarball::TarError;
 pub use unpack::{Limits, Refusal, UnpackError};

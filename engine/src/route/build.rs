@@ -156,16 +156,21 @@ fn report(engine: &Engine, asked: &Asked, built: &Built) -> Vec<BuildLine> {
 /// Forgets steps that no image needs, or all of them, and what steps kept for each other.
 async fn prune(State(engine): State<Engine>, Query(query): Query<PruneQuery>) -> Result<Json<PrunedView>> {
     query.check()?;
-    let filters = Filters::parse(query.filters.as_deref())?.only(&["until"])?;
+    let filters = Filters::parse(query.filters.as_deref())?.only(&["label", "label!", "until"])?;
+    // Nothing of the cache has labels.
+    let may_go = filters.allows_labels(|_| None) && filters.allows_absent_labels(|_| None);
     let before = filters.single("until")?.map(|text| moment::parse(text, Timestamp::now())).transpose()?;
     let pruned = engine.blocking(move |engine| {
-        let select =
-            |step: &CachedStep| (query.all || !step.is_shared) && before.is_none_or(|before| step.used < before);
+        let select = |step: &CachedStep| {
+            may_go && (query.all || !step.is_shared) && before.is_none_or(|before| step.used < before)
+        };
         let (keys, pruned) = engine.images.prune_steps(select)?;
         let caches_deleted = keys.iter().map(|key| key.short()).collect();
         let mut view = PrunedView { caches_deleted, space_reclaimed: pruned.reclaimed_bytes };
-        if before.is_none() {
-            view.space_reclaimed += engine.images.prune_caches()?;
+        if may_go && before.is_none() {
+            let gone = engine.images.prune_caches()?;
+            view.space_reclaimed += gone.iter().map(|cache| cache.size_bytes).sum::<u64>();
+            view.caches_deleted.extend(gone.into_iter().map(|cache| cache.id));
         }
         engine.prune_event(Subject::Builder, view.space_reclaimed);
         Ok(Json(view))

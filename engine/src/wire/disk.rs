@@ -22,7 +22,7 @@ pub(crate) struct DiskView {
     pub(crate) build_cache: Option<Vec<CacheView>>,
 }
 
-/// A build's step whose layer is kept for the next build.
+/// A build's step whose layer is kept for the next build, or a directory that steps keep something in.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct CacheView {

@@ -3,15 +3,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 
 use futures::executor::block_on;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{Store, between_steps};
 use crate::digest::Digest;
 use crate::error::Error;
+
+/// Of a cache's name, as people see it.
+const SHORT_DIGITS: usize = 12;
 
 /// Who uses which cache, by the name of its directory.
 #[derive(Debug, Default)]
@@ -44,6 +48,33 @@ pub(crate) struct CacheWish {
     pub(crate) owner: (u32, u32),
     /// The same.
     pub(crate) mode: u32,
+}
+
+/// A directory that steps keep something in, as it is now.
+#[derive(Clone, Debug)]
+pub struct CacheDirectory {
+    /// What it is known by: of its name the first 12 hexadecimal digits, and its number if it isn't the first.
+    pub id: String,
+    /// The size of its files.
+    pub size_bytes: u64,
+    /// When something was made or removed at its top.
+    pub changed: Timestamp,
+    /// A step has it.
+    pub is_in_use: bool,
+}
+
+impl CacheDirectory {
+    fn at(path: &Path, name: &str) -> Self {
+        let (hex, number) = name.split_once('-').unwrap_or((name, ""));
+        let digits = hex.get(..SHORT_DIGITS).unwrap_or(hex);
+        let changed = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        Self {
+            id: if number.is_empty() { digits.to_owned() } else { format!("{digits}-{number}") },
+            size_bytes: size_of(path),
+            changed: changed.and_then(|changed| changed.try_into().ok()).unwrap_or_default(),
+            is_in_use: false,
+        }
+    }
 }
 
 /// The caches of a step, in use.
@@ -159,26 +190,36 @@ impl Store {
         fs::rename(&made, &path).map_err(Error::file("make directory", path))
     }
 
-    /// Removes the caches that nobody uses; answers with how many bytes of files that were.
-    pub fn prune_caches(&self) -> Result<u64, Error> {
+    /// The directories that steps keep something in for the next ones.
+    pub fn cache_directories(&self) -> Result<Vec<CacheDirectory>, Error> {
+        let in_use: BTreeSet<_> = self.caches().0.keys().cloned().collect();
+        let described = super::layers::list(&self.caches_dir())?.into_iter().map(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            CacheDirectory { is_in_use: in_use.contains(&*name), ..CacheDirectory::at(&path, &name) }
+        });
+        Ok(described.collect())
+    }
+
+    /// Removes the caches that nobody uses, and says which.
+    pub fn prune_caches(&self) -> Result<Vec<CacheDirectory>, Error> {
         let dir = self.caches_dir();
-        let mut aside = Vec::new();
+        let mut gone = Vec::new();
         // With the lock: nobody takes one into use meanwhile.
         let caches = self.caches();
         for path in super::layers::list(&dir)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if !caches.0.contains_key(&name) {
-                aside.extend(self.set_aside(&path)?);
+                gone.extend(self.set_aside(&path)?.map(|aside| (name, aside)));
             }
         }
         drop(caches);
-        let size_bytes = aside.iter().map(|dir| size_of(dir.path())).sum();
-        super::delete(aside)?;
-        Ok(size_bytes)
+        let described = gone.iter().map(|(name, aside)| CacheDirectory::at(aside.path(), name)).collect();
+        super::delete(gone.into_iter().map(|(_, aside)| aside))?;
+        Ok(described)
     }
 }
 
-fn size_of(dir: &std::path::Path) -> u64 {
+fn size_of(dir: &Path) -> u64 {
     let mut waiting = vec![dir.to_owned()];
     let mut size_bytes = 0;
     while let Some(dir) = waiting.pop() {

@@ -37,6 +37,7 @@ use crate::error::Error;
 use crate::platform::Platform;
 use crate::unpack::Limits;
 
+pub use caches::CacheDirectory;
 use caches::CachesInUse;
 pub(crate) use caches::{CacheUse, CacheWish, HeldCaches};
 pub(crate) use layers::{Lease, NewImage};

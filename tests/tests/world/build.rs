@@ -424,11 +424,16 @@ fn contexts_secrets_mounts_and_what_is_kept() {
     assert_eq!(host.docker(&["run", "--rm", "stdin", "ls", "/all"]).ok(), "Dockerfile\nfile\ntoken");
     piped("printf 'FROM busybox\\nCMD echo bare\\n'", "-t bare -");
     assert_eq!(host.docker(&["run", "--rm", "bare"]).ok(), "bare");
+    host.sh("mkdir -p /run/none && echo '*' > /run/none/.dockerignore").ok();
+    piped("printf 'FROM busybox\\nCOPY . /all\\n'", "-f - -t nothing /run/none");
+    assert_eq!(host.docker(&["run", "--rm", "nothing", "ls", "-A", "/all"]).ok(), "");
     host.sh("mkdir -p /run/t && cd /run/t && printf 'FROM busybox\\nCOPY x /\\n' > D && echo tar > x").ok();
     piped("tar -cz -C /run/t .", "-t tarred -f D -");
     assert_eq!(host.docker(&["run", "--rm", "tarred", "cat", "/x"]).ok(), "tar");
     // Steps keep what they need, until they are pruned.
-    host.docker(&["rmi", "-f", "one", "two", "stdin", "bare", "tarred"]).ok();
+    host.docker(&["rmi", "-f", "one", "two", "stdin", "bare", "tarred", "nothing"]).ok();
+    let cache = host.docker(&["system", "df", "-v", "--format", "{{json .BuildCache}}"]).ok();
+    assert!(cache.contains(r#""CacheType":"exec.cachemount""#), "{cache}");
     let pruned = host.berth(&["builder", "prune", "-f"]).ok();
     assert!(pruned.starts_with("Deleted build cache objects:\n"), "{pruned}");
     assert_eq!(host.sh("ls /var/lib/berth/images/layers | wc -l; ls /var/lib/berth/images/caches").ok(), "1");

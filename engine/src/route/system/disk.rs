@@ -58,7 +58,19 @@ fn build_cache(engine: &Engine) -> Result<Vec<CacheView>> {
         last_used_at: step.used.to_string(),
         usage_count: 1,
     };
-    Ok(steps.into_iter().filter(|step| step.size_bytes > 0).map(view).collect())
+    let mut views: Vec<_> = steps.into_iter().filter(|step| step.size_bytes > 0).map(view).collect();
+    views.extend(engine.images.cache_directories()?.into_iter().map(|cache| CacheView {
+        id: cache.id,
+        kind: "exec.cachemount",
+        description: "directory of RUN --mount=type=cache".to_owned(),
+        in_use: cache.is_in_use,
+        shared: false,
+        size: cache.size_bytes,
+        created_at: cache.changed.to_string(),
+        last_used_at: cache.changed.to_string(),
+        usage_count: 1,
+    }));
+    Ok(views)
 }
 
 fn images(engine: &Engine, version: ApiVersion) -> Result<Vec<ImageSummary>> {
