@@ -10,9 +10,9 @@ use reqwest::header::LAST_MODIFIED;
 
 use crate::error::ErrorKind;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Without a byte for so long, a connection counts as cut.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const TELL_EVERY_BYTES: u64 = 1 << 20;
 
 /// Why a file can't be had.
@@ -44,11 +44,19 @@ impl FetchError {
     }
 
     /// Its URL is said by whoever has it.
-    fn connection(error: reqwest::Error) -> Self {
+    fn connection(error: reqwest::Error, patience: Duration) -> Self {
+        if error.is_timeout() && !error.is_connect() {
+            return FetchError::Connection(silence(patience));
+        }
         let error = error.without_url();
         let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
         FetchError::Connection(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
     }
+}
+
+/// What is wrong with a connection on which nothing comes.
+pub(crate) fn silence(patience: Duration) -> String {
+    format!("nothing came for {} s", patience.as_secs_f64())
 }
 
 /// Hears how many bytes there are, and of how many if that is known: first of none, when the server has answered, and then
@@ -62,13 +70,24 @@ pub(crate) async fn get(
     limit_bytes: u64,
     heard: Heard<'_>,
 ) -> Result<Option<i64>, FetchError> {
+    get_patiently(url, file, limit_bytes, heard, PATIENCE).await
+}
+
+async fn get_patiently(
+    url: &str,
+    file: &mut File,
+    limit_bytes: u64,
+    heard: Heard<'_>,
+    patience: Duration,
+) -> Result<Option<i64>, FetchError> {
+    let failed = |error| FetchError::connection(error, patience);
     let client = reqwest::Client::builder()
         .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
+        .read_timeout(patience)
         .build()
-        .map_err(FetchError::connection)?;
-    let response = client.get(url).send().await.map_err(FetchError::connection)?;
+        .map_err(failed)?;
+    let response = client.get(url).send().await.map_err(failed)?;
     if !response.status().is_success() {
         return Err(FetchError::Status(response.status()));
     }
@@ -78,7 +97,7 @@ pub(crate) async fn get(
     heard(0, total_bytes);
     let (mut pieces, mut done_bytes, mut told_bytes) = (response.bytes_stream(), 0, 0);
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(FetchError::connection)?;
+        let piece = piece.map_err(failed)?;
         done_bytes += piece.len() as u64;
         if done_bytes > limit_bytes {
             return Err(FetchError::TooLong(limit_bytes));
@@ -90,4 +109,34 @@ pub(crate) async fn get(
         }
     }
     Ok(modified)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_falls_silent_is_given_up() {
+        // As whoever makes registries does.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nonly the beginning"] {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let url = format!("http://{}/x", listener.local_addr().expect("its port"));
+            thread::spawn(move || {
+                let (mut client, _) = listener.accept().expect("a client");
+                client.read(&mut [0; 4096]).expect("a request");
+                client.write_all(answer.as_bytes()).expect("an answer");
+                // Until the client hangs up.
+                client.read(&mut [0; 1]).ok();
+            });
+            let mut file = tempfile::tempfile().expect("a file");
+            let patience = Duration::from_millis(300);
+            let failure = get_patiently(&url, &mut file, 1 << 20, &|_, _| {}, patience).await.expect_err("too little");
+            assert_eq!(failure.to_string(), "nothing came for 0.3 s");
+        }
+    }
 }

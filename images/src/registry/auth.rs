@@ -7,7 +7,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::session::{ANSWER_BYTES_MAX, PATIENCE, Session};
+use super::session::{ANSWER_BYTES_MAX, Session};
 use super::{Credentials, RegistryError};
 
 /// How we are called by token servers.
@@ -89,7 +89,7 @@ impl Session {
         if let Some(basic) = self.basic()? {
             request = request.header(AUTHORIZATION, basic);
         }
-        let response = timeout(PATIENCE, request.send()).await.map_err(|_| self.silent())?;
+        let response = timeout(self.patience, request.send()).await.map_err(|_| self.silent(self.patience))?;
         let response = response.map_err(|error| self.cut(error))?;
         let status = response.status();
         let body = self.read(response, ANSWER_BYTES_MAX).await?;

@@ -82,7 +82,10 @@ impl BlobReader {
         match session.wait(session.next(pieces))? {
             Some(Ok(piece)) => Ok(piece),
             Some(Err(error)) => Err(session.cut(error)),
-            None => Err(session.broken(io::ErrorKind::UnexpectedEof, "the connection ended too early")),
+            None => {
+                let ended = format!("the connection ended after {} of {} bytes", self.done_bytes, self.size_bytes);
+                Err(session.broken(io::ErrorKind::UnexpectedEof, &ended))
+            }
         }
     }
 

@@ -206,6 +206,15 @@ impl RegistryError {
         )
     }
 
+    /// Whether this is the one to tell of two places: a registry that says no has said more than one that falls silent, and
+    /// that more than one that isn't there.
+    pub(super) fn says_more_than(&self, before: &Self) -> bool {
+        match self {
+            Self::Connection { passing, .. } => *passing && matches!(before, Self::Connection { passing: false, .. }),
+            _ => true,
+        }
+    }
+
     /// Whether the place is there and has said something.
     pub(super) fn is_an_answer(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::NoCredentials | Self::LoginRefused { .. })

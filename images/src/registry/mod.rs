@@ -21,10 +21,12 @@ mod upload;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::fetch::PATIENCE;
 use crate::reference::Reference;
 
 pub use config::{ConfigError, Insecure, Mirror, RegistryConfig};
@@ -63,6 +65,8 @@ pub enum Credentials {
 pub struct Registries {
     config: RegistryConfig,
     runtime: Handle,
+    /// Without a byte for so long, a connection counts as cut.
+    patience: Duration,
 }
 
 impl Registries {
@@ -70,7 +74,13 @@ impl Registries {
     pub fn new(config: RegistryConfig, runtime: Handle) -> Self {
         // rustls wants to be told once a process whose arithmetic it does; a second time changes nothing.
         rustls::crypto::ring::default_provider().install_default().ok();
-        Self { config, runtime }
+        Self { config, runtime, patience: PATIENCE }
+    }
+
+    /// Registries that may be silent for another time than is good outside of tests.
+    #[cfg(test)]
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The runtime whose tasks talk to the network.
@@ -102,7 +112,7 @@ impl Registries {
     }
 
     fn session(&self, place: Place, access: Access) -> Result<Session, RegistryError> {
-        Session::new(place, access, &self.config.certificates_dir, self.runtime.clone())
+        Session::new(place, access, &self.config.certificates_dir, self.runtime.clone(), self.patience)
     }
 
     /// Where a reference's repository is to be pushed to, by somebody who is let in there. Blobs may be taken over from the
@@ -138,9 +148,8 @@ fn first_answer<P, T>(
         }
         match made.and_then(|made| ask(&made)) {
             Ok(answer) => return Ok(answer),
-            // A registry that says no has said more than one that isn't there.
             Err(error) if error.is_of_this_place() => {
-                if failure.is_none() || !matches!(error, RegistryError::Connection { .. }) {
+                if failure.as_ref().is_none_or(|(_, before)| error.says_more_than(before)) {
                     failure = Some((place.host, error));
                 }
             }

@@ -22,10 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::endpoint::Place;
 use super::{Credentials, RegistryError};
+use crate::fetch::{CONNECT_TIMEOUT, silence};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Without a byte for so long, a connection counts as cut.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Of a manifest, an index or a page of tags. Registries themselves take no larger manifests.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 4 << 20;
 /// Of a refusal or a token.
@@ -47,6 +45,8 @@ pub(super) struct Session {
     place: Place,
     pub(super) access: Access,
     runtime: Handle,
+    /// Without a byte for so long, a connection counts as cut.
+    pub(super) patience: Duration,
     /// What was learnt from the last refusal, for all requests to come.
     authorization: Mutex<Option<HeaderValue>>,
     /// What a token server wants to hear from now on in place of a password.
@@ -60,6 +60,7 @@ impl Session {
         access: Access,
         certificates_dir: &Path,
         runtime: Handle,
+        patience: Duration,
     ) -> Result<Self, RegistryError> {
         let failed = |source| RegistryError::Client { place: place.to_string(), source: Box::new(source) };
         let mut http = Client::builder()
@@ -78,7 +79,7 @@ impl Session {
         }
         let http = http.build().map_err(failed)?;
         let (authorization, identity_token) = (Mutex::default(), Mutex::default());
-        Ok(Self { http, place, access, runtime, authorization, identity_token, certificates_dir })
+        Ok(Self { http, place, access, runtime, patience, authorization, identity_token, certificates_dir })
     }
 
     /// Waits for something that comes over the network, until it is called off. For threads that aren't the runtime's own.
@@ -89,7 +90,7 @@ impl Session {
 
     /// Sends a request, a second time with what the first refusal asks for.
     pub(super) async fn send(&self, make: impl Fn(&Client) -> RequestBuilder) -> Result<Response, RegistryError> {
-        self.send_patiently(make, PATIENCE).await
+        self.send_patiently(make, self.patience).await
     }
 
     /// The same, with another patience for the answer's beginning.
@@ -113,7 +114,7 @@ impl Session {
         let request = self.prepare(request)?;
         match timeout(patience, self.http.execute(request)).await {
             Ok(response) => response.map_err(|error| self.cut(error)),
-            Err(_) => Err(self.silent()),
+            Err(_) => Err(self.silent(patience)),
         }
     }
 
@@ -175,7 +176,7 @@ impl Session {
 
     /// The next piece of an answer.
     pub(super) async fn next<S: Stream + Unpin>(&self, pieces: &mut S) -> Result<Option<S::Item>, RegistryError> {
-        timeout(PATIENCE, pieces.next()).await.map_err(|_| self.silent())
+        timeout(self.patience, pieces.next()).await.map_err(|_| self.silent(self.patience))
     }
 
     pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> RegistryError {
@@ -222,8 +223,8 @@ impl Session {
         RegistryError::Connection { place, passing, source: Box::new(error) }
     }
 
-    pub(super) fn silent(&self) -> RegistryError {
-        self.broken(io::ErrorKind::TimedOut, &format!("nothing came for {} s", PATIENCE.as_secs()))
+    pub(super) fn silent(&self, patience: Duration) -> RegistryError {
+        self.broken(io::ErrorKind::TimedOut, &silence(patience))
     }
 
     /// A connection that didn't come to its end.

@@ -1,10 +1,11 @@
 //! Registries that answer as none should.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +16,8 @@ use crate::digest::Digest;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
-/// Answers each request so, and ends the connection. Counts them, and is gone after too many.
-fn answering(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
+/// Answers each request so, and does that with the connection. Counts them, and is gone after too many.
+fn answering(answer: &'static str, then: fn(TcpStream)) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its port");
     let requests = Arc::new(AtomicUsize::new(0));
@@ -29,6 +30,7 @@ fn answering(answer: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
             if request[..length].starts_with(b"GET ") {
                 counted.fetch_add(1, Ordering::Relaxed);
                 client.write_all(answer.as_bytes()).ok();
+                then(client);
             }
         }
     });
@@ -45,29 +47,64 @@ fn repository(address: SocketAddr) -> Reference {
     Reference::parse(&format!("{address}/x")).expect("a reference")
 }
 
-#[test]
-fn a_download_that_comes_no_further_ends() {
-    let (address, requests) = answering("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nalways the same beginning");
-    let (registries, _runtime) = registries();
+/// The first bytes of more, whatever is asked for.
+const BEGINNING: &str = "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nalways the same beginning";
+
+/// Reads a blob of 1000 bytes, as far as it comes.
+fn read_blob(registries: &Registries, address: SocketAddr, digest: Digest) -> (Vec<u8>, Option<RegistryError>) {
     let over_http = registries
         .endpoints(&repository(address), &Credentials::Anonymous, &CancellationToken::new())
         .last()
         .expect("http")
         .1
         .expect("a session");
-    let mut reader = BlobReader::new(over_http, Digest::of(b""), 1000);
-    let mut begun = Vec::new();
-    reader.read_to_end(&mut begun).expect_err("there is no end");
+    let mut reader = BlobReader::new(over_http, digest, 1000);
+    let mut read = Vec::new();
+    let outcome = reader.read_to_end(&mut read);
+    let failure = reader.take_failure();
+    assert_eq!(outcome.is_err(), failure.is_some(), "{outcome:?}");
+    (read, failure)
+}
+
+/// As an API's client reads it.
+fn in_full(failure: RegistryError) -> String {
+    crate::Error::from(failure).chain()
+}
+
+#[test]
+fn a_registry_that_falls_silent_is_given_up() {
+    // Leaves the connection open.
+    let (address, requests) = answering(BEGINNING, std::mem::forget);
+    let (registries, _runtime) = registries();
+    let registries = registries.with_patience(Duration::from_millis(300));
+    let (read, failure) = read_blob(&registries, address, Digest::of(b""));
+    assert_eq!(read, b"always the same beginning");
+    let failure = in_full(failure.expect("the registry's doing"));
+    assert_eq!(failure, format!("can't talk to http://{address}: nothing came for 0.3 s"));
+    assert_eq!(requests.load(Ordering::Relaxed), 5, "so many tries");
+    let (address, requests) = answering("", std::mem::forget);
+    let found =
+        registries.find(&repository(address), &Platform::host(), &Credentials::Anonymous, &CancellationToken::new());
+    let failure = in_full(found.err().expect("no answer"));
+    assert_eq!(failure, format!("can't talk to http://{address}: nothing came for 0.3 s"));
+    assert_eq!(requests.load(Ordering::Relaxed), 5, "so many tries");
+}
+
+#[test]
+fn a_download_that_comes_no_further_ends() {
+    let (address, requests) = answering(BEGINNING, drop);
+    let (registries, _runtime) = registries();
+    let (begun, failure) = read_blob(&registries, address, Digest::of(b""));
     assert_eq!(begun, b"always the same beginning");
-    let failure = reader.take_failure().expect("the registry's doing");
-    assert!(matches!(failure, RegistryError::Connection { .. }), "{failure:?}");
+    let failure = in_full(failure.expect("the registry's doing"));
+    assert!(failure.starts_with(&format!("can't talk to http://{address}: ")), "{failure}");
     assert_eq!(requests.load(Ordering::Relaxed), 5, "so many tries");
 }
 
 #[test]
 fn redirects_in_a_circle_are_told_and_not_tried_again() {
     let (address, requests) =
-        answering("HTTP/1.1 302 Found\r\nlocation: /v2/x/manifests/latest\r\ncontent-length: 0\r\n\r\n");
+        answering("HTTP/1.1 302 Found\r\nlocation: /v2/x/manifests/latest\r\ncontent-length: 0\r\n\r\n", drop);
     let (registries, _runtime) = registries();
     let platform: Platform = "linux/amd64".parse().expect("a platform");
     let found = registries.find(&repository(address), &platform, &Credentials::Anonymous, &CancellationToken::new());
@@ -96,21 +133,14 @@ fn a_registry_that_is_started_again_in_between_is_waited_for() {
     let server = thread::spawn(move || {
         answer_one(&listener, &format!("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{}", &sent[..25]));
         drop(listener);
-        thread::sleep(std::time::Duration::from_millis(400));
+        thread::sleep(Duration::from_millis(400));
         let listener = TcpListener::bind(address).expect("the same port");
         answer_one(&listener, &format!("HTTP/1.1 206 Partial Content\r\ncontent-length: 975\r\n\r\n{}", &sent[25..]));
     });
     let (registries, _runtime) = registries();
-    let over_http = registries
-        .endpoints(&repository(address), &Credentials::Anonymous, &CancellationToken::new())
-        .last()
-        .expect("http")
-        .1
-        .expect("a session");
-    let mut reader = BlobReader::new(over_http, Digest::of(content.as_bytes()), 1000);
-    let mut read = String::new();
-    reader.read_to_string(&mut read).expect("all of it");
-    assert_eq!(read, content);
+    let (read, failure) = read_blob(&registries, address, Digest::of(content.as_bytes()));
+    assert!(failure.is_none(), "{failure:?}");
+    assert_eq!(read, content.as_bytes());
     server.join().expect("everything was asked for");
 }
 

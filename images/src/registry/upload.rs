@@ -16,13 +16,14 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
-use super::session::PATIENCE;
 use super::{Manifest, RegistryError};
 use crate::digest::Digest;
 
 /// Sent at once, and how many such pieces may wait for the network.
 const PIECE_BYTES: usize = 128 << 10;
 const PIECES: usize = 2;
+/// A registry may do more for a request than look something up, and take a blob more slowly than its pieces come.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A registry may have to copy and hash all of a blob before it answers.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(600);
 
@@ -71,7 +72,8 @@ impl Endpoint {
 
     fn begin(&self, query: &str) -> Result<Response, RegistryError> {
         let url = format!("{}/blobs/uploads/{query}", self.url());
-        self.persistently(|| self.session().send(|http| http.post(&url).header(CONTENT_LENGTH, 0)))
+        let post = |http: &Client| http.post(&url).header(CONTENT_LENGTH, 0);
+        self.persistently(|| self.session().send_patiently(post, PATIENCE))
     }
 
     /// Where an upload goes on.
@@ -91,7 +93,7 @@ impl Endpoint {
         let put = |http: &Client| {
             http.put(url.clone()).header(CONTENT_TYPE, "application/octet-stream").body(content.clone())
         };
-        self.persistently(|| self.session().send(put)).map(drop)
+        self.persistently(|| self.session().send_patiently(put, PATIENCE)).map(drop)
     }
 
     /// Gives a manifest a tag.
@@ -99,7 +101,7 @@ impl Endpoint {
         let url = format!("{}/manifests/{tag}", self.url());
         let put =
             |http: &Client| http.put(&url).header(CONTENT_TYPE, &manifest.media_type).body(manifest.document.clone());
-        self.persistently(|| self.session().send(put)).map(drop)
+        self.persistently(|| self.session().send_patiently(put, PATIENCE)).map(drop)
     }
 }
 
@@ -165,7 +167,7 @@ impl BlobWriter {
         let session = self.endpoint.session();
         let answer = &mut self.answer;
         session.wait(async {
-            let joined = timeout(COMMIT_PATIENCE, answer).await.map_err(|_| session.silent())?;
+            let joined = timeout(COMMIT_PATIENCE, answer).await.map_err(|_| session.silent(COMMIT_PATIENCE))?;
             let response =
                 joined.map_err(|_| session.broken(io::ErrorKind::BrokenPipe, "the upload was interrupted"))?;
             session.accepted(response.map_err(|error| session.cut(error))?).await
@@ -181,8 +183,8 @@ impl BlobWriter {
         self.size_bytes += piece.len() as u64;
         let session = self.endpoint.session();
         let Some(pieces) = &self.pieces else { return Ok(()) };
-        let taken =
-            session.wait(async { timeout(PATIENCE, pieces.send(piece)).await.map_err(|_| session.silent()) })?;
+        let sent = async { timeout(PATIENCE, pieces.send(piece)).await.map_err(|_| session.silent(PATIENCE)) };
+        let taken = session.wait(sent)?;
         if taken.is_ok() {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::registry::{Puller, Registry, cutting, free_address, image};
+use super::registry::{Puller, Registry, cutting, drying_up, free_address, image};
 use super::*;
 use crate::digest::Digest;
 use crate::progress::{PullProgress, PullStep};
@@ -109,17 +109,47 @@ fn an_index_leads_to_the_platform() {
     assert!(error.to_string().ends_with("is for linux/arm64"), "{error}");
 }
 
+/// Has a layer that stays large however it is compressed.
+fn big_image(name: &'static str) -> TestImage {
+    let noise: String = (0..300_000_u32).map(|n| format!("{:x}", n.wrapping_mul(2_654_435_761))).collect();
+    let mut big = image(name);
+    big.layers.push(Tar::new().file("noise", &noise).finish());
+    big
+}
+
 #[test]
 fn a_cut_connection_is_taken_up_where_it_was_cut() {
     let registry = Registry::plain();
-    let noise: String = (0..300_000_u32).map(|n| format!("{:x}", n.wrapping_mul(2_654_435_761))).collect();
-    let mut big = image("x:big");
-    big.layers.push(Tar::new().file("noise", &noise).finish());
+    let big = big_image("x:big");
     registry.put("big", [&big], gzip);
     let address = cutting(registry.address, 300_000, 6);
     let (store, puller) = (TestStore::new(), Puller::default());
     let pulled = puller.pull(store.store(), &format!("{address}/big:big")).expect("pulled in spite of it");
     assert_eq!(pulled.id.0, Digest::of(&big.config()));
+}
+
+#[test]
+fn who_waits_for_a_layer_that_another_pull_fails_at_takes_it_from_its_own_registry() {
+    let registry = Registry::plain();
+    let big = big_image("x:big");
+    registry.put("big", [&big], gzip);
+    registry.put("other/big", [&big], gzip);
+    let (bad, is_dry) = drying_up(registry.address, 100_000);
+    let store = TestStore::new();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let puller = Puller::impatient(Duration::from_millis(500));
+            puller.pull(store.store(), &format!("{bad}/big:big"))
+        });
+        is_dry.recv().expect("more is asked for than comes");
+        let heard = Heard::default();
+        let reference = format!("{}/other/big:big", registry.address);
+        let second = Puller::default().pull_as(store.store(), &reference, Credentials::Anonymous, &heard);
+        let error = first.join().expect("no panic").expect_err("nothing came any more");
+        assert_eq!(error.chain(), format!("can't talk to http://{bad}: nothing came for 0.5 s"));
+        assert_eq!(second.expect("pulled in spite of it").id.0, Digest::of(&big.config()));
+        assert_eq!(heard.count(PullStep::Waiting), 1, "for the layer that the first one had begun");
+    });
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Debian's `docker-registry` for tests, and who asks it.
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -131,22 +132,48 @@ pub(super) fn free_address() -> SocketAddr {
 
 /// A way to a registry that ends every connection's first answers after so many bytes.
 pub(super) fn cutting(registry: SocketAddr, after_bytes: u64, cuts: usize) -> SocketAddr {
+    let left = AtomicUsize::new(cuts);
+    between(registry, move |server, client| {
+        let is_cut = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok();
+        let limit = if is_cut { after_bytes } else { u64::MAX };
+        std::io::copy(&mut server.take(limit), &mut { client }).ok();
+        client.shutdown(Shutdown::Both).ok();
+    })
+}
+
+/// A way to a registry on which nothing comes any more after so many bytes, on any connection, and none is ended. Tells when
+/// that begins.
+pub(super) fn drying_up(registry: SocketAddr, after_bytes: usize) -> (SocketAddr, Receiver<()>) {
+    let left_bytes = AtomicUsize::new(after_bytes);
+    let (tells, told) = channel();
+    let address = between(registry, move |mut server, mut client| {
+        let mut piece = [0; 4096];
+        while let Ok(length @ 1..) = server.read(&mut piece) {
+            if left_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(length)).is_ok() {
+                client.write_all(&piece[..length]).ok();
+            } else {
+                left_bytes.store(0, Ordering::Relaxed);
+                tells.send(()).ok();
+            }
+        }
+    });
+    (address, told)
+}
+
+/// A way to a registry on which answers are brought to the client so.
+fn between(registry: SocketAddr, bring: impl Fn(&TcpStream, &TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its port");
     thread::spawn(move || {
-        let left = AtomicUsize::new(cuts);
         thread::scope(|scope| {
             for client in listener.incoming().flatten() {
-                let left = &left;
+                let bring = &bring;
                 scope.spawn(move || {
                     let server = TcpStream::connect(registry).expect("the registry");
                     let (mut up, mut to_server) =
                         (client.try_clone().expect("a copy"), server.try_clone().expect("a copy"));
                     scope.spawn(move || std::io::copy(&mut up, &mut to_server));
-                    let is_cut = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok();
-                    let limit = if is_cut { after_bytes } else { u64::MAX };
-                    std::io::copy(&mut server.take(limit), &mut (&client)).ok();
-                    client.shutdown(Shutdown::Both).ok();
+                    bring(&server, &client);
                 });
             }
         });
@@ -164,6 +191,12 @@ impl Puller {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         Self { registries: Registries::new(config, runtime.handle().clone()), _runtime: runtime }
+    }
+
+    /// One that takes a registry for gone if it is silent for so long.
+    pub(super) fn impatient(patience: Duration) -> Self {
+        let Self { registries, _runtime } = Self::default();
+        Self { registries: registries.with_patience(patience), _runtime }
     }
 
     pub(super) fn pull(&self, store: &Store, reference: &str) -> Result<Pulled, Error> {
