@@ -7,8 +7,8 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
 use futures::StreamExt as _;
-use reqwest::StatusCode;
-use reqwest::header::{ACCEPT, RANGE};
+use reqwest::header::{ACCEPT, CONTENT_RANGE, RANGE};
+use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
 use super::RegistryError;
@@ -174,14 +174,20 @@ impl Endpoint {
 
     /// A blob's bytes from `offset` on.
     pub(super) fn open_blob(&self, digest: Digest, offset: u64) -> Result<Pieces, RegistryError> {
-        let request = |http: &reqwest::Client| {
-            let request = http.get(format!("{}/blobs/{digest}", self.url)).header(ACCEPT, "*/*");
-            if offset == 0 { request } else { request.header(RANGE, format!("bytes={offset}-")) }
-        };
-        let response = self.session.wait(self.session.send(request))?;
-        let knows_ranges = offset == 0 || response.status() == StatusCode::PARTIAL_CONTENT;
-        let pieces = response.bytes_stream().boxed();
-        Ok(if knows_ranges { pieces } else { skip(pieces, offset) })
+        let whole = |http: &reqwest::Client| http.get(format!("{}/blobs/{digest}", self.url)).header(ACCEPT, "*/*");
+        if offset == 0 {
+            return Ok(self.session.wait(self.session.send(whole))?.bytes_stream().boxed());
+        }
+        let rest = |http: &reqwest::Client| whole(http).header(RANGE, format!("bytes={offset}-"));
+        let mut response = self.session.wait(self.session.send(rest))?;
+        if response.status() == StatusCode::PARTIAL_CONTENT {
+            if first_byte(&response) == Some(offset) {
+                return Ok(response.bytes_stream().boxed());
+            }
+            // It has ranges of its own choice: only the whole is sure to be what it says.
+            response = self.session.wait(self.session.send(whole))?;
+        }
+        Ok(skip(response.bytes_stream().boxed(), offset))
     }
 }
 
@@ -192,6 +198,13 @@ pub(crate) fn delays() -> ExponentialBuilder {
         .with_max_delay(Duration::from_secs(8))
         .with_max_times(TRIES - 1)
         .with_jitter()
+}
+
+/// Where a part of a blob begins, as its `Content-Range: bytes 25-999/1000` says.
+fn first_byte(response: &Response) -> Option<u64> {
+    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    let (first, _) = range.trim().strip_prefix("bytes")?.split_once('-')?;
+    first.trim().parse().ok()
 }
 
 fn skip(stream: Pieces, mut bytes: u64) -> Pieces {

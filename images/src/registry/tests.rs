@@ -135,7 +135,13 @@ fn a_registry_that_is_started_again_in_between_is_waited_for() {
         drop(listener);
         thread::sleep(Duration::from_millis(400));
         let listener = TcpListener::bind(address).expect("the same port");
-        answer_one(&listener, &format!("HTTP/1.1 206 Partial Content\r\ncontent-length: 975\r\n\r\n{}", &sent[25..]));
+        answer_one(
+            &listener,
+            &format!(
+                "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 25-999/1000\r\ncontent-length: 975\r\n\r\n{}",
+                &sent[25..]
+            ),
+        );
     });
     let (registries, _runtime) = registries();
     let (read, failure) = read_blob(&registries, address, Digest::of(content.as_bytes()));
@@ -213,4 +219,33 @@ fn tokens_are_got_as_the_registry_asks() {
         assert!(token_request.iter().all(|part| asked[1].contains(part)), "{}", asked[1]);
         assert!(asked[2].contains("authorization: Bearer new\r\n"), "{}", asked[2]);
     }
+}
+
+#[test]
+fn a_part_of_a_blob_is_only_taken_if_it_is_the_one_that_was_asked_for() {
+    let content = "0123456789".repeat(100);
+    let beginning = format!("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\nconnection: close\r\n\r\n{}", &content[..225]);
+    let part = |range: &str| {
+        let head = "HTTP/1.1 206 Partial Content\r\ncontent-length: 100\r\nconnection: close\r\n";
+        format!("{head}{range}\r\n{}", &content[..100])
+    };
+    let (registries, _runtime) = registries();
+    for range in ["content-range: bytes 0-99/1000\r\n", "content-range: bytes x\r\n", ""] {
+        let (address, server) = scripted(|_| vec![beginning.clone(), part(range), ok(&content)]);
+        let (read, failure) = read_blob(&registries, address, Digest::of(content.as_bytes()));
+        assert!(failure.is_none(), "{range}: {failure:?}");
+        assert_eq!(read, content.as_bytes(), "{range}");
+        let asked = server.join().expect("three requests");
+        let ranges: Vec<bool> = asked.iter().map(|request| request.contains("range: bytes=225-\r\n")).collect();
+        assert_eq!(ranges, [false, true, false], "{range}: {asked:?}");
+    }
+    // Five tries: the first, and four that ask for the rest and then for all of it.
+    let again = [part("content-range: bytes 0-99/1000\r\n"), beginning.clone()];
+    let answers = std::iter::once(beginning.clone()).chain(again.into_iter().cycle()).take(9).collect();
+    let (address, server) = scripted(|_| answers);
+    let (read, failure) = read_blob(&registries, address, Digest::of(content.as_bytes()));
+    assert_eq!(read, &content.as_bytes()[..225]);
+    let failure = in_full(failure.expect("it comes no further"));
+    assert!(failure.starts_with(&format!("can't talk to http://{address}: ")), "{failure}");
+    server.join().expect("nine requests");
 }
