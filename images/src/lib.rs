@@ -36,6 +36,7 @@ mod digest;
 mod error;
 mod fetch;
 pub mod files;
+mod foreign;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod index;
@@ -64,6 +65,7 @@ pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
 pub use fetch::{FetchError, Heard};
+pub use foreign::foreign_words;
 pub use log_room::reserve_log;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, PushProgress, PushStep, Silent};

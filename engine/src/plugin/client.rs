@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use images::foreign_words;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
@@ -63,7 +64,8 @@ impl Plugin {
         if implements.iter().any(|implemented| implemented == interface) {
             return Ok(plugin);
         }
-        let implements = if implements.is_empty() { "nothing".to_owned() } else { implements.join(", ") };
+        let implements =
+            if implements.is_empty() { "nothing".to_owned() } else { foreign_words(&implements.join(", ")) };
         Err(PluginError::Other { name: plugin.name, interface, implements })
     }
 
@@ -90,7 +92,7 @@ impl Plugin {
             bytes.extend_from_slice(&piece);
         }
         if let Some(message) = complaint(status, &bytes) {
-            return Err(PluginError::Refused { method: method.to_owned(), message });
+            return Err(PluginError::Refused { method: method.to_owned(), message: foreign_words(&message) });
         }
         // `null` is an empty answer, too.
         let bytes = if bytes.trim_ascii() == b"null" || bytes.trim_ascii().is_empty() { &b"{}"[..] } else { &bytes };
@@ -132,6 +134,7 @@ mod tests {
             .route("/VolumeDriver.Ok", post(|body: String| async move { format!(r#"{{"Got":{body}}}"#) }))
             .route("/VolumeDriver.Null", answer("null"))
             .route("/VolumeDriver.Err", answer(r#"{"Err":"no room"}"#))
+            .route("/VolumeDriver.Red", answer(r#"{"Err":"\u001b[31mno"}"#))
             .route("/VolumeDriver.Odd", answer("[1"))
             .route("/VolumeDriver.Long", post(|| async { "x".repeat(MOST_BYTES + 1) }))
             .route("/VolumeDriver.Fail", post(|| async { (StatusCode::BAD_GATEWAY, "down") }))
@@ -154,6 +157,7 @@ mod tests {
         assert_eq!(plugin.call::<Value>("VolumeDriver.Null", &json!({})).await.unwrap(), json!({}));
         for (method, said) in [
             ("VolumeDriver.Err", "VolumeDriver.Err: no room"),
+            ("VolumeDriver.Red", r"VolumeDriver.Red: \u{1b}[31mno"),
             ("VolumeDriver.Fail", "VolumeDriver.Fail: down"),
             ("VolumeDriver.Absent", "VolumeDriver.Absent: 404 Not Found"),
             ("VolumeDriver.Odd", "VolumeDriver.Odd: plugin \"p\" gave an answer that makes no sense"),

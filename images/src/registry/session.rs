@@ -23,6 +23,7 @@ use super::certificates::Certificates;
 use super::endpoint::Place;
 use super::{Credentials, RegistryError};
 use crate::fetch::{CONNECT_TIMEOUT, silence};
+use crate::foreign::foreign_words;
 
 /// Of a manifest, an index or a page of tags. Registries themselves take no larger manifests.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 4 << 20;
@@ -201,9 +202,10 @@ impl Session {
                 ("", StatusCode::UNAUTHORIZED) => "unauthorized: authentication required".to_owned(),
                 ("", StatusCode::FORBIDDEN) => "denied: requested access to the resource is denied".to_owned(),
                 ("", _) => format!("status {}", status.as_u16()),
-                (text, _) => format!("status {}: {}", status.as_u16(), text.chars().take(200).collect::<String>()),
+                (text, _) => format!("status {}: {text}", status.as_u16()),
             },
         };
+        let message = foreign_words(&message);
         RegistryError::Refused { place: self.place.to_string(), status: status.as_u16(), message }
     }
 

@@ -249,3 +249,18 @@ fn a_part_of_a_blob_is_only_taken_if_it_is_the_one_that_was_asked_for() {
     assert!(failure.starts_with(&format!("can't talk to http://{address}: ")), "{failure}");
     server.join().expect("nine requests");
 }
+
+#[test]
+fn what_a_registry_says_reaches_no_terminal_as_it_is() {
+    for (body, said) in [
+        ("<html>oops\x1b[31m</html>", r"status 400: <html>oops\u{1b}[31m</html>"),
+        (r#"{"errors":[{"code":"BAD","message":"\u001b[31mno"}]}"#, r"bad: \u{1b}[31mno"),
+    ] {
+        let (address, server) = scripted(|_| vec![ok(body).replace("200 OK", "400 Bad Request")]);
+        let (registries, _runtime) = registries();
+        let called_off = CancellationToken::new();
+        let error = registries.tags(&repository(address), &Credentials::Anonymous, &called_off).expect_err("refused");
+        assert_eq!(error.to_string(), format!("http://{address} refuses: {said}"));
+        server.join().expect("it was asked once");
+    }
+}
