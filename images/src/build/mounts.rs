@@ -16,6 +16,7 @@ use super::stage::StageBuild;
 use super::{BuildEvent, StepError, StepMount, StepMountKind, key};
 use crate::error::Error;
 use crate::files::{Tree, pack_tree, plain};
+use crate::piped::piped;
 use crate::store::{CacheUse, CacheWish, HeldCaches};
 use crate::unpack;
 
@@ -211,16 +212,14 @@ fn bind(
 }
 
 fn copy_tree(tree: &Tree, name: &str, dir: &Path, build: &Build<'_>) -> io::Result<()> {
-    let (reader, writer) = io::pipe()?;
-    std::thread::scope(|scope| {
-        let packing = scope.spawn(move || pack_tree(tree, name.as_ref(), io::BufWriter::new(writer)));
-        let unpacked = unpack::unpack_plain(reader, dir, build.store.limits());
-        let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        match packed {
-            Err(error) if !error.is_reader_gone() => Err(io::Error::other(error)),
-            _ => unpacked.map_err(io::Error::other),
-        }
-    })
+    let (packed, unpacked) = piped(
+        |pipe| pack_tree(tree, name.as_ref(), io::BufWriter::new(pipe)),
+        |pipe| unpack::unpack_plain(pipe, dir, build.store.limits()),
+    )?;
+    match packed {
+        Err(error) if !error.is_reader_gone() => Err(io::Error::other(error)),
+        _ => unpacked.map_err(io::Error::other),
+    }
 }
 
 /// A digest of what is at a path and below it.

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::thread;
 
 use rustix::fs::FileType;
 
 use super::Store;
 use crate::error::Error;
 use crate::files::{self, Extraction, ReadError};
+use crate::piped::piped;
 use crate::{unpack, view};
 
 impl Store {
@@ -29,17 +29,15 @@ impl Store {
             return Ok(());
         }
         let target = File::open(into).map_err(Error::file("open", into))?;
-        let (reader, writer) = io::pipe().map_err(Error::file("make a pipe for", into))?;
-        thread::scope(|scope| {
-            let found = &found;
-            let packing = scope.spawn(move || files::pack_root(found, io::BufWriter::new(writer)));
-            let here = Extraction { directory: "/".into(), keep_kinds: false, owner: None };
-            let extracted = files::extract(&target, reader, &here);
-            match packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
-                Err(error) if !error.is_reader_gone() => Err(Error::Pack(error)),
-                _ => extracted.map_err(|source| Error::CopyOut { directory: directory.to_owned(), source }),
-            }
-        })?;
+        let here = Extraction { directory: "/".into(), keep_kinds: false, owner: None };
+        let copied = piped(
+            |pipe| files::pack_root(&found, io::BufWriter::new(pipe)),
+            |pipe| files::extract(&target, pipe, &here),
+        );
+        match copied.map_err(Error::file("make a pipe for", into))? {
+            (Err(error), _) if !error.is_reader_gone() => Err(Error::Pack(error)),
+            (_, extracted) => extracted.map_err(|source| Error::CopyOut { directory: directory.to_owned(), source }),
+        }?;
         // At the end: it may be a directory that nobody else could write to.
         let model = found.open_file().map_err(ReadError::at(directory)).map_err(|error| Error::Pack(error.into()))?;
         unpack::copy_looks(&model, &target).map_err(Error::file("set owner and mode of", into))

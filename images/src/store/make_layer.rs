@@ -1,15 +1,14 @@
 //! A layer of files that are here already: packed and unpacked again as any other, so that its tar can be made again.
 
-use std::io::{self, PipeWriter};
-use std::panic::resume_unwind;
+use std::io::PipeWriter;
 use std::path::Path;
-use std::thread;
 
 use super::Store;
 use super::layers::NewLayer;
 use crate::digest::{ChainId, DiffId, HashingReader};
 use crate::error::Error;
 use crate::files::PackError;
+use crate::piped::piped;
 use crate::unpack;
 
 impl Store {
@@ -23,19 +22,13 @@ impl Store {
     ) -> Result<(NewLayer, T), Error> {
         let dir = work.join("layer");
         std::fs::create_dir(&dir).map_err(Error::file("make directory", &dir))?;
-        let (reader, writer) = io::pipe().map_err(Error::file("make a pipe for", &dir))?;
-        let (answer, (unpacked, tar)) = thread::scope(|scope| {
-            let writing = scope.spawn(move || write(writer));
-            // The reader is gone when this fails: a writer that still writes hears of it.
-            let unpacked = unpack::unpack(HashingReader::new(reader), &dir, self.limits);
-            let written = writing.join().unwrap_or_else(|panic| resume_unwind(panic));
-            match (written, unpacked) {
-                (Ok(answer), Ok(unpacked)) => Ok((answer, unpacked)),
-                (Err(error), Err(cause)) if error.is_reader_gone() => Err(Error::MakeLayer(cause)),
-                (Err(error), _) => Err(Error::Pack(error)),
-                (Ok(_), Err(error)) => Err(Error::MakeLayer(error)),
-            }
-        })?;
+        let made = piped(write, |pipe| unpack::unpack(HashingReader::new(pipe), &dir, self.limits));
+        let (answer, (unpacked, tar)) = match made.map_err(Error::file("make a pipe for", &dir))? {
+            (Ok(answer), Ok(unpacked)) => (answer, unpacked),
+            (Err(error), Err(cause)) if error.is_reader_gone() => return Err(Error::MakeLayer(cause)),
+            (Err(error), _) => return Err(Error::Pack(error)),
+            (Ok(_), Err(error)) => return Err(Error::MakeLayer(error)),
+        };
         unpack::inherit(&dir.join("diff"), &unpacked.implied, &self.lowers(parent)?).map_err(Error::MakeLayer)?;
         let diff_id = DiffId(tar.finish());
         let chain_id = ChainId::on(parent, diff_id);
