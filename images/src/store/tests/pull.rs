@@ -131,7 +131,9 @@ fn a_cut_connection_is_taken_up_where_it_was_cut() {
 #[test]
 fn who_waits_for_a_layer_that_another_pull_fails_at_takes_it_from_its_own_registry() {
     let registry = Registry::plain();
-    let big = big_image("x:big");
+    let mut big = big_image("x:big");
+    // Only the one that doesn't come: who has got how far with others is anybody's guess.
+    big.layers.drain(..big.layers.len() - 1);
     registry.put("big", [&big], gzip);
     registry.put("other/big", [&big], gzip);
     let (bad, is_dry) = drying_up(registry.address, 100_000);
