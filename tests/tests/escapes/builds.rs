@@ -1,0 +1,1 @@
+//! Builds: Dockerfiles, contexts and steps that reach for the host.

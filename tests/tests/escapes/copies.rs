@@ -1,0 +1,1 @@
+//! Copies, top and exec: what works on a container that runs and is hostile.

@@ -1,0 +1,1 @@
+//! Images: archives, layers and registries that lie.

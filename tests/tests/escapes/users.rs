@@ -1,0 +1,1 @@
+//! Users and groups: who a container's processes are.
