@@ -12,7 +12,7 @@ use crate::connection::Attachment;
 use crate::control::{self, Outcome, Release};
 use crate::directory::{Directory, File};
 use crate::protocol::Streams;
-use crate::runtime::{Binaries, Target};
+use crate::runtime::{Programs, Target};
 use crate::spec::{Id, Network};
 use crate::{Error, Result, Started};
 
@@ -30,7 +30,7 @@ pub(crate) struct Launch {
 impl Launch {
     /// Makes the directory, and spawns the shim that works from it.
     pub(crate) fn begin<T: Serialize>(
-        binaries: &Binaries,
+        programs: &Programs,
         target: Target<'_>,
         directory: Directory,
         spec: &T,
@@ -45,7 +45,7 @@ impl Launch {
             Err(error) => return Err(Error::io(format!("make {}", directory.path().display()))(error)),
         }
         Self::store(&directory, spec, filter)
-            .and_then(|()| Self::spawn(binaries, what, &directory))
+            .and_then(|()| Self::spawn(programs, what, &directory))
             .map(|(spawned, control)| Self { control, directory: directory.clone(), what, id: id.clone(), spawned })
             // The first error is the one that matters.
             .inspect_err(|_| drop(directory.remove()))
@@ -57,19 +57,19 @@ impl Launch {
         fs::write(&path, filter).map_err(Error::io(format!("write {}", path.display())))
     }
 
-    fn spawn(binaries: &Binaries, kind: &str, directory: &Directory) -> Result<(Child, UnixStream)> {
+    fn spawn(programs: &Programs, kind: &str, directory: &Directory) -> Result<(Child, UnixStream)> {
         let listener = directory.listen().map_err(Error::io("make the monitor's socket"))?;
         let (ours, theirs) = UnixStream::pair().map_err(Error::io("make a pair of sockets"))?;
         // As standard input and output, descriptors cross without anything to be run between fork and exec.
-        let spawned = Command::new(&binaries.shim)
-            .args([kind.as_ref(), directory.path().as_os_str(), binaries.monitor.as_os_str()])
+        let spawned = Command::new(programs.shim.path())
+            .args([kind.as_ref(), directory.path().as_os_str(), programs.monitor.as_os_str()])
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::from(OwnedFd::from(listener)))
             .stderr(Stdio::null())
             .spawn()
-            .map_err(Error::io(format!("run {}", binaries.shim.display())))?;
+            .map_err(Error::io(format!("run a copy of {}", programs.shim.name())))?;
         Ok((spawned, ours))
     }
 

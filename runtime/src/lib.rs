@@ -30,6 +30,7 @@ mod oci;
 mod process_fd;
 mod root;
 mod runtime;
+mod sealed;
 mod user;
 
 pub use cgroup::leave_service;

@@ -14,6 +14,7 @@ use crate::launch::{ExecStarting, Launch, Starting};
 use crate::process_fd::{PidFd, send_signal};
 use crate::protocol::{Reply, Request, Streams};
 use crate::root::{self, Root, Scope};
+use crate::sealed::SealedProgram;
 use crate::seccomp::Filters;
 use crate::spec::{Id, Resources, TerminalSize};
 use crate::stats::{self, Stats};
@@ -88,17 +89,28 @@ impl<'a> Target<'a> {
 #[derive(Debug, Clone)]
 pub struct Runtime {
     run_dir: PathBuf,
-    binaries: Binaries,
+    programs: Arc<Programs>,
     filters: Arc<Filters>,
+}
+
+/// What starts containers.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    /// Enters containers.
+    pub(crate) shim: SealedProgram,
+    /// Stays outside.
+    pub(crate) monitor: PathBuf,
 }
 
 impl Runtime {
     /// Containers below `run_dir`, which is made if it isn't there and should be on a filesystem that a reboot empties.
+    /// The shim is copied now; a newer one is used by whoever is made later.
     pub fn new(run_dir: impl Into<PathBuf>, binaries: Binaries) -> Result<Self> {
         let run_dir = run_dir.into();
         let absolute = fs::create_dir_all(&run_dir).and_then(|()| run_dir.canonicalize());
         let run_dir = absolute.map_err(Error::io(format!("make {}", run_dir.display())))?;
-        Ok(Self { run_dir, binaries, filters: Arc::default() })
+        let programs = Programs { shim: SealedProgram::copy(&binaries.shim)?, monitor: binaries.monitor };
+        Ok(Self { run_dir, programs: Arc::new(programs), filters: Arc::default() })
     }
 
     /// Begins to build a container: its shim is spawned and mounts the root filesystem while the caller gets the
@@ -110,7 +122,7 @@ impl Runtime {
     pub fn start(&self, spec: &ContainerSpec) -> Result<Starting> {
         let target = Target::Container(&spec.id);
         let filter = self.filters.of(&spec.process)?;
-        Launch::begin(&self.binaries, target, self.directory(target), spec, &filter).map(Starting::new)
+        Launch::begin(&self.programs, target, self.directory(target), spec, &filter).map(Starting::new)
     }
 
     /// Begins a further process in a running container.
@@ -124,7 +136,7 @@ impl Runtime {
         fs::create_dir_all(directory.execs()).map_err(Error::io(format!("make {}", directory.execs().display())))?;
         let target = Target::Exec { container, exec: &spec.id };
         let filter = self.filters.of(&spec.process)?;
-        Launch::begin(&self.binaries, target, self.directory(target), spec, &filter).map(ExecStarting::new)
+        Launch::begin(&self.programs, target, self.directory(target), spec, &filter).map(ExecStarting::new)
     }
 
     /// Passes the streams of a running process through. See [`crate::protocol`] for what the stream then carries.
