@@ -68,18 +68,6 @@ pub(crate) fn container(spec: &ContainerSpec, around: &Surroundings) -> Result<o
     Ok(config)
 }
 
-/// What libcontainer needs of a container's configuration to start an exec in it: which namespaces to join.
-pub(crate) fn joinable(config: &oci::Spec) -> Result<oci::Spec, OciSpecError> {
-    let types =
-        config.linux().iter().flat_map(|linux| linux.namespaces().iter().flatten()).map(oci::LinuxNamespace::typ);
-    let namespaces = types.map(namespace).collect::<Result<Vec<_>, _>>()?;
-    let mut joinable = config.clone();
-    let mut linux = oci::LinuxBuilder::default().namespaces(namespaces).build()?;
-    linux.set_resources(None).set_devices(None).set_masked_paths(None).set_readonly_paths(None);
-    joinable.set_linux(Some(linux)).set_mounts(None).set_hostname(None).set_domainname(None);
-    Ok(joinable)
-}
-
 /// A process, except for what our executor sees to.
 pub(crate) fn process(process: &Process, user: &ResolvedUser) -> Result<oci::Process, OciSpecError> {
     let home = format!("HOME={}", user.home);

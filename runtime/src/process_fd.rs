@@ -1,12 +1,14 @@
 //! Processes as file descriptors, which can't be mistaken for a later process with the same pid.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::{Error, Result};
+use crate::directory::Directory;
+use crate::{Error, Result, Started, lock};
 
 /// A process; readable once it has ended.
 #[derive(Debug)]
@@ -53,6 +55,19 @@ impl AsFd for PidFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// The process of a container or exec with this directory, for as long as its monitor looks after it. Once it has ended,
+/// its pid may be somebody else's; then its parent isn't the monitor.
+pub(crate) fn of_monitor(directory: &Directory, started: Started) -> Result<Option<PidFd>> {
+    let Ok(process) = PidFd::open(started.pid) else { return Ok(None) };
+    let monitor = lock::holder(&directory.lock()).map_err(Error::io("find the monitor"))?;
+    Ok((monitor.is_some() && parent_of(started.pid) == monitor).then_some(process))
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
 /// Sends a signal to a process that was just seen in a cgroup; it may be gone by now.

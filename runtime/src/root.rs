@@ -11,13 +11,14 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, fstatat, mkdirat};
+use nix::unistd::{Gid, Uid, fchownat};
 
 use crate::shim::mount_fd::open_tree;
 use crate::shim::mounts::{HostMounts, mount_rootfs};
 use crate::spec::{Mount, MountKind, Rootfs, UserSpec};
 use crate::{Error, Result, user};
 
-const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+pub(crate) const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// What is to be seen of a container's file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,7 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> 
     std::thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }
 
-fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     Ok(nix::fcntl::open(path, DIRECTORY, Mode::empty())?)
 }
 
@@ -124,8 +125,8 @@ fn make_readonly(place: &Path) -> io::Result<()> {
     Ok(mount(None::<&str>, place, None::<&str>, flags, None::<&str>)?)
 }
 
-/// Where something is to be mounted; made if it isn't there, as a start does.
-fn place_for(root: &OwnedFd, destination: &Path, is_directory: bool) -> io::Result<OwnedFd> {
+/// Where something is to be mounted or a process is to work; made if it isn't there, for root.
+pub(crate) fn place_for(root: &OwnedFd, destination: &Path, is_directory: bool) -> io::Result<OwnedFd> {
     match open_in_root(root, destination, OFlag::O_PATH) {
         Err(Errno::ENOENT) => {}
         found => return Ok(found?),
@@ -141,6 +142,7 @@ fn place_for(root: &OwnedFd, destination: &Path, is_directory: bool) -> io::Resu
         }
         if components.peek().is_some() || is_directory {
             mkdirat(&parent, name, Mode::from_bits_truncate(0o755))?;
+            fchownat(&parent, name, Some(Uid::from_raw(0)), Some(Gid::from_raw(0)), AtFlags::AT_SYMLINK_NOFOLLOW)?;
         } else {
             let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
             openat(&parent, name, flags, Mode::from_bits_truncate(0o644))?;
@@ -149,7 +151,7 @@ fn place_for(root: &OwnedFd, destination: &Path, is_directory: bool) -> io::Resu
     Ok(open_in_root(root, destination, OFlag::O_PATH)?)
 }
 
-fn open_in_root(root: &OwnedFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+pub(crate) fn open_in_root(root: &OwnedFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);

@@ -11,7 +11,7 @@ use crate::cgroup::Cgroup;
 use crate::connection::{self, Attachment, Watch};
 use crate::directory::{Directory, File};
 use crate::launch::{ExecStarting, Launch, Starting};
-use crate::process_fd::{PidFd, send_signal};
+use crate::process_fd::{self, PidFd, send_signal};
 use crate::protocol::{Reply, Request, Streams};
 use crate::root::{self, Root, Scope};
 use crate::sealed::SealedProgram;
@@ -173,12 +173,8 @@ impl Runtime {
             let cgroup = self.cgroup(container)?;
             return cgroup.pids()?.into_iter().try_for_each(|pid| send_signal(pid, signal));
         }
-        let process = PidFd::open(started.pid).map_err(|_| target.conflict("not running"))?;
-        // Meanwhile it may have ended and its pid may be somebody else's; then its parent isn't its monitor.
-        let monitor = lock::holder(&self.directory(target).lock()).map_err(Error::io("find the monitor"))?;
-        if monitor.is_none() || parent_of(started.pid) != monitor {
-            return Err(target.conflict("not running"));
-        }
+        let process = process_fd::of_monitor(&self.directory(target), started)?;
+        let process = process.ok_or_else(|| target.conflict("not running"))?;
         process.signal(signal).map_err(Error::io(format!("send signal {signal} to process {}", started.pid)))
     }
 
@@ -193,11 +189,10 @@ impl Runtime {
             other => return Err(self.unsuitable(target, &other)),
         };
         let root = root::of_process(started.pid, scope);
-        // Meanwhile it may have ended and its pid may be somebody else's; then its parent isn't its monitor.
-        let monitor = lock::holder(&self.directory(target).lock()).map_err(Error::io("find the monitor"))?;
-        match monitor.is_some() && parent_of(started.pid) == monitor {
-            true => root,
-            false => Err(target.conflict("not running")),
+        // Meanwhile it may have ended.
+        match process_fd::of_monitor(&self.directory(target), started)? {
+            Some(_) => root,
+            None => Err(target.conflict("not running")),
         }
     }
 
@@ -419,11 +414,6 @@ impl Runtime {
             Err(_) => Err(target.conflict("not running")),
         }
     }
-}
-
-fn parent_of(pid: i32) -> Option<i32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
 fn ids_in(directory: &Path) -> Result<Vec<Id>> {

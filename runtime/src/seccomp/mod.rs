@@ -6,6 +6,7 @@
 mod cache;
 mod compile;
 mod default;
+mod evaluate;
 mod filter;
 mod profile;
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(super) struct CgroupMover {
     pid: Pid,
     /// Its being open keeps the mover waiting for a pid.
     told: File,
+    /// Whoever opens the FIFO to write would else wait for a mover that has failed.
+    _reader: File,
     /// Where the new process's pid is to be written.
     fifo: PathBuf,
     /// Has a byte once the new process is in the cgroup.
@@ -39,7 +41,9 @@ impl CgroupMover {
         let (moved, moved_writer) = pipe2(OFlag::O_CLOEXEC).map_err(Error::io("make a pipe"))?;
         // SAFETY: the shim has one thread, so the child may do anything that the parent may.
         match unsafe { fork() }.map_err(Error::io("start the cgroup mover"))? {
-            ForkResult::Parent { child } => Ok(Self { pid: child, told, fifo, moved: Rc::new(moved) }),
+            ForkResult::Parent { child } => {
+                Ok(Self { pid: child, told, _reader: pid_reader, fifo, moved: Rc::new(moved) })
+            }
             ForkResult::Child => {
                 drop((told, moved));
                 if let Err(error) = serve(cgroup, shim, pid_reader, moved_writer.into()) {
@@ -55,6 +59,11 @@ impl CgroupMover {
     /// A path by which libcontainer can write the pid, as soon as there is one.
     pub(super) fn pid_file(&self) -> &Path {
         &self.fifo
+    }
+
+    /// Names the new process. A mover that has failed has said so, and the process will learn that it wasn't moved.
+    pub(super) fn tell(&self, process: Pid) {
+        (&self.told).write_all(process.to_string().as_bytes()).ok();
     }
 
     /// Waits until it has ended; it does so by itself, at the latest when nobody can tell it a pid any more.

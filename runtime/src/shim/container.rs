@@ -10,9 +10,10 @@ use oci_spec::runtime::Spec;
 
 use super::cgroup_mover::CgroupMover;
 use super::diagnosis::Diagnosis;
-use super::executor::{CgroupNamespace, ProcessExecutor};
+use super::executor::ProcessExecutor;
 use super::launch::{self, Report, Streams};
 use super::mounts::{self, DetachedCgroup, HostMounts};
+use super::program::Program;
 use super::{Running, Stop, end_children, is_abandoned, wait_for_release};
 use crate::cgroup::{Cgroup, allowed_devices};
 use crate::control::{Failure, describe};
@@ -110,8 +111,6 @@ fn build(
     if let Some(failure) = report.read() {
         return Err(failure.into());
     }
-    let joinable = oci::joinable(&config).map_err(|error| Failure::internal(describe(&error)))?;
-    store_config(directory, &joinable)?;
     if spec.namespaces.pid != PidNamespace::Own {
         // The monitor will need the cgroups. Otherwise it stays, and the mounts go when it does: taking them down takes
         // the kernel longer than many a container runs.
@@ -141,22 +140,22 @@ fn executor(
     mover: &CgroupMover,
     report: &Report,
 ) -> Result<ProcessExecutor> {
-    let own_cgroups = spec.namespaces.cgroup == OwnOrHost::Own;
     Ok(ProcessExecutor {
-        process: spec.process.clone(),
-        env: launch::environment(&spec.process, user),
-        filter: launch::filter(directory)?,
-        uid: user.uid,
-        oom_score_adj: spec.oom_score_adj,
-        cgroup_namespace: if own_cgroups { CgroupNamespace::New } else { CgroupNamespace::Keep },
-        make_cwd: true,
-        init: spec.init,
+        program: Program {
+            process: spec.process.clone(),
+            env: launch::environment(&spec.process, user),
+            filter: launch::filter(directory)?,
+            uid: user.uid,
+            oom_score_adj: spec.oom_score_adj,
+            init: spec.init,
+            moved: Rc::clone(&mover.moved),
+            report: Rc::new(report.clone_writer()?.into()),
+        },
+        cgroup_namespace: spec.namespaces.cgroup == OwnOrHost::Own,
         private_mounts: private_mounts(spec),
         cgroups,
         cgroups_writable: spec.privileged,
         protect_cgroup_root: protect_cgroup_root(spec),
-        moved: Rc::clone(&mover.moved),
-        report: Rc::new(report.clone_writer()?.into()),
     })
 }
 

@@ -1,24 +1,24 @@
 //! Starts a further process in a running container.
 
-use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::rc::Rc;
 
 use jiff::Timestamp;
+use nix::sched::CloneFlags;
 
 use super::cgroup_mover::CgroupMover;
-use super::diagnosis::Diagnosis;
-use super::executor::{CgroupNamespace, ProcessExecutor};
-use super::launch::{self, Report, Streams};
-use super::mounts::{self, HostMounts};
+use super::entry::{Entry, EntryStreams};
+use super::launch::{self, PendingStreams, Report};
+use super::program::Program;
+use super::streams;
 use super::{Running, Stop, end_children, wait_for_release};
 use crate::cgroup::Cgroup;
-use crate::control::{Failure, describe};
+use crate::control::Failure;
 use crate::directory::{self, Directory};
 use crate::spec::{Log, OwnOrHost};
 use crate::user::{self, ResolvedUser};
-use crate::{ContainerSpec, Error, ExecSpec, Started, lock, monitor, oci};
+use crate::{ContainerSpec, Error, ExecSpec, Started, lock, monitor, process_fd};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -38,49 +38,37 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
     let container = directory.path().ancestors().nth(2).map(Directory::new).ok_or_else(gone)?;
     let container_spec: ContainerSpec = container.read(directory::File::Spec)?.ok_or_else(gone)?;
     let first: Started = container.read(directory::File::Started)?.ok_or_else(gone)?;
+    let first_process = process_fd::of_monitor(&container, first)?.ok_or_else(gone)?;
     let cgroup = Cgroup::of_container(&container_spec)?;
     let report = Report::new()?;
-    let diagnosis = Diagnosis::begin().map_err(Error::io("collect libcontainer's errors"))?;
     let mover = CgroupMover::spawn(&cgroup, directory, report.writer())?;
     let user = user::resolve_in(Path::new(&format!("/proc/{}/root", first.pid)), &spec.process.user)?;
-    let executor = ProcessExecutor {
-        env: launch::environment(&spec.process, &user),
-        filter: launch::filter(directory)?,
-        process: spec.process.clone(),
-        uid: user.uid,
-        oom_score_adj: container_spec.oom_score_adj,
-        cgroup_namespace: cgroup_namespace(&container_spec, first)?,
-        make_cwd: false,
-        init: false,
-        private_mounts: Vec::new(),
-        cgroups: Vec::new(),
-        cgroups_writable: false,
-        protect_cgroup_root: false,
-        moved: Rc::clone(&mover.moved),
-        report: Rc::new(report.clone_writer()?.into()),
+    let (streams, pending) = entry_streams(&spec, &user)?;
+    let entry = Entry {
+        program: Program {
+            env: launch::environment(&spec.process, &user),
+            filter: launch::filter(directory)?,
+            process: spec.process.clone(),
+            uid: user.uid,
+            oom_score_adj: container_spec.oom_score_adj,
+            init: false,
+            moved: Rc::clone(&mover.moved),
+            report: Rc::new(report.clone_writer()?.into()),
+        },
+        user,
+        container: first_process,
+        namespaces: namespaces(&container_spec),
+        streams,
     };
-    let streams = Streams::prepare(directory, &spec.process, &user)?;
-    let process = store_process(directory, &spec, &user)?;
-    HostMounts::leave()?;
-    mounts::hide_cgroups()?;
     wait_for_release(control)?;
 
-    let builder = launch::builder(&container_spec.id, &container)?.with_executor(executor);
-    let builder = builder.with_pid_file(Some(mover.pid_file())).map_err(|error| Failure::internal(describe(&error)))?;
-    let (builder, streams) = streams.pass_to(builder);
-    let built = builder.as_tenant().with_detach(true).with_process(Some(process)).build();
-    let pid = match built {
-        Ok(pid) => pid.as_raw(),
-        Err(error) => {
-            end_children(None);
-            return Err(launch::failure_of(&error, report, diagnosis).into());
-        }
-    };
+    let pid = entry.start(&mover)?;
     mover.join();
-    let streams = streams.finish()?;
     if let Some(failure) = report.read() {
         return Err(failure.into());
     }
+    let pid = pid.ok_or_else(|| Failure::internal("the process that entered the container was killed"))?;
+    let streams = pending.finish()?;
     let started = Started { pid, at: Timestamp::now() };
     directory.write(directory::File::Started, &started)?;
     let monitor = monitor::Config {
@@ -94,21 +82,29 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
     Ok(Running { started, streams, monitor, oom_events: None })
 }
 
-fn cgroup_namespace(spec: &ContainerSpec, first: Started) -> Result<CgroupNamespace> {
-    match spec.namespaces.cgroup {
-        OwnOrHost::Host => Ok(CgroupNamespace::Keep),
-        OwnOrHost::Own => {
-            let path = format!("/proc/{}/ns/cgroup", first.pid);
-            let namespace = File::open(&path).map_err(Error::io(format!("open {path}")))?;
-            Ok(CgroupNamespace::Join(Rc::new(namespace.into())))
-        }
-    }
+/// All that a container can have of its own; where it has the host's, that is the same.
+fn namespaces(spec: &ContainerSpec) -> CloneFlags {
+    let cgroup = match spec.namespaces.cgroup {
+        OwnOrHost::Own => CloneFlags::CLONE_NEWCGROUP,
+        OwnOrHost::Host => CloneFlags::empty(),
+    };
+    CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | cgroup
 }
 
-fn store_process(directory: &Directory, spec: &ExecSpec, user: &ResolvedUser) -> Result<std::path::PathBuf> {
-    let process = oci::process(&spec.process, user).map_err(|error| Failure::internal(describe(&error)))?;
-    let json = serde_json::to_vec(&process).map_err(|error| Failure::internal(describe(&error)))?;
-    let path = directory.path().join("process.json");
-    fs::write(&path, json).map_err(Error::io(format!("write {}", path.display())))?;
-    Ok(path)
+fn entry_streams(spec: &ExecSpec, user: &ResolvedUser) -> crate::Result<(EntryStreams, PendingStreams)> {
+    match spec.process.terminal {
+        None => {
+            let (ours, theirs) = streams::pipes(&spec.process, user)?;
+            Ok((EntryStreams::Pipes(theirs), PendingStreams::Pipes(ours)))
+        }
+        Some(_) => {
+            let (ours, theirs) = UnixStream::pair().map_err(Error::io("make a pair of sockets"))?;
+            Ok((EntryStreams::Terminal(theirs.into()), PendingStreams::Sent(ours)))
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
@@ -82,6 +83,8 @@ impl Streams {
 pub(super) enum PendingStreams {
     Terminal(Console),
     Pipes(Ours),
+    /// The master side of a terminal comes here.
+    Sent(UnixStream),
 }
 
 impl PendingStreams {
@@ -89,6 +92,7 @@ impl PendingStreams {
         match self {
             Self::Terminal(console) => console.accept(),
             Self::Pipes(ours) => Ok(ours),
+            Self::Sent(socket) => streams::receive_terminal(&socket),
         }
     }
 }

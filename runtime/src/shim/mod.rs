@@ -6,13 +6,17 @@
 
 mod cgroup_mover;
 mod container;
+mod descriptors;
 mod diagnosis;
+mod entry;
 mod exec;
 mod executor;
 mod launch;
 pub(crate) mod mount_fd;
 pub(crate) mod mounts;
+mod program;
 pub(crate) mod streams;
+mod terminal;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -22,6 +26,7 @@ use std::process::ExitCode;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_dumpable;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::waitpid;
@@ -33,9 +38,6 @@ use crate::directory::Directory;
 use crate::monitor;
 use crate::status::Started;
 use crate::{Error, Result};
-
-/// Where inherited descriptors go, out of the way of those that are passed on by number.
-const KEPT_DESCRIPTORS: i32 = 50;
 
 /// Why a start ends before its process runs.
 #[derive(Debug)]
@@ -101,8 +103,8 @@ fn adopt_descriptors() -> Result<(OwnedFd, OwnedFd)> {
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
     nix::errno::Errno::result(closed).map_err(Error::io("close what the caller left open"))?;
     let take = |fd: &dyn AsFd| {
-        let taken =
-            fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(KEPT_DESCRIPTORS)).map_err(Error::io("take a socket"))?;
+        let taken = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(descriptors::FIRST_OF_SHIM))
+            .map_err(Error::io("take a socket"))?;
         // SAFETY: the kernel just returned this descriptor, and nobody else knows it.
         Ok::<_, Error>(unsafe { std::os::fd::FromRawFd::from_raw_fd(taken) })
     };
@@ -123,6 +125,9 @@ fn daemonise() -> Result<()> {
         ForkResult::Child => {
             setsid().map_err(Error::io("make a session"))?;
             umask(Mode::from_bits_truncate(0o022));
+            // Until they execute something, neither this process nor those on their way into the container can be looked
+            // into from there.
+            set_dumpable(false).map_err(Error::io("hide the process"))?;
             std::env::set_current_dir("/").map_err(Error::io("leave the caller's directory"))
         }
     }

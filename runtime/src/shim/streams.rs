@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix::cmsg_space;
@@ -81,10 +81,16 @@ impl Console {
     pub(super) fn accept(self) -> Result<Ours> {
         let action = || "receive the container's terminal".to_owned();
         let (stream, _) = self.listener.accept().map_err(Error::io(action()))?;
-        let master = receive_descriptor(stream.as_raw_fd()).map_err(Error::io(action()))?;
+        let terminal = receive_terminal(&stream)?;
         std::fs::remove_file(&self.path).map_err(Error::io(action()))?;
-        Ok(Ours::Terminal(master))
+        Ok(terminal)
     }
+}
+
+/// Receives the master side of a terminal, which was sent already.
+pub(super) fn receive_terminal(socket: &UnixStream) -> Result<Ours> {
+    let master = receive_descriptor(socket.as_raw_fd()).map_err(Error::io("receive the container's terminal"))?;
+    Ok(Ours::Terminal(master))
 }
 
 fn receive_descriptor(socket: RawFd) -> io::Result<OwnedFd> {
