@@ -99,6 +99,7 @@ fn build(
     };
     mover.join();
     let pid = container.pid().ok_or_else(|| Failure::internal("libcontainer named no pid"))?.as_raw();
+    launch::set_oom_score(pid, spec.oom_score_adj)?;
     let streams = streams.finish()?;
     if is_abandoned(control) {
         return Err(Stop::Abandoned);
@@ -146,7 +147,6 @@ fn executor(
             env: launch::environment(&spec.process, user),
             filter: launch::filter(directory)?,
             uid: user.uid,
-            oom_score_adj: spec.oom_score_adj,
             init: spec.init,
             moved: Rc::clone(&mover.moved),
             report: Rc::new(report.clone_writer()?.into()),

@@ -19,10 +19,10 @@ use nix::unistd::{setresuid, setsid};
 
 use super::cgroup_mover::CgroupMover;
 use super::descriptors;
+use super::launch;
 use super::program::{Found, Outcome, Program, failed, hide};
 use super::streams::Theirs;
 use super::terminal;
-use crate::control::Failure;
 use crate::process_fd::PidFd;
 use crate::user::ResolvedUser;
 use crate::{Error, Result};
@@ -32,6 +32,7 @@ use crate::{Error, Result};
 pub(super) struct Entry {
     pub(super) program: Program,
     pub(super) user: ResolvedUser,
+    pub(super) oom_score_adj: Option<i16>,
     /// A process of the container.
     pub(super) container: PidFd,
     /// The namespaces of that process which are joined.
@@ -60,8 +61,11 @@ impl Entry {
                 end()
             }
             ForkResult::Parent { child } => {
-                drop((self, birth));
-                mover.tell(child);
+                drop(birth);
+                let scored = launch::set_oom_score(child.as_raw(), self.oom_score_adj);
+                drop(self);
+                // It waits for this, or for the end of who could say it.
+                scored.inspect(|()| mover.tell(child))?;
                 waitpid(child, None).map_err(Error::io("wait for the process that enters the container"))?;
                 let mut pid = [0; size_of::<i32>()];
                 Ok(File::from(born).read_exact(&mut pid).ok().map(|()| i32::from_ne_bytes(pid)))
@@ -72,7 +76,6 @@ impl Entry {
     fn enter(&self, mut birth: File) -> Outcome<()> {
         self.close_the_rest(&birth).map_err(failed("close what is the host's"))?;
         self.program.wait_for_cgroup()?;
-        self.program.set_oom_score()?;
         setns(&self.container, self.namespaces).map_err(failed("join the container's namespaces"))?;
         self.take_streams().map_err(failed("take the streams"))?;
         self.program.set_up_terminal()?;
@@ -81,15 +84,12 @@ impl Entry {
         self.program.enter_working_directory(false)?;
         let found = self.program.find()?;
         self.program.raise_limits()?;
-        if self.filter_lets_be_born() {
+        let confined = self.filter_lets_be_born();
+        if confined {
             self.program.confine()?;
-            let pid = give_birth(|| self.run(&found))?;
-            birth.write_all(&pid.to_ne_bytes()).map_err(failed("name the process"))
-        } else {
-            // Such a filter is only for the program itself, and what is born puts itself behind it.
-            let pid = give_birth(|| self.program.confine().err().unwrap_or_else(|| self.run(&found)))?;
-            birth.write_all(&pid.to_ne_bytes()).map_err(failed("name the process"))
         }
+        let pid = give_birth(|| self.run(&found, confined))?;
+        birth.write_all(&pid.to_ne_bytes()).map_err(failed("name the process"))
     }
 
     fn close_the_rest(&self, birth: &File) -> io::Result<()> {
@@ -140,7 +140,8 @@ impl Entry {
         hide().map_err(|failure| io::Error::other(failure.message))
     }
 
-    /// Whether the filter allows what is still to be done behind it.
+    /// Whether the filter allows what is still to be done behind it. One that doesn't is for the program alone, and what is
+    /// born puts itself behind it.
     fn filter_lets_be_born(&self) -> bool {
         let process = &self.program.process;
         let mut calls = vec![(libc::SYS_clone, CLONE_ARGUMENTS), (libc::SYS_setsid, [0; 6])];
@@ -152,20 +153,22 @@ impl Entry {
     }
 
     /// The last steps, in the container's pid namespace.
-    fn run(&self, found: &Found) -> Failure {
-        let session = || -> Outcome<()> {
-            setsid().map_err(failed("make a session"))?;
-            if self.program.process.terminal.is_some() {
-                // SAFETY: no memory is involved.
-                let result = unsafe { libc::ioctl(io::stdin().as_raw_fd(), libc::TIOCSCTTY, 0) };
-                Errno::result(result).map_err(failed("make the terminal the session's"))?;
-            }
-            self.program.limit()
-        };
-        let failure = session().err().unwrap_or_else(|| found.execute());
-        self.program.tell(&failure);
-        failure
+    fn run(&self, found: &Found, confined: bool) {
+        let prepared = begin_session(self.program.process.terminal.is_some())
+            .and_then(|()| self.program.limit())
+            .and_then(|()| if confined { Ok(()) } else { self.program.confine() });
+        self.program.tell(&prepared.err().unwrap_or_else(|| found.execute()));
     }
+}
+
+fn begin_session(with_terminal: bool) -> Outcome<()> {
+    setsid().map_err(failed("make a session"))?;
+    if with_terminal {
+        // SAFETY: no memory is involved.
+        let result = unsafe { libc::ioctl(io::stdin().as_raw_fd(), libc::TIOCSCTTY, 0) };
+        Errno::result(result).map_err(failed("make the terminal the session's"))?;
+    }
+    Ok(())
 }
 
 /// A child of the shim, not of the process that entered: the shim becomes its monitor.
@@ -174,7 +177,7 @@ const CLONE_FLAGS: u64 = (libc::CLONE_PARENT | libc::SIGCHLD) as u64;
 const CLONE_ARGUMENTS: [u64; 6] = [CLONE_FLAGS, 0, 0, 0, 0, 0];
 
 /// Forks into the pid namespace that was joined; the child does this work and ends.
-fn give_birth(work: impl FnOnce() -> Failure) -> Outcome<i32> {
+fn give_birth(work: impl FnOnce()) -> Outcome<i32> {
     // SAFETY: as fork(2), but for the parent: no memory is shared. There is one thread, so the child may do anything.
     let result = unsafe { libc::syscall(libc::SYS_clone, CLONE_FLAGS, 0, 0, 0, 0) };
     match Errno::result(result).map_err(failed("fork into the container"))? {

@@ -38,7 +38,6 @@ impl ProcessExecutor {
             unshare(CloneFlags::CLONE_NEWCGROUP).map_err(failed("make a cgroup namespace"))?;
         }
         self.finish_mounts()?;
-        self.program.set_oom_score()?;
         self.program.set_up_terminal()?;
         descriptors::close_all_of_host(&*self.program.report).map_err(failed("close what is the host's"))?;
         self.program.enter_working_directory(true)?;

@@ -111,6 +111,14 @@ pub(super) fn filter(directory: &Directory) -> Result<Filter> {
     Filter::from_bytes(&bytes).ok_or_else(|| Error::Stored { path, reason: "it is cut short".to_owned() })
 }
 
+/// Sets how readily the kernel ends a new process for want of memory. From outside: what is called `/proc` inside is what
+/// the container says it is (CVE-2025-52881).
+pub(super) fn set_oom_score(pid: i32, score: Option<i16>) -> Result<()> {
+    let Some(score) = score else { return Ok(()) };
+    fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())
+        .map_err(Error::io(format!("set the OOM score to {score}")))
+}
+
 /// What to say when libcontainer failed: what one of the processes reported, else its own words.
 pub(super) fn failure_of(error: &LibcontainerError, report: Report, diagnosis: Diagnosis) -> Failure {
     report.read().unwrap_or_else(|| {

@@ -40,7 +40,6 @@ pub(super) struct Program {
     pub(super) filter: Filter,
     /// The user, who is to own the terminal.
     pub(super) uid: u32,
-    pub(super) oom_score_adj: Option<i16>,
     /// Run it below our pid 1.
     pub(super) init: bool,
     /// Has one byte when the process is in its cgroup, or ends without one.
@@ -67,14 +66,6 @@ impl Program {
             Ok(_) => Err(Failure::internal("the process was not put in its cgroup")),
             Err(error) => Err(failed("read from the cgroup mover")(error)),
         }
-    }
-
-    /// Sets how readily the kernel ends the process for want of memory; `/proc` must be one that knows it.
-    pub(super) fn set_oom_score(&self) -> Outcome<()> {
-        self.oom_score_adj.map_or(Ok(()), |score| {
-            fs::write("/proc/self/oom_score_adj", score.to_string())
-                .map_err(failed(format!("set the OOM score to {score}")))
-        })
     }
 
     /// Makes the terminal, which is standard input, the user's and of the size that was asked for: the program won't wait

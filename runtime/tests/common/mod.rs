@@ -18,7 +18,7 @@ use runtime::{Binaries, ContainerSpec, ExecSpec, Exit, Runtime, Started, Target,
 const BUSYBOX: &str = "/bin/busybox";
 
 const APPLETS: &str = "sh true false cat echo sleep id hostname grep head dd seq kill ls mount touch mkdir stty ps wc \
-                       yes env pwd test tr usleep nproc chroot unshare readlink";
+                       yes env pwd test tr usleep nproc chroot unshare readlink tty";
 
 pub(crate) struct World {
     pub(crate) runtime: Runtime,

@@ -1,0 +1,143 @@
+//! What an exec is made of: all that is asked for, in all that its container has.
+
+mod common;
+
+use common::{World, id, process, script};
+use runtime::capabilities::CapabilitySet;
+use runtime::seccomp::{Profile, Seccomp};
+use runtime::spec::{
+    IpcNamespace, Namespaces, OwnOrHost, PidNamespace, Process, Rlimit, RlimitKind, TerminalSize, UserSpec,
+};
+use runtime::{ContainerSpec, Error, ExecSpec};
+
+fn world_with_sleeper(namespaces: Namespaces) -> World {
+    let world = World::new();
+    world.start(&ContainerSpec { namespaces, ..world.spec("c", &["sleep", "1000"]) });
+    world
+}
+
+#[test]
+fn it_has_its_own_identity_session_and_confinement() {
+    let world = world_with_sleeper(Namespaces::default());
+    let user = UserSpec { user: "alice".to_owned(), additional_groups: vec!["4711".to_owned()] };
+    let (output, code) = world.exec("c", "e", Process { user, ..script("echo $$; id; cat /proc/self/status") });
+    assert_eq!(code, 0, "{output}");
+    let has = |line: &str| output.lines().any(|found| found.split_whitespace().eq(line.split_whitespace()));
+    for line in [
+        "uid=1000(alice) gid=1000(alice) groups=10(wheel),1000(alice),4711",
+        "Uid: 1000 1000 1000 1000",
+        "Gid: 1000 1000 1000 1000",
+        "CapInh: 0000000000000000",
+        "CapPrm: 0000000000000000",
+        "CapEff: 0000000000000000",
+        "CapBnd: 00000000a80425fb",
+        "CapAmb: 0000000000000000",
+        "NoNewPrivs: 0",
+        "Seccomp: 2",
+    ] {
+        assert!(has(line), "{line}: {output}");
+    }
+}
+
+#[test]
+fn it_leads_a_session_and_its_streams_are_all_that_is_open() {
+    let world = world_with_sleeper(Namespaces::default());
+    let (output, _) =
+        world.exec("c", "e1", script("set -- $(cat /proc/self/stat); echo $(($4 == $6)); ls /proc/$$/fd; true"));
+    assert_eq!(output, "1\n0\n1\n2\n", "its session is its own pid, and nothing else is open");
+}
+
+#[test]
+fn limits_are_raised_lowered_and_counted_for_the_program_alone() {
+    let world = world_with_sleeper(Namespaces::default());
+    let limit = |kind, soft, hard| Rlimit { kind, soft, hard };
+    let rlimits =
+        vec![limit(RlimitKind::Nproc, 1, 1), limit(RlimitKind::Nofile, 3, 30), limit(RlimitKind::Stack, 65536, 65536)];
+    // A user with one process, which is this one.
+    let user = UserSpec { user: "4242".to_owned(), ..UserSpec::default() };
+    let limited = Process { rlimits, user, ..process(&["cat", "/proc/self/limits"]) };
+    // No room for another file in a program that has three; its own standard streams are there.
+    let (output, _) = world.exec("c", "e", limited.clone());
+    assert_eq!(output, "cat: can't open '/proc/self/limits': Too many open files\n");
+    let roomy = Process { rlimits: vec![limit(RlimitKind::Nproc, 1, 1), limit(RlimitKind::Nofile, 9, 30)], ..limited };
+    let (output, code) = world.exec("c", "e2", roomy);
+    let has = |line: &str| output.lines().any(|found| found.split_whitespace().eq(line.split_whitespace()));
+    assert!(code == 0 && has("Max processes 1 1 processes") && has("Max open files 9 30 files"), "{output}");
+}
+
+#[test]
+fn a_filter_that_forbids_to_fork_is_the_program_s_alone() {
+    let world = world_with_sleeper(Namespaces::default());
+    for (name, calls) in [("fork", r#""clone","clone3","fork","vfork""#), ("session", r#""setsid""#)] {
+        let text = format!(
+            r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":[{calls}],"action":"SCMP_ACT_ERRNO"}}]}}"#
+        );
+        let seccomp = Seccomp::Custom(Box::new(Profile::parse(&text).expect("parses")));
+        let terminal = None;
+        let script = "grep -E '^(Seccomp|CapEff):' /proc/self/status";
+        let (output, code) =
+            world.exec("c", name, Process { seccomp, terminal, ..process(&["sh", "-c", &format!("exec {script}")]) });
+        assert_eq!((output.as_str(), code), ("CapEff:\t00000000a80425fb\nSeccomp:\t2\n", 0), "{name}");
+    }
+}
+
+#[test]
+fn it_joins_whatever_namespaces_its_container_has() {
+    let all = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).expect("a namespace");
+    let host =
+        Namespaces { pid: PidNamespace::Host, ipc: IpcNamespace::Host, uts: OwnOrHost::Host, cgroup: OwnOrHost::Host };
+    let own = Namespaces { cgroup: OwnOrHost::Own, ..Namespaces::default() };
+    for (namespaces, shared) in [(host, true), (own, false)] {
+        let world = world_with_sleeper(namespaces);
+        let links = "for name in pid ipc uts cgroup; do readlink /proc/self/ns/$name; done";
+        let (output, code) = world.exec("c", "e", script(links));
+        assert_eq!(code, 0, "{output}");
+        for (line, name) in output.lines().zip(["pid", "ipc", "uts", "cgroup"]) {
+            assert_eq!(line == all(name).to_string_lossy(), shared, "{name} of {shared}");
+        }
+        assert_eq!(output.lines().count(), 4);
+    }
+}
+
+#[test]
+fn an_oom_score_is_the_container_s() {
+    let world = World::new();
+    let score = |text: &str| text.trim().parse::<i32>().expect("a number");
+    let started = world.start(&ContainerSpec { oom_score_adj: Some(321), ..world.spec("c", &["sleep", "1000"]) });
+    let first = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", started.pid)).expect("it runs");
+    let (exec, _) = world.exec("c", "e", process(&["cat", "/proc/self/oom_score_adj"]));
+    assert_eq!((score(&first), score(&exec)), (321, 321));
+}
+
+#[test]
+fn a_working_directory_lies_under_the_root_or_is_refused() {
+    let world = world_with_sleeper(Namespaces { pid: PidNamespace::Host, ..Namespaces::default() });
+    let at = |cwd: &str| Process { cwd: cwd.to_owned(), ..process(&["pwd"]) };
+    assert_eq!(world.exec("c", "e", at("/tmp/..//tmp")), ("/tmp\n".to_owned(), 0));
+    for (number, cwd) in ["/proc/1/root", "/proc/1/root/tmp", "/proc/1/cwd", "/proc/self/fd/0"].iter().enumerate() {
+        let (container, exec) = (id("c"), id(&format!("refused{number}")));
+        let spec = ExecSpec { id: exec, process: Process { capabilities: CapabilitySet::ALL, ..at(cwd) } };
+        let error = world.runtime.exec(&container, &spec).expect("begins").release().expect_err("refused");
+        match &error {
+            Error::Start { message, exit_code: 126 | 127 } => {
+                assert!(message.starts_with(&format!("chdir to cwd ({cwd:?}) failed: ")), "{message}");
+            }
+            other => panic!("{cwd}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn its_terminal_is_the_session_s_own() {
+    let world = world_with_sleeper(Namespaces::default());
+    let terminal = Some(TerminalSize { columns: 90, rows: 30 });
+    let process = Process { terminal, ..script("tty; stty size; echo from the terminal > /dev/tty") };
+    let (container, exec) = (id("c"), id("e"));
+    let starting = world.runtime.exec(&container, &ExecSpec { id: exec, process }).expect("begins");
+    let streams = runtime::protocol::Streams { stdin: false, stdout: true, stderr: true };
+    let attachment = starting.attach(streams).expect("attaches");
+    starting.release().expect("starts");
+    let mut shown = String::new();
+    std::io::Read::read_to_string(&mut attachment.into_stream().expect("attached"), &mut shown).expect("read");
+    assert_eq!(shown, "/dev/pts/0\r\n30 90\r\nfrom the terminal\r\n");
+}
