@@ -87,8 +87,7 @@ impl Program {
         };
         let own_root = root::open_directory(Path::new("/")).map_err(refused)?;
         let opened = match root::open_in_root(&own_root, cwd, root::DIRECTORY) {
-            Err(Errno::ENOENT) if make => root::place_for(&own_root, cwd, true)
-                .map_err(failed(format!("make the working directory {}", cwd.display())))?,
+            Err(Errno::ENOENT) if make => root::place_for(&own_root, cwd, true).map_err(refused)?,
             opened => opened.map_err(|errno| refused(errno.into()))?,
         };
         fchdir(&opened).map_err(|errno| refused(errno.into()))?;

@@ -126,3 +126,47 @@ fn who_watches_what_enters_finds_nothing_of_the_host() {
     });
     assert_eq!(found, [""; 0]);
 }
+
+/// CVE-2024-21626: a working directory that is a descriptor of whoever starts the program, which may lead to the host.
+#[test]
+fn a_working_directory_by_a_descriptor_left_open_is_refused() {
+    let (_world, host) = started();
+    host.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).ok();
+    let numbers = (3..24).chain(48..56).chain(98..104);
+    let refused = |outcome: berth_tests::Outcome, cwd: &str| {
+        let said = outcome.stdout.clone() + &outcome.stderr;
+        assert!((125..=127).contains(&outcome.code), "{outcome:?}");
+        assert!(said.contains(&format!("chdir to cwd (\"{cwd}\") failed: ")), "{said}");
+    };
+    for number in numbers {
+        let cwd = format!("/proc/self/fd/{number}");
+        let look = ["-w", &cwd, "busybox", "ls", "-a"];
+        refused(host.docker(&[&["run", "--rm"], &look[..]].concat()), &cwd);
+        refused(host.docker(&["exec", "-w", &cwd, "box", "ls", "-a"]), &cwd);
+    }
+    // As an image has it, and by a link of the image's.
+    host.docker(&["run", "--name", "maker", "busybox", "ln", "-s", "/proc/self/fd/8", "/eight"]).ok();
+    for cwd in ["/proc/self/fd/8", "/eight"] {
+        host.docker(&["commit", "--change", &format!("WORKDIR {cwd}"), "maker", "linked"]).ok();
+        refused(host.docker(&["run", "--rm", "linked", "ls", "-a"]), cwd);
+    }
+}
+
+/// Its sibling: among the host's processes, `/proc/1/root` is the host's root, where a working directory would be made.
+#[test]
+fn a_working_directory_by_another_process_is_refused() {
+    let (_world, host) = started();
+    let outside = host.directory().join("made");
+    let cwd = format!("/proc/1/root{}", outside.display());
+    host.docker(&["run", "-d", "--name", "box", "--pid", "host", "busybox", "sleep", "1000"]).ok();
+    for command in [
+        vec!["run", "--rm", "--pid", "host", "-w", &cwd, "busybox", "pwd"],
+        vec!["run", "--rm", "--pid", "host", "--privileged", "-w", &cwd, "busybox", "pwd"],
+        vec!["run", "--rm", "--pid", "host", "-w", "/proc/1/root", "busybox", "pwd"],
+        vec!["exec", "--privileged", "-w", "/proc/1/root", "box", "pwd"],
+    ] {
+        let outcome = host.docker(&command);
+        assert!((125..=127).contains(&outcome.code), "{outcome:?}");
+        assert!(!outside.exists(), "{command:?} made a directory on the host");
+    }
+}
