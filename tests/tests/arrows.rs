@@ -6,15 +6,16 @@ use std::{
 };
 
 /// Who may depend on whom; a crate that isn't here may not exist.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("cnm", &[]),
     ("kernel", &["cnm"]),
     ("drivers", &["cnm"]),
     ("netd", &["cnm", "kernel", "drivers", "netd-client"]),
     ("netd-client", &["cnm"]),
-    ("runtime", &[]),
+    ("runtime", &["users"]),
     ("dockerignore", &[]),
-    ("images", &["dockerignore"]),
+    ("users", &[]),
+    ("images", &["dockerignore", "users"]),
     ("engine", &["runtime", "images", "netd-client", "cnm"]),
     ("cli", &["netd-client", "cnm", "dockerignore"]),
     ("berth-tests", &["cnm", "kernel", "drivers", "netd", "netd-client", "runtime", "images", "engine", "cli"]),

@@ -100,7 +100,7 @@ pub(super) struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     pub(super) fn new(layer: &'a Layer, root: &'a Tree, times: Times) -> Result<Self, StepError> {
-        let owner = layer.owner.as_deref().map(|text| owner::ids(text, &owner::reader(root))).transpose()?;
+        let owner = layer.owner.as_deref().map(|text| owner::ids(text, root)).transpose()?;
         Ok(Self { layer, owner, root, times, all: BTreeMap::new(), last_parent: None })
     }
 

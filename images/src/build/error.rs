@@ -116,6 +116,9 @@ pub enum StepError {
         #[source]
         source: UnpackError,
     },
+    /// `--chown` names nobody.
+    #[error(transparent)]
+    Owner(#[from] users::Error),
     /// Arguments that can't be, once they are expanded.
     #[error("{0}")]
     Invalid(String),

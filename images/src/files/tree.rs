@@ -88,12 +88,17 @@ impl Tree {
         self.entry(path)?.ok_or(Errno::NOENT)?.open_file()
     }
 
-    /// The content of a small file, links followed; `None` if it isn't there.
-    pub(crate) fn text(&self, path: &Path) -> io::Result<Option<String>> {
+    /// A regular file, links followed; `None` if it isn't there.
+    pub(crate) fn regular_file(&self, path: &Path) -> io::Result<Option<File>> {
         match self.entry(&self.real(path)?)? {
-            Some(entry) if entry.kind() == FileType::RegularFile => io::read_to_string(entry.open_file()?).map(Some),
+            Some(entry) if entry.kind() == FileType::RegularFile => entry.open_file().map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// The content of a small file, links followed; `None` if it isn't there.
+    pub(crate) fn text(&self, path: &Path) -> io::Result<Option<String>> {
+        self.regular_file(path)?.map(io::read_to_string).transpose()
     }
 
     /// Visits everything below `from`, a directory before what is in it, in the order of names. `visit` says whether to
