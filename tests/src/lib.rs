@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod host;
 pub mod image;
 pub mod leftovers;
+pub mod probe;
 pub mod registry;
 pub mod terminal;
 pub mod volume_plugin;

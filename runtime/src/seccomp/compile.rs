@@ -5,7 +5,7 @@
 //! lets pass every system call that a rule names, and one program for each other action, which answers for the calls of
 //! its rules and lets the rest pass. Where there are several ABIs, each program leaves the calls of the others alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use seccompiler::{
@@ -47,6 +47,19 @@ impl Abi {
         vec![Self::Native]
     }
 
+    /// How much of an argument is compared to a value.
+    fn length(self, value: u64) -> SeccompCmpArgLen {
+        match self {
+            Self::Native => SeccompCmpArgLen::Qword,
+            // A 64-bit program that enters by int 0x80 fills the other half as it likes: the filter is shown it, the call
+            // isn't.
+            #[cfg(target_arch = "x86_64")]
+            Self::I386 if u32::try_from(value).is_ok() => SeccompCmpArgLen::Dword,
+            #[cfg(target_arch = "x86_64")]
+            Self::I386 => SeccompCmpArgLen::Qword,
+        }
+    }
+
     /// A system call's number; none when there is no such call.
     fn number(self, name: &str) -> Option<i64> {
         match self {
@@ -67,8 +80,6 @@ pub(super) fn compile(
         profile.syscalls.iter().filter(|rule| rule.counts(capabilities, ARCHITECTURE.1, kernel)).collect();
     let abis = Abi::of(profile);
     let mut programs = Vec::new();
-    #[cfg(target_arch = "x86_64")]
-    programs.push(x86::without_x32());
     for &abi in &abis {
         for mut program in compile_for(abi, profile, &rules)? {
             #[cfg(target_arch = "x86_64")]
@@ -78,6 +89,9 @@ pub(super) fn compile(
             programs.push(program);
         }
     }
+    // The last, because the kernel takes the newest of answers that are equally strict.
+    #[cfg(target_arch = "x86_64")]
+    programs.push(x86::without_x32());
     Ok(programs)
 }
 
@@ -119,35 +133,35 @@ fn program(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Re
 }
 
 fn add(abi: Abi, rules: &mut Rules, rule: &SyscallRule) -> Result<()> {
-    let condition = match rule.args.as_slice() {
-        [] => None,
-        conditions => Some(
-            conditions
-                .iter()
-                .map(kernel_condition)
-                .collect::<Result<Vec<_>>>()
-                .and_then(|conditions| SeccompRule::new(conditions).map_err(|error| unusable(error.to_string())))?,
-        ),
-    };
+    let alternatives = alternatives(abi, &rule.args)?;
     for name in &rule.names {
         // Profiles name the calls of every architecture.
         let Some(number) = abi.number(name) else { continue };
-        match (&condition, rules.get_mut(&number)) {
+        match rules.get_mut(&number) {
             // Matches always already.
-            (_, Some(known)) if known.is_empty() => {}
-            (Some(condition), Some(known)) => known.push(condition.clone()),
-            (Some(condition), None) => {
-                rules.insert(number, vec![condition.clone()]);
-            }
-            (None, _) => {
-                rules.insert(number, Vec::new());
-            }
+            Some(known) if known.is_empty() => {}
+            Some(known) if !alternatives.is_empty() => known.extend(alternatives.iter().cloned()),
+            _ => drop(rules.insert(number, alternatives.clone())),
         }
     }
     Ok(())
 }
 
-fn kernel_condition(condition: &Condition) -> Result<SeccompCondition> {
+/// What a rule's conditions come to: one of these must hold, or nothing need hold when there are none. All conditions hold
+/// together, unless two are of the same argument: then each is enough, as runc has it and as profiles are written for it.
+fn alternatives(abi: Abi, conditions: &[Condition]) -> Result<Vec<SeccompRule>> {
+    let indices: BTreeSet<u8> = conditions.iter().map(|condition| condition.index).collect();
+    let together = if indices.len() == conditions.len() { conditions.len() } else { 1 };
+    let chunks = conditions.chunks(together.max(1));
+    chunks
+        .map(|chunk| {
+            let chunk = chunk.iter().map(|condition| kernel_condition(abi, condition)).collect::<Result<Vec<_>>>()?;
+            SeccompRule::new(chunk).map_err(|error| unusable(error.to_string()))
+        })
+        .collect()
+}
+
+fn kernel_condition(abi: Abi, condition: &Condition) -> Result<SeccompCondition> {
     let Condition { index, value, value_two, operator } = *condition;
     let (operator, value) = match operator {
         Operator::NotEqual => (SeccompCmpOp::Ne, value),
@@ -158,7 +172,7 @@ fn kernel_condition(condition: &Condition) -> Result<SeccompCondition> {
         Operator::Greater => (SeccompCmpOp::Gt, value),
         Operator::MaskedEqual => (SeccompCmpOp::MaskedEq(value), value_two),
     };
-    SeccompCondition::new(index, SeccompCmpArgLen::Qword, operator, value).map_err(|error| unusable(error.to_string()))
+    SeccompCondition::new(index, abi.length(value), operator, value).map_err(|error| unusable(error.to_string()))
 }
 
 fn kernel_action(action: Action, errno: Option<u16>) -> SeccompAction {
