@@ -135,8 +135,9 @@ impl Planner for BridgePlanner {
         let bridge = Bridge { name: config.name.clone(), mac: config.mac, mtu_bytes: config.mtu_bytes };
         let make = (!config.created_by_user).then_some(Op::CreateBridge(bridge));
         let link = LinkAt { namespace: NamespaceAt::Host, name: config.name.clone() };
+        let closed = if config.created_by_user { Vec::new() } else { close_to_advertisements(network, config, &link) };
         let addresses = config.addresses.iter().map(|address| add_address(&link, *address));
-        [firewall].into_iter().chain(make).chain(addresses).collect()
+        [firewall].into_iter().chain(make).chain(closed).chain(addresses).collect()
     }
 
     fn plan_endpoint(&self, network: &Network, namespace: &NamespaceAt, endpoint: &Endpoint) -> Plan {
@@ -154,8 +155,10 @@ impl Planner for BridgePlanner {
             isolated: interface.isolated,
             hairpin: interface.hairpin,
         };
-        let without_ipv6 = (endpoint.address(Family::Ipv6).is_none() && config.mtu_bytes >= IPV6_LEAST_MTU_BYTES)
-            .then(|| disable_ipv6(&peer));
+        let host_end = LinkAt { namespace: NamespaceAt::Host, name: interface.host_end.clone() };
+        let ends = [Some(&host_end), endpoint.address(Family::Ipv6).is_none().then_some(&peer)];
+        let without_ipv6 =
+            ends.into_iter().flatten().filter(|_| config.mtu_bytes >= IPV6_LEAST_MTU_BYTES).map(disable_ipv6);
         [Op::CreateVeth(pair)].into_iter().chain(without_ipv6).chain(addresses).collect()
     }
 
@@ -200,14 +203,31 @@ fn choose_mtu(options: &Options, there: Option<&ObservedLink>, host: &HostView) 
     options.mtu_bytes.or(there.map(|link| link.mtu_bytes)).or(host.default_route_mtu_bytes).unwrap_or(DEFAULT_MTU_BYTES)
 }
 
+/// What a bridge of ours needs so that no container makes itself the host's router by a forged advertisement
+/// (CVE-2020-13401). A bridge that the user made may be the host's own way out: it is left as it is.
+fn close_to_advertisements(network: &Network, config: &BridgeConfig, bridge: &LinkAt) -> Vec<Op> {
+    if config.mtu_bytes < IPV6_LEAST_MTU_BYTES {
+        return Vec::new();
+    }
+    if network.pools.iter().all(|pool| pool.subnet.is_ipv4()) {
+        return vec![disable_ipv6(bridge)];
+    }
+    ["accept_ra", "autoconf"].map(|name| set_ipv6(bridge, name, "0", "1")).into()
+}
+
 /// A link without an IPv6 address of ours would get a link-local one by itself, and with it a way around what is decided
-/// for IPv4 alone.
+/// for IPv4 alone. A host end needs none, whatever its network has: the bridge hands frames for some group addresses
+/// (01-80-C2-00-00-0E, LLDP's) to the port that they came by, and a router advertisement in one would be taken there.
 fn disable_ipv6(link: &LinkAt) -> Op {
+    set_ipv6(link, "disable_ipv6", "1", "0")
+}
+
+fn set_ipv6(link: &LinkAt, name: &str, value: &str, previous: &str) -> Op {
     Op::SetSysctl {
         namespace: link.namespace.clone(),
-        key: format!("net/ipv6/conf/{}/disable_ipv6", link.name),
-        value: "1".to_owned(),
-        previous: "0".to_owned(),
+        key: format!("net/ipv6/conf/{}/{name}", link.name),
+        value: value.to_owned(),
+        previous: previous.to_owned(),
     }
 }
 

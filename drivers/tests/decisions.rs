@@ -428,6 +428,7 @@ fn a_default_bridge_without_a_record_is_made_anew() {
     link del berth0
     firewall add {network berth0 172.17.0.0/16 masquerade=true icc=true internal=false}
     link add berth0 type bridge address 06:01:01:01:01:01 mtu 1500
+    sysctl host net/ipv6/conf/berth0/disable_ipv6=1 (was 0)
     address add 172.17.0.1/16 dev berth0
     ");
 }

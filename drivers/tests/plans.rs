@@ -21,6 +21,7 @@ fn predefined_networks() {
     bridge (bridge):
     firewall add {network berth0 172.17.0.0/16 masquerade=true icc=true internal=false}
     link add berth0 type bridge address 06:01:01:01:01:01 mtu 1500
+    sysctl host net/ipv6/conf/berth0/disable_ipv6=1 (was 0)
     address add 172.17.0.1/16 dev berth0
     host (host):
     none (null):
@@ -45,6 +46,7 @@ fn bridge_network_with_a_sandbox_and_ports() {
     insta::assert_snapshot!(plan, @r"
     firewall add {network bb-010101010101 172.18.0.0/24 masquerade=true icc=true internal=false}
     link add bb-010101010101 type bridge address 06:01:01:01:01:01 mtu 1420
+    sysctl host net/ipv6/conf/bb-010101010101/disable_ipv6=1 (was 0)
     address add 172.18.0.1/24 dev bb-010101010101
     ");
     insta::assert_snapshot!(plan.teardown(), @r"
@@ -56,6 +58,7 @@ fn bridge_network_with_a_sandbox_and_ports() {
     insta::assert_snapshot!(plan, @r"
     netns add web
     link add bv0202020202 mtu 1420 master bb-010101010101 type veth peer eth0@web address 02:42:ac:12:00:02
+    sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl web net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
@@ -84,12 +87,14 @@ fn internal_network_has_no_way_out() {
     insta::assert_snapshot!(plan, @r"
     firewall add {network bb-010101010101 172.18.0.0/24 masquerade=true icc=true internal=true}
     link add bb-010101010101 type bridge address 06:01:01:01:01:01 mtu 1500
+    sysctl host net/ipv6/conf/bb-010101010101/disable_ipv6=1 (was 0)
     address add 172.18.0.1/24 dev bb-010101010101
     ");
     let (sandbox, plan) = bench.sandbox("db", put_with_ports(vec![on("inner")], vec![port(None, 4000, 80)]));
     insta::assert_snapshot!(plan, @r"
     netns add db
     link add bv0202020202 mtu 1500 master bb-010101010101 type veth peer eth0@db address 02:42:ac:12:00:02
+    sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl db net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@db
     ");
@@ -104,6 +109,7 @@ fn isolated_network_has_no_address_on_its_bridge() {
     insta::assert_snapshot!(plan, @r"
     firewall add {network bb-010101010101 172.18.0.0/24 masquerade=true icc=true internal=true}
     link add bb-010101010101 type bridge address 06:01:01:01:01:01 mtu 1500
+    sysctl host net/ipv6/conf/bb-010101010101/disable_ipv6=1 (was 0)
     ");
     assert_eq!(network.to_api(Vec::new()).pools[0].gateway, None);
     let (internal, _) = bench.network(NetworkCreate { internal: true, ..net("internal") });
@@ -117,12 +123,14 @@ fn without_inter_container_traffic() {
     insta::assert_snapshot!(plan, @r"
     firewall add {network bb-010101010101 172.18.0.0/24 masquerade=true icc=false internal=false}
     link add bb-010101010101 type bridge address 06:01:01:01:01:01 mtu 1500
+    sysctl host net/ipv6/conf/bb-010101010101/disable_ipv6=1 (was 0)
     address add 172.18.0.1/24 dev bb-010101010101
     ");
     let (_, plan) = bench.sandbox("a", put(vec![on("strangers")]));
     insta::assert_snapshot!(plan, @r"
     netns add a
     link add bv0202020202 mtu 1500 master bb-010101010101 type veth peer eth0@a address 02:42:ac:12:00:02 isolated
+    sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl a net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@a
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in a
@@ -132,6 +140,7 @@ fn without_inter_container_traffic() {
     insta::assert_snapshot!(plan, @r"
     netns add b
     link add bv0303030303 mtu 1500 master bb-010101010101 type veth peer eth0@b address 02:42:ac:12:00:03 hairpin
+    sysctl host net/ipv6/conf/bv0303030303/disable_ipv6=1 (was 0)
     sysctl b net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.3/24 dev eth0@b
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in b
@@ -146,12 +155,14 @@ fn routed_network_opens_ports_on_endpoints() {
     insta::assert_snapshot!(plan, @r"
     firewall add {network bb-010101010101 172.18.0.0/24 masquerade=false icc=true internal=false}
     link add bb-010101010101 type bridge address 06:01:01:01:01:01 mtu 1500
+    sysctl host net/ipv6/conf/bb-010101010101/disable_ipv6=1 (was 0)
     address add 172.18.0.1/24 dev bb-010101010101
     ");
     let (sandbox, plan) = bench.sandbox("web", put_with_ports(vec![on("campus")], vec![port(None, 4000, 80)]));
     insta::assert_snapshot!(plan, @r"
     netns add web
     link add bv0202020202 mtu 1500 master bb-010101010101 type veth peer eth0@web address 02:42:ac:12:00:02
+    sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl web net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
@@ -174,11 +185,13 @@ fn options_shape_names_and_sizes() {
     insta::assert_snapshot!(plan, @r"
     firewall add {network lan0 172.18.0.0/24 masquerade=true icc=true internal=false}
     link add lan0 type bridge address 06:01:01:01:01:01 mtu 9000
+    sysctl host net/ipv6/conf/lan0/disable_ipv6=1 (was 0)
     ");
     let (_, plan) = bench.sandbox("a", put_with_ports(vec![on("lan")], vec![port(None, 4000, 80)]));
     insta::assert_snapshot!(plan, @r"
     netns add a
     link add bv0202020202 mtu 9000 master lan0 type veth peer lan0@a address 02:42:ac:12:00:02
+    sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl a net/ipv6/conf/lan0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev lan0@a
     route add 0.0.0.0/0 via 172.18.0.1 dev lan0 in a
@@ -196,6 +209,7 @@ fn connecting_moves_the_way_out() {
     let (_, endpoint, plan) = bench.with(|state, context| state.connect(&id("web"), spec, context)).expect("connected");
     insta::assert_snapshot!(plan, @r"
     link add bv0404040404 mtu 1500 master bb-020202020202 type veth peer eth1@web address 02:42:ac:12:01:02
+    sysctl host net/ipv6/conf/bv0404040404/disable_ipv6=1 (was 0)
     sysctl web net/ipv6/conf/eth1/disable_ipv6=1 (was 0)
     address add 172.18.1.2/24 dev eth1@web
     route del 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
@@ -233,6 +247,7 @@ fn host_and_none_ask_for_nothing_but_a_namespace() {
     let (_, plan) = bench.sandbox("c", theirs);
     insta::assert_snapshot!(plan, @r"
     link add bv0606060606 mtu 1500 master berth0 type veth peer eth0@/proc/7/ns/net address 02:42:ac:11:00:02
+    sysctl host net/ipv6/conf/bv0606060606/disable_ipv6=1 (was 0)
     sysctl /proc/7/ns/net net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.17.0.2/16 dev eth0@/proc/7/ns/net
     route add 0.0.0.0/0 via 172.17.0.1 dev eth0 in /proc/7/ns/net

@@ -17,7 +17,7 @@ use nix::{
     sys::statfs::{NSFS_MAGIC, statfs},
 };
 
-use crate::{Error, error::attempted, route};
+use crate::{Error, error::attempted, route, sysctl};
 
 /// The directory in which namespaces are pinned: a mount point of its own, shared, so that unpinning one reaches the
 /// mount namespaces that were copied while it was there; else they keep it alive, and its links with it.
@@ -58,7 +58,8 @@ impl Pins {
         }
     }
 
-    /// Makes a namespace, pins it and sets its loopback up.
+    /// Makes a namespace, pins it and sets its loopback up. Links that are born in it take no router advertisements: a
+    /// neighbour would make itself their router.
     pub(crate) fn create(&self, sandbox: &SandboxId) -> Result<Inside, io::Error> {
         let pin = self.directory.join(sandbox.as_str());
         OpenOptions::new().write(true).create_new(true).open(&pin)?;
@@ -67,6 +68,11 @@ impl Pins {
             // Not `/proc/self`: that is the process's first thread, in another namespace.
             let born = "/proc/thread-self/ns/net";
             mount(Some(born), &pin, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+            if let Err(error) = sysctl::write("net/ipv6/conf/default/accept_ra", "0")
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                return Err(error);
+            }
             let mut socket = route::Socket::open()?;
             socket.set_loopback_up()?;
             Ok(Inside { namespace: File::open(born)?, socket })
