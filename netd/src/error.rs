@@ -58,10 +58,15 @@ pub enum Error {
         path: PathBuf,
     },
     /// Another netd manages the same network.
-    #[error("another netd (process {process}) manages this network namespace: stop it, or start this one in another")]
+    #[error(
+        "another netd ({holder}) manages this network namespace and holds {}: stop it, or start this one in another",
+        path.display()
+    )]
     NetworkInUse {
-        /// Its pid; 0 where that can't be seen from here.
-        process: i32,
+        /// What it wrote there: its process.
+        holder: String,
+        /// The claim.
+        path: PathBuf,
     },
     /// A Unix socket's path has a limit.
     #[error("the socket path {} is too long: at most 107 bytes are possible, choose a shorter --run-dir", path.display())]

@@ -3,24 +3,15 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
-    io,
-    os::{
-        fd::{AsRawFd, OwnedFd},
-        linux::net::SocketAddrExt,
-        unix::{
-            ffi::OsStrExt,
-            fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown},
-            net::{SocketAddr, UnixListener as StdUnixListener},
-        },
+    io::{self, Write as _},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     },
     path::{Path, PathBuf},
 };
 
-use nix::{
-    errno::Errno,
-    sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials},
-    unistd::{Group, geteuid},
-};
+use nix::unistd::Group;
 use tokio::net::UnixListener;
 
 use crate::Error;
@@ -48,57 +39,51 @@ fn claim(directory: &Path, mode: u32) -> Result<File, Error> {
         .mode(mode)
         .create(directory)
         .map_err(Error::file("create the directory", directory))?;
-    let path = directory.join("netd.lock");
+    lock(&directory.join("netd.lock"))?.ok_or_else(|| Error::InUse { path: directory.to_owned() })
+}
+
+/// A lock on a file, which is made unless it is there; none if another process has it.
+fn lock(path: &Path) -> Result<Option<File>, Error> {
     // Whoever may read it may lock it.
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-    let file = file.map_err(Error::file("create", &path))?;
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    let file = file.map_err(Error::file("create", path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: directory.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(Error::File { doing: "lock", path, source }),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(Error::File { doing: "lock", path: path.to_owned(), source }),
     }
 }
 
-/// The name that a netd holds in its network namespace: names of abstract sockets belong to it (network_namespaces(7)).
-const NETWORK_CLAIM: &[u8] = b"berth/netd";
+/// Where network namespaces are claimed. Not the run directory: another netd has another one, and not the network
+/// namespace itself: what can be had there (an abstract socket) can be had by any container with `--network host`.
+const CLAIMS: &str = "/run";
 
 /// The network namespace of one netd, for as long as this lives: two would each take the other's rules for damage.
 #[derive(Debug)]
 pub(crate) struct NetworkNamespace {
-    _claim: Option<StdUnixListener>,
+    _claim: File,
 }
 
 impl NetworkNamespace {
-    /// Claims the one that this process is in.
+    /// Claims the one that this process is in, by a lock on a file that is called by it. The file stays: who removed it
+    /// would let two have a lock each.
     pub(crate) fn claim() -> Result<Self, Error> {
-        let failed = Error::file("claim", "the network namespace");
-        let bound = SocketAddr::from_abstract_name(NETWORK_CLAIM).and_then(|name| StdUnixListener::bind_addr(&name));
-        match bound {
-            Ok(claim) => Ok(Self { _claim: Some(claim) }),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match other_netd().map_err(failed)? {
-                Some(process) => Err(Error::NetworkInUse { process }),
-                None => {
-                    tracing::warn!("a program that is no netd holds the name by which netd claims a network namespace");
-                    Ok(Self { _claim: None })
-                }
-            },
-            Err(error) => Err(failed(error)),
-        }
+        let namespace =
+            fs::metadata("/proc/thread-self/ns/net").map_err(Error::file("look at", "/proc/thread-self/ns/net"))?;
+        Self::claim_in(Path::new(CLAIMS), namespace.ino())
     }
-}
 
-/// The process that holds the name. Anybody can bind it: who isn't of our user is no netd.
-fn other_netd() -> io::Result<Option<i32>> {
-    let socket: OwnedFd =
-        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
-    match connect(socket.as_raw_fd(), &UnixAddr::new_abstract(NETWORK_CLAIM)?) {
-        Ok(()) => {}
-        // Bound and not listening, as netd never is.
-        Err(Errno::ECONNREFUSED) => return Ok(None),
-        Err(errno) => return Err(errno.into()),
+    fn claim_in(directory: &Path, namespace: u64) -> Result<Self, Error> {
+        let path = directory.join(format!("berth-netns-{namespace}.lock"));
+        let Some(mut claim) = lock(&path)? else {
+            let holder = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+            let holder = if holder.is_empty() { "just started" } else { holder.trim_end() };
+            return Err(Error::NetworkInUse { holder: holder.to_owned(), path });
+        };
+        let held = claim.set_len(0).and_then(|()| writeln!(claim, "process {}", std::process::id()));
+        held.map_err(Error::file("write", &path))?;
+        Ok(Self { _claim: claim })
     }
-    let holder = getsockopt(&socket, PeerCredentials)?;
-    Ok((holder.uid() == geteuid().as_raw()).then(|| holder.pid()))
 }
 
 /// A socket of ours; its file goes when this is dropped.
@@ -161,8 +146,6 @@ fn admit(path: &Path, group: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
-
     use super::*;
 
     #[test]
@@ -176,6 +159,19 @@ mod tests {
         assert!(message.contains(root.to_str().expect("UTF-8")), "{message}");
         drop(first);
         Directories::claim(&root, &run_dir).expect("free again");
+    }
+
+    #[test]
+    fn a_network_namespace_has_one_netd_and_its_claim_is_closed_to_others() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let first = NetworkNamespace::claim_in(directory.path(), 7).expect("free");
+        let lock = fs::metadata(directory.path().join("berth-netns-7.lock")).expect("the lock");
+        assert_eq!(lock.mode() & 0o077, 0, "whoever may read it may lock it");
+        let message = NetworkNamespace::claim_in(directory.path(), 7).expect_err("taken").to_string();
+        assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+        NetworkNamespace::claim_in(directory.path(), 8).expect("another one is free");
+        drop(first);
+        NetworkNamespace::claim_in(directory.path(), 7).expect("free again");
     }
 
     #[tokio::test]

@@ -24,6 +24,8 @@ impl Place {
             // What is mounted here is nobody else's business.
             mount(None::<&Path>, "/", None::<&Path>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&Path>)
                 .expect("private mounts");
+            // A host's /run is its own: netd claims the network namespace there.
+            mount(None::<&Path>, "/run", Some("tmpfs"), MsFlags::empty(), None::<&Path>).expect("a /run");
         });
         host.sh("ip link set lo up");
         host
