@@ -60,6 +60,13 @@ impl<'a> Comparison<'a> {
                 let wanted = self.exists(namespace) && (!there || self.renewed.contains(&link));
                 wanted.then(|| op.clone()).into_iter().collect()
             }
+            Op::AddNeighbour { namespace, neighbour } => {
+                let link = LinkAt { namespace: namespace.clone(), name: neighbour.link.clone() };
+                let there =
+                    self.observed.namespaces.get(namespace).is_some_and(|seen| seen.neighbours.contains(neighbour));
+                let wanted = self.exists(namespace) && (!there || self.renewed.contains(&link));
+                wanted.then(|| op.clone()).into_iter().collect()
+            }
             Op::SetSysctl { namespace, key, value, .. } => {
                 let seen = self.observed.sysctls.get(&(namespace.clone(), key.clone()));
                 let renewed =
@@ -180,6 +187,9 @@ impl<'a> Comparison<'a> {
             Op::AddAddress { link, address } => self.link(link).is_some_and(|seen| seen.addresses.contains(address)),
             Op::AddRoute { namespace, route } => {
                 self.observed.namespaces.get(namespace).is_some_and(|seen| seen.routes.contains(route))
+            }
+            Op::AddNeighbour { namespace, neighbour } => {
+                self.observed.namespaces.get(namespace).is_some_and(|seen| seen.neighbours.contains(neighbour))
             }
             Op::SetSysctl { namespace, key, value, .. } => {
                 self.observed.sysctls.get(&(namespace.clone(), key.clone())) == Some(value)

@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 
 use crate::{
     id::{LinkName, MacAddress, SandboxId},
-    op::{NamespaceAt, Route},
+    op::{NamespaceAt, Neighbour, Route},
 };
 
 /// A link, as seen.
@@ -47,6 +47,8 @@ pub struct ObservedNamespace {
     pub links: BTreeMap<LinkName, ObservedLink>,
     /// Routes with our protocol number.
     pub routes: BTreeSet<Route>,
+    /// Permanent neighbours on these links.
+    pub neighbours: BTreeSet<Neighbour>,
 }
 
 /// Everything of ours that was seen.

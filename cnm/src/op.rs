@@ -99,6 +99,18 @@ pub struct Route {
     pub link: LinkName,
 }
 
+/// Who has an address on a link, set down once for all: a permanent entry of the neighbour table, which nobody on the link
+/// can talk the kernel out of (forged ARP), and which is asked for nobody.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// The link that it is reached by.
+    pub link: LinkName,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its MAC address.
+    pub mac: MacAddress,
+}
+
 /// One change of the host. Each has an inverse ([`Op::inverse`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,7 +123,8 @@ pub enum Op {
     CreateBridge(Bridge),
     /// Deletes a bridge of ours.
     DeleteBridge(Bridge),
-    /// Makes a veth pair.
+    /// Makes a veth pair. The bridge learns nothing at its port but what is set down here, the peer's MAC address: no
+    /// container gets another one's frames by using its address.
     CreateVeth(VethPair),
     /// Sets the host end down and takes it off its bridge at once; deletes it in the background (deleting takes 16 ms).
     RetireVeth(VethPair),
@@ -143,6 +156,20 @@ pub enum Op {
         /// The route.
         route: Route,
     },
+    /// Sets a neighbour down, in place of what was known of the address.
+    AddNeighbour {
+        /// Where.
+        namespace: NamespaceAt,
+        /// The neighbour.
+        neighbour: Neighbour,
+    },
+    /// Forgets a neighbour.
+    RemoveNeighbour {
+        /// Where.
+        namespace: NamespaceAt,
+        /// The neighbour.
+        neighbour: Neighbour,
+    },
     /// Sets a sysctl.
     SetSysctl {
         /// Where.
@@ -172,6 +199,8 @@ impl Op {
             Self::RemoveAddress { link, address } => Self::AddAddress { link, address },
             Self::AddRoute { namespace, route } => Self::RemoveRoute { namespace, route },
             Self::RemoveRoute { namespace, route } => Self::AddRoute { namespace, route },
+            Self::AddNeighbour { namespace, neighbour } => Self::RemoveNeighbour { namespace, neighbour },
+            Self::RemoveNeighbour { namespace, neighbour } => Self::AddNeighbour { namespace, neighbour },
             Self::SetSysctl { namespace, key, value, previous } => {
                 Self::SetSysctl { namespace, key, value: previous, previous: value }
             }
@@ -208,6 +237,8 @@ impl fmt::Display for Op {
             Self::RemoveAddress { link, address } => write!(f, "address del {address} dev {link}"),
             Self::AddRoute { namespace, route } => write_route(f, "add", namespace, route),
             Self::RemoveRoute { namespace, route } => write_route(f, "del", namespace, route),
+            Self::AddNeighbour { namespace, neighbour } => write_neighbour(f, "add", namespace, neighbour),
+            Self::RemoveNeighbour { namespace, neighbour } => write_neighbour(f, "del", namespace, neighbour),
             Self::SetSysctl { namespace, key, value, previous } => {
                 write!(f, "sysctl {namespace} {key}={value} (was {previous})")
             }
@@ -233,6 +264,16 @@ fn write_route(f: &mut fmt::Formatter<'_>, verb: &str, namespace: &NamespaceAt, 
     write!(f, "dev {} in {namespace}", route.link)
 }
 
+fn write_neighbour(
+    f: &mut fmt::Formatter<'_>,
+    verb: &str,
+    namespace: &NamespaceAt,
+    neighbour: &Neighbour,
+) -> fmt::Result {
+    let Neighbour { link, address, mac } = neighbour;
+    write!(f, "neighbour {verb} {address} is {mac} dev {link} in {namespace}")
+}
+
 /// Operations in the order in which they are applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -246,8 +287,8 @@ impl Plan {
         Self { ops: self.ops.iter().rev().map(Op::inverse).collect() }
     }
 
-    /// The plan that takes down what this one made: its inverse without what goes by itself, since addresses and routes
-    /// go with their link, and links with their namespace.
+    /// The plan that takes down what this one made: its inverse without what goes by itself, since addresses, routes
+    /// and neighbours go with their link, and links with their namespace.
     pub fn teardown(&self) -> Self {
         let going = Going::of(&self.ops);
         Self { ops: self.ops.iter().rev().filter(|op| !going.takes_along(op)).map(Op::inverse).collect() }
@@ -298,8 +339,9 @@ impl Going {
     fn takes_along(&self, op: &Op) -> bool {
         match op {
             Op::AddAddress { link, .. } => self.namespaces.contains(&link.namespace) || self.links.contains(link),
-            Op::AddRoute { namespace, route } => {
-                let link = LinkAt { namespace: namespace.clone(), name: route.link.clone() };
+            Op::AddRoute { namespace, route: Route { link, .. } }
+            | Op::AddNeighbour { namespace, neighbour: Neighbour { link, .. } } => {
+                let link = LinkAt { namespace: namespace.clone(), name: link.clone() };
                 self.namespaces.contains(namespace) || self.links.contains(&link)
             }
             Op::SetSysctl { namespace, key, .. } => {

@@ -13,7 +13,7 @@ use cnm::{
     ipam::Pool,
     network::Network,
     observed::{LinkKind, ObservedLink},
-    op::{Bridge, LinkAt, NamespaceAt, Op, Plan, VethPair},
+    op::{Bridge, LinkAt, NamespaceAt, Neighbour, Op, Plan, VethPair},
     ports::{PortPath, PublishedPort},
     spec::{EndpointSpec, Family, INTERFACE_OPTION, NetworkSpec},
 };
@@ -159,7 +159,12 @@ impl Planner for BridgePlanner {
         let ends = [Some(&host_end), endpoint.address(Family::Ipv6).is_none().then_some(&peer)];
         let without_ipv6 =
             ends.into_iter().flatten().filter(|_| config.mtu_bytes >= IPV6_LEAST_MTU_BYTES).map(disable_ipv6);
-        [Op::CreateVeth(pair)].into_iter().chain(without_ipv6).chain(addresses).collect()
+        containers_neighbours(config, interface)
+            .chain([Op::CreateVeth(pair)])
+            .chain(without_ipv6)
+            .chain(addresses)
+            .chain(gateways_neighbours(config, interface, &peer))
+            .collect()
     }
 
     fn port_elements(&self, network: &Network, _endpoint: &Endpoint, ports: &[PublishedPort]) -> BTreeSet<Element> {
@@ -229,6 +234,25 @@ fn set_ipv6(link: &LinkAt, name: &str, value: &str, previous: &str) -> Op {
         value: value.to_owned(),
         previous: previous.to_owned(),
     }
+}
+
+/// Host and container know each other's MAC addresses from the start: neither asks for them, and no neighbour's forged
+/// answer makes them believe others. This is the host's side.
+fn containers_neighbours(config: &BridgeConfig, interface: &Interface) -> impl Iterator<Item = Op> {
+    let bridge = LinkAt { namespace: NamespaceAt::Host, name: config.name.clone() };
+    interface.addresses.iter().map(move |address| add_neighbour(&bridge, address.address.ip(), interface.mac))
+}
+
+/// The container's side. A bridge that the user made may change its address, and its gateway be another machine.
+fn gateways_neighbours(config: &BridgeConfig, interface: &Interface, peer: &LinkAt) -> impl Iterator<Item = Op> {
+    let is_bridges = |gateway: &IpAddr| config.addresses.iter().any(|address| address.ip() == *gateway);
+    let gateways = interface.addresses.iter().filter(|_| !config.created_by_user).filter_map(|address| address.gateway);
+    gateways.filter(is_bridges).map(|gateway| add_neighbour(peer, gateway, config.mac))
+}
+
+fn add_neighbour(link: &LinkAt, address: IpAddr, mac: MacAddress) -> Op {
+    let neighbour = Neighbour { link: link.name.clone(), address, mac };
+    Op::AddNeighbour { namespace: link.namespace.clone(), neighbour }
 }
 
 fn add_address(link: &LinkAt, address: IpNetwork) -> Op {

@@ -344,7 +344,7 @@ fn what_a_restart_finds_half_way_is_torn_down() {
     assert_eq!(
         unfinished,
         [
-            "sandbox half: 2 operations",
+            "sandbox half: 3 operations",
             "endpoint 080808080808 of joining: 2 operations",
             "sandbox stuck: 0 operations",
             "network half: 2 operations",

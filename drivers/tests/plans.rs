@@ -57,10 +57,12 @@ fn bridge_network_with_a_sandbox_and_ports() {
     let (sandbox, plan) = bench.sandbox("web", put_with_ports(vec![on("blue")], ports));
     insta::assert_snapshot!(plan, @r"
     netns add web
+    neighbour add 172.18.0.2 is 02:42:ac:12:00:02 dev bb-010101010101 in host
     link add bv0202020202 mtu 1420 master bb-010101010101 type veth peer eth0@web address 02:42:ac:12:00:02
     sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl web net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@web
+    neighbour add 172.18.0.1 is 06:01:01:01:01:01 dev eth0 in web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     firewall add {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
     ");
@@ -73,6 +75,7 @@ fn bridge_network_with_a_sandbox_and_ports() {
     insta::assert_snapshot!(teardown, @r"
     firewall del {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
     link retire bv0202020202
+    neighbour del 172.18.0.2 is 02:42:ac:12:00:02 dev bb-010101010101 in host
     netns drop web
     ");
     assert_eq!(network.mtu_bytes(), Some(1420));
@@ -93,6 +96,7 @@ fn internal_network_has_no_way_out() {
     let (sandbox, plan) = bench.sandbox("db", put_with_ports(vec![on("inner")], vec![port(None, 4000, 80)]));
     insta::assert_snapshot!(plan, @r"
     netns add db
+    neighbour add 172.18.0.2 is 02:42:ac:12:00:02 dev bb-010101010101 in host
     link add bv0202020202 mtu 1500 master bb-010101010101 type veth peer eth0@db address 02:42:ac:12:00:02
     sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl db net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
@@ -129,20 +133,24 @@ fn without_inter_container_traffic() {
     let (_, plan) = bench.sandbox("a", put(vec![on("strangers")]));
     insta::assert_snapshot!(plan, @r"
     netns add a
+    neighbour add 172.18.0.2 is 02:42:ac:12:00:02 dev bb-010101010101 in host
     link add bv0202020202 mtu 1500 master bb-010101010101 type veth peer eth0@a address 02:42:ac:12:00:02 isolated
     sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl a net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@a
+    neighbour add 172.18.0.1 is 06:01:01:01:01:01 dev eth0 in a
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in a
     ");
     bench.host.bridge_netfilter = true;
     let (_, plan) = bench.sandbox("b", put(vec![on("strangers")]));
     insta::assert_snapshot!(plan, @r"
     netns add b
+    neighbour add 172.18.0.3 is 02:42:ac:12:00:03 dev bb-010101010101 in host
     link add bv0303030303 mtu 1500 master bb-010101010101 type veth peer eth0@b address 02:42:ac:12:00:03 hairpin
     sysctl host net/ipv6/conf/bv0303030303/disable_ipv6=1 (was 0)
     sysctl b net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.3/24 dev eth0@b
+    neighbour add 172.18.0.1 is 06:01:01:01:01:01 dev eth0 in b
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in b
     ");
 }
@@ -161,10 +169,12 @@ fn routed_network_opens_ports_on_endpoints() {
     let (sandbox, plan) = bench.sandbox("web", put_with_ports(vec![on("campus")], vec![port(None, 4000, 80)]));
     insta::assert_snapshot!(plan, @r"
     netns add web
+    neighbour add 172.18.0.2 is 02:42:ac:12:00:02 dev bb-010101010101 in host
     link add bv0202020202 mtu 1500 master bb-010101010101 type veth peer eth0@web address 02:42:ac:12:00:02
     sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl web net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@web
+    neighbour add 172.18.0.1 is 06:01:01:01:01:01 dev eth0 in web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     firewall add {open tcp/172.18.0.2:80+1 on bb-010101010101}
     ");
@@ -190,6 +200,7 @@ fn options_shape_names_and_sizes() {
     let (_, plan) = bench.sandbox("a", put_with_ports(vec![on("lan")], vec![port(None, 4000, 80)]));
     insta::assert_snapshot!(plan, @r"
     netns add a
+    neighbour add 172.18.0.2 is 02:42:ac:12:00:02 dev lan0 in host
     link add bv0202020202 mtu 9000 master lan0 type veth peer lan0@a address 02:42:ac:12:00:02
     sysctl host net/ipv6/conf/bv0202020202/disable_ipv6=1 (was 0)
     sysctl a net/ipv6/conf/lan0/disable_ipv6=1 (was 0)
@@ -208,10 +219,12 @@ fn connecting_moves_the_way_out() {
     let spec = on("b").try_into().expect("a valid endpoint");
     let (_, endpoint, plan) = bench.with(|state, context| state.connect(&id("web"), spec, context)).expect("connected");
     insta::assert_snapshot!(plan, @r"
+    neighbour add 172.18.1.2 is 02:42:ac:12:01:02 dev bb-020202020202 in host
     link add bv0404040404 mtu 1500 master bb-020202020202 type veth peer eth1@web address 02:42:ac:12:01:02
     sysctl host net/ipv6/conf/bv0404040404/disable_ipv6=1 (was 0)
     sysctl web net/ipv6/conf/eth1/disable_ipv6=1 (was 0)
     address add 172.18.1.2/24 dev eth1@web
+    neighbour add 172.18.1.1 is 06:02:02:02:02:02 dev eth1 in web
     route del 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     route add 0.0.0.0/0 via 172.18.1.1 dev eth1 in web
     firewall del {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101} add {port tcp/*:4000+1 -> 172.18.1.2:80 on bb-020202020202}
@@ -224,6 +237,7 @@ fn connecting_moves_the_way_out() {
     route del 0.0.0.0/0 via 172.18.1.1 dev eth1 in web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     link retire bv0404040404
+    neighbour del 172.18.1.2 is 02:42:ac:12:01:02 dev bb-020202020202 in host
     ");
     let ways: Vec<(String, bool)> = sandbox
         .to_api(None)
@@ -246,10 +260,12 @@ fn host_and_none_ask_for_nothing_but_a_namespace() {
         SandboxPut { namespace: NamespaceRequest::Path("/proc/7/ns/net".to_owned()), ..put(vec![on("bridge")]) };
     let (_, plan) = bench.sandbox("c", theirs);
     insta::assert_snapshot!(plan, @r"
+    neighbour add 172.17.0.2 is 02:42:ac:11:00:02 dev berth0 in host
     link add bv0606060606 mtu 1500 master berth0 type veth peer eth0@/proc/7/ns/net address 02:42:ac:11:00:02
     sysctl host net/ipv6/conf/bv0606060606/disable_ipv6=1 (was 0)
     sysctl /proc/7/ns/net net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.17.0.2/16 dev eth0@/proc/7/ns/net
+    neighbour add 172.17.0.1 is 06:01:01:01:01:01 dev eth0 in /proc/7/ns/net
     route add 0.0.0.0/0 via 172.17.0.1 dev eth0 in /proc/7/ns/net
     ");
 }

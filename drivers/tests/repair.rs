@@ -69,6 +69,9 @@ fn names_host_link(op: &Op, name: &LinkName) -> bool {
         Op::AddRoute { namespace, route } | Op::RemoveRoute { namespace, route } => {
             *namespace == NamespaceAt::Host && route.link == *name
         }
+        Op::AddNeighbour { namespace, neighbour } | Op::RemoveNeighbour { namespace, neighbour } => {
+            *namespace == NamespaceAt::Host && neighbour.link == *name
+        }
         Op::SetSysctl { key, .. } => key.contains(&format!("/{name}/")),
         Op::CreateNamespace(_) | Op::DropNamespace(_) | Op::Firewall(_) => false,
     }
@@ -112,7 +115,7 @@ proptest! {
     #[test]
     fn what_is_broken_is_mended(
         sandboxes in sandboxes(),
-        breaks in prop::collection::vec((0usize..9, any::<prop::sample::Index>()), 1..6),
+        breaks in prop::collection::vec((0usize..10, any::<prop::sample::Index>()), 1..6),
     ) {
         let (bench, kernel) = world(&sandboxes);
         let mut broken = kernel.clone();
@@ -177,6 +180,7 @@ fn break_something(kernel: &mut ModelKernel, how: usize, which: prop::sample::In
         3 => link.addresses.clear(),
         4 => seen.routes.clear(),
         5 => kernel.seen.sysctls.clear(),
+        9 => seen.neighbours.clear(),
         6 if link.mac.is_some() => link.mac = Some("02:ff:ff:ff:ff:ff".parse().expect("a MAC address")),
         7 if namespace == NamespaceAt::Host && link.kind == LinkKind::Bridge => {
             let bridge = cnm::op::Bridge { name, mac: "02:ff:ff:ff:ff:ff".parse().expect("a MAC"), mtu_bytes: 0 };

@@ -260,9 +260,9 @@ fn lacking(op: &Op, refusal: &io::Error, socket: &mut route::Socket) -> Option<E
     }
 }
 
-/// The kernel's words for "it isn't there": link, address and route in turn.
+/// The kernel's words for "it isn't there": link, address, route and neighbour in turn.
 fn is_absence(error: &io::Error) -> bool {
-    let absent = [Errno::ENODEV, Errno::EADDRNOTAVAIL, Errno::ESRCH];
+    let absent = [Errno::ENODEV, Errno::EADDRNOTAVAIL, Errno::ESRCH, Errno::ENOENT];
     error.raw_os_error().is_some_and(|code| absent.contains(&Errno::from_raw(code)))
 }
 

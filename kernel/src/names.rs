@@ -35,6 +35,12 @@ pub(crate) fn attempt(op: &Op) -> String {
         Op::RemoveRoute { namespace, route } => {
             format!("remove the route to {} in {}", route.destination, place(namespace))
         }
+        Op::AddNeighbour { namespace, neighbour } => {
+            format!("set down neighbour {} on {} in {}", neighbour.address, neighbour.link, place(namespace))
+        }
+        Op::RemoveNeighbour { namespace, neighbour } => {
+            format!("forget neighbour {} on {} in {}", neighbour.address, neighbour.link, place(namespace))
+        }
         Op::SetSysctl { namespace, key, value, .. } => format!("set sysctl {key} to {value} in {}", place(namespace)),
         Op::Firewall(_) => "change the firewall".to_owned(),
     }

@@ -89,6 +89,17 @@ impl ModelKernel {
                     seen.routes.remove(route);
                 }
             }
+            Op::AddNeighbour { namespace, neighbour } => {
+                let seen = self.seen.namespaces.get_mut(namespace).unwrap_or_else(|| panic!("{op}: ENOENT"));
+                assert!(seen.links.contains_key(&neighbour.link), "{op}: ENODEV");
+                seen.neighbours.retain(|other| other.link != neighbour.link || other.address != neighbour.address);
+                seen.neighbours.insert(neighbour.clone());
+            }
+            Op::RemoveNeighbour { namespace, neighbour } => {
+                if let Some(seen) = self.seen.namespaces.get_mut(namespace) {
+                    seen.neighbours.remove(neighbour);
+                }
+            }
             Op::SetSysctl { namespace, key, value, .. } => {
                 self.seen.sysctls.insert((namespace.clone(), key.clone()), value.clone());
             }
@@ -135,6 +146,7 @@ impl ModelKernel {
         if let Some(namespace) = self.seen.namespaces.get_mut(&at.namespace) {
             namespace.links.remove(&at.name);
             namespace.routes.retain(|route| route.link != at.name);
+            namespace.neighbours.retain(|neighbour| neighbour.link != at.name);
             let ports = namespace.links.values_mut().filter(|link| link.bridge.as_ref() == Some(&at.name));
             ports.for_each(|link| link.bridge = None);
         }

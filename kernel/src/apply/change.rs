@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use cnm::{
     id::LinkName,
-    op::{Bridge, NamespaceAt, Op, Route, VethPair},
+    op::{Bridge, NamespaceAt, Neighbour, Op, Route, VethPair},
 };
 use ipnetwork::IpNetwork;
 
@@ -20,12 +20,16 @@ pub(super) enum Change<'p> {
     CreateVeth(&'p VethPair),
     /// Sets the flags of a veth's bridge port, and it up.
     PortFlags(&'p VethPair),
+    /// Binds the peer's MAC address to the bridge port.
+    BindMac(&'p VethPair),
     SetUp(&'p LinkName),
     Retire(&'p VethPair),
     AddAddress(&'p LinkName, IpNetwork),
     RemoveAddress(&'p LinkName, IpNetwork),
     AddRoute(&'p Route),
     RemoveRoute(&'p Route),
+    AddNeighbour(&'p Neighbour),
+    RemoveNeighbour(&'p Neighbour),
 }
 
 /// An operation's messages with the namespaces that they go to, in order; none if it isn't made of messages.
@@ -35,18 +39,20 @@ pub(super) fn changes(op: &Op) -> Option<Vec<(&NamespaceAt, Change<'_>)>> {
         Op::CreateBridge(bridge) => vec![(host, Change::CreateBridge(bridge)), (host, Change::FinishBridge(bridge))],
         Op::DeleteBridge(bridge) => vec![(host, Change::DeleteLink(&bridge.name))],
         Op::CreateVeth(pair) => {
-            let mut changes = vec![(host, Change::CreateVeth(pair))];
-            if route::has_port_flags(pair) {
-                changes.push((host, Change::PortFlags(pair)));
-            }
-            changes.push((&pair.peer.namespace, Change::SetUp(&pair.peer.name)));
-            changes
+            vec![
+                (host, Change::CreateVeth(pair)),
+                (host, Change::PortFlags(pair)),
+                (host, Change::BindMac(pair)),
+                (&pair.peer.namespace, Change::SetUp(&pair.peer.name)),
+            ]
         }
         Op::RetireVeth(pair) => vec![(host, Change::Retire(pair))],
         Op::AddAddress { link, address } => vec![(&link.namespace, Change::AddAddress(&link.name, *address))],
         Op::RemoveAddress { link, address } => vec![(&link.namespace, Change::RemoveAddress(&link.name, *address))],
         Op::AddRoute { namespace, route } => vec![(namespace, Change::AddRoute(route))],
         Op::RemoveRoute { namespace, route } => vec![(namespace, Change::RemoveRoute(route))],
+        Op::AddNeighbour { namespace, neighbour } => vec![(namespace, Change::AddNeighbour(neighbour))],
+        Op::RemoveNeighbour { namespace, neighbour } => vec![(namespace, Change::RemoveNeighbour(neighbour))],
         Op::CreateNamespace(_) | Op::DropNamespace(_) | Op::SetSysctl { .. } | Op::Firewall(_) => return None,
     })
 }
@@ -58,6 +64,8 @@ impl Change<'_> {
             Self::CreateVeth(pair) => Some(&pair.bridge),
             Self::AddAddress(link, _) | Self::RemoveAddress(link, _) => Some(link),
             Self::AddRoute(route) | Self::RemoveRoute(route) => Some(&route.link),
+            Self::AddNeighbour(neighbour) | Self::RemoveNeighbour(neighbour) => Some(&neighbour.link),
+            Self::BindMac(pair) => Some(&pair.host_end),
             _ => None,
         }
     }
@@ -84,7 +92,14 @@ impl Change<'_> {
 
     /// Whether its aim is that something isn't there.
     pub(super) fn removes(&self) -> bool {
-        matches!(self, Self::DeleteLink(_) | Self::Retire(_) | Self::RemoveAddress(..) | Self::RemoveRoute(_))
+        matches!(
+            self,
+            Self::DeleteLink(_)
+                | Self::Retire(_)
+                | Self::RemoveAddress(..)
+                | Self::RemoveRoute(_)
+                | Self::RemoveNeighbour(_)
+        )
     }
 
     /// The message. `peer_namespace` is where a veth's peer is born.
@@ -95,12 +110,15 @@ impl Change<'_> {
             Self::DeleteLink(name) => route::delete_link(name),
             Self::CreateVeth(pair) => route::create_veth(pair, index, peer_namespace),
             Self::PortFlags(pair) => route::set_port_flags_and_up(pair),
+            Self::BindMac(pair) => route::bind_mac(index, pair.peer_mac),
             Self::SetUp(name) => route::set_up(name),
             Self::Retire(pair) => route::retire(&pair.host_end),
             Self::AddAddress(_, address) => route::add_address(index, *address),
             Self::RemoveAddress(_, address) => route::remove_address(index, *address),
             Self::AddRoute(route) => route::add_route(index, route),
             Self::RemoveRoute(route) => route::remove_route(index, route),
+            Self::AddNeighbour(neighbour) => route::add_neighbour(index, neighbour),
+            Self::RemoveNeighbour(neighbour) => route::remove_neighbour(index, neighbour),
         }
     }
 }

@@ -6,7 +6,7 @@ use cnm::{
     firewall::FirewallChange,
     id::{LinkName, SandboxId},
     observed::{LinkKind, ObservedLink, ObservedNamespace},
-    op::{Bridge, LinkAt, NamespaceAt, Op, Route, VethPair},
+    op::{Bridge, LinkAt, NamespaceAt, Neighbour, Op, Route, VethPair},
 };
 use nix::errno::Errno;
 
@@ -66,6 +66,13 @@ impl State {
                 }
                 Ok(())
             }
+            Op::AddNeighbour { namespace, neighbour } => self.add_neighbour(namespace, neighbour),
+            Op::RemoveNeighbour { namespace, neighbour } => {
+                if let Some(found) = self.namespaces.get_mut(namespace) {
+                    found.neighbours.remove(neighbour);
+                }
+                Ok(())
+            }
             Op::SetSysctl { namespace, key, value, .. } => self.set_sysctl(namespace, key, value),
             Op::Firewall(change) => {
                 self.change_firewall(change);
@@ -109,6 +116,7 @@ impl State {
         let Some(host) = self.namespaces.get_mut(&NamespaceAt::Host) else { return };
         host.links.remove(name);
         host.routes.retain(|route| route.link != *name);
+        host.neighbours.retain(|neighbour| neighbour.link != *name);
         self.sysctls.retain(|(at, key), _| *at != NamespaceAt::Host || !is_of_link(key, name));
         for port in host.links.values_mut().filter(|link| link.bridge.as_ref() == Some(name)) {
             port.bridge = None;
@@ -150,12 +158,24 @@ impl State {
             if let Some(namespace) = self.namespaces.get_mut(&at) {
                 namespace.links.remove(&name);
                 namespace.routes.retain(|route| route.link != name);
+                namespace.neighbours.retain(|neighbour| neighbour.link != name);
                 self.sysctls.retain(|(of, key), _| *of != at || !is_of_link(key, &name));
             }
         }
         if let Some(peer) = peer {
             self.peers.remove(&peer);
         }
+    }
+
+    fn add_neighbour(&mut self, at: &NamespaceAt, neighbour: &Neighbour) -> Result<(), Errno> {
+        let namespace = self.namespaces.get_mut(at).ok_or(Errno::ENOENT)?;
+        if !namespace.links.contains_key(&neighbour.link) {
+            return Err(Errno::ENODEV);
+        }
+        let is_same = |known: &Neighbour| known.link == neighbour.link && known.address == neighbour.address;
+        namespace.neighbours.retain(|known| !is_same(known));
+        namespace.neighbours.insert(neighbour.clone());
+        Ok(())
     }
 
     fn add_route(&mut self, at: &NamespaceAt, route: &Route) -> Result<(), Errno> {

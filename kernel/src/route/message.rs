@@ -1,4 +1,4 @@
-//! The messages that change links, addresses and routes, as values.
+//! The messages that change links, addresses, routes and neighbours, as values.
 
 use std::{
     net::IpAddr,
@@ -6,11 +6,11 @@ use std::{
 };
 
 use cnm::{
-    id::LinkName,
-    op::{Bridge, Route, VethPair},
+    id::{LinkName, MacAddress},
+    op::{Bridge, Neighbour, Route, VethPair},
 };
 use ipnetwork::IpNetwork;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
@@ -18,6 +18,7 @@ use netlink_packet_route::{
         InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
         LinkMessage,
     },
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState},
     route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType},
 };
 
@@ -31,6 +32,10 @@ fn request(message: RouteNetlinkMessage) -> RouteRequest {
 
 fn creation(message: RouteNetlinkMessage) -> RouteRequest {
     Request { message, flags: NLM_F_CREATE | NLM_F_EXCL }
+}
+
+fn replacement(message: RouteNetlinkMessage) -> RouteRequest {
+    Request { message, flags: NLM_F_CREATE | NLM_F_REPLACE }
 }
 
 /// A link by name: with index 0 the kernel looks the name up itself.
@@ -81,9 +86,8 @@ pub(crate) fn delete_link(name: &LinkName) -> RouteRequest {
     request(RouteNetlinkMessage::DelLink(named(name)))
 }
 
-/// A pair whose peer is born in its namespace. The host end is up at once unless flags of its bridge port have to be
-/// set first: the kernel ignores them in a creation, and a port that is up without them would leak. The peer must not
-/// be up in this message (ENOTCONN).
+/// A pair whose peer is born in its namespace. The host end isn't up yet: the kernel ignores flags of its bridge port in a
+/// creation, and a port that is up without them would leak. The peer must not be up in this message (ENOTCONN).
 pub(crate) fn create_veth(pair: &VethPair, bridge_index: u32, peer_namespace: BorrowedFd<'_>) -> RouteRequest {
     let mut peer = named(&pair.peer.name);
     peer.attributes.extend([
@@ -92,9 +96,6 @@ pub(crate) fn create_veth(pair: &VethPair, bridge_index: u32, peer_namespace: Bo
         LinkAttribute::NetNsFd(peer_namespace.as_raw_fd()),
     ]);
     let mut link = named(&pair.host_end);
-    if !has_port_flags(pair) {
-        link = up(link);
-    }
     link.attributes.extend([
         LinkAttribute::Mtu(pair.mtu_bytes),
         LinkAttribute::Controller(bridge_index),
@@ -106,21 +107,31 @@ pub(crate) fn create_veth(pair: &VethPair, bridge_index: u32, peer_namespace: Bo
     creation(RouteNetlinkMessage::NewLink(link))
 }
 
-pub(crate) fn has_port_flags(pair: &VethPair) -> bool {
-    pair.isolated || pair.hairpin
-}
-
-/// Sets the flags of a bridge port, then the port up: the kernel handles the parts of one message in this order.
+/// Sets the flags of a bridge port, then the port up: the kernel handles the parts of one message in this order. What a
+/// container sends teaches the bridge nothing: it would get its neighbours' frames by a forged source.
 pub(crate) fn set_port_flags_and_up(pair: &VethPair) -> RouteRequest {
     let mut link = up(named(&pair.host_end));
     link.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::PortKind(InfoPortKind::Bridge),
         LinkInfo::PortData(InfoPortData::BridgePort(vec![
             InfoBridgePort::HairpinMode(pair.hairpin),
+            InfoBridgePort::Learning(false),
             InfoBridgePort::Isolated(pair.isolated),
         ])),
     ]));
     request(RouteNetlinkMessage::NewLink(link))
+}
+
+/// Binds a MAC address to a bridge port, on which no other port can take it over (`NTF_STICKY`). A state that isn't
+/// permanent: that would make it an address of the bridge itself.
+pub(crate) fn bind_mac(index: u32, mac: MacAddress) -> RouteRequest {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = index;
+    message.header.state = NeighbourState::Noarp;
+    message.header.flags = NeighbourFlags::Controller | NeighbourFlags::Sticky;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.0.to_vec()));
+    replacement(RouteNetlinkMessage::NewNeighbour(message))
 }
 
 /// Sets a link down and takes it off its bridge: cheap, unlike deleting it.
@@ -184,6 +195,28 @@ pub(crate) fn add_route(index: u32, route: &Route) -> RouteRequest {
 
 pub(crate) fn remove_route(index: u32, route: &Route) -> RouteRequest {
     request(RouteNetlinkMessage::DelRoute(route_message(index, route)))
+}
+
+fn neighbour_message(index: u32, neighbour: &Neighbour) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family_of(neighbour.address);
+    message.header.ifindex = index;
+    message.header.state = NeighbourState::Permanent;
+    message.attributes.push(NeighbourAttribute::Destination(match neighbour.address {
+        IpAddr::V4(v4) => NeighbourAddress::Inet(v4),
+        IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
+    }));
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(neighbour.mac.0.to_vec()));
+    message
+}
+
+/// In place of what was learned, or of an entry that a crash left.
+pub(crate) fn add_neighbour(index: u32, neighbour: &Neighbour) -> RouteRequest {
+    replacement(RouteNetlinkMessage::NewNeighbour(neighbour_message(index, neighbour)))
+}
+
+pub(crate) fn remove_neighbour(index: u32, neighbour: &Neighbour) -> RouteRequest {
+    request(RouteNetlinkMessage::DelNeighbour(neighbour_message(index, neighbour)))
 }
 
 fn family_of(address: IpAddr) -> AddressFamily {

@@ -1,4 +1,4 @@
-//! Reading links, addresses and routes back.
+//! Reading links, addresses, routes and neighbours back.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,13 +9,14 @@ use std::{
 use cnm::{
     id::{LinkName, MacAddress},
     observed::{LinkKind, ObservedLink, ObservedNamespace},
-    op::Route,
+    op::{Neighbour, Route},
 };
 use ipnetwork::IpNetwork;
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage},
     link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteProtocol, RouteType},
 };
 
@@ -63,7 +64,15 @@ impl Socket {
         Ok(routes)
     }
 
-    /// All links that pass, with their addresses, and our routes.
+    fn neighbours(&mut self) -> io::Result<Vec<NeighbourMessage>> {
+        let dump = self.inner.dump(|| RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()))?;
+        Ok(dump
+            .into_iter()
+            .filter_map(|m| if let RouteNetlinkMessage::NewNeighbour(neighbour) = m { Some(neighbour) } else { None })
+            .collect())
+    }
+
+    /// All links that pass, with their addresses and permanent neighbours, and our routes.
     pub(crate) fn observe(&mut self, wanted: impl Fn(&LinkName) -> bool) -> io::Result<ObservedNamespace> {
         let links = self.links()?;
         let names: BTreeMap<u32, LinkName> =
@@ -83,6 +92,9 @@ impl Socket {
         let ours = RouteProtocol::from(ROUTE_PROTOCOL);
         let routes = self.routes()?.into_iter().filter(|route| route.header.protocol == ours);
         seen.routes = routes.filter_map(|route| observed_route(&route, &names)).collect();
+        let neighbours = self.neighbours()?;
+        let neighbours = neighbours.iter().filter_map(|neighbour| observed_neighbour(neighbour, &names));
+        seen.neighbours = neighbours.filter(|neighbour| seen.links.contains_key(&neighbour.link)).collect();
         Ok(seen)
     }
 
@@ -208,6 +220,22 @@ fn observed_route(route: &RouteMessage, names: &BTreeMap<u32, LinkName>) -> Opti
     let gateway =
         route.attributes.iter().find_map(|a| if let RouteAttribute::Gateway(via) = a { ip_of(via) } else { None });
     Some(Route { destination: route_destination(route)?, gateway, link: names.get(&route_link(route)?)?.clone() })
+}
+
+fn observed_neighbour(message: &NeighbourMessage, names: &BTreeMap<u32, LinkName>) -> Option<Neighbour> {
+    if message.header.state != NeighbourState::Permanent {
+        return None;
+    }
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    })?;
+    let mac = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::LinkLayerAddress(mac) => mac.as_slice().try_into().ok().map(MacAddress),
+        _ => None,
+    })?;
+    Some(Neighbour { link: names.get(&message.header.ifindex)?.clone(), address, mac })
 }
 
 fn ip_of(address: &RouteAddress) -> Option<IpAddr> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use cnm::{
     firewall::{Element, FirewallChange, Protocol},
     observed::{LinkKind, ObservedLink},
-    op::{Bridge, LinkAt, NamespaceAt, Op, Plan, Route, VethPair},
+    op::{Bridge, LinkAt, NamespaceAt, Neighbour, Op, Plan, Route, VethPair},
 };
 use kernel::{AdminChains, Ask, Host, Kernel, Repaired, fake::FakeHost};
 
@@ -53,12 +53,22 @@ fn default_route() -> Route {
     Route { destination: parsed("0.0.0.0/0"), gateway: Some(parsed("172.20.1.1")), link: parsed("eth0") }
 }
 
+fn gateway() -> Neighbour {
+    Neighbour { link: parsed("eth0"), address: parsed("172.20.1.1"), mac: red().mac }
+}
+
+fn container() -> Neighbour {
+    Neighbour { link: bridge(1), address: parsed("172.20.1.2"), mac: veth().peer_mac }
+}
+
 fn attachment() -> Vec<Op> {
     vec![
         Op::CreateNamespace(parsed("s1")),
         Op::CreateVeth(veth()),
         Op::AddAddress { link: veth().peer, address: parsed("172.20.1.2/24") },
         Op::AddRoute { namespace: sandbox(), route: default_route() },
+        Op::AddNeighbour { namespace: sandbox(), neighbour: gateway() },
+        Op::AddNeighbour { namespace: NamespaceAt::Host, neighbour: container() },
     ]
 }
 
@@ -102,6 +112,7 @@ fn seen(host: &dyn Host) -> Vec<String> {
         lines.extend(
             namespace.routes.iter().map(|r| format!("{at}: {} via {:?} dev {}", r.destination, r.gateway, r.link)),
         );
+        lines.extend(namespace.neighbours.iter().map(|n| format!("{at}: {} is {} dev {}", n.address, n.mac, n.link)));
     }
     lines
 }
@@ -123,9 +134,11 @@ fn a_plan_makes_what_it_says() {
             "pinned s1",
             "host: bb-000000000001 bridge up mtu 1400 [\"172.20.1.1/24\"]",
             "host: bv0000000001 veth up mtu 1400 on bb-000000000001 []",
+            "host: 172.20.1.2 is 02:42:ac:14:01:02 dev bb-000000000001",
             "s1: eth0 veth up mtu 1400 [\"172.20.1.2/24\"]",
             "s1: lo loopback up mtu 65536 [\"127.0.0.1/8\"]",
             "s1: 0.0.0.0/0 via Some(172.20.1.1) dev eth0",
+            "s1: 172.20.1.1 is 02:42:00:00:00:01 dev eth0",
         ];
         assert_eq!(seen(host), expected);
         let observed = host.observe(&ask()).expect("an observation");
