@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::{Stream, StreamExt as _};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Certificate, Client, Identity, Request, RequestBuilder, Response, StatusCode};
+use reqwest::{Certificate, Client, Identity, Request, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -101,7 +101,8 @@ impl Session {
         patience: Duration,
     ) -> Result<Response, RegistryError> {
         let response = self.send_once(make(&self.http), patience).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        // A blob may be kept elsewhere: whoever that is, it gets to know nothing by asking who we are (CVE-2020-15157).
+        if response.status() != StatusCode::UNAUTHORIZED || !self.is_here(response.url()) {
             return self.accepted(response).await;
         }
         // Tokens are short-lived: the one that we have may just have ended.
@@ -132,11 +133,15 @@ impl Session {
     fn prepare(&self, request: RequestBuilder) -> Result<Request, RegistryError> {
         let mut request = request.build().map_err(|error| self.cut(error))?;
         // An upload may be sent elsewhere, where our password is none of anybody's business.
-        let is_here = request.url().origin().ascii_serialization() == self.place.origin();
+        let is_here = self.is_here(request.url());
         if let Some(authorization) = self.authorization().clone().filter(|_| is_here) {
             request.headers_mut().insert(AUTHORIZATION, authorization);
         }
         Ok(request)
+    }
+
+    fn is_here(&self, url: &Url) -> bool {
+        url.origin().ascii_serialization() == self.place.origin()
     }
 
     pub(super) async fn accepted(&self, response: Response) -> Result<Response, RegistryError> {

@@ -221,6 +221,50 @@ fn tokens_are_got_as_the_registry_asks() {
     }
 }
 
+/// CVE-2020-15157: a registry sends whoever wants a blob elsewhere, and there somebody asks for the password.
+#[test]
+fn who_keeps_a_registry_s_blobs_elsewhere_is_told_no_password() {
+    let words = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\nwww-authenticate";
+    for scheme in ["Bearer realm=\"http://ELSEWHERE/token\",service=\"s\"", "Basic realm=\"x\""] {
+        // The second answer is for who falls for it.
+        let (elsewhere, thief) = scripted(|address| {
+            let challenge = scheme.replace("ELSEWHERE", &address.to_string());
+            vec![format!("{words}: {challenge}\r\n\r\n"), ok(r#"{"token":"stolen"}"#)]
+        });
+        let sent_away = format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{elsewhere}/blob\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        let (address, registry) = scripted(|_| {
+            vec![
+                format!("{words}: Basic realm=\"registry\"\r\n\r\n"),
+                ok("{\"tags\":[]}"),
+                sent_away.clone(),
+                sent_away,
+            ]
+        });
+        let (registries, _runtime) = registries();
+        let password = Credentials::Password { username: "ann".to_owned(), password: "secret".to_owned() };
+        let called_off = CancellationToken::new();
+        let endpoint = registries.endpoints(&repository(address), &password, &called_off).last().expect("http");
+        let endpoint = endpoint.1.expect("a session");
+        endpoint.tags().expect("who it is is known from here on");
+        let failure = endpoint.open_blob(Digest::of(b""), 0).err().expect("refused");
+        assert!(failure.to_string().contains("unauthorized: authentication required"), "{failure}");
+        // For the answers that nobody wanted.
+        for rest in [elsewhere, address] {
+            TcpStream::connect(rest).and_then(|mut stream| stream.write_all(b"GET /over HTTP/1.1\r\n\r\n")).ok();
+        }
+        let asked = thief.join().expect("two requests");
+        assert!(asked[0].starts_with("GET /blob ") && asked[1].starts_with("GET /over "), "{asked:?}");
+        assert!(!asked.concat().to_lowercase().contains("authorization"), "{asked:?}");
+        let asked = registry.join().expect("four requests");
+        assert!(
+            asked[2].contains("authorization: Basic YW5uOnNlY3JldA==") && asked[3].starts_with("GET /over "),
+            "{asked:?}"
+        );
+    }
+}
+
 #[test]
 fn a_part_of_a_blob_is_only_taken_if_it_is_the_one_that_was_asked_for() {
     let content = "0123456789".repeat(100);
