@@ -283,8 +283,7 @@ impl Extractor<'_> {
             MemberKind::BlockDevice { major, minor } => device(FileType::BlockDevice, *major, *minor)?,
             MemberKind::Fifo => device(FileType::Fifo, 0, 0)?,
         }
-        let is_link = member.kind == MemberKind::SymbolicLink;
-        Ok(attributes.set_at(parent.as_fd(), name, is_link)?)
+        Ok(attributes.set_at(parent.as_fd(), name)?)
     }
 
     fn fill<R: Read>(

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::Refusal;
@@ -56,17 +56,19 @@ impl<'a> Attributes<'a> {
         self.set_xattrs(|name, value| rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()))
     }
 
-    /// For what can't be opened: symbolic links and devices.
-    pub(crate) fn set_at(&self, parent: BorrowedFd<'_>, name: &OsStr, is_link: bool) -> Result<(), Errno> {
-        let no_follow = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::chownat(parent, name, Some(self.uid), Some(self.gid), no_follow)?;
+    /// For what can't be opened: symbolic links and devices. By a descriptor of what is there now, through no link: where
+    /// others write as well, a link to elsewhere may have taken its place (CVE-2021-41089).
+    pub(crate) fn set_at(&self, parent: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+        let node = rustix::fs::openat(parent, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let is_link = FileType::from_raw_mode(rustix::fs::fstat(&node)?.st_mode) == FileType::Symlink;
+        rustix::fs::chownat(&node, "", Some(self.uid), Some(self.gid), AtFlags::EMPTY_PATH)?;
+        // Such a descriptor takes no other calls; the kernel follows this path to the very thing that it is of.
+        let path = Path::new("/proc/self/fd").join(node.as_raw_fd().to_string());
         if !is_link {
-            rustix::fs::chmodat(parent, name, self.mode, rustix::fs::AtFlags::empty())?;
+            rustix::fs::chmod(&path, self.mode)?;
         }
-        // There is no setxattrat(2) before Linux 6.13; the parent's descriptor keeps this path where it belongs.
-        let path = Path::new("/proc/self/fd").join(parent.as_raw_fd().to_string()).join(name);
-        self.set_xattrs(|xattr, value| rustix::fs::lsetxattr(&path, xattr, value, XattrFlags::empty()))?;
-        rustix::fs::utimensat(parent, name, &self.times, no_follow)
+        self.set_xattrs(|xattr, value| rustix::fs::setxattr(&path, xattr, value, XattrFlags::empty()))?;
+        rustix::fs::utimensat(&node, "", &self.times, AtFlags::EMPTY_PATH)
     }
 
     fn set_xattrs(&self, set: impl Fn(&OsStr, &[u8]) -> Result<(), Errno>) -> Result<(), Errno> {

@@ -291,7 +291,7 @@ impl Unpacker {
             _ => rustix::fs::mknodat(parent, last, FileType::Fifo, mode, 0),
         })?;
         let parent = self.tree.parent(&name.parent)?;
-        Ok(attributes.set_at(parent, OsStr::from_bytes(&name.last), is_link)?)
+        Ok(attributes.set_at(parent, OsStr::from_bytes(&name.last))?)
     }
 
     /// Makes something under a name; a later member takes an earlier one's place.
