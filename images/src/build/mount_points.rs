@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FileType;
+use rustix::fs::{AtFlags, FileType};
 
 use super::StepError;
 use super::schedule::Build;
@@ -44,13 +44,15 @@ pub(super) fn remove(upper: &Path, made: &[PathBuf]) -> io::Result<()> {
     let mut made: Vec<&PathBuf> = made.iter().collect();
     made.sort_by_key(|path| Reverse(path.components().count()));
     for path in made {
-        let Some(entry) = tree.entry(path)? else { continue };
-        let whole = upper.join(path);
-        match entry.kind() {
-            FileType::Directory if entry.names()?.is_empty() => std::fs::remove_dir(whole)?,
-            FileType::RegularFile if entry.stat.st_size == 0 => std::fs::remove_file(whole)?,
-            _ => {}
-        }
+        // By the directory that it was seen in: the step may have put links to elsewhere in the way (CVE-2024-23652).
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        let (Some(entry), Some(parent)) = (tree.entry(path)?, tree.entry(parent)?) else { continue };
+        let flags = match entry.kind() {
+            FileType::Directory if entry.names()?.is_empty() => AtFlags::REMOVEDIR,
+            FileType::RegularFile if entry.stat.st_size == 0 => AtFlags::empty(),
+            _ => continue,
+        };
+        rustix::fs::unlinkat(parent, name, flags)?;
     }
     Ok(())
 }
