@@ -283,3 +283,13 @@ fn links_lead_around_in_a_tree_only() {
     fifo.expect("made");
     tree.file(Path::new("fifo")).expect("opened without a writer");
 }
+
+#[test]
+fn hard_links_count_once_and_what_is_behind_links_not() {
+    let (dir, root) = place();
+    fs::write(root.join("tmp/one"), [0; 100]).expect("written");
+    fs::hard_link(root.join("tmp/one"), root.join("tmp/sub/two")).expect("made");
+    symlink("/", root.join("tmp/sub/x")).expect("made");
+    assert_eq!(size(&root.join("tmp")).expect("walked"), 100 + 1);
+    assert_eq!(size(&dir.path().join("absent")).expect("nothing"), 0);
+}

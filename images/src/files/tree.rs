@@ -1,6 +1,7 @@
 //! A directory and what is below it, reached by paths that lead through no symbolic link. Something that vanishes, or
 //! becomes something else, between two looks is as if it had never been there.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -119,6 +120,27 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// The bytes of all files below a directory, hard links counted once; whatever is written there meanwhile, nothing behind a
+/// link is counted. What isn't there has none.
+pub fn size(directory: &Path) -> Result<u64, ReadError> {
+    let tree = match Tree::open(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        opened => opened.map_err(ReadError::at(Path::new("")))?,
+    };
+    let (mut size_bytes, mut seen) = (0_u64, BTreeSet::new());
+    tree.walk(Path::new(""), |_, entry| {
+        let stat = &entry.stat;
+        if entry.kind() == FileType::Directory {
+            return Ok::<_, ReadError>(true);
+        }
+        if stat.st_nlink < 2 || seen.insert((stat.st_dev, stat.st_ino)) {
+            size_bytes = size_bytes.saturating_add(u64::try_from(stat.st_size).unwrap_or_default());
+        }
+        Ok(false)
+    })?;
+    Ok(size_bytes)
 }
 
 impl AsFd for Entry {

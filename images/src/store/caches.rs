@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Store, between_steps};
 use crate::digest::Digest;
 use crate::error::Error;
+use crate::files;
 
 /// Of a cache's name, as people see it.
 const SHORT_DIGITS: usize = 12;
@@ -70,7 +71,8 @@ impl CacheDirectory {
         let changed = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         Self {
             id: if number.is_empty() { digits.to_owned() } else { format!("{digits}-{number}") },
-            size_bytes: size_of(path),
+            // One that can't be walked to its end says nothing.
+            size_bytes: files::size(path).unwrap_or_default(),
             changed: changed.and_then(|changed| changed.try_into().ok()).unwrap_or_default(),
             is_in_use: false,
         }
@@ -217,19 +219,4 @@ impl Store {
         super::delete(gone.into_iter().map(|(_, aside)| aside))?;
         Ok(described)
     }
-}
-
-fn size_of(dir: &Path) -> u64 {
-    let mut waiting = vec![dir.to_owned()];
-    let mut size_bytes = 0;
-    while let Some(dir) = waiting.pop() {
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => waiting.push(entry.path()),
-                Ok(metadata) => size_bytes += metadata.len(),
-                Err(_) => {}
-            }
-        }
-    }
-    size_bytes
 }
