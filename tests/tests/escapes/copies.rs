@@ -83,22 +83,26 @@ fn a_link_in_a_directory_s_place_has_nothing_of_the_host_counted() {
     let (_world, host) = started();
     host.docker(&["run", "-d", "--name", "cc", "-v", "kept:/kept", "busybox", "sleep", "1000"]).ok();
     let (data, elsewhere) = (host.directory().join("lib/berth/volumes/kept/_data"), host.directory().join("elsewhere"));
-    std::fs::create_dir_all(data.join("swapped")).expect("made");
-    for number in 0..300 {
-        std::fs::write(data.join(format!("file-{number}")), "x").expect("written");
-    }
     std::fs::create_dir(&elsewhere).expect("made");
     std::fs::File::create(elsewhere.join("large")).and_then(|file| file.set_len(1 << 40)).expect("made");
-    symlink(&elsewhere, data.join("link")).expect("made");
-    let (one, other) = (data.join("swapped"), data.join("link"));
-    let attack = || renameat2(AT_FDCWD, &one, AT_FDCWD, &other, RenameFlags::RENAME_EXCHANGE).expect("exchanged");
+    for number in 0..20 {
+        std::fs::create_dir(data.join(format!("directory-{number}"))).expect("made");
+        symlink(&elsewhere, data.join(format!("link-{number}"))).expect("made");
+        std::fs::write(data.join(format!("file-{number}")), [0; 100]).expect("written");
+    }
+    let attack = || {
+        for number in 0..20 {
+            let (one, other) = (data.join(format!("directory-{number}")), data.join(format!("link-{number}")));
+            renameat2(AT_FDCWD, &one, AT_FDCWD, &other, RenameFlags::RENAME_EXCHANGE).expect("exchanged");
+        }
+    };
     under_attack(attack, || {
-        for _ in 0..15 {
+        for _ in 0..40 {
             let (status, answer) = host.http("/run/berth/berth.sock", "GET", "/system/df?type=volume", None);
             assert_eq!(status, 200, "{answer}");
             let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
             let size = answer["Volumes"][0]["UsageData"]["Size"].as_i64().expect("a size");
-            assert!((300..1 << 20).contains(&size), "{size} bytes");
+            assert!((2000..1 << 20).contains(&size), "{size} bytes");
         }
     });
 }
