@@ -4,12 +4,19 @@
 //! and an image must not lose what it says.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::DiffId;
 use crate::platform::Platform;
+
+/// Larger documents exist only to fill memory.
+pub(crate) const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
+/// A step takes two bytes of a document and a hundred of memory.
+const HISTORY_MAX: usize = 10_000;
 
 /// The document that an image id is the digest of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +45,7 @@ pub struct ImageConfig {
     /// The layers.
     pub rootfs: RootFs,
     /// How it was built, oldest step first.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "history")]
     pub history: Vec<HistoryEntry>,
 }
 
@@ -156,6 +163,36 @@ pub struct Empty {}
 /// Go writes `null` for an empty list or map.
 fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The same, of no more steps than any image has.
+fn history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HistoryEntry>, D::Error> {
+    struct Steps;
+
+    impl<'de> Visitor<'de> for Steps {
+        type Value = Vec<HistoryEntry>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of steps")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut steps = Vec::new();
+            while let Some(step) = list.next_element()? {
+                if steps.len() == HISTORY_MAX {
+                    return Err(A::Error::custom(format_args!("its history has more than {HISTORY_MAX} steps")));
+                }
+                steps.push(step);
+            }
+            Ok(steps)
+        }
+    }
+
+    deserializer.deserialize_any(Steps)
 }
 
 fn is_false(value: &bool) -> bool {

@@ -10,13 +10,13 @@ use tempfile::TempDir;
 
 use super::ArchiveError;
 use crate::compression::Decoder;
+use crate::config::DOCUMENT_BYTES_MAX;
 use crate::digest::Digest;
 use crate::progress::{Progress, ProgressEvent, Watched};
 use crate::tarball::{Member, MemberKind, TarReader};
 
 /// An image has at most some hundred layers, an archive some images.
 const MEMBERS_MAX: usize = 100_000;
-const DOCUMENT_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const COPY_BYTES: usize = 256 * 1024;
 const ALIASES_MAX: usize = 8;
 

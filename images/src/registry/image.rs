@@ -12,14 +12,12 @@ use super::endpoint::{Document, Endpoint};
 use super::manifest::{self, LayerBlob, Manifest, Named, parse};
 use super::{Credentials, Registries, RegistryError, first_answer};
 use crate::compression::Compression;
-use crate::config::ImageConfig;
+use crate::config::{DOCUMENT_BYTES_MAX, ImageConfig};
 use crate::digest::{Digest, ImageId};
 use crate::index;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
-/// Larger configurations exist only to fill memory.
-const CONFIG_BYTES_MAX: u64 = 8 << 20;
 /// What Docker and OCI call an image's configuration; other artifacts have manifests too.
 const CONFIG_TYPES: [&str; 2] =
     ["application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"];
@@ -155,8 +153,8 @@ fn config(
     }
     let digest: Digest = descriptor.digest().to_string().parse()?;
     let size_bytes = descriptor.size();
-    if size_bytes > CONFIG_BYTES_MAX {
-        return Err(RegistryError::TooLong { blob: digest, expected_bytes: CONFIG_BYTES_MAX });
+    if size_bytes > DOCUMENT_BYTES_MAX {
+        return Err(RegistryError::TooLong { blob: digest, expected_bytes: DOCUMENT_BYTES_MAX });
     }
     let mut reader = BlobReader::new(endpoint.clone(), digest, size_bytes);
     let mut document = Vec::new();
