@@ -160,7 +160,7 @@ fn nothing_of_a_container_runs_when_its_files_are_copied_and_its_processes_liste
 }
 
 /// The most memory that berthd has ever had, in MiB.
-fn most_memory_mib(host: &Host) -> u64 {
+pub(crate) fn most_memory_mib(host: &Host) -> u64 {
     let pid = host.processes("berthd")[0];
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
