@@ -28,8 +28,8 @@ pub(crate) struct Surroundings {
     pub(crate) user: ResolvedUser,
     /// The network namespace to join; `None` is the host's.
     pub(crate) network: Option<PathBuf>,
-    /// First process of the container whose pid namespace is joined.
-    pub(crate) pid_of: Option<i32>,
+    /// Where the `/proc` is mounted of the container whose pid namespace will be joined.
+    pub(crate) joined_proc: Option<PathBuf>,
     /// First process of the container whose IPC namespace is joined.
     pub(crate) ipc_of: Option<i32>,
     /// Whether `/sys/fs/cgroup` is a directory in which the executor mounts a hierarchy each (v1).
@@ -102,10 +102,9 @@ fn namespaces(wanted: &Namespaces, around: &Surroundings) -> Result<Vec<oci::Lin
     if let Some(network) = &around.network {
         result.push(joined(Type::Network, network.clone())?);
     }
-    match (&wanted.pid, around.pid_of) {
-        (PidNamespace::Own, _) => result.push(namespace(Type::Pid)?),
-        (PidNamespace::Container(_), Some(pid)) => result.push(joined(Type::Pid, of(pid, "pid"))?),
-        (PidNamespace::Container(_), None) | (PidNamespace::Host, _) => {}
+    // Another container's is joined in the end.
+    if wanted.pid == PidNamespace::Own {
+        result.push(namespace(Type::Pid)?);
     }
     match (&wanted.ipc, around.ipc_of) {
         (IpcNamespace::Private | IpcNamespace::Shareable, _) => result.push(namespace(Type::Ipc)?),
@@ -142,7 +141,10 @@ fn default_mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci
     let write_protected = if spec.privileged { "rw" } else { "ro" };
     let shm_size = format!("size={}", spec.shm_size_bytes);
     let mut mounts = vec![
-        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"])?,
+        match &around.joined_proc {
+            None => mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"])?,
+            Some(proc) => mount("/proc", "bind", &proc.to_string_lossy(), &["bind", "nosuid", "noexec", "nodev"])?,
+        },
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
         mount(
             "/dev/pts",

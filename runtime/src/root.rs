@@ -57,13 +57,9 @@ impl AsFd for Root {
 
 /// The root that this process sees.
 pub(crate) fn of_process(pid: i32, scope: Scope) -> Result<Root> {
-    let action = || format!("enter the mount namespace of process {pid}");
     let path = format!("/proc/{pid}/ns/mnt");
     let namespace = OwnedFd::from(File::open(&path).map_err(Error::io(format!("open {path}")))?);
-    on_own_thread(|| {
-        // A thread that shares its root and working directory can't change them.
-        unshare(CloneFlags::CLONE_FS).map_err(Error::io(action()))?;
-        setns(&namespace, CloneFlags::CLONE_NEWNS).map_err(Error::io(action()))?;
+    in_mounts_of(&namespace, || {
         let root = Path::new("/");
         let directory = match scope {
             Scope::Mounts => open_directory(root),
@@ -72,6 +68,18 @@ pub(crate) fn of_process(pid: i32, scope: Scope) -> Result<Root> {
         directory.map_err(Error::io("open the container's root directory"))
     })
     .map(|directory| Root { directory, _namespace: namespace })
+}
+
+/// Does something in a mount namespace, or that of a process.
+pub(crate) fn in_mounts_of<T: Send>(whose: impl AsFd + Sync, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    const ACTION: &str = "enter the mount namespace of a container";
+    let whose = whose.as_fd();
+    on_own_thread(|| {
+        // A thread that shares its root and working directory can't change them.
+        unshare(CloneFlags::CLONE_FS).map_err(Error::io(ACTION))?;
+        setns(whose, CloneFlags::CLONE_NEWNS).map_err(Error::io(ACTION))?;
+        work()
+    })
 }
 
 /// Mounts a root file system on `place`, in a namespace of its own, with all but what is only there while the container

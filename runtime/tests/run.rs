@@ -360,3 +360,43 @@ fn an_exec_is_confined_as_its_container() {
     }
     assert_eq!(world.runtime.list_execs(&spec.id).expect("listed"), [id("e1"), id("e2")]);
 }
+
+#[test]
+fn processes_are_joined_in_the_end_with_all_that_they_are() {
+    let world = World::new();
+    world.start(&world.spec("c", &["sleep", "1000"]));
+    let joined = |name: &str, text: &str| {
+        let mut spec = world.spec(name, &["sh", "-c", text]);
+        spec.namespaces.pid = runtime::spec::PidNamespace::Container(id("c"));
+        spec
+    };
+    let text = "ps -o args | grep -c '^sleep 1000'; set -- $(cat /proc/self/stat); echo $(($6 == $$)); \
+                cat /proc/self/oom_score_adj; cat /proc/interrupts | wc -c; echo x 2>&1 > /proc/sys/kernel/hostname; exit 3";
+    let mut spec = joined("d", text);
+    spec.oom_score_adj = Some(77);
+    let (output, code) = world.output(spec);
+    let readonly = "sh: can't create /proc/sys/kernel/hostname: Read-only file system\n";
+    assert_eq!((output.as_str(), code), (format!("1\n1\n77\n0\n{readonly}").as_str(), 3));
+
+    let mut spec = joined("e", "tty; stty size; echo said > /dev/tty; exec sleep 1000");
+    spec.process.terminal = Some(runtime::spec::TerminalSize { columns: 90, rows: 30 });
+    let started = world.start(&spec);
+    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).expect("it runs");
+    assert_ne!(namespace(started.pid), fs::read_link("/proc/self/ns/pid").expect("read"));
+    let said = || fs::read_to_string(world.log_path("e")).is_ok_and(|log| log.contains("said"));
+    while !said() {
+        std::thread::yield_now();
+    }
+    assert_eq!(world.log("e"), "/dev/pts/0\r\n30 90\r\nsaid\r\n");
+    let target = Target::Container(&spec.id);
+    world.runtime.signal(target, 9, false).expect("sent");
+    assert_eq!(world.runtime.watch(target).expect("watched").wait().expect("ends").code, 137);
+
+    let error = world.try_start(&joined("f", "exec nothing")).err();
+    assert_eq!(error.map(|error| error.to_string()), None, "a shell was found");
+    let mut spec = joined("g", "");
+    spec.process.args = vec!["nothing".to_owned()];
+    let error = world.try_start(&spec).expect_err("no such program");
+    assert_eq!(error.to_string(), r#"exec: "nothing": executable file not found in $PATH"#);
+    assert_eq!(world.runtime.status(Target::Container(&spec.id)).expect("known"), Status::Gone);
+}

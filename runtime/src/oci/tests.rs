@@ -45,7 +45,7 @@ fn around() -> Surroundings {
         rootfs: "/run/c/rootfs".into(),
         user: ResolvedUser { uid: 1, gid: 2, additional_gids: vec![3], home: "/home".to_owned() },
         network: Some("/run/netns/x".into()),
-        pid_of: None,
+        joined_proc: None,
         ipc_of: None,
         cgroup_directory: true,
         init_program: None,
@@ -97,9 +97,9 @@ fn namespaces_are_new_joined_or_the_host_s() {
         ipc: IpcNamespace::Container(other),
         ..Namespaces::default()
     };
-    let around = Surroundings { pid_of: Some(7), ipc_of: Some(7), ..around() };
+    let around = Surroundings { joined_proc: Some("/run/c/proc".into()), ipc_of: Some(7), ..around() };
     let config = container(&spec_of(joined), &around).expect("complete");
-    assert_eq!(namespaces_of(&config), ["mnt", "net=/run/netns/x", "pid=/proc/7/ns/pid", "ipc=/proc/7/ns/ipc", "uts"]);
+    assert_eq!(namespaces_of(&config), ["mnt", "net=/run/netns/x", "ipc=/proc/7/ns/ipc", "uts"]);
     assert_eq!(mount_of(&config, "/dev/shm").0, "/proc/7/root/dev/shm");
 }
 

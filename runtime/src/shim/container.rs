@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use jiff::Timestamp;
+use nix::unistd::Pid;
 use oci_spec::runtime::Spec;
 
+use super::birth;
 use super::cgroup_mover::CgroupMover;
 use super::diagnosis::Diagnosis;
 use super::executor::ProcessExecutor;
+use super::joined_processes::{JoinedProcesses, mount_proc};
 use super::launch::{self, Report, Streams};
 use super::mounts::{self, DetachedCgroup, HostMounts};
 use super::program::Program;
@@ -19,6 +22,7 @@ use crate::cgroup::{Cgroup, allowed_devices};
 use crate::control::{Failure, describe};
 use crate::directory::{self, Directory};
 use crate::oci::{self, Surroundings};
+use crate::process_fd::{self, PidFd};
 use crate::spec::{BindPropagation, Id, IpcNamespace, MountKind, OwnOrHost, PidNamespace};
 use crate::user;
 use crate::{ContainerSpec, Error, Started, init, lock, monitor};
@@ -62,13 +66,13 @@ fn build(
     let cgroups = mounts::detach_cgroups(cgroup, &spec.mounts)?;
     mounts::hide_cgroups()?;
     let user = user::resolve_in(&rootfs, &spec.process.user)?;
-    let executor = executor(spec, directory, &user, cgroups, &mover, &report)?;
+    let mut executor = executor(spec, directory, &user, cgroups, &mover, &report)?;
     let streams = Streams::prepare(directory, &spec.process, &user)?;
     let mut around = Surroundings {
         rootfs,
         user,
         network: None,
-        pid_of: None,
+        joined_proc: None,
         ipc_of: None,
         cgroup_directory: cgroup.is_v1(),
         init_program: spec.init.then(|| init::install(directory)).transpose()?,
@@ -77,11 +81,16 @@ fn build(
 
     around.network = wait_for_release(control)?.network;
     // Only now: the containers that are joined may have been started together with this one.
+    let mut born = None;
     if let PidNamespace::Container(other) = &spec.namespaces.pid {
-        around.pid_of = Some(first_process(directory, other)?);
+        let (member, pid) = first_process(directory, other)?;
+        around.joined_proc = Some(mount_proc(&member, pid, directory.path().join("proc"))?);
+        let (announced, birth) = birth::announcement()?;
+        born = Some(announced);
+        executor.joined_processes = Some(JoinedProcesses::new(member, birth));
     }
     if let IpcNamespace::Container(other) = &spec.namespaces.ipc {
-        around.ipc_of = Some(first_process(directory, other)?);
+        around.ipc_of = Some(first_process(directory, other)?.1);
     }
     let config = oci::container(spec, &around).map_err(|error| Failure::internal(describe(&error)))?;
     store_config(directory, &config)?;
@@ -106,11 +115,17 @@ fn build(
     }
 
     // From here on it counts as started, whoever asks, and whatever becomes of the caller.
-    let started = Started { pid, at: Timestamp::now() };
+    let mut started = Started { pid, at: Timestamp::now() };
     directory.write(directory::File::Started, &started)?;
     container.start().map_err(|error| Failure::internal(describe(&error)))?;
     if let Some(failure) = report.read() {
         return Err(failure.into());
+    }
+    if let Some(born) = born {
+        let pid = born.wait(Pid::from_raw(pid))?;
+        started.pid =
+            pid.ok_or_else(|| Failure::internal("the process that was to join other processes was killed"))?;
+        directory.write(directory::File::Started, &started)?;
     }
     if spec.namespaces.pid != PidNamespace::Own {
         // The monitor will need the cgroups. Otherwise it stays, and the mounts go when it does: taking them down takes
@@ -151,6 +166,7 @@ fn executor(
             moved: Rc::clone(&mover.moved),
             report: Rc::new(report.clone_writer()?.into()),
         },
+        joined_processes: None,
         cgroup_namespace: spec.namespaces.cgroup == OwnOrHost::Own,
         private_mounts: private_mounts(spec),
         cgroups,
@@ -179,15 +195,14 @@ fn private_mounts(spec: &ContainerSpec) -> Vec<(PathBuf, bool)> {
 }
 
 /// The first process of another container, whose directory is beside this one.
-fn first_process(directory: &Directory, other: &Id) -> Result<i32> {
+fn first_process(directory: &Directory, other: &Id) -> Result<(PidFd, i32)> {
     let other_directory = Directory::new(directory.path().with_file_name(other.as_str()));
-    let ended = other_directory.read::<crate::Exit>(directory::File::Exit)?.is_some();
-    match other_directory.read::<Started>(directory::File::Started)? {
-        Some(started) if !ended => Ok(started.pid),
-        _ => {
-            Err(Failure::internal(format!("cannot join the namespace of container {other}: it is not running")).into())
-        }
+    if let Some(started) = other_directory.read::<Started>(directory::File::Started)?
+        && let Some(process) = process_fd::of_monitor(&other_directory, started)?
+    {
+        return Ok((process, started.pid));
     }
+    Err(Failure::internal(format!("cannot join the namespace of container {other}: it is not running")).into())
 }
 
 fn store_config(directory: &Directory, config: &Spec) -> Result<()> {

@@ -2,6 +2,8 @@
 //! when everything is mounted and the user is set, and [`ProcessExecutor::exec`] when the process may run. All
 //! capabilities are still there, because installing a filter takes one.
 
+use std::convert::Infallible;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use libcontainer::oci_spec::runtime::Spec;
@@ -9,15 +11,19 @@ use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, Exec
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
+use super::birth;
 use super::descriptors;
+use super::joined_processes::JoinedProcesses;
 use super::mounts::DetachedCgroup;
-use super::program::{Outcome, Program, failed, hide};
+use super::program::{Found, Outcome, Program, failed, hide};
 use crate::control::Failure;
 
 /// Makes a process what its description says, and runs its program.
 #[derive(Debug, Clone)]
 pub(super) struct ProcessExecutor {
     pub(super) program: Program,
+    /// Where the program is to be born, if not here.
+    pub(super) joined_processes: Option<JoinedProcesses>,
     /// The process gets a cgroup namespace of its own.
     pub(super) cgroup_namespace: bool,
     /// Mounts that nothing is to be propagated to; `true` is for all below as well.
@@ -39,7 +45,12 @@ impl ProcessExecutor {
         }
         self.finish_mounts()?;
         self.program.set_up_terminal()?;
-        descriptors::close_all_of_host(&*self.program.report).map_err(failed("close what is the host's"))?;
+        if let Some(joined) = &self.joined_processes {
+            joined.join()?;
+        }
+        let birth = self.joined_processes.as_ref().map(|joined| joined.birth.as_fd());
+        let kept: Vec<_> = birth.into_iter().chain([self.program.report.as_fd()]).collect();
+        descriptors::close_all_of_host(&kept).map_err(failed("close what is the host's"))?;
         self.program.enter_working_directory(true)?;
         self.program.find().map(drop)
     }
@@ -63,14 +74,29 @@ impl ProcessExecutor {
     }
 
     fn run(&self) -> Failure {
-        let found = self.program.find().and_then(|found| {
-            self.program.limit()?;
-            self.program.confine()?;
-            Ok(found)
-        });
-        match found {
-            Ok(found) => found.execute(),
+        match self.program.find().and_then(|found| self.run_found(&found)) {
+            Ok(never) => match never {},
             Err(failure) => failure,
+        }
+    }
+
+    fn run_found(&self, found: &Found) -> Outcome<Infallible> {
+        match &self.joined_processes {
+            None => {
+                self.program.limit()?;
+                self.program.confine()?;
+                Err(found.execute())
+            }
+            Some(joined) => {
+                if self.program.process.terminal.is_some() {
+                    birth::leave_terminal()?;
+                }
+                // libcontainer has said and heard all that it had to.
+                descriptors::close_all_but(&[joined.birth.as_fd(), self.program.report.as_fd()])
+                    .map_err(failed("close what is the host's"))?;
+                joined.birth.give(&self.program, found)?;
+                birth::end()
+            }
         }
     }
 

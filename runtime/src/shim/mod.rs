@@ -4,6 +4,7 @@
 //! input and output: one to talk over (see [`crate::control`]), and the one on which the monitor will listen. When the
 //! caller goes away before the start is decided, everything is undone.
 
+mod birth;
 mod cgroup_mover;
 mod container;
 mod descriptors;
@@ -11,6 +12,7 @@ mod diagnosis;
 mod entry;
 mod exec;
 mod executor;
+mod joined_processes;
 mod launch;
 pub(crate) mod mount_fd;
 pub(crate) mod mounts;
