@@ -367,7 +367,7 @@ fn processes_are_joined_in_the_end_with_all_that_they_are() {
     world.start(&world.spec("c", &["sleep", "1000"]));
     let joined = |name: &str, text: &str| {
         let mut spec = world.spec(name, &["sh", "-c", text]);
-        spec.namespaces.pid = runtime::spec::PidNamespace::Container(id("c"));
+        spec.namespaces.pid = PidNamespace::Container(id("c"));
         spec
     };
     let text = "ps -o args | grep -c '^sleep 1000'; set -- $(cat /proc/self/stat); echo $(($6 == $$)); \
