@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt, net::IpAddr};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use crate::id::LinkName;
+use crate::id::{LinkName, MacAddress};
 
 /// A transport protocol whose ports can be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,6 +65,10 @@ pub enum GatewayMode {
 pub struct NetworkPolicy {
     /// The bridge that all of its traffic passes.
     pub bridge: LinkName,
+    /// The bridge's MAC address, if nobody but containers is on it: what is sent to it has a source of theirs. None for a
+    /// bridge that the user made.
+    #[serde(default)]
+    pub mac: Option<MacAddress>,
     /// Its address pools, at most one a family.
     pub subnets: Vec<IpNetwork>,
     /// Whether what leaves the subnets for elsewhere gets the host's address as its source.

@@ -123,6 +123,7 @@ impl Planner for BridgePlanner {
         let Some(config) = config_of(network) else { return Plan::default() };
         let policy = NetworkPolicy {
             bridge: config.name.clone(),
+            mac: (!config.created_by_user).then_some(config.mac),
             subnets: network.pools.iter().map(|pool| pool.subnet).collect(),
             masquerade: config.masquerade,
             inter_container: config.inter_container,

@@ -6,6 +6,7 @@
 
 pub mod command;
 pub mod daemon;
+pub mod frames;
 pub mod host;
 pub mod image;
 pub mod leftovers;

@@ -22,6 +22,9 @@ pub(super) fn compile(element: &Element) -> Vec<SetElement> {
 fn network(policy: &NetworkPolicy) -> Vec<SetElement> {
     let bridge = || Field::Link(policy.bridge.clone());
     let mut elements = vec![member("bridges", vec![bridge()])];
+    if let Some(mac) = policy.mac {
+        elements.push(member("gateways", vec![bridge(), Field::Mac(mac)]));
+    }
     if policy.internal {
         elements.push(member("internal", vec![bridge()]));
     }

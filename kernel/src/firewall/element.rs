@@ -5,7 +5,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use cnm::{firewall::Protocol, id::LinkName};
+use cnm::{
+    firewall::Protocol,
+    id::{LinkName, MacAddress},
+};
 use netlink_packet_core::DefaultNla;
 use netlink_packet_netfilter::nftables::{DataAttribute, ListAttribute, SetElementAttribute, SetElementFlags};
 
@@ -34,6 +37,7 @@ impl fmt::Display for Kind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Field {
     Link(LinkName),
+    Mac(MacAddress),
     Family(Family),
     Protocol(Protocol),
     Port(u16),
@@ -54,6 +58,7 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Link(name) => write!(f, "\"{name}\""),
+            Self::Mac(address) => address.fmt(f),
             Self::Family(Family::Ipv4) => f.write_str("ipv4"),
             Self::Family(Family::Ipv6) => f.write_str("ipv6"),
             Self::Protocol(protocol) => protocol.fmt(f),
@@ -72,6 +77,10 @@ impl Field {
             Self::Link(name) => {
                 bytes.extend(name.as_str().as_bytes());
                 bytes.resize(bytes.len() + 16 - name.as_str().len(), 0);
+            }
+            Self::Mac(address) => {
+                bytes.extend(address.0);
+                bytes.extend([0, 0]);
             }
             // NFPROTO_IPV4 and NFPROTO_IPV6.
             Self::Family(Family::Ipv4) => bytes.extend([2, 0, 0, 0]),

@@ -15,8 +15,9 @@ pub(super) const USER_PRE: &str = "user-pre";
 pub(super) const USER_POST: &str = "user-post";
 
 /// Every set and map with its type; they are flushed and filled by each synchronisation.
-pub(super) const SETS: [(&str, Kind, &str); 21] = [
+pub(super) const SETS: [(&str, Kind, &str); 22] = [
     ("bridges", Kind::Set, "type ifname;"),
+    ("gateways", Kind::Set, "type ifname . ether_addr;"),
     ("internal", Kind::Set, "type ifname;"),
     ("inter_container", Kind::Set, "type ifname . ifname;"),
     ("isolated4", Kind::Set, "type ifname;"),
@@ -67,7 +68,17 @@ const CHAINS: [(&str, &str, &[&str]); 8] = [
     (
         "raw-prerouting",
         "type filter hook prerouting priority raw; policy accept;",
-        &["iifname @bridges ip daddr 127.0.0.0/8 drop", "iifname @bridges ip saddr 127.0.0.0/8 drop"],
+        &[
+            "iifname @bridges ip daddr 127.0.0.0/8 drop",
+            "iifname @bridges ip saddr 127.0.0.0/8 drop",
+            "iifname @bridges meta pkttype != host fib daddr type local drop",
+            "iifname \"bv*\" meta pkttype != host fib daddr type local drop",
+            // The route back goes first: it is missing only for forged sources and where a bridge has no address.
+            "iifname . ether daddr @gateways meta nfproto ipv4 fib saddr . iif oif missing \
+             iifname . ip saddr != @home4 drop",
+            "iifname . ether daddr @gateways meta nfproto ipv6 ip6 saddr != fe80::/10 fib saddr . iif oif missing \
+             iifname . ip6 saddr != @home6 drop",
+        ],
     ),
     (
         "nat-prerouting",

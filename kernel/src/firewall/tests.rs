@@ -13,6 +13,7 @@ use crate::AdminChains;
 
 fn policy() -> NetworkPolicy {
     NetworkPolicy {
+        mac: Some("06:00:00:00:00:01".parse().expect("a MAC address")),
         bridge: "bb-0123456789ab".parse().expect("a link's name"),
         subnets: vec!["172.18.0.0/16".parse().expect("a subnet"), "fd00:1::/64".parse().expect("a subnet")],
         masquerade: true,
@@ -43,6 +44,7 @@ fn lines(element: &Element) -> String {
 fn networks() {
     assert_snapshot!(lines(&Element::Network(policy())), @r#"
     bridges { "bb-0123456789ab" }
+    gateways { "bb-0123456789ab" . 06:00:00:00:00:01 }
     inter_container { "bb-0123456789ab" . "bb-0123456789ab" }
     home4 { "bb-0123456789ab" . 172.18.0.0-172.18.255.255 }
     masquerade4 { 172.18.0.0-172.18.255.255 }
@@ -51,11 +53,13 @@ fn networks() {
     "#);
     assert_snapshot!(lines(&Element::Network(NetworkPolicy { inter_container: false, masquerade: false, ..policy() })), @r#"
     bridges { "bb-0123456789ab" }
+    gateways { "bb-0123456789ab" . 06:00:00:00:00:01 }
     home4 { "bb-0123456789ab" . 172.18.0.0-172.18.255.255 }
     home6 { "bb-0123456789ab" . fd00:1::-fd00:1::ffff:ffff:ffff:ffff }
     "#);
     assert_snapshot!(lines(&Element::Network(NetworkPolicy { internal: true, ..policy() })), @r#"
     bridges { "bb-0123456789ab" }
+    gateways { "bb-0123456789ab" . 06:00:00:00:00:01 }
     internal { "bb-0123456789ab" }
     inter_container { "bb-0123456789ab" . "bb-0123456789ab" }
     home4 { "bb-0123456789ab" . 172.18.0.0-172.18.255.255 }
@@ -64,6 +68,7 @@ fn networks() {
     let routed = NetworkPolicy { gateway_mode_ipv6: GatewayMode::Routed, ..policy() };
     assert_snapshot!(lines(&Element::Network(routed)), @r#"
     bridges { "bb-0123456789ab" }
+    gateways { "bb-0123456789ab" . 06:00:00:00:00:01 }
     inter_container { "bb-0123456789ab" . "bb-0123456789ab" }
     home4 { "bb-0123456789ab" . 172.18.0.0-172.18.255.255 }
     masquerade4 { 172.18.0.0-172.18.255.255 }
@@ -74,6 +79,7 @@ fn networks() {
     isolated.subnets.truncate(1);
     assert_snapshot!(lines(&Element::Network(isolated)), @r#"
     bridges { "bb-0123456789ab" }
+    gateways { "bb-0123456789ab" . 06:00:00:00:00:01 }
     internal { "bb-0123456789ab" }
     inter_container { "bb-0123456789ab" . "bb-0123456789ab" }
     isolated4 { "bb-0123456789ab" }

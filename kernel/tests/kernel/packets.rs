@@ -155,7 +155,8 @@ fn loopback_of_the_host_is_its_own() {
 #[test]
 fn no_container_passes_for_the_host() {
     in_town(|town| {
-        let red = policy(1);
+        // Not by what is said of all forged sources, but by the rule for loopback's alone.
+        let red = NetworkPolicy { mac: None, ..policy(1) };
         town.network(&red);
         let a = town.container(&red, 1, 2);
         town.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
@@ -168,6 +169,40 @@ fn no_container_passes_for_the_host() {
         town.without_rule("raw-prerouting", "iifname @bridges ip saddr 127.0.0.0/8 drop");
         sender.send_to(b"allowed", "172.20.1.1:9001").expect("it can be sent");
         assert_eq!(received(&listener), b"allowed", "without the rule it passes");
+    });
+}
+
+#[test]
+fn no_container_passes_for_another_host() {
+    in_town(|town| {
+        let red = policy(1);
+        town.network(&red);
+        let a = town.container(&red, 1, 2);
+        let (host, wire) = (town.host(), town.place("wire"));
+        a.sh("ip address add 203.0.113.9/32 dev eth0; ping -c1 -W5 -q 172.20.1.1");
+        wire.sh("ip route add 203.0.113.0/24 via 192.0.2.1");
+        let listeners = [host.udp("0.0.0.0:9001"), wire.udp("0.0.0.0:9001")];
+        let sender = a.udp("203.0.113.9:0");
+        let send = |what: &[u8]| {
+            for to in ["172.20.1.1:9001", "192.0.2.2:9001"] {
+                sender.send_to(what, to).expect("it can be sent");
+            }
+        };
+        send(b"forged");
+        // The administrator's route makes the container a router for others.
+        host.sh("ip route add 203.0.113.0/24 via 172.20.1.2");
+        send(b"routed");
+        host.sh("ip route del 203.0.113.0/24");
+        send(b"forged again");
+        town.without_rule(
+            "raw-prerouting",
+            "iifname . ether daddr @gateways fib saddr . iif oif missing iifname . ip saddr != @home4 drop",
+        );
+        send(b"allowed");
+        for listener in &listeners {
+            assert_eq!(received(listener), b"routed");
+            assert_eq!(received(listener), b"allowed", "without the rule it passes");
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use cnm::{
     firewall::{Element, FirewallChange, GatewayMode, NetworkPolicy, OpenPorts, PortForward, Protocol},
-    id::LinkName,
+    id::{LinkName, MacAddress},
     op::{Bridge, LinkAt, NamespaceAt, Op, Plan, Route, VethPair},
 };
 use kernel::{AdminChains, Family, Host, Kernel};
@@ -19,6 +19,7 @@ pub(crate) struct Town {
 /// A network by its number: bridge `bb-00000000000N`, 172.20.N.0/24.
 pub(crate) fn policy(number: u8) -> NetworkPolicy {
     NetworkPolicy {
+        mac: Some(bridge_mac(number)),
         bridge: bridge(number),
         subnets: vec![format!("172.20.{number}.0/24").parse().expect("a subnet")],
         masquerade: true,
@@ -27,6 +28,10 @@ pub(crate) fn policy(number: u8) -> NetworkPolicy {
         gateway_mode_ipv4: GatewayMode::Nat,
         gateway_mode_ipv6: GatewayMode::Nat,
     }
+}
+
+fn bridge_mac(number: u8) -> MacAddress {
+    format!("02:42:00:00:00:{number:02x}").parse().expect("a MAC address")
 }
 
 pub(crate) fn bridge(number: u8) -> LinkName {
@@ -80,7 +85,7 @@ impl Town {
     pub(crate) fn network(&self, policy: &NetworkPolicy) {
         let number = policy.bridge.as_str().as_bytes()[14] - b'0';
         let link = LinkAt { namespace: NamespaceAt::Host, name: policy.bridge.clone() };
-        let mac = format!("02:42:00:00:00:{number:02x}").parse().expect("a MAC address");
+        let mac = bridge_mac(number);
         let mut ops = vec![Op::CreateBridge(Bridge { name: policy.bridge.clone(), mac, mtu_bytes: 1500 })];
         if policy.gateway_mode_ipv4 != GatewayMode::Isolated {
             let address = format!("172.20.{number}.1/24").parse().expect("an address");
