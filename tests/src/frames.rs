@@ -27,14 +27,13 @@ pub type Mac = [u8; 6];
 pub const BROADCAST: Mac = [0xff; 6];
 
 /// For experiments on the local network (IEEE 802, local experimental ethertype 1).
-const MARKER_ETHERTYPE: u16 = 0x88b5;
+pub const EXPERIMENTAL: u16 = 0x88b5;
 
 /// A packet socket on one link (packet(7)). What it hears are whole frames, those sent by others on its host as well.
 #[derive(Debug)]
 pub struct Tap {
     socket: OwnedFd,
     mac: Mac,
-    index: usize,
 }
 
 impl Tap {
@@ -62,7 +61,7 @@ impl Tap {
                 .expect("root");
             bind(socket.as_raw_fd(), &address).expect("a link");
             setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(1)).expect("a deadline");
-            Self { socket, mac: address.addr().expect("a MAC address"), index: address.ifindex() }
+            Self { socket, mac: address.addr().expect("a MAC address") }
         });
         opened.join().expect("a packet socket")
     }
@@ -70,11 +69,6 @@ impl Tap {
     /// The link's own MAC address.
     pub fn mac(&self) -> Mac {
         self.mac
-    }
-
-    /// The link's index.
-    pub fn index(&self) -> usize {
-        self.index
     }
 
     /// Sends a frame.
@@ -136,12 +130,7 @@ fn on_one_processor(work: impl FnOnce()) {
 
 /// A frame that no protocol stack answers, by which a sender is known.
 pub fn marker(from: Mac) -> Vec<u8> {
-    ethernet(BROADCAST, from, MARKER_ETHERTYPE, b"all before this has come")
-}
-
-/// Whether a frame is somebody's marker.
-pub fn is_marker(frame: &[u8]) -> bool {
-    frame.get(12..14) == Some(&MARKER_ETHERTYPE.to_be_bytes())
+    ethernet(BROADCAST, from, EXPERIMENTAL, b"all before this has come")
 }
 
 /// An Ethernet frame.
