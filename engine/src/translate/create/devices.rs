@@ -1,13 +1,16 @@
 //! `--device` and `--device-cgroup-rule`.
 
+use std::path::Path;
+
 use bollard_stubs::models::HostConfig;
 use runtime::spec::{Device, DeviceKind, DeviceRule};
 
 use super::Machine;
+use crate::container::mount::MountPoint;
 use crate::error::{Error, Result};
 
 /// The devices asked for; a privileged container has all of them anyway.
-pub(super) fn devices(host: &HostConfig, machine: &Machine<'_>) -> Result<Vec<Device>> {
+pub(super) fn devices(host: &HostConfig, mounts: &[MountPoint], machine: &Machine<'_>) -> Result<Vec<Device>> {
     if host.privileged.unwrap_or_default() {
         return Ok(Vec::new());
     }
@@ -16,11 +19,7 @@ pub(super) fn devices(host: &HostConfig, machine: &Machine<'_>) -> Result<Vec<De
         .map(|mapping| {
             let source = mapping.path_on_host.as_deref().unwrap_or_default();
             let path = mapping.path_in_container.as_deref().filter(|path| !path.is_empty()).unwrap_or(source);
-            if !path.starts_with('/') {
-                return Err(Error::invalid(format!(
-                    "invalid device path in the container {path:?}: it must be absolute"
-                )));
-            }
+            check_place(path, mounts)?;
             let node = (machine.device)(source)?;
             Ok(Device {
                 path: path.into(),
@@ -36,10 +35,37 @@ pub(super) fn devices(host: &HostConfig, machine: &Machine<'_>) -> Result<Vec<De
         .collect()
 }
 
+/// The kernel's limits of a path, with room for where the container's root is, and of a name in it.
+const PATH_MAX_BYTES: usize = 3072;
+const NAME_MAX_BYTES: usize = 255;
+
+/// Nodes are made below the container's own `/dev`, which nobody else can change meanwhile: not in what is mounted there.
+fn check_place(path: &str, mounts: &[MountPoint]) -> Result<()> {
+    let shown: String = path.chars().take(64).collect();
+    let refuse = |why: &str| Err(Error::invalid(format!("invalid device path in the container {shown:?}: {why}")));
+    let Some(below) = path.strip_prefix("/dev/").filter(|below| !below.is_empty()) else {
+        return refuse("give a path below /dev");
+    };
+    if !below.split('/').all(|part| !["", ".", ".."].contains(&part)) {
+        return refuse("give a path without empty, . and .. parts");
+    }
+    if path.len() > PATH_MAX_BYTES || below.split('/').any(|part| part.len() > NAME_MAX_BYTES) {
+        return refuse("it is longer than the kernel's limit");
+    }
+    let asked = mounts.iter().map(|mount| mount.destination.as_path()).filter(|place| *place != Path::new("/dev"));
+    let own = ["/dev/mqueue", "/dev/pts", "/dev/shm"].map(Path::new);
+    match asked.chain(own).find(|place| Path::new(path).starts_with(place)) {
+        Some(place) => refuse(&format!("it is in what is mounted on {}", place.display())),
+        None => Ok(()),
+    }
+}
+
 fn access(text: &str) -> Result<String> {
     match text {
         "" => Ok("rwm".to_owned()),
-        text if text.bytes().all(|letter| b"rwm".contains(&letter)) => Ok(text.to_owned()),
+        text if text.bytes().all(|letter| b"rwm".contains(&letter)) => {
+            Ok(["r", "w", "m"].into_iter().filter(|letter| text.contains(letter)).collect())
+        }
         text => Err(Error::invalid(format!("invalid device mode {text:?}: use some of the letters r, w and m"))),
     }
 }

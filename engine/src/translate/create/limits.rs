@@ -1,7 +1,6 @@
 //! Limits and weights, with the bounds and the texts that Docker has for them.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path};
 
 use bollard_stubs::models::{HostConfig, ThrottleDevice as Rate};
 use runtime::defaults::SHM_SIZE_BYTES;
@@ -159,12 +158,14 @@ fn cpuset(text: Option<&str>, (field, name): SetNames, available: u32) -> Result
 }
 
 fn parse_set(text: &str) -> Option<BTreeSet<u32>> {
+    // Digits alone: the text goes to the kernel as it is.
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     /// More than any kernel has: keeps `0-4294967295` from becoming a very large set.
     const MOST: u32 = 8192;
     let mut numbers = BTreeSet::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        let (first, last): (u32, u32) = (number(first)?, number(last)?);
         if first > last || last >= MOST {
             return None;
         }
@@ -227,11 +228,25 @@ pub(super) fn oom_score_adj(host: &HostConfig) -> Result<Option<i16>> {
     }
 }
 
+/// The kernel's limit of a file's name.
+const NAME_MAX_BYTES: usize = 255;
+/// Leaves room for where the hierarchies are, and for the container's own part.
+const CGROUP_PARENT_MAX_BYTES: usize = 3072;
+
 pub(super) fn cgroup_parent(host: &HostConfig) -> Result<Option<String>> {
     let Some(parent) = host.cgroup_parent.as_deref().filter(|parent| !parent.is_empty()) else { return Ok(None) };
-    let inside = Path::new(parent).components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    if !inside || parent.contains(['\0', '\n']) {
-        return Err(Error::invalid(format!("invalid cgroup parent {parent:?}: give a path without . and .. parts")));
+    let shown: String = parent.chars().take(64).collect();
+    let refuse = |why: &str| Err(Error::invalid(format!("invalid cgroup parent {shown:?}: {why}")));
+    let parts: Vec<&str> = parent.split('/').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() || parts.iter().any(|part| [".", ".."].contains(part)) {
+        return refuse("give a path without . and .. parts, below the root");
     }
-    Ok(Some(if parent.starts_with('/') { parent.to_owned() } else { format!("/{parent}") }))
+    if parent.contains(char::is_control) {
+        return refuse("it has a character that no name of a cgroup may have");
+    }
+    let path = format!("/{}", parts.join("/"));
+    if path.len() > CGROUP_PARENT_MAX_BYTES || parts.iter().any(|part| part.len() > NAME_MAX_BYTES) {
+        return refuse(&format!("a part has at most {NAME_MAX_BYTES} bytes, and all {CGROUP_PARENT_MAX_BYTES}"));
+    }
+    Ok(Some(path))
 }

@@ -108,6 +108,7 @@ pub(crate) fn container(
     let mut warnings = Vec::new();
     let joined = namespaces::resolve(&body.host, surroundings)?;
     let names = namespaces::host_names(&identity.id, &body.config, &body.host, &joined, surroundings)?;
+    let sysctls = namespaces::sysctls(&body.host, &joined)?;
     let network = ports::network_spec(&body.config, &body.host, &joined.network, &mut warnings)?;
     let endpoints = endpoints::wanted(&body, &network.mode, &names.hostname)?;
     let security = security::security(&body.host)?;
@@ -119,6 +120,7 @@ pub(crate) fn container(
         return Err(Error::invalid("can't create 'AutoRemove' container with restart policy"));
     }
     let mounts = mounts::mounts(&body.config, &body.host, surroundings)?;
+    let devices = devices::devices(&body.host, &mounts.points, &surroundings.machine)?;
     let resources = limits::resources(&body.host, &surroundings.machine, &mut warnings)?;
     let spec = Spec {
         process,
@@ -134,9 +136,9 @@ pub(crate) fn container(
         shm_size_bytes: limits::shm_size(&body.host)?,
         namespaces: joined.namespaces,
         resources,
-        devices: devices::devices(&body.host, &surroundings.machine)?,
+        devices,
         privileged: security.privileged,
-        sysctls: namespaces::sysctls(&body.host, &network.mode)?,
+        sysctls,
         masked_paths: security.masked_paths,
         readonly_paths: security.readonly_paths,
         oom_score_adj: limits::oom_score_adj(&body.host)?,
@@ -264,7 +266,7 @@ fn size(text: &str) -> Result<Option<u64>> {
         Some('g') => (&bare[..bare.len() - 1], 30),
         _ => (bare, 0),
     };
-    let number: u64 = digits.parse().map_err(|_| invalid())?;
+    let number: u64 = digits.parse().ok().filter(|_| !digits.starts_with('+')).ok_or_else(invalid)?;
     number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).map(Some).ok_or_else(invalid)
 }
 

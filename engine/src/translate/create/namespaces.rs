@@ -118,34 +118,58 @@ fn is_host_name(name: &str) -> bool {
         && !name.starts_with(['-', '.'])
 }
 
-/// Only settings that belong to a namespace of the container's own.
-pub(super) fn sysctls(host: &HostConfig, network: &NetworkMode) -> Result<BTreeMap<String, String>> {
-    const IPC: [&str; 7] = [
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-    ];
-    let wanted: BTreeMap<String, String> = host.sysctls.clone().unwrap_or_default().into_iter().collect();
-    let shares_ipc = host.ipc_mode.as_deref().is_some_and(|mode| mode == "host" || mode.starts_with("container:"));
-    for name in wanted.keys() {
+/// Settings of System V IPC; those of message queues are below `fs.mqueue`.
+const OF_IPC: [&str; 8] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shm_rmid_forced",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+];
+
+/// More than any setting of a namespace takes.
+const SYSCTL_MAX_BYTES: usize = 4096;
+
+/// Only settings that belong to a namespace of the container's own, by names with dots.
+pub(super) fn sysctls(host: &HostConfig, resolved: &Resolved) -> Result<BTreeMap<String, String>> {
+    let shares_ipc = matches!(resolved.namespaces.ipc, IpcNamespace::Host | IpcNamespace::Container(_));
+    // Whoever has the host's network from another container is refused when it starts.
+    let shares_network = resolved.network == NetworkMode::Host;
+    let mut wanted = BTreeMap::new();
+    for (name, value) in host.sysctls.iter().flatten() {
         let dotted = name.replace('/', ".");
-        let refuse = |why: &str| Err(Error::invalid(format!("sysctl '{name}' {why}")));
-        let of_ipc =
-            IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.") || dotted == "kernel.shm_rmid_forced";
+        let refuse = |why: &str| Err(Error::invalid(format!("sysctl {name:?} {why}")));
+        if !dotted.split('.').all(is_part_of_sysctl) {
+            return refuse("is not the name of one: write words with a dot between each two");
+        }
+        if value.len() > SYSCTL_MAX_BYTES {
+            return refuse(&format!("has a value of {} bytes: {SYSCTL_MAX_BYTES} is the most", value.len()));
+        }
+        if value.contains(|letter: char| letter.is_control() && letter != '\t') {
+            return refuse(&format!("can't be {value:?}: a value is one line"));
+        }
+        let of_ipc = OF_IPC.contains(&dotted.as_str()) || dotted.starts_with("fs.mqueue.");
         let of_network = dotted.starts_with("net.");
         if !of_ipc && !of_network {
             return refuse("is not allowed: it belongs to no namespace of the container's own");
         }
-        if of_network && *network == NetworkMode::Host {
+        if of_network && shares_network {
             return refuse("not allowed in host network namespace");
         }
         if of_ipc && shares_ipc {
             return refuse("not allowed in an IPC namespace that is not the container's own");
         }
+        if wanted.insert(dotted, value.clone()).is_some() {
+            return refuse("is given twice: its parts may have dots or slashes between them, which is the same");
+        }
     }
     Ok(wanted)
+}
+
+/// Parts become names of files below `/proc/sys`.
+fn is_part_of_sysctl(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -72,7 +72,9 @@ pub(super) fn parse_tmpfs(target: &str, text: &str) -> Result<MountPoint> {
                 let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777);
                 permissions = Some(mode.ok_or_else(|| invalid(option))?);
             }
-            Some(("uid" | "gid", id)) if id.parse::<u32>().is_ok() => options.push(option.to_owned()),
+            Some(("uid" | "gid", id)) if !id.starts_with('+') && id.parse::<u32>().is_ok() => {
+                options.push(option.to_owned())
+            }
             // 0 is no limit; the kernel takes a suffix too.
             Some(("nr_inodes" | "nr_blocks", count)) if count == "0" || super::size(count).is_ok() => {
                 options.push(option.to_owned());

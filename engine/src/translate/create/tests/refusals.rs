@@ -70,11 +70,11 @@ fn of_processes() {
         (of_host(json!({ "CapAdd": ["FLY"] })), 400, "invalid capability \"FLY\""),
         (of_host(json!({ "SecurityOpt": ["magic=1"] })), 400, "invalid --security-opt 2: \"magic=1\""),
         (of_host(json!({ "SecurityOpt": ["seccomp={"] })), 400, "invalid seccomp profile"),
-        (of_host(json!({ "Sysctls": { "kernel.panic": "1" } })), 400, "sysctl 'kernel.panic' is not allowed"),
+        (of_host(json!({ "Sysctls": { "kernel.panic": "1" } })), 400, "sysctl \"kernel.panic\" is not allowed"),
         (
             of_host(json!({ "NetworkMode": "host", "Sysctls": { "net.core.somaxconn": "1" } })),
             400,
-            "sysctl 'net.core.somaxconn' not allowed in host network namespace",
+            "sysctl \"net.core.somaxconn\" not allowed in host network namespace",
         ),
         (of_host(json!({ "PidMode": "moon" })), 400, "invalid PID mode: moon"),
         (
