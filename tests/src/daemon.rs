@@ -34,8 +34,14 @@ pub(crate) fn kill(pid: i32) {
     let _ = rustix::event::poll(&mut [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)], None);
 }
 
+/// What is said of a process that ended.
+fn ended(pid: u32) -> String {
+    format!("ENDED {pid}")
+}
+
 /// Says on the socket that the process ended, so that nobody waits for the word of a daemon that is gone.
 fn tell_when_it_ends(pid: u32, socket: &Path) {
+    let message = ended(pid);
     let (pid, socket) = (nix::unistd::Pid::from_raw(pid.cast_signed()), socket.to_owned());
     std::thread::spawn(move || {
         let ended = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
@@ -43,7 +49,7 @@ fn tell_when_it_ends(pid: u32, socket: &Path) {
             && let Ok(notify) = UnixDatagram::unbound()
         {
             // The socket is gone when the world is: then nobody waits.
-            let _ = notify.send_to(b"ENDED", socket);
+            let _ = notify.send_to(message.as_bytes(), socket);
         }
     });
 }
@@ -70,9 +76,17 @@ impl Daemon {
             .spawn()
             .expect("a daemon");
         tell_when_it_ends(child.id(), &ready.path);
+        let ended = ended(child.id());
         let mut message = [0; 256];
-        let said = ready.socket.recv(&mut message);
-        let said = said.map(|length| String::from_utf8_lossy(&message[..length]).into_owned());
+        // The end of the daemon before it may be told late, at the same place.
+        let said = loop {
+            let said = ready.socket.recv(&mut message);
+            let said = said.map(|length| String::from_utf8_lossy(&message[..length]).into_owned());
+            match &said {
+                Ok(text) if text.starts_with("ENDED") && *text != ended => {}
+                _ => break said,
+            }
+        };
         assert!(
             matches!(&said, Ok(text) if text.contains("READY=1")),
             "the daemon isn't ready ({said:?}):\n{}",
