@@ -14,8 +14,10 @@ use oci_spec::runtime as oci;
 
 use crate::ContainerSpec;
 use crate::cgroup::CONTAINER_ROOT;
+use crate::shim::late_mounts::is_late;
 use crate::spec::{
-    BindPropagation, Device, DeviceKind, IpcNamespace, Mount, MountKind, Namespaces, OwnOrHost, PidNamespace, Process,
+    BindPropagation, Device, DeviceKind, IpcNamespace, KernelPlace, Mount, MountKind, Namespaces, OwnOrHost,
+    PidNamespace, Process,
 };
 use crate::user::ResolvedUser;
 
@@ -34,8 +36,6 @@ pub(crate) struct Surroundings {
     pub(crate) ipc_of: Option<i32>,
     /// Whether `/sys/fs/cgroup` is a directory in which the executor mounts a hierarchy each (v1).
     pub(crate) cgroup_directory: bool,
-    /// The program to be pid 1 with `--init`.
-    pub(crate) init_program: Option<PathBuf>,
     /// All of the host's devices, when the container is privileged.
     pub(crate) host_devices: Vec<Device>,
 }
@@ -122,19 +122,31 @@ fn namespace(typ: oci::LinuxNamespaceType) -> Result<oci::LinuxNamespace, OciSpe
     oci::LinuxNamespaceBuilder::default().typ(typ).build()
 }
 
+/// What libcontainer is to mount: what every container has, and what takes the place of that or lies within it.
 fn mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci::Mount>, OciSpecError> {
-    let mut mounts = default_mounts(spec, around)?;
-    mounts.retain(|default| spec.mounts.iter().all(|mount| mount.destination != *default.destination()));
-    if let Some(program) = &around.init_program {
-        mounts.push(mount(INIT_PATH, "bind", &program.to_string_lossy(), &["bind", "ro"])?);
-    }
+    let mut asked: Vec<&Mount> = spec.mounts.iter().filter(|mount| is_of_library(mount)).collect();
     // A mount hides what was mounted below its place before, so parents go first.
-    let mut asked: Vec<&Mount> = spec.mounts.iter().collect();
     asked.sort_by_key(|mount| mount.destination.components().count());
+    let mut mounts = default_mounts(spec, around)?;
+    let late_cgroups = |mount: &Mount| is_late(mount) && mount.destination == Path::new(CONTAINER_ROOT);
+    if spec.mounts.iter().any(late_cgroups) {
+        mounts.retain(|default| default.destination() != Path::new(CONTAINER_ROOT));
+    }
     for mount in asked {
-        mounts.push(asked_mount(mount)?);
+        let mount = asked_mount(mount)?;
+        match mounts.iter_mut().find(|default| default.destination() == mount.destination()) {
+            Some(default) => *default = mount,
+            None => mounts.push(mount),
+        }
     }
     Ok(mounts)
+}
+
+/// Whether an asked mount is for libcontainer: in the kernel's file systems, before paths in them are hidden, and memory in
+/// `/dev`, before devices are made.
+pub(crate) fn is_of_library(mount: &Mount) -> bool {
+    let in_dev = mount.destination.starts_with("/dev") && matches!(mount.kind, MountKind::Tmpfs { .. });
+    in_dev || (KernelPlace::of(&mount.destination).is_some() && !is_late(mount))
 }
 
 fn default_mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci::Mount>, OciSpecError> {
@@ -155,13 +167,10 @@ fn default_mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", write_protected])?,
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
     ];
-    mounts.push(match (&spec.namespaces.ipc, around.ipc_of) {
-        (IpcNamespace::Host, _) => mount("/dev/shm", "bind", "/dev/shm", &["rbind"])?,
-        (IpcNamespace::Container(_), Some(pid)) => {
-            mount("/dev/shm", "bind", &format!("/proc/{pid}/root/dev/shm"), &["rbind"])?
-        }
-        _ => mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm_size])?,
-    });
+    // What is somebody else's is mounted by the executor.
+    if matches!(spec.namespaces.ipc, IpcNamespace::Private | IpcNamespace::Shareable) {
+        mounts.push(mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm_size])?);
+    }
     if around.cgroup_directory {
         mounts.push(mount(CONTAINER_ROOT, "tmpfs", "cgroup", &["nosuid", "noexec", "nodev", "mode=755"])?);
     }
@@ -188,7 +197,9 @@ fn asked_mount(asked: &Mount) -> Result<oci::Mount, OciSpecError> {
             mount(&destination, "bind", &source.to_string_lossy(), &[bind, propagation, access])
         }
         MountKind::Tmpfs { size_bytes, mode, options } => {
-            let mut all: Vec<String> = options.clone();
+            // A /dev without devices is of no use, to libcontainer neither.
+            let is_dev = asked.destination == Path::new("/dev");
+            let mut all: Vec<String> = options.iter().filter(|option| !is_dev || *option != "nodev").cloned().collect();
             all.extend(size_bytes.map(|size| format!("size={size}")));
             all.extend(mode.map(|mode| format!("mode={mode:o}")));
             all.extend(asked.readonly.then(|| "ro".to_owned()));

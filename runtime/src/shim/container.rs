@@ -14,9 +14,11 @@ use super::cgroup_mover::CgroupMover;
 use super::diagnosis::Diagnosis;
 use super::executor::ProcessExecutor;
 use super::joined_processes::{JoinedProcesses, mount_proc};
+use super::late_mounts::LateMounts;
 use super::launch::{self, Report, Streams};
 use super::mounts::{self, DetachedCgroup, HostMounts};
 use super::program::Program;
+use super::shared_memory;
 use super::{Running, Stop, end_children, is_abandoned, wait_for_release};
 use crate::cgroup::{Cgroup, allowed_devices};
 use crate::control::{Failure, describe};
@@ -64,9 +66,15 @@ fn build(
     let rootfs = directory.rootfs();
     mounts::mount_rootfs(&spec.rootfs, &directory.rootfs(), &directory.path().join("layers"))?;
     let cgroups = mounts::detach_cgroups(cgroup, &spec.mounts)?;
+    let host_devices = if spec.privileged { mounts::host_devices() } else { Vec::new() };
+    let late_mounts = LateMounts::take(spec, &host_devices)?;
     mounts::hide_cgroups()?;
     let user = user::resolve_in(&rootfs, &spec.process.user)?;
+    let init_program = spec.init.then(|| init::install(directory)).transpose()?;
+    mounts::mount_asked(spec, &rootfs, init_program.as_deref(), &late_mounts)?;
+    mounts::make_working_directory(&rootfs, Path::new(&spec.process.cwd))?;
     let mut executor = executor(spec, directory, &user, cgroups, &mover, &report)?;
+    executor.late_mounts = late_mounts;
     let streams = Streams::prepare(directory, &spec.process, &user)?;
     let mut around = Surroundings {
         rootfs,
@@ -75,8 +83,7 @@ fn build(
         joined_proc: None,
         ipc_of: None,
         cgroup_directory: cgroup.is_v1(),
-        init_program: spec.init.then(|| init::install(directory)).transpose()?,
-        host_devices: if spec.privileged { mounts::host_devices() } else { Vec::new() },
+        host_devices,
     };
 
     around.network = wait_for_release(control)?.network;
@@ -90,7 +97,9 @@ fn build(
         executor.joined_processes = Some(JoinedProcesses::new(member, birth));
     }
     if let IpcNamespace::Container(other) = &spec.namespaces.ipc {
-        around.ipc_of = Some(first_process(directory, other)?.1);
+        let (_, pid) = first_process(directory, other)?;
+        around.ipc_of = Some(pid);
+        executor.late_mounts.add_shared_memory(shared_memory::of_container(other, &beside(directory, other), pid)?);
     }
     let config = oci::container(spec, &around).map_err(|error| Failure::internal(describe(&error)))?;
     store_config(directory, &config)?;
@@ -168,6 +177,7 @@ fn executor(
         },
         joined_processes: None,
         cgroup_namespace: spec.namespaces.cgroup == OwnOrHost::Own,
+        late_mounts: LateMounts::default(),
         private_mounts: private_mounts(spec),
         cgroups,
         cgroups_writable: spec.privileged,
@@ -184,25 +194,30 @@ fn protect_cgroup_root(spec: &ContainerSpec) -> bool {
     !spec.privileged && !own
 }
 
-/// libcontainer leaves every bind a slave of the host's mount, whatever propagation it is given.
+/// libcontainer leaves every bind that it makes a slave of the host's mount, whatever propagation it is given.
 fn private_mounts(spec: &ContainerSpec) -> Vec<(PathBuf, bool)> {
     let private = |mount: &crate::spec::Mount| match mount.kind {
         MountKind::Bind { propagation: BindPropagation::Rprivate, .. } => Some((mount.destination.clone(), true)),
         MountKind::Bind { propagation: BindPropagation::Private, .. } => Some((mount.destination.clone(), false)),
         MountKind::Bind { .. } | MountKind::Tmpfs { .. } => None,
     };
-    spec.mounts.iter().filter_map(private).collect()
+    spec.mounts.iter().filter(|mount| oci::is_of_library(mount)).filter_map(private).collect()
 }
 
 /// The first process of another container, whose directory is beside this one.
 fn first_process(directory: &Directory, other: &Id) -> Result<(PidFd, i32)> {
-    let other_directory = Directory::new(directory.path().with_file_name(other.as_str()));
+    let other_directory = beside(directory, other);
     if let Some(started) = other_directory.read::<Started>(directory::File::Started)?
         && let Some(process) = process_fd::of_monitor(&other_directory, started)?
     {
         return Ok((process, started.pid));
     }
     Err(Failure::internal(format!("cannot join the namespace of container {other}: it is not running")).into())
+}
+
+/// The directory of another container.
+fn beside(directory: &Directory, other: &Id) -> Directory {
+    Directory::new(directory.path().with_file_name(other.as_str()))
 }
 
 fn store_config(directory: &Directory, config: &Spec) -> Result<()> {

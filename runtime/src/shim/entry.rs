@@ -73,7 +73,7 @@ impl Entry {
         descriptors::close_all_but(&[birth.as_fd(), self.program.report.as_fd()])
             .map_err(failed("close what is the host's"))?;
         self.become_user().map_err(failed("become the user"))?;
-        self.program.enter_working_directory(false)?;
+        self.program.enter_working_directory()?;
         birth.give(&self.program, &self.program.find()?)
     }
 

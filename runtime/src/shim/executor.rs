@@ -14,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use super::birth;
 use super::descriptors;
 use super::joined_processes::JoinedProcesses;
+use super::late_mounts::LateMounts;
 use super::mounts::DetachedCgroup;
 use super::program::{Found, Outcome, Program, failed, hide};
 use crate::control::Failure;
@@ -26,6 +27,8 @@ pub(super) struct ProcessExecutor {
     pub(super) joined_processes: Option<JoinedProcesses>,
     /// The process gets a cgroup namespace of its own.
     pub(super) cgroup_namespace: bool,
+    /// What libcontainer may not see, and `/dev` is completed with.
+    pub(super) late_mounts: LateMounts,
     /// Mounts that nothing is to be propagated to; `true` is for all below as well.
     pub(super) private_mounts: Vec<(PathBuf, bool)>,
     /// What is still to be mounted on or below `/sys/fs/cgroup`: libcontainer would take ten times as long for it.
@@ -51,11 +54,12 @@ impl ProcessExecutor {
         let birth = self.joined_processes.as_ref().map(|joined| joined.birth.as_fd());
         let kept: Vec<_> = birth.into_iter().chain([self.program.report.as_fd()]).collect();
         descriptors::close_all_of_host(&kept).map_err(failed("close what is the host's"))?;
-        self.program.enter_working_directory(true)?;
+        self.program.enter_working_directory()?;
         self.program.find().map(drop)
     }
 
     fn finish_mounts(&self) -> Outcome<()> {
+        self.late_mounts.attach()?;
         for (path, recursive) in &self.private_mounts {
             let flags = if *recursive { MsFlags::MS_PRIVATE | MsFlags::MS_REC } else { MsFlags::MS_PRIVATE };
             mount(None::<&str>, path, None::<&str>, flags, None::<&str>)

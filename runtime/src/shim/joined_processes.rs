@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, stat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 use super::birth::Birth;
-use super::mount_fd::{move_mount, open_tree};
+use super::mount_fd::{copy_mount, move_mount};
 use super::program::{Outcome, failed};
 use crate::process_fd::PidFd;
 use crate::{Error, Result, root};
@@ -38,10 +38,11 @@ impl JoinedProcesses {
 
 /// Mounts what a process of a container sees as `/proc` on `place`, in the shim's mount namespace, for libcontainer to bind.
 pub(super) fn mount_proc(member: &PidFd, pid: i32, place: PathBuf) -> Result<PathBuf> {
-    let mount = root::in_mounts_of(member, take_proc)?;
+    let mount = root::in_mounts(member, take_proc)?;
     let action = || format!("mount the other container's /proc on {}", place.display());
     fs::create_dir(&place).map_err(Error::io(action()))?;
-    move_mount(&mount, &place).map_err(Error::io(action()))?;
+    let opened = root::open_directory(&place).map_err(Error::io(action()))?;
+    move_mount(&mount, &opened).map_err(Error::io(action()))?;
     let shown = stat(&place.join("1/ns/pid")).map_err(Error::io(action()))?;
     let real = stat(Path::new(&format!("/proc/{pid}/ns/pid"))).map_err(Error::io(action()))?;
     if (shown.st_dev, shown.st_ino) == (real.st_dev, real.st_ino) { Ok(place) } else { Err(not_its_own()) }
@@ -58,7 +59,7 @@ fn take_proc() -> Result<OwnedFd> {
     if fstatfs(&proc).map_err(Error::io(ACTION))?.filesystem_type() != PROC_SUPER_MAGIC {
         return Err(not_its_own());
     }
-    open_tree(Path::new("/proc")).map_err(Error::io(ACTION))
+    copy_mount(&proc, false).map_err(Error::io(ACTION))
 }
 
 fn not_its_own() -> Error {

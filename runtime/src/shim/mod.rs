@@ -13,10 +13,12 @@ mod entry;
 mod exec;
 mod executor;
 mod joined_processes;
+pub(crate) mod late_mounts;
 mod launch;
 pub(crate) mod mount_fd;
 pub(crate) mod mounts;
 mod program;
+mod shared_memory;
 pub(crate) mod streams;
 mod terminal;
 

@@ -7,13 +7,19 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{Mode, SFlag, fstatat};
 
+use super::late_mounts::{LateMounts, is_late};
 use super::mount_fd::{move_mount, open_tree};
 use crate::cgroup::{CONTAINER_ROOT, Cgroup, View};
-use crate::spec::{Device, DeviceKind, Mount, Rootfs};
-use crate::{Error, Result};
+use crate::mounting::{self, DIRECTORY};
+use crate::oci::{self, INIT_PATH};
+use crate::spec::{BindPropagation, Device, DeviceKind, KernelPlace, Mount, MountKind, Rootfs, check_places};
+use crate::{ContainerSpec, Error, Result};
 
 /// Options of a mount are one page for the kernel; longer ones need the newer interface.
 const OPTION_BYTES: usize = 4000;
@@ -101,7 +107,7 @@ impl DetachedCgroup {
         if self.place != Path::new(CONTAINER_ROOT) {
             fs::create_dir(&self.place)?;
         }
-        move_mount(&self.mount, &self.place)?;
+        move_mount(&self.mount, &nix::fcntl::open(&self.place, DIRECTORY, Mode::empty())?)?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         let access = if writable { MsFlags::empty() } else { MsFlags::MS_RDONLY };
         let remount = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flags | access;
@@ -120,6 +126,85 @@ pub(super) fn detach_cgroups(cgroup: &Cgroup, own: &[Mount]) -> Result<Vec<Detac
         Ok(DetachedCgroup { mount: Rc::new(mount), place })
     };
     views.map(detach).collect()
+}
+
+/// Mounts what the user asked for in a root filesystem, before there is anything of the kernel's in it: that goes on top,
+/// whatever links have led a mount there. The exceptions are made by libcontainer ([`crate::oci`]) and by the executor
+/// ([`super::late_mounts`]).
+pub(super) fn mount_asked(
+    spec: &ContainerSpec,
+    rootfs: &Path,
+    init_program: Option<&Path>,
+    late: &LateMounts,
+) -> Result<()> {
+    check_places(&spec.mounts)?;
+    for mount in spec.mounts.iter().filter(|mount| oci::is_of_library(mount)) {
+        if let MountKind::Bind { source, .. } = &mount.kind {
+            mounting::check_source(source)?;
+        }
+    }
+    let root =
+        nix::fcntl::open(rootfs, DIRECTORY, Mode::empty()).map_err(Error::io(format!("open {}", rootfs.display())))?;
+    check_kernel_directories(&root)?;
+    let init = init_program.map(|program| Mount {
+        destination: INIT_PATH.into(),
+        readonly: true,
+        kind: MountKind::Bind {
+            source: program.to_owned(),
+            propagation: BindPropagation::Rprivate,
+            non_recursive: true,
+        },
+    });
+    let asked = init.iter().chain(&spec.mounts);
+    let mut mounts: Vec<&Mount> = asked.filter(|mount| !oci::is_of_library(mount)).collect();
+    // A mount hides what was mounted below its place before, so parents go first.
+    mounts.sort_by_key(|mount| mount.destination.components().count());
+    mounts.into_iter().try_for_each(|mount| match is_late(mount) {
+        true => late.make_place(&root, &mount.destination),
+        false => mounting::attach(&root, mount),
+    })
+}
+
+/// Makes a working directory that isn't there, as root's. In the kernel's file systems, which are yet to come, nobody makes
+/// one; and what can't be one is told by who goes there.
+pub(super) fn make_working_directory(rootfs: &Path, cwd: &Path) -> Result<()> {
+    if KernelPlace::of(cwd).is_some() || cwd.starts_with("/dev") || !cwd.is_absolute() {
+        return Ok(());
+    }
+    let action = || format!("make the working directory {}", cwd.display());
+    let root = nix::fcntl::open(rootfs, DIRECTORY, Mode::empty()).map_err(Error::io(action()))?;
+    match mounting::place_for(&root, cwd, true) {
+        Ok(_) | Err(Error::Invalid { .. }) => Ok(()),
+        Err(Error::Io { source, .. })
+            if matches!(source.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG)) =>
+        {
+            Ok(())
+        }
+        Err(Error::Io { source, .. }) => Err(Error::io(action())(source)),
+        Err(error) => Err(error),
+    }
+}
+
+/// libcontainer makes files in `/dev` by paths that begin on the host: were it a link, they would be made, and others
+/// removed, wherever on the host that leads.
+fn check_kernel_directories(root: &OwnedFd) -> Result<()> {
+    for name in ["dev", "proc", "sys"] {
+        match fstatat(root, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Err(Errno::ENOENT) => {}
+            Ok(found) if found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits() => {}
+            Ok(_) => {
+                return Err(Error::Invalid {
+                    what: "image",
+                    value: format!("/{name}"),
+                    reason:
+                        "it has a link or a file where a directory must be; build it with one, or with nothing, there"
+                            .to_owned(),
+                });
+            }
+            Err(errno) => return Err(Error::io(format!("look at /{name} of the image"))(errno)),
+        }
+    }
+    Ok(())
 }
 
 /// Takes the host's cgroups away: libcontainer moves a process into every hierarchy that it finds, while the start waits.

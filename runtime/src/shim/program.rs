@@ -20,6 +20,7 @@ use nix::unistd::{AccessFlags, Gid, Uid, execve, faccessat, fchdir, fchown};
 use super::streams::set_terminal_size;
 use crate::capabilities::CapabilitySet;
 use crate::control::{self, Failure};
+use crate::mounting::{self, DIRECTORY};
 use crate::oci::INIT_PATH;
 use crate::root;
 use crate::seccomp::Filter;
@@ -77,19 +78,16 @@ impl Program {
         fchown(&terminal, Some(Uid::from_raw(self.uid)), None::<Gid>).map_err(failed("give the terminal to the user"))
     }
 
-    /// Goes to the working directory, which must lie under the container's root; `make` says whether it is made if need
-    /// be. No descriptor of a host's directory may be open.
-    pub(super) fn enter_working_directory(&self, make: bool) -> Outcome<()> {
+    /// Goes to the working directory, which must lie under the container's root. No descriptor of a host's directory may be
+    /// open.
+    pub(super) fn enter_working_directory(&self) -> Outcome<()> {
         let cwd = Path::new(if self.process.cwd.is_empty() { "/" } else { &self.process.cwd });
         let refused = |error: io::Error| Failure {
             message: format!("chdir to cwd ({:?}) failed: {}", self.process.cwd, kernel_words(&error)),
             exit_code: exit_code_of(&error),
         };
         let own_root = root::open_directory(Path::new("/")).map_err(refused)?;
-        let opened = match root::open_in_root(&own_root, cwd, root::DIRECTORY) {
-            Err(Errno::ENOENT) if make => root::place_for(&own_root, cwd, true).map_err(refused)?,
-            opened => opened.map_err(|errno| refused(errno.into()))?,
-        };
+        let opened = mounting::open_in_root(&own_root, cwd, DIRECTORY).map_err(|errno| refused(errno.into()))?;
         fchdir(&opened).map_err(|errno| refused(errno.into()))?;
         // The kernel names no path for a directory that can't be reached from the root.
         match nix::unistd::getcwd() {

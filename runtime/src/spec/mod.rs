@@ -4,16 +4,18 @@
 
 mod id;
 mod mount;
+mod place;
 mod process;
 mod resources;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 pub use id::Id;
 pub use mount::{BindPropagation, Mount, MountKind};
+pub use place::{KernelPlace, check_places, refuse_place};
 pub use process::{Process, Rlimit, RlimitKind, Stdin, TerminalSize, UserSpec};
 pub use resources::{BlkioWeightDevice, Device, DeviceKind, DeviceRule, Resources, ThrottleDevice};
 
@@ -125,6 +127,20 @@ pub enum IpcNamespace {
     Host,
     /// That of another running container here, which is [`IpcNamespace::Shareable`].
     Container(Id),
+}
+
+impl IpcNamespace {
+    /// Whether other containers may join it, given where the container has mounts of its own: what it has on `/dev/shm` then
+    /// is somebody else's.
+    pub fn is_shareable<'a>(&self, mut mounted_on: impl Iterator<Item = &'a Path>) -> bool {
+        match self {
+            Self::Private => false,
+            Self::Host => true,
+            Self::Shareable | Self::Container(_) => {
+                mounted_on.all(|path| path != Path::new("/dev") && path != Path::new("/dev/shm"))
+            }
+        }
+    }
 }
 
 /// The network that a container is released into.

@@ -1,0 +1,284 @@
+//! The mounts that a container is asked to have, made by descriptors: neither a link in an image or a volume, nor whoever
+//! changes one meanwhile, leads a mount out of the container or to what the kernel shows it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
+use nix::mount::{MsFlags, mount};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::unistd::{Gid, Uid, fchownat};
+
+use crate::shim::mount_fd::{Attributes, copy_mount, move_mount};
+use crate::spec::{BindPropagation, Mount, MountKind};
+use crate::{Error, Result};
+
+pub(crate) const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
+/// Where a container has file systems of the kernel's. Whoever wants to mount something there says so: it isn't reached by
+/// a link.
+const KERNEL_DIRECTORIES: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// What a bind mounts, as a mount that is nowhere yet.
+#[derive(Debug)]
+pub(crate) struct Bind {
+    pub(crate) mount: OwnedFd,
+    pub(crate) is_directory: bool,
+}
+
+/// Mounts what was asked for below a root directory.
+pub(crate) fn attach(root: &OwnedFd, asked: &Mount) -> Result<()> {
+    match &asked.kind {
+        MountKind::Bind { .. } => {
+            if let Some(bind) = bind(asked)? {
+                let place = place_for(root, &asked.destination, bind.is_directory)?;
+                move_mount(&bind.mount, &place).map_err(failed(asked))?;
+            }
+            Ok(())
+        }
+        MountKind::Tmpfs { size_bytes, mode, options } => {
+            let place = place_for(root, &asked.destination, true)?;
+            let (flags, mut data) = tmpfs_options(options);
+            data.extend(size_bytes.map(|size| format!("size={size}")));
+            data.extend(mode.map(|mode| format!("mode={mode:o}")));
+            let flags = if asked.readonly { flags | MsFlags::MS_RDONLY } else { flags };
+            let place = format!("/proc/self/fd/{}", place.as_raw_fd());
+            mount(Some("tmpfs"), place.as_str(), Some("tmpfs"), flags, Some(data.join(",").as_str()))
+                .map_err(failed(asked))
+        }
+    }
+}
+
+/// A bind with all that was asked of it; `None` for what isn't one.
+pub(crate) fn bind(asked: &Mount) -> Result<Option<Bind>> {
+    let MountKind::Bind { source, propagation, non_recursive } = &asked.kind else { return Ok(None) };
+    let opened = open_source(source)?;
+    let kind = fstat(&opened).map_err(failed(asked))?.st_mode & SFlag::S_IFMT.bits();
+    let mount = copy_mount(&opened, !non_recursive).map_err(failed(asked))?;
+    // Since Docker 25, what is mounted below a read-only bind is read-only too.
+    let readonly = Attributes { readonly: asked.readonly, private: false, recursive: !non_recursive };
+    readonly.set(&mount).map_err(failed(asked))?;
+    // The mount namespaces of shims are slaves of the host's, and so is everything that is copied there.
+    let (private, recursive) = match propagation {
+        BindPropagation::Rprivate => (true, true),
+        BindPropagation::Private => (true, false),
+        BindPropagation::Rslave | BindPropagation::Slave => (false, false),
+    };
+    Attributes { readonly: false, private, recursive }.set(&mount).map_err(failed(asked))?;
+    Ok(Some(Bind { mount, is_directory: kind == SFlag::S_IFDIR.bits() }))
+}
+
+fn failed<E: Into<io::Error>>(asked: &Mount) -> impl FnOnce(E) -> Error {
+    Error::io(format!("mount {} for the container", asked.destination.display()))
+}
+
+/// Refuses to bind what a link leads to that the kernel makes up in `/proc`: it leads into the files of a process, and what
+/// its text says is somewhere else. What isn't there is somebody else's to refuse.
+///
+/// # Errors
+/// There is such a link in the path of the source.
+pub fn check_source(source: &Path) -> Result<()> {
+    match open_source(source) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened.map(drop),
+    }
+}
+
+/// Opens what is to be bound. Links of the host lead where they say.
+pub(crate) fn open_source(source: &Path) -> Result<OwnedFd> {
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    patiently(|| openat2(AT_FDCWD, source, how)).map_err(|errno| match errno {
+        Errno::ELOOP => Error::Invalid {
+            what: "bind source",
+            value: source.display().to_string(),
+            reason: "it leads through a link of /proc to the files of a process, or in a circle; \
+                     give the path that the files have on the host"
+                .to_owned(),
+        },
+        errno => Error::io(format!("open {} to bind it", source.display()))(errno),
+    })
+}
+
+/// Where something is to be mounted; made if it isn't there, as root's.
+pub(crate) fn place_for(root: &OwnedFd, destination: &Path, is_directory: bool) -> Result<OwnedFd> {
+    let action = || format!("make a place for the mount on {}", destination.display());
+    let found = match open_in_root(root, destination, OFlag::O_PATH) {
+        Err(Errno::ENOENT) => {
+            make_place(root, destination, is_directory)?;
+            open_in_root(root, destination, OFlag::O_PATH)
+        }
+        found => found,
+    };
+    let found = found.map_err(|errno| match errno {
+        Errno::ENOENT => led_away(destination, "where there is nothing"),
+        errno => Error::io(action())(errno),
+    })?;
+    check_real_place(root, &found, destination)?;
+    Ok(found)
+}
+
+fn make_place(root: &OwnedFd, destination: &Path, is_directory: bool) -> Result<()> {
+    let failed = || Error::io(format!("make a place for the mount on {}", destination.display()));
+    let mut walked = PathBuf::from("/");
+    let mut components = destination.components().skip(1).peekable();
+    while let Some(component) = components.next() {
+        let parent = open_in_root(root, &walked, DIRECTORY).map_err(failed())?;
+        walked.push(component);
+        let name = Path::new(&component);
+        if fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) != Err(Errno::ENOENT) {
+            continue;
+        }
+        check_real_place(root, &parent, destination)?;
+        if components.peek().is_some() || is_directory {
+            mkdirat(&parent, name, Mode::from_bits_truncate(0o755)).map_err(failed())?;
+        } else {
+            let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+            openat(&parent, name, flags, Mode::from_bits_truncate(0o644)).map_err(failed())?;
+        }
+        // A process that has its user already makes it as that user's.
+        let root_user = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
+        fchownat(&parent, name, root_user.0, root_user.1, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(failed())?;
+    }
+    Ok(())
+}
+
+/// Refuses a place that a link leads to, if it is the kernel's.
+fn check_real_place(root: &OwnedFd, place: &OwnedFd, destination: &Path) -> Result<()> {
+    let real = path_below(root, place).map_err(Error::io(format!("find out where {} is", destination.display())))?;
+    let led = KERNEL_DIRECTORIES.iter().any(|kernel| real.starts_with(kernel) && !destination.starts_with(kernel));
+    match led {
+        true => Err(led_away(destination, &format!("{}, which is the kernel's", real.display()))),
+        false => Ok(()),
+    }
+}
+
+fn led_away(destination: &Path, whither: &str) -> Error {
+    Error::Invalid {
+        what: "mount path",
+        value: destination.display().to_string(),
+        reason: format!("a link in the image or in another mount leads it to {whither}; choose another path"),
+    }
+}
+
+/// The path of an open file as whoever has this root directory sees it.
+fn path_below(root: &OwnedFd, file: &OwnedFd) -> io::Result<PathBuf> {
+    let path = |fd: &OwnedFd| -> io::Result<PathBuf> {
+        Ok(readlinkat(own_proc()?, Path::new(&format!("self/fd/{}", fd.as_raw_fd())))?.into())
+    };
+    let (root, file) = (path(root)?, path(file)?);
+    let below = file.strip_prefix(&root).map_err(|_| io::Error::from(Errno::EXDEV))?;
+    Ok(Path::new("/").join(below))
+}
+
+/// The `/proc` that this process had when it first asked. One on its way into a container may find another there, which
+/// doesn't know it.
+pub(crate) fn own_proc() -> io::Result<&'static OwnedFd> {
+    static PROC: OnceLock<OwnedFd> = OnceLock::new();
+    match PROC.get() {
+        Some(proc) => Ok(proc),
+        None => {
+            let opened = open("/proc", DIRECTORY, Mode::empty())?;
+            Ok(PROC.get_or_init(|| opened))
+        }
+    }
+}
+
+/// Opens what a path means to whoever has this root directory.
+pub(crate) fn open_in_root(root: impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    patiently(|| openat2(root.as_fd(), path, how))
+}
+
+/// Tries again when a rename somewhere on the machine came in between.
+fn patiently<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Options of a tmpfs as mount(2) takes them: flags, and what is for the file system itself.
+fn tmpfs_options(options: &[String]) -> (MsFlags, Vec<String>) {
+    let mut flags = MsFlags::empty();
+    let mut data = Vec::new();
+    for option in options {
+        let (flag, sets) = match option.as_str() {
+            "noexec" => (MsFlags::MS_NOEXEC, true),
+            "exec" => (MsFlags::MS_NOEXEC, false),
+            "nosuid" => (MsFlags::MS_NOSUID, true),
+            "suid" => (MsFlags::MS_NOSUID, false),
+            "nodev" => (MsFlags::MS_NODEV, true),
+            "dev" => (MsFlags::MS_NODEV, false),
+            "sync" => (MsFlags::MS_SYNCHRONOUS, true),
+            "async" => (MsFlags::MS_SYNCHRONOUS, false),
+            "noatime" => (MsFlags::MS_NOATIME, true),
+            "atime" => (MsFlags::MS_NOATIME, false),
+            "nodiratime" => (MsFlags::MS_NODIRATIME, true),
+            "diratime" => (MsFlags::MS_NODIRATIME, false),
+            "relatime" => (MsFlags::MS_RELATIME, true),
+            "strictatime" => (MsFlags::MS_STRICTATIME, true),
+            other => {
+                data.push(other.to_owned());
+                continue;
+            }
+        };
+        flags.set(flag, sets);
+    }
+    (flags, data)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn options_of_a_tmpfs_are_flags_or_its_own() {
+        let words = ["noexec", "nosuid", "nodev", "exec", "uid=7", "nr_inodes=9"].map(str::to_owned);
+        let (flags, data) = tmpfs_options(&words);
+        assert_eq!(flags, MsFlags::MS_NOSUID | MsFlags::MS_NODEV);
+        assert_eq!(data, ["uid=7", "nr_inodes=9"]);
+    }
+
+    #[test]
+    fn no_link_of_proc_is_a_source() {
+        for source in ["/proc/self/root", "/proc/self/root/etc", "/proc/self/cwd", "/proc/thread-self/fd/0"] {
+            let error = open_source(Path::new(source)).expect_err("refused");
+            assert!(error.to_string().starts_with(&format!("invalid bind source {source:?}: it leads")), "{error}");
+        }
+        open_source(Path::new("/proc/self/status")).expect("no such link is in it");
+    }
+
+    #[test]
+    fn places_are_made_within_the_root_and_not_where_the_kernel_is() {
+        let top = tempfile::tempdir().expect("a directory");
+        let (inside, outside) = (top.path().join("root"), top.path().join("outside"));
+        for directory in [inside.join("proc"), outside.clone()] {
+            fs::create_dir_all(directory).expect("made");
+        }
+        for (link, target) in [("up", "../../../outside"), ("at", outside.to_str().expect("text")), ("x", "/proc")] {
+            std::os::unix::fs::symlink(target, inside.join(link)).expect("linked");
+        }
+        let root = open(&inside, DIRECTORY, Mode::empty()).expect("opened");
+        for destination in ["/up/a", "/at/b/c"] {
+            // Where the link would lead to isn't there within the root.
+            assert!(place_for(&root, Path::new(destination), true).is_err(), "{destination}");
+        }
+        assert_eq!(fs::read_dir(&outside).expect("read").count(), 0);
+        for destination in ["/x", "/x/keys", "/x/new/directory"] {
+            let said = place_for(&root, Path::new(destination), true).expect_err("refused").to_string();
+            assert!(said.contains(destination) && said.contains("leads it to /proc"), "{said}");
+        }
+        assert_eq!(fs::read_dir(inside.join("proc")).expect("read").count(), 0);
+        place_for(&root, Path::new("/a/b/c"), false).expect("made");
+        assert!(inside.join("a/b/c").is_file());
+    }
+}
