@@ -77,6 +77,11 @@ impl Container {
     pub fn short_id(&self) -> &str {
         short(&self.id)
     }
+
+    /// Whether other containers may join its IPC namespace.
+    pub fn shares_ipc(&self) -> bool {
+        self.spec.namespaces.ipc.is_shareable(self.spec.mounts.iter().map(|mount| &*mount.destination))
+    }
 }
 
 /// The first twelve digits of an id.

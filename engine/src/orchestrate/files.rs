@@ -17,9 +17,9 @@ use crate::error::{Error, Result};
 /// Makes the directories that a new container needs. What is missing of a bind that must be there is refused first.
 pub(crate) fn create(engine: &Engine, container: &Container) -> Result<()> {
     for mount in &container.spec.mounts {
-        if let MountPointKind::Bind { source, create_source: false, .. } = &mount.kind
-            && !source.exists()
-        {
+        let MountPointKind::Bind { source, create_source, .. } = &mount.kind else { continue };
+        runtime::check_source(source)?;
+        if !create_source && !source.exists() {
             return Err(Error::invalid(format!(
                 "invalid mount config for type \"bind\": bind source path does not exist: {}",
                 source.display()

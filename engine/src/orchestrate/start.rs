@@ -107,6 +107,11 @@ fn check_joined(engine: &Engine, container: &Container) -> Result<()> {
         if !matches!(other.state.phase, Phase::Running { .. }) {
             return Err(Error::conflict(format!("cannot join {what} namespace of a non running container: {id}")));
         }
+        if what == "IPC" && !other.shares_ipc() {
+            return Err(Error::invalid(format!(
+                "container {id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+            )));
+        }
     }
     Ok(())
 }

@@ -86,6 +86,9 @@ fn mount_local(local: &LocalMount, at: &Path) -> Result<()> {
     };
     let source = Some(call.source.as_str());
     let is_bind = call.flags.contains(MsFlags::MS_BIND);
+    if is_bind {
+        runtime::check_source(Path::new(&call.source))?;
+    }
     mount(source, at, Some(call.file_system.as_str()), call.flags, Some(call.data.as_str())).map_err(failed)?;
     let rest = call.flags - (MsFlags::MS_BIND | MsFlags::MS_REC);
     if is_bind && !rest.is_empty() {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use bollard_stubs::models::{ContainerConfig, HostConfig, Mount, MountBindOptionsPropagationEnum as Propagation};
-use runtime::spec::BindPropagation;
+use runtime::spec::{self, BindPropagation, KernelPlace};
 
 use super::Surroundings;
 use super::tmpfs::{parse_tmpfs, tmpfs_kind};
 use super::volumes::{self, Volumes};
-use crate::container::mount::{MountPoint, MountPointKind};
+use crate::container::mount::{MountPoint, MountPointKind, VolumeSources};
 use crate::error::{Error, Result};
 use crate::volume::Wanted;
 
@@ -54,7 +54,19 @@ pub(super) fn mounts(config: &ContainerConfig, host: &HostConfig, surroundings: 
             all.push(MountPoint { destination, readonly: false, mode: String::new(), kind });
         }
     }
+    check_places(&all)?;
     Ok(Mounts { points: all, volumes: volumes.wanted() })
+}
+
+/// A volume in `/proc` or `/sys` would hide what is hidden there, or stand in for it; the image may be what asks for it.
+fn check_places(points: &[MountPoint]) -> Result<()> {
+    let is_in_kernel_s = |point: &&MountPoint| KernelPlace::of(&point.destination).is_some();
+    if let Some(point) = points.iter().filter(is_in_kernel_s).find(|point| point.volume().is_some()) {
+        return Err(spec::refuse_place(&point.destination).into());
+    }
+    let volumes = VolumeSources::new();
+    let mounts: Vec<_> = points.iter().filter_map(|point| point.to_runtime(&volumes)).collect();
+    Ok(spec::check_places(&mounts)?)
 }
 
 /// An absolute path other than `/`, without `.` and `..`; `specification` is what it is part of.
