@@ -191,3 +191,29 @@ fn a_working_directory_by_another_process_is_refused() {
         assert!(!outside.exists(), "{command:?} made a directory on the host");
     }
 }
+
+/// CVE-2025-52881: what is written to `/proc` for a container, where the container has something of its own there.
+#[test]
+fn what_is_written_to_proc_for_a_container_goes_to_the_kernel() {
+    let (_world, host) = started();
+    let make = "mkdir -p /proc.own/self /proc.own/sys/kernel /proc.own/sys/net/ipv4; \
+                for file in self/oom_score_adj sys/kernel/shm_rmid_forced sys/net/ipv4/ip_forward; do \
+                echo untouched > /proc.own/$file; done";
+    host.docker(&["run", "--name", "maker", "-v", "own:/proc.own", "busybox", "sh", "-c", make]).ok();
+    let flags = ["--oom-score-adj", "321", "--sysctl", "kernel.shm_rmid_forced=1", "--sysctl", "net.ipv4.ip_forward=0"];
+    let look = "cat /proc/self/oom_score_adj /proc/sys/kernel/shm_rmid_forced /proc/sys/net/ipv4/ip_forward";
+    let run =
+        |more: &[&str]| host.docker(&[&["run", "--rm"], &flags[..], more, &["busybox", "sh", "-c", look]].concat());
+    assert_eq!(run(&[]).ok(), "321\n1\n0");
+    // Whatever is to be in the place of /proc, nothing is written to it, and the container doesn't start.
+    for more in [&["-v", "own:/proc"][..], &["-v", "own:/proc/sys"], &["-v", "own:/proc/self"]] {
+        let outcome = run(more);
+        assert_eq!(outcome.code, 125, "{outcome:?}");
+    }
+    let untouched = "cd /own && cat self/oom_score_adj sys/kernel/shm_rmid_forced sys/net/ipv4/ip_forward";
+    let said = host.docker(&["run", "--rm", "-v", "own:/own", "busybox", "sh", "-c", untouched]).ok();
+    assert_eq!(said, "untouched\nuntouched\nuntouched");
+    // Another container's /proc is the same one.
+    host.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).ok();
+    assert_eq!(run(&["--pid", "container:box"]).ok(), "321\n1\n0");
+}
