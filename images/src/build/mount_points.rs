@@ -6,26 +6,40 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType};
 
-use super::StepError;
 use super::schedule::Build;
+use super::{StepError, StepMount};
 use crate::digest::ChainId;
 use crate::error::Error;
 use crate::files::Tree;
 use crate::view;
 
-/// What isn't there yet of the paths that something will be mounted on, with those above.
+/// Where the kernel's own files are: what is mounted over them hides what shields them (CVE-2019-16884).
+const OF_THE_KERNEL: [&str; 2] = ["proc", "sys"];
+
+/// What isn't there yet of the paths that something will be mounted on, with those above: by whoever runs the step, and by
+/// what the step asks for.
 pub(super) fn missing(
     build: &Build<'_>,
     top: Option<ChainId>,
-    targets: impl Iterator<Item = PathBuf>,
+    (fixed, asked): (&[&str], &[StepMount]),
     place: &Path,
 ) -> Result<Vec<PathBuf>, StepError> {
     let trouble = || StepError::file("look at the file system that the step begins with");
     let mount_on = place.join("view");
     std::fs::create_dir(&mount_on).map_err(Error::file("make directory", &mount_on))?;
     let tree = view::open(&build.store.lowers(top)?, &mount_on).map_err(trouble())?;
+    for StepMount { target, .. } in asked {
+        let real = tree.real(target).map_err(trouble())?;
+        if OF_THE_KERNEL.iter().any(|directory| real.starts_with(directory)) {
+            return Err(StepError::Invalid(format!(
+                "{} can't be mounted over: it leads to /{}, where the kernel's own files are; choose another target",
+                target.display(),
+                real.display()
+            )));
+        }
+    }
     let mut missing = Vec::new();
-    for target in targets {
+    for target in fixed.iter().map(Path::new).chain(asked.iter().map(|mount| mount.target.as_path())) {
         for path in target.ancestors().filter(|path| path.parent().is_some()) {
             let real = tree.real(path).map_err(trouble())?;
             // What can't be looked at is no directory of ours.

@@ -1,7 +1,6 @@
 //! `RUN`: a command in a container of its own; what it writes becomes a layer.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::path::PathBuf;
 
 use super::dockerfile::{Command, Run, RunNetwork};
 use super::mounts::{self, Mounted};
@@ -128,9 +127,8 @@ fn execute<'s>(
     let unique = place.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
     let id = format!("{}{}", &key.hex()[..32], unique.trim_start_matches("tmp"));
     let held = mounted.hold(build, stage, place.path())?;
-    let targets = held.mounts().iter().map(|mount| mount.target.clone());
-    let fixed = build.surroundings.runner.mount_points().iter().map(PathBuf::from);
-    let missing = mount_points::missing(build, top, fixed.chain(targets), place.path())?;
+    let fixed = build.surroundings.runner.mount_points();
+    let missing = mount_points::missing(build, top, (fixed, held.mounts()), place.path())?;
     let rootfs = build.store.prepare_on(&id, top)?;
     let upper = rootfs.upper.clone();
     let Runnable { args, mut env, user, working_dir, network } = command;

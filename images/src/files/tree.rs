@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,8 @@ use rustix::io::Errno;
 use super::resolve;
 
 const WITHIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+/// A list of users that is longer isn't one.
+const TEXT_BYTES_MAX: u64 = 16 << 20;
 /// Linux's own limit of an attribute, and of the list of their names.
 const XATTR_BYTES_MAX: usize = 64 * 1024;
 
@@ -99,7 +101,13 @@ impl Tree {
 
     /// The content of a small file, links followed; `None` if it isn't there.
     pub(crate) fn text(&self, path: &Path) -> io::Result<Option<String>> {
-        self.regular_file(path)?.map(io::read_to_string).transpose()
+        let Some(file) = self.regular_file(path)? else { return Ok(None) };
+        // An image may have one of any size, mostly holes.
+        let text = io::read_to_string(file.take(TEXT_BYTES_MAX + 1))?;
+        match text.len() as u64 > TEXT_BYTES_MAX {
+            true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB, which no such file is")),
+            false => Ok(Some(text)),
+        }
     }
 
     /// Visits everything below `from`, a directory before what is in it, in the order of names. `visit` says whether to
