@@ -8,7 +8,7 @@ use berth_tests::{Host, Outcome, started};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 /// Runs a shell script on a host whose clients talk to its berthd.
-fn sh(host: &Host, script: &str) -> Outcome {
+pub(crate) fn sh(host: &Host, script: &str) -> Outcome {
     host.sh(&format!(
         "export DOCKER_HOST=unix:///run/berth/berth.sock DOCKER_BUILDKIT=0 DOCKER_CONFIG=/nonexistent; {script}"
     ))
@@ -108,7 +108,7 @@ fn a_link_in_a_directory_s_place_has_nothing_of_the_host_counted() {
 }
 
 /// Files of a container that tell when somebody runs them, or loads them in whatever way a program finds its libraries.
-fn trap(host: &Host, directory: &Path) {
+pub(crate) fn trap(host: &Host, directory: &Path) {
     std::fs::create_dir(directory).expect("made");
     let source = "#include <stdio.h>\n\
         __attribute__((constructor)) static void spring(void) { fclose(fopen(\"/run/sprung\", \"w\")); }\n\
