@@ -72,9 +72,59 @@ pub fn frame(stream: OutputStream, payload: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
+/// Takes frames apart as they come, wherever they are cut, and keeps none of what is in them.
+#[derive(Debug, Default)]
+pub(crate) struct Unframed {
+    header: [u8; HEADER_BYTES],
+    /// So much of a header is there.
+    have: usize,
+    /// So much of a frame is to come.
+    left: u32,
+}
+
+/// The stream, and the length of what follows.
+const HEADER_BYTES: usize = 8;
+
+impl Unframed {
+    /// Takes the next bytes, and gives what is in frames of them.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], mut content: impl FnMut(&[u8])) {
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let length = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                content(&bytes[..length]);
+                self.left -= u32::try_from(length).expect("at most what is left");
+                bytes = &bytes[length..];
+                continue;
+            }
+            let length = bytes.len().min(HEADER_BYTES - self.have);
+            self.header[self.have..self.have + length].copy_from_slice(&bytes[..length]);
+            (self.have, bytes) = (self.have + length, &bytes[length..]);
+            if self.have == HEADER_BYTES {
+                let [.., a, b, c, d] = self.header;
+                (self.have, self.left) = (0, u32::from_be_bytes([a, b, c, d]));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_are_taken_apart_wherever_they_are_cut() {
+        let all = [
+            &frame(OutputStream::Stdout, b"one ")[..],
+            &[1, 0, 0, 0, 0, 0, 0, 0],
+            &frame(OutputStream::Stderr, b"two"),
+        ];
+        let all = all.concat();
+        for size in 1..=all.len() {
+            let (mut unframed, mut text) = (Unframed::default(), Vec::new());
+            all.chunks(size).for_each(|piece| unframed.push(piece, |content| text.extend_from_slice(content)));
+            assert_eq!(text, b"one two", "{size}");
+        }
+    }
 
     #[test]
     fn frames_are_as_clients_know_them() {

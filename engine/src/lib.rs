@@ -14,6 +14,8 @@ pub mod events;
 mod exec;
 pub mod filters;
 pub mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod host;
 pub mod logs;
 pub mod moment;

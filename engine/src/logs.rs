@@ -11,6 +11,8 @@ use jiff::Timestamp;
 pub use entry::Entry;
 pub use follow::{Follow, stream};
 pub use reader::LogReader;
+#[cfg(fuzzing)]
+pub(crate) use {reader::take_records, tail::find};
 
 use crate::frame::{OutputStream, put_frame};
 

@@ -8,6 +8,8 @@
 pub mod capabilities;
 pub mod defaults;
 pub mod exec;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod protocol;
 pub mod seccomp;
 pub mod spec;

@@ -113,7 +113,7 @@ pub(crate) fn interfaces_of(pid: i32) -> BTreeMap<String, InterfaceStats> {
     fs::read_to_string(format!("/proc/{pid}/net/dev")).map(|text| parse_interfaces(&text)).unwrap_or_default()
 }
 
-fn parse_interfaces(text: &str) -> BTreeMap<String, InterfaceStats> {
+pub(crate) fn parse_interfaces(text: &str) -> BTreeMap<String, InterfaceStats> {
     let interface = |line: &str| {
         let (name, numbers) = line.split_once(':')?;
         let numbers: Vec<u64> = numbers.split_whitespace().map(|number| number.parse().unwrap_or(0)).collect();

@@ -18,6 +18,7 @@ use crate::container::mount::VolumeSources;
 use crate::container::owned::{PendingAttach, exit_of, to_async};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
+use crate::frame::Unframed;
 use crate::orchestrate::{remove, sandbox, start};
 use crate::signal;
 
@@ -26,8 +27,6 @@ const MOUNT_POINTS: [&str; 6] = ["/dev", "/etc/hostname", "/etc/hosts", "/etc/re
 const READ_BYTES: usize = 32 * 1024;
 /// How many pieces of output may wait to be passed on.
 const PIECES: usize = 64;
-/// A frame's stream, and the length of what follows.
-const FRAME_HEADER_BYTES: usize = 8;
 
 /// Runs the steps of one build.
 pub(crate) struct Runner {
@@ -146,21 +145,15 @@ fn release(
 
 /// Passes on what the process writes, until it ends. Letters are never divided.
 async fn read(mut stream: UnixStream, output: mpsc::Sender<Bytes>) {
-    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    let (mut unframed, mut buffer) = (Unframed::default(), BytesMut::with_capacity(READ_BYTES));
     let mut text = BytesMut::new();
     loop {
+        buffer.clear();
         buffer.reserve(READ_BYTES);
         if matches!(stream.read_buf(&mut buffer).await, Ok(0) | Err(_)) {
             break;
         }
-        while let Some(header) = buffer.first_chunk::<FRAME_HEADER_BYTES>() {
-            let [.., a, b, c, d] = *header;
-            let length = u32::from_be_bytes([a, b, c, d]) as usize;
-            if buffer.len() < FRAME_HEADER_BYTES + length {
-                break;
-            }
-            text.extend_from_slice(&buffer.split_to(FRAME_HEADER_BYTES + length)[FRAME_HEADER_BYTES..]);
-        }
+        unframed.push(&buffer, |content| text.extend_from_slice(content));
         let whole = whole_letters(&text);
         if whole > 0 {
             // Nobody may be listening any more.

@@ -130,7 +130,7 @@ fn read_some(file: &mut File, into: &mut Vec<u8>) -> io::Result<usize> {
 }
 
 /// Takes the complete records out of the buffer. One that can't be read is left out: a crash may have torn it.
-fn take_records(buffer: &mut Vec<u8>) -> Vec<Entry> {
+pub(crate) fn take_records(buffer: &mut Vec<u8>) -> Vec<Entry> {
     let Some(last_end) = buffer.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
     let records = buffer[..last_end].split(|byte| *byte == b'\n').filter(|record| !record.is_empty());
     let entries = records

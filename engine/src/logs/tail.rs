@@ -6,16 +6,16 @@ const BLOCK: usize = 32 * 1024;
 
 /// The last `wanted` lines of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     /// Where they begin.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// How many there are: fewer than wanted when the file has fewer.
-    pub(super) lines: usize,
+    pub(crate) lines: usize,
 }
 
 /// Finds the last `wanted` complete lines by reading backwards in blocks. An unfinished last line isn't counted: it is
 /// still being written, and comes after the lines found.
-pub(super) fn find(file: &mut (impl Read + Seek), wanted: usize) -> io::Result<Tail> {
+pub(crate) fn find(file: &mut (impl Read + Seek), wanted: usize) -> io::Result<Tail> {
     let mut block_start = file.seek(SeekFrom::End(0))?;
     let mut block = vec![0; BLOCK];
     // Line ends seen from the back: the one after `wanted` of them ends the line before those wanted.

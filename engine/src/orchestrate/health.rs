@@ -17,6 +17,7 @@ use crate::container::{Container, Handle, Phase};
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result, chain};
 use crate::exec::{Description, Exec, Phase as ExecPhase};
+use crate::frame::Unframed;
 use crate::orchestrate::exec;
 use crate::signal;
 use crate::stream::detach::DetachKeys;
@@ -198,18 +199,16 @@ async fn end(engine: &Engine, exec: &Arc<Exec>) {
 
 /// Reads frames to their end, and keeps the beginning of what is in them.
 async fn collect(mut stream: impl AsyncRead + Unpin, output: &mut Vec<u8>) -> std::io::Result<()> {
-    let mut header = [0; 8];
+    let (mut unframed, mut buffer) = (Unframed::default(), [0; OUTPUT_BYTES]);
     loop {
-        match stream.read_exact(&mut header).await {
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
-            read => read?,
-        };
-        let [.., a, b, c, d] = header;
-        let mut frame = (&mut stream).take(u32::from_be_bytes([a, b, c, d]).into());
-        let mut piece = Vec::new();
-        frame.read_to_end(&mut piece).await?;
-        let room = OUTPUT_BYTES.saturating_sub(output.len()).min(piece.len());
-        output.extend_from_slice(&piece[..room]);
+        let read = stream.read(&mut buffer).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        unframed.push(&buffer[..read], |content| {
+            let room = OUTPUT_BYTES.saturating_sub(output.len()).min(content.len());
+            output.extend_from_slice(&content[..room]);
+        });
     }
 }
 

@@ -14,6 +14,17 @@ pub(crate) struct TopView {
     processes: Vec<Vec<String>>,
 }
 
+#[cfg(fuzzing)]
+impl TopView {
+    pub(crate) fn check(&self, pids: &BTreeSet<i32>) {
+        let column = self.titles.iter().position(|title| title == "PID").expect("or it was refused");
+        for row in &self.processes {
+            assert!(row.len() <= self.titles.len());
+            assert!(row[column].parse().is_ok_and(|pid| pids.contains(&pid)));
+        }
+    }
+}
+
 /// What is kept of a line: a process chooses its own arguments, and may have megabytes of them.
 pub(crate) const LINE_BYTES_MAX: usize = 4096;
 /// What is kept of all lines: a container may have as many processes as the machine can.

@@ -20,6 +20,8 @@ pub(crate) use devices::{AccessRule, allowed_devices};
 pub(crate) use layout::Layout;
 pub(crate) use service::Exile;
 pub use service::leave_service;
+#[cfg(fuzzing)]
+pub(crate) use stats::of_any as stats_of_any;
 
 use crate::process_fd::{PidFd, send_signal};
 use crate::spec::{Id, Resources};

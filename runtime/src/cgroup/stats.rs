@@ -17,13 +17,17 @@ pub(super) fn read_v1(hierarchies: &[Hierarchy], path: &Path) -> Result<Stats> {
             .and_then(|root| fs::read_to_string(root.join(path).join(file)).ok())
             .unwrap_or_default()
     };
+    of_v1(text)
+}
+
+fn of_v1(text: impl Fn(&str, &str) -> String) -> Result<Stats> {
     let host = HostCpu::read()?;
     let ticks = pairs(&text("cpuacct", "cpuacct.stat"));
     let throttling = pairs(&text("cpu", "cpu.stat"));
     let cpu = CpuStats {
         total_nanoseconds: number(&text("cpuacct", "cpuacct.usage")),
-        system_nanoseconds: get(&ticks, "system") * TICK_NANOSECONDS,
-        user_nanoseconds: get(&ticks, "user") * TICK_NANOSECONDS,
+        system_nanoseconds: get(&ticks, "system").saturating_mul(TICK_NANOSECONDS),
+        user_nanoseconds: get(&ticks, "user").saturating_mul(TICK_NANOSECONDS),
         per_cpu_nanoseconds: text("cpuacct", "cpuacct.usage_percpu").split_whitespace().map(number).collect(),
         host_nanoseconds: host.nanoseconds,
         online_cpus: host.online_cpus,
@@ -50,10 +54,22 @@ pub(super) fn read_v1(hierarchies: &[Hierarchy], path: &Path) -> Result<Stats> {
 }
 
 pub(super) fn read_v2(directory: &Path) -> Result<Stats> {
-    let text = |file: &str| fs::read_to_string(directory.join(file)).unwrap_or_default();
+    of_v2(|file| fs::read_to_string(directory.join(file)).unwrap_or_default())
+}
+
+/// Whatever is in all files.
+#[cfg(fuzzing)]
+pub(crate) fn of_any(text: &str) {
+    HostCpu::parse(text);
+    for stats in [of_v1(|_, _| text.to_owned()), of_v2(|_| text.to_owned())] {
+        stats.expect("the machine's own files are there");
+    }
+}
+
+fn of_v2(text: impl Fn(&str) -> String) -> Result<Stats> {
     let host = HostCpu::read()?;
     let usage = pairs(&text("cpu.stat"));
-    let microseconds = |name: &str| get(&usage, name) * 1_000;
+    let microseconds = |name: &str| get(&usage, name).saturating_mul(1_000);
     let cpu = CpuStats {
         total_nanoseconds: microseconds("usage_usec"),
         system_nanoseconds: microseconds("system_usec"),
@@ -92,9 +108,10 @@ impl HostCpu {
     fn parse(stat: &str) -> Self {
         let mut lines = stat.lines().filter(|line| line.starts_with("cpu"));
         // Guest time, the ninth and tenth number, is counted in user time already.
-        let ticks: u64 = lines.next().unwrap_or_default().split_whitespace().skip(1).take(8).map(number).sum();
+        let ticks = lines.next().unwrap_or_default().split_whitespace().skip(1).take(8).map(number);
+        let ticks = ticks.fold(0, u64::saturating_add);
         let online_cpus = u32::try_from(lines.count()).unwrap_or(u32::MAX);
-        Self { nanoseconds: ticks * TICK_NANOSECONDS, online_cpus }
+        Self { nanoseconds: ticks.saturating_mul(TICK_NANOSECONDS), online_cpus }
     }
 }
 
@@ -102,7 +119,7 @@ impl HostCpu {
 fn limit_or_all(limit: u64) -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo").map_err(Error::io("read /proc/meminfo"))?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix(" kB")).map_or(0, number);
-    Ok(limit.min(total * 1024))
+    Ok(limit.min(total.saturating_mul(1024)))
 }
 
 fn blkio_v1(bytes: &str, operations: &str) -> Vec<BlkioStats> {

@@ -123,6 +123,19 @@ impl JsonLog {
     }
 }
 
+/// What a log has of some output that comes in pieces, and each record's text.
+#[cfg(fuzzing)]
+pub(crate) fn log_of(output: &[u8], size: usize) -> (Vec<u8>, Vec<String>) {
+    let (mut splitter, mut file, mut texts) = (LineSplitter::default(), Vec::new(), Vec::new());
+    let mut add = |piece: &[u8]| {
+        append_line(&mut file, "stdout", piece, Timestamp::UNIX_EPOCH);
+        texts.push(String::from_utf8_lossy(piece).into_owned());
+    };
+    output.chunks(size).for_each(|chunk| splitter.push(chunk, &mut add));
+    splitter.finish(&mut add);
+    (file, texts)
+}
+
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     OpenOptions::new().append(true).create(true).mode(0o640).open(path)

@@ -8,6 +8,9 @@ mod client;
 mod json_log;
 mod serve;
 
+#[cfg(fuzzing)]
+pub(crate) use json_log::log_of;
+
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
