@@ -89,7 +89,7 @@ fn a_cache_s_name_is_no_path() {
     for mount in [
         format!("type=cache,id={up},target=/x"),
         format!("type=cache,id={},target=/x", victim.display()),
-        format!("type=cache,id=..,target=/x,sharing=private"),
+        "type=cache,id=..,target=/x,sharing=private".to_owned(),
         format!("type=cache,target=/x/../../../..{}", victim.display()),
         format!("type=cache,id=/,target={up},sharing=locked,mode=0777,uid=1234"),
     ] {
