@@ -2,9 +2,12 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::fd::{AsFd, AsRawFd},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::DirBuilderExt,
+    },
     path::{Path, PathBuf},
     str::FromStr,
     thread,
@@ -38,7 +41,8 @@ impl Pins {
     pub(crate) fn new(run_dir: &Path) -> Result<Self, Error> {
         let directory = run_dir.join("netns");
         let attempt = || format!("prepare {} for network namespaces", directory.display());
-        fs::create_dir_all(&directory).map_err(attempted(attempt()))?;
+        // Whoever opens a namespace keeps it alive.
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(attempted(attempt()))?;
         let directory = directory.canonicalize().map_err(attempted(attempt()))?;
         if !is_mount_point(&directory).map_err(attempted(attempt()))? {
             mount(Some(&directory), &directory, None::<&str>, MsFlags::MS_BIND, None::<&str>)

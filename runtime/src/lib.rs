@@ -15,6 +15,7 @@ pub mod seccomp;
 pub mod spec;
 pub mod stats;
 pub mod status;
+pub mod within;
 
 // The programs: each is a function here, so that they share what both sides of a seam must agree on.
 pub mod monitor;

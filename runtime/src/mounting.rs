@@ -2,7 +2,7 @@
 //! changes one meanwhile, leads a mount out of the container or to what the kernel shows it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -14,9 +14,8 @@ use nix::unistd::{Gid, Uid, fchownat};
 
 use crate::shim::mount_fd::{Attributes, copy_mount, move_mount};
 use crate::spec::{BindPropagation, Mount, MountKind};
+use crate::within::{DIRECTORY, open_in_root, patiently};
 use crate::{Error, Result};
-
-pub(crate) const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// Where a container has file systems of the kernel's. Whoever wants to mount something there says so: it isn't reached by
 /// a link.
@@ -182,24 +181,6 @@ pub(crate) fn own_proc() -> io::Result<&'static OwnedFd> {
         None => {
             let opened = open("/proc", DIRECTORY, Mode::empty())?;
             Ok(PROC.get_or_init(|| opened))
-        }
-    }
-}
-
-/// Opens what a path means to whoever has this root directory.
-pub(crate) fn open_in_root(root: impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    patiently(|| openat2(root.as_fd(), path, how))
-}
-
-/// Tries again when a rename somewhere on the machine came in between.
-fn patiently<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
-    loop {
-        match call() {
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
-            done => return done,
         }
     }
 }

@@ -10,10 +10,11 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
 
-use crate::mounting::{self, DIRECTORY};
+use crate::mounting;
 use crate::shim::mount_fd::open_tree;
 use crate::shim::mounts::{HostMounts, mount_rootfs};
 use crate::spec::{Mount, MountKind, Rootfs, UserSpec};
+use crate::within::DIRECTORY;
 use crate::{Error, Result, user};
 
 /// What is to be seen of a container's file system.

@@ -1,7 +1,8 @@
 //! The library's interface: containers by id, whatever processes look after them.
 
-use std::fs;
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,7 +108,10 @@ impl Runtime {
     /// The shim is copied now; a newer one is used by whoever is made later.
     pub fn new(run_dir: impl Into<PathBuf>, binaries: Binaries) -> Result<Self> {
         let run_dir = run_dir.into();
-        let absolute = fs::create_dir_all(&run_dir).and_then(|()| run_dir.canonicalize());
+        // What containers there are is nobody else's business.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&run_dir);
+        let closed = made.and_then(|()| fs::set_permissions(&run_dir, Permissions::from_mode(0o700)));
+        let absolute = closed.and_then(|()| run_dir.canonicalize());
         let run_dir = absolute.map_err(Error::io(format!("make {}", run_dir.display())))?;
         let programs = Programs { shim: SealedProgram::copy(&binaries.shim)?, monitor: binaries.monitor };
         Ok(Self { run_dir, programs: Arc::new(programs), filters: Arc::default() })

@@ -5,12 +5,13 @@ use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::OFlag;
 use users::Unreadable;
 /// A user in numbers.
 pub(crate) use users::User as ResolvedUser;
 
 use crate::spec::UserSpec;
+use crate::within::open_in_root;
 use crate::{Error, Result};
 
 /// Looks a user up in the files of a root filesystem. Links in it are followed as the container would see them, so none
@@ -35,10 +36,8 @@ pub(crate) fn resolve_at(root: impl AsFd, user: &UserSpec) -> Result<ResolvedUse
 
 fn read_within(root: impl AsFd, path: &Path) -> std::result::Result<String, Unreadable> {
     // O_NONBLOCK: the image may have put a FIFO there.
-    let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let file = File::from(openat2(root, path, how).map_err(io::Error::from)?);
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = File::from(open_in_root(root, path, flags).map_err(io::Error::from)?);
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(ErrorKind::NotFound, "not a regular file").into());
     }

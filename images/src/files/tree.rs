@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::resolve;
 
 const WITHIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
-/// A list of users that is longer isn't one.
+/// A Dockerfile or a list of patterns that is longer isn't one.
 const TEXT_BYTES_MAX: u64 = 16 << 20;
 /// Linux's own limit of an attribute, and of the list of their names.
 const XATTR_BYTES_MAX: usize = 64 * 1024;

@@ -1,5 +1,7 @@
 //! Opening a SQLite file of ours: marked as ours, migrated step by step, refused when it is damaged, foreign or newer.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -24,6 +26,9 @@ pub(super) enum Synchronous {
 
 pub(super) fn open(path: &Path, schema: &Schema, synchronous: Synchronous) -> Result<Connection, Error> {
     let failed = |source| Error::OpenStore { path: path.to_owned(), source };
+    // It tells who has which address: nobody else is to read it. SQLite gives its log the same mode. What fails here fails
+    // again in the next line.
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).ok();
     let mut connection = Connection::open(path).map_err(failed)?;
     // One process owns the file (its directory is locked): the index of the log needs no file of shared memory, which
     // could not be made on a full disk. It has to be said before the file is read.

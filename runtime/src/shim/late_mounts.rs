@@ -16,8 +16,9 @@ use nix::sys::stat::Mode;
 use super::mount_fd::{move_mount, open_tree};
 use super::shared_memory;
 use crate::cgroup::CONTAINER_ROOT;
-use crate::mounting::{self, DIRECTORY, place_for};
+use crate::mounting::{self, place_for};
 use crate::spec::{Device, IpcNamespace, KernelPlace, Mount, MountKind};
+use crate::within::DIRECTORY;
 use crate::{ContainerSpec, Error, Result};
 
 const DEV: &str = "/dev";

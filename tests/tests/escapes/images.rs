@@ -38,6 +38,10 @@ fn somebody_on_the_host_reaches_no_program_of_an_image_a_container_or_a_volume()
     let found =
         host.sh(&format!("{SOMEBODY} 'find /var/lib/berth /run/berth -type f -perm /7000 2>/dev/null; true'")).ok();
     assert_eq!(found, "", "somebody sees them");
+    // Nor anything else: which containers there are, and who has which address.
+    let readable = "'find /var/lib/berth /run/berth ( -type f -o -type d ) -readable 2>/dev/null | sort'";
+    let found = host.sh(&format!("{SOMEBODY} {}", readable.replace('(', "\\(").replace(')', "\\)"))).ok();
+    assert_eq!(found, "/run/berth\n/run/berth/forwarding\n/var/lib/berth");
     // Bundles and logs, and through the processes' own roots.
     let pid = host.docker(&["inspect", "-f", "{{.State.Pid}}", "cc"]).ok();
     let id = host.docker(&["inspect", "-f", "{{.Id}}", "cc"]).ok();

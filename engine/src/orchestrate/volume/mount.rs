@@ -6,10 +6,11 @@ use std::net::{IpAddr, ToSocketAddrs as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use runtime::spec::Id;
+use runtime::within::{DIRECTORY, open_in_root};
 
 use super::super::files::make_directory;
 use super::{fill, is_mounted, plugin, unmount};
@@ -167,9 +168,8 @@ async fn bind_subpath(
 
 /// Links in the volume lead nowhere but into it.
 fn open_inside(data: &Path, subpath: &Path) -> nix::Result<File> {
-    let root = open(data, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
-    Ok(File::from(openat2(&root, subpath, how)?))
+    let root = open(data, DIRECTORY, Mode::empty())?;
+    Ok(File::from(open_in_root(&root, subpath, OFlag::O_PATH)?))
 }
 
 /// The container has mounts of its own by now, or won't have any.

@@ -1,0 +1,32 @@
+//! Paths of a container, an image or a volume, found by the descriptor of its root directory: neither a link in it nor whoever
+//! changes one meanwhile leads out (openat2(2)).
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+
+/// A directory, to find other files below it.
+pub const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
+/// Opens what a path means to whoever has this root directory. The links that the kernel makes up in `/proc` lead nowhere.
+///
+/// # Errors
+/// Those of open(2); `ELOOP` also for a link of `/proc`.
+pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    patiently(|| openat2(root.as_fd(), path, how))
+}
+
+/// Tries again when a rename somewhere on the machine came in between.
+pub(crate) fn patiently<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            done => return done,
+        }
+    }
+}
