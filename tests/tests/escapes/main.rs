@@ -7,4 +7,5 @@ mod images;
 mod mounts;
 mod networks;
 mod settings;
+mod table;
 mod users;
