@@ -4,30 +4,32 @@ use seccompiler::sock_filter;
 
 use super::Filter;
 
+/// This machine's ABI: `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_AARCH64` of `linux/audit.h`.
 #[cfg(target_arch = "x86_64")]
-const NATIVE: u32 = 0xc000_003e;
+pub(super) const NATIVE: u32 = 0xc000_003e;
+/// See above.
 #[cfg(target_arch = "aarch64")]
-const NATIVE: u32 = 0xc000_00b7;
+pub(super) const NATIVE: u32 = 0xc000_00b7;
 
 impl Filter {
     /// Whether the filter lets a system call of this machine's own ABI pass.
     pub(crate) fn lets_pass(&self, number: i64, arguments: [u64; 6]) -> bool {
-        let Ok(number) = u32::try_from(number) else { return false };
-        // `struct seccomp_data` of `linux/seccomp.h`.
-        let mut data = Vec::new();
-        data.extend(number.to_ne_bytes());
-        data.extend(NATIVE.to_ne_bytes());
-        data.extend(0_u64.to_ne_bytes());
-        data.extend(arguments.iter().flat_map(|argument| argument.to_ne_bytes()));
         self.0.iter().all(|program| {
-            let answer = answer(program, &data).map(|answer| answer & libc::SECCOMP_RET_ACTION_FULL);
+            let answer =
+                answer(program, NATIVE, number, arguments).map(|answer| answer & libc::SECCOMP_RET_ACTION_FULL);
             matches!(answer, Some(libc::SECCOMP_RET_ALLOW | libc::SECCOMP_RET_LOG))
         })
     }
 }
 
-/// What one program answers, as the kernel would run it; `None` where it has an instruction that none of ours has.
-fn answer(program: &[sock_filter], data: &[u8]) -> Option<u32> {
+/// What one program answers to a call, as the kernel would run it; `None` where it has an instruction that none of ours has.
+pub(super) fn answer(program: &[sock_filter], architecture: u32, number: i64, arguments: [u64; 6]) -> Option<u32> {
+    // `struct seccomp_data` of `linux/seccomp.h`.
+    let mut data = Vec::new();
+    data.extend(u32::try_from(number).ok()?.to_ne_bytes());
+    data.extend(architecture.to_ne_bytes());
+    data.extend(0_u64.to_ne_bytes());
+    data.extend(arguments.iter().flat_map(|argument| argument.to_ne_bytes()));
     let (mut accumulator, mut next) = (0_u32, 0_usize);
     loop {
         let sock_filter { code, jt, jf, k } = *program.get(next)?;

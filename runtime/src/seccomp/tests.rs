@@ -1,7 +1,5 @@
 //! Filters are run on every kind of call that the default profile tells apart.
 
-use seccompiler::sock_filter;
-
 use super::*;
 use crate::capabilities::CapabilitySet;
 
@@ -9,48 +7,17 @@ const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
-#[cfg(target_arch = "x86_64")]
-const AUDIT_ARCH: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const AUDIT_ARCH: u32 = 0xc000_00b7;
-
-/// What one program answers to a call, as the kernel would run it.
-fn run(program: &[sock_filter], architecture: u32, number: i64, arguments: [u64; 6]) -> u32 {
-    let mut data = Vec::new();
-    data.extend(u32::try_from(number).expect("a system call's number").to_ne_bytes());
-    data.extend(architecture.to_ne_bytes());
-    data.extend(0_u64.to_ne_bytes());
-    arguments.iter().for_each(|argument| data.extend(argument.to_ne_bytes()));
-    let (mut accumulator, mut next) = (0_u32, 0_usize);
-    loop {
-        let sock_filter { code, jt, jf, k } = program[next];
-        next += 1;
-        let branch = |holds: bool| usize::from(if holds { jt } else { jf });
-        match code {
-            0x20 => {
-                let at = k as usize;
-                accumulator = u32::from_ne_bytes(data[at..at + 4].try_into().expect("four bytes"));
-            }
-            0x05 => next += k as usize,
-            0x06 => return k,
-            0x15 => next += branch(accumulator == k),
-            0x25 => next += branch(accumulator > k),
-            0x35 => next += branch(accumulator >= k),
-            0x54 => accumulator &= k,
-            other => panic!("instruction {other:#x}"),
-        }
-    }
-}
-
 /// The kernel's answer when it has asked every program, the newest first: the one with the highest precedence, which is the
 /// lowest action as a signed number.
 fn answer_to(filter: &Filter, architecture: u32, number: i64, first: u64) -> u32 {
-    let answers = filter.0.iter().rev().map(|program| run(program, architecture, number, [first, 0, 0, 0, 0, 0]));
+    let answers = filter.0.iter().rev().map(|program| {
+        evaluate::answer(program, architecture, number, [first, 0, 0, 0, 0, 0]).expect("an instruction of ours")
+    });
     answers.min_by_key(|answer| (answer & libc::SECCOMP_RET_ACTION_FULL).cast_signed()).unwrap_or(ALLOW)
 }
 
 fn answer(filter: &Filter, number: i64, first: u64) -> u32 {
-    answer_to(filter, AUDIT_ARCH, number, first)
+    answer_to(filter, evaluate::NATIVE, number, first)
 }
 
 fn custom(text: &str, capabilities: CapabilitySet) -> Filter {
@@ -235,4 +202,16 @@ fn every_name_in_the_default_profile_is_spelt_right() {
     let misspelt: Vec<_> =
         names.filter(|name| !known(name) && !foreign.split_whitespace().any(|known| known == name)).collect();
     assert!(misspelt.is_empty(), "{misspelt:?}");
+}
+
+#[test]
+fn a_filter_is_asked_without_making_the_call() {
+    let of = |seccomp: &Seccomp| Filter::compile(seccomp, CapabilitySet::default_for_containers()).expect("compiles");
+    let new_user_namespace = [u64::from(libc::CLONE_NEWUSER.cast_unsigned()), 0, 0, 0, 0, 0];
+    let default = of(&Seccomp::Default);
+    assert!(default.lets_pass(libc::SYS_clone, [0; 6]) && !default.lets_pass(libc::SYS_clone, new_user_namespace));
+    assert!(!default.lets_pass(libc::SYS_reboot, [0; 6]), "what no rule names is refused");
+    assert!(of(&Seccomp::Unconfined).lets_pass(libc::SYS_reboot, [0; 6]));
+    let logged = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["setsid"],"action":"SCMP_ACT_LOG"}]}"#;
+    assert!(custom(logged, CapabilitySet::EMPTY).lets_pass(libc::SYS_setsid, [0; 6]));
 }
