@@ -1,5 +1,7 @@
 //! What an image of a container says: what the container was started with, altered by the request.
 
+use std::collections::HashSet;
+
 use bollard_stubs::models::ContainerConfig as AskedConfig;
 use images::{Change, ContainerConfig};
 
@@ -27,8 +29,10 @@ fn merge(asked: ContainerConfig, container: ContainerConfig) -> ContainerConfig 
         (Some(_), _) => (asked.entrypoint, asked.cmd),
     };
     let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
+    // An image may have very many.
+    let new: HashSet<String> = asked.env.iter().map(|variable| name(variable)).collect();
     let mut env = container.env;
-    env.retain(|old| !asked.env.iter().any(|new| name(new) == name(old)));
+    env.retain(|old| !new.contains(&name(old)));
     env.extend(asked.env);
     let either = |asked: String, container: String| if asked.is_empty() { container } else { asked };
     ContainerConfig {

@@ -1,5 +1,6 @@
 //! What starting a container and starting an exec have in common: running libcontainer and finding out how it went.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -132,13 +133,15 @@ pub(super) fn failure_of(error: &LibcontainerError, report: Report, diagnosis: D
 
 /// The environment of a process, with `HOME`, and with what a terminal needs.
 pub(super) fn environment(process: &Process, user: &ResolvedUser) -> Vec<String> {
-    let mut env: Vec<String> = Vec::new();
-    for variable in &process.env {
-        let name = variable.split('=').next().unwrap_or(variable);
-        // execve would pass both on, and which one counts differs from program to program.
-        env.retain(|earlier| earlier.split('=').next() != Some(name));
-        env.push(variable.clone());
+    // execve would pass two of a name on, and which one counts differs from program to program. An image may have very many.
+    let mut names = HashSet::new();
+    let mut env = Vec::new();
+    for variable in process.env.iter().rev() {
+        if names.insert(variable.split('=').next()) {
+            env.push(variable.clone());
+        }
     }
+    env.reverse();
     if !env.iter().any(|variable| variable.starts_with("HOME=")) {
         env.push(format!("HOME={}", user.home));
     }

@@ -1,5 +1,8 @@
 //! The first process: command, environment, user, limits.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use bollard_stubs::models::{ContainerConfig, HostConfig};
 use images::ContainerConfig as ImageDefaults;
 use runtime::spec::{Process, Rlimit, RlimitKind, Stdin, TerminalSize, UserSpec};
@@ -27,25 +30,33 @@ pub(super) fn merge_command(config: &mut ContainerConfig, image: &ImageDefaults)
 
 /// The image's environment (for an exec, the container's) with the request's on top; `NAME` without a value takes a variable away.
 pub(crate) fn merge_environment(image: &[String], request: Vec<String>) -> Result<Vec<String>> {
-    let mut merged: Vec<String> = Vec::new();
+    let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
+    let mut merged: Vec<Option<String>> = Vec::new();
     if !image.iter().chain(&request).any(|variable| variable.starts_with("PATH=")) {
-        merged.push(DEFAULT_PATH.to_owned());
+        merged.push(Some(DEFAULT_PATH.to_owned()));
     }
-    merged.extend(image.iter().cloned());
+    merged.extend(image.iter().cloned().map(Some));
+    // An image may have very many.
+    let mut places = HashMap::new();
+    for (place, variable) in merged.iter().flatten().enumerate() {
+        places.entry(name(variable)).or_insert(place);
+    }
     for variable in request {
-        let name = variable.split('=').next().unwrap_or_default().to_owned();
+        let name = name(&variable);
         if name.is_empty() || variable.contains('\0') {
             return Err(Error::invalid(format!("invalid environment variable: {variable}")));
         }
-        let same = |known: &String| known.split('=').next() == Some(&name);
-        match (variable.contains('='), merged.iter().position(same)) {
-            (true, Some(place)) => merged[place] = variable,
-            (true, None) => merged.push(variable),
-            (false, Some(place)) => drop(merged.remove(place)),
-            (false, None) => {}
+        match (variable.contains('='), places.entry(name)) {
+            (true, Entry::Occupied(known)) => merged[*known.get()] = Some(variable),
+            (true, Entry::Vacant(free)) => {
+                free.insert(merged.len());
+                merged.push(Some(variable));
+            }
+            (false, Entry::Occupied(known)) => merged[known.remove()] = None,
+            (false, Entry::Vacant(_)) => {}
         }
     }
-    Ok(merged)
+    Ok(merged.into_iter().flatten().collect())
 }
 
 /// The first process, from a request that the image is merged into.
