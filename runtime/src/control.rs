@@ -46,6 +46,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Without what a terminal would take for more than text: a hostile container may have written it.
+    pub(crate) fn visible(self) -> Self {
+        let escaped = |character: char| match character.is_control() {
+            true => character.escape_default().to_string(),
+            false => character.to_string(),
+        };
+        Self { message: self.message.chars().map(escaped).collect(), ..self }
+    }
+}
+
 impl From<crate::Error> for Failure {
     fn from(error: crate::Error) -> Self {
         Self { exit_code: error.exit_code(), message: describe(&error) }

@@ -66,6 +66,12 @@ pub(crate) fn of_process(pid: i32, scope: Scope) -> Result<Root> {
     .map(|directory| Root { directory, _namespace: namespace })
 }
 
+/// The root file system of a process's mount namespace, without what is mounted in it: what its container's first process
+/// had its user looked up in. A process that has changed its root directory changes nothing about it.
+pub(crate) fn rootfs_of(process: impl AsFd) -> Result<OwnedFd> {
+    in_mounts(process, || open_tree(Path::new("/")).map_err(Error::io("open the container's root file system")))
+}
+
 /// The mount namespace of a process.
 pub(crate) fn mounts_of(pid: i32) -> Result<OwnedFd> {
     let path = format!("/proc/{pid}/ns/mnt");

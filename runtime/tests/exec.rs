@@ -68,7 +68,13 @@ fn limits_are_raised_lowered_and_counted_for_the_program_alone() {
 #[test]
 fn a_filter_that_forbids_to_fork_is_the_program_s_alone() {
     let world = world_with_sleeper(Namespaces::default());
-    for (name, calls) in [("fork", r#""clone","clone3","fork","vfork""#), ("session", r#""setsid""#)] {
+    let tables = [
+        ("fork", r#""clone","clone3","fork","vfork""#),
+        ("session", r#""setsid""#),
+        // The shim learns of the process without it.
+        ("none", r#""reboot""#),
+    ];
+    for (name, calls) in tables {
         let text = format!(
             r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":[{calls}],"action":"SCMP_ACT_ERRNO"}}]}}"#
         );
@@ -140,4 +146,28 @@ fn its_terminal_is_the_session_s_own() {
     let mut shown = String::new();
     std::io::Read::read_to_string(&mut attachment.into_stream().expect("attached"), &mut shown).expect("read");
     assert_eq!(shown, "/dev/pts/0\r\n30 90\r\nfrom the terminal\r\n");
+}
+
+#[test]
+fn a_filter_that_forbids_to_write_is_not_the_machinery_s_end() {
+    let world = world_with_sleeper(Namespaces::default());
+    let text =
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["write","writev"],"action":"SCMP_ACT_ERRNO"}]}"#;
+    let seccomp = Seccomp::Custom(Box::new(Profile::parse(text).expect("parses")));
+    let (output, code) = world.exec("c", "e", Process { seccomp, ..process(&["mkdir", "/made"]) });
+    assert_eq!((output.as_str(), code), ("", 0));
+    assert_eq!(world.exec("c", "look", process(&["ls", "-d", "/made"])), ("/made\n".to_owned(), 0));
+}
+
+#[test]
+fn signals_that_the_caller_ignores_or_blocks_are_the_program_s_all_the_same() {
+    let ignored = nix::sys::signal::SigHandler::SigIgn;
+    // SAFETY: no handler of ours is involved, and this process has this one test.
+    unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGUSR2, ignored) }.expect("ignored");
+    nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGUSR1).thread_block().expect("blocked");
+    let world = world_with_sleeper(Namespaces::default());
+    let look = ["grep", "-E", "^Sig(Blk|Ign):", "/proc/self/status"];
+    let none = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
+    assert_eq!(world.exec("c", "e", process(&look)), (none.to_owned(), 0));
+    assert_eq!(world.output(world.spec("d", &look)), (none.to_owned(), 0));
 }

@@ -130,7 +130,7 @@ fn take_descriptors() -> Option<Descriptors> {
 }
 
 /// Makes reads and writes return at once when they would wait.
-fn set_nonblocking(file: &File) -> io::Result<()> {
+pub(crate) fn set_nonblocking(file: &File) -> io::Result<()> {
     // SAFETY: changes a flag of an open descriptor; no memory is involved.
     let result = unsafe {
         let flags = libc::fcntl(file.as_raw_fd(), libc::F_GETFL);

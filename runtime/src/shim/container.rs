@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use nix::unistd::Pid;
 use oci_spec::runtime::Spec;
 
-use super::birth;
+use super::birth::Birth;
 use super::cgroup_mover::CgroupMover;
 use super::diagnosis::Diagnosis;
 use super::executor::ProcessExecutor;
@@ -92,9 +92,9 @@ fn build(
     if let PidNamespace::Container(other) = &spec.namespaces.pid {
         let (member, pid) = first_process(directory, other)?;
         around.joined_proc = Some(mount_proc(&member, pid, directory.path().join("proc"))?);
-        let (announced, birth) = birth::announcement()?;
-        born = Some(announced);
-        executor.joined_processes = Some(JoinedProcesses::new(member, birth));
+        let birth = Rc::new(Birth::new()?);
+        executor.joined_processes = Some(JoinedProcesses::new(member, Rc::clone(&birth)));
+        born = Some(birth);
     }
     if let IpcNamespace::Container(other) = &spec.namespaces.ipc {
         let (_, pid) = first_process(directory, other)?;
@@ -127,13 +127,16 @@ fn build(
     let mut started = Started { pid, at: Timestamp::now() };
     directory.write(directory::File::Started, &started)?;
     container.start().map_err(|error| Failure::internal(describe(&error)))?;
-    if let Some(failure) = report.read() {
+    let (pid, failure) = match born {
+        None => (Some(pid), report.read()),
+        Some(born) => (born.wait(Pid::from_raw(pid))?, report.read_what_is_there()),
+    };
+    if let Some(failure) = failure {
         return Err(failure.into());
     }
-    if let Some(born) = born {
-        let pid = born.wait(Pid::from_raw(pid))?;
-        started.pid =
-            pid.ok_or_else(|| Failure::internal("the process that was to join other processes was killed"))?;
+    let pid = pid.ok_or_else(|| Failure::internal("the process that was to join other processes was killed"))?;
+    if started.pid != pid {
+        started.pid = pid;
         directory.write(directory::File::Started, &started)?;
     }
     if spec.namespaces.pid != PidNamespace::Own {

@@ -3,7 +3,7 @@
 //! (CVE-2024-21626).
 
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, fstat};
@@ -30,7 +30,7 @@ pub(super) fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
 /// Closes what a container's first process still has of the host when everything is mounted: the shim's own descriptors,
 /// directories, files and namespaces. libcontainer's sockets stay, by which it tells the shim that it is ready and waits
 /// for the start.
-pub(super) fn close_all_of_host(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub(super) fn close_all_of_host(report: impl AsFd) -> io::Result<()> {
     for number in STANDARD..FIRST_OF_SHIM {
         // SAFETY: only looks whether something is open there; nothing is done with it where there isn't.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
@@ -39,7 +39,7 @@ pub(super) fn close_all_of_host(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
             Err(Errno::EBADF) => continue,
             Err(error) => return Err(error.into()),
         };
-        if !is_socket && kept.iter().all(|kept| kept.as_raw_fd() != number) {
+        if !is_socket && report.as_fd().as_raw_fd() != number {
             close_range(number, number)?;
         }
     }

@@ -9,16 +9,16 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
 use nix::unistd::{ForkResult, Gid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, fork, setgroups, setresgid, setresuid};
 
-use super::birth::{self, Birth, end};
+use super::birth::{Birth, end};
 use super::cgroup_mover::CgroupMover;
 use super::descriptors;
 use super::launch;
 use super::program::{Outcome, Program, failed, hide};
 use super::streams::Theirs;
 use super::terminal;
+use crate::Error;
 use crate::process_fd::PidFd;
 use crate::user::ResolvedUser;
-use crate::{Error, Result};
 
 /// What an exec's process is made of.
 #[derive(Debug)]
@@ -43,43 +43,40 @@ pub(super) enum EntryStreams {
 
 impl Entry {
     /// Makes the process, which runs or has reported why not, and gives its pid; `None` when there is none.
-    pub(super) fn start(self, mover: &CgroupMover) -> Result<Option<i32>> {
-        let (born, birth) = birth::announcement()?;
+    pub(super) fn start(self, mover: &CgroupMover) -> Outcome<Option<i32>> {
+        let birth = Birth::new()?;
         // SAFETY: the shim has one thread, so the child may do anything that the parent may.
         match unsafe { fork() }.map_err(Error::io("fork"))? {
             ForkResult::Child => {
                 if let Err(failure) = self.enter(&birth) {
                     self.program.tell(&failure);
                 }
-                end()
+                end(0)
             }
             ForkResult::Parent { child } => {
-                drop(birth);
                 let scored = launch::set_oom_score(child.as_raw(), self.oom_score_adj);
                 drop(self);
                 // It waits for this, or for the end of who could say it.
                 scored.inspect(|()| mover.tell(child))?;
-                born.wait(child)
+                birth.wait(child)
             }
         }
     }
 
     fn enter(&self, birth: &Birth) -> Outcome<()> {
-        self.close_the_rest(birth).map_err(failed("close what is the host's"))?;
+        self.close_the_rest().map_err(failed("close what is the host's"))?;
         self.program.wait_for_cgroup()?;
         setns(&self.container, self.namespaces).map_err(failed("join the container's namespaces"))?;
         self.take_streams().map_err(failed("take the streams"))?;
         self.program.set_up_terminal()?;
-        descriptors::close_all_but(&[birth.as_fd(), self.program.report.as_fd()])
-            .map_err(failed("close what is the host's"))?;
+        descriptors::close_all_but(&[self.program.report.as_fd()]).map_err(failed("close what is the host's"))?;
         self.become_user().map_err(failed("become the user"))?;
         self.program.enter_working_directory()?;
         birth.give(&self.program, &self.program.find()?)
     }
 
-    fn close_the_rest(&self, birth: &Birth) -> io::Result<()> {
-        let mut kept =
-            vec![birth.as_fd(), self.container.as_fd(), self.program.moved.as_fd(), self.program.report.as_fd()];
+    fn close_the_rest(&self) -> io::Result<()> {
+        let mut kept = vec![self.container.as_fd(), self.program.moved.as_fd(), self.program.report.as_fd()];
         match &self.streams {
             EntryStreams::Pipes(Theirs { stdin, stdout, stderr }) => {
                 kept.extend([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);

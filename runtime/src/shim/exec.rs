@@ -1,7 +1,6 @@
 //! Starts a further process in a running container.
 
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -18,7 +17,7 @@ use crate::control::Failure;
 use crate::directory::{self, Directory};
 use crate::spec::{Log, OwnOrHost};
 use crate::user::{self, ResolvedUser};
-use crate::{ContainerSpec, Error, ExecSpec, Started, lock, monitor, process_fd};
+use crate::{ContainerSpec, Error, ExecSpec, Started, lock, monitor, process_fd, root};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -42,7 +41,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
     let cgroup = Cgroup::of_container(&container_spec)?;
     let report = Report::new()?;
     let mover = CgroupMover::spawn(&cgroup, directory, report.writer())?;
-    let user = user::resolve_in(Path::new(&format!("/proc/{}/root", first.pid)), &spec.process.user)?;
+    let user = user::resolve_at(root::rootfs_of(&first_process)?, &spec.process.user)?;
     let (streams, pending) = entry_streams(&spec, &user)?;
     let entry = Entry {
         program: Program {
@@ -64,7 +63,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
 
     let pid = entry.start(&mover)?;
     mover.join();
-    if let Some(failure) = report.read() {
+    if let Some(failure) = report.read_what_is_there() {
         return Err(failure.into());
     }
     let pid = pid.ok_or_else(|| Failure::internal("the process that entered the container was killed"))?;

@@ -51,9 +51,7 @@ impl ProcessExecutor {
         if let Some(joined) = &self.joined_processes {
             joined.join()?;
         }
-        let birth = self.joined_processes.as_ref().map(|joined| joined.birth.as_fd());
-        let kept: Vec<_> = birth.into_iter().chain([self.program.report.as_fd()]).collect();
-        descriptors::close_all_of_host(&kept).map_err(failed("close what is the host's"))?;
+        descriptors::close_all_of_host(&*self.program.report).map_err(failed("close what is the host's"))?;
         self.program.enter_working_directory()?;
         self.program.find().map(drop)
     }
@@ -96,10 +94,10 @@ impl ProcessExecutor {
                     birth::leave_terminal()?;
                 }
                 // libcontainer has said and heard all that it had to.
-                descriptors::close_all_but(&[joined.birth.as_fd(), self.program.report.as_fd()])
+                descriptors::close_all_but(&[self.program.report.as_fd()])
                     .map_err(failed("close what is the host's"))?;
                 joined.birth.give(&self.program, found)?;
-                birth::end()
+                birth::end(0)
             }
         }
     }

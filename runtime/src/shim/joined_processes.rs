@@ -18,7 +18,7 @@ use super::program::{Outcome, failed};
 use crate::process_fd::PidFd;
 use crate::{Error, Result, root};
 
-/// The namespace, for who is to be born there.
+/// The namespace, and what the shim is told by of who is born there.
 #[derive(Debug, Clone)]
 pub(super) struct JoinedProcesses {
     member: Rc<PidFd>,
@@ -26,8 +26,8 @@ pub(super) struct JoinedProcesses {
 }
 
 impl JoinedProcesses {
-    pub(super) fn new(member: PidFd, birth: Birth) -> Self {
-        Self { member: Rc::new(member), birth: Rc::new(birth) }
+    pub(super) fn new(member: PidFd, birth: Rc<Birth>) -> Self {
+        Self { member: Rc::new(member), birth }
     }
 
     /// Has what is forked from now on be born there.

@@ -15,6 +15,7 @@ use super::diagnosis::Diagnosis;
 use super::streams::{self, Console, Ours, Theirs};
 use crate::control::{self, Failure};
 use crate::directory::Directory;
+use crate::monitor::set_nonblocking;
 use crate::seccomp::Filter;
 use crate::spec::{Id, Process};
 use crate::user::ResolvedUser;
@@ -46,7 +47,13 @@ impl Report {
     pub(super) fn read(self) -> Option<Failure> {
         drop(self.writer);
         // An unreadable report is none: the caller has a text of its own to fall back to.
-        control::receive_from_pipe(self.reader).ok().flatten()
+        control::receive_from_pipe(self.reader).ok().flatten().map(Failure::visible)
+    }
+
+    /// What was reported so far. Whoever traces what is born may keep the pipe open, and write to it.
+    pub(super) fn read_what_is_there(self) -> Option<Failure> {
+        set_nonblocking(&self.reader).ok()?;
+        self.read()
     }
 }
 

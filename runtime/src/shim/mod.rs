@@ -28,6 +28,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_dumpable;
@@ -105,7 +106,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn adopt_descriptors() -> Result<(OwnedFd, OwnedFd)> {
     // SAFETY: nothing of this program owns a descriptor above standard error yet; no memory is involved.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
-    nix::errno::Errno::result(closed).map_err(Error::io("close what the caller left open"))?;
+    Errno::result(closed).map_err(Error::io("close what the caller left open"))?;
     let take = |fd: &dyn AsFd| {
         let taken = fcntl(fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(descriptors::FIRST_OF_SHIM))
             .map_err(Error::io("take a socket"))?;
@@ -129,11 +130,23 @@ fn daemonise() -> Result<()> {
         ForkResult::Child => {
             setsid().map_err(Error::io("make a session"))?;
             umask(Mode::from_bits_truncate(0o022));
+            join_new_keyring().map_err(Error::io("make a session keyring"))?;
             // Until they execute something, neither this process nor those on their way into the container can be looked
             // into from there.
             set_dumpable(false).map_err(Error::io("hide the process"))?;
             std::env::set_current_dir("/").map_err(Error::io("leave the caller's directory"))
         }
+    }
+}
+
+/// Leaves the keyring of the session that berthd was started in, whose keys a container would have (keyrings(7)).
+fn join_new_keyring() -> nix::Result<()> {
+    // SAFETY: the null pointer stands for a new keyring without a name; no memory is involved.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<u8>()) };
+    match Errno::result(result) {
+        // Without keyrings there is nothing to leave, and who forbids berth the call forbids it its containers.
+        Ok(_) | Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 

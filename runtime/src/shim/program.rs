@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{AccessFlags, Gid, Uid, execve, faccessat, fchdir, fchown};
 
 use super::streams::set_terminal_size;
@@ -179,9 +179,7 @@ impl Program {
 
     /// Gives up what the process is not to have and puts it behind its filter; the order keeps what each step needs.
     pub(super) fn confine(&self) -> Outcome<()> {
-        // Rust ignores SIGPIPE, and an ignored signal stays so across an exec.
-        // SAFETY: sets the disposition to the default; no handler of ours is involved.
-        unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.map_err(failed("reset SIGPIPE"))?;
+        reset_signals()?;
         let own = kernel_set(self.process.capabilities);
         let bounding = caps::read(None, CapSet::Bounding).map_err(failed("read the capabilities"))?;
         for capability in bounding.difference(&own) {
@@ -226,6 +224,19 @@ impl Found {
             }
         }
     }
+}
+
+/// Has every signal do what it does by itself: what is ignored or blocked stays so across an exec, and berthd's starter may
+/// have ignored some; Rust ignores SIGPIPE.
+fn reset_signals() -> Outcome<()> {
+    // The kernel's `struct sigaction`: the default handler, no flags, no restorer, an empty mask of 64 signals.
+    let default = [0_u64; 4];
+    for number in 1..=64 {
+        // SAFETY: the kernel reads one structure, which outlives the call; no handler of ours is involved. Not sigaction(3),
+        // which refuses the C library's own signals. What can't be set always is so.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, number, default.as_ptr(), std::ptr::null::<u64>(), 8) };
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(failed("unblock signals"))
 }
 
 /// Makes the process one that only who may trace root of the host can look into. A change of its user may undo that.

@@ -142,6 +142,15 @@ fn who_watches_what_joins_its_processes_finds_nothing_of_the_host() {
                 _ => host.docker(&[&joined[..], &["busybox", "true"]].concat()).ok(),
             };
         }
+        for number in 0..4 {
+            let name = format!("joined{number}");
+            let joined = ["run", "-d", "--name", &name, "--pid", "container:watched", "--cpus", "0.05"];
+            host.docker(&[&joined[..], &["busybox", "sleep", "1000"]].concat()).ok();
+            // Whatever the watcher says, the kernel names it.
+            let pid = host.docker(&["inspect", "-f", "{{.State.Pid}}", &name]).ok();
+            assert_eq!(host.sh(&format!("cat /proc/{pid}/comm")).ok(), "sleep");
+            host.docker(&["rm", "-f", &name]).ok();
+        }
     });
     // Its root is its own, and nobody else's.
     let found: Vec<String> = found.into_iter().filter(|line| !line.ends_with("is elsewhere")).collect();
@@ -216,4 +225,55 @@ fn what_is_written_to_proc_for_a_container_goes_to_the_kernel() {
     // Another container's /proc is the same one.
     host.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).ok();
     assert_eq!(run(&["--pid", "container:box"]).ok(), "321\n1\n0");
+}
+
+/// Says which keyring its session has.
+const TELLS_ITS_KEYRING: &str = r#"
+#include <linux/keyctl.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    return printf("%ld\n", syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)) < 0;
+}
+"#;
+
+/// The keys of the session that berthd was started in aren't a container's, nor those of one another's (keyrings(7)).
+#[test]
+fn no_container_has_the_keyring_of_the_host_s_session() {
+    let (_world, host) = started();
+    let directory = host.directory().join("keyring");
+    std::fs::create_dir(&directory).expect("made");
+    let program = compile(&directory, "tell", TELLS_ITS_KEYRING, &["-static"]);
+    let mount = format!("{}:/keyring:ro", directory.display());
+    let flags = ["--security-opt", "seccomp=unconfined", "-v", &mount];
+    host.docker(&[&["run", "-d", "--name", "box"], &flags[..], &["busybox", "sleep", "1000"]].concat()).ok();
+    let run =
+        |more: &[&str]| host.docker(&[&["run", "--rm"], &flags[..], more, &["busybox", "/keyring/tell"]].concat()).ok();
+    let keyrings = [
+        host.sh(&program.to_string_lossy()).ok(),
+        run(&[]),
+        run(&[]),
+        run(&["--pid", "container:box"]),
+        host.docker(&["exec", "--privileged", "box", "/keyring/tell"]).ok(),
+    ];
+    for (number, keyring) in keyrings.iter().enumerate() {
+        assert!(keyring.parse::<u32>().is_ok() && !keyrings[..number].contains(keyring), "{keyrings:?}");
+    }
+}
+
+/// A list of users in a volume, or below another root directory, doesn't decide who an exec runs as.
+#[test]
+fn an_exec_s_user_is_looked_up_where_its_container_s_was() {
+    let (_world, host) = started();
+    let directory = host.directory().join("etc");
+    std::fs::create_dir(&directory).expect("made");
+    std::fs::write(directory.join("passwd"), "guest:x:0:0::/:/bin/sh\n").expect("written");
+    let mount = format!("{}:/etc", directory.display());
+    host.docker(&["run", "-d", "--name", "mounted", "-u", "guest", "-v", &mount, "busybox", "sleep", "1000"]).ok();
+    assert_eq!(host.docker(&["exec", "mounted", "id", "-u"]).ok(), "1000");
+    let chroot = "mkdir -p /other/etc /other/bin && cp /bin/busybox /other/bin/ && \
+                  echo guest:x:0:0::/:/bin/sh > /other/etc/passwd && exec chroot /other /bin/busybox sleep 1000";
+    host.docker(&["run", "-d", "--name", "moved", "busybox", "sh", "-c", chroot]).ok();
+    assert_eq!(host.docker(&["exec", "-u", "guest", "moved", "id", "-u"]).ok(), "1000");
 }

@@ -15,13 +15,26 @@ static unsigned long allowed;
 static struct stat own_root;
 static int before_its_program;
 static int program = -1;
+static int kept;
 
 static int starts(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* Says that the process is pid 1, in whatever is listened to, and keeps it open. */
+static void lie_into(const char *link) {
+    static const int first = 1;
+    int pipe = kept < 200 ? open(link, O_WRONLY | O_NONBLOCK) : -1;
+    if (pipe >= 0) {
+        kept++;
+        if (write(pipe, &first, sizeof first) < 0)
+            return;
+    }
+}
+
 static void look_at_descriptors(int pid) {
     char path[64], target[512];
+    int pipes = 0;
     snprintf(path, sizeof path, "/proc/%d/fd", pid);
     DIR *directory = opendir(path);
     if (!directory)
@@ -36,6 +49,11 @@ static void look_at_descriptors(int pid) {
         /* The last exec makes that file, which ends the watch. */
         if (!starts(target, "pipe:") && strcmp(target, "/tmp/stop") && !starts(target, "/dev/null") && !starts(target, "/dev/pts/"))
             printf("descriptor %s of %d leads to %s\n", entry->d_name, pid, target);
+        if (starts(target, "pipe:") && atoi(entry->d_name) > 2) {
+            lie_into(link);
+            if (++pipes > 1)
+                printf("%d has more open than its streams and a pipe\n", pid);
+        }
     }
     closedir(directory);
 }
