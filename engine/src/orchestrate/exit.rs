@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use runtime::{Exit, Status, Target};
 
 use crate::container::owned::Owned;
-use crate::container::{Phase, to_record};
+use crate::container::to_record;
 use crate::error::{Result, chain};
 use crate::orchestrate::{health, remove, restart, sandbox, volume};
 use crate::signal;
@@ -92,8 +92,7 @@ pub(crate) async fn force(owned: &mut Owned) -> Result<()> {
     if !owned.container.state.phase.is_alive() {
         return Ok(());
     }
-    let paused = matches!(owned.container.state.phase, Phase::Paused { .. });
-    super::signal::deliver(owned, signal::KILL, paused).await?;
+    super::signal::deliver(owned, signal::KILL, true).await?;
     owned.engine.container_event(&owned.container, "kill", [("signal", signal::KILL.to_string())]);
     owned.wait_for_exit().await;
     Ok(())

@@ -21,17 +21,16 @@ pub(crate) async fn kill(owned: &mut Owned, number: i32) -> Result<()> {
     }
     let container = &owned.container;
     container.state.running_pid(container.id.as_str())?;
-    let thaw = ends && matches!(container.state.phase, Phase::Paused { .. });
-    deliver(owned, number, thaw).await?;
+    deliver(owned, number, ends).await?;
     owned.engine.container_event(&owned.container, "kill", [("signal", number.to_string())]);
-    if thaw && let Phase::Paused { pid } = owned.container.state.phase {
+    if ends && let Phase::Paused { pid } = owned.container.state.phase {
         owned.container.state.phase = Phase::Running { pid };
         owned.save().await?;
     }
     Ok(())
 }
 
-/// Sends a signal and thaws the container if told to.
+/// Sends a signal and thaws the container if told to, also one that has frozen itself.
 pub(super) async fn deliver(owned: &mut Owned, number: i32, thaw: bool) -> Result<()> {
     let id = owned.container.id.clone();
     owned
@@ -43,7 +42,11 @@ pub(super) async fn deliver(owned: &mut Owned, number: i32, thaw: bool) -> Resul
                 result => result?,
             }
             if thaw {
-                engine.runtime.resume(&id)?;
+                match engine.runtime.resume(&id) {
+                    // It isn't frozen, or has ended.
+                    Err(runtime::Error::Conflict { .. } | runtime::Error::NotFound { .. }) => {}
+                    result => result?,
+                }
             }
             Ok(())
         })

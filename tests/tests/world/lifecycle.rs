@@ -226,3 +226,20 @@ fn ending_the_engine_s_service_ends_neither_containers_nor_netd() {
     assert_eq!(state(&host, "web"), "running 0");
     assert_eq!(host.docker(&["exec", "web", "sh", "-c", "ps | grep -c '[s]leep 1000'"]).ok(), "3");
 }
+
+#[test]
+fn a_container_that_has_frozen_itself_is_removed() {
+    let (_world, host) = started();
+    let freeze = "echo up; echo FROZEN > /sys/fs/cgroup/freezer/freezer.state || echo 1 > /sys/fs/cgroup/cgroup.freeze";
+    let id = host.docker(&["run", "-d", "--name", "frozen", "--privileged", "busybox", "sh", "-c", freeze]).ok();
+    host.wait_for_log("frozen", "up");
+    let state = format!(
+        "cd /sys/fs/cgroup; grep -lsE '^(FROZEN|frozen 1)' $(find . -path '*{id}*' -name freezer.state -o -path '*{id}*' \
+         -name cgroup.events)"
+    );
+    while host.sh(&state).stdout.is_empty() {
+        assert_eq!(host.docker(&["inspect", "-f", "{{.State.Running}}", "frozen"]).ok(), "true");
+    }
+    host.docker(&["rm", "-f", "frozen"]).ok();
+    assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
+}
