@@ -14,7 +14,7 @@ use crate::mounting;
 use crate::shim::mount_fd::open_tree;
 use crate::shim::mounts::{HostMounts, mount_rootfs};
 use crate::spec::{Mount, MountKind, Rootfs, UserSpec};
-use crate::within::DIRECTORY;
+use crate::within::{DIRECTORY, is_in_another_mount};
 use crate::{Error, Result, user};
 
 /// What is to be seen of a container's file system.
@@ -66,10 +66,17 @@ pub(crate) fn of_process(pid: i32, scope: Scope) -> Result<Root> {
     .map(|directory| Root { directory, _namespace: namespace })
 }
 
-/// The root file system of a process's mount namespace, without what is mounted in it: what its container's first process
-/// had its user looked up in. A process that has changed its root directory changes nothing about it.
+/// Where the users of a process's container are: in the root file system of its mount namespace, not in what is mounted over
+/// the files of users there. A process that has changed its root directory changes nothing about it.
 pub(crate) fn rootfs_of(process: impl AsFd) -> Result<OwnedFd> {
-    in_mounts(process, || open_tree(Path::new("/")).map_err(Error::io("open the container's root file system")))
+    in_mounts(process, || {
+        let root = open_directory(Path::new("/")).map_err(Error::io("open the container's root directory"))?;
+        // A mount of its own is one that the kernel has to take apart again, which takes it milliseconds.
+        match [users::PASSWD, users::GROUP].into_iter().any(|path| is_in_another_mount(&root, Path::new(path))) {
+            true => open_tree(Path::new("/")).map_err(Error::io("open the container's root file system")),
+            false => Ok(root),
+        }
+    })
 }
 
 /// The mount namespace of a process.

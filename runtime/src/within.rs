@@ -21,6 +21,13 @@ pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlag) -> nix::Result<O
     patiently(|| openat2(root.as_fd(), path, how))
 }
 
+/// Whether a path leads out of the mount that its root directory is in.
+pub(crate) fn is_in_another_mount(root: impl AsFd, path: &Path) -> bool {
+    let within = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_NO_XDEV;
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(within);
+    patiently(|| openat2(root.as_fd(), path, how)).err() == Some(Errno::EXDEV)
+}
+
 /// Tries again when a rename somewhere on the machine came in between.
 pub(crate) fn patiently<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     loop {
