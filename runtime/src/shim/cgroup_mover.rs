@@ -18,6 +18,15 @@ use crate::control::{self, Failure};
 use crate::directory::Directory;
 use crate::{Error, Result};
 
+/// Who is moved first: a move takes the kernel long when there was none just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// The shim, while there is no new process yet.
+    Shim,
+    /// The new process, which waits for it.
+    Process,
+}
+
 /// The process, seen from the shim.
 #[derive(Debug)]
 pub(super) struct CgroupMover {
@@ -34,7 +43,7 @@ pub(super) struct CgroupMover {
 
 impl CgroupMover {
     /// Starts it. To be called while the shim is still in the host's mount namespace.
-    pub(super) fn spawn(cgroup: &Cgroup, directory: &Directory, report: &OwnedFd) -> Result<Self> {
+    pub(super) fn spawn(cgroup: &Cgroup, directory: &Directory, report: &OwnedFd, first: First) -> Result<Self> {
         let fifo = directory.path().join("pid");
         let (pid_reader, told) = open_fifo(&fifo).map_err(Error::io(format!("make the FIFO {}", fifo.display())))?;
         let shim = Pid::this();
@@ -46,7 +55,7 @@ impl CgroupMover {
             }
             ForkResult::Child => {
                 drop((told, moved));
-                if let Err(error) = serve(cgroup, shim, pid_reader, moved_writer.into()) {
+                if let Err(error) = serve(cgroup, shim, pid_reader, moved_writer.into(), first) {
                     // Nobody else can be told when the shim is gone.
                     report.try_clone().ok().map(|pipe| control::send(File::from(pipe), &Failure::from(error)));
                 }
@@ -83,11 +92,14 @@ fn open_fifo(path: &Path) -> io::Result<(File, File)> {
     Ok((reader, writer))
 }
 
-fn serve(cgroup: &Cgroup, shim: Pid, mut pid: File, mut moved: File) -> Result<()> {
+fn serve(cgroup: &Cgroup, shim: Pid, mut pid: File, mut moved: File, first: First) -> Result<()> {
     let exile = Exile::from_own_service(cgroup.parent())?;
     cgroup.warm_up()?;
     // Whoever stops berthd's service means neither the containers nor those who look after them.
-    exile.receive(shim.as_raw())?;
+    let exile_shim = || exile.receive(shim.as_raw());
+    if first == First::Shim {
+        exile_shim()?;
+    }
     let mut text = [0; 16];
     let length = pid.read(&mut text).map_err(Error::io("read the new process's pid"))?;
     let text = String::from_utf8_lossy(&text[..length]);
@@ -105,5 +117,6 @@ fn serve(cgroup: &Cgroup, shim: Pid, mut pid: File, mut moved: File) -> Result<(
         exile.receive(pid)?;
     }
     cgroup.add(pid)?;
-    moved.write_all(b"+").map_err(Error::io("tell the new process"))
+    moved.write_all(b"+").map_err(Error::io("tell the new process"))?;
+    if first == First::Process { exile_shim() } else { Ok(()) }
 }

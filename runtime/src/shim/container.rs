@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use oci_spec::runtime::Spec;
 
 use super::birth::Birth;
-use super::cgroup_mover::CgroupMover;
+use super::cgroup_mover::{CgroupMover, First};
 use super::diagnosis::Diagnosis;
 use super::executor::ProcessExecutor;
 use super::joined_processes::{JoinedProcesses, mount_proc};
@@ -60,7 +60,7 @@ fn build(
     let report = Report::new()?;
     let diagnosis = Diagnosis::begin().map_err(Error::io("collect libcontainer's errors"))?;
     cgroup.create(&spec.resources, allowed_devices(spec).as_deref())?;
-    let mover = CgroupMover::spawn(cgroup, directory, report.writer())?;
+    let mover = CgroupMover::spawn(cgroup, directory, report.writer(), First::Shim)?;
     let oom_events = cgroup.oom_events_file().and_then(|path| File::open(path).ok());
     let host = host.insert(HostMounts::leave()?);
     let rootfs = directory.rootfs();
@@ -157,7 +157,7 @@ fn build(
             }
         },
     };
-    Ok(Running { started, streams, monitor, oom_events })
+    Ok(Running { started, streams, monitor, oom_events, mover: None })
 }
 
 fn executor(

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use nix::sched::CloneFlags;
 
-use super::cgroup_mover::CgroupMover;
+use super::cgroup_mover::{CgroupMover, First};
 use super::entry::{Entry, EntryStreams};
 use super::launch::{self, PendingStreams, Report};
 use super::program::Program;
@@ -40,7 +40,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
     let first_process = process_fd::of_monitor(&container, first)?.ok_or_else(gone)?;
     let cgroup = Cgroup::of_container(&container_spec)?;
     let report = Report::new()?;
-    let mover = CgroupMover::spawn(&cgroup, directory, report.writer())?;
+    let mover = CgroupMover::spawn(&cgroup, directory, report.writer(), First::Process)?;
     let user = user::resolve_at(root::rootfs_of(&first_process)?, &spec.process.user)?;
     let (streams, pending) = entry_streams(&spec, &user)?;
     let entry = Entry {
@@ -62,7 +62,6 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
     wait_for_release(control)?;
 
     let pid = entry.start(&mover)?;
-    mover.join();
     if let Some(failure) = report.read_what_is_there() {
         return Err(failure.into());
     }
@@ -78,7 +77,7 @@ fn launch(directory: &Directory, control: &UnixStream) -> Result<Running> {
         log: Log::None,
         leftover: monitor::Leftover::Ignore,
     };
-    Ok(Running { started, streams, monitor, oom_events: None })
+    Ok(Running { started, streams, monitor, oom_events: None, mover: Some(mover) })
 }
 
 /// All that a container can have of its own; where it has the host's, that is the same.

@@ -37,6 +37,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, setsid};
 
+use self::cgroup_mover::CgroupMover;
 use crate::cgroup::Cgroup;
 use crate::control::{self, Failure, Outcome, Release};
 use crate::directory::Directory;
@@ -72,6 +73,8 @@ struct Running {
     streams: streams::Ours,
     monitor: monitor::Config,
     oom_events: Option<File>,
+    /// What still moves the shim out of berthd's service.
+    mover: Option<CgroupMover>,
 }
 
 /// Runs the program. `arguments` are what follows its name: `container` or `exec`, the directory, and the monitor's path.
@@ -180,9 +183,12 @@ fn end_children(cgroup: Option<&Cgroup>) {
 
 /// Tells the caller, and becomes the monitor.
 fn hand_over(running: Running, control: &UnixStream, listener: OwnedFd, program: &OsStr) -> ExitCode {
-    let Running { started, streams, monitor, oom_events } = running;
+    let Running { started, streams, monitor, oom_events, mover } = running;
     // A caller that is gone will learn it from the container's state.
     control::send(control, &Outcome::Started(started)).ok();
+    if let Some(mover) = mover {
+        mover.join();
+    }
     let (input, stdout, stderr) = match streams {
         streams::Ours::Terminal(terminal) => (Some(terminal), None, None),
         streams::Ours::Pipes { stdin, stdout, stderr } => (stdin, Some(stdout), Some(stderr)),
