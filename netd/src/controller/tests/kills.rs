@@ -117,8 +117,9 @@ impl Host for Deadly {
     }
 }
 
-/// More steps than any plan here has.
-const STEPS: usize = 16;
+/// More steps than any request here takes, also where each port that it chooses first is held by a test beside it: the
+/// bridge is settled once more for each of these.
+const STEPS: usize = 64;
 
 /// Kills netd at each step of a request, in a world of its own each time, until there is none left to be killed at: the
 /// next netd finds the world as it was before `prepare`. Says how often.
