@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use crate::files::{Entry, ReadError, Tree, is_opaque};
+use crate::lowers::Lowers;
 
 /// What the runtime makes in every container for something to be mounted on, and Docker makes in a layer of its own below:
 /// an empty file or directory there is nobody's change.
@@ -49,7 +50,7 @@ pub struct FileChange {
 pub(crate) fn changes(upper: &Path, lowers: &[PathBuf]) -> Result<Vec<FileChange>, ReadError> {
     let open = |path: &Path| Tree::open(path).map_err(ReadError::at(path));
     let upper = open(upper)?;
-    let lowers = Lowers(lowers.iter().map(|lower| open(lower)).collect::<Result<_, _>>()?);
+    let lowers = Lowers::open(lowers)?;
     let mount_points = mount_points(&upper, &lowers)?;
     let mut found = BTreeMap::new();
     upper.walk(Path::new(""), |path, entry| {
@@ -81,7 +82,7 @@ pub(crate) fn changes(upper: &Path, lowers: &[PathBuf]) -> Result<Vec<FileChange
 /// Mount points that are in the upper directory for nothing else.
 pub(crate) fn mount_points_of(upper: &Path, lowers: &[PathBuf]) -> Result<BTreeSet<PathBuf>, ReadError> {
     let open = |path: &Path| Tree::open(path).map_err(ReadError::at(path));
-    mount_points(&open(upper)?, &Lowers(lowers.iter().map(|lower| open(lower)).collect::<Result<_, _>>()?))
+    mount_points(&open(upper)?, &Lowers::open(lowers)?)
 }
 
 fn mount_points(upper: &Tree, lowers: &Lowers) -> Result<BTreeSet<PathBuf>, ReadError> {
@@ -140,81 +141,6 @@ fn add_parents(found: &mut BTreeMap<PathBuf, ChangeKind>) {
     for parent in parents.into_iter().filter(|parent| !parent.as_os_str().is_empty()) {
         found.entry(parent).or_insert(ChangeKind::Modified);
     }
-}
-
-/// Layers, top first, as overlayfs would show them.
-struct Lowers(Vec<Tree>);
-
-impl Lowers {
-    /// What has this path in them.
-    fn entry(&self, path: &Path) -> Result<Option<Entry>, ReadError> {
-        for layer in &self.0 {
-            match Self::look(layer, path)? {
-                Look::Found(entry) => return Ok(Some(entry)),
-                Look::Hidden => return Ok(None),
-                Look::Further => {}
-            }
-        }
-        Ok(None)
-    }
-
-    /// The names in a directory of theirs.
-    fn names(&self, path: &Path) -> Result<BTreeSet<OsString>, ReadError> {
-        let (mut names, mut hidden) = (BTreeSet::new(), BTreeSet::new());
-        for layer in &self.0 {
-            match Self::look(layer, path)? {
-                Look::Found(directory) if directory.kind() == FileType::Directory => {
-                    for name in directory.names().map_err(ReadError::at(path))? {
-                        let inside = path.join(&name);
-                        let entry = layer.entry(&inside).map_err(ReadError::at(&inside))?;
-                        if entry.is_some_and(|entry| entry.is_whiteout()) {
-                            hidden.insert(name);
-                        } else if !hidden.contains(&name) {
-                            names.insert(name);
-                        }
-                    }
-                    if is_opaque(&directory).map_err(ReadError::at(path))? {
-                        break;
-                    }
-                }
-                Look::Found(_) | Look::Hidden => break,
-                Look::Further => {}
-            }
-        }
-        Ok(names)
-    }
-
-    fn look(layer: &Tree, path: &Path) -> Result<Look, ReadError> {
-        let mut hides_others = false;
-        let mut ancestors: Vec<&Path> = path.ancestors().collect();
-        // The last is the root, which hides nothing.
-        ancestors.pop();
-        while let Some(at) = ancestors.pop() {
-            let Some(entry) = layer.entry(at).map_err(ReadError::at(at))? else {
-                return Ok(if hides_others { Look::Hidden } else { Look::Further });
-            };
-            if entry.is_whiteout() {
-                return Ok(Look::Hidden);
-            }
-            if ancestors.is_empty() {
-                return Ok(Look::Found(entry));
-            }
-            if entry.kind() != FileType::Directory {
-                return Ok(Look::Hidden);
-            }
-            hides_others |= is_opaque(&entry).map_err(ReadError::at(at))?;
-        }
-        Ok(Look::Further)
-    }
-}
-
-/// What one layer says about a path.
-enum Look {
-    Found(Entry),
-    /// It isn't there, whatever the layers below have.
-    Hidden,
-    /// Nothing: ask the next.
-    Further,
 }
 
 #[cfg(test)]

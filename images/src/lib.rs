@@ -41,6 +41,7 @@ mod foreign;
 pub mod fuzzing;
 mod index;
 mod log_room;
+mod lowers;
 mod piped;
 mod platform;
 mod progress;

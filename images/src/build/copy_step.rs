@@ -280,7 +280,7 @@ fn found(
         let real = tree.real(&path).map_err(trouble())?;
         let name = path.file_name().unwrap_or_default().to_owned();
         let is_directory = match tree.entry(&real) {
-            Ok(Some(entry)) => entry.kind() == FileType::Directory,
+            Ok(Some(entry)) if !entry.is_whiteout() => entry.kind() == FileType::Directory,
             _ if is_pattern => continue,
             _ => return Err(StepError::NotThere(path.display().to_string(), origin.name())),
         };

@@ -108,6 +108,24 @@ fn a_directory_made_anew_lacks_what_was_in_it() {
 }
 
 #[test]
+fn what_a_lower_layer_made_anew_lacks_what_was_further_down() {
+    let layers = Layers::new();
+    let [top, bottom] = [&layers.lowers[0], &layers.lowers[1]];
+    for path in [&bottom.join("base/sub"), &top.join("base/sub"), &layers.upper.join("base/sub")] {
+        fs::create_dir_all(path).expect("made");
+    }
+    fs::write(bottom.join("base/sub/gone"), "").expect("written");
+    fs::write(top.join("base/sub/x"), "").expect("written");
+    let opaque = |path: PathBuf| {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(path, "trusted.overlay.opaque", b"y", flags).expect("set");
+    };
+    opaque(top.join("base"));
+    opaque(layers.upper.join("base/sub"));
+    layers.assert("C /base, C /base/sub, D /base/sub/x");
+}
+
+#[test]
 fn a_directory_s_own_looks_count() {
     let layers = Layers::new();
     layers.copy_up("base");

@@ -91,7 +91,7 @@ impl Store {
             let dir = work_dir.join(layer.chain_id.0.hex());
             let lowers = self.lowers_of(layer.parent, &parents, work_dir)?;
             let implied: &BTreeSet<PathBuf> = &unpacked.implied;
-            unpack::inherit(&dir.join("diff"), implied, &lowers)
+            unpack::stand_on(&dir.join("diff"), implied, &lowers)
                 .map_err(|source| Error::Layer { layer: layer.diff_id, source })?;
             layers.push(NewLayer {
                 chain_id: layer.chain_id,

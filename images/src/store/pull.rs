@@ -195,7 +195,7 @@ impl<'a> Download<'a> {
         let below = &self.chain_ids[..at];
         let lowers: Vec<PathBuf> = below.iter().rev().map(|layer| self.store.layer_dir(layer).join("diff")).collect();
         let (dir, diff_id) = (self.layer_work_dir(at), self.diff_ids[at]);
-        unpack::inherit(&dir.join("diff"), &implied, &lowers)
+        unpack::stand_on(&dir.join("diff"), &implied, &lowers)
             .map_err(|source| Error::Layer { layer: diff_id, source })?;
         let layer = NewLayer { chain_id: self.chain_ids[at], diff_id, parent: below.last().copied(), size_bytes, dir };
         self.store.publish(&[layer], &[], Timestamp::now().as_millisecond())?;

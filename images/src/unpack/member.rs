@@ -8,11 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags, Timestamps};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timestamps};
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, set_opaque};
-use super::tree::{Displaced, Kind, Name, Tree, TreeError, kind_of};
+use super::tree::{Displaced, Kind, Name, Tree, TreeError, kind_of, make_whiteout};
 use super::{Limits, REPLACED, Refusal, UnpackError, Unpacked};
 use crate::recipe::Recorder;
 use crate::tarball::{Member, MemberKind, Segment, TarReader};
@@ -177,11 +177,7 @@ impl Unpacker {
         let target = Name { parent: name.parent.clone(), last: hidden.to_vec() };
         let parent = self.tree.parent(&name.parent)?;
         match kind_of(parent, hidden)? {
-            None => {
-                let device: Dev = 0;
-                let (kind, mode) = (FileType::CharacterDevice, Mode::empty());
-                Ok(rustix::fs::mknodat(parent, OsStr::from_bytes(hidden), kind, mode, device)?)
-            }
+            None => Ok(make_whiteout(parent, OsStr::from_bytes(hidden))?),
             Some(Kind::Directory) => Ok(set_opaque(self.tree.directory(&target.path())?)?),
             // It hides what is below by being there.
             Some(_) => Ok(()),
@@ -232,8 +228,9 @@ impl Unpacker {
         }
         let fd = self.tree.directory(&path)?;
         attributes.set_on_fd(fd.as_fd())?;
-        if displaced == Displaced::Whiteout {
-            // Hidden and made anew: nothing of the layers below shows through.
+        if displaced != Displaced::Nothing {
+            // What was hidden, by a mark or by something else of that name, and is made anew: nothing of the layers below
+            // shows through.
             set_opaque(fd)?;
         }
         self.tree.not_implied(&path);

@@ -5,7 +5,7 @@
 //! likes, also above the root: whoever looks into a layer or a root follows it by [`crate::files`], which never leaves it.
 
 mod attributes;
-mod inherit;
+mod below;
 mod member;
 mod tree;
 
@@ -19,7 +19,7 @@ use crate::recipe::{self, Recorder};
 use crate::tarball::{TarError, TarReader};
 
 pub(crate) use attributes::{Attributes, copy as copy_looks};
-pub(crate) use inherit::inherit;
+pub(crate) use below::stand_on;
 use member::{Rules, Unpacker};
 pub(crate) use tree::within;
 
@@ -157,7 +157,7 @@ impl UnpackError {
     }
 }
 
-/// A layer on disk that isn't finished: see [`inherit`].
+/// A layer on disk that isn't finished: see [`stand_on`].
 #[derive(Debug)]
 pub(crate) struct Unpacked {
     pub(crate) size_bytes: u64,

@@ -233,6 +233,11 @@ pub(super) fn kind_of(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Option<K
     }))
 }
 
+/// Hides what has this name in the layers below.
+pub(super) fn make_whiteout(directory: BorrowedFd<'_>, name: &OsStr) -> Result<(), Errno> {
+    rustix::fs::mknodat(directory, name, FileType::CharacterDevice, Mode::empty(), 0)
+}
+
 /// Opens a path beneath a directory, through no symbolic link and no mount.
 pub(super) fn open_within(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = match path.as_os_str().is_empty() {

@@ -86,3 +86,42 @@ fn an_image_without_layers_can_be_mounted() {
     let rootfs = store.prepare("c", &store.load(&TestImage::new("scratch:1", Vec::new()))).expect("a snapshot");
     assert_eq!(inside(&rootfs, "ls; stat -c %a ."), "755\n");
 }
+
+/// Nor do its looks show through: what is implied below a directory that was made anew is as new as that.
+#[test]
+fn what_a_layer_hides_stays_gone_whatever_is_named_below_it() {
+    let store = TestStore::new();
+    let base = Tar::new()
+        .dir("hidden", 0o700)
+        .file("hidden/gone", "")
+        .dir("hidden/sub", 0o700)
+        .file("hidden/sub/gone", "")
+        .dir("hidden/deep", 0o700)
+        .file("hidden/deep/er/gone", "")
+        .file("replaced/gone", "")
+        .file("linked/gone", "")
+        .dir("kept", 0o711)
+        .file("kept/x", "")
+        .finish();
+    let middle = Tar::new()
+        .file(".wh.hidden", "")
+        .file("hidden/sub/new", "")
+        .file(".wh.replaced", "")
+        .file("replaced", "a file first")
+        .dir("replaced", 0o755)
+        .symlink("linked", "elsewhere")
+        .dir("linked", 0o755)
+        .finish();
+    let top = Tar::new().file("hidden/deep/top", "").file("hidden/sub/top", "").file("kept/y", "").finish();
+    let list = |rootfs: &Rootfs| inside(rootfs, "find . -mindepth 1 -printf '%P %m\\n' | sort");
+    let image = TestImage::new("overlay:1", vec![base.clone(), middle.clone(), top]);
+    let rootfs = store.prepare("c", &store.load(&image)).expect("a snapshot");
+    let expected = "hidden 755\nhidden/deep 755\nhidden/deep/top 644\nhidden/sub 755\nhidden/sub/new 644\n\
+                    hidden/sub/top 644\nkept 711\nkept/x 644\nkept/y 644\nlinked 755\nreplaced 755\n";
+    assert_eq!(list(&rootfs), expected);
+
+    let all = Tar::new().file("kept/new", "").file(".wh..wh..opq", "").file("own", "").finish();
+    let image = TestImage::new("overlay:2", vec![base, middle, all]);
+    let rootfs = store.prepare("d", &store.load(&image)).expect("a snapshot");
+    assert_eq!(list(&rootfs), "kept 755\nkept/new 644\nown 644\n");
+}
