@@ -172,7 +172,6 @@ impl<'a> Comparison<'a> {
                     peer_mac: seen.mac.unwrap_or(MacAddress([0; 6])),
                     mtu_bytes: seen.mtu_bytes,
                     isolated: false,
-                    hairpin: false,
                 })
             })
         })

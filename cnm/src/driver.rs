@@ -37,8 +37,6 @@ pub struct HostView {
     pub ephemeral_ports: PortRange,
     /// `net.ipv4.ip_local_reserved_ports`: never chosen.
     pub reserved_ports: BTreeSet<u16>,
-    /// Bridged packets pass nftables (`net.bridge.bridge-nf-call-iptables` is 1 where the module is loaded).
-    pub bridge_netfilter: bool,
     /// The host speaks IPv6: ports published on all addresses are published on `::` as well.
     pub ipv6: bool,
 }
@@ -52,7 +50,6 @@ impl Default for HostView {
             links: BTreeMap::new(),
             ephemeral_ports: PortRange { first: 32768, last: 60999 },
             reserved_ports: BTreeSet::new(),
-            bridge_netfilter: false,
             ipv6: true,
         }
     }
@@ -185,7 +182,7 @@ pub trait Planner: Send + Sync + fmt::Debug {
     fn check_endpoint(&self, network: &Network, spec: &EndpointSpec) -> Result<(), Error>;
 
     /// Chooses what is left to choose for an endpoint; none on networks without links.
-    fn attach(&self, network: &Network, endpoint: Attaching<'_>, host: &HostView) -> Option<Interface>;
+    fn attach(&self, network: &Network, endpoint: Attaching<'_>) -> Option<Interface>;
 
     /// What the host needs for the network to exist.
     fn plan_network(&self, network: &Network) -> Plan;

@@ -52,8 +52,6 @@ pub struct Interface {
     pub addresses: Vec<Address>,
     /// See [`crate::op::VethPair::isolated`].
     pub isolated: bool,
-    /// See [`crate::op::VethPair::hairpin`].
-    pub hairpin: bool,
 }
 
 /// An address of an endpoint.

@@ -82,10 +82,8 @@ pub struct VethPair {
     pub peer_mac: MacAddress,
     /// Of both ends, in bytes.
     pub mtu_bytes: u32,
-    /// Bridge port isolation: no traffic to other isolated ports.
+    /// No traffic between this and other isolated ports of the bridge but what the host translates (published ports).
     pub isolated: bool,
-    /// The bridge may send a frame back through the port that it came from.
-    pub hairpin: bool,
 }
 
 /// A route; the kernel's protocol number of ours (`RTPROT`) marks it as ours.
@@ -226,9 +224,6 @@ impl fmt::Display for Op {
                 )?;
                 if pair.isolated {
                     f.write_str(" isolated")?;
-                }
-                if pair.hairpin {
-                    f.write_str(" hairpin")?;
                 }
                 Ok(())
             }

@@ -79,7 +79,7 @@ impl Planner for BarePlanner {
         Err(Error::invalid(format!("an endpoint on network {name} can't have {what}: driver {driver} makes no link")))
     }
 
-    fn attach(&self, _network: &Network, _endpoint: Attaching<'_>, _host: &HostView) -> Option<Interface> {
+    fn attach(&self, _network: &Network, _endpoint: Attaching<'_>) -> Option<Interface> {
         None
     }
 

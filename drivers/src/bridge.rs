@@ -99,7 +99,7 @@ impl Planner for BridgePlanner {
         }
     }
 
-    fn attach(&self, network: &Network, endpoint: Attaching<'_>, host: &HostView) -> Option<Interface> {
+    fn attach(&self, network: &Network, endpoint: Attaching<'_>) -> Option<Interface> {
         let config = config_of(network)?;
         let derived = endpoint.addresses.iter().find_map(|address| match address.address.ip() {
             IpAddr::V4(address) => Some(MacAddress::of_ipv4(address)),
@@ -110,12 +110,7 @@ impl Planner for BridgePlanner {
             name: endpoint.interface.clone(),
             mac: endpoint.spec.mac.or(derived)?,
             addresses: endpoint.addresses.to_vec(),
-            // With br_netfilter the forward rule sees bridged packets, and isolated ports would lose what comes back
-            // from the host's own address as well. Without it only the bridge itself can keep ports apart.
-            isolated: !config.inter_container && !host.bridge_netfilter,
-            // With br_netfilter an endpoint's packet to its own published port is translated on the bridge, and leaves
-            // by the port that it came from. Otherwise hairpin only reflects broadcasts to who sent them.
-            hairpin: host.bridge_netfilter,
+            isolated: !config.inter_container,
         })
     }
 
@@ -154,7 +149,6 @@ impl Planner for BridgePlanner {
             peer_mac: interface.mac,
             mtu_bytes: config.mtu_bytes,
             isolated: interface.isolated,
-            hairpin: interface.hairpin,
         };
         let host_end = LinkAt { namespace: NamespaceAt::Host, name: interface.host_end.clone() };
         let ends = [Some(&host_end), endpoint.address(Family::Ipv6).is_none().then_some(&peer)];

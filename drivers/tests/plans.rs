@@ -141,18 +141,6 @@ fn without_inter_container_traffic() {
     neighbour add 172.18.0.1 is 06:01:01:01:01:01 dev eth0 in a
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in a
     ");
-    bench.host.bridge_netfilter = true;
-    let (_, plan) = bench.sandbox("b", put(vec![on("strangers")]));
-    insta::assert_snapshot!(plan, @r"
-    netns add b
-    neighbour add 172.18.0.3 is 02:42:ac:12:00:03 dev bb-010101010101 in host
-    link add bv0303030303 mtu 1500 master bb-010101010101 type veth peer eth0@b address 02:42:ac:12:00:03 hairpin
-    sysctl host net/ipv6/conf/bv0303030303/disable_ipv6=1 (was 0)
-    sysctl b net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
-    address add 172.18.0.3/24 dev eth0@b
-    neighbour add 172.18.0.1 is 06:01:01:01:01:01 dev eth0 in b
-    route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in b
-    ");
 }
 
 #[test]

@@ -36,7 +36,6 @@ fn attachment(bridge: &LinkName, number: u8) -> Result<Plan, Box<dyn Error>> {
         peer_mac: format!("02:42:ac:14:01:{number:02x}").parse()?,
         mtu_bytes: 1500,
         isolated: false,
-        hairpin: true,
     };
     let ops = vec![
         Op::CreateNamespace(sandbox),

@@ -209,7 +209,7 @@ impl<'k, 'p> Application<'k, 'p> {
             self.kernel.reaper.wait_for(pair, self.ops.iter().any(is_new));
             peer = self.open.get(&pair.peer.namespace).unwrap_or(here);
         }
-        change.request(index, peer.namespace.as_fd())
+        change.request(index, peer.namespace.as_fd(), self.kernel.firewall.isolates_ports())
     }
 
     /// Opens the namespaces that veths' peers are to be born in.

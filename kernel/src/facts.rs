@@ -22,7 +22,6 @@ impl Kernel {
                 default_route_mtu_bytes: surroundings.default_route_mtu_bytes,
                 ephemeral_ports: port_range(&text("net/ipv4/ip_local_port_range")?).unwrap_or(DEFAULT_EPHEMERAL_PORTS),
                 reserved_ports: port_list(&text("net/ipv4/ip_local_reserved_ports")?),
-                bridge_netfilter: on("net/bridge/bridge-nf-call-iptables")?,
                 forwarding_ipv4: on("net/ipv4/ip_forward")?,
                 forwarding_ipv6: on("net/ipv6/conf/all/forwarding")?,
                 ipv6: sysctl::read("net/ipv6/conf/all/disable_ipv6")?.is_some_and(|disabled| disabled == "0"),

@@ -123,7 +123,6 @@ impl State {
                 default_route_mtu_bytes: Some(1500),
                 ephemeral_ports: 32768..=60999,
                 reserved_ports: BTreeSet::new(),
-                bridge_netfilter: false,
                 forwarding_ipv4: false,
                 forwarding_ipv6: false,
                 ipv6: true,
@@ -230,6 +229,10 @@ impl Host for FakeHost {
             Family::Ipv6 => &mut state.facts.forwarding_ipv6,
         };
         Ok(if std::mem::replace(forwarding, true) { Forwarding::WasOn } else { Forwarding::SwitchedOn })
+    }
+
+    fn let_others_forward(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     fn facts(&self) -> Result<HostFacts, Error> {

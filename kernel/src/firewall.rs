@@ -21,11 +21,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use cnm::firewall::{Element, FirewallChange};
+use cnm::{
+    firewall::{Element, FirewallChange},
+    id::LinkName,
+};
 use nix::errno::Errno;
 
 use self::{
-    compile::compile,
+    compile::{compile, member},
     element::{Field, SetElement},
     forwarding::Guards,
     skeleton::Load,
@@ -44,6 +47,7 @@ pub(crate) struct Firewall {
     ledger: Mutex<Ledger>,
     own: Arc<OwnPorts>,
     run_dir: std::path::PathBuf,
+    isolates_ports: bool,
 }
 
 /// What the table should hold: the sum of what was asked, so that it can be restored whatever happens to the table.
@@ -52,6 +56,8 @@ struct Ledger {
     elements: BTreeSet<Element>,
     administrator: AdminChains,
     guards: Guards,
+    /// Bridges whose owners judge what they forward.
+    others: BTreeSet<LinkName>,
     socket: transaction::Socket,
 }
 
@@ -64,9 +70,22 @@ impl Firewall {
             elements: BTreeSet::new(),
             administrator: AdminChains::default(),
             guards: Guards::load(run_dir)?,
+            others: BTreeSet::new(),
             socket,
         };
-        Ok(Self { ledger: Mutex::new(ledger), own, run_dir: run_dir.to_owned() })
+        let isolates_ports = nft::would_load(&skeleton::between_ports_alone())?;
+        if !isolates_ports {
+            tracing::warn!(
+                "this kernel has no nftables for bridges (CONFIG_NF_TABLES_BRIDGE): while br_netfilter is on, containers on \
+                 networks with icc=false don't reach each other's published ports"
+            );
+        }
+        Ok(Self { ledger: Mutex::new(ledger), own, run_dir: run_dir.to_owned(), isolates_ports })
+    }
+
+    /// Whether the firewall keeps ports apart that are to be isolated; else their bridge must.
+    pub(crate) const fn isolates_ports(&self) -> bool {
+        self.isolates_ports
     }
 
     /// Applies a change as one transaction. What is there already, or gone already, is left out.
@@ -108,12 +127,36 @@ impl Firewall {
         Ok(())
     }
 
-    pub(crate) fn sync(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
+    pub(crate) fn sync(
+        &self,
+        elements: &BTreeSet<Element>,
+        administrator: &AdminChains,
+        others: BTreeSet<LinkName>,
+    ) -> Result<Repaired, Error> {
         let mut ledger = self.lock();
+        ledger.others = others;
         ledger.administrator.clone_from(administrator);
         let repaired = self.load(&ledger, elements)?;
         ledger.elements.clone_from(elements);
         Ok(repaired)
+    }
+
+    /// Has the guard let pass what comes from or goes to these bridges.
+    pub(crate) fn let_forward(&self, bridges: BTreeSet<LinkName>) -> Result<(), Error> {
+        let mut ledger = self.lock();
+        if ledger.others == bridges {
+            return Ok(());
+        }
+        let mut transaction = Transaction::default();
+        transaction.remove(ledger.others.difference(&bridges).map(other).collect());
+        transaction.add(bridges.difference(&ledger.others).map(other).collect());
+        ledger.others = bridges;
+        match ledger.socket.commit(&transaction) {
+            Ok(()) => Ok(()),
+            // The table isn't what it should be.
+            Err(error) if differs(&error) => self.load(&ledger, &ledger.elements).map(drop),
+            Err(source) => Err(no_nftables(CHANGE, source)),
+        }
     }
 
     pub(crate) fn repair(&self) -> Result<Repaired, Error> {
@@ -124,7 +167,7 @@ impl Firewall {
     /// What is in the administrator's chains. While the table isn't whole the copy stands: its chains went with it.
     pub(crate) fn admin_chains(&self) -> Result<AdminChains, Error> {
         let mut ledger = self.lock();
-        let listing = nft::list_table()?;
+        let listing = nft::list_tables()?;
         if listing.is_whole() {
             ledger.administrator = listing.administrator();
         }
@@ -153,8 +196,10 @@ impl Firewall {
 
     /// Makes the table hold exactly these elements: one transaction, in place if that can be.
     fn load(&self, ledger: &Ledger, elements: &BTreeSet<Element>) -> Result<Repaired, Error> {
-        let before = nft::list_table()?;
-        let elements: Vec<SetElement> = elements.iter().flat_map(compile).chain(ledger.guards.elements()).collect();
+        let before = nft::list_tables()?;
+        let guards = ledger.guards.elements();
+        let elements: Vec<SetElement> =
+            elements.iter().flat_map(compile).chain(guards).chain(ledger.others.iter().map(other)).collect();
         let administrator = (!before.is_whole()).then_some(&ledger.administrator);
         let kept = before.administrator();
         let attempts = [
@@ -165,9 +210,9 @@ impl Firewall {
         ];
         let mut refusal = None;
         for (load, administrator) in attempts {
-            let text = skeleton::render(load, &elements, administrator);
+            let text = skeleton::render(load, &elements, administrator, self.isolates_ports);
             match nft::load(&text, &self.own) {
-                Ok(()) if refusal.is_none() && nft::list_table()? == before => return Ok(Repaired::AlreadyRight),
+                Ok(()) if refusal.is_none() && nft::list_tables()? == before => return Ok(Repaired::AlreadyRight),
                 Ok(()) => {
                     if administrator.is_some_and(|chains| *chains == AdminChains::default())
                         && ledger.administrator != AdminChains::default()
@@ -192,6 +237,10 @@ impl Firewall {
         // Each change of the ledger is one assignment, so it is whole whatever its holder was doing.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn other(bridge: &LinkName) -> SetElement {
+    member(skeleton::OTHERS, vec![Field::Link(bridge.clone())])
 }
 
 /// Whether a transaction was refused because the table isn't what it should be, or isn't there.

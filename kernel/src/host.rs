@@ -77,13 +77,20 @@ pub trait Host: Send + Sync {
 
     /// Switches forwarding on for a family. Call [`Host::sync_firewall`] before.
     ///
-    /// If it was off and `guard` is set, packets that are neither of our bridges nor between links that forwarded
-    /// before are dropped from here on, before forwarding is on. For IPv6, links that live on router advertisements
+    /// If it was off and `guard` is set, packets that are neither of our bridges nor of bridges without a physical port nor
+    /// from links that forwarded before are dropped from here on, before forwarding is on. For IPv6, links that live on router advertisements
     /// get `accept_ra=2`, or the host loses its own routes.
     ///
     /// # Errors
     /// When the firewall or the sysctl can't be changed.
     fn enable_forwarding(&self, family: Family, guard: bool) -> Result<Forwarding, Error>;
+
+    /// Has the guard let pass what comes from or goes to bridges of others without a physical port, as they are now: their
+    /// owners judge it. Call it when the watch of links tells of [`LinkEvent::Ports`].
+    ///
+    /// # Errors
+    /// When the links can't be listed, or the firewall can't be changed.
+    fn let_others_forward(&self) -> Result<(), Error>;
 
     /// What decisions need to know of the host.
     ///
@@ -144,6 +151,8 @@ pub enum FirewallEvent {
 pub enum LinkEvent {
     /// A bridge is gone or down, or a link has lost an IPv4 address.
     Bridge(LinkName),
+    /// A bridge of somebody else has got or lost a port.
+    Ports,
     /// IPv4 forwarding was switched off.
     ForwardingOff,
     /// Notifications were lost: look at everything.
@@ -222,8 +231,6 @@ pub struct HostFacts {
     pub ephemeral_ports: RangeInclusive<u16>,
     /// `net.ipv4.ip_local_reserved_ports`: never given out by themselves.
     pub reserved_ports: BTreeSet<u16>,
-    /// Bridged IPv4 packets pass the firewall too (`net.bridge.bridge-nf-call-iptables`).
-    pub bridge_netfilter: bool,
     /// `net.ipv4.ip_forward`.
     pub forwarding_ipv4: bool,
     /// `net.ipv6.conf.all.forwarding`.

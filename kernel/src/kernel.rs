@@ -10,6 +10,7 @@ use std::{
 
 use cnm::{
     firewall::Element,
+    id::LinkName,
     observed::Observed,
     op::{NamespaceAt, Plan},
 };
@@ -50,6 +51,15 @@ impl Kernel {
             reaper: Reaper::start().map_err(attempted(netlink))?,
             firewall: Firewall::new(run_dir)?,
         })
+    }
+
+    /// Bridges of others without a physical port.
+    fn bridges_of_others(&self) -> Result<BTreeSet<LinkName>, Error> {
+        let attempt = || attempted("list the host's bridges");
+        let mut host = self.host.take().map_err(attempt())?;
+        let bridges = host.socket.virtual_bridges().map_err(attempt())?;
+        self.host.give_back(host);
+        Ok(bridges)
     }
 
     /// Where the namespace of a sandbox is pinned: the path to enter it by.
@@ -93,7 +103,7 @@ impl Host for Kernel {
     }
 
     fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
-        self.firewall.sync(elements, administrator)
+        self.firewall.sync(elements, administrator, self.bridges_of_others()?)
     }
 
     fn repair_firewall(&self) -> Result<Repaired, Error> {
@@ -118,6 +128,10 @@ impl Host for Kernel {
 
     fn enable_forwarding(&self, family: Family, guard: bool) -> Result<Forwarding, Error> {
         self.firewall.enable_forwarding(family, guard)
+    }
+
+    fn let_others_forward(&self) -> Result<(), Error> {
+        self.firewall.let_forward(self.bridges_of_others()?)
     }
 
     fn facts(&self) -> Result<HostFacts, Error> {

@@ -42,8 +42,7 @@ impl State {
         let addresses = self.lease_addresses(&network_id, spec)?;
         let network = self.network_by_id(&network_id)?;
         let attaching = Attaching { id: &endpoint.id, spec, interface: &interface, addresses: &addresses };
-        endpoint.attachment =
-            planner.attach(network, attaching, context.host).map_or(Attachment::Bare, Attachment::Link);
+        endpoint.attachment = planner.attach(network, attaching).map_or(Attachment::Bare, Attachment::Link);
         names.insert(interface);
         Ok(endpoint)
     }

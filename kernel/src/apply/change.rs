@@ -103,13 +103,18 @@ impl Change<'_> {
     }
 
     /// The message. `peer_namespace` is where a veth's peer is born.
-    pub(super) fn request(&self, index: u32, peer_namespace: BorrowedFd<'_>) -> RouteRequest {
+    pub(super) fn request(
+        &self,
+        index: u32,
+        peer_namespace: BorrowedFd<'_>,
+        isolated_by_firewall: bool,
+    ) -> RouteRequest {
         match self {
             Self::CreateBridge(bridge) => route::create_bridge(bridge),
             Self::FinishBridge(bridge) => route::set_bridge_mtu_and_up(bridge),
             Self::DeleteLink(name) => route::delete_link(name),
             Self::CreateVeth(pair) => route::create_veth(pair, index, peer_namespace),
-            Self::PortFlags(pair) => route::set_port_flags_and_up(pair),
+            Self::PortFlags(pair) => route::set_port_flags_and_up(pair, isolated_by_firewall),
             Self::BindMac(pair) => route::bind_mac(index, pair.peer_mac),
             Self::SetUp(name) => route::set_up(name),
             Self::Retire(pair) => route::retire(&pair.host_end),

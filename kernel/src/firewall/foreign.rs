@@ -53,7 +53,7 @@ fn find(json: &str) -> serde_json::Result<Vec<ForeignDrop>> {
 }
 
 fn is_ours(chain: &Chain<'_>) -> bool {
-    chain.family == NfFamily::INet && chain.table == TABLE
+    matches!(chain.family, NfFamily::INet | NfFamily::Bridge) && chain.table == TABLE
 }
 
 fn is_in(rule: &Rule<'_>, chain: &Chain<'_>) -> bool {

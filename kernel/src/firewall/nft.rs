@@ -31,17 +31,29 @@ pub(super) fn load(text: &str, own: &OwnPorts) -> Result<(), Error> {
     written.map_err(attempted(attempt))
 }
 
-/// Lists our table; empty if it isn't there.
-pub(super) fn list_table() -> Result<Listing, Error> {
+/// Whether the kernel would take a text; nothing is changed.
+pub(super) fn would_load(text: &str) -> Result<bool, Error> {
+    let attempt = "see what the kernel's nftables can do";
+    let output = Command::new(PROGRAM).args(["-c", text]).output();
+    Ok(output.map_err(|source| not_run(attempt, &source))?.status.success())
+}
+
+/// Lists our tables, `inet` first; empty if they aren't there.
+pub(super) fn list_tables() -> Result<Listing, Error> {
     let attempt = "read the firewall's table";
     // `-s`: counters and the like, which change with every packet, are left out.
-    let output = Command::new(PROGRAM).args(["-s", "list", "tables", "inet"]).output();
-    let tables = check(attempt, output.map_err(|source| not_run(attempt, &source))?)?;
-    if !tables.lines().any(|line| line.trim() == format!("table inet {TABLE}")) {
-        return Ok(Listing(String::new()));
+    let list = |arguments: &[&str]| {
+        let output = Command::new(PROGRAM).args(["-s", "list"]).args(arguments).output();
+        check(attempt, output.map_err(|source| not_run(attempt, &source))?)
+    };
+    let there = list(&["tables"])?;
+    let mut listing = String::new();
+    for family in ["inet", "bridge"] {
+        if there.lines().any(|line| line.trim() == format!("table {family} {TABLE}")) {
+            listing.push_str(&list(&["table", family, TABLE])?);
+        }
     }
-    let output = Command::new(PROGRAM).args(["-s", "list", "table", "inet", TABLE]).output();
-    check(attempt, output.map_err(|source| not_run(attempt, &source))?).map(Listing)
+    Ok(Listing(listing))
 }
 
 /// The whole rule set as JSON, without the elements of sets.
@@ -66,7 +78,7 @@ fn check(attempt: &str, output: Output) -> Result<String, Error> {
     Err(Error::Program { attempt: attempt.to_owned(), program: PROGRAM, message })
 }
 
-/// Our table as `nft` lists it.
+/// Our tables as `nft` lists them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listing(String);
 

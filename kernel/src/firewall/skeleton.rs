@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::element::{Kind, SetElement};
-use crate::AdminChains;
+use crate::{AdminChains, route::ISOLATED_GROUP};
 
 /// The table. `inet`: one table for both families.
 pub(super) const TABLE: &str = "berth";
@@ -14,8 +14,11 @@ pub(super) const USER_PRE: &str = "user-pre";
 /// The administrator's chain for what would be refused.
 pub(super) const USER_POST: &str = "user-post";
 
+/// The set of bridges of others whose owners judge what they forward.
+pub(super) const OTHERS: &str = "others";
+
 /// Every set and map with its type; they are flushed and filled by each synchronisation.
-pub(super) const SETS: [(&str, Kind, &str); 22] = [
+pub(super) const SETS: [(&str, Kind, &str); 23] = [
     ("bridges", Kind::Set, "type ifname;"),
     ("gateways", Kind::Set, "type ifname . ether_addr;"),
     ("internal", Kind::Set, "type ifname;"),
@@ -38,6 +41,7 @@ pub(super) const SETS: [(&str, Kind, &str); 22] = [
     ("range6", Kind::Map, "type inet_proto . inet_service : ipv6_addr; flags interval;"),
     ("guarded", Kind::Set, "type nf_proto;"),
     ("routed_before", Kind::Set, "type nf_proto . ifname;"),
+    (OTHERS, Kind::Set, "type ifname;"),
 ];
 
 /// Chains of ours with their hooks and rules, in an order in which each is there before it is jumped to.
@@ -62,6 +66,8 @@ const CHAINS: [(&str, &str, &[&str]); 8] = [
             // With br_netfilter, frames that a bridge of somebody else forwards come by here.
             "meta iifkind \"bridge\" meta oifkind \"bridge\" accept",
             "meta nfproto . iifname @routed_before accept",
+            "iifname @others accept",
+            "oifname @others accept",
             "drop",
         ],
     ),
@@ -133,6 +139,10 @@ const CHAINS: [(&str, &str, &[&str]); 8] = [
     ),
 ];
 
+/// The chain that keeps a bridge's ports apart, in a table of its own: what a bridge forwards passes table `inet` only while
+/// `br_netfilter` is on, and nobody is told when that changes.
+const BETWEEN_PORTS: &str = "between-ports";
+
 /// Whether the table is to be changed in place or made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
@@ -142,11 +152,40 @@ pub(super) enum Load {
     Anew,
 }
 
-/// The whole table as one transaction. `administrator` is given if their chains are to be filled too.
-pub(super) fn render(load: Load, elements: &[SetElement], administrator: Option<&AdminChains>) -> String {
+/// What tells whether the kernel has nftables for bridges, when it is checked but not loaded.
+pub(super) fn between_ports_alone() -> String {
     let mut text = String::new();
-    write_table(&mut text, load, elements, administrator).expect("writing to a string can't fail");
+    write_between_ports(&mut text, Load::InPlace).expect("writing to a string can't fail");
     text
+}
+
+/// The whole table as one transaction. `administrator` is given if their chains are to be filled too.
+pub(super) fn render(
+    load: Load,
+    elements: &[SetElement],
+    administrator: Option<&AdminChains>,
+    between_ports: bool,
+) -> String {
+    let mut text = String::new();
+    let mut write = || {
+        write_table(&mut text, load, elements, administrator)?;
+        if between_ports { write_between_ports(&mut text, load) } else { Ok(()) }
+    };
+    write().expect("writing to a string can't fail");
+    text
+}
+
+/// What the host translated was addressed to the bridge itself, and is a packet for the host (`pkttype`) since then, also
+/// where `br_netfilter` has the bridge forward it. Its verdict is table `inet`'s.
+fn write_between_ports(text: &mut String, load: Load) -> std::fmt::Result {
+    if load == Load::Anew {
+        writeln!(text, "table bridge {TABLE}\ndelete table bridge {TABLE}")?;
+    }
+    writeln!(text, "table bridge {TABLE} {{")?;
+    writeln!(text, "\tchain {BETWEEN_PORTS} {{ type filter hook forward priority -200; policy accept; }}")?;
+    writeln!(text, "}}\nflush chain bridge {TABLE} {BETWEEN_PORTS}")?;
+    let both = format!("iifgroup {ISOLATED_GROUP} oifgroup {ISOLATED_GROUP}");
+    writeln!(text, "add rule bridge {TABLE} {BETWEEN_PORTS} {both} meta pkttype != host drop")
 }
 
 fn write_table(

@@ -118,7 +118,7 @@ fn the_whole_table() {
     let elements: Vec<SetElement> =
         [Element::Network(policy()), Element::Port(port(None, 4000, 80, 1))].iter().flat_map(compile).collect();
     let administrator = AdminChains { pre: vec!["ip saddr 203.0.113.0/24 drop".to_owned()], post: Vec::new() };
-    assert_snapshot!(skeleton::render(Load::Anew, &elements, Some(&administrator)));
+    assert_snapshot!(skeleton::render(Load::Anew, &elements, Some(&administrator), true));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn the_rules_are_the_same_whatever_is_published() {
     let rules = |count: u16| {
         let elements: Vec<SetElement> =
             (0..count).flat_map(|offset| compile(&Element::Port(port(None, 4000 + offset, 80, 1)))).collect();
-        let text = skeleton::render(Load::InPlace, &elements, None);
+        let text = skeleton::render(Load::InPlace, &elements, None, true);
         text.lines().filter(|line| line.starts_with("add rule")).count()
     };
     assert_eq!(rules(1), rules(500));

@@ -26,8 +26,8 @@ const NFGENMSG_BYTES: usize = 4;
 const NLMSGHDR_BYTES: usize = 16;
 /// The length of `struct nlattr`, before an attribute's value.
 const NLA_HEADER_BYTES: usize = 4;
-/// `NFPROTO_INET`.
-const INET: u8 = 1;
+/// `NFPROTO_INET` and `NFPROTO_BRIDGE`: our tables' families.
+const FAMILIES: [u8; 2] = [1, 7];
 
 /// How many programs' ports are remembered; their notifications come within moments.
 const REMEMBERED_PORTS: usize = 64;
@@ -158,7 +158,7 @@ impl<'a> Message<'a> {
             return None;
         }
         // The first attribute names the table in messages about whatever.
-        if self.family != INET || self.attribute(1) != Some(TABLE) {
+        if !FAMILIES.contains(&self.family) || self.attribute(1) != Some(TABLE) {
             let matters = matches!(self.kind, Kind::Table | Kind::Chain | Kind::Rule);
             return matters.then_some(FirewallEvent::Elsewhere);
         }

@@ -38,6 +38,10 @@ fn replacement(message: RouteNetlinkMessage) -> RouteRequest {
     Request { message, flags: NLM_F_CREATE | NLM_F_REPLACE }
 }
 
+/// The group of host ends that the firewall keeps apart, by which its rule knows them. A number that nobody else is likely
+/// to use: "be" in ASCII.
+pub(crate) const ISOLATED_GROUP: u32 = 0x6265;
+
 /// A link by name: with index 0 the kernel looks the name up itself.
 fn named(name: &LinkName) -> LinkMessage {
     let mut link = LinkMessage::default();
@@ -96,6 +100,9 @@ pub(crate) fn create_veth(pair: &VethPair, bridge_index: u32, peer_namespace: Bo
         LinkAttribute::NetNsFd(peer_namespace.as_raw_fd()),
     ]);
     let mut link = named(&pair.host_end);
+    if pair.isolated {
+        link.attributes.push(LinkAttribute::Group(ISOLATED_GROUP));
+    }
     link.attributes.extend([
         LinkAttribute::Mtu(pair.mtu_bytes),
         LinkAttribute::Controller(bridge_index),
@@ -109,14 +116,18 @@ pub(crate) fn create_veth(pair: &VethPair, bridge_index: u32, peer_namespace: Bo
 
 /// Sets the flags of a bridge port, then the port up: the kernel handles the parts of one message in this order. What a
 /// container sends teaches the bridge nothing: it would get its neighbours' frames by a forged source.
-pub(crate) fn set_port_flags_and_up(pair: &VethPair) -> RouteRequest {
+///
+/// Hairpin: with br_netfilter, a container's packet to a published port of its own is translated on the bridge and leaves by
+/// the port that it came from. The same happens to neighbours' packets, which ports that the bridge itself isolates would
+/// lose: it does so only where the firewall can't.
+pub(crate) fn set_port_flags_and_up(pair: &VethPair, isolated_by_firewall: bool) -> RouteRequest {
     let mut link = up(named(&pair.host_end));
     link.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::PortKind(InfoPortKind::Bridge),
         LinkInfo::PortData(InfoPortData::BridgePort(vec![
-            InfoBridgePort::HairpinMode(pair.hairpin),
+            InfoBridgePort::HairpinMode(true),
             InfoBridgePort::Learning(false),
-            InfoBridgePort::Isolated(pair.isolated),
+            InfoBridgePort::Isolated(pair.isolated && !isolated_by_firewall),
         ])),
     ]));
     request(RouteNetlinkMessage::NewLink(link))

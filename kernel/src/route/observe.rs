@@ -98,6 +98,17 @@ impl Socket {
         Ok(seen)
     }
 
+    /// Bridges of others than us that have no port but to containers and virtual machines.
+    pub(crate) fn virtual_bridges(&mut self) -> io::Result<BTreeSet<LinkName>> {
+        let links = self.links()?;
+        let is_virtual =
+            |link: &LinkMessage| matches!(info_kind(link), Some(InfoKind::Veth | InfoKind::Tun | InfoKind::Dummy));
+        let physical: BTreeSet<u32> = links.iter().filter(|link| !is_virtual(link)).filter_map(controller).collect();
+        let bridges = links.iter().filter(|link| kind_of(link) == LinkKind::Bridge);
+        let bridges = bridges.filter(|bridge| !physical.contains(&bridge.header.index)).filter_map(link_name);
+        Ok(bridges.filter(|name| !names::is_ours(name)).collect())
+    }
+
     /// Routes to keep clear of, the host's addresses, and the MTU towards the world.
     pub(crate) fn surroundings(&mut self) -> io::Result<Surroundings> {
         let links = self.links()?;
@@ -148,10 +159,7 @@ fn default_route_mtu(routes: &[RouteMessage], links: &[LinkMessage]) -> Option<u
 }
 
 fn observed_link(link: &LinkMessage, names: &BTreeMap<u32, LinkName>, addresses: BTreeSet<IpNetwork>) -> ObservedLink {
-    let bridge = link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Controller(index) => names.get(index).cloned(),
-        _ => None,
-    });
+    let bridge = controller(link).and_then(|index| names.get(&index).cloned());
     ObservedLink {
         kind: kind_of(link),
         mac: mac_of(link),
@@ -166,15 +174,22 @@ fn kind_of(link: &LinkMessage) -> LinkKind {
     if link.header.flags.contains(LinkFlags::Loopback) {
         return LinkKind::Loopback;
     }
-    let info =
-        link.attributes.iter().find_map(|a| if let LinkAttribute::LinkInfo(info) = a { Some(info) } else { None });
-    let kind =
-        info.and_then(|info| info.iter().find_map(|i| if let LinkInfo::Kind(kind) = i { Some(kind) } else { None }));
-    match kind {
+    match info_kind(link) {
         Some(InfoKind::Bridge) => LinkKind::Bridge,
         Some(InfoKind::Veth) => LinkKind::Veth,
         _ => LinkKind::Other,
     }
+}
+
+fn info_kind(link: &LinkMessage) -> Option<&InfoKind> {
+    let info =
+        link.attributes.iter().find_map(|a| if let LinkAttribute::LinkInfo(info) = a { Some(info) } else { None })?;
+    info.iter().find_map(|i| if let LinkInfo::Kind(kind) = i { Some(kind) } else { None })
+}
+
+/// The index of the link that it is a port of.
+fn controller(link: &LinkMessage) -> Option<u32> {
+    link.attributes.iter().find_map(|a| if let LinkAttribute::Controller(index) = a { Some(*index) } else { None })
 }
 
 fn link_name(link: &LinkMessage) -> Option<LinkName> {

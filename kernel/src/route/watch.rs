@@ -1,4 +1,5 @@
-//! Notifications of rtnetlink: bridges that go, are set down or lose an address, and forwarding that is switched off.
+//! Notifications of rtnetlink: bridges that go, are set down or lose an address, others' bridges that get or lose a port,
+//! and forwarding that is switched off.
 
 use std::{
     io,
@@ -7,13 +8,13 @@ use std::{
 
 use netlink_packet_core::{NetlinkPayload, NlasIterator};
 use netlink_packet_route::{
-    AddressFamily, RouteNetlinkMessage,
+    RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage},
     link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
 };
 
 use crate::{
-    LinkEvent, LinkWatch,
+    LinkEvent, LinkWatch, names,
     netlink::parse,
     notify::{self, Notice},
 };
@@ -23,8 +24,13 @@ const GROUPS: [u32; 3] = [1, 5, 24];
 
 /// rtnetlink(7). A notification is a datagram with one message.
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
-/// `ifi_flags` of `struct ifinfomsg`, behind the netlink header.
+/// `struct ifinfomsg`, behind the netlink header: its family, its flags, its end. Family `AF_BRIDGE` is of bridges' ports.
+const IFINFO_FAMILY: usize = 16;
+const AF_BRIDGE: u8 = 7;
+const IFINFO_END: usize = 16 + 16;
+const IFLA_IFNAME: u16 = 3;
 const IFINFO_FLAGS: usize = 16 + 8;
 /// `RTM_NEWNETCONF`, which `netlink-packet-route` doesn't know: `struct netconfmsg` (a family, padded), then attributes.
 const RTM_NEWNETCONF: u16 = 80;
@@ -50,12 +56,27 @@ fn tell(sender: &Sender<LinkEvent>, datagram: &[u8]) -> bool {
     if message_type(datagram) == Some(RTM_NEWNETCONF) {
         return !switches_forwarding_off(datagram) || sender.send(LinkEvent::ForwardingOff).is_ok();
     }
+    if is_of_a_port(datagram) {
+        return is_of_our_port(datagram) || sender.send(LinkEvent::Ports).is_ok();
+    }
     if is_of_no_concern(datagram) {
         return true;
     }
     // What can't be understood is about nothing that we make.
     let messages = parse::<RouteNetlinkMessage>(datagram).unwrap_or_default();
     messages.into_iter().filter_map(|(_, payload)| event(payload)).all(|event| sender.send(event).is_ok())
+}
+
+fn is_of_a_port(datagram: &[u8]) -> bool {
+    matches!(message_type(datagram), Some(RTM_NEWLINK | RTM_DELLINK)) && datagram.get(IFINFO_FAMILY) == Some(&AF_BRIDGE)
+}
+
+/// By the name of the port, as host ends have it.
+fn is_of_our_port(datagram: &[u8]) -> bool {
+    let mut attributes = NlasIterator::new(datagram.get(IFINFO_END..).unwrap_or_default()).filter_map(Result::ok);
+    let name = attributes.find(|attribute| attribute.kind() == IFLA_IFNAME);
+    let text = name.as_ref().and_then(|name| std::str::from_utf8(name.value()).ok());
+    text.and_then(|text| text.trim_end_matches('\0').parse().ok()).is_some_and(|name| names::is_ours(&name))
 }
 
 /// Most of what comes while sandboxes are made and taken down, seen by its headers: links that are up, and new addresses.
@@ -82,13 +103,12 @@ fn event(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkEvent> {
     }
 }
 
-/// Not one of those of family `AF_BRIDGE`, which tell of a bridge's ports.
 fn is_bridge(link: &LinkMessage) -> bool {
     let kind = |attribute: &LinkAttribute| match attribute {
         LinkAttribute::LinkInfo(info) => info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
         _ => false,
     };
-    link.header.interface_family == AddressFamily::Unspec && link.attributes.iter().any(kind)
+    link.attributes.iter().any(kind)
 }
 
 fn name(link: &LinkMessage) -> Option<LinkEvent> {

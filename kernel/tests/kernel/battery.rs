@@ -45,7 +45,6 @@ fn veth() -> VethPair {
         peer_mac: parsed("02:42:ac:14:01:02"),
         mtu_bytes: 1400,
         isolated: false,
-        hairpin: true,
     }
 }
 

@@ -13,7 +13,7 @@ use nix::{
 };
 
 /// Runs a test on a thread in a fresh host. Threads that the test starts are in it as well.
-pub(crate) fn in_fresh_host(test: impl FnOnce(&Path) + Send) {
+pub(crate) fn in_fresh_host<T: Send>(test: impl FnOnce(&Path) -> T + Send) -> T {
     assert!(geteuid().is_root(), "this test makes network namespaces: run it as root (scripts/test)");
     let result = thread::scope(|scope| {
         scope
@@ -27,13 +27,11 @@ pub(crate) fn in_fresh_host(test: impl FnOnce(&Path) + Send) {
                 mount(Some("tmpfs"), &run_dir, Some("tmpfs"), MsFlags::empty(), None::<&str>).expect("a tmpfs");
                 let run_dir = run_dir.join("berth");
                 fs::create_dir(&run_dir).expect("a run directory");
-                test(&run_dir);
+                test(&run_dir)
             })
             .join()
     });
-    if let Err(panic) = result {
-        std::panic::resume_unwind(panic);
-    }
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Runs a program that must succeed; what it printed.

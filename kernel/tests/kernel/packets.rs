@@ -1,22 +1,42 @@
 //! What passes and what doesn't, line by line of `docs/firewall.md`, with `br_netfilter` on and off.
 
-use std::net::UdpSocket;
+use std::{
+    net::UdpSocket,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    thread,
+    time::Duration,
+};
 
 use cnm::firewall::{Element, GatewayMode, NetworkPolicy, PortForward};
+use kernel::{Host, LinkEvent};
 
 use crate::{
     host::in_fresh_host,
-    town::{Town, open, policy, port},
+    town::{BridgeNetfilter, Town, open, policy, port},
     traffic::Place,
 };
 
+/// In towns side by side: `br_netfilter` on, off, and switched after the town was built.
 fn in_town(test: impl Fn(&Town) + Sync) {
-    for bridge_netfilter in [true, false] {
-        in_fresh_host(|run_dir| {
-            eprintln!("with br_netfilter {}", if bridge_netfilter { "on" } else { "off" });
-            test(&Town::new(run_dir, bridge_netfilter));
-        });
-    }
+    let test = &test;
+    thread::scope(|scope| {
+        let live_in = |before, after| {
+            scope.spawn(move || {
+                in_fresh_host(|run_dir| {
+                    let town = Town::new(run_dir, BridgeNetfilter { before, after });
+                    let shown = |on| if on { "on" } else { "off" };
+                    let lived = catch_unwind(AssertUnwindSafe(|| test(&town)));
+                    lived.inspect_err(|_| eprintln!("with br_netfilter {}, then {}", shown(before), shown(after)))
+                })
+            })
+        };
+        let towns = [(true, true), (false, false), (false, true), (true, false)];
+        let lives: Vec<_> = towns.into_iter().map(|(before, after)| live_in(before, after)).collect();
+        let ends = lives.into_iter().map(|life| life.join().and_then(|lived| lived));
+        if let Some(panic) = ends.collect::<Vec<_>>().into_iter().find_map(Result::err) {
+            resume_unwind(panic);
+        }
+    });
 }
 
 /// Two containers on network 1 and one on network 2.
@@ -38,6 +58,7 @@ fn received(listener: &UdpSocket) -> Vec<u8> {
 fn published_ports() {
     in_town(|town| {
         let (a, b, c) = two_networks(town);
+        town.built();
         let (host, wire) = (town.host(), town.place("wire"));
         a.serve("0.0.0.0:6001");
         let range = PortForward { count: 4, ..port(1, "*:6000>6000", 2) };
@@ -105,6 +126,7 @@ fn published_ports() {
 fn networks_and_the_world() {
     in_town(|town| {
         let (a, b, c) = two_networks(town);
+        town.built();
         let (host, wire) = (town.host(), town.place("wire"));
         wire.serve("0.0.0.0:9000");
         host.serve("0.0.0.0:9001");
@@ -129,6 +151,7 @@ fn loopback_of_the_host_is_its_own() {
         let red = policy(1);
         town.network(&red);
         let a = town.container(&red, 1, 2);
+        town.built();
         let (host, wire) = (town.host(), town.place("wire"));
         host.serve("127.0.0.1:9000");
         host.serve("192.0.2.1:9001");
@@ -159,6 +182,7 @@ fn no_container_passes_for_the_host() {
         let red = NetworkPolicy { mac: None, ..policy(1) };
         town.network(&red);
         let a = town.container(&red, 1, 2);
+        town.built();
         town.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
         // With route_localnet the kernel would believe a loopback source from a container.
         a.sh("sysctl -qw net.ipv4.conf.all.route_localnet=1; ip address add 127.0.0.9/32 dev eth0");
@@ -178,6 +202,7 @@ fn no_container_passes_for_another_host() {
         let red = policy(1);
         town.network(&red);
         let a = town.container(&red, 1, 2);
+        town.built();
         let (host, wire) = (town.host(), town.place("wire"));
         a.sh("ip address add 203.0.113.9/32 dev eth0; ping -c1 -W5 -q 172.20.1.1");
         wire.sh("ip route add 203.0.113.0/24 via 192.0.2.1");
@@ -214,6 +239,7 @@ fn internal_networks() {
         town.network(&red);
         town.network(&green);
         let (a, d, e) = (town.container(&red, 1, 2), town.container(&green, 3, 2), town.container(&green, 3, 3));
+        town.built();
         let (host, wire) = (town.host(), town.place("wire"));
         wire.serve("0.0.0.0:9000");
         host.serve("0.0.0.0:9001");
@@ -237,6 +263,7 @@ fn isolated_networks_do_not_reach_the_host() {
         let hermits = NetworkPolicy { internal: true, gateway_mode_ipv4: GatewayMode::Isolated, ..policy(4) };
         town.network(&hermits);
         let (d, e) = (town.container(&hermits, 4, 2), town.container(&hermits, 4, 3));
+        town.built();
         d.reaches("172.20.4.3:80", "172.20.4.2");
         e.reaches("172.20.4.2:80", "172.20.4.3");
         // It has no gateway, but the host answers ARP for all of its addresses on every link.
@@ -256,6 +283,7 @@ fn without_inter_container_traffic() {
         let grey = NetworkPolicy { inter_container: false, ..policy(5) };
         town.network(&grey);
         let (f, g) = (town.container(&grey, 5, 2), town.container(&grey, 5, 3));
+        town.built();
         let wire = town.place("wire");
         wire.serve("0.0.0.0:9000");
         town.add([Element::Port(port(5, "*:4500>80", 2))]);
@@ -267,8 +295,18 @@ fn without_inter_container_traffic() {
         g.sh("ip route del 172.20.5.2/32");
         // What is published is open to everybody.
         g.reaches("192.0.2.1:4500", "172.20.5.1");
+        f.reaches("192.0.2.1:4500", "172.20.5.1");
+        f.reaches("172.20.5.1:4500", "172.20.5.1");
         wire.reaches("192.0.2.1:4500", "192.0.2.2");
         f.reaches("192.0.2.2:9000", "192.0.2.1");
+        // What isolates where bridged packets don't pass the other table.
+        let apart = "iifgroup 25189 oifgroup 25189 meta pkttype != host drop";
+        town.without_rule_of("bridge", "between-ports", apart);
+        if town.switch.after {
+            g.does_not_reach("172.20.5.2:80");
+        } else {
+            g.reaches("172.20.5.2:80", "172.20.5.3");
+        }
     });
 }
 
@@ -280,6 +318,7 @@ fn routed_networks() {
         town.network(&routed);
         town.network(&blue);
         let (h, c) = (town.container(&routed, 6, 2), town.container(&blue, 2, 2));
+        town.built();
         let wire = town.place("wire");
         wire.serve("0.0.0.0:9000");
         town.add([open(6, 2, 80)]);
@@ -295,32 +334,60 @@ fn routed_networks() {
     });
 }
 
+/// Somebody else's bridge with two members, made after the guard was in force.
+fn somebody_elses_bridge(town: &Town) -> (Place, Place) {
+    let (left, right) = (town.place("left"), town.place("right"));
+    for place in [&left, &right] {
+        town.apply(vec![cnm::op::Op::CreateNamespace(place.name.parse().expect("an id"))]);
+    }
+    let host = town.host();
+    host.sh("ip link add br-other type bridge; ip address add 10.9.0.1/24 dev br-other; ip link set br-other up");
+    for (place, address) in [(&left, "10.9.0.2/24"), (&right, "10.9.0.3/24")] {
+        let namespace = place.namespace.as_ref().expect("a path").display();
+        let veth = format!("veth-{}", place.name);
+        host.sh(&format!("ip link add {veth} type veth peer name eth0 netns {namespace}"));
+        host.sh(&format!("ip link set {veth} master br-other up"));
+        place.sh(&format!("ip address add {address} dev eth0; ip link set eth0 up"));
+        place.serve("0.0.0.0:80");
+    }
+    left.sh("ip route add default via 10.9.0.1");
+    town.place("wire").sh("ip route add 10.9.0.0/24 via 192.0.2.1");
+    (left, right)
+}
+
 #[test]
 fn what_is_not_ours_is_judged_by_the_guard_alone() {
     in_town(|town| {
-        // Somebody else's bridge with two members, somebody else's router.
-        let (left, right) = (town.place("left"), town.place("right"));
-        for place in [&left, &right] {
-            town.apply(vec![cnm::op::Op::CreateNamespace(place.name.parse().expect("an id"))]);
-        }
-        let host = town.host();
-        host.sh("ip link add br-other type bridge; ip address add 10.9.0.1/24 dev br-other; ip link set br-other up");
-        for (place, address) in [(&left, "10.9.0.2/24"), (&right, "10.9.0.3/24")] {
-            let namespace = place.namespace.as_ref().expect("a path").display();
-            let veth = format!("veth-{}", place.name);
-            host.sh(&format!("ip link add {veth} type veth peer name eth0 netns {namespace}"));
-            host.sh(&format!("ip link set {veth} master br-other up"));
-            place.sh(&format!("ip address add {address} dev eth0; ip link set eth0 up"));
-        }
-        left.sh("ip route add default via 10.9.0.1");
-        let wire = town.place("wire");
-        wire.sh("ip route add 10.9.0.0/24 via 192.0.2.1");
-        right.serve("0.0.0.0:80");
-        left.serve("0.0.0.0:80");
+        let watch = town.kernel.watch_links().expect("a watch");
+        let heard = |what: &str| {
+            while watch.next_within(Duration::from_secs(10)).expect(what) != LinkEvent::Ports {}
+            town.kernel.let_others_forward().expect("the guard knows others' bridges");
+        };
+        let (left, _right) = somebody_elses_bridge(town);
+        let (host, wire) = (town.host(), town.place("wire"));
         wire.serve("0.0.0.0:9000");
+        town.built();
         left.reaches("10.9.0.3:80", "10.9.0.2");
-        // Nothing was routed before we switched forwarding on, so nothing of others is.
+        // Nothing was routed before we switched forwarding on, so nothing of others is, until netd has heard of the bridge.
         left.does_not_reach("192.0.2.2:9000");
         wire.does_not_reach("10.9.0.2:80");
+        heard("two ports that are not ours");
+        left.reaches("192.0.2.2:9000", "10.9.0.2");
+        wire.reaches("10.9.0.2:80", "192.0.2.2");
+        // With a way out of its own it is an uplink, between which and others the host is no router.
+        host.sh("ip link add link uplink name second type macvlan mode private; ip link set second master br-other");
+        while watch.next_within(Duration::ZERO).is_ok() {}
+        town.kernel.let_others_forward().expect("the guard knows others' bridges");
+        left.reaches("10.9.0.3:80", "10.9.0.2");
+        left.does_not_reach("192.0.2.2:9000");
+        wire.does_not_reach("10.9.0.2:80");
+        host.sh("ip link set second nomaster");
+        heard("a port that is gone");
+        left.reaches("192.0.2.2:9000", "10.9.0.2");
+        // Ports of our own are not worth a look.
+        town.network(&policy(1));
+        town.container(&policy(1), 1, 2);
+        host.sh("ip link del br-other");
+        heard("a bridge that is gone");
     });
 }

@@ -13,7 +13,19 @@ use crate::{host::run, traffic::Place};
 
 pub(crate) struct Town {
     pub(crate) kernel: Kernel,
-    pub(crate) bridge_netfilter: bool,
+    pub(crate) switch: BridgeNetfilter,
+}
+
+/// `br_netfilter` while the town is built, and when it is lived in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BridgeNetfilter {
+    pub(crate) before: bool,
+    pub(crate) after: bool,
+}
+
+impl BridgeNetfilter {
+    pub(crate) const ON: Self = Self { before: true, after: true };
+    pub(crate) const OFF: Self = Self { before: false, after: false };
 }
 
 /// A network by its number: bridge `bb-00000000000N`, 172.20.N.0/24.
@@ -59,10 +71,10 @@ pub(crate) fn open(network: u8, endpoint: u8, port: u16) -> Element {
 
 impl Town {
     /// A host with an uplink 192.0.2.1/24 to a neighbour at 192.0.2.2 who has routes to all container subnets.
-    pub(crate) fn new(run_dir: &Path, bridge_netfilter: bool) -> Self {
+    pub(crate) fn new(run_dir: &Path, switch: BridgeNetfilter) -> Self {
         let kernel = Kernel::new(run_dir).expect("the host");
-        run("sysctl", &["-qw", &format!("net.bridge.bridge-nf-call-iptables={}", u8::from(bridge_netfilter))]);
-        let town = Self { kernel, bridge_netfilter };
+        let town = Self { kernel, switch };
+        town.set_bridge_netfilter(switch.before);
         town.apply(vec![Op::CreateNamespace("wire".parse().expect("an id"))]);
         let wire = town.place("wire");
         let namespace = wire.namespace.as_ref().expect("a path").display();
@@ -73,6 +85,15 @@ impl Town {
         town.kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("the firewall");
         town.kernel.enable_forwarding(Family::Ipv4, true).expect("forwarding");
         town
+    }
+
+    /// All is built; somebody may switch `br_netfilter` now, which the kernel tells nobody.
+    pub(crate) fn built(&self) {
+        self.set_bridge_netfilter(self.switch.after);
+    }
+
+    fn set_bridge_netfilter(&self, on: bool) {
+        self.host().sh(&format!("sysctl -qw net.bridge.bridge-nf-call-iptables={}", u8::from(on)));
     }
 
     #[track_caller]
@@ -107,9 +128,7 @@ impl Town {
             peer: peer.clone(),
             peer_mac: format!("02:42:ac:14:{network:02x}:{member:02x}").parse().expect("a MAC address"),
             mtu_bytes: 1500,
-            // As DESIGN.md has it: what the firewall can't see, the bridge must refuse.
-            isolated: !policy.inter_container && !self.bridge_netfilter,
-            hairpin: self.bridge_netfilter,
+            isolated: !policy.inter_container,
         };
         let mut ops = vec![
             Op::CreateNamespace(name.parse().expect("an id")),
@@ -156,10 +175,15 @@ impl Town {
 
     /// Deletes a rule of ours behind everybody's back: what a rule forbids must pass without it, or the test shows nothing.
     pub(crate) fn without_rule(&self, chain: &str, rule: &str) {
-        let listing = run("nft", &["-a", "list", "chain", "inet", "berth", chain]);
+        self.without_rule_of("inet", chain, rule);
+    }
+
+    /// The same in our table of a family.
+    pub(crate) fn without_rule_of(&self, family: &str, chain: &str, rule: &str) {
+        let listing = run("nft", &["-a", "list", "chain", family, "berth", chain]);
         let rules = listing.lines().filter_map(|line| line.trim().split_once(" # handle "));
         let (_, handle) = rules.into_iter().find(|(text, _)| *text == rule).expect("the rule is there");
-        run("nft", &["delete", "rule", "inet", "berth", chain, "handle", handle]);
+        run("nft", &["delete", "rule", family, "berth", chain, "handle", handle]);
     }
 
     pub(crate) fn sysctl(&self, key: &str, value: &str, previous: &str) {

@@ -10,7 +10,7 @@ use kernel::{AdminChains, FirewallEvent, Host, Kernel, Repaired};
 
 use crate::{
     host::{in_fresh_host, run},
-    town::{Town, policy, port},
+    town::{BridgeNetfilter, Town, policy, port},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,19 +27,22 @@ fn a_flush_is_noticed_and_repaired() {
         run("nft", &["add", "rule", "inet", "berth", "user-pre", "ip", "saddr", "203.0.113.9", "drop"]);
         let administrator = kernel.admin_chains().expect("the administrator's rules");
         assert_eq!(administrator.pre, ["ip saddr 203.0.113.9 drop"]);
-        let whole = run("nft", &["-s", "list", "table", "inet", "berth"]);
+        let listed = || ["inet", "bridge"].map(|family| run("nft", &["-s", "list", "table", family, "berth"]));
+        let whole = listed();
         let watch = kernel.watch_firewall().expect("a watch");
-        let wounds: [&[&str]; 4] = [
+        let wounds: [&[&str]; 6] = [
             &["flush", "ruleset"],
             &["delete", "table", "inet", "berth"],
             &["flush", "table", "inet", "berth"],
             &["flush", "map", "inet", "berth", "any4"],
+            &["delete", "table", "bridge", "berth"],
+            &["flush", "table", "bridge", "berth"],
         ];
         for wound in wounds {
             run("nft", wound);
             assert_eq!(watch.next_within(PATIENCE), Ok(FirewallEvent::Changed), "{wound:?}");
             assert_eq!(kernel.repair_firewall().expect("a repair"), Repaired::Changed, "{wound:?}");
-            assert_eq!(run("nft", &["-s", "list", "table", "inet", "berth"]), whole, "{wound:?}");
+            assert_eq!(listed(), whole, "{wound:?}");
         }
         // Neither our repairs nor what other tables do look like somebody's change.
         run("nft", &["add", "table", "ip", "other"]);
@@ -90,7 +93,7 @@ fn foreign_chains_that_drop_are_named() {
 #[test]
 fn the_guard_outlives_the_daemon() {
     in_fresh_host(|run_dir| {
-        let town = Town::new(run_dir, false);
+        let town = Town::new(run_dir, BridgeNetfilter::OFF);
         let before = run("nft", &["-s", "list", "table", "inet", "berth"]);
         assert!(before.contains("elements = { ipv4 }"), "{before}");
         drop(town);
@@ -103,7 +106,7 @@ fn the_guard_outlives_the_daemon() {
 #[test]
 fn udp_clients_that_go_on_sending_are_translated_anew() {
     in_fresh_host(|run_dir| {
-        let town = Town::new(run_dir, true);
+        let town = Town::new(run_dir, BridgeNetfilter::ON);
         let red = policy(1);
         town.network(&red);
         let (a, b) = (town.container(&red, 1, 2), town.container(&red, 1, 3));

@@ -16,9 +16,14 @@ use crate::{Error, error::chain};
 
 /// Mends whatever somebody else breaks, on a thread of its own, for as long as notifications come.
 pub(crate) fn watch_links(controller: &Controller, watch: LinkWatch) -> Result<(), Error> {
-    let (owner, runtime) = (controller.owner.clone(), Handle::current());
+    let (owner, host, runtime) = (controller.owner.clone(), controller.host.clone(), Handle::current());
     let body = move || {
         while let Some(events) = watch.next() {
+            if (events.contains(&LinkEvent::Ports) || events.contains(&LinkEvent::Lost))
+                && let Err(error) = host.let_others_forward()
+            {
+                tracing::warn!(error = %chain(&error), "bridges of others may not forward what they should");
+            }
             // Decisions wait meanwhile: none is made on what isn't there.
             if runtime.block_on(owner.decide(move |ledger| ledger.mend(&events))).is_err() {
                 return;
@@ -40,13 +45,14 @@ impl Ledger {
             LinkEvent::Bridge(name) => {
                 self.state.network_on(name).is_some_and(|network| network.lifecycle.is_programmed())
             }
+            LinkEvent::Ports => false,
             LinkEvent::ForwardingOff | LinkEvent::Lost => true,
         };
         let events: Vec<&LinkEvent> = events.iter().filter(|event| is_ours(event)).collect();
         if events.iter().any(|event| **event != LinkEvent::ForwardingOff) {
             let bridges = events.iter().filter_map(|event| match event {
                 LinkEvent::Bridge(name) => Some(name),
-                LinkEvent::ForwardingOff | LinkEvent::Lost => None,
+                LinkEvent::Ports | LinkEvent::ForwardingOff | LinkEvent::Lost => None,
             });
             self.mend_links(&bridges.collect::<Vec<_>>());
         }

@@ -149,7 +149,6 @@ pub(super) fn view_of(facts: HostFacts) -> HostView {
             last: *facts.ephemeral_ports.end(),
         },
         reserved_ports: facts.reserved_ports,
-        bridge_netfilter: facts.bridge_netfilter,
         ipv6: facts.ipv6,
         links: std::collections::BTreeMap::new(),
     }
