@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod beside_docker;
 mod build;
 mod build_flags;
 mod commit;
