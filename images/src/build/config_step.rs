@@ -112,11 +112,15 @@ pub(super) fn set_labels(state: &mut StageState, labels: Vec<(String, String)>) 
 fn args(stage: &mut StageBuild<'_, '_>, pairs: &[(String, Option<String>)]) -> Result<String, StepError> {
     let mut text = "ARG".to_owned();
     for (name, default) in pairs {
-        let default = default.as_ref().map(|word| stage.expand(word)).transpose()?;
+        let (name, default) = (stage.expand(name)?, default.as_ref().map(|word| stage.expand(word)).transpose()?);
+        // Of a variable that isn't set.
+        if name.is_empty() {
+            continue;
+        }
         text += &format!(" {name}");
-        if let Some(value) = stage.build.globals.arg(name, default) {
+        if let Some(value) = stage.build.globals.arg(&name, default) {
             text += &format!("={value}");
-            stage.state.args.insert(name.clone(), value);
+            stage.state.args.insert(name, value);
         }
     }
     Ok(text)

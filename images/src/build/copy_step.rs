@@ -140,8 +140,8 @@ impl Source {
     fn of(stage: &StageBuild<'_, '_>, copy: &Copy, source: &Copied) -> Result<Self, StepError> {
         match source {
             Copied::HereDocument(document) => {
-                let escape = stage.build.dockerfile.escape;
-                let expander = Expander { escape, variable: &|name| stage.state.variable(name) };
+                // What escapes is a backslash in them, whatever the file says.
+                let expander = Expander { escape: '\\', variable: &|name| stage.state.variable(name) };
                 let content = match document.expands {
                     true => expander.text(&document.content)?,
                     false => document.content.clone(),

@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 use tempfile::TempDir;
 
 use super::copy_step::{Origin, origin};
-use super::dockerfile::{CacheSharing, Mount, MountKind};
+use super::dockerfile::{CacheSharing, MountKind, MountSource, Problem, WrittenMount};
 use super::found::{Keep, find};
 use super::schedule::Build;
 use super::stage::StageBuild;
@@ -41,7 +41,7 @@ struct Wanted<'a, 's> {
 
 enum WantedKind<'a, 's> {
     Bind { origin: Origin<'a, 's>, path: PathBuf },
-    Cache(CacheWish),
+    Cache { wish: CacheWish, begins_with: Option<(Origin<'a, 's>, PathBuf)> },
     Tmpfs { size_bytes: Option<u64> },
     File { content: Vec<u8>, owner: (u32, u32), mode: u32, variable: Option<String> },
 }
@@ -66,7 +66,10 @@ impl Held<'_> {
 }
 
 /// What the mounts of a `RUN` mean. Touches nothing yet.
-pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, mounts: &[Mount]) -> Result<Mounted<'a, 's>, StepError> {
+pub(super) fn prepare<'a, 's>(
+    stage: &StageBuild<'a, 's>,
+    mounts: &[WrittenMount],
+) -> Result<Mounted<'a, 's>, StepError> {
     let mut all = Mounted { key: Vec::new(), wanted: Vec::new() };
     for mount in mounts {
         if let Some((wanted, key)) = wanted(stage, mount)? {
@@ -77,20 +80,34 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, mounts: &[Mount]) -> R
     Ok(all)
 }
 
-fn wanted<'a, 's>(stage: &StageBuild<'a, 's>, mount: &Mount) -> Result<Option<(Wanted<'a, 's>, String)>, StepError> {
-    let expand = |text: &Option<String>| text.as_ref().map(|text| stage.expand(text)).transpose();
+/// `None` for what isn't given and needn't be.
+fn wanted<'a, 's>(
+    stage: &StageBuild<'a, 's>,
+    written: &WrittenMount,
+) -> Result<Option<(Wanted<'a, 's>, String)>, StepError> {
+    let mount = written.expanded(|text| stage.expand(text))?;
     let absolute = |target: &str| Path::new("/").join(plain(&format!("{}/{target}", base_of(stage, target))));
-    let mut target = expand(&mount.target)?.map(|target| absolute(&target));
+    let mut target = mount.target.as_deref().map(absolute);
+    if !matches!(mount.kind, MountKind::Secret { .. } | MountKind::Ssh { .. }) {
+        let place = target.get_or_insert_with(|| absolute(""));
+        if place.parent().is_none() {
+            return Err(StepError::Invalid("invalid mount target \"/\": say where to mount it by target=…".to_owned()));
+        }
+    }
     let shown = |target: &Option<PathBuf>| target.clone().unwrap_or_default().display().to_string();
-    let (kind, key) = match &mount.kind {
+    let taken = |source: &MountSource| -> Result<_, StepError> {
+        let origin = origin(stage, source.from.as_deref())?;
+        let path = plain(&source.path);
+        let content = origin.digest(&path)?;
+        Ok((origin, path, content))
+    };
+    let (kind, key) = match mount.kind {
         MountKind::Bind(source) => {
-            let origin = origin(stage, expand(&source.from)?.as_deref())?;
-            let path = plain(&stage.expand(&source.path)?);
-            let content = origin.digest(&path)?;
+            let (origin, path, content) = taken(&source)?;
             (WantedKind::Bind { origin, path }, format!("bind {content}"))
         }
-        MountKind::Cache { id, sharing, owner } => {
-            let id = expand(id)?.unwrap_or_else(|| shown(&target));
+        MountKind::Cache { id, sharing, owner, begins_with } => {
+            let id = id.unwrap_or_else(|| shown(&target));
             let how = match sharing {
                 CacheSharing::Shared => CacheUse::Shared,
                 CacheSharing::Private => CacheUse::Another,
@@ -98,19 +115,23 @@ fn wanted<'a, 's>(stage: &StageBuild<'a, 's>, mount: &Mount) -> Result<Option<(W
             };
             let key = format!("cache {id}");
             let mode = owner.mode.unwrap_or(CACHE_MODE);
-            (WantedKind::Cache(CacheWish { id, how, owner: (owner.uid, owner.gid), mode }), key)
+            let begins_with = begins_with.as_ref().map(taken).transpose()?;
+            // What began with something else is another cache.
+            let id = begins_with.as_ref().map_or(id.clone(), |(_, _, content)| format!("{id} from {content}"));
+            let wish = CacheWish { id, how, owner: (owner.uid, owner.gid), mode };
+            let begins_with = begins_with.map(|(origin, path, _)| (origin, path));
+            (WantedKind::Cache { wish, begins_with }, key)
         }
-        MountKind::Tmpfs { size_bytes } => (WantedKind::Tmpfs { size_bytes: *size_bytes }, "tmpfs".to_owned()),
+        MountKind::Tmpfs { size_bytes } => (WantedKind::Tmpfs { size_bytes }, "tmpfs".to_owned()),
         MountKind::Secret { id, is_required, variable, owner } => {
             let of_target = || target.as_ref()?.file_name()?.to_str().map(str::to_owned);
-            let id = expand(id)?.or_else(of_target).unwrap_or_default();
+            let id = id.or_else(of_target).unwrap_or_default();
             let Some(content) = stage.build.request.secrets.get(&id) else {
                 return match is_required {
                     true => Err(StepError::Invalid(format!("secret {id} isn't given: give it with --secret id={id}"))),
                     false => Ok(None),
                 };
             };
-            let variable = expand(variable)?;
             if target.is_none() && variable.is_none() {
                 target = Some(absolute(&format!("/run/secrets/{id}")));
             }
@@ -119,9 +140,20 @@ fn wanted<'a, 's>(stage: &StageBuild<'a, 's>, mount: &Mount) -> Result<Option<(W
             // What a secret holds decides about nothing, or it could be guessed from what is carried out.
             (WantedKind::File { content: content.clone(), owner, mode, variable }, format!("secret {id}"))
         }
+        MountKind::Ssh { is_required: false } => return Ok(None),
+        MountKind::Ssh { is_required: true } => {
+            let reason = "an SSH agent is required, and none is forwarded here: leave required away, or use a secret";
+            return Err(StepError::Invalid(reason.to_owned()));
+        }
     };
     let key = format!("{key} {} {}", shown(&target), mount.readonly);
     Ok(Some((Wanted { target, readonly: mount.readonly, kind }, key)))
+}
+
+impl From<Problem> for StepError {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(problem.to_string())
+    }
 }
 
 fn base_of<'a>(stage: &'a StageBuild<'_, '_>, target: &str) -> &'a str {
@@ -139,11 +171,16 @@ impl<'s> Mounted<'_, 's> {
     /// Makes all of it ready, waiting for caches that others use. `place` is for files that are copied.
     pub(super) fn hold(self, build: &Build<'s>, stage: usize, place: &Path) -> Result<Held<'s>, StepError> {
         let caches = self.wanted.iter().filter_map(|wanted| match &wanted.kind {
-            WantedKind::Cache(wish) => Some(wish),
+            WantedKind::Cache { wish, begins_with } => Some((wish, begins_with)),
             _ => None,
         });
+        let (wishes, contents): (Vec<_>, Vec<_>) = caches.unzip();
         let waiting = || build.tell(stage, BuildEvent::Waiting);
-        let caches = build.store.hold_caches(&caches.collect::<Vec<_>>(), &build.request.called_off, waiting);
+        let begin = |at: usize, work: &Path| {
+            let (origin, path): &(Origin<'_, '_>, PathBuf) = contents.get(at).copied()?.as_ref()?;
+            Some(cache_content(build, origin, path, work))
+        };
+        let caches = build.store.hold_caches(&wishes, &build.request.called_off, waiting, &begin);
         let caches = caches.map_err(|error| match error {
             Error::CalledOff => StepError::CalledOff,
             error => error.into(),
@@ -155,7 +192,7 @@ impl<'s> Mounted<'_, 's> {
                 WantedKind::Bind { origin, path } => {
                     StepMountKind::Bind(bind(build, &origin, &path, readonly, &place.join(format!("bind-{at}")))?)
                 }
-                WantedKind::Cache(_) => StepMountKind::Bind(cache_paths.next().expect("a path for each")),
+                WantedKind::Cache { .. } => StepMountKind::Bind(cache_paths.next().expect("a path for each")),
                 WantedKind::Tmpfs { size_bytes } => StepMountKind::Tmpfs { size_bytes },
                 WantedKind::File { content, owner, mode, variable } => {
                     if let Some(variable) = variable {
@@ -209,6 +246,19 @@ fn bind(
     copy_tree(&Tree::new(entry), name, copy, build).map_err(trouble())?;
     let root = copy.join("diff");
     Ok(if is_dir { root } else { root.join(name) })
+}
+
+/// What a new cache begins with: a copy below `work`.
+fn cache_content(build: &Build<'_>, origin: &Origin<'_, '_>, path: &Path, work: &Path) -> io::Result<PathBuf> {
+    let tree = origin.tree().map_err(io::Error::other)?;
+    let entry = tree.entry(&tree.real(path)?)?.filter(|entry| entry.kind() == FileType::Directory);
+    let entry = entry.ok_or_else(|| {
+        let reason =
+            format!("{} of {} isn't a directory, which a cache has to begin with", path.display(), origin.name());
+        io::Error::other(reason)
+    })?;
+    copy_tree(&Tree::new(entry), ".", work, build)?;
+    Ok(work.join("diff"))
 }
 
 fn copy_tree(tree: &Tree, name: &str, dir: &Path, build: &Build<'_>) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::BuildError;
-use super::dockerfile::{Dockerfile, DockerfileError, Instruction, MountKind, Problem};
+use super::dockerfile::{Dockerfile, DockerfileError, Instruction, Problem, WrittenMount};
 use super::scope::Globals;
 
 /// What is to be built of a Dockerfile.
@@ -76,7 +76,7 @@ fn stage(dockerfile: &Dockerfile, index: usize, globals: &Globals) -> Result<Pla
     if base.is_empty() {
         return Err(wrong(format!("{} is empty: give its ARG before the first FROM a default", stage.base)));
     }
-    let earlier = dockerfile.stage_named(&base.to_lowercase()).filter(|other| *other < index);
+    let earlier = dockerfile.stage_named(&base, index);
     let base = match (earlier, base.as_str()) {
         (Some(other), _) => Base::Stage(other),
         (None, "scratch") => Base::Scratch,
@@ -93,9 +93,9 @@ fn needs(dockerfile: &Dockerfile, index: usize, planned: &PlannedStage) -> Resul
         others.push(other);
     }
     for step in &dockerfile.stages[index].steps {
-        let (instruction, named): (_, Vec<&String>) = match &step.instruction {
-            Instruction::Copy(copy) => ("COPY", copy.from.iter().collect()),
-            Instruction::Run(run) => ("RUN", run.mounts.iter().filter_map(|mount| source_of(&mount.kind)).collect()),
+        let (instruction, named): (_, Vec<&str>) = match &step.instruction {
+            Instruction::Copy(copy) => ("COPY", copy.from.as_deref().into_iter().collect()),
+            Instruction::Run(run) => ("RUN", run.mounts.iter().filter_map(WrittenMount::from).collect()),
             _ => continue,
         };
         for name in named {
@@ -109,11 +109,4 @@ fn needs(dockerfile: &Dockerfile, index: usize, planned: &PlannedStage) -> Resul
         }
     }
     Ok(others)
-}
-
-fn source_of(kind: &MountKind) -> Option<&String> {
-    match kind {
-        MountKind::Bind(source) => source.from.as_ref(),
-        _ => None,
-    }
 }

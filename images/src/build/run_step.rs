@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::dockerfile::{Command, Run, RunNetwork};
+use super::dockerfile::{Command, Run, RunNetwork, is_here_document};
 use super::mounts::{self, Mounted};
 use super::schedule::Build;
 use super::stage::{Prepared, StageBuild};
@@ -92,12 +92,10 @@ fn script(run: &Run) -> Script {
     let Command::Shell(line) = &run.command else { return Script::Command(run.command.clone()) };
     match &run.here_documents[..] {
         [] => Script::Command(run.command.clone()),
-        [only] if line.trim_start().starts_with("<<") && line.split_whitespace().count() == 1 => {
-            match only.content.starts_with("#!") {
-                true => Script::File(only.content.clone()),
-                false => Script::Command(Command::Shell(only.content.clone())),
-            }
-        }
+        [only] if is_here_document(line) => match only.content.starts_with("#!") {
+            true => Script::File(only.content.clone()),
+            false => Script::Command(Command::Shell(only.content.clone())),
+        },
         several => {
             let documents: String = several.iter().map(|document| format!("\n{}", document.raw)).collect();
             Script::Command(Command::Shell(format!("{line}{documents}")))

@@ -40,9 +40,10 @@ impl Globals {
         for step in &dockerfile.global_args {
             let Instruction::Arg(pairs) = &step.instruction else { continue };
             for (name, default) in pairs {
-                let default = default.as_ref().map(|text| globals.expand(text, dockerfile.escape)).transpose()?;
-                if let Some(value) = globals.build_args.get(name).cloned().or(default) {
-                    globals.args.insert(name.clone(), value);
+                let expand = |text: &String| globals.expand(text, dockerfile.escape);
+                let (name, default) = (expand(name)?, default.as_ref().map(expand).transpose()?);
+                if let Some(value) = globals.build_args.get(&name).cloned().or(default) {
+                    globals.args.insert(name, value);
                 }
             }
         }

@@ -4,6 +4,7 @@ mod cache;
 mod caches;
 mod collection;
 mod copies;
+mod reads;
 mod stages;
 
 use std::error::Error as StdError;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
@@ -150,12 +151,14 @@ impl Store {
     }
 
     /// Takes the caches of a step into use, all at once, so that no two steps wait for each other. As long as others use
-    /// them it waits, having called `waiting`. What isn't there is made.
+    /// them it waits, having called `waiting`. What isn't there is made: of what `content` puts below a directory for the
+    /// wish of this number, or else empty.
     pub(crate) fn hold_caches(
         &self,
         wishes: &[&CacheWish],
         called_off: &CancellationToken,
         mut waiting: impl FnMut(),
+        content: &dyn Fn(usize, &Path) -> Option<io::Result<PathBuf>>,
     ) -> Result<HeldCaches<'_>, Error> {
         loop {
             // Before looking, so that what is left after that is noticed.
@@ -163,7 +166,9 @@ impl Store {
             let mut caches = self.caches();
             if let Some(names) = caches.take(wishes) {
                 // With the lock: nobody finds one that is half made.
-                let made = wishes.iter().zip(&names).try_for_each(|(wish, name)| self.make_cache(name, wish));
+                let mut all = wishes.iter().zip(&names).enumerate();
+                let made =
+                    all.try_for_each(|(at, (wish, name))| self.make_cache(name, wish, &|work| content(at, work)));
                 drop(caches);
                 let held = HeldCaches { store: self, names };
                 return made.map(|()| held);
@@ -175,19 +180,30 @@ impl Store {
     }
 
     /// Makes a cache's directory if it isn't there, at once as it is to be.
-    fn make_cache(&self, name: &str, wish: &CacheWish) -> Result<(), Error> {
+    fn make_cache(
+        &self,
+        name: &str,
+        wish: &CacheWish,
+        content: &dyn Fn(&Path) -> Option<io::Result<PathBuf>>,
+    ) -> Result<(), Error> {
         let path = self.caches_dir().join(name);
         if path.is_dir() {
             return Ok(());
         }
         let work = self.work_dir()?;
-        let made = work.path().join("cache");
         between_steps();
-        let (uid, gid) = wish.owner;
-        fs::create_dir(&made)
-            .and_then(|()| chown(&made, Some(uid), Some(gid)))
-            .and_then(|()| fs::set_permissions(&made, fs::Permissions::from_mode(wish.mode)))
-            .map_err(Error::file("make directory", &made))?;
+        let made = match content(work.path()) {
+            Some(filled) => filled.map_err(Error::file("fill the cache", &path))?,
+            None => {
+                let made = work.path().join("cache");
+                let (uid, gid) = wish.owner;
+                fs::create_dir(&made)
+                    .and_then(|()| chown(&made, Some(uid), Some(gid)))
+                    .and_then(|()| fs::set_permissions(&made, fs::Permissions::from_mode(wish.mode)))
+                    .map_err(Error::file("make directory", &made))?;
+                made
+            }
+        };
         between_steps();
         fs::rename(&made, &path).map_err(Error::file("make directory", path))
     }

@@ -7,8 +7,9 @@ pub(super) struct Directives {
     pub(super) escape: char,
 }
 
-/// Front ends whose Dockerfiles are the ones that are understood here.
-const FRONT_ENDS: [&str; 2] = ["docker/dockerfile", "docker.io/docker/dockerfile"];
+/// What the front ends are called whose Dockerfiles are the ones that are understood here: Docker's, released or not yet,
+/// wherever somebody keeps a copy of them.
+const FRONT_ENDS: [&str; 2] = ["dockerfile", "dockerfile-upstream"];
 
 /// Reads the directives; problems come with their line.
 pub(super) fn read(text: &str) -> Result<Directives, (usize, Problem)> {
@@ -30,9 +31,7 @@ pub(super) fn read(text: &str) -> Result<Directives, (usize, Problem)> {
                 }
             }
             "syntax" => {
-                let repository = value.split(['@', ' ']).next().unwrap_or_default();
-                let repository = repository.rsplit_once(':').map_or(repository, |(repository, _)| repository);
-                if !FRONT_ENDS.contains(&repository) {
+                if !is_known_front_end(value) {
                     return Err(wrong("berth understands Dockerfiles itself, and no other front end's files"));
                 }
             }
@@ -44,6 +43,13 @@ pub(super) fn read(text: &str) -> Result<Directives, (usize, Problem)> {
         seen.push(name);
     }
     Ok(directives)
+}
+
+fn is_known_front_end(value: &str) -> bool {
+    let reference = value.split(['@', ' ']).next().unwrap_or_default();
+    // A registry's port isn't a tag.
+    let last = reference.rsplit_once('/').map(|(_, last)| last);
+    last.is_some_and(|last| FRONT_ENDS.contains(&last.split(':').next().unwrap_or(last)))
 }
 
 fn directive(line: &str) -> Option<(&str, &str)> {

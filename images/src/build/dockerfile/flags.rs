@@ -14,27 +14,26 @@ impl Flags {
         let mut flags = Vec::new();
         let mut rest = arguments.trim_start();
         while rest.starts_with("--") {
-            let end = word_end(rest);
-            let flag = &rest[..end];
-            rest = rest[end..].trim_start();
+            let (flag, behind) = first_word(rest);
+            rest = behind.trim_start();
             // `--` ends the flags.
             if flag == "--" {
                 break;
             }
             let (name, value) = match flag.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
-                None => (flag, None),
+                None => (flag.as_str(), None),
             };
             flags.push((name.to_owned(), value));
         }
         (Self { instruction, flags }, rest)
     }
 
-    /// The value of a flag that can be given once.
+    /// The value of a flag that can be given once; an empty one is none.
     pub(super) fn value(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         let mut values = self.values(name)?;
         match values.len() {
-            0 | 1 => Ok(values.pop()),
+            0 | 1 => Ok(values.pop().filter(|value| !value.is_empty())),
             _ => Err(Problem::arguments(self.instruction, format!("{name} is given more than once"))),
         }
     }
@@ -43,7 +42,7 @@ impl Flags {
     pub(super) fn values(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
         let values: Vec<_> = self.flags.extract_if(.., |(flag, _)| flag == name).collect();
         let missing = || Problem::arguments(self.instruction, format!("{name} needs a value: {name}=…"));
-        values.into_iter().map(|(_, value)| value.filter(|value| !value.is_empty()).ok_or_else(missing)).collect()
+        values.into_iter().map(|(_, value)| value.ok_or_else(missing)).collect()
     }
 
     /// Whether a flag is set; `--link`, `--link=true`.
@@ -52,7 +51,7 @@ impl Flags {
         match last.map(|(_, value)| value) {
             None => Ok(false),
             Some(None) => Ok(true),
-            Some(Some(value)) => match value.as_str() {
+            Some(Some(value)) => match value.to_ascii_lowercase().as_str() {
                 "true" | "1" => Ok(true),
                 "false" | "0" => Ok(false),
                 _ => Err(Problem::arguments(self.instruction, format!("{name}={value}: write true or false"))),
@@ -74,16 +73,19 @@ impl Flags {
     }
 }
 
-/// Where the first word ends; quotes can hold white space.
-fn word_end(text: &str) -> usize {
-    let mut quote = None;
-    for (at, letter) in text.char_indices() {
-        match quote {
-            None if letter.is_whitespace() => return at,
-            None if matches!(letter, '\'' | '"') => quote = Some(letter),
-            Some(open) if open == letter => quote = None,
-            _ => {}
+/// The first word without its quotes and escapes, which can hold white space, and what stands behind it. What escapes is a
+/// backslash here, whatever the file says.
+fn first_word(text: &str) -> (String, &str) {
+    let (mut word, mut quote) = (String::new(), None);
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (None, letter) if letter.is_whitespace() => return (word, &text[at..]),
+            (None, '\'' | '"') => quote = Some(letter),
+            (Some(open), letter) if open == letter => quote = None,
+            (_, '\\') => word.extend(letters.next().map(|(_, escaped)| escaped)),
+            _ => word.push(letter),
         }
     }
-    text.len()
+    (word, "")
 }

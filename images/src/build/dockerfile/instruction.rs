@@ -1,9 +1,11 @@
 //! One instruction: its word, its flags, its arguments.
 
+use serde_json::Value;
+
 use super::Problem;
 use super::flags::Flags;
-use super::line::{HereDocument, LogicalLine, here_document_name};
-use super::mount::Mount;
+use super::line::{self, HereDocument, LogicalLine};
+use super::mount::WrittenMount;
 use super::words::raw_words;
 
 /// An instruction of a stage. Words are as they are written: variables and quotes are still in them.
@@ -42,7 +44,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) command: Command,
-    pub(crate) mounts: Vec<Mount>,
+    pub(crate) mounts: Vec<WrittenMount>,
     pub(crate) network: Option<RunNetwork>,
     pub(crate) here_documents: Vec<HereDocument>,
 }
@@ -102,10 +104,10 @@ pub(super) fn parse(line: &LogicalLine, escape: char) -> Result<Parsed, Problem>
         "COPY" => Instruction::Copy(copy("COPY", arguments, line, escape)?),
         "ADD" => Instruction::Copy(copy("ADD", arguments, line, escape)?),
         "WORKDIR" => Instruction::WorkingDir(whole("WORKDIR", arguments)?),
-        "USER" => Instruction::User(one("USER", arguments, escape)?),
+        "USER" => Instruction::User(whole("USER", arguments)?),
         "EXPOSE" => Instruction::Expose(some("EXPOSE", raw_words(arguments, escape))?),
         "VOLUME" => {
-            let paths = json_list(arguments).unwrap_or_else(|| raw_words(arguments, escape));
+            let paths = list("VOLUME", arguments)?.unwrap_or_else(|| raw_words(arguments, escape));
             match paths.iter().any(|path| path.trim().is_empty()) {
                 true => return Err(Problem::arguments("VOLUME", "a path is empty")),
                 false => Instruction::Volume(some("VOLUME", paths)?),
@@ -116,11 +118,11 @@ pub(super) fn parse(line: &LogicalLine, escape: char) -> Result<Parsed, Problem>
         "HEALTHCHECK" => Instruction::Healthcheck(whole("HEALTHCHECK", arguments)?),
         "ONBUILD" => Instruction::OnBuild(trigger(arguments, line, escape)?),
         "SHELL" => {
-            let words = json_list(arguments).filter(|words| !words.is_empty());
+            let words = list("SHELL", arguments)?.filter(|words| !words.is_empty());
             let reason = "write it as a JSON list: SHELL [\"/bin/sh\", \"-c\"]";
             Instruction::Shell(words.ok_or_else(|| Problem::arguments("SHELL", reason))?)
         }
-        "STOPSIGNAL" => Instruction::StopSignal(one("STOPSIGNAL", arguments, escape)?),
+        "STOPSIGNAL" => Instruction::StopSignal(whole("STOPSIGNAL", arguments)?),
         "MAINTAINER" => Instruction::Maintainer(whole("MAINTAINER", arguments)?),
         _ => return Err(Problem::Unknown(word.to_owned())),
     };
@@ -150,7 +152,6 @@ fn from(arguments: &str) -> Result<Parsed, Problem> {
 fn is_stage_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.'))
-        && name != "scratch"
 }
 
 fn args(arguments: &str, escape: char) -> Result<Vec<(String, Option<String>)>, Problem> {
@@ -160,18 +161,12 @@ fn args(arguments: &str, escape: char) -> Result<Vec<(String, Option<String>)>, 
             Some((name, default)) => (name.to_owned(), Some(default.to_owned())),
             None => (word, None),
         };
-        match is_variable(&name) {
-            true => Ok((name, default)),
-            false => Err(Problem::arguments("ARG", format!("{name:?} isn't a variable's name"))),
+        match name.is_empty() {
+            true => Err(Problem::arguments("ARG", "a name is empty: write it as name or name=default")),
+            false => Ok((name, default)),
         }
     });
     pairs.collect()
-}
-
-fn is_variable(name: &str) -> bool {
-    !name.starts_with(|first: char| first.is_ascii_digit())
-        && !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// `name=value …`, or the old `name value with spaces`.
@@ -194,7 +189,7 @@ fn pairs(instruction: &'static str, arguments: &str, escape: char) -> Result<Vec
 
 fn run(arguments: &str, line: &LogicalLine) -> Result<Run, Problem> {
     let (mut flags, rest) = Flags::split("RUN", arguments);
-    let mounts = flags.values("--mount")?.iter().map(|text| Mount::parse(text)).collect::<Result<_, _>>()?;
+    let mounts = flags.values("--mount")?.iter().map(|text| WrittenMount::parse(text)).collect::<Result<_, _>>()?;
     let network = match flags.value("--network")?.as_deref() {
         None => None,
         Some("default") => Some(RunNetwork::Default),
@@ -238,25 +233,45 @@ fn copy(instruction: &'static str, arguments: &str, line: &LogicalLine, escape: 
         return Err(Problem::arguments(instruction, "--keep-git-dir: git repositories aren't fetched"));
     }
     flags.finish()?;
-    let mut words = json_list(rest).unwrap_or_else(|| raw_words(rest, escape));
+    let mut sources = match list(instruction, rest)? {
+        Some(words) => words.into_iter().map(Copied::Named).collect(),
+        None => copied(rest, line, escape),
+    };
     let missing = || Problem::arguments(instruction, "say what to copy, and where to");
-    copy.destination = words.pop().ok_or_else(missing)?;
-    if words.is_empty() || copy.destination.is_empty() {
+    copy.destination = match sources.pop().ok_or_else(missing)? {
+        Copied::Named(word) => word,
+        Copied::HereDocument(document) => {
+            let reason =
+                format!("the here-document {0:?} can't be where to copy to: write a path behind it", document.name);
+            return Err(Problem::arguments(instruction, reason));
+        }
+    };
+    if sources.is_empty() || copy.destination.is_empty() {
         return Err(missing());
     }
-    let mut documents = line.here_documents.iter();
-    for word in words {
-        copy.sources.push(match here_document_name(&word).and_then(|_| documents.next()) {
-            Some(document) => Copied::HereDocument(document.clone()),
-            None => Copied::Named(word),
-        });
-    }
+    copy.sources = sources;
     Ok(copy)
+}
+
+/// Sources and the destination.
+fn copied(words: &str, line: &LogicalLine, escape: char) -> Vec<Copied> {
+    if line.here_documents.is_empty() {
+        return raw_words(words, escape).into_iter().map(Copied::Named).collect();
+    }
+    let document = |word: &line::Word| {
+        let name = word.here_document_name()?;
+        line.here_documents.iter().rfind(|document| document.name == name)
+    };
+    let copied = line::words(words).map(|word| match document(&word) {
+        Some(document) => Copied::HereDocument(document.clone()),
+        None => Copied::Named(word.text),
+    });
+    copied.collect()
 }
 
 /// The exec form is a JSON list of texts; what isn't one is a line for the shell.
 fn command(instruction: &'static str, arguments: &str) -> Result<Command, Problem> {
-    match json_list(arguments) {
+    match list(instruction, arguments)? {
         Some(words) if words.is_empty() && instruction == "RUN" => {
             Err(Problem::arguments(instruction, "there is nothing to run in []"))
         }
@@ -276,10 +291,21 @@ fn trigger(arguments: &str, line: &LogicalLine, escape: char) -> Result<String, 
     let inner = LogicalLine { text: word.clone(), ..line.clone() };
     parse(&inner, escape)?;
     let documents: String = line.here_documents.iter().map(|document| format!("\n{}", document.raw)).collect();
-    Ok(word + documents.trim_end())
+    Ok(word + &documents)
 }
 
-fn json_list(arguments: &str) -> Option<Vec<String>> {
+/// A JSON list of texts; `None` for what is no list.
+fn list(instruction: &'static str, arguments: &str) -> Result<Option<Vec<String>>, Problem> {
+    let text = |value| match value {
+        Value::String(text) => Ok(text),
+        other => {
+            Err(Problem::arguments(instruction, format!("{other} is no text: write \"{other}\" in the JSON list")))
+        }
+    };
+    json_list(arguments).map(|values| values.into_iter().map(text).collect()).transpose()
+}
+
+pub(super) fn json_list(arguments: &str) -> Option<Vec<Value>> {
     serde_json::from_str(arguments).ok()
 }
 
@@ -294,13 +320,5 @@ fn whole(instruction: &'static str, arguments: &str) -> Result<String, Problem> 
     match arguments {
         "" => Err(Problem::arguments(instruction, "it needs an argument")),
         arguments => Ok(arguments.to_owned()),
-    }
-}
-
-fn one(instruction: &'static str, arguments: &str, escape: char) -> Result<String, Problem> {
-    let mut words = raw_words(arguments, escape);
-    match words.len() {
-        1 => Ok(words.remove(0)),
-        _ => Err(Problem::arguments(instruction, format!("it needs exactly one argument, not {arguments:?}"))),
     }
 }

@@ -4,7 +4,8 @@ use std::iter::Enumerate;
 use std::str::Lines;
 
 use super::Problem;
-use super::words::{raw_words, unquoted};
+use super::instruction::json_list;
+use super::words::raw_words;
 
 /// One instruction's line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(crate) struct HereDocument {
     /// Variables in it are expanded: its name wasn't quoted.
     pub(crate) expands: bool,
     pub(crate) content: String,
-    /// As it is written, for a shell that is to read it itself: the lines up to and with the last.
+    /// As it is written, for a shell that is to read it itself: the lines up to the last, which has its name.
     pub(crate) raw: String,
 }
 
@@ -68,19 +69,29 @@ impl Iterator for LogicalLines<'_> {
 
 impl LogicalLines<'_> {
     fn here_documents(&mut self, text: &str) -> Result<Vec<HereDocument>, Problem> {
-        let announced: Vec<_> = raw_words(text, self.escape).iter().filter_map(|word| announced(word)).collect();
-        announced.into_iter().map(|announced| self.here_document(announced)).collect()
+        let mut documents = Vec::new();
+        for word in words(text) {
+            let Some(Announced { is_apart, announced }) = word.announced() else { continue };
+            let before = self.lines.clone();
+            match self.here_document(announced) {
+                Ok(document) => documents.push(document),
+                // `$((1 << 2))`
+                Err(_) if is_apart => self.lines = before,
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(documents)
     }
 
-    fn here_document(&mut self, Announced { name, expands, strips_tabs }: Announced) -> Result<HereDocument, Problem> {
+    fn here_document(&mut self, Opening { name, expands, strips_tabs }: Opening) -> Result<HereDocument, Problem> {
         let (mut content, mut raw) = (String::new(), String::new());
         for (_, line) in self.lines.by_ref() {
             raw.push_str(line);
-            raw.push('\n');
             let line = if strips_tabs { line.trim_start_matches('\t') } else { line };
             if line == name {
                 return Ok(HereDocument { name, expands, content, raw });
             }
+            raw.push('\n');
             content.push_str(line);
             content.push('\n');
         }
@@ -88,34 +99,88 @@ impl LogicalLines<'_> {
     }
 }
 
-struct Announced {
+/// What `<<EOF`, `<<-EOF`, `3<<EOF` or `<<"EOF"` says.
+struct Opening {
     name: String,
     expands: bool,
     strips_tabs: bool,
 }
 
-/// What `<<EOF`, `<<-EOF`, `3<<EOF` or `<<"EOF"` announces. `<<<` is the shell's own.
-fn announced(word: &str) -> Option<Announced> {
-    let rest = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;
-    let (rest, strips_tabs) = match rest.strip_prefix('-') {
-        Some(rest) => (rest, true),
-        None => (rest, false),
-    };
-    let name = unquoted(rest);
-    let is_name = !name.is_empty() && !rest.contains('<');
-    is_name.then(|| Announced { expands: name == rest, name, strips_tabs })
+struct Announced {
+    announced: Opening,
+    /// There is white space before its name: it may be something else.
+    is_apart: bool,
 }
 
-/// Whether a word announces a here-document, and which.
-pub(super) fn here_document_name(word: &str) -> Option<String> {
-    announced(word).map(|announced| announced.name)
+/// A word, or `<<` with the name that stands apart from it.
+pub(super) struct Word {
+    pub(super) text: String,
+    name: Option<String>,
+}
+
+/// The words of a line, as here-documents are looked for in it: what escapes is a backslash, whatever the file says.
+pub(super) fn words(text: &str) -> impl Iterator<Item = Word> {
+    let mut words = raw_words(text, '\\').into_iter().peekable();
+    std::iter::from_fn(move || {
+        let text = words.next()?;
+        let name = match opens(&text) {
+            Some((_, "")) => words.next_if(|name| !name.starts_with('<')),
+            _ => None,
+        };
+        Some(Word { text, name })
+    })
+}
+
+impl Word {
+    fn announced(&self) -> Option<Announced> {
+        let (strips_tabs, rest) = opens(&self.text)?;
+        let written = self.name.as_deref().unwrap_or(rest);
+        let (name, is_quoted) = name_of(written);
+        let is_name = !name.is_empty() && !written.contains('<');
+        let announced = Opening { expands: !is_quoted, name, strips_tabs };
+        is_name.then_some(Announced { announced, is_apart: self.name.is_some() })
+    }
+
+    /// Whether it announces a here-document, and which.
+    pub(super) fn here_document_name(&self) -> Option<String> {
+        self.announced().map(|announced| announced.announced.name)
+    }
+}
+
+/// Whether a line is nothing but what announces a here-document.
+pub(crate) fn is_here_document(line: &str) -> bool {
+    let mut words = words(line);
+    words.next().is_some_and(|word| word.here_document_name().is_some()) && words.next().is_none()
+}
+
+/// Whether a word begins as one that announces a here-document: whether its tabs are stripped then, and what stands behind
+/// that. `<<<` is the shell's own.
+fn opens(word: &str) -> Option<(bool, &str)> {
+    let rest = word.trim_start_matches(|letter: char| letter.is_ascii_digit()).strip_prefix("<<")?;
+    Some(rest.strip_prefix('-').map_or((false, rest), |rest| (true, rest)))
+}
+
+/// A name without its quotes and escapes, and whether there were quotes.
+fn name_of(written: &str) -> (String, bool) {
+    let mut letters = written.chars();
+    let (mut name, mut is_quoted) = (String::new(), false);
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\'' | '"' => is_quoted = true,
+            '\\' => name.extend(letters.next()),
+            letter => name.push(letter),
+        }
+    }
+    (name, is_quoted)
 }
 
 fn takes_here_documents(text: &str) -> bool {
-    let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
-    let first = words.next().unwrap_or_default();
-    let word = if first == "ONBUILD" { words.next().unwrap_or_default() } else { first };
-    matches!(word.as_str(), "RUN" | "COPY" | "ADD")
+    let keyword = |text: &str| text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    let arguments =
+        |text: &str| text.split_once(char::is_whitespace).map_or("", |(_, behind)| behind).trim().to_owned();
+    let text = if keyword(text) == "ONBUILD" { arguments(text) } else { text.to_owned() };
+    // A list of words is no shell's.
+    matches!(keyword(&text).as_str(), "RUN" | "COPY" | "ADD") && json_list(&arguments(&text)).is_none()
 }
 
 fn is_blank(line: &str) -> bool {
@@ -123,7 +188,8 @@ fn is_blank(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
 }
 
-/// What stands before the escape that continues a line, if one does.
+/// What stands before the escape that continues a line, if one does: none that is escaped itself.
 fn continued(line: &str, escape: char) -> Option<&str> {
-    line.trim_end_matches([' ', '\t']).strip_suffix(escape)
+    let continued = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
+    (!continued.ends_with(escape)).then_some(continued)
 }

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use instruction::Parsed;
 
 pub(crate) use instruction::{Command, Copied, Copy, Instruction, Run, RunNetwork};
-pub(crate) use mount::{CacheSharing, Mount, MountKind};
+pub(crate) use line::is_here_document;
+pub(crate) use mount::{CacheSharing, MountKind, MountSource, WrittenMount};
 pub(crate) use words::Expander;
 pub use words::WordError;
 
@@ -88,9 +89,6 @@ pub enum Problem {
     /// `<<EOF` without `EOF`.
     #[error("the here-document {0:?} has no end: put {0} on a line of its own behind it")]
     HereDocument(String),
-    /// Two stages of one name.
-    #[error("there is a stage {0:?} already: give this one another name")]
-    SameStage(String),
     /// An image's ONBUILD instruction that can't be.
     #[error("{0} isn't allowed as an ONBUILD trigger")]
     Trigger(String),
@@ -154,9 +152,6 @@ impl Dockerfile {
             let wrong = wrong(line.number);
             match instruction::parse(&line, escape).map_err(&wrong)? {
                 Parsed::From { platform, base, name } => {
-                    if let Some(name) = name.as_ref().filter(|name| dockerfile.stage_named(name).is_some()) {
-                        return Err(wrong(Problem::SameStage(name.clone())));
-                    }
                     let text = line.text;
                     dockerfile.stages.push(Stage { place, text, platform, base, name, steps: Vec::new() });
                 }
@@ -179,12 +174,13 @@ impl Dockerfile {
     /// The stage that a name or number means, by `COPY --from` and `--target`.
     pub(crate) fn stage(&self, name: &str) -> Option<usize> {
         let by_number = || name.parse().ok().filter(|number| *number < self.stages.len());
-        self.stage_named(&name.to_lowercase()).or_else(by_number)
+        self.stage_named(name, self.stages.len()).or_else(by_number)
     }
 
-    /// The stage of this name.
-    pub(crate) fn stage_named(&self, name: &str) -> Option<usize> {
-        self.stages.iter().position(|stage| stage.name.as_deref() == Some(name))
+    /// The last stage of this name that stands above the one of this number.
+    pub(crate) fn stage_named(&self, name: &str, before: usize) -> Option<usize> {
+        let name = name.to_lowercase();
+        self.stages[..before].iter().rposition(|stage| stage.name.as_deref() == Some(&name))
     }
 }
 

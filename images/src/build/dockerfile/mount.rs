@@ -2,10 +2,17 @@
 
 use super::Problem;
 
-/// A mount for one step; its texts aren't expanded.
+/// A mount for one step, as it is written: variables may stand in its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WrittenMount {
+    pairs: Vec<(String, Option<String>)>,
+    text: String,
+}
+
+/// A mount for one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mount {
-    /// Where; secrets have a place of their own without it.
+    /// Where; without it secrets have a place of their own, and all else is where the step works.
     pub(crate) target: Option<String>,
     pub(crate) readonly: bool,
     pub(crate) kind: MountKind,
@@ -20,6 +27,8 @@ pub(crate) enum MountKind {
         id: Option<String>,
         sharing: CacheSharing,
         owner: Owner,
+        /// What it has when it is new.
+        begins_with: Option<MountSource>,
     },
     Tmpfs {
         size_bytes: Option<u64>,
@@ -30,6 +39,10 @@ pub(crate) enum MountKind {
         /// Under this name in the environment instead of, or besides, a file.
         variable: Option<String>,
         owner: Owner,
+    },
+    /// An agent's socket.
+    Ssh {
+        is_required: bool,
     },
 }
 
@@ -73,11 +86,12 @@ impl Options {
         self.pairs.extract_if(.., |(name, _)| names.contains(&name.as_str())).last().map(|(_, value)| value)
     }
 
+    /// The value of an option; an empty one is none.
     fn text(&mut self, names: &[&str]) -> Result<Option<String>, Problem> {
         match self.take(names) {
             None => Ok(None),
-            Some(Some(value)) if !value.is_empty() => Ok(Some(value)),
-            Some(_) => Err(self.wrong(format_args!("{} needs a value", names[0]))),
+            Some(Some(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
+            Some(None) => Err(self.wrong(format_args!("{} needs a value", names[0]))),
         }
     }
 
@@ -85,9 +99,9 @@ impl Options {
         match self.take(names) {
             None => Ok(None),
             Some(None) => Ok(Some(true)),
-            Some(Some(value)) => match value.as_str() {
-                "true" | "1" => Ok(Some(true)),
-                "false" | "0" => Ok(Some(false)),
+            Some(Some(value)) => match value.to_ascii_lowercase().as_str() {
+                "true" | "t" | "1" => Ok(Some(true)),
+                "false" | "f" | "0" => Ok(Some(false)),
                 _ => Err(self.wrong(format_args!("{}={value}: write true or false", names[0]))),
             },
         }
@@ -109,33 +123,53 @@ impl Options {
     }
 }
 
-impl Mount {
-    /// Parses what stands behind `--mount=`.
+impl WrittenMount {
+    /// Takes what stands behind `--mount=` apart. Without variables it is understood at once, so that the line is named.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let pairs = text.split(',').map(|pair| match pair.split_once('=') {
             Some((name, value)) => (name.trim().to_ascii_lowercase(), Some(value.trim_matches('"').to_owned())),
             None => (pair.trim().to_ascii_lowercase(), None),
         });
-        let mut options = Options { pairs: pairs.collect(), text: text.to_owned() };
+        let written = Self { pairs: pairs.collect(), text: text.to_owned() };
+        if !text.contains('$') {
+            written.expanded(|value| Ok::<_, Problem>(value.to_owned()))?;
+        }
+        Ok(written)
+    }
+
+    /// The stage or image that it takes from.
+    pub(crate) fn from(&self) -> Option<&str> {
+        let from = self.pairs.iter().rev().find(|(name, _)| name == "from");
+        from.and_then(|(_, value)| value.as_deref()).filter(|from| !from.is_empty())
+    }
+
+    /// What it means once its values are expanded.
+    pub(crate) fn expanded<E: From<Problem>>(&self, expand: impl Fn(&str) -> Result<String, E>) -> Result<Mount, E> {
+        let pairs =
+            self.pairs.iter().map(|(name, value)| Ok((name.clone(), value.as_deref().map(&expand).transpose()?)));
+        let options = Options { pairs: pairs.collect::<Result<_, E>>()?, text: self.text.clone() };
+        Ok(Mount::of(options)?)
+    }
+}
+
+impl Mount {
+    fn of(mut options: Options) -> Result<Self, Problem> {
         let kind = options.text(&["type"])?.unwrap_or_else(|| "bind".to_owned());
         let target = options.text(&["target", "dst", "destination"])?;
         let writable = match options.flag(&["readonly", "ro"])? {
             Some(readonly) => Some(!readonly),
             None => options.flag(&["rw", "readwrite"])?,
         };
-        let (kind, is_writable) = match kind.as_str() {
+        let (kind, is_writable) = match kind.to_ascii_lowercase().as_str() {
             "bind" => (bind(&mut options)?, false),
             "cache" => (cache(&mut options)?, true),
             "tmpfs" => (tmpfs(&mut options)?, true),
             "secret" => (secret(&mut options)?, false),
-            "ssh" => return Err(options.wrong("SSH agents aren't forwarded: use a secret instead")),
-            _ => return Err(options.wrong("unknown type: write bind, cache, tmpfs or secret")),
+            "ssh" => (ssh(&mut options)?, false),
+            _ => return Err(options.wrong("unknown type: write bind, cache, tmpfs, secret or ssh")),
         };
         if let Some((name, _)) = options.pairs.first() {
             return Err(options.wrong(format_args!("unknown option {name:?}")));
-        }
-        if target.is_none() && !matches!(kind, MountKind::Secret { .. }) {
-            return Err(options.wrong("target is missing: say where to mount it"));
         }
         if matches!((&kind, &target), (MountKind::Secret { id: None, .. }, None)) {
             return Err(options.wrong("id is missing: say which secret"));
@@ -144,29 +178,42 @@ impl Mount {
     }
 }
 
-fn source(options: &mut Options) -> Result<MountSource, Problem> {
-    let path = options.text(&["source", "src"])?.unwrap_or_else(|| "/".to_owned());
-    Ok(MountSource { from: options.text(&["from"])?, path })
+/// Where files come from; `None` if nothing says that.
+fn source(options: &mut Options) -> Result<Option<MountSource>, Problem> {
+    match (options.text(&["from"])?, options.text(&["source", "src"])?) {
+        (None, None) => Ok(None),
+        (from, path) => Ok(Some(MountSource { from, path: path.unwrap_or_else(|| "/".to_owned()) })),
+    }
 }
 
 fn bind(options: &mut Options) -> Result<MountKind, Problem> {
-    Ok(MountKind::Bind(source(options)?))
+    let all = || MountSource { from: None, path: "/".to_owned() };
+    // It means something for caches and secrets only, but may stand everywhere.
+    options.take(&["id"]);
+    Ok(MountKind::Bind(source(options)?.unwrap_or_else(all)))
 }
 
 fn cache(options: &mut Options) -> Result<MountKind, Problem> {
-    let sharing = match options.text(&["sharing"])?.as_deref() {
+    let sharing = match options.text(&["sharing"])?.map(|sharing| sharing.to_ascii_lowercase()).as_deref() {
         None | Some("shared") => CacheSharing::Shared,
         Some("private") => CacheSharing::Private,
         Some("locked") => CacheSharing::Locked,
         Some(_) => return Err(options.wrong("sharing is shared, private or locked")),
     };
-    if options.take(&["from", "source", "src"]).is_some() {
-        return Err(options.wrong("a cache begins empty here: copy what it is to begin with in the step itself"));
-    }
-    Ok(MountKind::Cache { id: options.text(&["id"])?, sharing, owner: options.owner()? })
+    // Without another root there are only its own files to begin with.
+    let begins_with = source(options)?.filter(|source| source.from.is_some());
+    Ok(MountKind::Cache { id: options.text(&["id"])?, sharing, owner: options.owner()?, begins_with })
+}
+
+fn ssh(options: &mut Options) -> Result<MountKind, Problem> {
+    let is_required = options.flag(&["required"])?.unwrap_or(false);
+    options.take(&["id"]);
+    options.owner()?;
+    Ok(MountKind::Ssh { is_required })
 }
 
 fn tmpfs(options: &mut Options) -> Result<MountKind, Problem> {
+    options.take(&["id"]);
     let size_bytes = match options.text(&["size"])? {
         None => None,
         Some(size) => {
@@ -190,8 +237,12 @@ fn size_of(text: &str) -> Option<u64> {
 }
 
 fn secret(options: &mut Options) -> Result<MountKind, Problem> {
+    let id = match (options.text(&["id"])?, options.text(&["source", "src"])?) {
+        (Some(_), Some(_)) => return Err(options.wrong("id and source both say which secret: write one of them")),
+        (id, source) => id.or(source),
+    };
     Ok(MountKind::Secret {
-        id: options.text(&["id"])?,
+        id,
         is_required: options.flag(&["required"])?.unwrap_or(false),
         variable: options.text(&["env"])?,
         owner: options.owner()?,

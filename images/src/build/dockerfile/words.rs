@@ -51,9 +51,11 @@ pub(super) fn raw_words(text: &str, escape: char) -> Vec<String> {
     words
 }
 
-/// A word without its quotes, nothing expanded.
-pub(super) fn unquoted(word: &str) -> String {
-    word.chars().filter(|letter| !matches!(letter, '\'' | '"')).collect()
+/// What is expanded.
+#[derive(Clone, Copy)]
+struct Whole<'a> {
+    text: &'a str,
+    has_quotes: bool,
 }
 
 /// Expands variables and takes quotes away.
@@ -66,40 +68,28 @@ impl Expander<'_> {
     /// A word of an instruction: variables are replaced, quotes and escapes taken away.
     pub(crate) fn word(&self, word: &str) -> Result<String, WordError> {
         let mut letters = word.chars().peekable();
-        Ok(self.run(&mut letters, word, &[])?.0)
+        Ok(self.run(&mut letters, Whole { text: word, has_quotes: true }, &[])?.0)
     }
 
-    /// The content of a here-document: variables are replaced, quotes are nothing special.
+    /// The content of a here-document: variables are replaced and escapes taken away, quotes are nothing special.
     pub(crate) fn text(&self, text: &str) -> Result<String, WordError> {
-        let mut result = String::with_capacity(text.len());
         let mut letters = text.chars().peekable();
-        while let Some(letter) = letters.next() {
-            match letter {
-                '$' => result.push_str(&self.variable(&mut letters, text)?),
-                _ if letter == self.escape => match letters.next_if(|next| matches!(next, '$') || *next == self.escape)
-                {
-                    Some(escaped) => result.push(escaped),
-                    None => result.push(letter),
-                },
-                _ => result.push(letter),
-            }
-        }
-        Ok(result)
+        Ok(self.run(&mut letters, Whole { text, has_quotes: false }, &[])?.0)
     }
 
     /// Up to one of the letters that end a part of a substitution, and which one that is; or to the end of the word.
     fn run(
         &self,
         letters: &mut Peekable<Chars<'_>>,
-        whole: &str,
+        whole: Whole<'_>,
         ends: &[char],
     ) -> Result<(String, Option<char>), WordError> {
         let mut result = String::new();
         while let Some(letter) = letters.next() {
             match letter {
                 _ if ends.contains(&letter) => return Ok((result, Some(letter))),
-                '\'' => result.push_str(&single_quoted(letters, whole)?),
-                '"' => self.double_quoted(letters, whole, &mut result)?,
+                '\'' if whole.has_quotes => result.push_str(&single_quoted(letters, whole)?),
+                '"' if whole.has_quotes => self.double_quoted(letters, whole, &mut result)?,
                 '$' => result.push_str(&self.variable(letters, whole)?),
                 _ if letter == self.escape => result.push(letters.next().unwrap_or(letter)),
                 _ => result.push(letter),
@@ -107,14 +97,14 @@ impl Expander<'_> {
         }
         match ends.is_empty() {
             true => Ok((result, None)),
-            false => Err(WordError::Substitution(whole.to_owned())),
+            false => Err(WordError::Substitution(whole.text.to_owned())),
         }
     }
 
     fn double_quoted(
         &self,
         letters: &mut Peekable<Chars<'_>>,
-        whole: &str,
+        whole: Whole<'_>,
         result: &mut String,
     ) -> Result<(), WordError> {
         while let Some(letter) = letters.next() {
@@ -128,11 +118,11 @@ impl Expander<'_> {
                 _ => result.push(letter),
             }
         }
-        Err(WordError::Quote(whole.to_owned()))
+        Err(WordError::Quote(whole.text.to_owned()))
     }
 
     /// What stands behind a `$`.
-    fn variable(&self, letters: &mut Peekable<Chars<'_>>, whole: &str) -> Result<String, WordError> {
+    fn variable(&self, letters: &mut Peekable<Chars<'_>>, whole: Whole<'_>) -> Result<String, WordError> {
         if letters.next_if_eq(&'{').is_some() {
             return self.substitution(letters, whole);
         }
@@ -143,8 +133,8 @@ impl Expander<'_> {
         }
     }
 
-    fn substitution(&self, letters: &mut Peekable<Chars<'_>>, whole: &str) -> Result<String, WordError> {
-        let wrong = || WordError::Substitution(whole.to_owned());
+    fn substitution(&self, letters: &mut Peekable<Chars<'_>>, whole: Whole<'_>) -> Result<String, WordError> {
+        let wrong = || WordError::Substitution(whole.text.to_owned());
         let name = name(letters);
         if name.is_empty() {
             return Err(wrong());
@@ -196,7 +186,7 @@ impl Expander<'_> {
     }
 }
 
-fn single_quoted(letters: &mut Peekable<Chars<'_>>, whole: &str) -> Result<String, WordError> {
+fn single_quoted(letters: &mut Peekable<Chars<'_>>, whole: Whole<'_>) -> Result<String, WordError> {
     let mut result = String::new();
     for letter in letters.by_ref() {
         match letter {
@@ -204,17 +194,23 @@ fn single_quoted(letters: &mut Peekable<Chars<'_>>, whole: &str) -> Result<Strin
             _ => result.push(letter),
         }
     }
-    Err(WordError::Quote(whole.to_owned()))
+    Err(WordError::Quote(whole.text.to_owned()))
 }
 
+/// A variable's name, or that of one of the shell's own parameters, which are never set.
 fn name(letters: &mut Peekable<Chars<'_>>) -> String {
     let mut name = String::new();
-    while let Some(letter) = letters.next_if(|letter| letter.is_ascii_alphanumeric() || *letter == '_') {
+    if let Some(parameter) = letters.next_if(|letter| matches!(letter, '@' | '*' | '#' | '?' | '-' | '$' | '!')) {
+        name.push(parameter);
+        return name;
+    }
+    let is_number = letters.peek().is_some_and(char::is_ascii_digit);
+    let belongs = |letter: &char| match is_number {
+        true => letter.is_ascii_digit(),
+        false => letter.is_ascii_alphanumeric() || *letter == '_',
+    };
+    while let Some(letter) = letters.next_if(belongs) {
         name.push(letter);
-        // `$10` is `$1` and a zero.
-        if name.starts_with(|first: char| first.is_ascii_digit()) {
-            break;
-        }
     }
     name
 }
