@@ -66,7 +66,7 @@ pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig,
 pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
-pub use fetch::{FetchError, Heard};
+pub use fetch::{FetchError, Heard, last_cause};
 pub use foreign::foreign_words;
 pub use log_room::reserve_log;
 pub use platform::{Platform, PlatformError};

@@ -58,7 +58,7 @@ impl Plugin {
             Address::Socket(path) => (builder.unix_socket(path), "http://plugin.moby.localhost".to_owned()),
             Address::Url(url) => (builder, url),
         };
-        let failed = |source| PluginError::Call { name: name.to_owned(), method: "Plugin.Activate".to_owned(), source };
+        let failed = |reason| PluginError::Call { name: name.to_owned(), method: "Plugin.Activate".to_owned(), reason };
         let plugin = Self { name: name.to_owned(), http: builder.build().map_err(failed)?, base };
         let Activation { implements } = plugin.post("Plugin.Activate", Vec::new()).await?;
         if implements.iter().any(|implemented| implemented == interface) {
@@ -76,7 +76,7 @@ impl Plugin {
     }
 
     async fn post<T: DeserializeOwned>(&self, method: &str, body: Vec<u8>) -> Result<T, PluginError> {
-        let failed = |source| PluginError::Call { name: self.name.clone(), method: method.to_owned(), source };
+        let failed = |reason| PluginError::Call { name: self.name.clone(), method: method.to_owned(), reason };
         let request = self.http.post(format!("{}/{method}", self.base)).header(ACCEPT, MEDIA_TYPE);
         let mut answer = request.header(CONTENT_TYPE, MEDIA_TYPE).body(body).send().await.map_err(failed)?;
         let status = answer.status();

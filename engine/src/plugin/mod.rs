@@ -49,14 +49,14 @@ pub enum PluginError {
         implements: String,
     },
     /// It can't be reached, or doesn't answer in time.
-    #[error("calling {method} of plugin {name:?}")]
+    #[error("calling {method} of plugin {name:?}: {}", images::last_cause(reason))]
     Call {
         /// The plugin.
         name: String,
         /// `Interface.Method`
         method: String,
         /// Why.
-        source: reqwest::Error,
+        reason: reqwest::Error,
     },
     /// It answered with an error.
     #[error("{method}: {message}")]

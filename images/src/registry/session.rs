@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::endpoint::Place;
 use super::{Credentials, RegistryError};
-use crate::fetch::{CONNECT_TIMEOUT, silence};
+use crate::fetch::{CONNECT_TIMEOUT, last_cause, silence};
 use crate::foreign::foreign_words;
 
 /// Of a manifest, an index or a page of tags. Registries themselves take no larger manifests.
@@ -224,10 +224,10 @@ impl Session {
         }
         if error.is_connect() && is_about_a_certificate(&error) {
             let authority = self.certificates_dir.join("ca.crt");
-            return RegistryError::Untrusted { place, authority, source: Box::new(error) };
+            return RegistryError::Untrusted { place, authority, source: last_cause(&error).into() };
         }
         let passing = !error.is_connect() && !error.is_builder();
-        RegistryError::Connection { place, passing, source: Box::new(error) }
+        RegistryError::Connection { place, passing, source: last_cause(&error).into() }
     }
 
     pub(super) fn silent(&self, patience: Duration) -> RegistryError {
