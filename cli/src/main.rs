@@ -8,6 +8,7 @@
 mod attach;
 mod build;
 mod command;
+mod completion;
 mod connect;
 mod credentials;
 mod engine;
@@ -28,6 +29,7 @@ use flags::{Cli, Command, Rejected};
 const BROKEN_PIPE_STATUS: u8 = 141;
 
 fn main() {
+    completion::answer();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let status = match flags::parse(&arguments) {
         Ok(cli) => run(cli, &arguments),
@@ -78,9 +80,9 @@ fn report(failure: &Failure, subject: Subject, arguments: &[OsString]) -> u8 {
     let text = if is_flag_syntax {
         flags::explained(&text, arguments)
     } else if subject == Subject::Run {
-        format!("berth: {text}\n\nRun 'berth run --help' for more information\n")
+        flags::complaint(&text) + "\n\nRun 'berth run --help' for more information\n"
     } else {
-        text + "\n"
+        flags::complaint(&text) + "\n"
     };
     // When standard error is gone as well, the status still says it.
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -10,7 +10,7 @@ use crate::failure::{Failure, start_status};
 use crate::flags::container::ExecFlags;
 use crate::request::exec::{ExecRequest, exec_request};
 
-use super::{Context, DONE, print_error, run, with_surroundings};
+use super::{Context, DONE, complain, run, with_surroundings};
 
 /// Runs the command.
 pub(super) async fn exec(context: &Context, flags: ExecFlags) -> Result<u8, Failure> {
@@ -22,7 +22,7 @@ pub(super) async fn exec(context: &Context, flags: ExecFlags) -> Result<u8, Fail
         // As for run: a command that isn't there, or can't be executed, says so by the status.
         Err(Failure::Engine(EngineError::Refused { status, message })) => match start_status(&message) {
             Some(code) => {
-                print_error(&message);
+                complain(&message);
                 Ok(code)
             }
             None => Err(EngineError::Refused { status, message }.into()),

@@ -8,7 +8,8 @@ use crate::flags::system::InspectFlags;
 use crate::flags::volume;
 use crate::render::inspect::Documents;
 
-use super::{Context, DONE, print, print_error, view};
+use super::load::platform;
+use super::{Context, DONE, complain, print, view};
 
 /// What can be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,15 @@ enum Kind {
     Image,
     Network,
     Volume,
+}
+
+/// What more is asked of them.
+#[derive(Debug, Default)]
+struct Detail {
+    /// Sizes of containers on disk.
+    size: bool,
+    /// What an image must be for, as the engine takes it.
+    platform: Option<String>,
 }
 
 /// Runs `inspect`: whatever has the name, containers first.
@@ -32,22 +42,25 @@ pub(super) async fn any(context: &Context, flags: InspectFlags) -> Result<u8, Fa
             return Err(Failure::Invalid(format!("\"{other}\" is not a valid value for --type: {reason}")));
         }
     };
-    show(context, kinds, &flags.objects, flags.size, flags.shape.format.as_deref()).await
+    let detail = Detail { size: flags.size, platform: None };
+    show(context, kinds, &flags.objects, &detail, flags.shape.format.as_deref()).await
 }
 
 /// Runs `container inspect`.
 pub(super) async fn containers(context: &Context, flags: container::InspectFlags) -> Result<u8, Failure> {
-    show(context, &[Kind::Container], &flags.targets.containers, flags.size, flags.shape.format.as_deref()).await
+    let detail = Detail { size: flags.size, platform: None };
+    show(context, &[Kind::Container], &flags.targets.containers, &detail, flags.shape.format.as_deref()).await
 }
 
 /// Runs `image inspect`.
 pub(super) async fn images(context: &Context, flags: image::InspectFlags) -> Result<u8, Failure> {
-    show(context, &[Kind::Image], &flags.images, false, flags.shape.format.as_deref()).await
+    let detail = Detail { size: false, platform: platform(flags.platform.as_deref())? };
+    show(context, &[Kind::Image], &flags.images, &detail, flags.shape.format.as_deref()).await
 }
 
 /// Runs `volume inspect`.
 pub(super) async fn volumes(context: &Context, flags: volume::InspectFlags) -> Result<u8, Failure> {
-    show(context, &[Kind::Volume], &flags.volumes, false, flags.shape.format.as_deref()).await
+    show(context, &[Kind::Volume], &flags.volumes, &Detail::default(), flags.shape.format.as_deref()).await
 }
 
 /// Shows what is found, and then says what isn't.
@@ -55,14 +68,14 @@ async fn show(
     context: &Context,
     kinds: &[Kind],
     names: &[String],
-    sized: bool,
+    detail: &Detail,
     format: Option<&str>,
 ) -> Result<u8, Failure> {
     let view = view(format)?;
     let mut documents = Documents::default();
     let mut missing = Vec::new();
     for name in names {
-        match find(&context.engine, kinds, name, sized).await {
+        match find(&context.engine, kinds, name, detail).await {
             Ok(json) => {
                 let read = documents.push(json);
                 read.map_err(|source| EngineError::Reply { path: name.clone(), source })?;
@@ -75,14 +88,14 @@ async fn show(
     if format.is_none() || documents.len() > 0 {
         print(&documents.render(&view).map_err(Failure::Template)?)?;
     }
-    missing.iter().for_each(|text| print_error(text));
+    missing.iter().for_each(|text| complain(text));
     if missing.is_empty() { Ok(DONE) } else { Err(Failure::Reported) }
 }
 
-async fn find(engine: &Engine, kinds: &[Kind], name: &str, sized: bool) -> Result<Vec<u8>, EngineError> {
+async fn find(engine: &Engine, kinds: &[Kind], name: &str, detail: &Detail) -> Result<Vec<u8>, EngineError> {
     let mut outcome = Err(EngineError::EmptyName { what: "object name or ID" });
     for kind in kinds {
-        outcome = fetch(engine, *kind, name, sized).await;
+        outcome = fetch(engine, *kind, name, detail).await;
         match &outcome {
             // An image may be named as no container can be.
             Err(EngineError::Refused { status: 400 | 404, .. }) => {}
@@ -92,20 +105,21 @@ async fn find(engine: &Engine, kinds: &[Kind], name: &str, sized: bool) -> Resul
     outcome
 }
 
-async fn fetch(engine: &Engine, kind: Kind, name: &str, sized: bool) -> Result<Vec<u8>, EngineError> {
+async fn fetch(engine: &Engine, kind: Kind, name: &str, detail: &Detail) -> Result<Vec<u8>, EngineError> {
     let path = match kind {
         Kind::Container => engine::container(name, "/json")?,
         Kind::Image => engine::image(name, "/json")?,
         Kind::Network => engine::network(name, "")?,
         Kind::Volume => engine::volume(name)?,
     };
-    let size = (sized && kind == Kind::Container).then_some(1);
-    Ok(engine.get(path).query_some("size", size).send().await?.bytes().await?.to_vec())
+    let size = (detail.size && kind == Kind::Container).then_some(1);
+    let request = engine.get(path).query_some("size", size).query_some("platform", detail.platform.as_ref());
+    Ok(request.send().await?.bytes().await?.to_vec())
 }
 
 fn error_for(kinds: &[Kind], name: &str, error: EngineError) -> String {
     match kinds {
         [_] => Failure::from(error).text(),
-        _ => format!("Error: No such object: {name}"),
+        _ => format!("No such object: {name}"),
     }
 }

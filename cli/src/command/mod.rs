@@ -8,6 +8,7 @@ mod completion;
 mod confirm;
 mod container_create;
 mod cp;
+mod dial_stdio;
 mod diff;
 mod disk_usage;
 mod download;
@@ -55,7 +56,7 @@ use crate::connect;
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::flags::{
-    Cli, Command, Sockets, build as build_flags, container, image, network as net, system, volume as volumes,
+    self, Cli, Command, Sockets, build as build_flags, container, image, network as net, system, volume as volumes,
 };
 use crate::render::inspect::View;
 use crate::request::Surroundings;
@@ -71,9 +72,23 @@ pub(crate) struct Context {
 const DONE: u8 = 0;
 
 impl Context {
-    fn new(sockets: &Sockets) -> Result<Self, Failure> {
+    /// The daemons behind these sockets; nobody is asked anything.
+    ///
+    /// # Errors
+    /// They can't be sockets.
+    pub(crate) fn new(sockets: &Sockets) -> Result<Self, Failure> {
         let engine = Engine::new(connect::socket_path(&sockets.host)?);
         Ok(Self { engine, netd: netd_client::Client::connect(connect::socket_path(&sockets.netd_socket)?) })
+    }
+
+    /// berthd.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// netd.
+    pub(crate) fn netd(&self) -> &netd_client::Client {
+        &self.netd
     }
 }
 
@@ -119,6 +134,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Info(flags) | Command::System { command: system::Command::Info(flags) } => {
             info::info(&context, flags).await
         }
+        Command::System { command: system::Command::DialStdio } => dial_stdio::dial_stdio(&context).await,
         Command::System { command: system::Command::Df(flags) } => disk_usage::disk_usage(&context, flags).await,
         Command::Version(flags) => version::version(&context, flags).await,
         Command::Completion { shell } => completion::completion(shell),
@@ -169,6 +185,7 @@ async fn network_verb(context: &Context, command: net::Command) -> Result<u8, Fa
     match command {
         net::Command::Create(flags) => network::create(context, flags).await,
         net::Command::Ls(flags) => network::list(context, flags).await,
+        net::Command::Ps(flags) => network::attached(context, flags).await,
         net::Command::Inspect(flags) => network::inspect(context, flags).await,
         net::Command::Rm(flags) => network::remove(context, flags).await,
         net::Command::Prune(flags) => network::prune(context, flags).await,
@@ -198,6 +215,11 @@ fn print_error(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Says on standard error what has gone wrong, where there is more to be done than to end with it.
+fn complain(text: &str) {
+    print_error(&flags::complaint(text));
+}
+
 /// How an object is to be shown: known to be right before anybody is asked for it.
 fn view(format: Option<&str>) -> Result<View, Failure> {
     View::parse(format).map_err(Failure::Template)
@@ -215,7 +237,7 @@ where
             // Without the daemon the next target fares no better.
             Err(failure) if failure.is_unreachable() => return Err(failure),
             Err(failure) => {
-                print_error(&failure.text());
+                complain(&failure.text());
                 failed = true;
             }
         }

@@ -1,28 +1,37 @@
-//! `net create`, `ls`, `inspect`, `rm`, `prune`: asked of netd itself.
+//! `net create`, `ls`, `ps`, `inspect`, `rm`, `prune`: asked of netd itself.
 
 use cnm::Kind;
 use cnm::api::{NetworkQuery, PruneRequest};
 
+use crate::engine::reply::Identified;
 use crate::failure::Failure;
-use crate::flags::network::{CreateFlags, InspectFlags, ListFlags, RemoveFlags};
+use crate::flags::network::{CreateFlags, InspectFlags, ListFlags, PsFlags, RemoveFlags};
 use crate::flags::prune::PruneFlags;
+use crate::render::attachment;
 use crate::render::format::Format;
 use crate::render::inspect::Documents;
 use crate::render::network::{COLUMNS, details, row};
 use crate::request::error::{RequestError, refused};
 use crate::request::filter::Filters;
-use crate::request::network::network_create;
+use crate::request::network::{engine_create, network_create};
 use crate::request::network_filter::NetworkFilter;
 use crate::request::time;
 
 use super::confirm::is_confirmed;
 use super::prune::tell_deleted;
-use super::{Context, DONE, clock, for_each, print, print_error, view};
+use super::{Context, DONE, clock, complain, for_each, print, view};
 
 /// Runs `net create`.
 pub(super) async fn create(context: &Context, flags: CreateFlags) -> Result<u8, Failure> {
-    let network = context.netd.create_network(&network_create(&flags)?).await?;
-    print(&format!("{}\n", network.id))?;
+    let id = match engine_create(&flags)? {
+        Some(request) => {
+            let created: Identified =
+                context.engine.post("/networks/create").json(&request).send().await?.json().await?;
+            created.id
+        }
+        None => context.netd.create_network(&network_create(&flags)?).await?.id,
+    };
+    print(&format!("{id}\n"))?;
     Ok(DONE)
 }
 
@@ -38,14 +47,28 @@ pub(super) async fn list(context: &Context, flags: ListFlags) -> Result<u8, Fail
     Ok(DONE)
 }
 
+/// Runs `net ps`.
+pub(super) async fn attached(context: &Context, flags: PsFlags) -> Result<u8, Failure> {
+    let mut wanted = Vec::new();
+    for name in &flags.networks {
+        wanted.push(context.netd.network(name).await?.id);
+    }
+    let sandboxes = context.netd.sandboxes().await?;
+    let format = Format::parse(flags.shape.format.as_deref(), flags.shape.quiet, &attachment::COLUMNS);
+    let shown = |id: &str| wanted.is_empty() || wanted.iter().any(|network| network == id);
+    print(&format.render(&attachment::COLUMNS, attachment::rows(&sandboxes, shown, flags.shape.no_trunc))?)?;
+    Ok(DONE)
+}
+
 /// Runs `net inspect`: shows what is found, and then says what isn't.
 pub(super) async fn inspect(context: &Context, flags: InspectFlags) -> Result<u8, Failure> {
     let view = view(flags.shape.format.as_deref())?;
     let mut documents = Documents::default();
     let mut missing = Vec::new();
+    let sandboxes = if flags.verbose { context.netd.sandboxes().await? } else { Vec::new() };
     for name in &flags.networks {
         match context.netd.network(name).await {
-            Ok(network) => documents.add(&details(&network)),
+            Ok(network) => documents.add(&details(&network, &sandboxes)),
             Err(error) if error.kind() == Kind::NotFound => missing.push(Failure::from(error)),
             Err(error) => return Err(error.into()),
         }
@@ -53,7 +76,7 @@ pub(super) async fn inspect(context: &Context, flags: InspectFlags) -> Result<u8
     if flags.shape.format.is_none() || documents.len() > 0 {
         print(&documents.render(&view).map_err(Failure::Template)?)?;
     }
-    missing.iter().for_each(|failure| print_error(&failure.text()));
+    missing.iter().for_each(|failure| complain(&failure.text()));
     if missing.is_empty() { Ok(DONE) } else { Err(Failure::Reported) }
 }
 
@@ -63,7 +86,7 @@ pub(super) async fn remove(context: &Context, flags: RemoveFlags) -> Result<u8, 
     for_each(&flags.networks, |name| async move {
         match context.netd.remove_network(&name).await {
             Err(error) if force && error.kind() == Kind::NotFound => {
-                print_error(&error.to_string());
+                complain(&error.to_string());
                 Ok(None)
             }
             removed => Ok(removed.map(|()| Some(name))?),

@@ -57,14 +57,15 @@ async fn sandbox_instead(context: &Context, name: &str, refusal: EngineError) ->
 }
 
 fn connect_request(flags: &ConnectFlags) -> NetworkConnectRequest {
-    let fixed = flags.ip.is_some() || flags.ip6.is_some();
+    let fixed = flags.ip.is_some() || flags.ip6.is_some() || !flags.link_local_ip.is_empty();
     let ipam = fixed.then(|| EndpointIpamConfig {
         ipv4_address: flags.ip.clone(),
         ipv6_address: flags.ip6.clone(),
-        link_local_ips: None,
+        link_local_ips: some(flags.link_local_ip.clone()),
     });
     let settings = EndpointSettings {
         ipam_config: ipam,
+        links: some(flags.link.clone()),
         aliases: some(flags.alias.clone()),
         driver_opts: Some(pairs::map(&flags.driver_opt)).filter(|options| !options.is_empty()),
         gw_priority: Some(i64::from(flags.gw_priority)).filter(|priority| *priority != 0),

@@ -4,7 +4,7 @@ use crate::engine::container;
 use crate::failure::Failure;
 use crate::flags::container::RemoveFlags;
 
-use super::{Context, for_each, print_error};
+use super::{Context, complain, for_each};
 
 /// Runs the command.
 pub(super) async fn rm(context: &Context, flags: RemoveFlags) -> Result<u8, Failure> {
@@ -15,7 +15,7 @@ pub(super) async fn rm(context: &Context, flags: RemoveFlags) -> Result<u8, Fail
         match removed {
             // What should be gone is gone: said, and no failure.
             Err(error) if force && error.is_not_found() => {
-                print_error(&error.to_string());
+                complain(&error.to_string());
                 Ok(None)
             }
             removed => Ok(removed?.done().await.map(|()| Some(name))?),

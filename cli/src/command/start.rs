@@ -23,9 +23,6 @@ pub(super) async fn start(context: &Context, flags: StartFlags) -> Result<u8, Fa
     let detach_keys = detach_keys::parse(flags.detach_keys.as_deref())?;
     let engine = &context.engine;
     let details: ContainerDetails = engine.get(container(name, "/json")?).send().await?.json().await?;
-    if details.state.running {
-        return Err(Failure::Invalid(format!("container {name} is running already: use 'berth attach {name}'")));
-    }
     let streams = Streams { stdin: flags.interactive && details.config.open_stdin, stdout: true, stderr: true };
     check_terminal(streams.stdin, details.config.tty)?;
     let attachment = Attachment {

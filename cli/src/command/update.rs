@@ -39,6 +39,8 @@ fn body(flags: &UpdateFlags) -> Result<ContainerUpdateBody, RequestError> {
         cpuset_mems: cgroup.cpuset_mems.clone(),
         blkio_weight: flags.blkio_weight,
         pids_limit: *pids_limit,
+        cpu_realtime_period: flags.real_time.cpu_rt_period,
+        cpu_realtime_runtime: flags.real_time.cpu_rt_runtime,
         ..ContainerUpdateBody::default()
     };
     match body == ContainerUpdateBody::default() {

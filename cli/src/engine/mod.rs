@@ -12,7 +12,9 @@ use std::path::PathBuf;
 
 pub(crate) use request::{Request, Response};
 
-use crate::connect::ConnectError;
+use tokio::net::UnixStream;
+
+use crate::connect::{ConnectError, Daemon, explain};
 
 /// In the path of every request. Old enough for every Docker daemon since 25 and for daemons that have dropped what
 /// was older; new enough for a MAC address per network.
@@ -62,6 +64,14 @@ impl Engine {
     /// The engine at `socket`.
     pub(crate) fn new(socket: PathBuf) -> Self {
         Self { socket }
+    }
+
+    /// A connection to it, on which nothing has been said.
+    ///
+    /// # Errors
+    /// It can't be reached.
+    pub(crate) async fn dial(&self) -> Result<UnixStream, ConnectError> {
+        UnixStream::connect(&self.socket).await.map_err(|error| explain(Daemon::Berthd, &self.socket, error))
     }
 
     /// A request to read something.

@@ -9,11 +9,9 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 
 use super::stream::Lines;
 use super::{API_VERSION, Engine, EngineError};
-use crate::connect::{Daemon, explain};
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
@@ -82,7 +80,8 @@ impl<'a> Request<'a> {
     pub(crate) async fn send(self) -> Result<Response, EngineError> {
         let path = self.path.clone();
         let inner = self.exchange(false).await?;
-        if inner.status().is_success() {
+        // What is meant to be done is so already: a container that runs is started, one that doesn't is stopped.
+        if inner.status().is_success() || inner.status() == StatusCode::NOT_MODIFIED {
             return Ok(Response { path, inner });
         }
         let status = inner.status();
@@ -104,8 +103,7 @@ impl<'a> Request<'a> {
     }
 
     async fn exchange(self, upgrade: bool) -> Result<hyper::Response<Incoming>, EngineError> {
-        let socket = &self.engine.socket;
-        let stream = UnixStream::connect(socket).await.map_err(|error| explain(Daemon::Berthd, socket, error))?;
+        let stream = self.engine.dial().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // Ends with the connection; what goes wrong on it, the request or its body says.
         tokio::spawn(connection.with_upgrades());

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::limits::ContainerLimitFlags;
+use super::limits::{BlkioFlags, ContainerLimitFlags, RealTimeFlags};
 
 /// Everything that `berth create` and `berth run` let one say about a container.
 #[derive(Debug, Default, Args)]
@@ -101,9 +101,12 @@ pub(crate) struct NetworkFlags {
     /// Expose a port or a range without publishing it: PORT[-PORT][/tcp|udp|sctp]
     #[arg(long, value_name = "PORTS")]
     pub(crate) expose: Vec<String>,
-    /// Not supported: containers on one network find each other by name
-    #[arg(long, value_name = "CONTAINER", hide = true)]
+    /// Link to another container; containers on one network find each other by name without
+    #[arg(long, value_name = "CONTAINER[:ALIAS]")]
     pub(crate) link: Vec<String>,
+    /// Further link-local address of the container
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) link_local_ip: Vec<String>,
     /// Host name inside the container
     #[arg(short = 'h', long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
@@ -152,6 +155,15 @@ pub(crate) struct StorageFlags {
     /// Give the container a device of this host: PATH[:PATH_INSIDE[:rwm]]
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Vec<String>,
+    /// Let the container use devices that it makes itself: a rule for its cgroup, as in 'c 13:* rwm'
+    #[arg(long, value_name = "RULE")]
+    pub(crate) device_cgroup_rule: Vec<String>,
+    /// GPUs to give the container: all, a number, or device=…,capabilities=…
+    #[arg(long, value_name = "REQUEST")]
+    pub(crate) gpus: Option<String>,
+    /// Option of what keeps the container's root filesystem, as in size=10g
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) storage_opt: Vec<String>,
 }
 
 /// How much of the host the container may use.
@@ -160,6 +172,16 @@ pub(crate) struct StorageFlags {
 pub(crate) struct LimitFlags {
     #[command(flatten)]
     pub(crate) container: ContainerLimitFlags,
+    #[command(flatten)]
+    pub(crate) blkio: BlkioFlags,
+    #[command(flatten)]
+    pub(crate) real_time: RealTimeFlags,
+    /// How readily memory is swapped out, 0 to 100; the host's when absent
+    #[arg(long, value_name = "PERCENT", default_value_t = -1, hide_default_value = true)]
+    pub(crate) memory_swappiness: i64,
+    /// Let processes wait for memory in place of killing one
+    #[arg(long)]
+    pub(crate) oom_kill_disable: bool,
     /// Resource limit of processes: NAME=SOFT[:HARD], as in nofile=1024:2048
     #[arg(long, value_name = "LIMIT")]
     pub(crate) ulimit: Vec<String>,
@@ -202,6 +224,9 @@ pub(crate) struct IsolationFlags {
     /// Cgroup namespace: private or host
     #[arg(long, value_name = "MODE")]
     pub(crate) cgroupns: Option<String>,
+    /// Isolation technology, which only Windows has: default
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub(crate) isolation: Option<String>,
     /// Kernel parameter of the container's namespaces, as in net.core.somaxconn=1024
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) sysctl: Vec<String>,

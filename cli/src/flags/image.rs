@@ -10,6 +10,7 @@ use super::prune;
 pub(crate) const LIST_EXAMPLES: &str = "Examples:
   berth images
   berth images 'alpine:*'
+  berth images --tree
   berth images --format '{{.Repository}}:{{.Tag}} {{.Size}}'
 
 Filters: dangling, label, before, since, reference.
@@ -117,6 +118,9 @@ pub(crate) struct ListFlags {
     /// Show digests
     #[arg(long)]
     pub(crate) digests: bool,
+    /// Each image once, below all of its names, and whether a container uses it (U)
+    #[arg(long)]
+    pub(crate) tree: bool,
     #[command(flatten)]
     pub(crate) filtering: Filtering,
     #[command(flatten)]
@@ -135,6 +139,9 @@ pub(crate) struct RemoveFlags {
     /// Keep untagged parents; images of archives have none
     #[arg(long)]
     pub(crate) no_prune: bool,
+    /// Refuse images that aren't for this platform: OS[/ARCH[/VARIANT]]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Vec<String>,
     /// Images, by name or id
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,
@@ -229,7 +236,7 @@ pub(crate) struct ImportFlags {
 #[derive(Debug, Args)]
 pub(crate) struct TagFlags {
     /// The image
-    #[arg(value_name = "SOURCE_IMAGE[:TAG]")]
+    #[arg(id = "image", value_name = "SOURCE_IMAGE[:TAG]")]
     pub(crate) source: String,
     /// Its further name
     #[arg(value_name = "TARGET_IMAGE[:TAG]")]
@@ -244,6 +251,9 @@ pub(crate) struct HistoryFlags {
     pub(crate) human: bool,
     #[command(flatten)]
     pub(crate) shape: ListShape,
+    /// Refuse unless the image is for this platform: OS[/ARCH[/VARIANT]]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
     /// The image
     pub(crate) image: String,
 }
@@ -253,6 +263,9 @@ pub(crate) struct HistoryFlags {
 pub(crate) struct InspectFlags {
     #[command(flatten)]
     pub(crate) shape: ObjectShape,
+    /// Refuse images that aren't for this platform: OS[/ARCH[/VARIANT]]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
     /// Images, by name or id
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) images: Vec<String>,

@@ -1,4 +1,4 @@
-//! Limits of memory and CPU: flags that `run`, `update` and `build` share.
+//! Limits of memory, CPU and disks: flags that `run`, `update` and `build` share.
 
 use clap::Args;
 
@@ -42,4 +42,38 @@ pub(crate) struct ContainerLimitFlags {
     /// Number of processes; -1 for no limit
     #[arg(long, value_name = "NUMBER")]
     pub(crate) pids_limit: Option<i64>,
+}
+
+/// CPU time under the real-time scheduler.
+#[derive(Debug, Default, Args)]
+pub(crate) struct RealTimeFlags {
+    /// Length of a period of the real-time scheduler
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub(crate) cpu_rt_period: Option<i64>,
+    /// Real-time CPU time in each such period
+    #[arg(long, value_name = "MICROSECONDS")]
+    pub(crate) cpu_rt_runtime: Option<i64>,
+}
+
+/// How much a container reads from disks and writes to them.
+#[derive(Debug, Default, Args)]
+pub(crate) struct BlkioFlags {
+    /// Weight against others when a disk is busy: 10 to 1000
+    #[arg(long, value_name = "WEIGHT")]
+    pub(crate) blkio_weight: Option<u16>,
+    /// The same for one device, as in /dev/sda:200
+    #[arg(long, value_name = "DEVICE:WEIGHT")]
+    pub(crate) blkio_weight_device: Vec<String>,
+    /// Bytes a second to read from a device, as in /dev/sda:10mb
+    #[arg(long, value_name = "DEVICE:BYTES")]
+    pub(crate) device_read_bps: Vec<String>,
+    /// Bytes a second to write to a device
+    #[arg(long, value_name = "DEVICE:BYTES")]
+    pub(crate) device_write_bps: Vec<String>,
+    /// Operations a second that read from a device, as in /dev/sda:1000
+    #[arg(long, value_name = "DEVICE:NUMBER")]
+    pub(crate) device_read_iops: Vec<String>,
+    /// Operations a second that write to a device
+    #[arg(long, value_name = "DEVICE:NUMBER")]
+    pub(crate) device_write_iops: Vec<String>,
 }

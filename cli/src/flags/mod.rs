@@ -20,8 +20,8 @@ pub(crate) mod volume;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use limits::{CgroupFlags, ContainerLimitFlags};
-pub(crate) use pflag::{Rejected, command, explained, parse};
+pub(crate) use limits::{BlkioFlags, CgroupFlags, ContainerLimitFlags};
+pub(crate) use pflag::{Rejected, adapt_arguments, complaint, explained, parse, unadapted};
 
 const EXAMPLES: &str = "Examples:
   berth load -i busybox.tar                  an image from an archive
@@ -156,7 +156,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: system::Command,
     },
-    /// Print a script that completes berth's commands in a shell
+    /// Print a script that completes commands, flags and names in a shell
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completion {
         /// bash, zsh, fish or elvish
@@ -166,4 +166,7 @@ pub(crate) enum Command {
 
 const COMPLETION_EXAMPLES: &str = "Examples:
   berth completion bash > /etc/bash_completion.d/berth
-  berth completion fish > ~/.config/fish/completions/berth.fish";
+  berth completion zsh > /usr/local/share/zsh/site-functions/_berth
+  berth completion fish > ~/.config/fish/completions/berth.fish
+
+Commands and flags are completed, and the names of containers, images, networks and volumes. Print the script again when berth is replaced by another version.";

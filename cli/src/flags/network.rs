@@ -22,8 +22,15 @@ pub(crate) const LIST_EXAMPLES: &str = "Examples:
 Filters: id, name, driver, scope, type (builtin or custom), label, dangling.
 
 Fields of --format: ID, Name, Driver, Scope, IPv4, IPv6, Internal, Labels, CreatedAt, Subnets, and .Label \"NAME\".";
+pub(crate) const PS_EXAMPLES: &str = "Examples:
+  berth net ps
+  berth net ps lab
+  berth net ps --format '{{.Container}} {{.Addresses}}' lab
+
+Fields of --format: Network, NetworkID, Container, ContainerID, Addresses, MacAddress, Interface, Names, Ports.";
 const INSPECT_EXAMPLES: &str = "Examples:
   berth net inspect bridge
+  berth net inspect -v lab
   berth net inspect -f '{{range .Containers}}{{.Name}} {{end}}' lab";
 const REMOVE_EXAMPLES: &str = "Examples:
   berth net rm lab backend
@@ -44,6 +51,9 @@ pub(crate) enum Command {
     /// List networks
     #[command(visible_alias = "list", after_help = LIST_EXAMPLES)]
     Ls(ListFlags),
+    /// List who is on which network: addresses, names and published ports
+    #[command(after_help = PS_EXAMPLES)]
+    Ps(PsFlags),
     /// Show networks in detail
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectFlags),
@@ -88,6 +98,27 @@ pub(crate) struct CreateFlags {
     /// Give containers IPv6 addresses; refused so far
     #[arg(long, value_name = "bool", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, hide_possible_values = true)]
     pub(crate) ipv6: Option<bool>,
+    /// Let single containers be attached, as every network does
+    #[arg(long)]
+    pub(crate) attachable: bool,
+    /// Make the network that a swarm's ports are published on
+    #[arg(long)]
+    pub(crate) ingress: bool,
+    /// Hosts that the network spans: local
+    #[arg(long, value_name = "SCOPE")]
+    pub(crate) scope: Option<String>,
+    /// Only keep the settings, for networks made with --config-from
+    #[arg(long)]
+    pub(crate) config_only: bool,
+    /// Take the settings of this network
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) config_from: Option<String>,
+    /// What chooses the addresses; netd itself when absent
+    #[arg(long, value_name = "DRIVER", default_value = "default", hide_default_value = true)]
+    pub(crate) ipam_driver: String,
+    /// Option of what chooses the addresses
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) ipam_opt: Vec<String>,
     /// Option of the driver, as listed below
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub(crate) opt: Vec<String>,
@@ -113,8 +144,21 @@ pub(crate) struct ListFlags {
 pub(crate) struct InspectFlags {
     #[command(flatten)]
     pub(crate) shape: ObjectShape,
+    /// Also what the containers have on it beyond addresses: gateways, options, ports
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
     /// Networks, by name, id or the beginning of an id
     #[arg(value_name = "NETWORK", required = true)]
+    pub(crate) networks: Vec<String>,
+}
+
+/// Flags of `net ps`.
+#[derive(Debug, Args)]
+pub(crate) struct PsFlags {
+    #[command(flatten)]
+    pub(crate) shape: ListShape,
+    /// Only on these networks, by name or id; all when absent
+    #[arg(value_name = "NETWORK")]
     pub(crate) networks: Vec<String>,
 }
 
@@ -141,6 +185,12 @@ pub(crate) struct ConnectFlags {
     /// Fixed IPv6 address
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip6: Option<String>,
+    /// Link to another container, as CONTAINER[:ALIAS]
+    #[arg(long, value_name = "LINK")]
+    pub(crate) link: Vec<String>,
+    /// Further link-local address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) link_local_ip: Vec<String>,
     /// Option of the endpoint
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) driver_opt: Vec<String>,

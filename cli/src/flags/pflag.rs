@@ -22,9 +22,14 @@ pub(crate) struct Rejected {
     pub(crate) status: u8,
 }
 
-/// All commands, ready for parsing, help and completion.
-pub(crate) fn command() -> clap::Command {
-    adapt(Cli::command())
+/// All commands, ready for parsing.
+fn command() -> clap::Command {
+    adapt(unadapted())
+}
+
+/// All commands as they are written down.
+pub(crate) fn unadapted() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses a command line whose first element is the program's name.
@@ -42,7 +47,12 @@ where
 /// `--rm=false` is allowed for every switch; a value that starts with a dash is a value (`--oom-score-adj -500`). Of the
 /// commands below only the one that is typed is adapted: all of them would be a fifth of the client's own time.
 fn adapt(command: clap::Command) -> clap::Command {
-    command.mut_args(adapt_argument).mut_subcommands(|below| below.defer(adapt))
+    adapt_arguments(command).mut_subcommands(|below| below.defer(adapt))
+}
+
+/// The same for one command alone.
+pub(crate) fn adapt_arguments(command: clap::Command) -> clap::Command {
+    command.mut_args(adapt_argument)
 }
 
 fn adapt_argument(argument: Arg) -> Arg {
@@ -76,12 +86,13 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> Rejected {
     let command = named_command(help::documented(), arguments);
     match error.kind() {
         ErrorKind::DisplayVersion => Rejected { text: error.to_string(), status: 0 },
-        // `berth net` alone asks what there is, as `docker network` does.
-        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        // `berth` and `berth net` alone ask what there is, as `docker` and `docker network` do.
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             Rejected { text: help(command), status: 0 }
         }
         _ => {
             let (message, status) = sentence(error, &command);
+            let message = format!("{message}{}", suggestion(error, &command));
             Rejected { text: with_usage(&message, command), status }
         }
     }
@@ -92,7 +103,12 @@ fn with_usage(message: &str, mut command: clap::Command) -> String {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim().to_owned();
     let path = path(&command);
-    format!("{message}\n\nUsage:  {usage}\n\nRun '{path} --help' for more information\n")
+    format!("{}\n\nUsage:  {usage}\n\nRun '{path} --help' for more information\n", complaint(message))
+}
+
+/// An error as it is printed: everything that berth says has gone wrong begins with its name.
+pub(crate) fn complaint(message: &str) -> String {
+    format!("berth: {message}")
 }
 
 /// An error of what was typed that was found behind the parser, as the parser's own are shown.
@@ -100,10 +116,32 @@ pub(crate) fn explained(message: &str, arguments: &[OsString]) -> String {
     with_usage(message, named_command(help::documented(), arguments))
 }
 
-/// The command that `arguments` name, as far as they name one.
+/// The command that `arguments` name, as far as they name one: what follows a word that is no command isn't one either.
 fn named_command(root: clap::Command, arguments: &[OsString]) -> clap::Command {
-    let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    words.fold(root, |command, word| command.find_subcommand(word).cloned().unwrap_or(command))
+    let mut command = root;
+    let mut words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+    while let Some(word) = words.next() {
+        if word.starts_with('-') {
+            if takes_next_word(&command, word) {
+                words.next();
+            }
+            continue;
+        }
+        match command.find_subcommand(word).cloned() {
+            Some(below) => command = below,
+            None => break,
+        }
+    }
+    command
+}
+
+/// Whether what follows this flag is its value.
+fn takes_next_word(command: &clap::Command, word: &str) -> bool {
+    let is_meant = |argument: &&Arg| match word.strip_prefix("--") {
+        Some(name) => argument.get_long() == Some(name),
+        None => argument.get_short().is_some_and(|letter| word.strip_prefix('-') == Some(&letter.to_string())),
+    };
+    command.get_arguments().find(is_meant).is_some_and(|argument| argument.get_action().takes_values())
 }
 
 fn help(mut command: clap::Command) -> String {
@@ -130,12 +168,12 @@ fn argument_count(command: &clap::Command) -> String {
     let most = positionals.iter().map(most).fold(0, usize::saturating_add);
     let noun = |number| if number == 1 { "argument" } else { "arguments" };
     match (required, positionals.is_empty()) {
-        (_, true) => format!("berth: '{}' accepts no arguments", path(command)),
+        (_, true) => format!("'{}' accepts no arguments", path(command)),
         (0, _) if most < usize::MAX => {
-            format!("berth: '{}' requires at most {most} {}", path(command), noun(most))
+            format!("'{}' requires at most {most} {}", path(command), noun(most))
         }
-        (_, _) if open => format!("berth: '{}' requires at least {required} {}", path(command), noun(required)),
-        _ => format!("berth: '{}' requires {required} {}", path(command), noun(required)),
+        (_, _) if open => format!("'{}' requires at least {required} {}", path(command), noun(required)),
+        _ => format!("'{}' requires {required} {}", path(command), noun(required)),
     }
 }
 
@@ -153,7 +191,7 @@ fn sentence(error: &clap::Error, command: &clap::Command) -> (String, u8) {
         }
         ErrorKind::InvalidSubcommand => {
             let name = context(error, ContextKind::InvalidSubcommand).unwrap_or_default();
-            (format!("berth: unknown command: {} {name}", path(command)), ARGUMENT_STATUS)
+            (format!("unknown command: {} {name}", path(command)), ARGUMENT_STATUS)
         }
         ErrorKind::InvalidValue if value.is_empty() => {
             (format!("flag needs an argument: {}", flag_name(&argument)), FLAG_STATUS)
@@ -168,6 +206,34 @@ fn sentence(error: &clap::Error, command: &clap::Command) -> (String, u8) {
             let first = text.lines().next().unwrap_or_default();
             (first.strip_prefix("error: ").unwrap_or(first).to_owned(), FLAG_STATUS)
         }
+    }
+}
+
+/// What was perhaps meant: the command or the flag that is the nearest, if one is near.
+fn suggestion(error: &clap::Error, command: &clap::Command) -> String {
+    let (typed, known): (_, Vec<String>) = match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let names =
+                |below: &clap::Command| below.get_name_and_visible_aliases().into_iter().map(str::to_owned).collect();
+            (
+                context(error, ContextKind::InvalidSubcommand),
+                command.get_subcommands().flat_map::<Vec<_>, _>(names).collect(),
+            )
+        }
+        ErrorKind::UnknownArgument => {
+            let flags = command.get_arguments().filter_map(Arg::get_long_and_visible_aliases).flatten();
+            (context(error, ContextKind::InvalidArg), flags.map(|flag| format!("--{flag}")).collect())
+        }
+        _ => return String::new(),
+    };
+    let typed = typed.unwrap_or_default();
+    // A slip or two, and fewer in what is short.
+    let most = (typed.trim_start_matches('-').chars().count() / 3).max(1);
+    let distances =
+        known.iter().map(|name| (strsim::damerau_levenshtein(&typed, name), !name.starts_with(&typed), name));
+    match distances.filter(|(distance, ..)| *distance <= most).min() {
+        Some((.., name)) => format!("; did you mean '{name}'?"),
+        None => String::new(),
     }
 }
 

@@ -29,6 +29,11 @@ pub(crate) const DF_EXAMPLES: &str = "Examples:
 
 Fields of --format: Type, TotalCount, Active, Size, Reclaimable.";
 
+pub(crate) const DIAL_EXAMPLES: &str = "Examples:
+  berth system dial-stdio    what clients run on a server that they reach by SSH
+
+For docker -H ssh://SERVER it must be called docker there: ln -s $(command -v berth) /usr/local/bin/docker";
+
 /// Commands under `system`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -41,6 +46,9 @@ pub(crate) enum Command {
     /// Stream what happens
     #[command(after_help = EVENTS_EXAMPLES)]
     Events(EventsFlags),
+    /// Carry the engine's API over standard input and output, as clients want it that come by SSH
+    #[command(after_help = DIAL_EXAMPLES)]
+    DialStdio,
     /// Remove what nothing needs: containers, networks, images, steps of builds
     #[command(after_help = prune::SYSTEM_EXAMPLES)]
     Prune(prune::SystemFlags),

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::container::Targets;
-use super::limits::ContainerLimitFlags;
+use super::limits::{ContainerLimitFlags, RealTimeFlags};
 
 pub(super) const EXAMPLES: &str = "Examples:
   berth update --restart unless-stopped web
@@ -22,6 +22,8 @@ pub(crate) struct UpdateFlags {
     /// Weight of block I/O against others, 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     pub(crate) blkio_weight: Option<u16>,
+    #[command(flatten)]
+    pub(crate) real_time: RealTimeFlags,
     #[command(flatten)]
     pub(crate) targets: Targets,
 }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::engine::reply::{HistoryItem, ImageSummary};
 
-use super::format::{Columns, Row};
+use super::format::{Columns, Row, align};
 use super::{ellipsis, human, shown_id};
 
 /// What stands for a name or a tag that isn't there.
@@ -88,6 +88,24 @@ pub(crate) fn rows(image: &ImageSummary, whole: bool, now: Timestamp, zone: &Tim
         .collect()
 }
 
+/// Each image once: its names one below the other, and beside the last of them what is to be said of the image.
+pub(crate) fn tree(images: &[ImageSummary], is_used: impl Fn(&str) -> bool) -> String {
+    let mut text = "IMAGE\tID\tDISK USAGE\tEXTRA\n".to_owned();
+    for image in images {
+        let nameless = || vec![NONE.to_owned()];
+        let names = Some(&image.repo_tags).filter(|names| !names.is_empty()).cloned().unwrap_or_else(nameless);
+        let used = if is_used(&image.id) { "U" } else { "" };
+        // A line without its tabs would begin another table.
+        text += &format!(
+            "{}\t{}\t{}\t{used}\n",
+            names.join("\t\t\t\n"),
+            shown_id(&image.id, false),
+            human::size(image.size)
+        );
+    }
+    align(&text)
+}
+
 /// A step of an image's history as a line of a list.
 pub(crate) fn history_row(step: &HistoryItem, whole: bool, readable: bool, now: Timestamp, zone: &TimeZone) -> Row {
     let id = if step.id.starts_with('<') { step.id.clone() } else { shown_id(&step.id, whole) };
@@ -113,14 +131,28 @@ mod tests {
         Timestamp::from_second(1_767_366_245).unwrap()
     }
 
-    #[test]
-    fn images() {
-        let images: Vec<ImageSummary> = serde_json::from_value(serde_json::json!([
+    fn summaries() -> Vec<ImageSummary> {
+        serde_json::from_value(serde_json::json!([
             {"Id": "sha256:0123456789abcdef", "RepoTags": ["localhost:5000/base:1", "base:1"],
              "RepoDigests": ["base@sha256:feed"], "Created": 1_767_279_845, "Size": 4_270_000, "SharedSize": -1, "Containers": -1},
             {"Id": "sha256:fedcba9876543210", "RepoTags": null, "RepoDigests": [], "Created": 1_767_366_000, "Size": 12},
         ]))
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn images_as_a_tree() {
+        insta::assert_snapshot!(tree(&summaries(), |id| id.ends_with("abcdef")), @r"
+        IMAGE                   ID             DISK USAGE   EXTRA
+        localhost:5000/base:1
+        base:1                  0123456789ab   4.27MB       U
+        <none>                  fedcba987654   12B
+        ");
+    }
+
+    #[test]
+    fn images() {
+        let images = summaries();
         let list = |columns: &Columns| {
             let rows = images.iter().flat_map(|image| rows(image, false, now(), &TimeZone::UTC));
             Format::parse(None, false, columns).render(columns, rows).unwrap()

@@ -1,5 +1,6 @@
 //! Values → text. Pure: what the time and the zone are comes in as arguments.
 
+pub(crate) mod attachment;
 pub(crate) mod container;
 pub(crate) mod disk;
 pub(crate) mod event;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cnm::api::{Network, NetworkEndpoint};
+use cnm::api::{Network, NetworkEndpoint, Sandbox};
 use serde::Serialize;
 
+use super::attachment::published;
 use super::format::{Columns, Row};
 use super::shown_id;
 
@@ -102,10 +103,29 @@ struct Attached<'a> {
     #[serde(rename = "IPv6Address")]
     ipv6_address: &'a str,
     aliases: &'a [String],
+    #[serde(flatten)]
+    more: Option<More<'a>>,
 }
 
-/// A network in detail.
-pub(crate) fn details(network: &Network) -> Details<'_> {
+/// What `--verbose` adds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct More<'a> {
+    gateways: Vec<&'a str>,
+    gateway_priority: i32,
+    #[serde(rename = "IsGatewayIPv4")]
+    is_gateway_ipv4: bool,
+    #[serde(rename = "IsGatewayIPv6")]
+    is_gateway_ipv6: bool,
+    driver_opts: &'a BTreeMap<String, String>,
+    namespace: &'a str,
+    ports: String,
+}
+
+/// A network in detail; more of those of its containers that are among `sandboxes`.
+pub(crate) fn details<'a>(network: &'a Network, sandboxes: &'a [Sandbox]) -> Details<'a> {
+    let held = network.endpoints.iter();
+    let containers = held.map(|held| (held.sandbox.as_str(), attached(held, sandboxes))).collect();
     Details {
         name: &network.name,
         id: &network.id,
@@ -119,7 +139,7 @@ pub(crate) fn details(network: &Network) -> Details<'_> {
         predefined: network.predefined,
         link: network.link.as_deref(),
         mtu_bytes: network.mtu_bytes,
-        containers: network.endpoints.iter().map(|held| (held.sandbox.as_str(), attached(held))).collect(),
+        containers,
         options: &network.options,
         labels: &network.labels,
     }
@@ -134,8 +154,9 @@ fn pool(pool: &cnm::api::PoolConfig) -> Pool<'_> {
     }
 }
 
-fn attached(held: &NetworkEndpoint) -> Attached<'_> {
+fn attached<'a>(held: &'a NetworkEndpoint, sandboxes: &'a [Sandbox]) -> Attached<'a> {
     let endpoint = &held.endpoint;
+    let sandbox = sandboxes.iter().find(|sandbox| sandbox.id == held.sandbox);
     let address = |is_ipv6: bool| {
         let mut addresses = endpoint.addresses.iter().map(|address| address.address.as_str());
         addresses.find(|address| address.contains(':') == is_ipv6).unwrap_or_default()
@@ -148,6 +169,15 @@ fn attached(held: &NetworkEndpoint) -> Attached<'_> {
         ipv4_address: address(false),
         ipv6_address: address(true),
         aliases: &endpoint.aliases,
+        more: sandbox.map(|sandbox| More {
+            gateways: endpoint.addresses.iter().filter_map(|address| address.gateway.as_deref()).collect(),
+            gateway_priority: endpoint.gateway_priority,
+            is_gateway_ipv4: endpoint.is_gateway_ipv4,
+            is_gateway_ipv6: endpoint.is_gateway_ipv6,
+            driver_opts: &endpoint.options,
+            namespace: sandbox.namespace.as_deref().unwrap_or_default(),
+            ports: published(&sandbox.ports),
+        }),
     }
 }
 
@@ -186,7 +216,7 @@ pub(crate) mod tests {
 
     #[test]
     fn in_detail() {
-        insta::assert_json_snapshot!(details(&lab()), @r#"
+        insta::assert_json_snapshot!(details(&lab(), &[]), @r#"
         {
           "Name": "lab",
           "Id": "0123456789abcdef",
@@ -228,6 +258,34 @@ pub(crate) mod tests {
           "Labels": {
             "tier": "db"
           }
+        }
+        "#);
+    }
+
+    #[test]
+    fn verbose_adds_what_the_containers_have() {
+        let (lab, sandboxes) = (lab(), [crate::render::attachment::tests::web()]);
+        let json = serde_json::to_value(details(&lab, &sandboxes)).unwrap();
+        insta::assert_json_snapshot!(json["Containers"]["c0ffee"], @r#"
+        {
+          "Aliases": [
+            "db"
+          ],
+          "DriverOpts": {},
+          "EndpointID": "e1",
+          "GatewayPriority": 0,
+          "Gateways": [
+            "10.9.0.1"
+          ],
+          "IPv4Address": "10.9.0.3/24",
+          "IPv6Address": "",
+          "Interface": "eth0",
+          "IsGatewayIPv4": true,
+          "IsGatewayIPv6": false,
+          "MacAddress": "02:42:0a:09:00:02",
+          "Name": "web",
+          "Namespace": "/run/x",
+          "Ports": "0.0.0.0:4000-4001->80-81/tcp"
         }
         "#);
     }

@@ -8,6 +8,7 @@ use bollard_stubs::models::{EndpointIpamConfig, EndpointSettings, NetworkingConf
 use crate::flags::create::NetworkFlags;
 
 use super::error::{RequestError, flag};
+use super::fields::fields;
 
 /// The networks of a container to be.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ struct Attachment {
     ipv4: Option<String>,
     ipv6: Option<String>,
     mac: Option<String>,
+    links: Vec<String>,
     link_local: Vec<String>,
     gateway_priority: Option<i64>,
 }
@@ -79,7 +81,7 @@ fn parse(value: &str) -> Result<Attachment, RequestError> {
 
 fn parse_fields(value: &str) -> Result<Attachment, String> {
     let mut attachment = Attachment::default();
-    for field in value.split(',') {
+    for field in fields(value)? {
         let (key, value) = field.split_once('=').ok_or_else(|| format!("invalid field {field}"))?;
         let value = value.trim();
         match key.trim().to_lowercase().as_str() {
@@ -114,6 +116,16 @@ fn apply_flags(first: &mut Attachment, flags: &NetworkFlags) -> Result<(), Reque
             return conflict("network-alias", "alias");
         }
         first.aliases.clone_from(&flags.network_alias);
+    }
+    if !flags.link_local_ip.is_empty() {
+        if !first.link_local.is_empty() {
+            return conflict("link-local-ip", "link-local IP addresses");
+        }
+        first.link_local.clone_from(&flags.link_local_ip);
+    }
+    // On the default bridge they are the container's alone.
+    if is_user_defined(&first.name) {
+        first.links.clone_from(&flags.link);
     }
     if let Some(value) = &flags.ip {
         if first.ipv4.is_some() {
@@ -167,6 +179,7 @@ fn settings(attachment: Attachment) -> EndpointSettings {
     EndpointSettings {
         ipam_config: ipam,
         aliases: some(attachment.aliases),
+        links: some(attachment.links),
         mac_address: attachment.mac,
         driver_opts: (!attachment.options.is_empty()).then_some(attachment.options),
         gw_priority: attachment.gateway_priority,

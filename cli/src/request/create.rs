@@ -1,10 +1,11 @@
 //! `run` and `create` flags → the container that the engine is asked for.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use bollard_stubs::models::{
-    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum as CgroupNamespace, HostConfigLogConfig, RestartPolicy,
-    RestartPolicyNameEnum as Restart,
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum as CgroupNamespace,
+    HostConfigIsolationEnum as Isolation, HostConfigLogConfig, RestartPolicy, RestartPolicyNameEnum as Restart,
 };
 
 use crate::flags::ContainerLimitFlags;
@@ -15,7 +16,7 @@ use super::error::{RequestError, flag};
 use super::mount::{Volumes, parse_mount};
 use super::port::Ports;
 use super::security::{CGROUP, IPC, PID, SecurityOptions, USER, UTS};
-use super::{Surroundings, device, health, host, pairs, quantity, ulimit};
+use super::{Surroundings, device, disk, gpus, health, host, pairs, quantity, ulimit};
 
 /// A container to be.
 #[derive(Debug)]
@@ -64,7 +65,6 @@ pub(crate) fn create_request(
     detach: bool,
     surroundings: &Surroundings<'_>,
 ) -> Result<CreateRequest, RequestError> {
-    refuse_unsupported(flags)?;
     let streams = streams(&flags.process, detach)?;
     let ports = Ports::parse(&flags.network.publish, &flags.network.expose)?;
     let volumes = Volumes::parse(&flags.storage.volume, &surroundings.directory)?;
@@ -113,15 +113,6 @@ pub(crate) fn create_request(
         auto_remove: management.rm,
         body,
     })
-}
-
-fn refuse_unsupported(flags: &CreateFlags) -> Result<(), RequestError> {
-    if let Some(link) = flags.network.link.first() {
-        let advice =
-            "put both containers on one network ('berth net create', --network): there they find each other by name";
-        return Err(RequestError::Unsupported { flag: format!("--link {link}"), advice });
-    }
-    Ok(())
 }
 
 /// When an image is pulled.
@@ -181,6 +172,7 @@ fn host_config(
         dns: some(collect(&flags.network.dns, host::dns_server)?),
         dns_search: some(collect(&flags.network.dns_search, host::search_domain)?),
         dns_options: some(flags.network.dns_option.clone()),
+        links: some(flags.network.link.clone()),
         extra_hosts: some(collect(&flags.network.add_host, host::extra_host)?),
         binds: some(binds),
         init: flags.process.init.then_some(true),
@@ -215,6 +207,9 @@ fn set_storage(
     config.readonly_rootfs = Some(flags.read_only);
     config.shm_size = bytes("--shm-size", flags.shm_size.as_deref())?;
     config.devices = some(collect(&flags.device, device::parse)?);
+    config.device_cgroup_rules = some(flags.device_cgroup_rule.clone());
+    config.device_requests = flags.gpus.as_deref().map(gpus::parse).transpose()?.map(|request| vec![request]);
+    config.storage_opt = some_map(storage_options(&flags.storage_opt)?);
     Ok(())
 }
 
@@ -235,10 +230,25 @@ fn set_limits(config: &mut HostConfig, flags: &LimitFlags) -> Result<(), Request
     config.cpuset_cpus = cgroup.cpuset_cpus.clone();
     config.cpuset_mems = cgroup.cpuset_mems.clone();
     config.pids_limit = *pids_limit;
+    config.memory_swappiness = Some(flags.memory_swappiness).filter(|swappiness| *swappiness != DEFAULT_SWAPPINESS);
+    config.oom_kill_disable = flags.oom_kill_disable.then_some(true);
+    config.cpu_realtime_period = flags.real_time.cpu_rt_period;
+    config.cpu_realtime_runtime = flags.real_time.cpu_rt_runtime;
+    disk::set(config, &flags.blkio)?;
     config.ulimits = some(collect(&flags.ulimit, ulimit::parse)?);
     config.oom_score_adj = flags.oom_score_adj;
     config.cgroup_parent = flags.cgroup_parent.clone();
     Ok(())
+}
+
+/// That of the host.
+const DEFAULT_SWAPPINESS: i64 = -1;
+
+fn storage_options(pairs: &[String]) -> Result<HashMap<String, String>, RequestError> {
+    match pairs.iter().find(|pair| !pair.contains('=')) {
+        Some(pair) => Err(RequestError::Invalid(format!("invalid storage option: {pair}: give NAME=VALUE"))),
+        None => Ok(pairs::map(pairs)),
+    }
 }
 
 /// The value of `--cpus`.
@@ -268,8 +278,13 @@ fn set_isolation(
         "host" => CgroupNamespace::HOST,
         _ => CgroupNamespace::PRIVATE,
     });
+    config.isolation = flags.isolation.as_deref().map(isolation).transpose()?;
     config.sysctls = some_map(host::sysctls(&flags.sysctl)?);
     Ok(())
+}
+
+fn isolation(name: &str) -> Result<Isolation, RequestError> {
+    name.parse().map_err(|_| flag("--isolation", name, "on Linux there is only 'default'"))
 }
 
 fn set_management(config: &mut HostConfig, flags: &ManagementFlags) -> Result<(), RequestError> {
@@ -347,7 +362,7 @@ fn collect<T>(specs: &[String], parse: impl Fn(&str) -> Result<T, RequestError>)
     specs.iter().map(|spec| parse(spec)).collect()
 }
 
-fn some_map<K, V>(map: std::collections::HashMap<K, V>) -> Option<std::collections::HashMap<K, V>> {
+fn some_map<K, V>(map: HashMap<K, V>) -> Option<HashMap<K, V>> {
     (!map.is_empty()).then_some(map)
 }
 

@@ -15,8 +15,6 @@ pub(crate) enum RequestError {
     Conflict(String),
     #[error("{flag}: invalid {namespace} mode '{value}': use {allowed}")]
     Mode { flag: &'static str, namespace: &'static str, value: String, allowed: &'static str },
-    #[error("{flag} isn't supported: {advice}")]
-    Unsupported { flag: String, advice: &'static str },
     #[error("{0}")]
     Invalid(String),
     #[error("open {path}")]

@@ -73,8 +73,8 @@ pub(crate) fn parse_mount(spec: &str, directory: &Path) -> Result<Mount, Request
         if spec.is_empty() {
             return Err("it is empty: give type=…,source=…,target=…".to_owned());
         }
-        for field in spec.split(',') {
-            fields.add(field)?;
+        for field in super::fields::fields(spec)? {
+            fields.add(&field)?;
         }
         fields.finish()
     };

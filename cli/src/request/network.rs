@@ -1,7 +1,8 @@
-//! `net create` flags → netd's request.
+//! `net create` flags → netd's request, or the engine's for what netd has no word for.
 
 use std::net::IpAddr;
 
+use bollard_stubs::models::{ConfigReference, Ipam, IpamConfig, NetworkCreateRequest};
 use cnm::api::{NetworkCreate, PoolConfig};
 
 use crate::flags::network::CreateFlags;
@@ -46,6 +47,44 @@ pub(crate) fn network_create(flags: &CreateFlags) -> Result<NetworkCreate, Reque
         options: options(&flags.opt)?,
         labels: pairs::sorted_map(&flags.label),
     })
+}
+
+/// The same for the engine, which knows Docker's words, when there are flags that netd has none for.
+///
+/// # Errors
+/// As above.
+pub(crate) fn engine_create(flags: &CreateFlags) -> Result<Option<NetworkCreateRequest>, RequestError> {
+    let has_default_ipam = flags.ipam_driver == "default" && flags.ipam_opt.is_empty();
+    let is_plain = !(flags.attachable || flags.ingress || flags.config_only) && has_default_ipam;
+    if is_plain && flags.scope.is_none() && flags.config_from.is_none() {
+        return Ok(None);
+    }
+    let NetworkCreate { name, driver, internal, ipv4, ipv6, pools, options, labels } = network_create(flags)?;
+    let pool = |pool: PoolConfig| IpamConfig {
+        subnet: pool.subnet,
+        ip_range: pool.ip_range,
+        gateway: pool.gateway,
+        auxiliary_addresses: Some(pool.aux_addresses.into_iter().collect()),
+    };
+    Ok(Some(NetworkCreateRequest {
+        name,
+        driver,
+        scope: flags.scope.clone(),
+        internal: Some(internal),
+        attachable: Some(flags.attachable),
+        ingress: Some(flags.ingress),
+        config_only: Some(flags.config_only),
+        config_from: flags.config_from.clone().map(|network| ConfigReference { network: Some(network) }),
+        ipam: Some(Ipam {
+            driver: Some(flags.ipam_driver.clone()),
+            config: Some(pools.into_iter().map(pool).collect()),
+            options: Some(pairs::map(&flags.ipam_opt)),
+        }),
+        enable_ipv4: ipv4,
+        enable_ipv6: ipv6,
+        options: Some(options.into_iter().collect()),
+        labels: Some(labels.into_iter().collect()),
+    }))
 }
 
 fn options(specs: &[String]) -> Result<std::collections::BTreeMap<String, String>, RequestError> {

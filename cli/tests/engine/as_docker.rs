@@ -33,6 +33,24 @@ const LINES: &[&str] = &[
     "create --restart on-failure:3 -l a=b --label-file labels --log-driver json-file --log-opt max-size=10m image",
     "create --annotation x=y --runtime crun --platform linux/amd64 --pull never --rm image",
     "create -a stdin -a stdout -i image",
+    "create --blkio-weight 500 --blkio-weight-device /dev/sda:200 --blkio-weight-device /dev/sdb:0 image",
+    "create --device-read-bps /dev/sda:1mb --device-write-bps /dev/sda:10 --device-read-bps /dev/sdb:1.5g image",
+    "create --device-read-iops /dev/sda:1000 --device-write-iops /dev/sda:10 image",
+    "create --memory-swappiness 50 --oom-kill-disable image",
+    "create --memory-swappiness 0 --cpu-rt-period 1000 --cpu-rt-runtime 500 --isolation default image",
+    "create --gpus all image",
+    "create --gpus 2 image",
+    "create --gpus \"device=0,1\",driver=nvidia,\"capabilities=compute,utility\",options=a=b image",
+    "create --gpus count=1 --storage-opt size=10g --storage-opt x=y image",
+    "create --link web:db --link other image",
+    "create --link web:db --network lab --link-local-ip 169.254.1.2 image",
+    "create --mount type=volume,\"volume-opt=o=addr=10.0.0.1,rw\",src=v,dst=/v image",
+    "network create --attachable --ingress --internal lab",
+    "network create --scope swarm --label a=b --opt x=y lab",
+    "network create --config-only --subnet 10.9.0.0/24 --ip-range 10.9.0.128/25 --gateway 10.9.0.1 lab",
+    "network create --config-from kept --aux-address router=10.9.0.2 --subnet 10.9.0.0/24 lab",
+    "network create --ipam-driver foreign --ipam-opt a=b --ipv6 lab",
+    "network connect --link web:db --link-local-ip 169.254.1.2 --alias db lab web",
     "start a b",
     "stop -t 3 a",
     "stop -s INT a",
@@ -47,7 +65,7 @@ const LINES: &[&str] = &[
 
 fn engine() -> FakeEngine {
     let engine = FakeEngine::new(|request| match request.path.as_str() {
-        "containers/create" => Answer::Reply(201, br#"{"Id":"c0ffee","Warnings":[]}"#.to_vec()),
+        "containers/create" | "networks/create" => Answer::Reply(201, br#"{"Id":"c0ffee","Warnings":[]}"#.to_vec()),
         "/_ping" | "_ping" => Answer::Reply(200, Vec::new()),
         _ => Answer::Reply(204, Vec::new()),
     });
@@ -168,4 +186,26 @@ fn wrong_templates_have_the_same_status() {
             assert_eq!(berth.code, docker.code, "{arguments:?}: {berth:?}, {docker:?}");
         }
     }
+}
+
+#[test]
+fn docker_reaches_it_by_ssh() {
+    if !docker_is_here() {
+        return;
+    }
+    let engine = FakeEngine::new(|request| match request.path.as_str() {
+        "/_ping" | "_ping" => Answer::Reply(200, Vec::new()),
+        _ => Answer::Reply(200, br#"[{"Id":"c1","Names":["/web"]}]"#.to_vec()),
+    });
+    // In place of the server's ssh: what docker asks for there is called docker.
+    let ssh = engine.directory().join("ssh");
+    let berth = env!("CARGO_BIN_EXE_berth");
+    let script = format!("#!/bin/sh\nwhile [ \"$1\" != docker ]; do shift; done; shift; exec {berth} \"$@\"\n");
+    std::fs::write(&ssh, script).expect("a file beside the socket");
+    std::fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
+    let path = format!("{}:{}", engine.directory().display(), std::env::var("PATH").expect("a search path"));
+    let mut docker = Command::new("docker");
+    docker.args(["-H", "ssh://server", "ps", "--format", "{{.Names}}"]).env("PATH", path);
+    let outcome = Outcome::from(docker.env("BERTH_HOST", engine.socket()).output().expect("docker runs"));
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "web\n"), "{outcome:?}");
 }

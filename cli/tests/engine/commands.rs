@@ -101,6 +101,54 @@ fn an_image_that_is_missing_is_pulled_with_the_docker_clients_password() {
 }
 
 #[test]
+fn the_end_of_a_pull_is_said_below_its_bars() {
+    let engine = FakeEngine::new(|_| {
+        json(concat!(
+            r#"{"status":"Pulling from app","id":"1"}"#,
+            "\r\n",
+            r#"{"status":"Waiting","id":"a1"}"#,
+            "\r\n",
+            r#"{"status":"Downloading","progressDetail":{"current":1,"total":2},"id":"b2"}"#,
+            "\r\n",
+            r#"{"status":"Pull complete","progressDetail":{},"id":"b2"}"#,
+            "\r\n",
+            r#"{"status":"Pull complete","progressDetail":{},"id":"a1"}"#,
+            "\r\n",
+            r#"{"status":"Digest: sha256:00"}"#,
+            "\r\n",
+            r#"{"status":"Status: Downloaded newer image"}"#,
+            "\r\n",
+        ))
+    });
+    let line = format!("stty rows 24 cols 80; {} pull app:1", env!("CARGO_BIN_EXE_berth"));
+    let mut script = std::process::Command::new("script");
+    script.args(["-qefc", &line, "/dev/null"]).env("BERTH_HOST", engine.socket());
+    let outcome = Outcome::from(script.stdin(Stdio::null()).output().unwrap());
+    let (bars, end) = outcome.stdout.split_once("Digest: ").expect("it was shown");
+    assert!(bars.contains("a1: Pull complete") && bars.contains("b2: Pull complete"), "{outcome:?}");
+    assert!(end.ends_with("Status: Downloaded newer image\r\ndocker.io/library/app:1\r\n"), "{outcome:?}");
+    assert!(!end.contains("Pull complete"), "no bar is drawn below: {outcome:?}");
+}
+
+#[test]
+fn the_api_is_carried_over_the_standard_streams() {
+    let engine = FakeEngine::new(|request| json(&format!("{:?}", request.path)));
+    let mut berth = engine.berth(&["system", "dial-stdio"]);
+    let mut child = berth.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"GET /v1.44/info HTTP/1.1\r\n\r\nGET /v1.44/version HTTP/1.1\r\n\r\n").unwrap();
+    drop(input);
+    let outcome = Outcome::from(child.wait_with_output().unwrap());
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    assert!(outcome.stdout.contains("\"info\"") && outcome.stdout.ends_with("\"version\""), "{outcome:?}");
+    let outcome = engine.run(&["-H", "/nowhere.sock", "system", "dial-stdio"]);
+    assert!(
+        outcome.code == 1 && outcome.stderr.starts_with("berth: cannot reach berthd at /nowhere.sock"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
 fn what_may_not_be_pulled_is_refused_as_it_is() {
     let engine = FakeEngine::new(|_| refused(404, "No such image: x:latest"));
     let outcome = engine.run(&["run", "--pull", "never", "x"]);
@@ -184,13 +232,13 @@ fn a_wrong_flag_reaches_no_engine() {
             125,
             "invalid argument \"10x\" for \"-m, --memory\" flag: invalid suffix: 'x'",
         ),
-        (&["run", "-p", "99999:80", "busybox"], 125, "berth: invalid hostPort: 99999"),
+        (&["run", "-p", "99999:80", "busybox"], 125, "invalid hostPort: 99999"),
         (
             &["create", "--cpus", "x", "busybox"],
             125,
             "invalid argument \"x\" for \"--cpus\" flag: failed to parse x as a rational number",
         ),
-        (&["run", "-it", "busybox"], 125, "berth: the input device is not a TTY: leave out -t, or use a terminal"),
+        (&["run", "-it", "busybox"], 125, "the input device is not a TTY: leave out -t, or use a terminal"),
         (
             &["ps", "--filter", "x"],
             125,
@@ -220,7 +268,8 @@ fn a_wrong_flag_reaches_no_engine() {
         (&["load", "-i", "/nope.tar"], 1, "open /nope.tar: No such file or directory (os error 2)"),
     ] {
         let outcome = engine.run(arguments);
-        assert_eq!((outcome.code, outcome.stderr.lines().next()), (code, Some(said)), "{arguments:?}");
+        let said = format!("berth: {said}");
+        assert_eq!((outcome.code, outcome.stderr.lines().next()), (code, Some(said.as_str())), "{arguments:?}");
     }
     assert!(engine.take_requests().is_empty());
 }
@@ -234,7 +283,7 @@ fn without_an_engine_it_says_what_to_do() {
     assert_eq!(
         outcome.stderr,
         format!(
-            "cannot reach berthd at {}: there is no such socket; start it with 'systemctl start berthd' or 'sudo berthd'\n",
+            "berth: cannot reach berthd at {}: there is no such socket; start it with 'systemctl start berthd' or 'sudo berthd'\n",
             socket.display()
         )
     );
@@ -250,7 +299,27 @@ fn each_target_is_tried_and_the_status_tells() {
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "a\nb\n"), "forced, what is gone is gone");
     let outcome = engine.run(&["rm", "a", "nope", "b"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (1, "a\nb\n"));
-    assert_eq!(outcome.stderr, "Error response from daemon: No such container: nope\n");
+    assert_eq!(outcome.stderr, "berth: Error response from daemon: No such container: nope\n");
+}
+
+#[test]
+fn what_is_so_already_is_done() {
+    let engine = FakeEngine::new(|request| match request.path.as_str() {
+        "containers/c0ffee/json" | "containers/web/json" => json(r#"{"Id":"c0ffee","State":{"Running":true}}"#),
+        "containers/c0ffee/attach" => Answer::Output(frame(1, b"said\n")),
+        "containers/c0ffee/wait" => json(r#"{"StatusCode":7}"#),
+        _ => Answer::Reply(304, Vec::new()),
+    });
+    for command in ["start", "stop"] {
+        let outcome = engine.run(&[command, "web", "db"]);
+        assert_eq!((outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "web\ndb\n", ""), "{command}");
+    }
+    let outcome = engine.run(&["start", "-a", "web"]);
+    assert_eq!(
+        (outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()),
+        (7, "said\n", ""),
+        "it is attached to"
+    );
 }
 
 #[test]
@@ -268,7 +337,7 @@ fn exec_ends_as_the_command_does() {
     let outcome = engine.run(&["exec", "idle", "true"]);
     assert_eq!(
         (outcome.code, outcome.stderr.as_str()),
-        (1, "Error response from daemon: container idle is not running\n")
+        (1, "berth: Error response from daemon: container idle is not running\n")
     );
 }
 
@@ -286,10 +355,10 @@ fn inspect_finds_whatever_has_the_name() {
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "c1\nsha256:1\nn1\n"));
     let outcome = engine.run(&["inspect", "nope"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (1, "[]\n"));
-    assert_eq!(outcome.stderr, "Error: No such object: nope\n");
+    assert_eq!(outcome.stderr, "berth: No such object: nope\n");
     let outcome = engine.run(&["inspect", "-f", "{{.Nope}}", "web"]);
     assert_eq!(outcome.code, 1);
-    assert!(outcome.stderr.starts_with("template parsing error: "), "{outcome:?}");
+    assert!(outcome.stderr.starts_with("berth: template parsing error: "), "{outcome:?}");
 }
 
 #[test]
@@ -330,7 +399,7 @@ fn archives_are_sent_as_they_are() {
         "fromSrc=%2D&repo=localhost%3A5000%2Fbase&changes=CMD%20%5B%22%2Fbin%2Fsh%22%5D&changes=EXPOSE%2080"
     );
     let outcome = engine.run(&["load"]);
-    assert_eq!((outcome.code, outcome.stderr.as_str()), (1, "it is no archive\n"));
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (1, "berth: it is no archive\n"));
 }
 
 #[test]

@@ -2,4 +2,5 @@
 
 mod as_docker;
 mod commands;
+mod completion;
 mod fake_engine;

@@ -5,6 +5,7 @@ mod bad_input;
 mod beside_docker;
 mod build;
 mod build_flags;
+mod command_line;
 mod commit;
 mod cp;
 mod diff;

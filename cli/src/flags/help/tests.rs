@@ -4,7 +4,10 @@ use crate::flags::{Command as Typed, container, image, network, parse, system, v
 use crate::render::format::Columns;
 use crate::render::inspect::{Documents, View};
 use crate::render::network::{details, tests::lab};
-use crate::render::{container as containers, disk, image as images, network as networks, stats, volume as volumes};
+use crate::render::{
+    attachment as attachments, container as containers, disk, image as images, network as networks, stats,
+    volume as volumes,
+};
 use crate::request::create::create_request;
 use crate::request::tests::surroundings;
 
@@ -89,7 +92,7 @@ fn check_values(words: &[String], command: Typed) {
         }
         Typed::Net { command: network::Command::Inspect(flags) } => {
             let view = View::parse(flags.shape.format.as_deref()).expect("a template");
-            Documents::of(&details(&lab())).render(&view).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            Documents::of(&details(&lab(), &[])).render(&view).unwrap_or_else(|error| panic!("{words:?}: {error}"));
         }
         _ => {}
     }
@@ -112,6 +115,7 @@ fn the_fields_of_lists_are_named() {
         (image::LIST_EXAMPLES, &images::COLUMNS),
         (image::HISTORY_EXAMPLES, &images::HISTORY_COLUMNS),
         (network::LIST_EXAMPLES, &networks::COLUMNS),
+        (network::PS_EXAMPLES, &attachments::COLUMNS),
         (system::DF_EXAMPLES, &disk::COLUMNS),
         (volume::LIST_EXAMPLES, &volumes::COLUMNS),
     ] {

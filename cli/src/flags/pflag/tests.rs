@@ -13,18 +13,18 @@ fn clap_finds_the_commands_consistent() {
 #[test]
 fn wrong_command_lines_are_refused_in_dockers_words_and_with_its_statuses() {
     for (line, message, status) in [
-        ("berth run --nope", "unknown flag: --nope", 125),
-        ("berth ps --nope", "unknown flag: --nope", 125),
-        ("berth ps -Z", "unknown shorthand flag: 'Z' in -Z", 125),
-        ("berth run --name", "flag needs an argument: --name", 125),
+        ("berth run --nope", "berth: unknown flag: --nope", 125),
+        ("berth ps --nope", "berth: unknown flag: --nope", 125),
+        ("berth ps -Z", "berth: unknown shorthand flag: 'Z' in -Z", 125),
+        ("berth run --name", "berth: flag needs an argument: --name", 125),
         (
             "berth run --rm=perhaps x",
-            "invalid argument \"perhaps\" for \"--rm\" flag: it is neither true nor false",
+            "berth: invalid argument \"perhaps\" for \"--rm\" flag: it is neither true nor false",
             125,
         ),
         (
             "berth run --cpu-shares x y",
-            "invalid argument \"x\" for \"--cpu-shares\" flag: it isn't a whole number",
+            "berth: invalid argument \"x\" for \"--cpu-shares\" flag: it isn't a whole number",
             125,
         ),
         ("berth run", "berth: 'berth run' requires at least 1 argument", 1),
@@ -37,7 +37,18 @@ fn wrong_command_lines_are_refused_in_dockers_words_and_with_its_statuses() {
         ("berth logout a b", "berth: 'berth logout' requires at most 1 argument", 1),
         ("berth nope", "berth: unknown command: berth nope", 1),
         ("berth net nope", "berth: unknown command: berth net nope", 1),
+        // Typed in this order: `inspect` is a command, but not one of `manifest`'s.
+        ("berth manifest inspect x", "berth: unknown command: berth manifest", 1),
+        ("berth -H /x manifest inspect", "berth: unknown command: berth manifest", 1),
         ("berth net", "Manage networks, asking netd itself", 0),
+        ("berth -H /x net", "Manage networks, asking netd itself", 0),
+        ("berth", "Run containers, with networking as the first concern", 0),
+        ("berth -H /x", "Run containers, with networking as the first concern", 0),
+        ("berth strat web", "berth: unknown command: berth strat; did you mean 'start'?", 1),
+        ("berth ru busybox", "berth: unknown command: berth ru; did you mean 'run'?", 1),
+        ("berth netwrok ls", "berth: unknown command: berth netwrok; did you mean 'network'?", 1),
+        ("berth net creat x", "berth: unknown command: berth net creat; did you mean 'create'?", 1),
+        ("berth run --nam x y", "berth: unknown flag: --nam; did you mean '--name'?", 125),
     ] {
         let rejected = rejected(line);
         assert_eq!(rejected.text.lines().next(), Some(message), "{line}");
@@ -48,7 +59,7 @@ fn wrong_command_lines_are_refused_in_dockers_words_and_with_its_statuses() {
 #[test]
 fn an_error_ends_with_the_usage() {
     insta::assert_snapshot!(rejected("berth ps --nope").text, @r"
-    unknown flag: --nope
+    berth: unknown flag: --nope
 
     Usage:  berth ps [OPTIONS]
 

@@ -345,10 +345,7 @@ fn wrong_forms_are_refused_in_dockers_words() {
         ("-d -a stdout x", "conflicting options: cannot specify both --attach and --detach"),
         ("-a x x", "invalid argument \"x\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR"),
         ("''", "invalid reference format: the image's name is empty"),
-        (
-            "--link a:b x",
-            "--link a:b isn't supported: put both containers on one network ('berth net create', --network): there they find each other by name",
-        ),
+        ("--storage-opt size x", "invalid storage option: size: give NAME=VALUE"),
         (
             "--platform x/y/z/w x",
             "error parsing specified platform: \"x/y/z/w\": give OS[/ARCH[/VARIANT]], as in linux/amd64",

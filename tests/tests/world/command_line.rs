@@ -1,0 +1,72 @@
+//! The command line against the daemons: what is so already, what isn't there, and who is on which network.
+
+use berth_tests::started;
+
+#[test]
+fn what_is_so_already_is_no_failure() {
+    let (_world, host) = started();
+    host.berth(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+    let quiet = |arguments: &[&str]| {
+        let outcome = host.berth(arguments);
+        assert_eq!(outcome.stderr, "", "{arguments:?}");
+        outcome.ok()
+    };
+    assert_eq!(quiet(&["start", "web"]), "web");
+    assert_eq!(quiet(&["stop", "-t", "0", "web"]), "web");
+    assert_eq!(quiet(&["stop", "web"]), "web");
+    let said = host.berth(&["start", "web", "nobody"]).fails_with(1);
+    assert!(said.contains("berth: Error response from daemon: No such container: nobody"), "{said}");
+    let said = host.berth(&["net", "rm", "nowhere"]).fails_with(1);
+    assert!(said.starts_with("berth: network nowhere not found"), "{said}");
+}
+
+#[test]
+fn a_table_tells_who_is_on_which_network() {
+    let (_world, host) = started();
+    host.berth(&["net", "create", "--subnet", "10.9.0.0/24", "lab"]).ok();
+    let flags = ["--network", "lab", "--ip", "10.9.0.7", "--network-alias", "db", "-p", "4000:80"];
+    host.berth(&[&["run", "-d", "--name", "web"], &flags[..], &["busybox", "sleep", "1000"]].concat()).ok();
+    host.berth(&["run", "-d", "--name", "other", "busybox", "sleep", "1000"]).ok();
+    host.berth(&["net", "connect", "lab", "other"]).ok();
+    let line = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    let table: Vec<String> = host.berth(&["net", "ps", "lab"]).ok().lines().map(line).collect();
+    assert_eq!(table[0], "NETWORK CONTAINER ADDRESSES NAMES PORTS");
+    assert!(table[1].starts_with("lab other 10.9.0.2 ") && !table[1].contains("->"), "{table:?}");
+    assert!(table[2].starts_with("lab web 10.9.0.7 db"), "{table:?}");
+    assert!(table[2].contains("0.0.0.0:4000->80/tcp"), "{table:?}");
+    let all = host.berth(&["net", "ps", "--format", "{{.Network}} {{.Container}}"]).ok();
+    assert_eq!(all, "bridge other\nlab other\nlab web");
+    let more = host.berth(&["net", "inspect", "-v", "-f", "{{range .Containers}}{{.Ports}} {{end}}", "lab"]).ok();
+    assert!(more.contains("0.0.0.0:4000->80/tcp"), "{more}");
+}
+
+#[test]
+fn what_the_engine_has_no_use_for_is_refused_in_its_words() {
+    let (_world, host) = started();
+    for (arguments, code, said) in [
+        (&["run", "--gpus", "all", "busybox"][..], 125, "--gpus"),
+        (&["run", "--storage-opt", "size=1g", "busybox"], 125, "--storage-opt"),
+        (&["run", "--cpu-rt-runtime", "5000", "busybox"], 125, "--cpu-rt-runtime"),
+        (&["run", "--device-cgroup-rule", "x", "busybox"], 125, "invalid device cgroup rule format: 'x'"),
+        (&["run", "--memory-swappiness", "101", "busybox"], 125, "valid memory swappiness range is 0-100"),
+        (&["run", "--blkio-weight", "5", "busybox"], 125, "Range of blkio weight is from 10 to 1000"),
+        (&["run", "--device-read-bps", "/dev/nowhere:1mb", "busybox"], 125, "/dev/nowhere"),
+        (&["net", "create", "--config-only", "kept"], 1, "configuration-only networks are not available"),
+        (&["net", "create", "--scope", "swarm", "far"], 1, "network scope \"swarm\" is not available"),
+        (&["net", "create", "--ipam-driver", "foreign", "lab"], 1, "IPAM driver \"foreign\" is not available"),
+        (&["rmi", "--platform", "linux/riscv64", "busybox"], 1, "does not match the specified platform"),
+        (&["history", "--platform", "linux/riscv64", "busybox"], 1, "does not match the specified platform"),
+        (&["image", "inspect", "--platform", "linux/riscv64", "busybox"], 1, "does not match the specified platform"),
+    ] {
+        let refusal = host.berth(arguments).fails_with(code);
+        assert!(
+            refusal.contains("berth: Error response from daemon: ") && refusal.contains(said),
+            "{arguments:?}: {refusal}"
+        );
+    }
+    assert_eq!(host.berth(&["ps", "-aq"]).ok(), "", "nothing was made");
+    host.berth(&["net", "create", "--attachable", "--scope", "local", "lab"]).ok();
+    assert_eq!(host.berth(&["net", "ls", "-q", "--filter", "name=lab"]).ok().len(), 12);
+    let tree = host.berth(&["images", "--tree"]).ok();
+    assert!(tree.lines().nth(1).is_some_and(|line| line.starts_with("busybox:latest ")), "{tree}");
+}
