@@ -150,7 +150,7 @@ pub enum Error {
         /// The transport protocol.
         protocol: cnm::firewall::Protocol,
         /// What the kernel says, in words of ports.
-        reason: &'static str,
+        reason: std::borrow::Cow<'static, str>,
         /// Kind of refusal.
         kind: Kind,
         /// The kernel's answer.

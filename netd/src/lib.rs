@@ -10,6 +10,7 @@ mod controller;
 pub mod daemon;
 mod error;
 mod events;
+mod holder;
 mod listen;
 mod ports;
 mod published;

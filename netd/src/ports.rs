@@ -21,7 +21,7 @@ use nix::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::Error;
+use crate::{Error, holder};
 
 /// The kernel caps it at `net.core.somaxconn`.
 pub(crate) const BACKLOG: i32 = 4096;
@@ -51,6 +51,23 @@ pub(crate) struct NotHeld {
     pub(crate) taken: bool,
     pub(crate) error: Error,
 }
+
+impl NotHeld {
+    /// The error for who asked for just this port: with the name of the program that has it, if it is found.
+    pub(crate) fn explained(self) -> Error {
+        match self.error {
+            Error::HoldPort { address, protocol, reason, kind, source } if self.taken => {
+                let holder = holder::of(&self.what);
+                let reason = holder.map_or(reason.clone(), |holder| reason.replace(ANOTHER_PROGRAM, &holder).into());
+                Error::HoldPort { address, protocol, reason, kind, source }
+            }
+            error => error,
+        }
+    }
+}
+
+/// As whoever has a port is called before it is known who it is.
+const ANOTHER_PROGRAM: &str = "another program of this host";
 
 impl Holdings {
     /// Binds all sockets for a sandbox, or none.
@@ -184,7 +201,11 @@ fn refusal(what: HeldSocket, source: io::Error) -> NotHeld {
         _ => ("the kernel refuses it", Kind::Internal),
     };
     let address = SocketAddr::new(what.address, what.port);
-    NotHeld { what, taken, error: Error::HoldPort { address, protocol: what.protocol, reason, kind, source } }
+    NotHeld {
+        what,
+        taken,
+        error: Error::HoldPort { address, protocol: what.protocol, reason: reason.into(), kind, source },
+    }
 }
 
 fn is(error: &io::Error, errno: Errno) -> bool {

@@ -170,7 +170,7 @@ fn a_taken_port_is_refused_by_name() {
     host.sh("mkdir -p /run/www && busybox httpd -p 5000 -h /run/www").ok();
     let links = host.sh("ip -o link | wc -l").ok();
     let said = host.docker(&["run", "--name", "late", "-p", "5000:80", "busybox", "true"]).fails_with(125);
-    assert!(said.contains("5000"), "{said}");
+    assert!(said.contains("5000") && said.contains("busybox (process "), "{said}");
     host.docker(&["run", "-d", "--name", "first", "-p", "5001:80", "busybox", "sleep", "1000"]).ok();
     let said = host.docker(&["run", "--name", "second", "-p", "5001:80", "busybox", "true"]).fails_with(125);
     assert!(said.contains("5001") && said.contains("first"), "{said}");

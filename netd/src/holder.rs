@@ -1,0 +1,103 @@
+//! Who of this host has a port that we were refused. It is looked for when a port is refused, and at no other time: all
+//! descriptors of all processes are gone through.
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use cnm::{firewall::Protocol, ports::HeldSocket};
+use procfs::{
+    net::{TcpState, tcp, tcp6, udp, udp6},
+    process::{FDTarget, Process, all_processes},
+};
+
+/// On a host with very many descriptors the name isn't worth keeping others waiting.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// A program that has a socket on the port, as in `nginx (process 812)`; nothing when it isn't found.
+pub(crate) fn of(wanted: &HeldSocket) -> Option<String> {
+    let deadline = Instant::now() + PATIENCE;
+    let inodes = inodes(wanted);
+    if inodes.is_empty() {
+        return None;
+    }
+    // Processes come and go meanwhile, and of some we may see nothing.
+    let mut processes = all_processes().ok()?.flatten().take_while(|_| Instant::now() < deadline);
+    processes.find(|process| has_one_of(process, &inodes)).and_then(|process| {
+        let program = process.stat().ok()?.comm;
+        Some(format!("{program} (process {})", process.pid()))
+    })
+}
+
+/// Sockets in the way of a wanted one: those that listen, if any does.
+fn inodes(wanted: &HeldSocket) -> HashSet<u64> {
+    let is_in_the_way = |address: &SocketAddr| address.port() == wanted.port && overlap(address.ip(), wanted);
+    let (listening, others): (Vec<(u64, bool)>, _) = match wanted.protocol {
+        Protocol::Tcp => {
+            let entries = [tcp(), tcp6()].into_iter().flatten().flatten();
+            let ours = entries.filter(|entry| is_in_the_way(&entry.local_address));
+            ours.map(|entry| (entry.inode, entry.state == TcpState::Listen)).partition(|(_, listens)| *listens)
+        }
+        Protocol::Udp => {
+            let entries = [udp(), udp6()].into_iter().flatten().flatten();
+            let ours = entries.filter(|entry| is_in_the_way(&entry.local_address));
+            (ours.map(|entry| (entry.inode, true)).collect(), Vec::new())
+        }
+        // procfs has no list of them.
+        Protocol::Sctp => (Vec::new(), Vec::new()),
+    };
+    let found = if listening.is_empty() { others } else { listening };
+    // A connection that has ended a moment ago is nobody's.
+    found.into_iter().map(|(inode, _)| inode).filter(|inode| *inode != 0).collect()
+}
+
+/// Whether a socket on `address` and the wanted one may meet: one of them has all addresses, or both have this one.
+fn overlap(address: IpAddr, wanted: &HeldSocket) -> bool {
+    let same_family = address.is_ipv4() == wanted.address.is_ipv4();
+    let has_both = |address: IpAddr| address.is_ipv6() && address.is_unspecified();
+    let families_meet = same_family || has_both(address) || (wanted.dual_stack && has_both(wanted.address));
+    families_meet && (address == wanted.address || address.is_unspecified() || wanted.address.is_unspecified())
+}
+
+fn has_one_of(process: &Process, inodes: &HashSet<u64>) -> bool {
+    let descriptors = process.fd().into_iter().flatten().flatten();
+    let mut targets = descriptors.map(|descriptor| descriptor.target);
+    targets.any(|target| matches!(target, FDTarget::Socket(inode) if inodes.contains(&inode)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+
+    use super::*;
+
+    fn wanted(protocol: Protocol, address: &str, port: u16) -> HeldSocket {
+        let address: IpAddr = address.parse().expect("an address");
+        HeldSocket { protocol, address, port, dual_stack: address.is_ipv6(), relay_to: None, fixed: true }
+    }
+
+    #[test]
+    fn the_program_that_has_the_port_is_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let own = format!("(process {})", std::process::id());
+        for address in ["127.0.0.1", "0.0.0.0", "::"] {
+            let holder = of(&wanted(Protocol::Tcp, address, port)).unwrap_or_default();
+            assert!(holder.ends_with(&own), "{address}: {holder:?}");
+        }
+        assert_eq!(of(&wanted(Protocol::Tcp, "127.0.0.2", port)), None, "not in the way");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let holder = of(&wanted(Protocol::Udp, "0.0.0.0", socket.local_addr().expect("an address").port()));
+        assert!(holder.is_some_and(|holder| holder.ends_with(&own)));
+    }
+
+    #[test]
+    fn a_clients_port_is_in_the_way_as_well() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("it listens");
+        let port = client.local_addr().expect("an address").port();
+        assert!(of(&wanted(Protocol::Tcp, "0.0.0.0", port)).is_some());
+    }
+}
