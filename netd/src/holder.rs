@@ -7,19 +7,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cnm::{firewall::Protocol, ports::HeldSocket};
+use cnm::{Kind, firewall::Protocol};
 use procfs::{
     net::{TcpState, tcp, tcp6, udp, udp6},
     process::{FDTarget, Process, all_processes},
 };
 
+use crate::{Error, ports::IN_USE};
+
 /// On a host with very many descriptors the name isn't worth keeping others waiting.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// A program that has a socket on the port, as in `nginx (process 812)`; nothing when it isn't found.
-pub(crate) fn of(wanted: &HeldSocket) -> Option<String> {
+/// The error with the name of the program that has the port, where that is what is wrong and it is found.
+pub(crate) async fn explain(error: Error) -> Error {
+    let Error::HoldPort { address, protocol, kind: Kind::Conflict, .. } = error else { return error };
+    let holder = tokio::task::spawn_blocking(move || of(protocol, address)).await.ok().flatten();
+    match (holder, error) {
+        (Some(holder), Error::HoldPort { address, protocol, kind, source, .. }) => {
+            let reason = IN_USE.replace("another program of this host", &holder).into();
+            Error::HoldPort { address, protocol, reason, kind, source }
+        }
+        (_, error) => error,
+    }
+}
+
+/// A program that has a socket in the way of one that is wanted, as in `nginx (process 812)`; nothing when it isn't found.
+fn of(protocol: Protocol, wanted: SocketAddr) -> Option<String> {
     let deadline = Instant::now() + PATIENCE;
-    let inodes = inodes(wanted);
+    let inodes = inodes(protocol, wanted);
     if inodes.is_empty() {
         return None;
     }
@@ -32,9 +47,9 @@ pub(crate) fn of(wanted: &HeldSocket) -> Option<String> {
 }
 
 /// Sockets in the way of a wanted one: those that listen, if any does.
-fn inodes(wanted: &HeldSocket) -> HashSet<u64> {
-    let is_in_the_way = |address: &SocketAddr| address.port() == wanted.port && overlap(address.ip(), wanted);
-    let (listening, others): (Vec<(u64, bool)>, _) = match wanted.protocol {
+fn inodes(protocol: Protocol, wanted: SocketAddr) -> HashSet<u64> {
+    let is_in_the_way = |address: &SocketAddr| address.port() == wanted.port() && overlap(address.ip(), wanted.ip());
+    let (listening, others): (Vec<(u64, bool)>, _) = match protocol {
         Protocol::Tcp => {
             let entries = [tcp(), tcp6()].into_iter().flatten().flatten();
             let ours = entries.filter(|entry| is_in_the_way(&entry.local_address));
@@ -53,12 +68,11 @@ fn inodes(wanted: &HeldSocket) -> HashSet<u64> {
     found.into_iter().map(|(inode, _)| inode).filter(|inode| *inode != 0).collect()
 }
 
-/// Whether a socket on `address` and the wanted one may meet: one of them has all addresses, or both have this one.
-fn overlap(address: IpAddr, wanted: &HeldSocket) -> bool {
-    let same_family = address.is_ipv4() == wanted.address.is_ipv4();
+/// Whether a socket on one address may meet one on the other: one of them has all addresses, or both have this one.
+fn overlap(one: IpAddr, other: IpAddr) -> bool {
     let has_both = |address: IpAddr| address.is_ipv6() && address.is_unspecified();
-    let families_meet = same_family || has_both(address) || (wanted.dual_stack && has_both(wanted.address));
-    families_meet && (address == wanted.address || address.is_unspecified() || wanted.address.is_unspecified())
+    let families_meet = one.is_ipv4() == other.is_ipv4() || has_both(one) || has_both(other);
+    families_meet && (one == other || one.is_unspecified() || other.is_unspecified())
 }
 
 fn has_one_of(process: &Process, inodes: &HashSet<u64>) -> bool {
@@ -73,9 +87,8 @@ mod tests {
 
     use super::*;
 
-    fn wanted(protocol: Protocol, address: &str, port: u16) -> HeldSocket {
-        let address: IpAddr = address.parse().expect("an address");
-        HeldSocket { protocol, address, port, dual_stack: address.is_ipv6(), relay_to: None, fixed: true }
+    fn wanted(address: &str, port: u16) -> SocketAddr {
+        SocketAddr::new(address.parse().expect("an address"), port)
     }
 
     #[test]
@@ -84,12 +97,12 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let own = format!("(process {})", std::process::id());
         for address in ["127.0.0.1", "0.0.0.0", "::"] {
-            let holder = of(&wanted(Protocol::Tcp, address, port)).unwrap_or_default();
+            let holder = of(Protocol::Tcp, wanted(address, port)).unwrap_or_default();
             assert!(holder.ends_with(&own), "{address}: {holder:?}");
         }
-        assert_eq!(of(&wanted(Protocol::Tcp, "127.0.0.2", port)), None, "not in the way");
+        assert_eq!(of(Protocol::Tcp, wanted("127.0.0.2", port)), None, "not in the way");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let holder = of(&wanted(Protocol::Udp, "0.0.0.0", socket.local_addr().expect("an address").port()));
+        let holder = of(Protocol::Udp, wanted("0.0.0.0", socket.local_addr().expect("an address").port()));
         assert!(holder.is_some_and(|holder| holder.ends_with(&own)));
     }
 
@@ -98,6 +111,6 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("it listens");
         let port = client.local_addr().expect("an address").port();
-        assert!(of(&wanted(Protocol::Tcp, "0.0.0.0", port)).is_some());
+        assert!(of(Protocol::Tcp, wanted("0.0.0.0", port)).is_some());
     }
 }

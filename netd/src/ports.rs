@@ -21,7 +21,7 @@ use nix::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::{Error, holder};
+use crate::Error;
 
 /// The kernel caps it at `net.core.somaxconn`.
 pub(crate) const BACKLOG: i32 = 4096;
@@ -52,22 +52,8 @@ pub(crate) struct NotHeld {
     pub(crate) error: Error,
 }
 
-impl NotHeld {
-    /// The error for who asked for just this port: with the name of the program that has it, if it is found.
-    pub(crate) fn explained(self) -> Error {
-        match self.error {
-            Error::HoldPort { address, protocol, reason, kind, source } if self.taken => {
-                let holder = holder::of(&self.what);
-                let reason = holder.map_or(reason.clone(), |holder| reason.replace(ANOTHER_PROGRAM, &holder).into());
-                Error::HoldPort { address, protocol, reason, kind, source }
-            }
-            error => error,
-        }
-    }
-}
-
-/// As whoever has a port is called before it is known who it is.
-const ANOTHER_PROGRAM: &str = "another program of this host";
+/// Why a port can't be held that somebody else has; who that is may be found: [`crate::holder`].
+pub(crate) const IN_USE: &str = "another program of this host uses it, stop it or choose another port";
 
 impl Holdings {
     /// Binds all sockets for a sandbox, or none.
@@ -185,7 +171,7 @@ fn open(what: &HeldSocket, address: SocketAddr) -> io::Result<Socket> {
 fn refusal(what: HeldSocket, source: io::Error) -> NotHeld {
     let taken = is(&source, Errno::EADDRINUSE);
     let (reason, kind) = match Errno::from_raw(source.raw_os_error().unwrap_or(0)) {
-        Errno::EADDRINUSE => ("another program of this host uses it, stop it or choose another port", Kind::Conflict),
+        Errno::EADDRINUSE => (IN_USE, Kind::Conflict),
         Errno::EACCES | Errno::EPERM => ("netd may not use it", Kind::Forbidden),
         Errno::EMFILE | Errno::ENFILE => (
             "netd has as many ports open as its limit of open files allows, raise the limit (LimitNOFILE=) or publish fewer",

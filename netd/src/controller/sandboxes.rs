@@ -15,7 +15,7 @@ use super::{
     ledger::{Leaving, NewEndpoint, NewSandbox},
 };
 use crate::{
-    Error,
+    Error, holder,
     published::{find_endpoint, show_endpoint},
     relay::LetGo,
     store::Commit,
@@ -40,10 +40,11 @@ impl Controller {
         let (plan, commit) = loop {
             let spec = spec.clone();
             let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(&spec));
-            match timing.measure("decide", decision).await?? {
-                NewSandbox::There(sandbox) => return Ok(timing.of(PutSandbox::There(sandbox))),
-                NewSandbox::Leftover => timing.measure("leftover", self.tear_down(&id)).await?,
-                NewSandbox::Reserved(plan, commit) => break (plan, commit),
+            match timing.measure("decide", decision).await? {
+                Ok(NewSandbox::There(sandbox)) => return Ok(timing.of(PutSandbox::There(sandbox))),
+                Ok(NewSandbox::Leftover) => timing.measure("leftover", self.tear_down(&id)).await?,
+                Ok(NewSandbox::Reserved(plan, commit)) => break (plan, commit),
+                Err(error) => return Err(holder::explain(error).await),
             }
         };
         let made = async {
@@ -137,7 +138,10 @@ impl Controller {
     pub(crate) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
         let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
         let sandbox = id.clone();
-        let reserved = self.owner.decide(move |ledger| ledger.reserve_endpoint(&sandbox, spec)).await??;
+        let reserved = match self.owner.decide(move |ledger| ledger.reserve_endpoint(&sandbox, spec)).await? {
+            Ok(reserved) => reserved,
+            Err(error) => return Err(holder::explain(error).await),
+        };
         let NewEndpoint { id: endpoint, plan, commit } = reserved;
         let connected = async {
             commit.done().await?;

@@ -165,7 +165,7 @@ impl Ledger {
         let (record, id, plan) =
             self.with_context(&BTreeSet::new(), |state, context| state.connect(sandbox, spec, context))?;
         let held =
-            self.holdings.hold_missing(sandbox, ports::sockets(&record.ports)).map_err(|not_held| not_held.explained());
+            self.holdings.hold_missing(sandbox, ports::sockets(&record.ports)).map_err(|not_held| not_held.error);
         if let Err(error) = held.and_then(|()| self.settle_for(sandbox)) {
             let forgotten =
                 self.with_context(&BTreeSet::new(), |state, context| state.forget_endpoint(sandbox, &id, context));
@@ -254,7 +254,7 @@ impl Ledger {
         let (id, sockets) = (sandbox.id(), ports::sockets(&sandbox.ports));
         self.holdings.follow(id, &sockets).iter().for_each(|held| self.relay.stop(held));
         if let Err(not_held) = self.holdings.hold_missing(id, sockets) {
-            let message = format!("a published port of sandbox {id} is lost: {}", not_held.explained().chain());
+            let message = format!("a published port of sandbox {id} is lost: {}", not_held.error.chain());
             tracing::warn!("{message}");
             self.announce(EventKind::Warning, message);
         }
@@ -283,11 +283,11 @@ impl Ledger {
 
 /// A port that was ours to choose is avoided from here on; any other refusal is final.
 fn avoid_or_refuse(not_held: NotHeld, avoided: &mut BTreeSet<(Protocol, u16)>) -> Result<(), Error> {
-    let what = not_held.what;
-    if not_held.taken && !what.fixed && avoided.len() < MOST_PORTS_AVOIDED {
+    let NotHeld { what, taken, error } = not_held;
+    if taken && !what.fixed && avoided.len() < MOST_PORTS_AVOIDED {
         avoided.insert((what.protocol, what.port));
         Ok(())
     } else {
-        Err(not_held.explained())
+        Err(error)
     }
 }

@@ -112,6 +112,10 @@ impl Host for Deadly {
         self.host.enable_forwarding(family, guard)
     }
 
+    fn let_others_forward(&self) -> Result<(), Error> {
+        self.host.let_others_forward()
+    }
+
     fn facts(&self) -> Result<HostFacts, Error> {
         self.host.facts()
     }
