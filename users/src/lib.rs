@@ -22,6 +22,8 @@ pub const PASSWD: &str = "etc/passwd";
 /// See [`PASSWD`].
 pub const GROUP: &str = "etc/group";
 
+const ROOT: &str = "root";
+
 /// Nobody can be meant by a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -118,7 +120,8 @@ pub fn find(text: &str, further_groups: &[String], passwd: &str, group: &str) ->
     Ok(User { uid: in_range(uid)?, gid, additional_gids, home })
 }
 
-/// Whose the copies of `--chown=user[:group]` are. A number without a group stands for both, a name brings its main group.
+/// Whose the copies of `--chown=user[:group]` are. A number without a group stands for both, a name brings its main group,
+/// also where it is given as a group and none is called so. Root is root where nothing says who is, as it is without a user.
 /// `text_of` gives [`PASSWD`] or [`GROUP`], and is asked for what is needed only.
 ///
 /// # Errors
@@ -127,16 +130,22 @@ pub fn owner<E: From<Error>>(text: &str, text_of: impl Fn(&str) -> Result<String
     let (user, group) = split(text);
     let (uid, own_gid) = match Named::parse(user)? {
         Named::Id(uid) => (uid, uid),
-        Named::Name(name) => {
-            let passwd = text_of(PASSWD)?;
-            let entry = find_user(name, &passwd)?;
-            (entry.uid, entry.gid)
-        }
+        Named::Name("") if group.is_some() => (0, 0),
+        Named::Name(name) => match find_user(name, &text_of(PASSWD)?) {
+            Ok(entry) => (entry.uid, entry.gid),
+            Err(_) if name == ROOT => (0, 0),
+            Err(error) => return Err(error.into()),
+        },
     };
     let gid = match group.map(Named::parse).transpose()? {
         None => own_gid,
         Some(Named::Id(gid)) => gid,
-        Some(Named::Name(name)) => find_group(name, &Group::all(&text_of(GROUP)?).collect::<Vec<_>>())?,
+        Some(Named::Name(name)) => match find_group(name, &Group::all(&text_of(GROUP)?).collect::<Vec<_>>()) {
+            Ok(gid) => gid,
+            Err(_) if name == ROOT => 0,
+            Err(_) if name == user => own_gid,
+            Err(error) => return Err(error.into()),
+        },
     };
     Ok((in_range(uid)?, in_range(gid)?))
 }

@@ -119,9 +119,15 @@ fn owners_of_copies() {
         ("alice:", (1000, 100)),
         ("alice:wheel", (1000, 10)),
         ("0:wheel", (0, 10)),
+        ("alice:alice", (1000, 100)),
+        (":wheel", (0, 10)),
     ] {
         assert_eq!(owner(text, text_of), Ok(expected), "{text}");
     }
+    assert_eq!(owner("alice:bob", text_of), Err(Error::UnknownGroup("bob".to_owned())));
+    let nothing = |_: &str| Ok::<_, Error>(String::new());
+    assert_eq!((owner("root:root", nothing), owner("5:root", nothing)), (Ok((0, 0)), Ok((5, 0))));
+    assert_eq!(owner("alice", nothing), Err(Error::UnknownUser("alice".to_owned())));
     let unread = |path: &str| -> Result<String, Error> { panic!("{path} isn't needed for numbers") };
     assert_eq!(owner("1:2", unread), Ok((1, 2)));
     let passwd = |_: &str| Ok::<_, Error>("eve:x:4294967295:0::/:".to_owned());

@@ -148,6 +148,11 @@ impl<'a> Entries<'a> {
             match self.look(&path)? {
                 // A directory's content is copied; the one that it comes to is as it is, if it is there.
                 There::Directory if is_base || path.as_os_str().is_empty() => return Ok(()),
+                // Or it is new: what it was called and whose it was where it comes from doesn't matter here.
+                There::Nothing if is_base && !self.layer.parents => {
+                    self.add_new_directory(path);
+                    return Ok(());
+                }
                 There::Directory | There::Nothing => {}
                 There::Link(_) | There::Other => return Err(no_directory(&path)),
             }

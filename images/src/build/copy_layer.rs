@@ -6,11 +6,11 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::StepError;
 use super::copy_entries::{Content, Entries, Entry, Times};
 use super::copy_step::Piece;
 use super::mode::Mode;
 use super::schedule::Build;
+use super::{StepError, owner};
 use crate::compression::Decoder;
 use crate::digest::ChainId;
 use crate::files::{self, PackError, ReadError, Tree};
@@ -85,15 +85,20 @@ pub(super) fn make(
     write(build, layer.top, entries.with_parents()?)
 }
 
-/// Makes a layer with a directory, if it isn't there.
+/// Makes a layer with a directory of this user's, if it isn't there. Of somebody whom the image doesn't know it is root's.
 pub(super) fn make_directory(
     build: &Build<'_>,
     top: Option<ChainId>,
     root: &Tree,
-    path: &str,
+    (path, user): (&str, &str),
 ) -> Result<Option<StepLayer>, StepError> {
+    let owner = match owner::ids(user, root) {
+        Ok(_) => Some(user.to_owned()),
+        Err(StepError::Owner(users::Error::UnknownUser(_) | users::Error::UnknownGroup(_))) => None,
+        Err(error) => return Err(error),
+    };
     let destination = Destination { text: path.to_owned(), working_dir: String::new(), is_link: false };
-    let layer = Layer { owner: None, mode: None, kept: Kept::Nothing, unpack: None, parents: false, destination, top };
+    let layer = Layer { owner, mode: None, kept: Kept::Nothing, unpack: None, parents: false, destination, top };
     let mut entries = Entries::new(&layer, root, times(build))?;
     match entries.add_directory(Path::new(path))? {
         true => write(build, top, entries.with_parents()?).map(Some),

@@ -227,6 +227,9 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, copy: &Copy, text: &st
         top: stage.state.top,
     };
     let make = Box::new(move || {
+        if pieces.is_empty() {
+            return Ok(None);
+        }
         let root = open(build, layer.top)?;
         copy_layer::make(build, &layer, &root, origin.tree()?, &pieces).map(Some)
     });
@@ -253,10 +256,7 @@ fn pieces(build: &Build<'_>, wanted: &Wanted, origin: &Origin<'_, '_>, copy: &Co
             Source::Path(path) => pieces.extend(found(origin, path, &wanted.excludes, copy.parents)?),
         }
     }
-    match pieces.is_empty() {
-        true => Err(StepError::Invalid("no source files were specified: the patterns match nothing".to_owned())),
-        false => Ok(pieces),
-    }
+    Ok(pieces)
 }
 
 /// What a path or pattern stands for; a pattern may stand for nothing.
@@ -368,8 +368,9 @@ pub(super) fn working_dir<'a, 's>(stage: &mut StageBuild<'a, 's>, word: &str) ->
     let config = std::mem::take(&mut stage.state.config);
     stage.state.config = crate::change::apply(&[crate::change::Change::WorkingDir(path)], config)?;
     let (path, top) = (stage.state.config.working_dir.clone(), stage.state.top);
+    let user = stage.state.config.user.clone();
     let keys = vec![key::of(&("WORKDIR", ground, &path, build.epoch))];
     let created_by = format!("WORKDIR {path}");
-    let make = Box::new(move || copy_layer::make_directory(build, top, &open(build, top)?, &path));
+    let make = Box::new(move || copy_layer::make_directory(build, top, &open(build, top)?, (&path, &user)));
     Ok(Prepared { keys, known: None, created_by, make })
 }

@@ -13,7 +13,7 @@ use crate::files::Tree;
 use crate::tarball::MemberKind;
 
 /// Changed when the same instruction comes to mean something else.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a step stands on.
 #[derive(Serialize)]

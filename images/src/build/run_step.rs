@@ -52,11 +52,7 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, run: &Run) -> Result<P
         args: args.clone(),
         env,
         user: state.config.user.clone(),
-        working_dir: if state.config.working_dir.is_empty() {
-            "/".to_owned()
-        } else {
-            state.config.working_dir.clone()
-        },
+        working_dir: state.config.working_dir.clone(),
         network,
     };
     let given = match declared.len() {

@@ -38,7 +38,11 @@ pub(super) struct StageState {
     pub(super) has_own_cmd: bool,
 }
 
-fn with_path(mut config: ContainerConfig) -> ContainerConfig {
+/// What an image has that is built on one with this configuration, whatever the steps say.
+fn built_on(mut config: ContainerConfig) -> ContainerConfig {
+    if config.working_dir.is_empty() {
+        "/".clone_into(&mut config.working_dir);
+    }
     if !config.env.iter().any(|pair| pair.starts_with("PATH=")) {
         config.env.push(DEFAULT_PATH.to_owned());
     }
@@ -50,7 +54,7 @@ impl StageState {
         Self {
             platform,
             author: String::new(),
-            config: with_path(ContainerConfig::default()),
+            config: built_on(ContainerConfig::default()),
             top: None,
             diff_ids: Vec::new(),
             history: Vec::new(),
@@ -67,7 +71,7 @@ impl StageState {
         Self {
             platform: Platform { os, architecture, variant },
             author,
-            config: with_path(config),
+            config: built_on(config),
             top: image.layers.last().copied(),
             diff_ids: rootfs.diff_ids,
             history,

@@ -4,6 +4,7 @@ mod cache;
 mod caches;
 mod collection;
 mod copies;
+mod owners;
 mod reads;
 mod stages;
 
@@ -97,6 +98,12 @@ impl BuildProgress for Around<'_> {
     fn tell(&self, _stage: usize, event: BuildEvent<'_>) {
         (self.told)(event);
     }
+}
+
+/// An error with its causes.
+pub(crate) fn told(error: &dyn StdError) -> String {
+    let causes = std::iter::successors(error.source(), |error| (*error).source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 /// What a shell would be told.

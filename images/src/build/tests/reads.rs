@@ -8,12 +8,6 @@ fn store() -> (tempfile::TempDir, Store) {
     (dir, store)
 }
 
-/// An error with its causes.
-fn told(error: &dyn StdError) -> String {
-    let causes = std::iter::successors(error.source(), |error| (*error).source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
-}
-
 /// What each step is told to run, with the names of what stands in its mounts.
 fn ran(text: &str) -> Result<Vec<String>, String> {
     let (_dir, store) = store();
