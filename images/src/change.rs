@@ -2,7 +2,8 @@
 
 mod parse;
 
-use crate::config::{ContainerConfig, Empty, Healthcheck};
+use crate::build::WordError;
+use crate::config::{ContainerConfig, DEFAULT_PATH, Empty, Healthcheck};
 
 /// One instruction for an image's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,13 +56,13 @@ pub enum ChangeError {
         /// What it was given.
         arguments: String,
     },
-    /// Quotes that don't end.
-    #[error("{instruction}: a quote in {arguments:?} isn't closed")]
-    Quotes {
+    /// A word that can't be expanded.
+    #[error("{instruction}: {source}")]
+    Word {
         /// The instruction.
         instruction: &'static str,
-        /// What it was given.
-        arguments: String,
+        /// What is wrong.
+        source: WordError,
     },
     /// A word that isn't `name=value`.
     #[error("{instruction}: can't find = in {word:?}: write it as name=value")]
@@ -74,16 +75,6 @@ pub enum ChangeError {
     /// `=value`
     #[error("{0} names can not be blank")]
     BlankName(&'static str),
-    /// `$NAME`
-    #[error(
-        "{instruction}: {arguments:?} refers to a variable, and a change has none: write its value, or quote it with '…'"
-    )]
-    Variable {
-        /// The instruction.
-        instruction: &'static str,
-        /// What it was given.
-        arguments: String,
-    },
     /// Not a port.
     #[error("EXPOSE: invalid port {0:?}: write it as 80, 80/tcp or 8000-8010/udp")]
     Port(String),
@@ -98,41 +89,66 @@ pub enum ChangeError {
     Trigger(String),
 }
 
-/// Applies instructions in order.
-pub(crate) fn apply(changes: &[Change], mut config: ContainerConfig) -> Result<ContainerConfig, ChangeError> {
-    let sets_command = changes.iter().any(|change| matches!(change, Change::Cmd(_)));
-    for change in changes {
-        match change.clone() {
-            Change::Cmd(command) => config.cmd = Some(command),
-            Change::Entrypoint(entrypoint) => {
-                config.entrypoint = Some(entrypoint);
-                // The command that was there belonged to the entry point that was there.
-                if !sets_command {
-                    config.cmd = None;
-                }
-            }
-            Change::Env(pairs) => {
-                for (name, value) in pairs {
-                    let prefix = format!("{name}=");
-                    config.env.retain(|other| !other.starts_with(&prefix));
-                    config.env.push(prefix + &value);
-                }
-            }
-            Change::Expose(ports) => {
-                config.exposed_ports.extend(ports.into_iter().map(|port| (port, Empty {})));
-            }
-            Change::Healthcheck(check) => config.healthcheck = Some(check),
-            Change::Label(pairs) => config.labels.extend(pairs),
-            Change::OnBuild(trigger) => config.on_build.get_or_insert_default().push(trigger),
-            Change::StopSignal(signal) => config.stop_signal = Some(signal),
-            Change::User(user) => config.user = user,
-            Change::Volume(paths) => {
-                config.volumes.extend(paths.into_iter().map(|path| (path, Empty {})));
-            }
-            Change::WorkingDir(path) => config.working_dir = join(&config.working_dir, &path),
-        }
+/// Whether instructions as they are written can be applied to a configuration.
+///
+/// # Errors
+/// Names what one of them can't be.
+pub fn check_changes(texts: &[String], config: &ContainerConfig) -> Result<(), ChangeError> {
+    apply_written(texts, config.clone()).map(drop)
+}
+
+/// Applies instructions as they are written, in order: their variables are those of the configuration so far.
+pub(crate) fn apply_written(texts: &[String], mut config: ContainerConfig) -> Result<ContainerConfig, ChangeError> {
+    let sets_command = texts.iter().any(|text| parse::sets_command(text));
+    for text in texts {
+        let variable = |name: &str| {
+            let value = config.env.iter().find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            // What a container has without being told.
+            value.or_else(|| (name == "PATH").then_some(DEFAULT_PATH)).map(str::to_owned)
+        };
+        let change = Change::read(text, &variable)?;
+        apply_one(change, sets_command, &mut config);
     }
     Ok(config)
+}
+
+/// Applies instructions in order.
+pub(crate) fn apply(changes: &[Change], mut config: ContainerConfig) -> ContainerConfig {
+    let sets_command = changes.iter().any(|change| matches!(change, Change::Cmd(_)));
+    changes.iter().for_each(|change| apply_one(change.clone(), sets_command, &mut config));
+    config
+}
+
+fn apply_one(change: Change, sets_command: bool, config: &mut ContainerConfig) {
+    match change {
+        Change::Cmd(command) => config.cmd = Some(command),
+        Change::Entrypoint(entrypoint) => {
+            config.entrypoint = Some(entrypoint);
+            // The command that was there belonged to the entry point that was there.
+            if !sets_command {
+                config.cmd = None;
+            }
+        }
+        Change::Env(pairs) => {
+            for (name, value) in pairs {
+                let prefix = format!("{name}=");
+                config.env.retain(|other| !other.starts_with(&prefix));
+                config.env.push(prefix + &value);
+            }
+        }
+        Change::Expose(ports) => {
+            config.exposed_ports.extend(ports.into_iter().map(|port| (port, Empty {})));
+        }
+        Change::Healthcheck(check) => config.healthcheck = Some(check),
+        Change::Label(pairs) => config.labels.extend(pairs),
+        Change::OnBuild(trigger) => config.on_build.get_or_insert_default().push(trigger),
+        Change::StopSignal(signal) => config.stop_signal = Some(signal),
+        Change::User(user) => config.user = user,
+        Change::Volume(paths) => {
+            config.volumes.extend(paths.into_iter().map(|path| (path, Empty {})));
+        }
+        Change::WorkingDir(path) => config.working_dir = join(&config.working_dir, &path),
+    }
 }
 
 /// A path as seen from a directory, always absolute, without `.` and `..`.

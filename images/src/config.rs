@@ -9,10 +9,13 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use crate::digest::DiffId;
+use crate::digest::{DiffId, ImageId};
 use crate::platform::Platform;
 
+/// Where programs are looked for, unless somebody says.
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Larger documents exist only to fill memory.
 pub(crate) const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
 /// A step takes two bytes of a document and a hundred of memory.
@@ -47,6 +50,9 @@ pub struct ImageConfig {
     /// How it was built, oldest step first.
     #[serde(default, deserialize_with = "history")]
     pub history: Vec<HistoryEntry>,
+    /// The image of the container that it was committed of. What other documents say here is no image's id.
+    #[serde(default, deserialize_with = "an_image", skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ImageId>,
 }
 
 impl ImageConfig {
@@ -166,6 +172,11 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(des
 }
 
 /// The same, of no more steps than any image has.
+fn an_image<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ImageId>, D::Error> {
+    let text = Option::<Value>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| text.as_str()?.parse().ok()))
+}
+
 fn history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HistoryEntry>, D::Error> {
     struct Steps;
 

@@ -61,7 +61,7 @@ pub use build::{
     BaseImages, BuildError, BuildEvent, BuildProgress, BuildRequest, Built, Context, DockerfileError, Place, Problem,
     RunStep, StepError, StepMount, StepMountKind, StepNetwork, StepRunner, Surroundings, WordError,
 };
-pub use change::{Change, ChangeError};
+pub use change::{Change, ChangeError, check_changes};
 pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFs};
 pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};

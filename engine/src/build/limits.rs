@@ -80,10 +80,6 @@ impl Limits {
             StepNetwork::None => host.network_mode = Some("none".to_owned()),
             StepNetwork::Host => host.network_mode = Some("host".to_owned()),
         }
-        if host.network_mode.as_deref() == Some("none") {
-            // A container without a network of its own has no names to be given.
-            host.extra_hosts = None;
-        }
         host
     }
 }
@@ -114,6 +110,7 @@ fn nothing() -> Image {
         config: images::ContainerConfig::default(),
         rootfs: RootFs { kind: String::new(), diff_ids: Vec::new() },
         history: Vec::new(),
+        parent: None,
     };
     Image {
         id: images::ImageId(images::Digest::of(b"")),

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use bollard_stubs::models::ContainerConfig as AskedConfig;
-use images::{Change, ContainerConfig};
+use images::ContainerConfig;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::wire::body;
 
 /// The configuration to alter: the container's, below what the request's body says, if it says anything.
@@ -52,14 +52,16 @@ fn merge(asked: ContainerConfig, container: ContainerConfig) -> ContainerConfig 
     }
 }
 
-/// The instructions in a query: `changes` comes as often as there are any, each with one or more, a line each.
-pub(crate) fn changes(query: &str) -> Result<Vec<Change>> {
-    form_urlencoded::parse(query.as_bytes())
+/// The instructions in a query: `changes` comes as often as there are any, each with one or more, a line each. They are
+/// applied to this configuration.
+pub(crate) fn changes(query: &str, config: &ContainerConfig) -> Result<Vec<String>> {
+    let changes: Vec<String> = form_urlencoded::parse(query.as_bytes())
         .filter(|(key, _)| key == "changes")
         .flat_map(|(_, value)| value.lines().map(str::to_owned).collect::<Vec<_>>())
         .filter(|line| !line.trim().is_empty())
-        .map(|line| line.parse().map_err(|error| Error::from(images::Error::Change(error))))
-        .collect()
+        .collect();
+    images::check_changes(&changes, config).map_err(images::Error::Change)?;
+    Ok(changes)
 }
 
 #[cfg(test)]
@@ -101,8 +103,9 @@ mod tests {
 
     #[test]
     fn instructions_come_one_by_one_or_as_lines() {
-        let changes = changes("changes=CMD+a&x=y&changes=ENV+A%3D1%0AUSER+u").unwrap();
-        assert_eq!(changes.len(), 3);
-        assert!(super::changes("changes=RUN+x").unwrap_err().message().contains("not a valid change command"));
+        let config = ContainerConfig { env: vec!["A=1".to_owned()], ..ContainerConfig::default() };
+        let changes = changes("changes=CMD+a&x=y&changes=ENV+A%3D%24A%0AUSER+u", &config).unwrap();
+        assert_eq!(changes, ["CMD a", "ENV A=$A", "USER u"]);
+        assert!(super::changes("changes=RUN+x", &config).unwrap_err().message().contains("not a valid change command"));
     }
 }

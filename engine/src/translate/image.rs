@@ -34,7 +34,7 @@ pub(crate) fn summary(
         created: seconds(image.config.created),
         id: image.id.to_string(),
         labels: image.config.config.labels.clone(),
-        parent_id: String::new(),
+        parent_id: parent(image),
         repo_digests: names.digests,
         repo_tags: names.tags,
         shared_size: count(shared),
@@ -77,7 +77,7 @@ pub(crate) fn inspect(image: Image, version: ApiVersion) -> ImageView {
         id: image.id.to_string(),
         repo_tags: image.tags().map(Reference::familiar).collect(),
         repo_digests: image.digests().map(|reference| reference.familiar()).collect(),
-        parent: String::new(),
+        parent: parent(&image),
         created: image.config.created.map(|created| created.to_string()),
         docker_version: String::new(),
         size: image.size_bytes,
@@ -95,6 +95,11 @@ pub(crate) fn inspect(image: Image, version: ApiVersion) -> ImageView {
         os: image.config.os,
         config: config(image.config.config, version),
     }
+}
+
+/// The image that it was committed on.
+fn parent(image: &Image) -> String {
+    image.config.parent.map(|parent| parent.to_string()).unwrap_or_default()
 }
 
 fn config(config: ContainerConfig, version: ApiVersion) -> ConfigView {

@@ -94,7 +94,7 @@ pub(super) fn apply(stage: &mut StageBuild<'_, '_>, instruction: &Instruction) -
         }
     };
     let config = std::mem::take(&mut stage.state.config);
-    stage.state.config = apply_changes(&changes, config)?;
+    stage.state.config = apply_changes(&changes, config);
     Ok(created_by)
 }
 
@@ -105,7 +105,7 @@ pub(super) fn set_labels(state: &mut StageState, labels: Vec<(String, String)>) 
     }
     let text = said("LABEL", &labels);
     let config = std::mem::take(&mut state.config);
-    state.config = apply_changes(&[Change::Label(labels)], config)?;
+    state.config = apply_changes(&[Change::Label(labels)], config);
     Ok(text)
 }
 

@@ -366,7 +366,7 @@ pub(super) fn working_dir<'a, 's>(stage: &mut StageBuild<'a, 's>, word: &str) ->
     let path = stage.expand(word)?;
     let ground = key::ground(&stage.state);
     let config = std::mem::take(&mut stage.state.config);
-    stage.state.config = crate::change::apply(&[crate::change::Change::WorkingDir(path)], config)?;
+    stage.state.config = crate::change::apply(&[crate::change::Change::WorkingDir(path)], config);
     let (path, top) = (stage.state.config.working_dir.clone(), stage.state.top);
     let user = stage.state.config.user.clone();
     let keys = vec![key::of(&("WORKDIR", ground, &path, build.epoch))];

@@ -49,8 +49,9 @@ use crate::store::{Image, Rootfs, Store};
 
 pub use context::Context;
 #[cfg(fuzzing)]
-pub(crate) use dockerfile::{Dockerfile, Expander};
+pub(crate) use dockerfile::Dockerfile;
 pub use dockerfile::{DockerfileError, Place, Problem, WordError};
+pub(crate) use dockerfile::{Expander, raw_words};
 pub use error::{BuildError, StepError};
 
 /// What to build.

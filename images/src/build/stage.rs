@@ -10,13 +10,10 @@ use super::dockerfile::{Expander, Instruction, Place, Stage, Step};
 use super::plan::{Base, PlannedStage};
 use super::schedule::Build;
 use super::{BuildError, BuildEvent, StepError, copy_step, key, run_step};
-use crate::config::{ContainerConfig, HistoryEntry, ImageConfig, RootFs};
+use crate::config::{ContainerConfig, DEFAULT_PATH, HistoryEntry, ImageConfig, RootFs};
 use crate::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::platform::Platform;
 use crate::store::{DoneStep, Image, StepLayer, StepResult};
-
-/// Where programs are looked for, unless a stage's image says: as in Docker, that becomes part of what is built on it.
-const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How far a stage is: what an image made of it now would be.
 #[derive(Clone, Debug)]
@@ -44,7 +41,8 @@ fn built_on(mut config: ContainerConfig) -> ContainerConfig {
         "/".clone_into(&mut config.working_dir);
     }
     if !config.env.iter().any(|pair| pair.starts_with("PATH=")) {
-        config.env.push(DEFAULT_PATH.to_owned());
+        // As in Docker, that becomes part of what is built on it.
+        config.env.push(format!("PATH={DEFAULT_PATH}"));
     }
     config
 }
@@ -138,6 +136,7 @@ impl StageState {
             config: self.config.clone(),
             rootfs: RootFs { kind: "layers".to_owned(), diff_ids: self.diff_ids.clone() },
             history: self.history.clone(),
+            parent: None,
         }
     }
 }

@@ -4,31 +4,47 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Change, ChangeError};
+use crate::build::{Expander, raw_words};
 use crate::config::Healthcheck;
 
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
+const ESCAPE: char = '\\';
 /// Docker's shortest interval.
 const HEALTH_TIME_MIN: Duration = Duration::from_millis(1);
 
 impl FromStr for Change {
     type Err = ChangeError;
 
+    /// An instruction in which no variable stands for anything.
     fn from_str(text: &str) -> Result<Self, ChangeError> {
-        let text = text.trim();
-        let (instruction, arguments) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let arguments = arguments.trim();
+        Self::read(text, &|_| None)
+    }
+}
+
+/// What variables stand for.
+type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Change {
+    /// An instruction with its variables expanded, where a Dockerfile's would be.
+    pub(crate) fn read(text: &str, variables: Variables<'_>) -> Result<Self, ChangeError> {
+        let (instruction, arguments) = divided(text);
+        let words = |instruction| words(instruction, arguments, variables);
+        let one = |instruction| one(instruction, arguments, variables);
         match instruction.to_ascii_uppercase().as_str() {
             "CMD" => Ok(Change::Cmd(command("CMD", arguments)?)),
             "ENTRYPOINT" => Ok(Change::Entrypoint(command("ENTRYPOINT", arguments)?)),
-            "ENV" => Ok(Change::Env(pairs("ENV", arguments)?)),
-            "LABEL" => Ok(Change::Label(pairs("LABEL", arguments)?)),
-            "EXPOSE" => expose(arguments),
+            "ENV" => Ok(Change::Env(pairs("ENV", arguments, variables)?)),
+            "LABEL" => Ok(Change::Label(pairs("LABEL", arguments, variables)?)),
+            "EXPOSE" => expose(words("EXPOSE")?),
             "HEALTHCHECK" => healthcheck(arguments),
             "ONBUILD" => on_build(arguments),
-            "STOPSIGNAL" => stop_signal(arguments),
-            "USER" => Ok(Change::User(one("USER", arguments)?)),
-            "VOLUME" => volume(arguments),
-            "WORKDIR" => Ok(Change::WorkingDir(one("WORKDIR", arguments)?)),
+            "STOPSIGNAL" => stop_signal(one("STOPSIGNAL")?),
+            "USER" => Ok(Change::User(one("USER")?)),
+            "VOLUME" => volume(match json_list(arguments) {
+                Some(paths) => paths,
+                None => words("VOLUME")?,
+            }),
+            "WORKDIR" => Ok(Change::WorkingDir(one("WORKDIR")?)),
             "ADD" | "ARG" | "COPY" | "FROM" | "MAINTAINER" | "RUN" | "SHELL" => {
                 Err(ChangeError::NotAllowed(instruction.to_ascii_uppercase()))
             }
@@ -36,6 +52,18 @@ impl FromStr for Change {
             other => Err(ChangeError::Unknown(other.to_owned())),
         }
     }
+}
+
+/// An instruction's word, and what stands behind it.
+fn divided(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let (instruction, arguments) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (instruction, arguments.trim())
+}
+
+/// Whether an instruction says what containers run.
+pub(super) fn sets_command(text: &str) -> bool {
+    divided(text).0.eq_ignore_ascii_case("CMD")
 }
 
 /// The exec form is a JSON list of texts; what isn't one is a line for the shell, as Docker has it.
@@ -53,44 +81,23 @@ fn json_list(arguments: &str) -> Option<Vec<String>> {
     serde_json::from_str(arguments).ok()
 }
 
-/// Words with shell quotes, at least one. Variables have nothing to stand for here.
-fn words(instruction: &'static str, arguments: &str) -> Result<Vec<String>, ChangeError> {
-    if has_variable(arguments) {
-        return Err(ChangeError::Variable { instruction, arguments: arguments.to_owned() });
-    }
-    let words = shell_words::split(arguments)
-        .map_err(|_| ChangeError::Quotes { instruction, arguments: arguments.to_owned() })?;
+/// A word without its quotes and with its variables expanded.
+fn expanded(instruction: &'static str, word: &str, variables: Variables<'_>) -> Result<String, ChangeError> {
+    let expander = Expander { escape: ESCAPE, variable: variables };
+    expander.word(word).map_err(|source| ChangeError::Word { instruction, source })
+}
+
+/// Words with shell quotes, at least one.
+fn words(instruction: &'static str, arguments: &str, variables: Variables<'_>) -> Result<Vec<String>, ChangeError> {
+    let words = raw_words(arguments, ESCAPE);
     match words.is_empty() {
         true => Err(ChangeError::NoArgument(instruction)),
-        false => Ok(words),
+        false => words.iter().map(|word| expanded(instruction, word, variables)).collect(),
     }
 }
 
-/// Whether a `$` before a name stands outside of single quotes and isn't escaped.
-fn has_variable(text: &str) -> bool {
-    let (mut single, mut double) = (false, false);
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' if !single => {
-                letters.next();
-            }
-            '\'' if !double => single = !single,
-            '"' if !single => double = !double,
-            '$' if !single => {
-                let starts_name = |c: &char| c.is_ascii_alphabetic() || matches!(c, '_' | '{');
-                if letters.peek().is_some_and(starts_name) {
-                    return true;
-                }
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
-fn one(instruction: &'static str, arguments: &str) -> Result<String, ChangeError> {
-    let mut words = words(instruction, arguments)?;
+fn one(instruction: &'static str, arguments: &str, variables: Variables<'_>) -> Result<String, ChangeError> {
+    let mut words = words(instruction, arguments, variables)?;
     match words.len() {
         1 => Ok(words.remove(0)),
         _ => Err(ChangeError::TooManyArguments { instruction, arguments: arguments.to_owned() }),
@@ -98,33 +105,34 @@ fn one(instruction: &'static str, arguments: &str) -> Result<String, ChangeError
 }
 
 /// `name=value …`, or the old `name value with spaces`.
-fn pairs(instruction: &'static str, arguments: &str) -> Result<Vec<(String, String)>, ChangeError> {
-    let words = words(instruction, arguments)?;
-    let is_old = !words[0].contains('=');
-    if is_old {
+fn pairs(
+    instruction: &'static str,
+    arguments: &str,
+    variables: Variables<'_>,
+) -> Result<Vec<(String, String)>, ChangeError> {
+    let words = raw_words(arguments, ESCAPE);
+    let first = words.first().ok_or(ChangeError::NoArgument(instruction))?;
+    let expanded = |word: &str| expanded(instruction, word, variables);
+    if !first.contains('=') {
         let (name, value) = arguments
             .split_once(char::is_whitespace)
-            .ok_or_else(|| ChangeError::NoEquals { instruction, word: words[0].clone() })?;
-        // Several words are one value as they stand; a single one may be quoted.
-        let value = match &words[..] {
-            [_, value] => value.clone(),
-            _ => value.trim().to_owned(),
-        };
-        return Ok(vec![(name.to_owned(), value)]);
+            .ok_or_else(|| ChangeError::NoEquals { instruction, word: first.clone() })?;
+        return Ok(vec![(expanded(name)?, expanded(value.trim())?)]);
     }
     words
-        .into_iter()
+        .iter()
         .map(|word| match word.split_once('=') {
             Some(("", _)) => Err(ChangeError::BlankName(instruction)),
-            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-            None => Err(ChangeError::NoEquals { instruction, word }),
+            Some((name, value)) => Ok((expanded(name)?, expanded(value)?)),
+            None => Err(ChangeError::NoEquals { instruction, word: word.clone() }),
         })
         .collect()
 }
 
-fn expose(arguments: &str) -> Result<Change, ChangeError> {
+fn expose(words: Vec<String>) -> Result<Change, ChangeError> {
     let mut ports = Vec::new();
-    for word in words("EXPOSE", arguments)? {
+    // A variable may hold several.
+    for word in words.iter().flat_map(|word| word.split_whitespace()).map(str::to_owned) {
         let wrong = || ChangeError::Port(word.clone());
         let (range, protocol) = word.split_once('/').unwrap_or((&word, "tcp"));
         let protocol = protocol.to_ascii_lowercase();
@@ -139,19 +147,14 @@ fn expose(arguments: &str) -> Result<Change, ChangeError> {
     Ok(Change::Expose(ports))
 }
 
-fn volume(arguments: &str) -> Result<Change, ChangeError> {
-    let paths = match json_list(arguments) {
-        Some(paths) => paths,
-        None => words("VOLUME", arguments)?,
-    };
+fn volume(paths: Vec<String>) -> Result<Change, ChangeError> {
     match paths.is_empty() || paths.iter().any(|path| path.trim().is_empty()) {
         true => Err(ChangeError::NoArgument("VOLUME")),
         false => Ok(Change::Volume(paths)),
     }
 }
 
-fn stop_signal(arguments: &str) -> Result<Change, ChangeError> {
-    let signal = one("STOPSIGNAL", arguments)?;
+fn stop_signal(signal: String) -> Result<Change, ChangeError> {
     let name = signal.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
     let by_number = signal.parse::<u8>().is_ok_and(|number| (1..=64).contains(&number));
@@ -172,13 +175,12 @@ const SIGNALS: [&str; 35] = [
     "WINCH", "IO", "POLL", "PWR", "SYS", "RTMIN",
 ];
 
+/// Whatever is to be done later: only whoever does it has to understand it.
 fn on_build(arguments: &str) -> Result<Change, ChangeError> {
     let trigger = arguments.split_whitespace().next().ok_or(ChangeError::NoArgument("ONBUILD"))?;
     match trigger.to_ascii_uppercase().as_str() {
-        "ADD" | "ARG" | "CMD" | "COPY" | "ENTRYPOINT" | "ENV" | "EXPOSE" | "HEALTHCHECK" | "LABEL" | "RUN"
-        | "SHELL" | "STOPSIGNAL" | "USER" | "VOLUME" | "WORKDIR" => Ok(Change::OnBuild(arguments.to_owned())),
         known @ ("ONBUILD" | "FROM" | "MAINTAINER") => Err(ChangeError::Trigger(known.to_owned())),
-        other => Err(ChangeError::Unknown(other.to_owned())),
+        _ => Ok(Change::OnBuild(arguments.to_owned())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::layers::NewImage;
 use super::{Commit, Store, between_steps};
-use crate::change::apply;
+use crate::change::apply_written;
 use crate::config::{HistoryEntry, ImageConfig};
 use crate::diff::{self, FileChange};
 use crate::digest::{Digest, ImageId};
@@ -19,7 +19,7 @@ impl Store {
     /// Makes an image of a container: of its image, and what it changed as one more layer. What the container writes
     /// meanwhile may be in it or not.
     pub fn commit(&self, container_id: &str, commit: &Commit) -> Result<ImageId, Error> {
-        let config = apply(&commit.changes, commit.config.clone())?;
+        let config = apply_written(&commit.changes, commit.config.clone())?;
         let rootfs = self.rootfs(container_id)?;
         let image = self.get(&commit.image.to_string())?;
         // The container and its image may be removed meanwhile.
@@ -35,6 +35,7 @@ impl Store {
             comment: commit.comment.clone(),
             created: Some(commit.created),
             config,
+            parent: Some(commit.image),
             ..image.config
         };
         image.history.push(HistoryEntry {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::layers::{NewImage, NewLayer};
 use super::{Import, Store};
-use crate::change::apply;
+use crate::change::apply_written;
 use crate::compression::Decoder;
 use crate::config::{ContainerConfig, HistoryEntry, ImageConfig, RootFs};
 use crate::digest::{ChainId, DiffId, Digest, HashingReader, ImageId};
@@ -44,7 +44,7 @@ impl Store {
     /// # Errors
     /// [`Error::Import`] when the tar is cut short or tries to leave its root.
     pub fn import(&self, rootfs: impl Read, import: &Import, progress: &dyn Progress) -> Result<ImageId, Error> {
-        let config = apply(&import.changes, ContainerConfig::default())?;
+        let config = apply_written(&import.changes, ContainerConfig::default())?;
         let work = self.work_dir()?;
         let watched = Watched::new(rootfs, |done_bytes| {
             progress.report(ProgressEvent::Receiving { done_bytes });
@@ -74,6 +74,7 @@ impl Store {
 
 fn image_config(import: &Import, config: ContainerConfig, diff_id: DiffId) -> ImageConfig {
     ImageConfig {
+        parent: None,
         architecture: import.platform.architecture.clone(),
         variant: import.platform.variant.clone(),
         os: import.platform.os.clone(),

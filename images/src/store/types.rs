@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::change::Change;
 use crate::config::{ContainerConfig, ImageConfig};
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::platform::Platform;
@@ -63,8 +62,8 @@ pub struct Pushed {
 pub struct Import {
     /// The image's name.
     pub reference: Option<Reference>,
-    /// Instructions for its configuration, applied in order.
-    pub changes: Vec<Change>,
+    /// Instructions for its configuration as they are written, applied in order: see [`Change`](crate::Change).
+    pub changes: Vec<String>,
     /// What the history says (`Imported from -`).
     pub message: String,
     /// What it runs on.
@@ -82,8 +81,8 @@ pub struct Commit {
     pub reference: Option<Reference>,
     /// What the container was started with.
     pub config: ContainerConfig,
-    /// Instructions for its configuration, applied in order.
-    pub changes: Vec<Change>,
+    /// Instructions for its configuration as they are written, applied in order: see [`Change`](crate::Change).
+    pub changes: Vec<String>,
     /// Who made it.
     pub author: String,
     /// What was said.

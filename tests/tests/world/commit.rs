@@ -19,6 +19,10 @@ fn changes_become_a_layer() {
         "CMD [\"cat\", \"/root/new\"]",
         "-c",
         "LABEL one=two",
+        "-c",
+        "ENV PATH=/x:$PATH B=${A}c",
+        "-c",
+        "ONBUILD some thing $X",
         "cc",
         "made:1",
     ];
@@ -36,6 +40,11 @@ fn changes_become_a_layer() {
     let format = "{{.Id}} {{.Author}} {{.Comment}} {{json .Config.Cmd}} {{.Config.Labels.one}} {{len .RootFS.Layers}}";
     let inspected = host.docker(&["image", "inspect", "-f", format, "made:1"]).ok();
     assert_eq!(inspected, format!("{id} Somebody <s@example.org> said [\"cat\",\"/root/new\"] two 2"));
+    let format = "{{.Parent}} {{json .Config.OnBuild}}\n{{join .Config.Env \"\\n\"}}";
+    let inspected = host.docker(&["image", "inspect", "-f", format, "made:1"]).ok();
+    let base = host.docker(&["image", "inspect", "-f", "{{.Id}}", "busybox"]).ok();
+    assert!(inspected.starts_with(&format!("{base} [\"some thing $X\"]\n")), "{inspected}");
+    assert!(inspected.contains("\nB=bc") && inspected.contains("\nPATH=/x:/"), "{inspected}");
     let history = host.docker(&["history", "--no-trunc", "--format", "{{.CreatedBy}}|{{.Comment}}", "made:1"]).ok();
     assert!(history.starts_with(&format!("sh -c {script}|said\n")), "{history}");
     // Others take it for the image that it is, and its layers keep their digests on the way.

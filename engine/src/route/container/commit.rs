@@ -25,14 +25,15 @@ pub(crate) async fn commit(
     }
     let handle = engine.containers.find(&query.container)?;
     let container = handle.container();
+    let config = translate::config(&body, &container.asked.config)?;
     let commit = images::Commit {
         image: container.image.id,
         reference: match query.repo.as_str() {
             "" => None,
             repo => Some(image::reference(repo, &query.tag)?),
         },
-        config: translate::config(&body, &container.asked.config)?,
-        changes: translate::changes(raw.as_deref().unwrap_or_default())?,
+        changes: translate::changes(raw.as_deref().unwrap_or_default(), &config)?,
+        config,
         author: query.author,
         comment: query.comment,
         created_by: container.asked.config.cmd.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "),

@@ -105,13 +105,13 @@ fn take_in(engine: &Engine, rootfs: impl Read, import: &Import, progress: &dyn P
 
 /// What a request says about the image that is to be made.
 fn described(source: &str, query: &CreateQuery) -> Result<Import> {
-    let changes = query.changes.iter().map(|change| change.parse().map_err(images::Error::from));
+    images::check_changes(&query.changes, &images::ContainerConfig::default()).map_err(images::Error::from)?;
     Ok(Import {
         reference: match query.repo.as_str() {
             "" => None,
             repo => Some(translate::reference(repo, query.tag.as_deref().unwrap_or_default())?),
         },
-        changes: changes.collect::<Result<_, images::Error>>()?,
+        changes: query.changes.clone(),
         message: if query.message.is_empty() { format!("Imported from {source}") } else { query.message.clone() },
         platform: translate::platform(&query.platform)?.unwrap_or_else(Platform::host),
         created: Timestamp::now(),

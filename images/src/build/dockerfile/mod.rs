@@ -21,8 +21,8 @@ use instruction::Parsed;
 pub(crate) use instruction::{Command, Copied, Copy, Instruction, Run, RunNetwork};
 pub(crate) use line::is_here_document;
 pub(crate) use mount::{CacheSharing, MountKind, MountSource, WrittenMount};
-pub(crate) use words::Expander;
 pub use words::WordError;
+pub(crate) use words::{Expander, raw_words};
 
 /// Where something stands in a Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub enum WordError {
 }
 
 /// Cuts a text at white space outside of quotes; quotes and escapes stay in the words.
-pub(super) fn raw_words(text: &str, escape: char) -> Vec<String> {
+pub(crate) fn raw_words(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut quote = None;

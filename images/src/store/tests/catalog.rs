@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::reference::Reference;
-use crate::{Change, Import, Platform};
+use crate::{Import, Platform};
 
 fn reference(text: &str) -> Reference {
     Reference::parse(text).expect("a reference")
@@ -82,9 +82,7 @@ fn a_root_file_system_becomes_an_image() {
     let store = TestStore::new();
     let import = Import {
         reference: Some(reference("friendlyname")),
-        changes: ["CMD [\"httpd\", \"-f\"]", "EXPOSE 80", "ENV A=1 B='x y'"]
-            .map(|text| text.parse::<Change>().expect("an instruction"))
-            .to_vec(),
+        changes: ["CMD [\"httpd\", \"-f\"]", "EXPOSE 80", "ENV A=1 B='x y'"].map(str::to_owned).to_vec(),
         message: "Imported from -".to_owned(),
         platform: "linux/amd64".parse().expect("a platform"),
         created: "2026-01-02T03:04:05Z".parse().expect("a time"),

@@ -12,7 +12,7 @@ fn commit(image: ImageId, name: &str) -> Commit {
         image,
         reference: Some(crate::Reference::parse(name).expect("a reference")),
         config: Default::default(),
-        changes: vec!["ENV A=b".parse().expect("an instruction")],
+        changes: vec!["ENV A=b".to_owned()],
         author: "somebody".into(),
         comment: "said".into(),
         created_by: "sh -c true".into(),
@@ -41,6 +41,9 @@ fn a_layer_on_top_that_can_be_saved() {
         (id, before.layers.len() + 1, &before.layers[..])
     );
     assert_eq!((made.config.author.as_str(), made.config.config.env.as_slice()), ("somebody", &["A=b".to_owned()][..]));
+    assert_eq!((made.config.parent, before.config.parent), (Some(image), None));
+    let old = r#"{"parent":"0123","rootfs":{"diff_ids":[]}}"#;
+    assert_eq!(serde_json::from_str::<crate::ImageConfig>(old).expect("a document").parent, None);
     let top = store.layer_dir(made.layers.last().expect("a layer"));
     assert_eq!(read(top.join("diff/etc/new")), "new");
     assert_eq!(fs::read_link(top.join("diff/climbing")).expect("a link").as_os_str(), up);
