@@ -95,7 +95,7 @@ impl Asked {
             called_off: CancellationToken::new(),
         };
         let limits = Limits::new(query.host);
-        let passwords = RegistryPasswords::of_headers(headers)?;
+        let passwords = RegistryPasswords::of_headers(headers);
         Ok(Self { request, limits, is_quiet: query.is_quiet, passwords })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -55,8 +55,10 @@ async fn start(
     State(engine): State<Engine>,
     version: ApiVersion,
     Path(id): Path<String>,
+    headers: HeaderMap,
     mut client: Client,
 ) -> Result<Response> {
+    body::check_is_json(&headers)?;
     let request: ExecStartConfig = body::parse_or_default(&client.take_body().await?)?;
     let exec = engine.execs.find(&id)?;
     let start = translate::exec::start(request, &exec)?;

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use bytes::Bytes;
 use images::{RegistryError, SearchTerm, Server};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorBody, Result, chain};
 use crate::filters::{FilterError, Filters};
 use crate::route::query::Query;
+use crate::stream::Whole;
 use crate::wire::body;
 use crate::wire::registry::{LoginView, SearchQuery, SearchView};
 use crate::wire::registry_auth::{self, AuthConfig};
@@ -26,7 +26,7 @@ pub(crate) fn routes() -> Router<Engine> {
     Router::new().route("/auth", post(log_in)).route("/images/search", get(search))
 }
 
-async fn log_in(State(engine): State<Engine>, body: Bytes) -> Result<Response> {
+async fn log_in(State(engine): State<Engine>, Whole(body): Whole) -> Result<Response> {
     let auth: AuthConfig = body::parse(&body)?;
     let server: Server =
         auth.serveraddress.parse().map_err(|error: images::ConfigError| Error::invalid(error.to_string()))?;
@@ -66,7 +66,7 @@ async fn search(
     };
     let filters = Filters::parse(query.filters.as_deref())?.only(&["is-automated", "is-official", "stars"])?;
     let (automated, official, stars) = (filters.flag("is-automated")?, filters.flag("is-official")?, stars(&filters)?);
-    let credentials = registry_auth::credentials(&headers)?;
+    let credentials = registry_auth::credentials(&headers);
     let called_off = CancellationToken::new();
     let _listening = called_off.clone().drop_guard();
     let search = move |engine: &Engine| {

@@ -1,4 +1,4 @@
-//! A request's body as a whole, within bounds, and refused in Docker's JSON beyond them.
+//! A request's JSON body as a whole, within bounds, and refused in Docker's words beyond them.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -6,11 +6,12 @@ use bytes::BytesMut;
 use futures::StreamExt as _;
 
 use crate::error::{Error, Result};
+use crate::wire::body;
 
 /// The longest body; a container with the largest seccomp profile and thousands of ports is far shorter.
 const MOST_BYTES: usize = 8 << 20;
 
-/// The body of a request.
+/// The body of a request, which is JSON if its headers are right.
 #[derive(Debug)]
 pub(crate) struct Whole(pub(crate) Bytes);
 
@@ -18,6 +19,7 @@ impl<S: Sync> FromRequest<S> for Whole {
     type Rejection = Error;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self> {
+        body::check_is_json(request.headers())?;
         read(request.into_body()).await.map(Self)
     }
 }

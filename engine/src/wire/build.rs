@@ -6,10 +6,11 @@ use axum::http::HeaderMap;
 use bollard_stubs::models::HostConfig;
 use bytes::Bytes;
 use images::Credentials;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::query::{flag, is_yes};
-use super::registry_auth;
+use super::query::{flag, is_yes, pairs};
+use super::{body, registry_auth};
 use crate::error::{Error, Result};
 
 const REGISTRIES: &str = "X-Registry-Config";
@@ -41,7 +42,7 @@ impl BuildQuery {
     /// Reads a query. What can't be done is refused by its name.
     pub(crate) fn parse(query: &str) -> Result<Self> {
         let mut parsed = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in pairs(query, &["t"]) {
             parsed.take(&name, &value)?;
         }
         Ok(parsed)
@@ -111,11 +112,9 @@ fn number(name: &str, value: &str) -> Result<Option<i64>> {
     Ok(Some(number).filter(|number| *number != 0))
 }
 
-/// Members that are `null` count as left out.
-fn json<T: serde::de::DeserializeOwned + Default>(name: &str, value: &str) -> Result<T> {
-    let parsed: Option<T> =
-        serde_json::from_str(value).map_err(|error| Error::invalid(format!("invalid value for {name}: {error}")))?;
-    Ok(parsed.unwrap_or_default())
+fn json<T: DeserializeOwned>(name: &str, value: &str) -> Result<T> {
+    body::parse(value.as_bytes())
+        .map_err(|error| Error::invalid(format!("invalid value for {name}: {}", error.message())))
 }
 
 /// One, or a JSON list of them: clients differ.
@@ -129,9 +128,8 @@ pub(crate) struct RegistryPasswords(BTreeMap<String, Credentials>);
 
 impl RegistryPasswords {
     /// Reads the header, if there is one.
-    pub(crate) fn of_headers(headers: &HeaderMap) -> Result<Self> {
-        let Some(value) = headers.get(REGISTRIES).filter(|value| !value.is_empty()) else { return Ok(Self::default()) };
-        registry_auth::several(value.as_bytes(), REGISTRIES).map(Self)
+    pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
+        Self(registry_auth::several(headers, REGISTRIES))
     }
 
     /// Who one is at a registry.
@@ -248,6 +246,12 @@ impl BuildLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parameter_counts_once_but_tags() {
+        let query = BuildQuery::parse("t=a&t=b&target=one&target=two").unwrap();
+        assert_eq!((query.tags.len(), query.target.as_str()), (2, "one"));
+    }
 
     #[test]
     fn yes_and_no_are_docker_s() {

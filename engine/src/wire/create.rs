@@ -4,7 +4,7 @@ use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{body, restart};
+use super::body;
 use crate::error::{Error, Result};
 
 /// Query of `POST /containers/create`.
@@ -38,8 +38,7 @@ impl CreateBody {
     /// Parses the body; everything in it is still as the client wrote it.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let mut value = body::value(bytes)?;
-        let members = value
-            .as_object_mut()
+        let members = body::members(&mut value, &["Cmd", "Entrypoint", "HostConfig", "NetworkingConfig", "MacAddress"])
             .ok_or_else(|| Error::invalid("config cannot be empty in order to create a container"))?;
         for key in ["Cmd", "Entrypoint"] {
             // Both may be one word instead of a list of words.
@@ -47,11 +46,9 @@ impl CreateBody {
                 *word = Value::Array(vec![word.take()]);
             }
         }
-        let mut take = |key| members.remove(key).unwrap_or_else(|| Value::Object(Default::default()));
-        let host = take("HostConfig");
-        restart::check(&host)?;
+        let mut take = |key| members.remove(key).unwrap_or_default();
         Ok(Self {
-            host: body::from_value(host)?,
+            host: body::from_value(take("HostConfig"))?,
             networking: body::from_value(take("NetworkingConfig"))?,
             mac_address: match members.remove("MacAddress") {
                 Some(Value::String(mac)) if !mac.is_empty() => Some(mac),
@@ -86,9 +83,12 @@ mod tests {
         for (bytes, text) in [
             (&b"[]"[..], "config cannot be empty in order to create a container"),
             (b"", "invalid JSON: got EOF while reading request body"),
-            (br#"{"Image": 7}"#, "invalid JSON: invalid type"),
-            (br#"{"HostConfig": {"Memory": "much"}}"#, "invalid JSON: invalid type"),
-            (br#"{"HostConfig": {"RestartPolicy": {"Name": "x"}}}"#, "invalid restart policy: unknown policy 'x'; use"),
+            (br#"{"Image": 7}"#, "invalid JSON: Image: invalid type"),
+            (br#"{"HostConfig": {"Memory": "much"}}"#, "invalid JSON: Memory: invalid type"),
+            (
+                br#"{"HostConfig": {"RestartPolicy": {"Name": "x"}}}"#,
+                "invalid JSON: RestartPolicy.Name: invalid restart policy: unknown policy 'x'; use",
+            ),
         ] {
             let message = CreateBody::parse(bytes).unwrap_err().message();
             assert!(message.starts_with(text), "{message}");

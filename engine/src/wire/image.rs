@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use images::{Empty, Healthcheck};
 use serde::{Deserialize, Serialize};
 
-use super::query::{flag, optional_flag};
+use super::query::{flag, optional_flag, pairs};
 
 /// An image in `GET /images/json`.
 #[derive(Debug, Clone, Serialize)]
@@ -223,7 +223,7 @@ impl CreateQuery {
     /// Reads the query string.
     pub(crate) fn parse(query: &str) -> Self {
         let mut parsed = Self::default();
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (key, value) in pairs(query, &["changes"]) {
             let value = value.into_owned();
             match &*key {
                 "fromImage" if !value.is_empty() => parsed.from_image = Some(value),

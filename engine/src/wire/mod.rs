@@ -1,6 +1,7 @@
 //! Requests and replies as Docker's clients write and read them.
 
 pub(crate) mod archive;
+mod as_go;
 pub(crate) mod body;
 pub(crate) mod build;
 pub(crate) mod create;
@@ -15,7 +16,6 @@ pub(crate) mod progress;
 pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod registry_auth;
-pub(crate) mod restart;
 pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod summary;

@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use images::Credentials;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Result};
+use super::body;
 
 const HEADER: &str = "X-Registry-Auth";
 
@@ -31,21 +32,26 @@ pub(crate) struct AuthConfig {
     registrytoken: String,
 }
 
-/// Who the value of a header says that its sender is at each of several registries.
-pub(crate) fn several(value: &[u8], header: &str) -> Result<BTreeMap<String, Credentials>> {
-    let malformed = || Error::invalid(format!("invalid {header} header: it isn't base64 of a JSON object"));
-    let text = BASE64.decode(value).map_err(|_| malformed())?;
-    let all: BTreeMap<String, AuthConfig> = serde_json::from_slice(&text).map_err(|_| malformed())?;
-    all.into_iter().map(|(registry, auth)| Ok((registry, auth.credentials().ok_or_else(malformed)?))).collect()
+/// Who the headers of a request say that its sender is at each of several registries.
+pub(crate) fn several(headers: &HeaderMap, header: &str) -> BTreeMap<String, Credentials> {
+    let all: BTreeMap<String, AuthConfig> = decoded(headers, header).unwrap_or_default();
+    all.into_iter().filter_map(|(registry, auth)| Some((registry, auth.credentials()?))).collect()
 }
 
 /// Who the headers of a request say that its sender is to the registry.
-pub(crate) fn credentials(headers: &HeaderMap) -> Result<Credentials> {
-    let Some(value) = headers.get(HEADER).filter(|value| !value.is_empty()) else { return Ok(Credentials::Anonymous) };
-    let malformed = || Error::invalid(format!("invalid {HEADER} header: it isn't base64 of a JSON object"));
-    let text = BASE64.decode(value.as_bytes()).map_err(|_| malformed())?;
-    let auth: AuthConfig = serde_json::from_slice(&text).map_err(|_| malformed())?;
-    auth.credentials().ok_or_else(malformed)
+pub(crate) fn credentials(headers: &HeaderMap) -> Credentials {
+    decoded(headers, HEADER).and_then(AuthConfig::credentials).unwrap_or(Credentials::Anonymous)
+}
+
+/// What a header carries. Clients that have no password write `null`, `{}` or nothing into it, and some what was never read:
+/// with Docker, whoever can't be understood is nobody.
+fn decoded<T: DeserializeOwned>(headers: &HeaderMap, header: &str) -> Option<T> {
+    let value = headers.get(header).filter(|value| !value.is_empty())?;
+    let parsed = BASE64.decode(value.as_bytes()).ok().and_then(|text| body::parse(&text).ok());
+    if parsed.is_none() {
+        tracing::debug!("{header} is not base64 of a JSON object: taken as absent");
+    }
+    parsed
 }
 
 impl AuthConfig {
@@ -76,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    fn read(value: &str) -> Result<Credentials> {
+    fn read(value: &str) -> Credentials {
         credentials(
             &[(HEADER, value)].iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect(),
         )
@@ -86,20 +92,40 @@ mod tests {
     fn every_form_that_clients_send() {
         let ann = || Credentials::Password { username: "ann".to_owned(), password: "p:w\u{fc}".to_owned() };
         let by_name = r#"{"username":"ann","password":"p:w\u00fc","serveraddress":"r:5000"}"#;
-        assert_eq!(read(&URL_SAFE.encode(by_name)).unwrap(), ann());
-        assert_eq!(read(&URL_SAFE_NO_PAD.encode(by_name)).unwrap(), ann());
+        assert_eq!(read(&URL_SAFE.encode(by_name)), ann());
+        assert_eq!(read(&URL_SAFE_NO_PAD.encode(by_name)), ann());
         let pair = STANDARD.encode("ann:p:w\u{fc}");
-        assert_eq!(read(&URL_SAFE.encode(format!(r#"{{"auth":"{pair}"}}"#))).unwrap(), ann());
+        assert_eq!(read(&URL_SAFE.encode(format!(r#"{{"auth":"{pair}"}}"#))), ann());
         let token = r#"{"registrytoken":"abc"}"#;
-        assert_eq!(read(&URL_SAFE.encode(token)).unwrap(), Credentials::Token("abc".to_owned()));
+        assert_eq!(read(&URL_SAFE.encode(token)), Credentials::Token("abc".to_owned()));
         let identity = r#"{"identitytoken":"abc"}"#;
-        assert_eq!(read(&URL_SAFE.encode(identity)).unwrap(), Credentials::IdentityToken("abc".to_owned()));
-        for nobody in ["", "e30=", "e30"] {
-            assert_eq!(read(nobody).unwrap(), Credentials::Anonymous, "{nobody:?}");
+        assert_eq!(read(&URL_SAFE.encode(identity)), Credentials::IdentityToken("abc".to_owned()));
+        assert_eq!(read(&URL_SAFE.encode(r#"{"UserName":"ann","Password":"p:w\u00fc","auth":null}"#)), ann());
+        let wrong_pair = URL_SAFE.encode(r#"{"auth":"!"}"#);
+        for nobody in ["", "e30=", "e30", "bnVsbA==", "bnVsbA", "W10=", "!", "bm8", &wrong_pair] {
+            assert_eq!(read(nobody), Credentials::Anonymous, "{nobody:?}");
         }
-        assert_eq!(credentials(&HeaderMap::new()).unwrap(), Credentials::Anonymous);
-        for wrong in ["!", "bm8", &URL_SAFE.encode(r#"{"auth":"!"}"#)] {
-            assert!(read(wrong).is_err(), "{wrong:?}");
+        assert_eq!(credentials(&HeaderMap::new()), Credentials::Anonymous);
+    }
+
+    #[test]
+    fn one_header_for_several_registries() {
+        let read = |value: &str| {
+            several(
+                &[("x-registry-config", value)]
+                    .into_iter()
+                    .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                    .collect(),
+                "X-Registry-Config",
+            )
+        };
+        let all = URL_SAFE.encode(r#"{"a.b":{"username":"ann","password":"p"},"c.d":{"auth":"!"},"e.f":null}"#);
+        let all = read(&all);
+        assert_eq!(all["a.b"], Credentials::Password { username: "ann".to_owned(), password: "p".to_owned() });
+        assert_eq!(all["e.f"], Credentials::Anonymous);
+        assert_eq!(all.len(), 2, "who can't be understood is left out");
+        for nobody in ["bnVsbA==", "e30=", "", "!", "W10="] {
+            assert!(read(nobody).is_empty(), "{nobody:?}");
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) async fn create(
 ) -> Result<Response> {
     let query = CreateQuery::parse(query.as_deref().unwrap_or_default());
     match (query.from_image.as_deref(), query.from_source.as_deref()) {
-        (Some(image), _) => pull::pull(engine, image, &query, registry_auth::credentials(&headers)?).await,
+        (Some(image), _) => pull::pull(engine, image, &query, registry_auth::credentials(&headers)).await,
         (None, Some("-")) => import(engine, &query, body).await,
         (None, Some(source)) => import_from(engine, source, &query).await,
         (None, None) => Err(Error::invalid("neither fromSrc nor fromImage is given: say what the image is made of")),

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::stream::download;
 use crate::translate::image as translate;
+use crate::wire::query::pairs;
 
 /// What a request wants to have saved.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Wanted {
     /// Reads a query, in which `names` come as often as there are any.
     pub(super) fn parse(query: &str) -> Result<Self> {
         let mut wanted = Self { names: Vec::new(), platform: None };
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (key, value) in pairs(query, &["names"]) {
             match &*key {
                 "names" => wanted.names.extend(value.split(',').filter(|name| !name.is_empty()).map(str::to_owned)),
                 "platform" => wanted.platform = translate::platform(&value)?,
