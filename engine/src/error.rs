@@ -22,6 +22,9 @@ pub enum Error {
         /// One sentence that names the value, says what is wrong and what to do.
         message: String,
     },
+    /// Only a node of a swarm can be asked it, and this is none: no fault, and with a status (503) that clients know.
+    #[error("{0}")]
+    NotInSwarm(&'static str),
     /// The `filters` of a request.
     #[error(transparent)]
     Filter(#[from] crate::filters::FilterError),
@@ -121,6 +124,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Refused { kind, .. } => *kind,
+            Self::NotInSwarm(_) => Kind::Unavailable,
             Self::Filter(_) | Self::Moment(_) => Kind::InvalidParameter,
             Self::VolumePlugin { source: crate::plugin::PluginError::NotFound { .. }, .. } => Kind::NotFound,
             Self::VolumePlugin { .. } => Kind::Internal,
@@ -171,10 +175,11 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     message
 }
 
-/// Whether the administrator should know: something here is broken. What berth doesn't offer (501) is the client's error
-/// as much as a wrong request is.
-fn is_fault(kind: Kind) -> bool {
-    kind.http_status() >= 500 && kind != Kind::NotImplemented
+/// Whether the administrator should know: something here is broken. What berth doesn't offer (501, a swarm) is the client's
+/// error as much as a wrong request is.
+fn is_fault(error: &Error) -> bool {
+    let kind = error.kind();
+    kind.http_status() >= 500 && kind != Kind::NotImplemented && !matches!(error, Error::NotInSwarm(_))
 }
 
 #[derive(Serialize)]
@@ -186,7 +191,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let message = self.message();
-        if is_fault(self.kind()) {
+        if is_fault(&self) {
             tracing::error!(status = status.as_u16(), "{message}");
         } else {
             tracing::debug!(status = status.as_u16(), "{message}");
@@ -209,7 +214,8 @@ mod tests {
             (Kind::Unavailable, true),
             (Kind::Internal, true),
         ] {
-            assert_eq!(is_fault(kind), fault, "{kind:?}");
+            assert_eq!(is_fault(&Error::refused(kind, "")), fault, "{kind:?}");
         }
+        assert!(!is_fault(&Error::NotInSwarm("")));
     }
 }

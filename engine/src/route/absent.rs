@@ -7,25 +7,11 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 /// Paths, and what they are in a user's words.
-const ABSENT: [(&str, &str); 18] = [
+const ABSENT: [(&str, &str); 4] = [
     ("/build/cancel", "building images (docker build)"),
-    ("/configs", "swarm mode (docker config)"),
-    ("/configs/{*rest}", "swarm mode (docker config)"),
     ("/distribution/{*rest}", "asking registries about images (docker manifest)"),
     ("/grpc", "BuildKit sessions (docker buildx)"),
-    ("/nodes", "swarm mode (docker node)"),
-    ("/nodes/{*rest}", "swarm mode (docker node)"),
-    ("/plugins", "plugins (docker plugin)"),
-    ("/plugins/{*rest}", "plugins (docker plugin)"),
-    ("/secrets", "swarm mode (docker secret)"),
-    ("/secrets/{*rest}", "swarm mode (docker secret)"),
-    ("/services", "swarm mode (docker service)"),
-    ("/services/{*rest}", "swarm mode (docker service)"),
     ("/session", "BuildKit sessions (docker buildx)"),
-    ("/swarm", "swarm mode (docker swarm)"),
-    ("/swarm/{*rest}", "swarm mode (docker swarm)"),
-    ("/tasks", "swarm mode (docker stack)"),
-    ("/tasks/{*rest}", "swarm mode (docker stack)"),
 ];
 
 pub(crate) fn routes() -> Router<Engine> {

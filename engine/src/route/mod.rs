@@ -8,8 +8,10 @@ pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod network;
 pub(crate) mod ping;
+pub(crate) mod plugin;
 pub(crate) mod query;
 pub(crate) mod registry;
+pub(crate) mod swarm;
 pub(crate) mod system;
 pub(crate) mod volume;
 
@@ -31,6 +33,8 @@ pub(crate) fn all() -> Router<Engine> {
         .merge(system::routes())
         .merge(volume::routes())
         .merge(ping::routes())
+        .merge(plugin::routes())
+        .merge(swarm::routes())
         .merge(container::routes())
         .merge(exec::routes())
         .merge(network::routes())

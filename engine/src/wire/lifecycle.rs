@@ -82,9 +82,3 @@ pub(crate) struct ListQuery {
     #[serde(default)]
     pub(crate) filters: Option<String>,
 }
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct PruneQuery {
-    #[serde(default)]
-    pub(crate) filters: Option<String>,
-}

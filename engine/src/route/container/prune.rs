@@ -12,10 +12,10 @@ use crate::filters::Filters;
 use crate::orchestrate::remove::{self, Volumes};
 use crate::orchestrate::usage;
 use crate::route::query::Query;
-use crate::wire::lifecycle::PruneQuery;
+use crate::wire::query::FiltersQuery;
 use crate::wire::summary::PruneReply;
 
-pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<PruneQuery>) -> Result<Json<PruneReply>> {
+pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -> Result<Json<PruneReply>> {
     let filters = Filters::parse(query.filters.as_deref())?.only(&["until", "label", "label!"])?;
     let selection = engine.blocking(move |engine| list::select(engine, filters)).await?;
     let mut reply = PruneReply { containers_deleted: Vec::new(), space_reclaimed: 0 };
