@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Error;
 use crate::capabilities::CapabilitySet;
@@ -18,13 +18,13 @@ pub struct Profile {
     #[serde(default)]
     pub default_errno_ret: Option<u16>,
     /// Which architectures' programs may run, as libseccomp names them, besides this machine's own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_absent", skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<String>,
     /// The same by the machine's own architecture.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_absent", skip_serializing_if = "Vec::is_empty")]
     pub arch_map: Vec<Architectures>,
     /// The rules.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     pub syscalls: Vec<SyscallRule>,
 }
 
@@ -35,7 +35,7 @@ pub struct Architectures {
     /// The machine's.
     pub architecture: String,
     /// Those that its kernel runs too.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     pub sub_architectures: Vec<String>,
 }
 
@@ -43,7 +43,9 @@ pub struct Architectures {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Unsupported {
+    #[serde(deserialize_with = "null_is_absent")]
     flags: Vec<String>,
+    #[serde(deserialize_with = "null_is_absent")]
     listener_path: String,
 }
 
@@ -121,7 +123,7 @@ pub struct SyscallRule {
     #[serde(default, skip_serializing)]
     pub(super) name: Option<String>,
     /// Their names; those that this architecture doesn't have are passed over.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     pub names: Vec<String>,
     /// What happens to them.
     pub action: Action,
@@ -129,13 +131,13 @@ pub struct SyscallRule {
     #[serde(default)]
     pub errno_ret: Option<u16>,
     /// All must hold for the rule to apply.
-    #[serde(default, deserialize_with = "null_is_empty")]
+    #[serde(default, deserialize_with = "null_is_absent")]
     pub args: Vec<Condition>,
     /// Where the rule counts: everywhere, unless something is named.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     pub includes: Scope,
     /// Where it doesn't.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     pub excludes: Scope,
 }
 
@@ -172,8 +174,10 @@ impl SyscallRule {
 #[serde(rename_all = "camelCase", default)]
 pub struct Scope {
     /// With these capabilities.
+    #[serde(deserialize_with = "null_is_absent")]
     pub caps: Vec<String>,
     /// On these architectures, as Go names them.
+    #[serde(deserialize_with = "null_is_absent")]
     pub arches: Vec<String>,
     /// On kernels from this version on.
     pub min_kernel: Option<KernelVersion>,
@@ -241,7 +245,7 @@ pub struct Condition {
     /// What it is compared to.
     pub value: u64,
     /// What a masked argument is compared to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
     pub value_two: u64,
     /// How.
     #[serde(rename = "op")]
@@ -274,6 +278,7 @@ pub enum Operator {
     MaskedEqual,
 }
 
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
+/// Profiles are written by Go programs, for which an empty list is `null` as well.
+fn null_is_absent<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -158,6 +158,27 @@ fn the_other_abis_of_x86_64_are_told_apart() {
 }
 
 #[test]
+fn null_in_a_profile_is_absence() {
+    let rule = r#"{"names": ["mkdir"], "name": null, "action": "SCMP_ACT_ERRNO", "errnoRet": null, "comment": null, "args": null, "includes": null, "excludes": null}"#;
+    let scoped = r#"{"names": ["rmdir"], "action": "SCMP_ACT_ERRNO",
+        "args": [{"index": 0, "value": 5, "valueTwo": null, "op": "SCMP_CMP_EQ"}],
+        "includes": {"caps": null, "arches": null, "minKernel": null}, "excludes": {"caps": null}}"#;
+    let nulls =
+        r#""defaultErrnoRet": null, "architectures": null, "archMap": null, "flags": null, "listenerPath": null"#;
+    let filter = custom(
+        &format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", {nulls}, "syscalls": [{rule}, {scoped}]}}"#),
+        CapabilitySet::EMPTY,
+    );
+    assert_eq!(answer(&filter, libc::SYS_mkdir, 0), EPERM);
+    assert_eq!((answer(&filter, libc::SYS_rmdir, 5), answer(&filter, libc::SYS_rmdir, 6)), (EPERM, ALLOW));
+    let mapped = custom(
+        r#"{"defaultAction": "SCMP_ACT_ALLOW", "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": null}], "syscalls": null}"#,
+        CapabilitySet::EMPTY,
+    );
+    assert_eq!(answer(&mapped, libc::SYS_mkdir, 0), ALLOW);
+}
+
+#[test]
 fn a_profile_that_is_none_is_refused() {
     let allow = r#"{"defaultAction": "SCMP_ACT_ALLOW","#;
     let table = [
