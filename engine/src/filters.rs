@@ -52,10 +52,16 @@ impl Filters {
         let Some(text) = parameter.filter(|text| !text.is_empty()) else {
             return Ok(Self::default());
         };
-        let wire: BTreeMap<String, WireValues> =
+        // Go's empty maps and lists are `null`.
+        let wire: Option<BTreeMap<String, Option<WireValues>>> =
             serde_json::from_str(text).map_err(|source| FilterError::Syntax { text: text.to_owned(), source })?;
-        let fields = wire.into_iter().map(|(name, values)| (name, values.into_set()));
+        let fields = wire.into_iter().flatten().filter_map(|(name, values)| Some((name, values?.into_set())));
         Ok(Self(fields.filter(|(_, values)| !values.is_empty()).collect()))
+    }
+
+    /// Adds a value that a request has elsewhere.
+    pub fn add(&mut self, name: &str, value: String) {
+        self.0.entry(name.to_owned()).or_default().insert(value);
     }
 
     /// Refuses every filter whose name isn't in `known`.

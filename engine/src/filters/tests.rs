@@ -17,7 +17,7 @@ fn both_wire_forms_mean_the_same() {
 
 #[test]
 fn nothing_given_allows_everything() {
-    for parameter in [None, Some(""), Some("{}")] {
+    for parameter in [None, Some(""), Some("{}"), Some("null"), Some(r#"{"driver":null,"id":{}}"#)] {
         let filters = Filters::parse(parameter).expect("filters parse");
         assert!(filters.allows("driver", "bridge"));
         assert!(filters.allows_prefix("id", "abc"));

@@ -142,10 +142,10 @@ fn report(engine: &Engine, asked: &Asked, built: &Built) -> Vec<BuildLine> {
         }
         lines.push(BuildLine::text(format!("Successfully built {}\n", built.id.short())));
     }
-    super::image::tell(engine, "build", id.clone(), id.clone());
+    super::image::tell(engine, "build", built.id, &*id);
     for tag in &asked.request.tags {
         let name = tag.clone().or_latest().familiar();
-        super::image::tell(engine, "tag", id.clone(), name.clone());
+        super::image::tell(engine, "tag", built.id, &*name);
         if !asked.is_quiet {
             lines.push(BuildLine::text(format!("Successfully tagged {name}\n")));
         }

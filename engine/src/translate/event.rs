@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cnm::api::EventKind;
+use images::Reference;
 
 use crate::events::{Event, Subject};
 use crate::filters::{FilterError, Filters};
@@ -121,15 +122,13 @@ impl Selection {
                 && event.attributes.get("container").is_some_and(|id| self.0.allows_prefix(filter, id))
     }
 
-    /// An image filter takes the containers of the image as well. A name without a tag stands for all of them.
+    /// An image filter takes the containers of the image as well. A name without a tag stands for all of them, and each name
+    /// may be written in full.
     fn takes_image(&self, event: &Event) -> bool {
         if !self.0.has("image") {
             return true;
         }
-        let named = |name: &str| {
-            let repository = name.rsplit_once(':').map_or(name, |(repository, _)| repository);
-            self.0.allows("image", name) || self.0.allows("image", repository)
-        };
+        let named = |name: &str| self.0.values("image").any(|wanted| wanted == name || stands_for(wanted, name));
         let attribute = |key| event.attributes.get(key).is_some_and(|name: &String| named(name));
         match event.subject {
             Subject::Image => named(&event.id) || attribute("name"),
@@ -137,6 +136,13 @@ impl Selection {
             Subject::Network | Subject::Volume | Subject::Builder | Subject::Daemon => false,
         }
     }
+}
+
+/// Whether a name that is asked for means another one.
+fn stands_for(wanted: &str, name: &str) -> bool {
+    let (Ok(wanted), Ok(name)) = (Reference::parse(wanted), Reference::parse(name)) else { return false };
+    let is_whole = wanted.tag().is_some() || wanted.digest().is_some();
+    wanted.name() == name.name() && (!is_whole || wanted == name.or_latest())
 }
 
 #[cfg(test)]
@@ -184,6 +190,9 @@ mod tests {
             (r#"{"network":["lan"]}"#, [false, false, false, true]),
             (r#"{"image":["shop"]}"#, [true, false, true, false]),
             (r#"{"image":["shop:2"]}"#, [false, false, false, false]),
+            (r#"{"image":["docker.io/library/shop:1"]}"#, [true, false, true, false]),
+            (r#"{"image":["sha256:ab"]}"#, [false, false, true, false]),
+            (r#"{"image":["sho"]}"#, [false, false, false, false]),
             (r#"{"label":["tier=web"]}"#, [true, false, false, false]),
             (r#"{"service":["any"]}"#, [false, false, false, false]),
             (r#"{"scope":["swarm"]}"#, [false, false, false, false]),

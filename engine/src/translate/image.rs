@@ -141,7 +141,7 @@ fn seconds(moment: Option<Timestamp>) -> i64 {
 /// What a removal took away.
 pub(crate) fn removed(removed: &[Removed]) -> Vec<RemovedView> {
     let view = |removed: &Removed| match removed {
-        Removed::Untagged(reference) => RemovedView::Untagged(reference.familiar()),
+        Removed::Untagged(reference, _) => RemovedView::Untagged(reference.familiar()),
         Removed::Image(id) => RemovedView::Deleted(id.to_string()),
         Removed::Layer(id) => RemovedView::Deleted(id.to_string()),
     };
@@ -251,11 +251,11 @@ impl Selection {
         }
     }
 
-    /// A pattern is held against the name as people write it, with and without its tag. `*` stops at a slash.
+    /// A pattern is held against the name as people write it and in full, with and without its tag. `*` stops at a slash.
     fn names(&self, reference: &Reference) -> bool {
         let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
-        let (whole, name) = (reference.familiar(), reference.familiar_name());
-        let matches = |pattern: &Pattern| pattern.matches_with(&whole, options) || pattern.matches_with(&name, options);
+        let forms = [reference.familiar(), reference.familiar_name(), reference.to_string(), reference.name()];
+        let matches = |pattern: &Pattern| forms.iter().any(|form| pattern.matches_with(form, options));
         self.references.iter().any(matches)
     }
 }

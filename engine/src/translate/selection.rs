@@ -5,6 +5,7 @@ use std::sync::Arc;
 use images::ImageId;
 use jiff::Timestamp;
 
+use crate::container::mount::MountPointKind;
 use crate::container::network::Protocol;
 use crate::container::{Container, Phase};
 use crate::error::{Error, Result};
@@ -139,7 +140,12 @@ impl Selection {
         };
         let mounts = |wanted: &str| {
             container.spec.mounts.iter().any(|mount| {
-                mount.volume().is_some_and(|name| name.as_str() == wanted) || mount.destination.as_os_str() == wanted
+                mount.destination.as_os_str() == wanted
+                    || match &mount.kind {
+                        MountPointKind::Volume { name, .. } => name.as_str() == wanted,
+                        MountPointKind::Bind { source, .. } => source.as_os_str() == wanted,
+                        MountPointKind::Tmpfs { .. } => false,
+                    }
             })
         };
         (!self.filters.has("network") || self.filters.values("network").any(on_network))

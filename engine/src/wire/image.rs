@@ -152,6 +152,8 @@ pub(crate) struct PrunedView {
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct ListQuery {
     pub(crate) filters: Option<String>,
+    /// A name; until API 1.40.
+    pub(crate) filter: Option<String>,
     #[serde(deserialize_with = "flag")]
     pub(crate) shared_size: bool,
 }

@@ -56,6 +56,15 @@ impl Store {
         image(&inner.connection, &id)
     }
 
+    /// The id of the image that `name` means, if there is one, without a look at the image.
+    pub fn resolve(&self, name: &str) -> Result<Option<ImageId>, Error> {
+        match find(&self.inner().connection, name) {
+            Ok(found) => Ok(Some(found.id())),
+            Err(Error::NoSuchImage(_) | Error::AmbiguousId(_) | Error::Reference(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The image's configuration document, byte for byte.
     pub fn document(&self, image: &ImageId) -> Result<Vec<u8>, Error> {
         let inner = self.inner();

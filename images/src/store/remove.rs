@@ -25,18 +25,24 @@ impl Store {
         Ok(taken.removed)
     }
 
-    /// Removes every image that no container uses and that `select` agrees to.
+    /// Removes every image that no container uses and that `select` agrees to. Names that containers have for their image
+    /// stay, and what they stand for; others go, also from an image that is in use.
     pub fn prune(&self, uses: &[ContainerUse], mut select: impl FnMut(&Image) -> bool) -> Result<Pruned, Error> {
         let mut pruned = Pruned::default();
+        let named: BTreeSet<Reference> = uses.iter().filter_map(|user| named(&user.named)).collect();
         for candidate in self.list()? {
-            let in_use = uses.iter().any(|user| user.image == candidate.id);
-            if in_use || !select(&candidate) {
+            if !select(&candidate) {
                 continue;
             }
+            let in_use = uses.iter().any(|user| user.image == candidate.id);
+            let (staying, going) = split(&candidate.references, &named);
             let taken = self.take("prune an image", |connection, leases| {
                 let removal = Removal { connection, leases, force: false, uses };
                 let names = removal.names(&candidate.id)?;
                 match names == candidate.references {
+                    true if in_use || !staying.is_empty() => {
+                        Ok(Taken { removed: untag(connection, &candidate.id, going)?, layers: Vec::new() })
+                    }
                     true => removal.delete(&candidate.id, names),
                     // Somebody named it since it was listed.
                     false => Ok(Taken::default()),
@@ -114,7 +120,7 @@ impl Removal<'_> {
             *name == reference || (sibling && !other_tags && reference.digest().is_none())
         });
         if !staying.is_empty() {
-            return Ok(Taken { removed: untag(self.connection, going)?, layers: Vec::new() });
+            return Ok(Taken { removed: untag(self.connection, id, going)?, layers: Vec::new() });
         }
         if !self.force
             && let Some(user) = self.uses.iter().find(|user| user.image == *id)
@@ -123,13 +129,13 @@ impl Removal<'_> {
         }
         match self.obstacle(id) {
             // Forced, and a container runs: the name goes, the image stays without one.
-            Some(_) => Ok(Taken { removed: untag(self.connection, going)?, layers: Vec::new() }),
+            Some(_) => Ok(Taken { removed: untag(self.connection, id, going)?, layers: Vec::new() }),
             None => self.delete(id, going),
         }
     }
 
     fn delete(&self, id: &ImageId, names: Vec<Reference>) -> Result<Taken, Error> {
-        let mut removed = untag(self.connection, names)?;
+        let mut removed = untag(self.connection, id, names)?;
         database::delete_image(self.connection, id).map_err(Error::database("remove an image"))?;
         removed.push(Removed::Image(*id));
         Ok(Taken { removed, layers: Store::forget_unused(self.connection, self.leases)? })
@@ -157,12 +163,27 @@ impl Removal<'_> {
     }
 }
 
-fn untag(connection: &Connection, names: Vec<Reference>) -> Result<Vec<Removed>, Error> {
+/// The name that a container has for its image, unless that is an id.
+fn named(text: &str) -> Option<Reference> {
+    let reference = Reference::parse(text).ok()?.or_latest();
+    // Beside a digest, a tag is for people.
+    Some(reference.digest().map_or(reference.clone(), |digest| reference.with_digest(digest)))
+}
+
+/// Parts an image's names into those that stay, and those that go. A digest stays with the last tag of its repository.
+fn split(names: &[Reference], named: &BTreeSet<Reference>) -> (Vec<Reference>, Vec<Reference>) {
+    let tags: Vec<&Reference> = names.iter().filter(|name| name.digest().is_none() && named.contains(name)).collect();
+    names.iter().cloned().partition(|name| {
+        named.contains(name) || name.digest().is_some() && tags.iter().any(|tag| tag.name() == name.name())
+    })
+}
+
+fn untag(connection: &Connection, image: &ImageId, names: Vec<Reference>) -> Result<Vec<Removed>, Error> {
     names
         .into_iter()
         .map(|name| {
             database::delete_name(connection, &name).map_err(Error::database("remove a name"))?;
-            Ok(Removed::Untagged(name))
+            Ok(Removed::Untagged(name, *image))
         })
         .collect()
 }

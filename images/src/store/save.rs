@@ -96,6 +96,11 @@ impl Saving<'_> {
         }
     }
 
+    /// The images, each with the names that it is saved under.
+    pub fn images(&self) -> impl Iterator<Item = (ImageId, &[Reference])> {
+        self.images.iter().map(|image| (image.id, &*image.references))
+    }
+
     /// Writes the archive.
     ///
     /// # Errors

@@ -100,6 +100,8 @@ pub struct ContainerUse {
     pub container_id: String,
     /// Its image.
     pub image: ImageId,
+    /// What it calls the image: a name, or an id.
+    pub named: String,
     /// Whether it runs (or is paused).
     pub running: bool,
 }
@@ -107,8 +109,8 @@ pub struct ContainerUse {
 /// What a removal took away, in the order in which `docker rmi` prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removed {
-    /// A name.
-    Untagged(Reference),
+    /// A name, and the image that had it.
+    Untagged(Reference, ImageId),
     /// An image.
     Image(ImageId),
     /// A layer that nothing else needed.

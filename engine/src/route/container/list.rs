@@ -7,6 +7,7 @@ use axum::extract::State;
 use images::ImageId;
 use jiff::Timestamp;
 
+use super::moved_name::Names;
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -36,9 +37,12 @@ pub(super) async fn list(
             newest_first(&mut shown);
             shown.truncate(limit.unwrap_or(usize::MAX));
             let now = Timestamp::now();
+            let mut names = Names::default();
             let view = |container: &Arc<Container>| {
                 let usage = if query.size { Some(usage::of(engine, container)?) } else { None };
-                Ok(summary::container(container, &engine.volumes, usage, now, version))
+                let mut view = summary::container(container, &engine.volumes, usage, now, version);
+                view.image = names.of(engine, container)?;
+                Ok(view)
             };
             shown.iter().map(view).collect::<Result<_>>().map(Json)
         })

@@ -9,6 +9,7 @@ mod inspect;
 mod lifecycle;
 mod list;
 mod logs;
+pub(crate) mod moved_name;
 pub(crate) mod named;
 mod prune;
 mod stats;

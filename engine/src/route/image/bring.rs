@@ -31,7 +31,7 @@ pub(super) async fn load(State(engine): State<Engine>, Query(query): Query<LoadQ
 /// Tells listeners, and the client by name.
 fn report_loaded(engine: &Engine, image: &LoadedImage) -> Vec<ProgressLine> {
     let id = image.id.to_string();
-    tell(engine, "load", id.clone(), id.clone());
+    tell(engine, "load", image.id, &*id);
     let mut lines = Vec::new();
     for (reference, former) in &image.replaced {
         lines.push(ProgressLine::Text {
@@ -42,7 +42,7 @@ fn report_loaded(engine: &Engine, image: &LoadedImage) -> Vec<ProgressLine> {
         });
     }
     for reference in &image.references {
-        tell(engine, "tag", id.clone(), reference.familiar());
+        tell(engine, "tag", image.id, reference.familiar());
         lines.push(ProgressLine::Text { stream: format!("Loaded image: {}\n", reference.familiar()) });
     }
     if image.references.is_empty() {
@@ -98,8 +98,9 @@ fn url(source: &str) -> Result<String> {
 }
 
 fn take_in(engine: &Engine, rootfs: impl Read, import: &Import, progress: &dyn Progress) -> Result<Vec<ProgressLine>> {
-    let id = engine.images.import(rootfs, import, progress)?.to_string();
-    tell(engine, "import", id.clone(), import.reference.as_ref().map_or(id.clone(), Reference::familiar));
+    let image = engine.images.import(rootfs, import, progress)?;
+    let id = image.to_string();
+    tell(engine, "import", image, import.reference.as_ref().map_or(id.clone(), Reference::familiar));
     Ok(vec![ProgressLine::Status { status: id }])
 }
 

@@ -1,6 +1,6 @@
 //! What images there are: list, inspect, history, tag, remove, prune.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use images::{ContainerUse, Image, ImageId, Platform, Removed};
 use jiff::Timestamp;
 
-use super::tell;
+use super::{tell, tell_of};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Subject;
@@ -21,12 +21,18 @@ use crate::wire::image::{
     TagQuery,
 };
 
+/// Until this version a list had one filter by name beside the others.
+const WITHOUT_FILTER: ApiVersion = ApiVersion::new(1, 41);
+
 pub(super) async fn list(
     State(engine): State<Engine>,
     version: ApiVersion,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<SummaryView>>> {
-    let filters = Filters::parse(query.filters.as_deref())?;
+    let mut filters = Filters::parse(query.filters.as_deref())?;
+    if let Some(name) = query.filter.filter(|name| version < WITHOUT_FILTER && !name.is_empty()) {
+        filters.add("reference", name);
+    }
     engine.blocking(move |engine| Ok(Json(summaries(engine, filters, query.shared_size, version)?))).await
 }
 
@@ -64,6 +70,7 @@ fn uses(engine: &Engine) -> Vec<ContainerUse> {
         ContainerUse {
             container_id: container.id.to_string(),
             image: container.image.id,
+            named: container.image.reference.clone(),
             running: container.state.phase.is_active(),
         }
     };
@@ -105,14 +112,12 @@ pub(super) async fn history(engine: Engine, name: String, query: PlatformQuery) 
 pub(super) async fn tag(engine: Engine, name: String, query: TagQuery) -> Result<StatusCode> {
     let reference = image::reference(&query.repo, &query.tag)?;
     let familiar = reference.familiar();
-    let id = engine
-        .blocking(move |engine| {
-            engine.images.tag(&name, &reference)?;
-            Ok(engine.images.get(&name)?.id)
-        })
-        .await?;
-    tell(&engine, "tag", id.to_string(), familiar);
-    Ok(StatusCode::CREATED)
+    let tagged = engine.blocking(move |engine| {
+        engine.images.tag(&name, &reference)?;
+        tell(engine, "tag", engine.images.get(&name)?.id, familiar);
+        Ok(StatusCode::CREATED)
+    });
+    tagged.await
 }
 
 pub(super) async fn remove(
@@ -122,35 +127,46 @@ pub(super) async fn remove(
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Vec<RemovedView>>> {
     let platform = image::only_platform(raw.as_deref().unwrap_or_default())?;
-    let (id, removed) = engine
+    let removed = engine
         .blocking(move |engine| {
-            let id = find(engine, &name, platform.as_ref())?.id;
-            Ok((id, engine.images.remove(&name, query.force, &uses(engine))?))
+            let image = find(engine, &name, platform.as_ref())?;
+            let removed = engine.images.remove(&name, query.force, &uses(engine))?;
+            tell_removed(engine, &[(image.id, image.config.config.labels)].into(), &removed);
+            Ok(removed)
         })
         .await?;
-    tell_removed(&engine, Some(id), &removed);
     Ok(Json(image::removed(&removed)))
 }
 
 pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<PruneQuery>) -> Result<Json<PrunedView>> {
     let selection = Selection::for_prune(Filters::parse(query.filters.as_deref())?, Timestamp::now())?;
-    let pruned =
-        engine.blocking(move |engine| Ok(engine.images.prune(&uses(engine), |image| selection.takes(image))?)).await?;
-    tell_removed(&engine, None, &pruned.removed);
+    let mut labels = HashMap::new();
+    let pruned = engine.blocking(move |engine| {
+        let select = |image: &Image| {
+            let taken = selection.takes(image);
+            if taken {
+                labels.insert(image.id, image.config.config.labels.clone());
+            }
+            taken
+        };
+        let pruned = engine.images.prune(&uses(engine), select)?;
+        tell_removed(engine, &labels, &pruned.removed);
+        Ok(pruned)
+    });
+    let pruned = pruned.await?;
     engine.prune_event(Subject::Image, pruned.reclaimed_bytes);
     Ok(Json(image::pruned(&pruned)))
 }
 
-/// A name that is taken away is an event of the image that had it.
-fn tell_removed(engine: &Engine, of: Option<ImageId>, removed: &[Removed]) {
+/// A name that is taken away is an event of the image that had it. The labels are those of before.
+fn tell_removed(engine: &Engine, labels: &HashMap<ImageId, BTreeMap<String, String>>, removed: &[Removed]) {
     for item in removed {
-        match item {
-            Removed::Untagged(reference) => {
-                let id = of.map_or_else(|| reference.familiar(), |id| id.to_string());
-                tell(engine, "untag", id.clone(), id);
-            }
-            Removed::Image(id) => tell(engine, "delete", id.to_string(), id.to_string()),
-            Removed::Layer(_) => {}
-        }
+        let (action, image, name) = match item {
+            Removed::Untagged(reference, image) => ("untag", image, reference.familiar()),
+            Removed::Image(image) => ("delete", image, image.to_string()),
+            Removed::Layer(_) => continue,
+        };
+        let labels = labels.get(image).cloned().unwrap_or_default();
+        tell_of(engine, action, image.to_string(), name, labels);
     }
 }

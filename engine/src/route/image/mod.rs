@@ -10,10 +10,13 @@ mod save;
 
 pub(crate) use manage::summaries;
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::extract::{FromRequestParts as _, Path, RawQuery, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
+use images::ImageId;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -68,7 +71,20 @@ async fn change(State(engine): State<Engine>, Path(path): Path<String>, request:
     }
 }
 
-/// Tells listeners what happened to an image; `name` is what the request called it.
-pub(crate) fn tell(engine: &Engine, action: &str, id: String, name: String) {
-    engine.tell(Subject::Image, action, id, [("name".to_owned(), name)].into());
+/// Tells listeners what happened to an image, which they may know by its labels; `name` is what it is called in this. Reads
+/// the image: not for the threads of requests.
+pub(crate) fn tell(engine: &Engine, action: &str, image: ImageId, name: impl Into<String>) {
+    tell_of(engine, action, image.to_string(), name.into(), labels(engine, image));
+}
+
+/// The labels of an image, none if it is gone.
+fn labels(engine: &Engine, image: ImageId) -> BTreeMap<String, String> {
+    engine.images.get(&image.to_string()).map(|image| image.config.config.labels).unwrap_or_default()
+}
+
+/// As [`tell`], for what Docker calls by something else than the image's id, and for images that are gone.
+fn tell_of(engine: &Engine, action: &str, id: String, name: String, labels: BTreeMap<String, String>) {
+    let mut attributes = labels;
+    attributes.insert("name".to_owned(), name);
+    engine.tell(Subject::Image, action, id, attributes);
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use images::{Credentials, Digest, Platform, PullProgress, PullRequest, PullStep, Pulled, Reference};
 
 use super::progress::Told;
-use super::{progress, tell};
+use super::{labels, progress, tell_of};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::translate::image as translate;
@@ -60,7 +60,8 @@ fn pull_one(
     let progress = Listener { told, reference: &reference, headed: Once::new() };
     let pulled = engine.images.pull(&engine.registries, &request, &progress)?;
     progress.head();
-    tell(engine, "pull", name.clone(), name.clone());
+    // Clients know what was pulled by this id.
+    tell_of(engine, "pull", name.clone(), reference.familiar_name(), labels(engine, pulled.id));
     Ok(result(&pulled, &name))
 }
 

@@ -5,7 +5,7 @@ use axum::response::Response;
 use images::{Credentials, DiffId, Platform, PushProgress, PushRequest, PushStep, Pushed, Reference};
 
 use super::progress::Told;
-use super::{progress, tell};
+use super::{labels, progress, tell_of};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::translate::image as translate;
@@ -48,7 +48,8 @@ fn push_one(
     let request =
         PushRequest { reference: reference.clone(), platform, credentials, called_off: told.called_off.clone() };
     let pushed = engine.images.push(&engine.registries, &request, &Listener { told })?;
-    tell(engine, "push", reference.familiar(), reference.familiar_name());
+    let labels = engine.images.resolve(&reference.to_string())?.map(|image| labels(engine, image)).unwrap_or_default();
+    tell_of(engine, "push", reference.familiar(), reference.familiar_name(), labels);
     Ok(result(&pushed, reference.tag().unwrap_or_default()))
 }
 

@@ -2,7 +2,7 @@
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use images::Platform;
+use images::{Platform, Reference};
 use tokio::sync::oneshot;
 
 use super::tell;
@@ -62,8 +62,8 @@ pub(super) async fn save(engine: Engine, wanted: Wanted) -> Result<Response> {
             return Ok(());
         }
         saving.write(output)?;
-        for name in names {
-            tell(&engine, "save", name.clone(), name);
+        for (image, references) in saving.images() {
+            tell(&engine, "save", image, references.first().map_or(image.to_string(), Reference::familiar));
         }
         Ok(())
     });

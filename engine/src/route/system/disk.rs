@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::filters::Filters;
 use crate::orchestrate::{usage, volume};
+use crate::route::container::moved_name::Names;
 use crate::route::image::summaries;
 use crate::translate::summary;
 use crate::version::ApiVersion;
@@ -80,10 +81,13 @@ fn images(engine: &Engine, version: ApiVersion) -> Result<Vec<ImageSummary>> {
 /// With what each has written, which is counted by walking it.
 fn containers(engine: &Engine, version: ApiVersion) -> Result<Vec<ContainerSummary>> {
     let now = Timestamp::now();
+    let mut names = Names::default();
     let view = |handle: &crate::container::Handle| {
         let container = handle.container();
         let usage = usage::of(engine, &container)?;
-        Ok(summary::container(&container, &engine.volumes, Some(usage), now, version))
+        let mut view = summary::container(&container, &engine.volumes, Some(usage), now, version);
+        view.image = names.of(engine, &container)?;
+        Ok(view)
     };
     engine.containers.all().iter().map(view).collect()
 }

@@ -6,14 +6,14 @@ use crate::reference::Reference;
 use crate::{ContainerUse, Removed};
 
 fn user(container_id: &str, image: ImageId, running: bool) -> ContainerUse {
-    ContainerUse { container_id: container_id.repeat(16), image, running }
+    ContainerUse { container_id: container_id.repeat(16), image, named: "one:1".to_owned(), running }
 }
 
 fn summary(removed: &[Removed]) -> String {
     let words: Vec<String> = removed
         .iter()
         .map(|item| match item {
-            Removed::Untagged(name) => name.familiar(),
+            Removed::Untagged(name, _) => name.familiar(),
             Removed::Image(_) => "IMAGE".to_owned(),
             Removed::Layer(_) => "LAYER".to_owned(),
         })
@@ -138,6 +138,25 @@ fn pruning_takes_what_is_selected_and_unused() {
     assert_eq!(store.get("two:2").expect("kept").id, two);
     assert_eq!(summary(&store.prune(&[], |_| true).expect("pruned").removed), "two:2 IMAGE LAYER LAYER");
     store.assert_layers(0);
+}
+
+#[test]
+fn pruning_leaves_the_names_that_containers_have() {
+    let store = TestStore::new();
+    let (one, two) = siblings();
+    let (one, two) = (store.load(&one), store.load(&two));
+    let name = |text: &str| Reference::parse(text).expect("a reference");
+    for (image, new) in [("one:1", "one:also"), ("two:2", "moved:1"), ("two:2", "spare:1")] {
+        store.tag(image, &name(new)).expect("tagged");
+    }
+    // The second is of the image that had that name before, the last names its image by id.
+    let named = |image, named: &str| ContainerUse { named: named.into(), ..user("c", image, false) };
+    let uses = [named(one, "docker.io/library/one:1"), named(one, "moved:1")];
+    assert_eq!(summary(&store.prune(&uses, |_| true).expect("pruned").removed), "spare:1 two:2 one:also");
+    assert_eq!(store.get("moved:1").expect("kept").id, two);
+    let by_id = [named(one, &one.to_string())];
+    assert_eq!(summary(&store.prune(&by_id, |_| true).expect("pruned").removed), "moved:1 IMAGE LAYER one:1");
+    assert_eq!(store.get(&one.to_string()).expect("kept").references, []);
 }
 
 #[test]

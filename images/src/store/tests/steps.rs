@@ -61,7 +61,12 @@ const OPERATIONS: [(&str, Operation); 9] = [
         removed => removed.map(drop),
     }),
     ("prune", |store, _| {
-        let used = ContainerUse { container_id: "kept".into(), image: store.get("one:1")?.id, running: false };
+        let used = ContainerUse {
+            container_id: "kept".into(),
+            image: store.get("one:1")?.id,
+            named: "one:1".into(),
+            running: false,
+        };
         store.prune(&[used], |_| true).map(drop)
     }),
     ("prepare", |store, _| match store.prepare("new", &store.get("two:2")?.id) {
