@@ -13,7 +13,7 @@ use crate::translate::endpoints::is_on;
 /// Attaches the container to a network; `wanted.network` is the name or id that the request has.
 pub(crate) async fn connect(owned: &mut Owned, mut wanted: WantedEndpoint) -> Result<()> {
     let network = owned.engine.netd.client().network(&wanted.network).await?;
-    refuse_mode(&owned.container.spec.network.mode, &network)?;
+    refuse_mode(&owned.container.spec.network.mode, &network, Change::Connect)?;
     if owned.container.endpoints.iter().any(|endpoint| names(endpoint, &network)) {
         return Err(Error::refused(
             Kind::Forbidden,
@@ -41,7 +41,7 @@ pub(crate) async fn disconnect(owned: &mut Owned, reference: &str, force: bool) 
         Err(error) => return Err(error.into()),
     };
     if let Some(network) = &network {
-        refuse_mode(&owned.container.spec.network.mode, network)?;
+        refuse_mode(&owned.container.spec.network.mode, network, Change::Disconnect)?;
     }
     let name = network.as_ref().map_or(reference, |network| &network.name);
     let is_it = |endpoint: &WantedEndpoint| match &network {
@@ -70,22 +70,29 @@ fn names(endpoint: &WantedEndpoint, network: &Network) -> bool {
     named == network.name || (named.len() >= 12 && network.id.starts_with(named))
 }
 
-fn refuse_mode(mode: &NetworkMode, network: &Network) -> Result<()> {
-    let forbidden = |text: &str| Err(Error::refused(Kind::Forbidden, text));
-    match mode {
-        NetworkMode::Container(_) => forbidden(
+/// What is asked of a container's networks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Connect,
+    Disconnect,
+}
+
+fn refuse_mode(mode: &NetworkMode, network: &Network, change: Change) -> Result<()> {
+    match (mode, change) {
+        (NetworkMode::Host, Change::Disconnect) if network.driver == "host" => Err(Error::invalid(
+            "cannot disconnect container from host network - container was created in host network mode",
+        )),
+        (NetworkMode::Container(_) | NetworkMode::Host, Change::Connect) => Err(Error::invalid(
             "container sharing network namespace with another container or host cannot be connected to any other network",
+        )),
+        (NetworkMode::Network(_) | NetworkMode::None, Change::Connect) if network.driver == "host" => Err(
+            Error::invalid("cannot connect container to host network - container must be created in host network mode"),
         ),
-        NetworkMode::Host => {
-            forbidden("container cannot be disconnected from host network or connected to host network")
-        }
-        NetworkMode::Network(_) | NetworkMode::None if network.driver == "host" => {
-            forbidden("container cannot be disconnected from host network or connected to host network")
-        }
-        NetworkMode::None => forbidden(
+        (NetworkMode::None, _) => Err(Error::invalid(
             "container cannot be connected to multiple networks with one of the networks in private (none) mode",
-        ),
-        NetworkMode::Network(_) => Ok(()),
+        )),
+        // Whoever shares a network namespace isn't connected to anything that it could be disconnected from.
+        _ => Ok(()),
     }
 }
 

@@ -10,10 +10,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
-use futures::{TryStreamExt as _, stream};
-use images::{BuildRequest, Built, CachedStep, Context, Surroundings};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use images::{BuildError, BuildRequest, Built, CachedStep, Context, Surroundings};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +44,7 @@ async fn build(
     asked.limits.check(&engine)?;
     let mut tar = SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(std::io::Error::other)));
     let context = engine.blocking(move |engine| Ok(engine.images.receive_context(&mut tar)?)).await?;
-    let (lines, reply) = mpsc::channel(LINES);
+    let (lines, mut reply) = mpsc::channel(LINES);
     let stop = asked.request.called_off.clone();
     let (gone, over) = (lines.clone(), stop.clone());
     tokio::spawn(async move {
@@ -55,16 +55,36 @@ async fn build(
         }
     });
     let runner = Runner::new(engine.clone(), asked.limits.clone(), stop.clone());
+    let (outcome, failure) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         // Then the one who watches the client is done as well, however it ends.
         let _over = stop.clone().drop_guard();
-        work(&engine, &asked, &context, &runner, lines, stop);
+        if let Err(error) = work(&engine, &asked, &context, &runner, lines, stop) {
+            // A client that has gone misses nothing.
+            let _ = outcome.send(error);
+        }
     });
-    let bytes = stream::unfold(reply, |mut reply| async {
-        let lines: Bytes = reply.recv().await?;
-        Some((Ok::<Bytes, Infallible>(lines), reply))
-    });
-    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(bytes)).into_response())
+    let Some(first) = reply.recv().await else {
+        // Over without a word: the reply can still be an error.
+        return match failure.await {
+            Ok(error) if !matches!(error, BuildError::Step { .. }) => Err(error.into()),
+            failure => Ok(respond(stream::iter(failure.ok().map(|error| failed(&error))))),
+        };
+    };
+    let lines = stream::once(async { first })
+        .chain(stream::unfold(reply, |mut reply| async { Some((reply.recv().await?, reply)) }));
+    let end = stream::once(failure).filter_map(|failure| async { failure.ok().map(|error| failed(&error)) });
+    Ok(respond(lines.chain(end)))
+}
+
+fn respond(lines: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let body = Body::from_stream(lines.map(Ok::<Bytes, Infallible>));
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// The last line of a build that went wrong.
+fn failed(error: &BuildError) -> Bytes {
+    BuildLine::failed(chain(error), error.exit_code()).to_bytes()
 }
 
 /// A request, understood.
@@ -107,27 +127,17 @@ fn work(
     runner: &Runner,
     lines: mpsc::Sender<Bytes>,
     stop: CancellationToken,
-) {
+) -> Result<(), BuildError> {
     let passwords = asked.passwords.clone();
     let narrator = Narrator::new(engine.clone(), lines.clone(), passwords, asked.is_quiet, stop);
     let surroundings = Surroundings { runner, images: &narrator, progress: &narrator, registries: &engine.registries };
-    let send = |line: BuildLine| {
+    let built = engine.images.build(context, &asked.request, &surroundings);
+    let built = built.inspect_err(|error| tracing::debug!("a build failed: {}", chain(error)))?;
+    for line in report(engine, asked, &built) {
         // A client that has gone misses nothing.
         let _ = lines.blocking_send(line.to_bytes());
-    };
-    match engine.images.build(context, &asked.request, &surroundings) {
-        Ok(built) => {
-            for line in report(engine, asked, &built) {
-                send(line);
-            }
-        }
-        Err(error) => {
-            let code = error.exit_code();
-            let message = chain(&error);
-            tracing::debug!("a build failed: {message}");
-            send(BuildLine::failed(message, code));
-        }
     }
+    Ok(())
 }
 
 fn report(engine: &Engine, asked: &Asked, built: &Built) -> Vec<BuildLine> {

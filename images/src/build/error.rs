@@ -11,8 +11,8 @@ use crate::unpack::UnpackError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The Dockerfile can't be understood.
-    #[error(transparent)]
+    /// The Dockerfile can't be understood: in words that tools look for.
+    #[error("dockerfile parse error{}", on_line(.0))]
     Dockerfile(#[from] DockerfileError),
     /// The context has no file of this name.
     #[error("Cannot locate specified Dockerfile: {0}")]
@@ -149,6 +149,13 @@ impl StepError {
     pub(super) fn file(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::File { doing, source }
+    }
+}
+
+fn on_line(error: &DockerfileError) -> String {
+    match error.place.line {
+        0 => String::new(),
+        line => format!(" on line {line}"),
     }
 }
 

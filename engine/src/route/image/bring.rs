@@ -22,8 +22,11 @@ pub(super) async fn load(State(engine): State<Engine>, Query(query): Query<LoadQ
     let platform = translate::platform(query.platform.as_deref().unwrap_or_default())?;
     let quiet = query.quiet.unwrap_or_default();
     ingest::reply(engine, body, quiet, move |engine, archive, progress| {
-        let loaded = engine.images.load_for(archive, platform.as_ref(), progress)?;
-        Ok(loaded.iter().flat_map(|image| report_loaded(engine, image)).collect())
+        // With Docker, whatever is wrong with an archive is a line of a reply that has begun.
+        Ok(match engine.images.load_for(archive, platform.as_ref(), progress) {
+            Ok(loaded) => loaded.iter().flat_map(|image| report_loaded(engine, image)).collect(),
+            Err(error) => vec![ProgressLine::failed(Error::from(error).message())],
+        })
     })
     .await
 }

@@ -217,6 +217,10 @@ fn show_names(body: &mut CreateBody, spec: &Spec) {
     });
 }
 
+/// Those of Docker's own that berth has no word for yet.
+const DOCKERS_LOG_DRIVERS: [&str; 8] =
+    ["awslogs", "fluentd", "gcplogs", "gelf", "journald", "local", "splunk", "syslog"];
+
 fn log(host: &bollard_stubs::models::HostConfig) -> Result<LogSpec> {
     let wanted = host.log_config.clone().unwrap_or_default();
     let driver = wanted.typ.unwrap_or_default();
@@ -227,9 +231,12 @@ fn log(host: &bollard_stubs::models::HostConfig) -> Result<LogSpec> {
             None => Ok(LogSpec::None),
             Some(option) => Err(Error::invalid(format!("unknown log opt '{option}' for none log driver"))),
         },
-        other => {
+        other if DOCKERS_LOG_DRIVERS.contains(&other) => {
             Err(Error::not_implemented(format!("log driver {other:?} is not supported yet: use json-file or none")))
         }
+        other => Err(Error::invalid(format!(
+            "error looking up logging plugin {other}: plugin {other:?} not found: use json-file or none"
+        ))),
     }
 }
 

@@ -43,6 +43,11 @@ fn what_is_not_there_yet_is_named() {
             "log driver \"journald\" is not supported yet: use json-file or none",
         ),
         (
+            of_host(json!({ "LogConfig": { "Type": "loki" } })),
+            400,
+            "error looking up logging plugin loki: plugin \"loki\" not found: use json-file or none",
+        ),
+        (
             of_host(json!({ "IpcMode": "none" })),
             501,
             "containers without /dev/shm (--ipc none): not supported by berth yet",
