@@ -18,7 +18,7 @@ use crate::request::network_filter::NetworkFilter;
 use crate::request::time;
 
 use super::confirm::is_confirmed;
-use super::prune::tell_deleted;
+use super::prune::{filters, tell_deleted};
 use super::{Context, DONE, clock, complain, for_each, print, view};
 
 /// Runs `net create`.
@@ -97,7 +97,7 @@ pub(super) async fn remove(context: &Context, flags: RemoveFlags) -> Result<u8, 
 
 /// Runs `net prune`.
 pub(super) async fn prune(context: &Context, flags: PruneFlags) -> Result<u8, Failure> {
-    let request = prune_request(&flags.filter)?;
+    let request = prune_request(&filters(&flags.filter)?)?;
     if !flags.force && !is_confirmed("This will remove all networks that no container is on.")? {
         return Ok(DONE);
     }
@@ -106,10 +106,10 @@ pub(super) async fn prune(context: &Context, flags: PruneFlags) -> Result<u8, Fa
     Ok(DONE)
 }
 
-fn prune_request(specs: &[String]) -> Result<PruneRequest, Failure> {
+fn prune_request(filters: &Filters) -> Result<PruneRequest, Failure> {
     let (now, zone) = clock();
     let mut request = PruneRequest::default();
-    for (key, values) in Filters::parse(specs)?.iter() {
+    for (key, values) in filters.iter() {
         let owned = values.iter().map(|&value| value.to_owned());
         match (key, &values[..]) {
             ("label", _) => request.labels.extend(owned),

@@ -1,5 +1,6 @@
 //! `prune` of containers, images, volumes, the build cache and the whole system: removes what nothing needs.
 
+use crate::credentials;
 use crate::engine::reply::{CachePrune, ContainerPrune, ImagePrune, NetworkPrune, VolumePrune};
 use crate::failure::Failure;
 use crate::flags::prune::{BuilderFlags, ImageFlags, PruneFlags, SystemFlags, VolumeFlags};
@@ -10,9 +11,14 @@ use super::confirm::is_confirmed;
 use super::rmi::lines;
 use super::{Context, DONE, print};
 
+/// The filters that are given, and those that the docker client's configuration has for every prune.
+pub(super) fn filters(given: &[String]) -> Result<Filters, Failure> {
+    Ok(Filters::parse(given)?.with_configured(&credentials::prune_filters()?))
+}
+
 /// Runs `container prune`.
 pub(super) async fn containers(context: &Context, flags: PruneFlags) -> Result<u8, Failure> {
-    let filters = Filters::parse(&flags.filter)?;
+    let filters = filters(&flags.filter)?;
     if !flags.force && !is_confirmed("This will remove all stopped containers.")? {
         return Ok(DONE);
     }
@@ -22,7 +28,7 @@ pub(super) async fn containers(context: &Context, flags: PruneFlags) -> Result<u
 
 /// Runs `image prune`.
 pub(super) async fn images(context: &Context, flags: ImageFlags) -> Result<u8, Failure> {
-    let filters = Filters::parse(&flags.prune.filter)?;
+    let filters = filters(&flags.prune.filter)?;
     let warning = match flags.all {
         true => "This will remove all images that no container has.",
         false => "This will remove all images without a name that no container has.",
@@ -36,7 +42,7 @@ pub(super) async fn images(context: &Context, flags: ImageFlags) -> Result<u8, F
 
 /// Runs `volume prune`.
 pub(super) async fn volumes(context: &Context, flags: VolumeFlags) -> Result<u8, Failure> {
-    let mut filters = Filters::parse(&flags.prune.filter)?;
+    let mut filters = filters(&flags.prune.filter)?;
     if flags.all {
         filters.add("all", "true");
     }
@@ -53,7 +59,7 @@ pub(super) async fn volumes(context: &Context, flags: VolumeFlags) -> Result<u8,
 
 /// Runs `builder prune`.
 pub(super) async fn build_cache(context: &Context, flags: BuilderFlags) -> Result<u8, Failure> {
-    let filters = Filters::parse(&flags.prune.filter)?;
+    let filters = filters(&flags.prune.filter)?;
     let warning = match flags.all {
         true => "This will forget all steps of earlier builds.",
         false => "This will forget the steps of earlier builds that no image or container needs.",
@@ -67,7 +73,7 @@ pub(super) async fn build_cache(context: &Context, flags: BuilderFlags) -> Resul
 
 /// Runs `system prune`.
 pub(super) async fn system(context: &Context, flags: SystemFlags) -> Result<u8, Failure> {
-    let filters = Filters::parse(&flags.prune.filter)?;
+    let filters = filters(&flags.prune.filter)?;
     if flags.volumes && filters.iter().any(|(name, _)| name == "until") {
         return Err(Failure::Invalid("volumes have no age: leave out --volumes, or the filter 'until'".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! The docker client's configuration file, of which we read and change the passwords only: all else in it stays.
+//! The docker client's configuration file, of which we change the passwords only: all else in it stays.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
@@ -22,12 +22,14 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     /// Reads the file; an absent one is empty.
     pub(super) fn read() -> Result<Self, Failure> {
-        let dir = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).filter(|dir| !dir.as_os_str().is_empty());
-        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
-        let dir = dir
-            .or_else(home)
+        let dir = directory()
             .ok_or_else(|| Failure::Invalid("there is no place for passwords: set HOME or DOCKER_CONFIG".to_owned()))?;
         Self::read_at(&dir.join("config.json"))
+    }
+
+    /// Reads the file if it has a place at all.
+    pub(super) fn read_any() -> Result<Option<Self>, Failure> {
+        directory().map(|dir| Self::read_at(&dir.join("config.json"))).transpose()
     }
 
     fn read_at(path: &Path) -> Result<Self, Failure> {
@@ -49,6 +51,19 @@ impl ConfigFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The filters that every prune has besides those that are given.
+    pub(super) fn prune_filters(&self) -> Result<Vec<String>, Failure> {
+        let Some(filters) = self.content.get("pruneFilters").filter(|filters| !filters.is_null()) else {
+            return Ok(Vec::new());
+        };
+        let texts: Option<Vec<String>> = filters
+            .as_array()
+            .and_then(|filters| filters.iter().map(|filter| filter.as_str().map(str::to_owned)).collect());
+        texts.ok_or_else(|| {
+            Failure::Invalid(format!("pruneFilters in {} isn't a list of texts: {filters}", self.path.display()))
+        })
     }
 
     /// The registries that it names.
@@ -118,9 +133,31 @@ impl ConfigFile {
     }
 }
 
+fn directory() -> Option<PathBuf> {
+    let dir = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).filter(|dir| !dir.as_os_str().is_empty());
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
+    dir.or_else(home)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn filters_of_prunes_are_a_list_of_texts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            ConfigFile::read_at(&path).unwrap().prune_filters().map_err(|failure| failure.text())
+        };
+        assert_eq!(read(r#"{"pruneFilters": ["label!=keep", "until=24h"]}"#).unwrap(), ["label!=keep", "until=24h"]);
+        assert_eq!(read(r#"{"pruneFilters": null}"#).unwrap(), [""; 0]);
+        assert_eq!(read("{}").unwrap(), [""; 0]);
+        for wrong in [r#"{"pruneFilters": "label=x"}"#, r#"{"pruneFilters": [1]}"#] {
+            assert!(read(wrong).unwrap_err().contains("isn't a list of texts"), "{wrong}");
+        }
+    }
 
     #[test]
     fn what_is_not_ours_stays() {

@@ -33,6 +33,14 @@ pub(crate) fn key(registry: &str) -> String {
     }
 }
 
+/// The filters that the docker client's configuration has for every prune.
+///
+/// # Errors
+/// The file isn't what it should be.
+pub(crate) fn prune_filters() -> Result<Vec<String>, Failure> {
+    ConfigFile::read_any()?.map_or(Ok(Vec::new()), |file| file.prune_filters())
+}
+
 /// Who we are to the registry with this key, if we are somebody.
 ///
 /// # Errors

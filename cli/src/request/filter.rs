@@ -24,6 +24,21 @@ impl Filters {
         Ok(filters)
     }
 
+    /// Adds what the client's configuration has for every prune, without what contradicts those that are given.
+    pub(crate) fn with_configured(mut self, configured: &[String]) -> Self {
+        for (key, value) in configured.iter().filter_map(|filter| filter.split_once('=')) {
+            let opposite = match key {
+                "label" => "label!",
+                "label!" => "label",
+                _ => "",
+            };
+            if !key.is_empty() && !self.0.get(opposite).is_some_and(|values| values.contains_key(value)) {
+                self.add(key, value);
+            }
+        }
+        self
+    }
+
     /// Adds one more.
     pub(crate) fn add(&mut self, key: &str, value: &str) {
         self.0.entry(key.to_owned()).or_default().insert(value.to_owned(), true);
@@ -69,6 +84,16 @@ mod tests {
         assert_eq!(
             parse(&["x"]).unwrap_err(),
             "invalid argument \"x\" for \"--filter\" flag: invalid filter: bad format (expected name=value)"
+        );
+    }
+
+    #[test]
+    fn configured_filters_go_beside_those_that_are_given() {
+        let given = Filters::parse(&["label=a".to_owned(), "label!=b".to_owned()]).unwrap();
+        let configured = ["label=b", "label!=a", "label!=c", "until=24h", "nothing", "=x"].map(str::to_owned);
+        assert_eq!(
+            given.with_configured(&configured).to_query().unwrap(),
+            r#"{"label":{"a":true},"label!":{"b":true,"c":true},"until":{"24h":true}}"#
         );
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of berth from outside, one file a topic.
 
 mod access;
+mod api;
 mod bad_input;
 mod beside_docker;
 mod build;

@@ -1,5 +1,6 @@
 //! The volumes that a request needs: those that are there, and new ones.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -35,7 +36,7 @@ pub(crate) async fn obtain(engine: &Engine, mut wanted: Vec<Wanted>) -> Result<O
     for one in wanted {
         let turn = engine.volumes.turn(&one.name).await;
         let made = match turn.volume() {
-            Some(volume) => check_driver(&volume, &one).map(|()| None),
+            Some(volume) => check(&volume, &one).map(|()| None),
             None => make(engine, one).await.map(Some),
         };
         match made {
@@ -61,15 +62,41 @@ pub(crate) async fn create(engine: &Engine, wanted: Wanted) -> Result<()> {
     Ok(())
 }
 
-fn check_driver(volume: &Volume, wanted: &Wanted) -> Result<()> {
-    match &wanted.driver {
-        Some(driver) if driver != volume.driver() => Err(Error::conflict(format!(
+/// Whether a volume that is there is what is wanted. Labels are a new one's, as with Docker.
+fn check(volume: &Volume, wanted: &Wanted) -> Result<()> {
+    if wanted.driver.as_ref().is_some_and(|driver| driver != volume.driver()) {
+        return Err(Error::conflict(format!(
             "a volume named \"{}\" already exists with the \"{}\" driver. Choose a different volume name",
             volume.name,
             volume.driver()
-        ))),
-        _ => Ok(()),
+        )));
     }
+    if wanted.options.is_empty() || has_options(volume, &wanted.options)? {
+        return Ok(());
+    }
+    let options: Vec<String> = volume.options().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let those = if options.is_empty() {
+        "without options".to_owned()
+    } else {
+        format!("with the options {}", options.join(" "))
+    };
+    Err(Error::conflict(format!(
+        "a volume named \"{}\" already exists {those}. Choose a different volume name, or leave the options out",
+        volume.name
+    )))
+}
+
+/// Whether a volume was made by these options.
+fn has_options(volume: &Volume, options: &BTreeMap<String, String>) -> Result<bool> {
+    let mount = |options| {
+        LocalMount::from_options(options).map_err(|error| Error::invalid(format!("create {}: {error}", volume.name)))
+    };
+    Ok(match &volume.backing {
+        Backing::Directory => mount(options)?.is_none(),
+        Backing::Mount(made) => mount(options)?.as_ref() == Some(made),
+        // Its plugin may have made it for somebody else, by what berthd was never told.
+        Backing::Plugin { options: made, .. } => made.is_empty() || made == options,
+    })
 }
 
 async fn make(engine: &Engine, wanted: Wanted) -> Result<Made> {
