@@ -439,6 +439,18 @@ pub struct Info {
     pub drivers: Vec<String>,
     /// Whether netd switched IPv4 forwarding on (and so drops what is neither ours nor was routed before).
     pub forwarding_by_us: bool,
+    /// What subnets are cut from when a request names none, in this order.
+    #[serde(default)]
+    pub default_pools: Vec<DefaultPool>,
     /// What an administrator should know: foreign chains that drop forwarded packets, ports lost to others.
     pub warnings: Vec<String>,
+}
+
+/// A range that subnets are cut from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DefaultPool {
+    /// The range, as in `172.20.0.0/14`.
+    pub base: String,
+    /// The prefix length of each subnet.
+    pub size: u8,
 }

@@ -43,6 +43,15 @@ impl IntervalSet {
         }
     }
 
+    /// How many numbers of `first..=last` are in the set.
+    pub(crate) fn count_within(&self, first: u128, last: u128) -> u128 {
+        let common = |(start, end): (&u128, &u128)| (*end).min(last).checked_sub((*start).max(first));
+        self.ranges
+            .range(..=last)
+            .filter_map(common)
+            .fold(0, |sum, length| sum.saturating_add(length).saturating_add(1))
+    }
+
     /// The smallest number of `first..=last` that isn't in the set.
     pub(crate) fn first_gap(&self, first: u128, last: u128) -> Option<u128> {
         let candidate = match self.overlapping(first, first) {
@@ -77,6 +86,8 @@ mod tests {
                 for number in 0..75 {
                     prop_assert_eq!(set.contains(number), naive.contains(&number));
                     prop_assert_eq!(set.first_gap(number, 75), (number..=75).find(|free| !naive.contains(free)));
+                    let within = naive.range(number..=number + 9).count() as u128;
+                    prop_assert_eq!(set.count_within(number, number + 9), within);
                 }
                 let separate = set.ranges.iter().zip(set.ranges.iter().skip(1)).all(|((_, end), (start, _))| end + 1 < *start);
                 prop_assert!(separate, "neighbouring ranges were not joined: {:?}", set);

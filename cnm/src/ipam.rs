@@ -2,11 +2,13 @@
 //! ([`Leases`]).
 
 mod leases;
+mod occupancy;
 mod pool;
 mod space;
 #[cfg(test)]
 mod tests;
 
 pub use leases::Leases;
+pub use occupancy::Occupancy;
 pub use pool::{Pool, with_prefix};
 pub use space::{AddressSpace, DefaultPool, DefaultPools};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pool::{address, bounds};
 use crate::{
-    Error, Kind,
+    Error, Kind, api,
     id::NetworkName,
     interval::IntervalSet,
     spec::{Family, SubnetRequest},
@@ -54,6 +54,12 @@ impl DefaultPools {
             }
         }
         Ok(Self(pools))
+    }
+
+    /// As the API shows them, in order.
+    pub fn to_api(&self) -> Vec<api::DefaultPool> {
+        let Self(pools) = self;
+        pools.iter().map(|pool| api::DefaultPool { base: pool.base.to_string(), size: pool.size }).collect()
     }
 }
 

@@ -99,6 +99,7 @@ impl Controller {
             endpoints: published.count_endpoints(),
             drivers: self.planners.names().into_iter().map(str::to_owned).collect(),
             forwarding_by_us: published.forwarding_by_us(),
+            default_pools: self.owner.decide(|ledger| ledger.pools.to_api()).await?,
             warnings,
         })
     }
