@@ -12,7 +12,7 @@ mod tree;
 
 pub use extract::{ExtractError, Extraction, Owner, extract};
 pub use pack::{PackError, pack_path, pack_root};
-pub use resolve::{FileStat, stat};
+pub use resolve::{FileStat, make_directory, stat};
 pub use tree::{ReadError, size};
 
 pub(crate) use pack::{check_layer_name, is_opaque, pack_layer, pack_tree};

@@ -48,6 +48,26 @@ pub fn stat(root: impl AsFd, path: &Path) -> io::Result<FileStat> {
     })
 }
 
+/// Makes a directory of root's with mode 0755, and those above it that aren't there.
+pub fn make_directory(root: impl AsFd, path: &Path) -> io::Result<()> {
+    let root = root.as_fd();
+    let mut reached = PathBuf::from("/");
+    for name in components(path) {
+        let above = open(root, &reached, OFlags::PATH | OFlags::DIRECTORY)?;
+        reached.push(&name);
+        match open(root, &reached, OFlags::PATH | OFlags::DIRECTORY) {
+            Err(Errno::NOENT) => {
+                rustix::fs::mkdirat(&above, &name, Mode::from(0o755))?;
+                let made = open(root, &reached, OFlags::RDONLY | OFlags::DIRECTORY)?;
+                // Whatever berthd's umask is.
+                rustix::fs::fchmod(made, Mode::from(0o755))?;
+            }
+            outcome => drop(outcome?),
+        }
+    }
+    Ok(())
+}
+
 /// The last component as Go's `filepath.Base` has it, by which archives are named: `.` and `/` for themselves.
 pub(super) fn base(path: &Path) -> OsString {
     let bytes = path.as_os_str().as_bytes();

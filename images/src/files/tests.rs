@@ -293,3 +293,21 @@ fn hard_links_count_once_and_what_is_behind_links_not() {
     assert_eq!(size(&root.join("tmp")).expect("walked"), 100 + 1);
     assert_eq!(size(&dir.path().join("absent")).expect("nothing"), 0);
 }
+
+#[test]
+fn directories_are_made_within_the_root() {
+    let (dir, root) = place();
+    symlink("/tmp", root.join("link")).expect("made");
+    symlink("/nowhere", root.join("dangling")).expect("made");
+    let fd = open(&root);
+    for (path, there) in [("/srv/app", "srv/app"), ("/link/new", "tmp/new"), ("/../../top", "top"), ("/", "")] {
+        make_directory(&fd, Path::new(path)).expect(path);
+        assert!(root.join(there).is_dir(), "{path}");
+        make_directory(&fd, Path::new(path)).expect("there already");
+    }
+    assert!(!dir.path().join("top").exists());
+    assert_eq!(fs::metadata(root.join("srv")).expect("made").permissions().mode() & 0o7777, 0o755);
+    for path in ["/etc/passwd/x", "/etc/passwd", "/dangling/x"] {
+        make_directory(&fd, Path::new(path)).expect_err(path);
+    }
+}

@@ -1,6 +1,7 @@
 //! What a host's administrator says of registries: mirrors of Docker Hub, hosts that may be talked to without
 //! certificates, and certificates of one's own.
 
+use std::fmt;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -63,6 +64,12 @@ pub enum ConfigError {
     /// A registry to log in to.
     #[error("invalid registry {0:?}: write it as host[:port]")]
     Server(String),
+}
+
+impl fmt::Display for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host)
+    }
 }
 
 impl FromStr for Mirror {
