@@ -149,6 +149,8 @@ pub(super) fn environment(process: &Process, user: &ResolvedUser) -> Vec<String>
         }
     }
     env.reverse();
+    // Nobody's home is nowhere.
+    env.retain(|variable| variable != "HOME=");
     if !env.iter().any(|variable| variable.starts_with("HOME=")) {
         env.push(format!("HOME={}", user.home));
     }
