@@ -128,6 +128,27 @@ pub struct Config {
     pub bin_dir: PathBuf,
     /// A `tracing` filter.
     pub log_level: Targets,
+    /// What registries are reached through.
+    pub proxies: Proxies,
+}
+
+/// Proxies by the usual variables of the environment, which the registries' client reads as well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// For `http://`.
+    pub http: String,
+    /// For `https://`.
+    pub https: String,
+    /// For which hosts there is none.
+    pub none: String,
+}
+
+impl Proxies {
+    fn of_environment() -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let either = |name: &str| variable(name).or_else(|| variable(&name.to_ascii_lowercase())).unwrap_or_default();
+        Self { http: either("HTTP_PROXY"), https: either("HTTPS_PROXY"), none: either("NO_PROXY") }
+    }
 }
 
 /// The group that the socket belongs to.
@@ -147,7 +168,7 @@ impl Config {
             None if Path::new(DEFAULT_FILE).exists() => read(Path::new(DEFAULT_FILE))?,
             None => Settings::default(),
         };
-        Self::combine(args.settings, file)
+        Ok(Self { proxies: Proxies::of_environment(), ..Self::combine(args.settings, file)? })
     }
 
     fn combine(flags: Settings, file: Settings) -> Result<Self, ConfigError> {
@@ -174,6 +195,7 @@ impl Config {
             run_dir,
             cgroup_parent,
             bin_dir,
+            proxies: Proxies::default(),
         })
     }
 }

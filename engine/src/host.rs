@@ -22,6 +22,10 @@ pub(crate) struct Host {
     pub(crate) unified_cgroups: bool,
     /// Packets are forwarded between its interfaces.
     pub(crate) ipv4_forwarding: bool,
+    /// What is mounted where.
+    mount_table: String,
+    /// How many files this process has open.
+    pub(crate) open_files: usize,
 }
 
 impl Host {
@@ -38,8 +42,25 @@ impl Host {
             memory_bytes: memory_bytes(&text("/proc/meminfo")),
             unified_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
             ipv4_forwarding: text("/proc/sys/net/ipv4/ip_forward").trim() == "1",
+            mount_table: text("/proc/self/mountinfo"),
+            open_files: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
         }
     }
+
+    /// The kind of file system that an absolute path is on.
+    pub(crate) fn file_system(&self, path: &Path) -> Option<&str> {
+        file_system(&self.mount_table, path)
+    }
+}
+
+/// The file system of the mount that is nearest to a path, by mountinfo of proc(5); of two on each other the later one counts.
+fn file_system<'a>(mount_table: &'a str, path: &Path) -> Option<&'a str> {
+    let mounts = mount_table.lines().filter_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let place = mount.split(' ').nth(4)?;
+        path.starts_with(place).then_some((place.len(), file_system.split(' ').next()?))
+    });
+    mounts.max_by_key(|(length, _)| *length).map(|(_, name)| name)
 }
 
 /// A variable of os-release(5), without its quotes.
@@ -67,5 +88,10 @@ mod tests {
         assert_eq!(variable(os_release, "VERSION"), None);
         assert_eq!(memory_bytes("MemTotal:       24 kB\nMemFree: 1 kB\n"), 24576);
         assert_eq!(memory_bytes(""), 0);
+        let mounts = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+                      30 22 0:5 / /var rw - xfs /dev/sdb rw\n31 22 0:6 / /var/lib/be rw - tmpfs none rw\n";
+        assert_eq!(file_system(mounts, Path::new("/var/lib/berth")), Some("xfs"));
+        assert_eq!(file_system(mounts, Path::new("/srv")), Some("ext4"));
+        assert_eq!(file_system("", Path::new("/srv")), None);
     }
 }

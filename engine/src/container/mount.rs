@@ -15,7 +15,7 @@ pub struct MountPoint {
     pub destination: PathBuf,
     /// The container can't write to it.
     pub readonly: bool,
-    /// Options as they were written (`ro,z`), for inspect.
+    /// Options as they were written (`ro,z`), for inspect. `--tmpfs` always has some, `--mount type=tmpfs` none.
     pub mode: String,
     /// What is mounted.
     pub kind: MountPointKind,
@@ -83,6 +83,11 @@ impl MountPoint {
             }
         };
         Some(Mount { destination: self.destination.clone(), readonly: self.readonly, kind })
+    }
+
+    /// Whether it is what `--tmpfs` mounts: clients know of that by `HostConfig.Tmpfs`, and it stays the container's own.
+    pub fn is_of_tmpfs_flag(&self) -> bool {
+        matches!(self.kind, MountPointKind::Tmpfs { .. }) && !self.mode.is_empty()
     }
 
     /// The name of the volume, if it is one.

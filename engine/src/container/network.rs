@@ -144,15 +144,24 @@ impl WantedEndpoint {
         Self { network: network.into(), ..Self::default() }
     }
 
-    /// What netd is asked for.
-    pub fn to_request(&self) -> EndpointRequest {
+    /// Whether containers are found by name there: on networks that a user made. The predefined ones have no aliases.
+    pub fn has_names(&self) -> bool {
+        !matches!(self.network.as_str(), "bridge" | "host" | "none")
+    }
+
+    /// What netd is asked for; where there are names, the container's host name is one.
+    pub fn to_request(&self, hostname: &str) -> EndpointRequest {
+        let mut aliases = self.aliases.clone();
+        if self.has_names() && !aliases.iter().any(|alias| alias == hostname) {
+            aliases.push(hostname.to_owned());
+        }
         EndpointRequest {
             network: self.network.clone(),
             interface: None,
             ipv4: self.ipv4.clone(),
             ipv6: self.ipv6.clone(),
             mac: self.mac.clone(),
-            aliases: self.aliases.clone(),
+            aliases,
             gateway_priority: self.gateway_priority,
             options: self.options.clone(),
         }

@@ -4,6 +4,8 @@
 
 mod registry;
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use runtime::ExecSpec;
 use runtime::protocol::Streams;
@@ -31,6 +33,8 @@ pub(crate) struct Exec {
     /// It has all capabilities, to be shown.
     pub(crate) privileged: bool,
     phase: watch::Sender<Phase>,
+    /// The process as the host saw it, also when it has ended.
+    pid: OnceLock<i32>,
 }
 
 /// How far an exec is.
@@ -73,7 +77,7 @@ impl Exec {
     pub(crate) fn new(container: Id, description: Description) -> Self {
         let Description { spec, streams, detach_keys, detach_keys_text, privileged } = description;
         let phase = watch::Sender::new(Phase::Created);
-        Self { container, spec, streams, detach_keys, detach_keys_text, privileged, phase }
+        Self { container, spec, streams, detach_keys, detach_keys_text, privileged, phase, pid: OnceLock::new() }
     }
 
     /// Its id.
@@ -116,7 +120,14 @@ impl Exec {
 
     /// Its process runs.
     pub(crate) fn started(&self, pid: i32) {
+        // An exec is started once.
+        let _ = self.pid.set(pid);
         self.phase.send_replace(Phase::Running { pid });
+    }
+
+    /// Its process as the host sees or saw it; 0 before there was one.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.get().copied().unwrap_or_default()
     }
 
     /// Waits until it has ended.

@@ -14,7 +14,7 @@ use crate::container::mount::MountPoint;
 use crate::container::{Container, name, owned, to_record};
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{files, remove, volume};
+use crate::orchestrate::{files, remove, volume, working_directory};
 use crate::translate::create::{self, DeviceNode, Identity, Joined, Machine, Surroundings, Translated};
 use crate::volume::Wanted;
 use crate::wire::create::{CreateBody, CreateReply};
@@ -68,7 +68,7 @@ async fn make(engine: &Engine, container: Container, volumes: Vec<Wanted>) -> Re
     let prepare = engine.blocking(move |engine| {
         files::create(engine, &prepared)?;
         engine.images.prepare(prepared.id.as_str(), &prepared.image.id)?;
-        Ok(())
+        working_directory::make(engine, &prepared)
     });
     let stored = async {
         prepare.await?;

@@ -20,3 +20,4 @@ pub(crate) mod update;
 pub(crate) mod usage;
 pub(crate) mod view;
 pub(crate) mod volume;
+mod working_directory;

@@ -21,11 +21,9 @@ pub(crate) async fn connect(owned: &mut Owned, mut wanted: WantedEndpoint) -> Re
         ));
     }
     wanted.network.clone_from(&network.name);
-    if !network.predefined && !wanted.aliases.contains(&owned.container.spec.hostname) {
-        wanted.aliases.push(owned.container.spec.hostname.clone());
-    }
     if owned.container.sandbox.is_some() {
-        owned.engine.netd.client().connect_endpoint(owned.container.id.as_str(), &wanted.to_request()).await?;
+        let request = wanted.to_request(&owned.container.spec.hostname);
+        owned.engine.netd.client().connect_endpoint(owned.container.id.as_str(), &request).await?;
     }
     owned.container.endpoints.push(wanted);
     settle(owned).await

@@ -7,8 +7,8 @@ use cnm::Kind;
 use cnm::api::{NamespaceRequest, Sandbox, SandboxPut};
 use runtime::spec::Network;
 
+use crate::container::Container;
 use crate::container::network::NetworkMode;
-use crate::container::{Container, WantedEndpoint};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 
@@ -19,7 +19,7 @@ pub(crate) fn request(container: &Container, owner: String, namespace: Namespace
         name: container.name.clone(),
         labels: container.spec.labels.clone(),
         namespace,
-        endpoints: container.endpoints.iter().map(WantedEndpoint::to_request).collect(),
+        endpoints: container.endpoints.iter().map(|wanted| wanted.to_request(&container.spec.hostname)).collect(),
         ports: match container.spec.network.mode {
             // In the host's own namespace every port is the host's already.
             NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) => Vec::new(),

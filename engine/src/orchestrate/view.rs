@@ -83,7 +83,8 @@ async fn of_stopped(engine: &Engine, handle: &Handle, scope: Scope) -> Result<Op
     Ok(Some(View { root: root?, _held: held }))
 }
 
-fn mount(engine: &Engine, container: &Container, volumes: VolumeSources, scope: Scope) -> Result<Root> {
+/// Mounts a container's file system for as long as the answer is kept; nobody else may meanwhile.
+pub(super) fn mount(engine: &Engine, container: &Container, volumes: VolumeSources, scope: Scope) -> Result<Root> {
     let rootfs = engine.images.rootfs(container.id.as_str())?;
     let own = engine.container_directory(&container.id);
     let mut spec = compose::runtime_spec(container, rootfs, &start::places(engine, container, own.clone(), volumes));

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -17,8 +18,7 @@ use crate::filters::Filters;
 use crate::moment;
 use crate::route::query::Query;
 use crate::translate::event::{Selection, view};
-use crate::version::ApiVersion;
-use crate::wire::event::EventsQuery;
+use crate::wire::event::{EventsQuery, Framing};
 
 pub(crate) fn routes() -> Router<Engine> {
     Router::new().route("/events", get(events))
@@ -26,9 +26,10 @@ pub(crate) fn routes() -> Router<Engine> {
 
 async fn events(
     State(engine): State<Engine>,
-    version: ApiVersion,
+    headers: HeaderMap,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response> {
+    let framing = Framing::negotiate(&headers);
     let now = Timestamp::now();
     let selection = Selection::new(Filters::parse(query.filters.as_deref())?)?;
     // Unlike elsewhere, 0 is a time: it asks for all of the past.
@@ -47,14 +48,8 @@ async fn events(
     let lines = stream::iter(past)
         .chain(following(coming).take_until(moment::reached(until)))
         .filter(move |event| std::future::ready(selection.takes(event) && until.is_none_or(|until| event.at <= until)))
-        .map(move |event| Ok::<Bytes, std::convert::Infallible>(line(&event, version)));
-    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(lines)).into_response())
-}
-
-fn line(event: &Event, version: ApiVersion) -> Bytes {
-    let mut line = serde_json::to_vec(&view(event, version)).expect("text and numbers have JSON forms");
-    line.push(b'\n');
-    line.into()
+        .map(move |event| Ok::<Bytes, std::convert::Infallible>(framing.frame(&view(&event)).into()));
+    Ok(([(CONTENT_TYPE, framing.content_type())], Body::from_stream(lines)).into_response())
 }
 
 /// Events as they come. A listener that falls far behind misses the oldest.

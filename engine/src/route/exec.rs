@@ -36,12 +36,17 @@ pub(crate) fn routes() -> Router<Engine> {
         .route("/exec/{id}/json", get(inspect))
 }
 
+/// Since this version a size counts.
+const WITH_CONSOLE_SIZE: ApiVersion = ApiVersion::new(1, 42);
+
 async fn create(
     State(engine): State<Engine>,
     Named(handle): Named,
+    version: ApiVersion,
     Whole(body): Whole,
 ) -> Result<(StatusCode, Json<CreatedView>)> {
-    let request: ExecConfig = body::parse(&body)?;
+    let mut request: ExecConfig = body::parse(&body)?;
+    request.console_size = request.console_size.filter(|_| version >= WITH_CONSOLE_SIZE);
     let container = handle.container();
     orchestrate::exec::check(&container)?;
     let description = translate::exec::describe(random_id().parse()?, request, &container)?;
@@ -59,7 +64,8 @@ async fn start(
     mut client: Client,
 ) -> Result<Response> {
     body::check_is_json(&headers)?;
-    let request: ExecStartConfig = body::parse_or_default(&client.take_body().await?)?;
+    let mut request: ExecStartConfig = body::parse_or_default(&client.take_body().await?)?;
+    request.console_size = request.console_size.filter(|_| version >= WITH_CONSOLE_SIZE);
     let exec = engine.execs.find(&id)?;
     let start = translate::exec::start(request, &exec)?;
     orchestrate::exec::check(&engine.containers.find(exec.container.as_str())?.container())?;

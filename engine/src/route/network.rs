@@ -19,12 +19,14 @@ use crate::route::query::Query;
 use crate::stream::Whole;
 use crate::translate::create::endpoint;
 use crate::translate::network::{self, Selection};
+use crate::version::ApiVersion;
 use crate::wire::body;
 use crate::wire::network::{CreatedView, InspectQuery, NetworkView, PrunedView};
 
 pub(crate) fn routes() -> Router<Engine> {
     Router::new()
         .route("/networks", get(list))
+        .route("/networks/", get(list))
         .route("/networks/create", post(create))
         .route("/networks/prune", post(prune))
         .route("/networks/{reference}", get(inspect).delete(remove))
@@ -49,18 +51,29 @@ async fn list(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -
 
 async fn inspect(
     State(engine): State<Engine>,
+    version: ApiVersion,
     Path(reference): Path<String>,
     Query(query): Query<InspectQuery>,
 ) -> Result<Json<NetworkView>> {
-    let found = engine.netd.running().await?.network(&reference).await?;
+    let mut found = engine.netd.running().await?.network(&reference).await?;
     if !query.scope.is_empty() && query.scope != found.scope {
         return Err(Error::not_found(format!("network {reference} not found with scope {}", query.scope)));
     }
-    Ok(Json(network::view(found)))
+    for attached in &mut found.endpoints {
+        // netd keeps the name of when the sandbox was made.
+        if let Ok(handle) = engine.containers.find(&attached.sandbox) {
+            attached.sandbox_name.clone_from(&handle.container().name);
+        }
+    }
+    Ok(Json(network::inspect(found, version)))
 }
 
-async fn create(State(engine): State<Engine>, Whole(body): Whole) -> Result<(StatusCode, Json<CreatedView>)> {
-    let request = network::create(body::parse::<NetworkCreateRequest>(&body)?)?;
+async fn create(
+    State(engine): State<Engine>,
+    version: ApiVersion,
+    Whole(body): Whole,
+) -> Result<(StatusCode, Json<CreatedView>)> {
+    let request = network::create(body::parse::<NetworkCreateRequest>(&body)?, version)?;
     let made = engine.netd.running().await?.create_network(&request).await?;
     Ok((StatusCode::CREATED, Json(CreatedView { id: made.id, warning: String::new() })))
 }
@@ -77,13 +90,19 @@ async fn prune(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) 
     Ok(Json(PrunedView { networks_deleted: pruned.networks }))
 }
 
+/// Since this version endpoints have priorities.
+const WITH_PRIORITIES: ApiVersion = ApiVersion::new(1, 48);
+
 async fn connect(
     State(engine): State<Engine>,
+    version: ApiVersion,
     Path(reference): Path<String>,
     Whole(body): Whole,
 ) -> Result<StatusCode> {
     let request: NetworkConnectRequest = body::parse(&body)?;
-    let wanted = endpoint(&reference, &request.endpoint_config.unwrap_or_default())?;
+    let mut settings = request.endpoint_config.unwrap_or_default();
+    settings.gw_priority = settings.gw_priority.filter(|_| version >= WITH_PRIORITIES);
+    let wanted = endpoint(&reference, &settings)?;
     let handle = engine.containers.find(&request.container)?;
     handle.run(move |owned| Box::pin(orchestrate::network::connect(owned, wanted))).await?;
     Ok(StatusCode::OK)

@@ -7,11 +7,24 @@ use cnm::api::{Endpoint, PublishedPort, Sandbox};
 
 use crate::container::network::{NetworkMode, WantedEndpoint};
 use crate::container::{Container, short};
+use crate::version::ApiVersion;
 use crate::wire::endpoint::{BindingView, EndpointView, IpamView, PortView, SettingsView};
 
+/// Since this version the short id isn't among the aliases.
+const ALIASES_AS_ASKED: ApiVersion = ApiVersion::new(1, 45);
+
 /// `NetworkSettings` of inspect.
-pub(crate) fn settings(container: &Container) -> SettingsView {
-    let networks = networks(container);
+pub(crate) fn settings(container: &Container, version: ApiVersion) -> SettingsView {
+    let mut networks = networks(container);
+    if version < ALIASES_AS_ASKED {
+        let id = short(&container.id).to_owned();
+        let named = networks.values_mut().filter(|endpoint| endpoint.dns_names.is_some());
+        for aliases in named.map(|endpoint| endpoint.aliases.get_or_insert_default()) {
+            if !aliases.contains(&id) {
+                aliases.push(id.clone());
+            }
+        }
+    }
     // What older clients read stands for the default bridge only.
     let bridge = networks.get("bridge").cloned().unwrap_or_default();
     let sandbox = container.sandbox.as_ref();
@@ -35,6 +48,13 @@ pub(crate) fn settings(container: &Container) -> SettingsView {
         mac_address: bridge.mac_address,
         networks,
     }
+}
+
+/// The same in a list, where nobody is told by which names it is found.
+pub(crate) fn networks_in_list(container: &Container) -> BTreeMap<String, EndpointView> {
+    let mut shown = networks(container);
+    shown.values_mut().for_each(|endpoint| endpoint.dns_names = None);
+    shown
 }
 
 /// The endpoints by the names of their networks.
@@ -87,12 +107,13 @@ fn view(container: &Container, wanted: &WantedEndpoint, live: Option<&Endpoint>)
 
 /// The names by which others on the network find it; the predefined networks have none.
 fn dns_names(container: &Container, wanted: &WantedEndpoint) -> Option<Vec<String>> {
-    if matches!(wanted.network.as_str(), "bridge" | "host" | "none") {
+    if !wanted.has_names() {
         return None;
     }
-    let own = [container.name.as_str(), short(&container.id)];
+    let own = [short(&container.id), container.spec.hostname.as_str()];
+    let aliases = wanted.aliases.iter().map(String::as_str);
     let mut seen = BTreeSet::new();
-    let all = own.into_iter().chain(wanted.aliases.iter().map(String::as_str));
+    let all = [container.name.as_str()].into_iter().chain(aliases).chain(own);
     Some(all.filter(|name| seen.insert(*name)).map(str::to_owned).collect())
 }
 

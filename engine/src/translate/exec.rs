@@ -55,6 +55,7 @@ pub(crate) fn describe(id: Id, request: ExecConfig, container: &Container) -> Re
 
 fn environment(first: &[String], own: Vec<String>, terminal: bool) -> Result<Vec<String>> {
     let mut all = merge_environment(first, own)?;
+    all.retain(|variable| variable.contains('='));
     if terminal && !all.iter().any(|variable| variable.starts_with("TERM=")) {
         all.push("TERM=xterm".to_owned());
     }
@@ -113,10 +114,10 @@ pub(crate) fn start(request: ExecStartConfig, exec: &Exec) -> Result<Start> {
 /// An exec as inspect shows it.
 pub(crate) fn view(exec: &Exec) -> ExecView {
     let process = &exec.spec.process;
-    let (running, exit_code, pid) = match exec.phase() {
-        Phase::Created | Phase::Starting => (false, None, 0),
-        Phase::Running { pid } => (true, None, pid),
-        Phase::Ended { code, .. } => (false, Some(code), 0),
+    let (running, exit_code) = match exec.phase() {
+        Phase::Created | Phase::Starting => (false, None),
+        Phase::Running { .. } => (true, None),
+        Phase::Ended { code, .. } => (false, Some(code)),
     };
     let (entrypoint, arguments) = process
         .args
@@ -139,7 +140,7 @@ pub(crate) fn view(exec: &Exec) -> ExecView {
         can_remove: matches!(exec.phase(), Phase::Ended { .. }),
         container_id: exec.container.to_string(),
         detach_keys: exec.detach_keys_text.clone(),
-        pid,
+        pid: exec.pid(),
     }
 }
 
@@ -176,11 +177,11 @@ mod tests {
     fn what_is_asked_for_wins() {
         let described = described(json!({
             "Cmd": ["sh"], "Tty": true, "AttachStdin": true, "ConsoleSize": [40, 120], "User": "0:0", "WorkingDir": "/tmp",
-            "Env": ["TIER=db", "MORE=1"], "Privileged": true, "DetachKeys": "ctrl-a,x",
+            "Env": ["TIER=db", "MORE=1", "LANG"], "Privileged": true, "DetachKeys": "ctrl-a,x",
         }))
         .expect("accepted");
         let process = &described.spec.process;
-        assert_eq!(process.env, ["HOSTNAME=4ecb1f0e2ac2", "PATH=/bin", "LANG=C", "TIER=db", "MORE=1", "TERM=xterm"]);
+        assert_eq!(process.env, ["HOSTNAME=4ecb1f0e2ac2", "PATH=/bin", "TIER=db", "MORE=1", "TERM=xterm"]);
         assert_eq!((process.cwd.as_str(), process.user.user.as_str()), ("/tmp", "0:0"));
         assert_eq!(process.user.additional_groups, ["wheel"]);
         assert_eq!(process.terminal, Some(TerminalSize { columns: 120, rows: 40 }));
@@ -230,6 +231,10 @@ mod tests {
           "Pid": 0
         }
         "#);
+        exec.started(4711);
+        assert_eq!((view(&exec).running, view(&exec).pid), (true, 4711));
+        crate::exec::Registry::default().ended(&exec, 3, jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!((view(&exec).running, view(&exec).exit_code, view(&exec).pid), (false, Some(3), 4711));
         let start = |body| start(serde_json::from_value(body).expect("a request"), &exec);
         assert_eq!(start(json!({"Detach": true})).expect("accepted"), Start { detach: true, size: None });
         start(json!({"ConsoleSize": [1, 2]})).expect_err("no terminal");

@@ -5,20 +5,29 @@ use std::collections::{BTreeMap, HashMap};
 use glob::{MatchOptions, Pattern};
 use images::{ChainId, ContainerConfig, HistoryItem, Image, ImageId, Platform, Pruned, Reference, Removed};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::filters::{FilterError, Filters};
 use crate::moment;
+use crate::translate::inspect::NEVER;
 use crate::version::ApiVersion;
 use crate::wire::image::{
     ConfigView, ContainerOnlyView, GraphDriverView, HistoryView, ImageView, MetadataView, PrunedView, RemovedView,
     RootFsView, SummaryView,
 };
 
-/// Until this version an image's size was also its virtual size, and one without names was called `<none>`.
+/// Until this version an image's size was also its virtual size, and one of unknown age was of the year 1.
 const WITHOUT_VIRTUAL_SIZE: ApiVersion = ApiVersion::new(1, 44);
 /// Since this version an image's configuration shows nothing that only containers have.
 const WITHOUT_CONTAINER_FIELDS: ApiVersion = ApiVersion::new(1, 50);
+
+/// Until this version an image told of the container that it was made from.
+const WITHOUT_ORIGIN: ApiVersion = ApiVersion::new(1, 45);
+/// Since this version what is empty is left out of an image.
+const WITHOUT_EMPTY: ApiVersion = ApiVersion::new(1, 52);
+/// Since this version lists say how many containers an image has.
+pub(crate) const COUNTS_CONTAINERS: ApiVersion = ApiVersion::new(1, 51);
 
 /// An image in a list. What isn't counted is -1, as in Docker.
 pub(crate) fn summary(
@@ -72,13 +81,34 @@ impl Names {
 }
 
 /// An image by itself.
-pub(crate) fn inspect(image: Image, version: ApiVersion) -> ImageView {
+pub(crate) fn inspect(image: Image, version: ApiVersion) -> Value {
+    let mut shown = serde_json::to_value(whole(image, version)).expect("texts and numbers have JSON forms");
+    if version >= WITHOUT_EMPTY {
+        drop_empty(&mut shown, &["Author", "Comment", "DockerVersion", "Parent"]);
+        const OF_CONFIG: [&str; 8] = ["Cmd", "Entrypoint", "Env", "Labels", "OnBuild", "User", "Volumes", "WorkingDir"];
+        drop_empty(&mut shown["Config"], &OF_CONFIG);
+    }
+    shown
+}
+
+/// Takes members away that say nothing.
+fn drop_empty(object: &mut Value, names: &[&str]) {
+    let is_empty = |value: &Value| value.is_null() || *value == "";
+    if let Value::Object(members) = object {
+        members.retain(|name, value| !(names.contains(&name.as_str()) && is_empty(value)));
+    }
+}
+
+fn whole(image: Image, version: ApiVersion) -> ImageView {
+    let created = image.config.created.map(|created| created.to_string());
     ImageView {
         id: image.id.to_string(),
         repo_tags: image.tags().map(Reference::familiar).collect(),
         repo_digests: image.digests().map(|reference| reference.familiar()).collect(),
         parent: parent(&image),
-        created: image.config.created.map(|created| created.to_string()),
+        created: created.or_else(|| (version < WITHOUT_VIRTUAL_SIZE).then(|| NEVER.to_owned())),
+        container: (version < WITHOUT_ORIGIN).then_some(""),
+        container_config: (version < WITHOUT_ORIGIN).then(|| config(ContainerConfig::default(), version)),
         docker_version: String::new(),
         size: image.size_bytes,
         virtual_size: (version < WITHOUT_VIRTUAL_SIZE).then_some(image.size_bytes),
@@ -103,18 +133,19 @@ fn parent(image: &Image) -> String {
 }
 
 fn config(config: ContainerConfig, version: ApiVersion) -> ConfigView {
+    let filled = |words: Option<Vec<String>>| words.filter(|words| !words.is_empty());
     ConfigView {
         container_only: (version < WITHOUT_CONTAINER_FIELDS).then(ContainerOnlyView::default),
         user: config.user,
         exposed_ports: config.exposed_ports,
-        env: config.env,
-        cmd: config.cmd,
+        env: filled(Some(config.env)),
+        cmd: filled(config.cmd),
         healthcheck: config.healthcheck,
         args_escaped: config.args_escaped,
         volumes: (!config.volumes.is_empty()).then_some(config.volumes),
         working_dir: config.working_dir,
-        entrypoint: config.entrypoint,
-        on_build: config.on_build,
+        entrypoint: filled(config.entrypoint),
+        on_build: filled(config.on_build),
         labels: (!config.labels.is_empty()).then_some(config.labels),
         stop_signal: config.stop_signal,
         shell: config.shell,
@@ -185,10 +216,10 @@ pub(crate) fn platform(text: &str) -> Result<Option<Platform>> {
     Ok(Some(Platform { os, architecture, variant }))
 }
 
-/// The one platform that a removal's query may name in `platforms`: an image here has no more.
-pub(crate) fn only_platform(query: &str) -> Result<Option<Platform>> {
+/// The one platform that a query may name by `key`, which may come more than once: an image here has no more.
+pub(crate) fn only_platform(query: &str, key: &str) -> Result<Option<Platform>> {
     let pairs = form_urlencoded::parse(query.as_bytes());
-    let platforms: Vec<_> = pairs.filter(|(name, _)| name == "platforms").map(|(_, value)| value).collect();
+    let platforms: Vec<_> = pairs.filter(|(name, _)| name == key).map(|(_, value)| value).collect();
     match &platforms[..] {
         [] => Ok(None),
         [one] => platform(one),

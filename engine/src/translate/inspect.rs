@@ -14,11 +14,13 @@ use crate::container::network::NetworkMode;
 use crate::container::spec::LogSpec;
 use crate::container::{Container, Phase};
 use crate::orchestrate::usage::Usage;
+use crate::translate::create::RUNTIMES;
 use crate::translate::endpoints;
+use crate::version::ApiVersion;
 use crate::volume;
 
 /// What Go's zero time looks like: a container that never ran.
-const NEVER: &str = "0001-01-01T00:00:00Z";
+pub(crate) const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// What Docker shows of a container that asks for nothing.
 const CONFIG_DEFAULTS: &str = include_str!("../wire/config.json");
@@ -46,8 +48,11 @@ pub(crate) fn etc_owner(container: &Container) -> &Id {
     }
 }
 
+/// Since this version triggers are shown only where there are any.
+const WITHOUT_EMPTY_TRIGGERS: ApiVersion = ApiVersion::new(1, 52);
+
 /// The reply of `GET /containers/{id}/json`.
-pub(crate) fn container(container: &Container, place: &Where, usage: Option<Usage>) -> Value {
+pub(crate) fn container(container: &Container, place: &Where, usage: Option<Usage>, version: ApiVersion) -> Value {
     let etc = etc_files(&place.etc);
     let (path, args) = container.spec.process.args.split_first().map_or(("", &[][..]), |(path, args)| (path, args));
     let mut reply = json!({
@@ -72,8 +77,8 @@ pub(crate) fn container(container: &Container, place: &Where, usage: Option<Usag
         "HostConfig": host_config(container),
         "GraphDriver": graph_driver(container, place),
         "Mounts": container.spec.mounts.iter().filter_map(|mount| mount_point(mount, &place.volumes)).collect::<Vec<_>>(),
-        "Config": config(container),
-        "NetworkSettings": endpoints::settings(container),
+        "Config": config(container, version),
+        "NetworkSettings": endpoints::settings(container, version),
     });
     if let Some(usage) = usage {
         reply["SizeRw"] = usage.written_bytes.into();
@@ -158,7 +163,7 @@ pub(crate) fn mount_point(mount: &MountPoint, volumes: &volume::Registry) -> Opt
                 "Propagation": "",
             })
         }
-        MountPointKind::Tmpfs { .. } if !mount.mode.is_empty() => return None,
+        MountPointKind::Tmpfs { .. } if mount.is_of_tmpfs_flag() => return None,
         MountPointKind::Tmpfs { .. } => json!({ "Type": "tmpfs", "Source": "", "Propagation": "" }),
     };
     shown["Destination"] = json!(mount.destination);
@@ -177,8 +182,17 @@ fn propagation_name(propagation: BindPropagation) -> &'static str {
 }
 
 /// `Config`: what was asked for over what Docker shows of a container that asks for nothing.
-fn config(container: &Container) -> Value {
+fn config(container: &Container, version: ApiVersion) -> Value {
     let mut shown = over(CONFIG_DEFAULTS, &container.asked.config);
+    for words in ["Cmd", "Entrypoint", "OnBuild"] {
+        // Go's lists without elements are of two kinds; what an image or a client leaves empty is of that with `null`.
+        if shown.get(words).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            shown.insert(words.into(), Value::Null);
+        }
+    }
+    if version >= WITHOUT_EMPTY_TRIGGERS && shown.get("OnBuild").is_some_and(Value::is_null) {
+        shown.remove("OnBuild");
+    }
     let empty = |value: Option<&Value>| value.and_then(Value::as_object).is_some_and(Map::is_empty);
     if empty(shown.get("ExposedPorts")) {
         shown.remove("ExposedPorts");
@@ -200,7 +214,7 @@ fn host_config(container: &Container) -> Value {
     set(&mut shown, "MemorySwap", spec.resources.memory_and_swap_bytes.unwrap_or_default().into());
     let cgroup = if spec.namespaces.cgroup == OwnOrHost::Own { "private" } else { "host" };
     set(&mut shown, "CgroupnsMode", cgroup.into());
-    let defaults = [("IpcMode", "private"), ("Runtime", "berth")];
+    let defaults = [("IpcMode", "private"), ("Runtime", RUNTIMES[0])];
     for (key, default) in defaults {
         if shown.get(key).and_then(Value::as_str).is_none_or(str::is_empty) {
             set(&mut shown, key, default.into());

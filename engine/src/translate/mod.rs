@@ -3,11 +3,13 @@
 pub(crate) mod archive;
 pub(crate) mod commit;
 pub(crate) mod create;
+pub(crate) mod disk;
 pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod exec;
 pub(crate) mod health;
 pub(crate) mod image;
+pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod network;
 pub(crate) mod restart;

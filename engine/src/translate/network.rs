@@ -5,22 +5,31 @@ use std::net::IpAddr;
 
 use bollard_stubs::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use cnm::api::{Endpoint, Network, NetworkCreate, NetworkEndpoint, PoolConfig, PruneRequest};
+use cnm::ipam::Occupancy;
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::filters::{FilterError, Filters, Patterns};
 use crate::moment;
-use crate::wire::network::{AttachedView, ConfigFromView, IpamView, NetworkView, PoolView};
+use crate::version::ApiVersion;
+use crate::wire::network::{
+    AttachedView, ConfigFromView, IpamStatusView, IpamView, NetworkView, PoolView, StatusView, SubnetStatusView,
+};
+
+/// Since this version a network says how full it is.
+const WITH_STATUS: ApiVersion = ApiVersion::new(1, 52);
+/// Since this version `EnableIPv4` counts.
+const WITHOUT_IPV4: ApiVersion = ApiVersion::new(1, 48);
 
 /// The network that a request asks for. Names, addresses and options are netd's to judge; what Docker has and netd has no
 /// word for is refused here.
-pub(crate) fn create(request: NetworkCreateRequest) -> Result<NetworkCreate> {
+pub(crate) fn create(request: NetworkCreateRequest, version: ApiVersion) -> Result<NetworkCreate> {
     refuse_swarm(&request)?;
     Ok(NetworkCreate {
         name: request.name,
         driver: request.driver.filter(|driver| !driver.is_empty() && driver != "default"),
         internal: request.internal.unwrap_or_default(),
-        ipv4: request.enable_ipv4,
+        ipv4: request.enable_ipv4.filter(|_| version >= WITHOUT_IPV4),
         ipv6: request.enable_ipv6,
         pools: pools(request.ipam.unwrap_or_default())?,
         options: ordered(request.options),
@@ -94,7 +103,25 @@ pub(crate) fn view(network: Network) -> NetworkView {
         config_only: false,
         options: network.options,
         labels: network.labels,
+        status: None,
     }
+}
+
+/// A network by itself.
+pub(crate) fn inspect(network: Network, version: ApiVersion) -> NetworkView {
+    let status = (version >= WITH_STATUS && !network.pools.is_empty()).then(|| status(&network));
+    NetworkView { status, ..view(network) }
+}
+
+fn status(network: &Network) -> StatusView {
+    let addresses = network.endpoints.iter().flat_map(|on_network| &on_network.endpoint.addresses);
+    let taken: Vec<IpAddr> = addresses.filter_map(|held| held.address.split('/').next()?.parse().ok()).collect();
+    let number = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+    let of_pool = |pool: &PoolConfig| {
+        let Occupancy { in_use, available } = Occupancy::of(pool, taken.iter().copied())?;
+        Some((pool.subnet.clone()?, SubnetStatusView { in_use: number(in_use), available: number(available) }))
+    };
+    StatusView { ipam: IpamStatusView { subnets: network.pools.iter().filter_map(of_pool).collect() } }
 }
 
 fn pool_view(pool: PoolConfig) -> PoolView {

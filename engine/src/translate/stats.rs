@@ -24,6 +24,7 @@ pub(crate) fn view(id: &str, name: &str, now: Option<&Sample>, before: Option<&S
     StatsView {
         name: format!("/{name}"),
         id: id.to_owned(),
+        os_type: "linux",
         read: time(now),
         preread: time(before),
         pids_stats: stats.map_or_else(PidsView::default, |stats| PidsView {
@@ -133,7 +134,7 @@ mod tests {
         assert_eq!(
             text,
             concat!(
-                r#"{"name":"/till","id":"c0ffee","read":"2025-11-21T10:00:02Z","preread":"2025-11-21T10:00:01Z","#,
+                r#"{"name":"/till","id":"c0ffee","os_type":"linux","read":"2025-11-21T10:00:02Z","preread":"2025-11-21T10:00:01Z","#,
                 r#""pids_stats":{"current":3},"#,
                 r#""blkio_stats":{"io_service_bytes_recursive":[{"major":8,"minor":0,"op":"read","value":7},"#,
                 r#"{"major":8,"minor":0,"op":"write","value":0}],"#,

@@ -36,6 +36,12 @@ pub(crate) struct ImageView {
     pub(crate) comment: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) created: Option<String>,
+    /// The container that it was made from; until API 1.44, and nobody knows any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) container: Option<&'static str>,
+    /// That container's configuration, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) container_config: Option<ConfigView>,
     pub(crate) docker_version: String,
     pub(crate) author: String,
     pub(crate) config: ConfigView,
@@ -54,7 +60,7 @@ pub(crate) struct ImageView {
 }
 
 /// What containers start with. Until API 1.49 it was a container's configuration, with much that no image has.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ConfigView {
     #[serde(flatten)]
@@ -62,7 +68,7 @@ pub(crate) struct ConfigView {
     pub(crate) user: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) exposed_ports: BTreeMap<String, Empty>,
-    pub(crate) env: Vec<String>,
+    pub(crate) env: Option<Vec<String>>,
     pub(crate) cmd: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) healthcheck: Option<Healthcheck>,
@@ -191,14 +197,13 @@ pub(crate) struct PushQuery {
     pub(crate) platform: String,
 }
 
-/// Query of `POST /images/load`.
+/// Query of `POST /images/load`. `platform` may come more than once and is read apart.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct LoadQuery {
     /// Progress is left out; without an answer the client wants it.
     #[serde(deserialize_with = "optional_flag")]
     pub(crate) quiet: Option<bool>,
-    pub(crate) platform: Option<String>,
 }
 
 /// Query of `POST /images/prune`.

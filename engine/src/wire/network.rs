@@ -28,6 +28,32 @@ pub(crate) struct NetworkView {
     pub(crate) containers: BTreeMap<String, AttachedView>,
     pub(crate) options: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
+    /// By itself only, since API 1.52.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<StatusView>,
+}
+
+/// How full a network is.
+#[derive(Debug, Serialize)]
+pub(crate) struct StatusView {
+    #[serde(rename = "IPAM")]
+    pub(crate) ipam: IpamStatusView,
+}
+
+/// How full its address pools are, by subnet.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct IpamStatusView {
+    pub(crate) subnets: BTreeMap<String, SubnetStatusView>,
+}
+
+/// How full one of them is; a 64-bit number says "at least so many" where there are more.
+#[derive(Debug, Serialize)]
+pub(crate) struct SubnetStatusView {
+    #[serde(rename = "IPsInUse")]
+    pub(crate) in_use: u64,
+    #[serde(rename = "DynamicIPsAvailable")]
+    pub(crate) available: u64,
 }
 
 /// How a network's addresses are managed.

@@ -9,6 +9,7 @@ use serde::Serialize;
 pub(crate) struct StatsView {
     pub(crate) name: String,
     pub(crate) id: String,
+    pub(crate) os_type: &'static str,
     pub(crate) read: String,
     pub(crate) preread: String,
     pub(crate) pids_stats: PidsView,

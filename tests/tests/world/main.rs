@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod api_versions;
 mod bad_input;
 mod beside_docker;
 mod build;
@@ -27,6 +28,7 @@ mod restart;
 mod round_trip;
 mod run;
 mod search;
+mod shapes;
 mod token_server;
 mod volumes;
 mod wire;

@@ -12,19 +12,28 @@ use crate::route::query::Query;
 use crate::route::to_its_end;
 use crate::stream::Whole;
 use crate::translate;
+use crate::version::ApiVersion;
 use crate::wire::create::{CreateBody, CreateQuery, CreateReply};
+
+/// Since this version a platform can be named.
+const WITH_PLATFORM: ApiVersion = ApiVersion::new(1, 41);
 
 pub(super) async fn create(
     State(engine): State<Engine>,
+    version: ApiVersion,
     Query(query): Query<CreateQuery>,
     Whole(body): Whole,
 ) -> Result<(StatusCode, Json<CreateReply>)> {
-    check_platform(query.platform.as_deref().unwrap_or_default())?;
-    let body = CreateBody::parse(&body)?;
+    if version >= WITH_PLATFORM {
+        check_platform(query.platform.as_deref().unwrap_or_default())?;
+    }
+    let mut body = CreateBody::parse(&body)?;
+    let warnings = translate::create::adapt(&mut body, version)?;
     let reply = to_its_end("creating a container", async move {
         orchestrate::create::create(&engine, query.name.as_deref(), body).await
     });
-    let reply = reply.await?;
+    let mut reply = reply.await?;
+    reply.warnings.extend(warnings);
     Ok((StatusCode::CREATED, Json(reply)))
 }
 

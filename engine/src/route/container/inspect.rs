@@ -11,11 +11,13 @@ use crate::error::Result;
 use crate::orchestrate::usage;
 use crate::route::query::Query;
 use crate::translate::inspect::{self, Where};
+use crate::version::ApiVersion;
 use crate::wire::lifecycle::InspectQuery;
 
 pub(super) async fn inspect(
     State(engine): State<Engine>,
     Named(handle): Named,
+    version: ApiVersion,
     Query(query): Query<InspectQuery>,
 ) -> Result<Json<Value>> {
     let mut container = Container::clone(&handle.container());
@@ -37,5 +39,5 @@ pub(super) async fn inspect(
         execs: engine.execs.of_container(&container.id),
         rootfs,
     };
-    Ok(Json(inspect::container(&container, &place, usage)))
+    Ok(Json(inspect::container(&container, &place, usage, version)))
 }

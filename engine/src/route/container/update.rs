@@ -1,17 +1,27 @@
 //! `POST /containers/{id}/update`
 
 use axum::Json;
-use bollard_stubs::models::ContainerUpdateResponse;
+use bollard_stubs::models::{ContainerUpdateBody, ContainerUpdateResponse};
 
 use super::named::Named;
 use crate::error::Result;
 use crate::orchestrate;
 use crate::stream::Whole;
 use crate::translate::update::Update;
+use crate::version::ApiVersion;
 use crate::wire::body;
 
-pub(super) async fn update(Named(handle): Named, Whole(body): Whole) -> Result<Json<ContainerUpdateResponse>> {
-    let update = Update::parse(body::parse(&body)?)?;
+/// Since this version a limit of processes can be changed.
+const WITH_PIDS_LIMIT: ApiVersion = ApiVersion::new(1, 40);
+
+pub(super) async fn update(
+    Named(handle): Named,
+    version: ApiVersion,
+    Whole(body): Whole,
+) -> Result<Json<ContainerUpdateResponse>> {
+    let mut body: ContainerUpdateBody = body::parse(&body)?;
+    body.pids_limit = body.pids_limit.filter(|_| version >= WITH_PIDS_LIMIT);
+    let update = Update::parse(body)?;
     let changed = handle.run(move |owned| Box::pin(async move { orchestrate::update::update(owned, &update).await }));
     Ok(Json(ContainerUpdateResponse { warnings: Some(changed.await?) }))
 }

@@ -18,8 +18,13 @@ use crate::wire::image::{CreateQuery, LoadQuery};
 use crate::wire::progress::ProgressLine;
 use crate::wire::registry_auth;
 
-pub(super) async fn load(State(engine): State<Engine>, Query(query): Query<LoadQuery>, body: Body) -> Result<Response> {
-    let platform = translate::platform(query.platform.as_deref().unwrap_or_default())?;
+pub(super) async fn load(
+    State(engine): State<Engine>,
+    RawQuery(raw): RawQuery,
+    Query(query): Query<LoadQuery>,
+    body: Body,
+) -> Result<Response> {
+    let platform = translate::only_platform(raw.as_deref().unwrap_or_default(), "platform")?;
     let quiet = query.quiet.unwrap_or_default();
     ingest::reply(engine, body, quiet, move |engine, archive, progress| {
         // With Docker, whatever is wrong with an archive is a line of a reply that has begun.

@@ -7,6 +7,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use images::{ContainerUse, Image, ImageId, Platform, Removed};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{tell, tell_of};
 use crate::engine::Engine;
@@ -17,8 +18,7 @@ use crate::route::query::Query;
 use crate::translate::image::{self, Selection};
 use crate::version::ApiVersion;
 use crate::wire::image::{
-    HistoryView, ImageView, ListQuery, PlatformQuery, PruneQuery, PrunedView, RemoveQuery, RemovedView, SummaryView,
-    TagQuery,
+    HistoryView, ListQuery, PlatformQuery, PruneQuery, PrunedView, RemoveQuery, RemovedView, SummaryView, TagQuery,
 };
 
 /// Until this version a list had one filter by name beside the others.
@@ -57,8 +57,9 @@ pub(crate) fn summaries(
     }
     images.retain(|image| selection.takes(image));
     images.iter_mut().for_each(|image| selection.narrow(image));
-    // Docker counts containers only where it counts everything.
-    let containers = |id: &ImageId| shared_sizes.then(|| users.get(id).copied().unwrap_or(0));
+    // Older versions have them counted only where everything is.
+    let counts = shared_sizes || version >= image::COUNTS_CONTAINERS;
+    let containers = |id: &ImageId| counts.then(|| users.get(id).copied().unwrap_or(0));
     let view = |image| image::summary(image, containers(&image.id), shared_size(&image.id), version);
     Ok(images.iter().map(view).collect())
 }
@@ -94,7 +95,7 @@ pub(super) async fn inspect(
     version: ApiVersion,
     name: String,
     query: PlatformQuery,
-) -> Result<Json<ImageView>> {
+) -> Result<Json<Value>> {
     let platform = image::platform(&query.platform)?;
     let image = engine.blocking(move |engine| find(engine, &name, platform.as_ref())).await?;
     Ok(Json(image::inspect(image, version)))
@@ -126,7 +127,7 @@ pub(super) async fn remove(
     Query(query): Query<RemoveQuery>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Vec<RemovedView>>> {
-    let platform = image::only_platform(raw.as_deref().unwrap_or_default())?;
+    let platform = image::only_platform(raw.as_deref().unwrap_or_default(), "platforms")?;
     let removed = engine
         .blocking(move |engine| {
             let image = find(engine, &name, platform.as_ref())?;

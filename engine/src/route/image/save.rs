@@ -1,5 +1,7 @@
 //! `GET /images/get` and `GET /images/{name}/get`: archives of images, written while they are sent.
 
+use std::borrow::Cow;
+
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use images::{Platform, Reference};
@@ -22,15 +24,10 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Reads a query, in which `names` come as often as there are any.
     pub(super) fn parse(query: &str) -> Result<Self> {
-        let mut wanted = Self { names: Vec::new(), platform: None };
-        for (key, value) in pairs(query, &["names"]) {
-            match &*key {
-                "names" => wanted.names.extend(value.split(',').filter(|name| !name.is_empty()).map(str::to_owned)),
-                "platform" => wanted.platform = translate::platform(&value)?,
-                _ => {}
-            }
-        }
-        Ok(wanted)
+        let named = pairs(query, &["names"]).filter(|(key, _)| key == "names");
+        let names = |(_, list): (_, Cow<'_, str>)| list.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let names = named.flat_map(names).filter(|name| !name.is_empty()).collect();
+        Ok(Self { names, platform: translate::only_platform(query, "platform")? })
     }
 
     /// Of the image that the path names.
@@ -90,6 +87,8 @@ mod tests {
             let wanted = Wanted::parse(&format!("names=a&platform={text}")).unwrap();
             assert_eq!(wanted.platform, Some("linux/arm64/v8".parse().unwrap()));
         }
+        let several = Wanted::parse("names=a&platform=linux%2Famd64&platform=linux%2Farm64").unwrap_err();
+        assert!(several.message().starts_with("multiple platforms are not supported"));
         for wrong in ["x", "%7B%7D"] {
             assert!(Wanted::parse(&format!("platform={wrong}")).unwrap_err().message().starts_with("invalid platform"));
         }

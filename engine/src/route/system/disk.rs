@@ -6,14 +6,15 @@ use images::CachedStep;
 use jiff::Timestamp;
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::filters::Filters;
 use crate::orchestrate::{usage, volume};
 use crate::route::container::moved_name::Names;
 use crate::route::image::summaries;
+use crate::translate::disk::{self, Layers};
 use crate::translate::summary;
 use crate::version::ApiVersion;
-use crate::wire::disk::{CacheView, DiskView, Wanted};
+use crate::wire::disk::{CacheView, DiskView, Totals, Wanted};
 use crate::wire::image::SummaryView as ImageSummary;
 use crate::wire::summary::SummaryView as ContainerSummary;
 
@@ -22,27 +23,35 @@ pub(super) async fn usage(
     version: ApiVersion,
     RawQuery(query): RawQuery,
 ) -> Result<Json<DiskView>> {
-    let wanted = Wanted::parse(query.as_deref().unwrap_or_default()).map_err(|unknown| {
-        Error::invalid(format!("unknown object type: {unknown:?}: container, image, volume and build-cache are known"))
-    })?;
+    let wanted = Wanted::parse(query.as_deref().unwrap_or_default(), version)?;
     let volumes = match wanted.volumes {
         true => Some(volume::usage(&engine).await?),
         false => None,
     };
     engine
         .blocking(move |engine| {
-            let images = wanted.images.then(|| images(engine, version)).transpose()?;
+            let mut view = DiskView::default();
+            if wanted.images {
+                let totals = image_totals(engine)?;
+                view.layers_size = wanted.form.lists.then_some(totals.total_size);
+                let found = Some((images(engine, version)?, totals));
+                (view.images, view.image_usage) = disk::placed(found, wanted.form);
+            }
             let containers = wanted.containers.then(|| containers(engine, version)).transpose()?;
-            let layers_size = wanted.images.then(|| engine.images.layers_size_bytes()).transpose()?;
-            Ok(Json(DiskView {
-                layers_size,
-                images,
-                containers,
-                volumes,
-                build_cache: wanted.build_cache.then(|| build_cache(engine)).transpose()?,
-            }))
+            let cache = wanted.build_cache.then(|| build_cache(engine)).transpose()?;
+            (view.containers, view.container_usage) = disk::placed(with(containers, disk::of_containers), wanted.form);
+            (view.volumes, view.volume_usage) = disk::placed(with(volumes, disk::of_volumes), wanted.form);
+            (view.build_cache, view.build_cache_usage) = disk::placed(with(cache, disk::of_cache), wanted.form);
+            Ok(Json(view))
         })
         .await
+}
+
+fn with<T>(objects: Option<Vec<T>>, totals: impl Fn(&[T]) -> Totals) -> Option<(Vec<T>, Totals)> {
+    objects.map(|objects| {
+        let totals = totals(&objects);
+        (objects, totals)
+    })
 }
 
 /// Steps that only alter the configuration take no room.
@@ -72,6 +81,12 @@ fn build_cache(engine: &Engine) -> Result<Vec<CacheView>> {
         usage_count: 1,
     }));
     Ok(views)
+}
+
+fn image_totals(engine: &Engine) -> Result<Totals> {
+    let used = engine.containers.all().iter().map(|handle| handle.container().image.id).collect();
+    let layers = Layers { sizes: engine.images.layer_sizes()?, total_bytes: engine.images.layers_size_bytes()? };
+    Ok(disk::of_images(&engine.images.list()?, &used, &layers))
 }
 
 fn images(engine: &Engine, version: ApiVersion) -> Result<Vec<ImageSummary>> {

@@ -18,6 +18,10 @@ pub(super) async fn version(State(engine): State<Engine>) -> Json<SystemVersion>
         ("Arch", images::Platform::host().architecture),
         ("KernelVersion", host.kernel_version.clone()),
         ("Experimental", "false".to_owned()),
+        // Clients print these whether they are there or not.
+        ("BuildTime", String::new()),
+        ("GitCommit", String::new()),
+        ("GoVersion", String::new()),
     ];
     let mut components = vec![SystemVersionComponents {
         name: "Engine".to_owned(),
@@ -34,13 +38,12 @@ pub(super) async fn version(State(engine): State<Engine>) -> Json<SystemVersion>
         version: Some(RELEASE.to_owned()),
         api_version: Some(ApiVersion::MAX.to_string()),
         min_api_version: Some(ApiVersion::MIN.to_string()),
-        // Clients print both whether they are there or not.
         git_commit: Some(String::new()),
         go_version: Some(String::new()),
         os: Some("linux".to_owned()),
         arch: Some(images::Platform::host().architecture),
         kernel_version: Some(host.kernel_version),
         experimental: None,
-        build_time: None,
+        build_time: Some(String::new()),
     })
 }

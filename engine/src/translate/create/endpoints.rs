@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::wire::create::CreateBody;
 
 /// The endpoints of a new container, that of its network mode first.
-pub(super) fn wanted(body: &CreateBody, mode: &NetworkMode, hostname: &str) -> Result<Vec<WantedEndpoint>> {
+pub(super) fn wanted(body: &CreateBody, mode: &NetworkMode) -> Result<Vec<WantedEndpoint>> {
     let mut configured: BTreeMap<String, WantedEndpoint> = BTreeMap::new();
     for (name, settings) in body.networking.endpoints_config.iter().flatten() {
         let name = if name == "default" { "bridge" } else { name };
@@ -27,17 +27,7 @@ pub(super) fn wanted(body: &CreateBody, mode: &NetworkMode, hostname: &str) -> R
     check_mode(mode, &primary, !configured.is_empty())?;
     let mut all = vec![primary];
     all.extend(configured.into_values());
-    for endpoint in all.iter_mut().filter(|endpoint| is_user_defined(&endpoint.network)) {
-        if !endpoint.aliases.iter().any(|alias| alias == hostname) {
-            endpoint.aliases.push(hostname.to_owned());
-        }
-    }
     Ok(all)
-}
-
-/// Names are resolved on networks that a user made; the predefined ones have no aliases.
-fn is_user_defined(network: &str) -> bool {
-    !matches!(network, "bridge" | "host" | "none")
 }
 
 fn check_mode(mode: &NetworkMode, primary: &WantedEndpoint, others: bool) -> Result<()> {
@@ -50,10 +40,10 @@ fn check_mode(mode: &NetworkMode, primary: &WantedEndpoint, others: bool) -> Res
         NetworkMode::Host if primary.mac.is_some() => {
             Err(Error::invalid("conflicting options: mac-address and the network mode"))
         }
-        _ if fixed && !is_user_defined(&primary.network) => Err(Error::invalid(
+        _ if fixed && !primary.has_names() => Err(Error::invalid(
             "invalid config for network: user specified IP address is supported on user defined networks only",
         )),
-        _ if !primary.aliases.is_empty() && !is_user_defined(&primary.network) => {
+        _ if !primary.aliases.is_empty() && !primary.has_names() => {
             Err(Error::invalid("network-scoped aliases are only supported for user-defined networks"))
         }
         _ => Ok(()),

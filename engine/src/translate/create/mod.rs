@@ -10,6 +10,7 @@ mod process;
 mod refused;
 mod security;
 mod tmpfs;
+mod versions;
 mod volumes;
 
 #[cfg(test)]
@@ -21,7 +22,9 @@ pub(crate) use endpoints::endpoint;
 use images::{Image, ImageConfig};
 use jiff::Timestamp;
 pub(crate) use process::merge_environment;
+pub(crate) use refused::RUNTIMES;
 use runtime::spec::Id;
+pub(crate) use versions::adapt;
 
 use crate::container::mount::MountPoint;
 use crate::container::network::NetworkMode;
@@ -104,13 +107,17 @@ pub(crate) fn container(
     surroundings: &Surroundings<'_>,
 ) -> Result<Translated> {
     refused::check(&body)?;
+    if body.config.network_disabled.unwrap_or_default() {
+        body.host.network_mode = Some("none".to_owned());
+        body.networking.endpoints_config = None;
+    }
     merge_image(&mut body, &image.config)?;
     let mut warnings = Vec::new();
     let joined = namespaces::resolve(&body.host, surroundings)?;
     let names = namespaces::host_names(&identity.id, &body.config, &body.host, &joined, surroundings)?;
     let sysctls = namespaces::sysctls(&body.host, &joined)?;
     let network = ports::network_spec(&body.config, &body.host, &joined.network, &mut warnings)?;
-    let endpoints = endpoints::wanted(&body, &network.mode, &names.hostname)?;
+    let endpoints = endpoints::wanted(&body, &network.mode)?;
     let security = security::security(&body.host)?;
     let process = process::process(&body.config, &body.host, &names.hostname, &security)?;
     let restart = restart::policy(body.host.restart_policy.as_ref())?;
@@ -153,7 +160,7 @@ pub(crate) fn container(
         network,
     };
     let reference = body.config.image.clone().unwrap_or_default();
-    show_names(&mut body, &spec);
+    show_as_understood(&mut body, &spec);
     let container = Container {
         id: identity.id,
         name: identity.name,
@@ -178,6 +185,7 @@ fn merge_image(body: &mut CreateBody, image: &ImageConfig) -> Result<()> {
     config.labels = Some(labels.into_iter().collect());
     fill(&mut config.user, &image.user);
     fill(&mut config.working_dir, &image.working_dir);
+    config.working_dir = config.working_dir.as_deref().map(process::plain_working_directory);
     fill(&mut config.stop_signal, image.stop_signal.as_deref().unwrap_or_default());
     union(&mut config.exposed_ports, image.exposed_ports.keys());
     union(&mut config.volumes, image.volumes.keys());
@@ -205,10 +213,14 @@ fn union<'a>(field: &mut Option<Vec<String>>, more: impl Iterator<Item = &'a Str
     *field = Some(all);
 }
 
-/// What the request left open and inspect shows: the host name, and the network mode by the name that it stands for.
-fn show_names(body: &mut CreateBody, spec: &Spec) {
+/// What inspect shows in other words than the request: the host name if that left it open, the network mode by the name that
+/// it stands for, and no limits where it wanted none.
+fn show_as_understood(body: &mut CreateBody, spec: &Spec) {
     body.config.hostname = Some(spec.hostname.clone());
     body.config.domainname = Some(spec.domainname.clone());
+    // Clients write numbers for having none, too.
+    body.host.pids_limit = body.host.pids_limit.filter(|limit| *limit > 0);
+    body.host.memory_swappiness = body.host.memory_swappiness.filter(|share| *share >= 0);
     body.host.network_mode = Some(match &spec.network.mode {
         NetworkMode::Network(name) => name.clone(),
         NetworkMode::Host => "host".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::path::{Component, Path, PathBuf};
 
 use bollard_stubs::models::{ContainerConfig, HostConfig};
 use images::ContainerConfig as ImageDefaults;
@@ -28,17 +29,18 @@ pub(super) fn merge_command(config: &mut ContainerConfig, image: &ImageDefaults)
     }
 }
 
-/// The image's environment (for an exec, the container's) with the request's on top; `NAME` without a value takes a variable away.
+/// The image's environment (for an exec, the container's) with the request's on top. `NAME` without a value stands in the place
+/// of the variable that it takes away, so that clients see that it was asked for; no process gets it.
 pub(crate) fn merge_environment(image: &[String], request: Vec<String>) -> Result<Vec<String>> {
     let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
-    let mut merged: Vec<Option<String>> = Vec::new();
+    let mut merged: Vec<String> = Vec::new();
     if !image.iter().chain(&request).any(|variable| variable.starts_with("PATH=")) {
-        merged.push(Some(DEFAULT_PATH.to_owned()));
+        merged.push(DEFAULT_PATH.to_owned());
     }
-    merged.extend(image.iter().cloned().map(Some));
+    merged.extend(image.iter().cloned());
     // An image may have very many.
     let mut places = HashMap::new();
-    for (place, variable) in merged.iter().flatten().enumerate() {
+    for (place, variable) in merged.iter().enumerate() {
         places.entry(name(variable)).or_insert(place);
     }
     for variable in request {
@@ -46,17 +48,15 @@ pub(crate) fn merge_environment(image: &[String], request: Vec<String>) -> Resul
         if name.is_empty() || variable.contains('\0') {
             return Err(Error::invalid(format!("invalid environment variable: {variable}")));
         }
-        match (variable.contains('='), places.entry(name)) {
-            (true, Entry::Occupied(known)) => merged[*known.get()] = Some(variable),
-            (true, Entry::Vacant(free)) => {
+        match places.entry(name) {
+            Entry::Occupied(known) => merged[*known.get()] = variable,
+            Entry::Vacant(free) => {
                 free.insert(merged.len());
-                merged.push(Some(variable));
+                merged.push(variable);
             }
-            (false, Entry::Occupied(known)) => merged[known.remove()] = None,
-            (false, Entry::Vacant(_)) => {}
         }
     }
-    Ok(merged.into_iter().flatten().collect())
+    Ok(merged)
 }
 
 /// The first process, from a request that the image is merged into.
@@ -104,8 +104,25 @@ fn environment(config: &ContainerConfig, hostname: &str, tty: bool) -> Vec<Strin
         let name = added.split_inclusive('=').next().unwrap_or_default();
         !own.iter().any(|variable| variable.starts_with(name))
     });
-    all.extend(own);
+    all.extend(own.into_iter().filter(|variable| variable.contains('=')));
     all
+}
+
+/// A working directory as its text alone tells it: without `.` and `..`, and without slashes that say nothing.
+pub(super) fn plain_working_directory(path: &str) -> String {
+    if !path.starts_with('/') {
+        return path.to_owned();
+    }
+    let mut plain = PathBuf::from("/");
+    for component in Path::new(path).components() {
+        match component {
+            Component::Normal(name) => plain.push(name),
+            // Above the root is the root.
+            Component::ParentDir => drop(plain.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    plain.display().to_string()
 }
 
 fn working_directory(config: &ContainerConfig) -> Result<String> {

@@ -5,15 +5,16 @@ use bollard_stubs::models::{HostConfig, HostConfigIsolationEnum};
 use crate::error::{Error, Result};
 use crate::wire::create::CreateBody;
 
+/// Names of what runs containers: its own, then those of what Docker has in its place. Clients that make a container anew as it
+/// was shown to them by a Docker ask for those.
+pub(crate) const RUNTIMES: [&str; 3] = ["berth", "runc", "io.containerd.runc.v2"];
+
 /// Refuses a request that asks for something that isn't there yet.
 pub(super) fn check(body: &CreateBody) -> Result<()> {
     for (asked, what) in features(&body.host) {
         if asked {
             return Err(Error::not_implemented(format!("{what}: not supported by berth yet")));
         }
-    }
-    if body.config.network_disabled.unwrap_or_default() {
-        return Err(Error::not_implemented("NetworkDisabled is not supported: use network mode none"));
     }
     Ok(())
 }
@@ -24,7 +25,7 @@ fn features(host: &HostConfig) -> [(bool, &'static str); 15] {
     };
     let above_zero = |number: Option<i64>| number.is_some_and(|number| number != 0);
     [
-        (set(&host.runtime, &["berth"]), "choosing an OCI runtime (--runtime)"),
+        (set(&host.runtime, &RUNTIMES), "choosing an OCI runtime (--runtime)"),
         (set(&host.userns_mode, &["host"]), "user namespaces (--userns)"),
         (set(&host.cgroup, &[]), "joining another container's cgroup (HostConfig.Cgroup)"),
         (filled(&host.links), "links (--link): put both containers on a network of their own instead"),

@@ -85,7 +85,8 @@ pub(super) fn parse_tmpfs(target: &str, text: &str) -> Result<MountPoint> {
     Ok(MountPoint {
         destination: destination(target, target)?,
         readonly,
-        mode: text.to_owned(),
+        // Never empty: by that it is told from `--mount type=tmpfs`.
+        mode: if text.is_empty() { "rw".to_owned() } else { text.to_owned() },
         kind: MountPointKind::Tmpfs { size_bytes, permissions, options },
     })
 }

@@ -118,8 +118,7 @@ pub(super) fn of_container(text: &str, surroundings: &Surroundings<'_>) -> Resul
     if container.is_empty() {
         return Err(Error::invalid(format!("malformed volumes-from specification: {text:?} names no container")));
     }
-    let is_flag = |mount: &MountPoint| matches!(mount.kind, MountPointKind::Tmpfs { .. }) && !mount.mode.is_empty();
-    let mounts = (surroundings.mounts)(container)?.into_iter().filter(|mount| !is_flag(mount));
+    let mounts = (surroundings.mounts)(container)?.into_iter().filter(|mount| !mount.is_of_tmpfs_flag());
     Ok(mounts.map(|mount| MountPoint { readonly: mount.readonly || readonly, ..mount }).collect())
 }
 

@@ -42,14 +42,13 @@ fn an_image_in_a_list() {
 fn an_image_by_itself() {
     let id = Digest::of(b"image").to_string();
     let layer = Digest::of(b"layer").to_string();
-    let value = serde_json::to_value(inspect(image(&["shop:1"]), NEWEST)).expect("plain values");
+    let value = inspect(image(&["shop:1"]), NEWEST);
     assert_eq!((value["Id"].as_str(), value["RootFS"]["Layers"][0].as_str()), (Some(&*id), Some(&*layer)));
     insta::assert_json_snapshot!(value["Config"], @r#"
     {
       "Cmd": [
         "sh"
       ],
-      "Entrypoint": null,
       "Env": [
         "A=b"
       ],
@@ -58,15 +57,25 @@ fn an_image_by_itself() {
       },
       "Labels": {
         "tier": "web"
-      },
-      "OnBuild": null,
-      "User": "",
-      "Volumes": null,
-      "WorkingDir": ""
+      }
     }
     "#);
-    let old = serde_json::to_value(inspect(image(&["shop:1"]), ApiVersion::new(1, 43))).expect("plain values");
-    assert_eq!((old["Config"]["Hostname"].as_str(), old["VirtualSize"].as_u64()), (Some(""), Some(4096)));
+    assert_eq!((value.get("Author"), value["Comment"].as_str()), (None, Some("Imported from -")));
+    let old = |minor| inspect(image(&["shop:1"]), ApiVersion::new(1, minor));
+    assert_eq!((old(43)["Config"]["Hostname"].as_str(), old(43)["VirtualSize"].as_u64()), (Some(""), Some(4096)));
+    assert_eq!((old(44).get("Container"), old(45).get("Container")), (Some(&"".into()), None));
+    assert_eq!(old(44)["ContainerConfig"]["Cmd"], Value::Null);
+    let with_empty = &old(51)["Config"];
+    for (name, empty) in [("Entrypoint", Value::Null), ("OnBuild", Value::Null), ("User", "".into())] {
+        assert_eq!(with_empty.get(name), Some(&empty), "{name}");
+    }
+    assert_eq!(old(51)["Parent"], "");
+    let mut undated = image(&[]);
+    undated.config.created = None;
+    undated.config.config.cmd = Some(vec![]);
+    assert_eq!(inspect(undated.clone(), ApiVersion::new(1, 43))["Created"], NEVER);
+    assert_eq!(inspect(undated.clone(), ApiVersion::new(1, 51)).get("Created"), None);
+    assert_eq!(inspect(undated, ApiVersion::new(1, 51))["Config"].get("Cmd"), Some(&Value::Null));
 }
 
 #[test]
@@ -139,7 +148,7 @@ fn repo_and_tag_make_a_name() {
 
 #[test]
 fn a_removal_names_one_platform() {
-    let parse = |query: &str| only_platform(query).map_err(|error| error.message());
+    let parse = |query: &str| only_platform(query, "platforms").map_err(|error| error.message());
     let arm64 = Platform { os: "linux".into(), architecture: "arm64".into(), variant: String::new() };
     assert_eq!(parse("force=1"), Ok(None));
     for one in ["linux%2Farm64", "%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22arm64%22%7D"] {

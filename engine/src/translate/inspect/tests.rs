@@ -5,10 +5,9 @@ use insta::assert_json_snapshot;
 use serde_json::json;
 
 use super::*;
-use crate::container::from_record;
+use crate::container::{from_record, short};
 use crate::store::StoredContainer;
 use crate::translate::summary;
-use crate::version::ApiVersion;
 
 /// A container of the shape that the database keeps: what this reads must always be readable.
 const RECORD: &str = include_str!("record.json");
@@ -66,8 +65,42 @@ fn place() -> Where {
 
 #[test]
 fn whole() {
-    let shown = container(&running(), &place(), Some(Usage { written_bytes: 7, total_bytes: 1007 }));
-    assert_json_snapshot!(shown);
+    let usage = Some(Usage { written_bytes: 7, total_bytes: 1007 });
+    assert_json_snapshot!(container(&running(), &place(), usage, ApiVersion::new(1, 51)));
+}
+
+#[test]
+fn each_version_has_what_it_knows() {
+    let mut named = running();
+    named.endpoints[0].network = "lan".into();
+    named.sandbox = None;
+    let show = |container: &Container, minor| super::container(container, &place(), None, ApiVersion::new(1, minor));
+    let endpoint = |minor| show(&named, minor)["NetworkSettings"]["Networks"]["lan"].clone();
+    let id = short(&named.id).to_owned();
+    assert_eq!(endpoint(44)["Aliases"], json!([id]));
+    assert_eq!(endpoint(45)["Aliases"], Value::Null);
+    assert!(endpoint(45)["DNSNames"].as_array().is_some_and(|names| names.contains(&json!(id))));
+    // The default bridge has no names.
+    let bridge = &show(&running(), 44)["NetworkSettings"]["Networks"]["bridge"];
+    assert_eq!(bridge["Aliases"], Value::Null);
+    assert_eq!(show(&named, 51)["Config"].get("OnBuild"), Some(&Value::Null));
+    assert_eq!(show(&named, 52)["Config"].get("OnBuild"), None);
+}
+
+#[test]
+fn what_is_empty_is_null_and_tmpfs_has_a_place_of_its_own() {
+    let made = crate::translate::create::tests::made(json!({
+        "Image": "x", "Cmd": [], "Entrypoint": ["/bin/sh"],
+        "HostConfig": {
+            "Tmpfs": { "/run": "", "/tmp": "size=1m" },
+            "Mounts": [{ "Type": "tmpfs", "Target": "/scratch" }],
+        },
+    }));
+    let shown = container(&made, &place(), None, ApiVersion::MAX);
+    assert_eq!((&shown["Config"]["Cmd"], &shown["Config"]["Entrypoint"]), (&Value::Null, &json!(["/bin/sh"])));
+    let places: Vec<_> = shown["Mounts"].as_array().unwrap().iter().map(|mount| &mount["Destination"]).collect();
+    assert_eq!(places, ["/scratch"]);
+    assert_eq!(shown["HostConfig"]["Tmpfs"], json!({ "/run": "", "/tmp": "size=1m" }));
 }
 
 #[test]

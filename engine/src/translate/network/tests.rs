@@ -5,20 +5,25 @@ use serde_json::json;
 
 use super::*;
 
+const NEWEST: ApiVersion = ApiVersion::MAX;
+
 fn request(body: serde_json::Value) -> NetworkCreateRequest {
     serde_json::from_value(body).expect("a request")
 }
 
 #[test]
 fn what_the_cli_sends_is_what_netd_is_asked_for() {
-    let asked = create(request(json!({
-        "Name": "shop", "Driver": "bridge", "Scope": "", "Internal": true, "Attachable": false, "Ingress": false,
-        "ConfigOnly": false, "ConfigFrom": null, "EnableIPv6": false, "Options": {"com.docker.network.bridge.name": "br7"},
-        "Labels": {"tier": "web"},
-        "IPAM": {"Driver": "default", "Options": {}, "Config": [{
-            "Subnet": "10.9.0.0/16", "IPRange": "", "Gateway": "10.9.0.1", "AuxiliaryAddresses": {"printer": "10.9.0.9"}
-        }]},
-    })));
+    let asked = create(
+        request(json!({
+            "Name": "shop", "Driver": "bridge", "Scope": "", "Internal": true, "Attachable": false, "Ingress": false,
+            "ConfigOnly": false, "ConfigFrom": null, "EnableIPv6": false, "Options": {"com.docker.network.bridge.name": "br7"},
+            "Labels": {"tier": "web"},
+            "IPAM": {"Driver": "default", "Options": {}, "Config": [{
+                "Subnet": "10.9.0.0/16", "IPRange": "", "Gateway": "10.9.0.1", "AuxiliaryAddresses": {"printer": "10.9.0.9"}
+            }]},
+        })),
+        NEWEST,
+    );
     let expected = NetworkCreate {
         name: "shop".into(),
         driver: Some("bridge".into()),
@@ -35,7 +40,7 @@ fn what_the_cli_sends_is_what_netd_is_asked_for() {
         ..NetworkCreate::default()
     };
     assert_eq!(asked.expect("accepted"), expected);
-    let least = create(request(json!({"Name": "shop", "Driver": "default"}))).expect("accepted");
+    let least = create(request(json!({"Name": "shop", "Driver": "default"})), NEWEST).expect("accepted");
     assert_eq!(least, NetworkCreate { name: "shop".into(), ..NetworkCreate::default() });
 }
 
@@ -61,7 +66,7 @@ fn what_netd_has_no_word_for_is_refused() {
             r#"the default IPAM driver has no option "pool": leave it out"#,
         ),
     ] {
-        assert_eq!(create(request(body)).expect_err(text).message(), text);
+        assert_eq!(create(request(body), NEWEST).expect_err(text).message(), text);
     }
 }
 
@@ -148,6 +153,24 @@ fn a_network_is_shown_as_docker_shows_it() {
       }
     }
     "#);
+}
+
+#[test]
+fn a_network_by_itself_says_how_full_it_is() {
+    let status = |network: Network, minor| json!(inspect(network, ApiVersion::new(1, minor))).get("Status").cloned();
+    let full = json!({ "IPAM": { "Subnets": { "10.9.0.0/16": { "IPsInUse": 4, "DynamicIPsAvailable": 65532 } } } });
+    assert_eq!(status(network(), 52), Some(full));
+    assert_eq!(status(network(), 51), None);
+    assert_eq!(status(Network { pools: vec![], ..network() }, 52), None);
+}
+
+#[test]
+fn older_versions_know_no_networks_without_ipv4() {
+    let ipv4 = |minor| {
+        let body = request(json!({"Name": "shop", "EnableIPv4": false}));
+        create(body, ApiVersion::new(1, minor)).expect("accepted").ipv4
+    };
+    assert_eq!((ipv4(47), ipv4(48)), (None, Some(false)));
 }
 
 #[test]

@@ -123,3 +123,12 @@ fn an_image_brings_its_health_check() {
     let off = translate_with(image(), &json!({ "Image": "x", "Healthcheck": { "Test": ["NONE"] } })).unwrap();
     assert_eq!(off.container.spec.health, None);
 }
+
+#[test]
+fn what_runs_it_has_names_of_docker_s_as_well() {
+    for name in RUNTIMES {
+        assert_eq!(host(json!({ "Runtime": name })).asked.host.runtime.as_deref(), Some(name));
+    }
+    let none = host(json!({ "PidsLimit": 0, "MemorySwappiness": -1 })).asked.host;
+    assert_eq!((none.pids_limit, none.memory_swappiness), (None, None));
+}

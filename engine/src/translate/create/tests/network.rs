@@ -37,7 +37,7 @@ fn networks_in_the_order_of_their_interfaces() {
     let [front, back] = &container.endpoints[..] else { panic!("{:?}", container.endpoints) };
     assert_eq!((front.network.as_str(), front.ipv4.as_deref()), ("front", Some("10.1.0.9")));
     assert_eq!(front.mac.as_deref(), Some("02:42:ac:00:00:01"));
-    assert_eq!(front.aliases, ["www", "web"]);
+    assert_eq!(front.aliases, ["www"]);
     assert_eq!((back.network.as_str(), back.gateway_priority), ("back", 3));
     let default = made(json!({
         "Image": "x", "HostConfig": { "NetworkMode": "default" },
@@ -59,4 +59,20 @@ fn network_modes() {
     assert_eq!(of_host.container.spec.hostname, "harbour");
     assert_eq!(of_host.warnings, ["Published ports are discarded when using host network mode"]);
     assert_eq!(host(json!({ "NetworkMode": "none" })).endpoints[0].network, "none");
+    let disabled = made(json!({
+        "Image": "x", "NetworkDisabled": true, "HostConfig": { "NetworkMode": "lan" },
+        "NetworkingConfig": { "EndpointsConfig": { "lan": {} } },
+    }));
+    assert_eq!((disabled.endpoints.len(), disabled.endpoints[0].network.as_str()), (1, "none"));
+    assert_eq!(disabled.asked.host.network_mode.as_deref(), Some("none"));
+}
+
+#[test]
+fn netd_is_asked_for_the_host_name_as_well_where_there_are_names() {
+    let aliases = |mode: &str| {
+        let container = made(json!({ "Image": "x", "Hostname": "web", "HostConfig": { "NetworkMode": mode } }));
+        assert!(container.endpoints[0].aliases.is_empty(), "inspect shows what was asked for");
+        container.endpoints[0].to_request(&container.spec.hostname).aliases
+    };
+    assert_eq!((aliases("lan"), aliases("bridge")), (vec!["web".to_owned()], vec![]));
 }

@@ -20,7 +20,7 @@ fn refuses(rows: &[Row]) {
 #[test]
 fn what_is_not_there_yet_is_named() {
     refuses(&[
-        (of_host(json!({ "Runtime": "runc" })), 501, "choosing an OCI runtime (--runtime): not supported by berth yet"),
+        (of_host(json!({ "Runtime": "kata" })), 501, "choosing an OCI runtime (--runtime): not supported by berth yet"),
         (of_host(json!({ "UsernsMode": "private" })), 501, "user namespaces (--userns): not supported by berth yet"),
         (
             of_host(json!({ "DeviceRequests": [{ "Count": -1 }] })),
