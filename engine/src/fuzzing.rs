@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use crate::frame::{OutputStream, Unframed, put_frame};
-use crate::logs::{find, take_records};
+use crate::logs::{Tail, take_records};
 use crate::translate::top::{LINE_BYTES_MAX, Selection};
 
 /// What a hostile container can send us: it is read, as whatever we read of containers, or refused.
@@ -49,10 +49,12 @@ fn log(bytes: &[u8], size: usize) {
     assert_eq!(read(cut)[..], said[..cut.iter().filter(|byte| **byte == b'\n').count()]);
     read(bytes);
     for file in [cut, bytes] {
-        let tail = find(&mut Cursor::new(file), size).expect("memory can be read");
-        let rest = &file[usize::try_from(tail.offset).expect("within it")..];
-        assert_eq!(rest.iter().filter(|byte| **byte == b'\n').count(), tail.lines);
-        assert!(tail.lines <= size);
+        let mut tail = Tail::of(size);
+        let offset = tail.search(&mut Cursor::new(file)).expect("memory can be read").expect("it is the youngest file");
+        let rest = &file[usize::try_from(offset).expect("within it")..];
+        let ends = take_records(&mut rest.to_vec()).iter().filter(|entry| entry.ends_line()).count();
+        let skip = tail.skip();
+        assert!(ends <= size + skip.stdout + skip.stderr);
     }
 }
 

@@ -42,6 +42,6 @@ pub fn messages(line: &[u8]) {
 }
 
 /// The log of a process that prints this, in pieces of that size: the file, and what its records are to say.
-pub fn log(output: &[u8], size: usize) -> (Vec<u8>, Vec<String>) {
+pub fn log(output: &[u8], size: usize) -> (Vec<u8>, Vec<Vec<u8>>) {
     monitor::log_of(output, size)
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -69,7 +70,13 @@ fn all_output_is_in_the_log_when_the_end_is_known() {
 fn the_log_is_rotated() {
     let world = World::new();
     let path = world.log_path("c");
-    let log = Log::JsonFile { path: path.clone(), max_size_bytes: Some(10_000), max_files: 3 };
+    let log = Log::JsonFile {
+        path: path.clone(),
+        max_size_bytes: Some(10_000),
+        max_files: 3,
+        compress: false,
+        attributes: BTreeMap::new(),
+    };
     world.run(&ContainerSpec { log, ..world.spec("c", &["seq", "1000"]) });
     let size = |path: &Path| fs::metadata(path).expect("there").len();
     let older = |number: u32| path.with_file_name(format!("c-json.log.{number}"));

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
@@ -140,7 +141,13 @@ fn an_exec_has_a_terminal_too() {
 fn a_client_that_does_not_read_keeps_nothing_out_of_the_log() {
     let world = World::new();
     let mut spec = world.spec("c", &["sh", "-c", "seq 200000"]);
-    spec.log = Log::JsonFile { path: world.log_path("c"), max_size_bytes: None, max_files: 1 };
+    spec.log = Log::JsonFile {
+        path: world.log_path("c"),
+        max_size_bytes: None,
+        max_files: 1,
+        compress: false,
+        attributes: BTreeMap::new(),
+    };
     let stream = start_attached(&world, &spec, ALL);
     // It is held up, and goes on when the client is gone.
     drop(stream);

@@ -69,11 +69,15 @@ pub fn runtime_spec(container: &Container, rootfs: Rootfs, places: &Places) -> C
         oom_score_adj: spec.oom_score_adj,
         init: spec.init,
         cgroup_parent: spec.cgroup_parent.as_deref().unwrap_or(&places.cgroup_parent).into(),
-        log: match spec.log {
+        log: match &spec.log {
             LogSpec::None => Log::None,
-            LogSpec::JsonFile { max_size_bytes, max_files } => {
-                Log::JsonFile { path: places.log.clone(), max_size_bytes, max_files }
-            }
+            LogSpec::JsonFile { max_size_bytes, max_files, compress, attributes } => Log::JsonFile {
+                path: places.log.clone(),
+                max_size_bytes: *max_size_bytes,
+                max_files: *max_files,
+                compress: *compress,
+                attributes: attributes.of(container),
+            },
         },
     }
 }

@@ -6,6 +6,7 @@ pub mod compose;
 pub mod etc;
 pub mod handle;
 pub mod health;
+pub mod log;
 pub mod mount;
 pub mod name;
 pub mod network;

@@ -6,6 +6,7 @@ use runtime::spec::{Device, Namespaces, Process, Resources};
 use serde::{Deserialize, Serialize};
 
 use super::health::HealthSpec;
+use super::log::Attributes;
 use super::mount::MountPoint;
 use super::network::NetworkSpec;
 use super::restart::RestartPolicy;
@@ -77,7 +78,7 @@ pub struct AttachDefaults {
 }
 
 /// Where output is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "driver")]
 pub enum LogSpec {
     /// Nowhere: `docker logs` has nothing to show.
@@ -88,6 +89,12 @@ pub enum LogSpec {
         max_size_bytes: Option<u64>,
         /// How many files are kept in all.
         max_files: u32,
+        /// Compress the older ones.
+        #[serde(default)]
+        compress: bool,
+        /// What each record says of the container.
+        #[serde(default)]
+        attributes: Attributes,
     },
 }
 

@@ -1,11 +1,15 @@
-//! One line of a json-file log.
+//! One record of a json-file log.
 
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::frame::OutputStream;
 
-/// What a container wrote: a line with its end, or a part of a line that was too long for one record.
+/// What a container wrote: a line with its end, or a piece of a line that was too long for one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When it was read from the container.
@@ -13,7 +17,11 @@ pub struct Entry {
     /// Where it was written to.
     pub stream: OutputStream,
     /// What was written.
-    pub text: String,
+    pub text: Vec<u8>,
+    /// It goes on with the line of the record before it, of the same stream.
+    pub continues: bool,
+    /// What the log is to say of the container.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// Why a record can't be read.
@@ -25,21 +33,44 @@ pub enum BadRecord {
     /// The stream isn't one of the two.
     #[error("a log record names an unknown stream")]
     Stream(#[source] crate::frame::UnknownStream),
+    /// What is no text isn't in base64.
+    #[error("a log record has bytes that aren't base64")]
+    Bytes(#[source] base64::DecodeError),
 }
 
-/// The record on disk, in Docker's words; other fields (`attrs`) are a log driver's own.
+/// The record on disk, in Docker's words but for `continues` and `bytes`, which the runtime's monitor adds.
 #[derive(Deserialize)]
 struct Record {
     #[serde(default)]
     log: String,
     stream: String,
+    #[serde(default)]
+    attrs: BTreeMap<String, String>,
+    #[serde(default)]
+    continues: bool,
+    bytes: Option<String>,
     time: Timestamp,
 }
 
 impl Entry {
     /// Reads one record.
     pub fn parse(record: &[u8]) -> Result<Self, BadRecord> {
-        let Record { log, stream, time } = serde_json::from_slice(record).map_err(BadRecord::Json)?;
-        Ok(Self { at: time, stream: stream.parse().map_err(BadRecord::Stream)?, text: log })
+        let record: Record = serde_json::from_slice(record).map_err(BadRecord::Json)?;
+        let text = match record.bytes {
+            Some(bytes) => STANDARD.decode(bytes).map_err(BadRecord::Bytes)?,
+            None => record.log.into_bytes(),
+        };
+        Ok(Self {
+            at: record.time,
+            stream: record.stream.parse().map_err(BadRecord::Stream)?,
+            text,
+            continues: record.continues,
+            attributes: record.attrs,
+        })
+    }
+
+    /// Whether its line ends with it.
+    pub fn ends_line(&self) -> bool {
+        self.text.ends_with(b"\n")
     }
 }

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use inotify::{EventStream, Inotify, WatchMask};
 
-use super::{LogReader, Rendering, Selection};
+use super::{Entry, LogReader, PerStream, Rendering, Selection};
 use crate::moment;
 
 /// Wakes when files of a log's directory change.
@@ -41,6 +41,8 @@ struct Reading<E> {
     watch: Option<Watch>,
     ended: Option<E>,
     selection: Selection,
+    /// Whether the line that was begun last is wanted: its pieces aren't by themselves.
+    wanted: PerStream<bool>,
     rendering: Rendering,
 }
 
@@ -63,7 +65,7 @@ where
         }
     };
     let reader = LogReader::open(path, selection.tail)?;
-    let reading = Reading { reader, watch, ended, selection, rendering };
+    let reading = Reading { reader, watch, ended, selection, wanted: PerStream::default(), rendering };
     Ok(futures::stream::try_unfold(Some(reading), |reading| async {
         match reading {
             Some(reading) => reading.next().await,
@@ -85,8 +87,10 @@ impl<E: Future<Output = ()> + Send + Unpin + 'static> Reading<E> {
                 continue;
             }
             let mut bytes = BytesMut::new();
-            for entry in batch.iter().filter(|entry| self.selection.takes(entry)) {
-                self.rendering.put(&mut bytes, entry);
+            for entry in &batch {
+                if self.takes(entry) {
+                    self.rendering.put(&mut bytes, entry);
+                }
             }
             let past = batch.last().is_some_and(|entry| self.selection.is_past(entry.at));
             if past {
@@ -96,6 +100,14 @@ impl<E: Future<Output = ()> + Send + Unpin + 'static> Reading<E> {
                 return Ok(Some((bytes.freeze(), Some(self))));
             }
         }
+    }
+
+    fn takes(&mut self, entry: &Entry) -> bool {
+        let wanted = self.wanted.of(entry.stream);
+        if !entry.continues {
+            *wanted = self.selection.takes(entry);
+        }
+        *wanted
     }
 
     /// Waits until there may be more to read; false when nothing more can come.
@@ -113,7 +125,7 @@ impl<E: Future<Output = ()> + Send + Unpin + 'static> Reading<E> {
     }
 }
 
-async fn read_batch(mut reader: LogReader) -> io::Result<(LogReader, Vec<super::Entry>)> {
+async fn read_batch(mut reader: LogReader) -> io::Result<(LogReader, Vec<Entry>)> {
     let read = tokio::task::spawn_blocking(move || {
         let batch = reader.next_batch()?;
         Ok((reader, batch))

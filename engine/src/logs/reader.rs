@@ -1,14 +1,15 @@
 //! Reads a log over its rotated files, oldest first, and goes on where the runtime's monitor goes on writing.
 //!
 //! The monitor writes `container.log`; when that is full it renames `.1` to `.2`, the file itself to `.1`, and begins
-//! a new one. The reader keeps its file open and finds the next one by inode, so that it loses nothing to a rotation.
+//! a new one. The reader keeps its file open, whatever becomes of it, and finds the next one after it, so that it loses
+//! nothing to a rotation.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, tail};
+use super::file::{Files, LogFile};
+use super::tail::Tail;
+use super::{Entry, PerStream};
 
 const READ: usize = 64 * 1024;
 
@@ -16,34 +17,37 @@ const READ: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct LogReader {
     path: PathBuf,
-    current: Option<File>,
+    current: Option<LogFile>,
     /// The beginning of a record whose end isn't written yet.
     unfinished: Vec<u8>,
+    /// So many records are of lines before those that are wanted.
+    skip: PerStream<usize>,
 }
 
 impl LogReader {
     /// Opens a log at its beginning, or before its last `tail` lines. A log that isn't there yet is empty.
     pub fn open(path: &Path, tail: Option<usize>) -> io::Result<Self> {
-        let mut reader = Self { path: path.to_owned(), current: None, unfinished: Vec::new() };
-        reader.current = match tail {
-            None => reader.oldest()?,
+        let path = path.to_owned();
+        let mut reader = Self { path, current: None, unfinished: Vec::new(), skip: PerStream::default() };
+        match tail {
+            None => reader.current = reader.oldest()?,
             Some(lines) => reader.seek_tail(lines)?,
-        };
+        }
         Ok(reader)
     }
 
     /// Reads what is there, up to some tens of kilobytes; nothing means that all of it was read.
     pub fn next_batch(&mut self) -> io::Result<Vec<Entry>> {
         loop {
-            let Some(file) = &mut self.current else {
+            let Some(current) = &mut self.current else {
                 self.current = self.oldest()?;
                 if self.current.is_none() {
                     return Ok(Vec::new());
                 }
                 continue;
             };
-            if read_some(file, &mut self.unfinished)? > 0 {
-                let entries = take_records(&mut self.unfinished);
+            if read_some(current.file(), &mut self.unfinished)? > 0 {
+                let entries = self.take_wanted();
                 if !entries.is_empty() {
                     return Ok(entries);
                 }
@@ -51,8 +55,8 @@ impl LogReader {
             }
             let Some(next) = self.successor()? else { return Ok(Vec::new()) };
             // The monitor may have written between the end that was read and its rename; after the rename it can't.
-            if let Some(file) = &mut self.current
-                && read_some(file, &mut self.unfinished)? > 0
+            if let Some(current) = &mut self.current
+                && read_some(current.file(), &mut self.unfinished)? > 0
             {
                 continue;
             }
@@ -62,69 +66,55 @@ impl LogReader {
         }
     }
 
+    fn take_wanted(&mut self) -> Vec<Entry> {
+        let mut entries = take_records(&mut self.unfinished);
+        entries.retain(|entry| {
+            let skip = self.skip.of(entry.stream);
+            let wanted = *skip == 0;
+            *skip = skip.saturating_sub(1);
+            wanted
+        });
+        entries
+    }
+
     /// The file that follows the one being read, if that one was rotated away.
-    fn successor(&self) -> io::Result<Option<File>> {
-        let Some(current) = &self.current else { return self.oldest() };
-        let inode = current.metadata()?.ino();
-        let mut newer: Option<File> = None;
-        for index in 0.. {
-            let Some(file) = open_if_there(&self.rotated(index))? else { break };
-            if file.metadata()?.ino() == inode {
-                return Ok(newer);
+    fn successor(&mut self) -> io::Result<Option<LogFile>> {
+        let Some(current) = &mut self.current else { return self.oldest() };
+        let mut newer = None;
+        for found in Files::of(&self.path) {
+            let found = found?;
+            if current.is(&found)? {
+                break;
             }
-            newer = Some(file);
+            newer = Some(found);
         }
-        // Rotated out of existence: the oldest that is left comes next.
-        Ok(newer)
+        // Rotated out of existence, it isn't met: the oldest that is left comes next.
+        newer.map(super::file::Found::readable).transpose()
     }
 
-    fn oldest(&self) -> io::Result<Option<File>> {
-        let mut oldest = None;
-        for index in 0.. {
-            match open_if_there(&self.rotated(index))? {
-                Some(file) => oldest = Some(file),
-                None => break,
-            }
-        }
-        Ok(oldest)
+    fn oldest(&self) -> io::Result<Option<LogFile>> {
+        let oldest = Files::of(&self.path).try_fold(None, |_, found| found.map(Some))?;
+        oldest.map(super::file::Found::readable).transpose()
     }
 
-    fn seek_tail(&self, lines: usize) -> io::Result<Option<File>> {
-        let mut missing = lines;
-        let mut begin = None;
-        for index in 0.. {
-            let Some(mut file) = open_if_there(&self.rotated(index))? else { break };
-            let found = tail::find(&mut file, missing)?;
-            file.seek(SeekFrom::Start(found.offset))?;
-            begin = Some(file);
-            missing -= found.lines;
-            if missing == 0 {
+    fn seek_tail(&mut self, lines: usize) -> io::Result<()> {
+        let mut tail = Tail::of(lines);
+        for found in Files::of(&self.path) {
+            let mut log = found?.readable()?;
+            if let Some(offset) = tail.search(log.file())? {
+                log.file().seek(SeekFrom::Start(offset))?;
+                self.current = Some(log);
+            }
+            if tail.is_found() {
                 break;
             }
         }
-        Ok(begin)
-    }
-
-    /// `container.log`, `container.log.1`, …
-    fn rotated(&self, index: usize) -> PathBuf {
-        if index == 0 {
-            return self.path.clone();
-        }
-        let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{index}"));
-        name.into()
+        self.skip = tail.skip();
+        Ok(())
     }
 }
 
-fn open_if_there(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn read_some(file: &mut File, into: &mut Vec<u8>) -> io::Result<usize> {
+fn read_some(file: &mut impl Read, into: &mut Vec<u8>) -> io::Result<usize> {
     into.reserve(READ);
     file.take(READ as u64).read_to_end(into)
 }

@@ -1,43 +1,141 @@
-//! Where the last lines of a file begin.
+//! Where the last lines of a log begin. A line that was too long for one record is several of them, and those of the other
+//! stream may lie in between.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::{Entry, PerStream};
+
 const BLOCK: usize = 32 * 1024;
 
-/// The last `wanted` lines of a file.
-#[derive(Debug, PartialEq, Eq)]
+/// A search for the last lines, from the youngest file to older ones.
+#[derive(Debug)]
 pub(crate) struct Tail {
-    /// Where they begin.
-    pub(crate) offset: u64,
-    /// How many there are: fewer than wanted when the file has fewer.
-    pub(crate) lines: usize,
+    missing: usize,
+    /// Whether the beginning of a line that was counted hasn't been seen yet.
+    open: PerStream<bool>,
+    /// How many records of each stream after the place that was found are of lines before those wanted.
+    skip: PerStream<usize>,
+    /// Those that have been met since: they count when the place lies before them.
+    passed: PerStream<usize>,
+    begun: bool,
 }
 
-/// Finds the last `wanted` complete lines by reading backwards in blocks. An unfinished last line isn't counted: it is
-/// still being written, and comes after the lines found.
-pub(crate) fn find(file: &mut (impl Read + Seek), wanted: usize) -> io::Result<Tail> {
-    let mut block_start = file.seek(SeekFrom::End(0))?;
-    let mut block = vec![0; BLOCK];
-    // Line ends seen from the back: the one after `wanted` of them ends the line before those wanted.
-    let mut ends = 0;
-    let mut unfinished_from = None;
-    while block_start > 0 {
-        let length = block_start.min(BLOCK as u64);
-        block_start -= length;
-        file.seek(SeekFrom::Start(block_start))?;
-        let read = &mut block[..usize::try_from(length).expect("at most a block")];
-        file.read_exact(read)?;
-        for (index, _) in read.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
-            let after = block_start + index as u64 + 1;
-            unfinished_from.get_or_insert(after);
-            if ends == wanted {
-                return Ok(Tail { offset: after, lines: wanted });
-            }
-            ends += 1;
+impl Tail {
+    /// For so many lines.
+    pub(crate) fn of(lines: usize) -> Self {
+        Self {
+            missing: lines,
+            open: PerStream::default(),
+            skip: PerStream::default(),
+            passed: PerStream::default(),
+            begun: false,
         }
     }
-    let offset = if wanted == 0 { unfinished_from.unwrap_or(0) } else { 0 };
-    Ok(Tail { offset, lines: ends })
+
+    /// Whether older files have nothing to do with it.
+    pub(crate) fn is_found(&self) -> bool {
+        self.begun && self.missing == 0 && !self.open.stdout && !self.open.stderr
+    }
+
+    /// How many records of each stream are to be passed over from the place that was found.
+    pub(crate) fn skip(self) -> PerStream<usize> {
+        self.skip
+    }
+
+    /// Where to begin in this file, if it has any of what is wanted. An unfinished last record isn't counted: it is still
+    /// being written, and comes after the lines found.
+    pub(crate) fn search(&mut self, file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
+        let mut backwards = Backwards::open(file)?;
+        // What is still being written to the youngest file is wanted in any case.
+        let mut begin = (!self.begun).then(|| backwards.end());
+        self.begun = true;
+        while !self.is_found()
+            && let Some((offset, record)) = backwards.next()?
+        {
+            if let Ok(entry) = Entry::parse(&record)
+                && self.takes(&entry)
+            {
+                begin = Some(offset);
+            }
+        }
+        Ok(begin)
+    }
+
+    fn takes(&mut self, entry: &Entry) -> bool {
+        let open = self.open.of(entry.stream);
+        let belongs = *open && !entry.ends_line();
+        if belongs || self.missing > 0 {
+            self.missing -= usize::from(!belongs);
+            *open = entry.continues;
+            let PerStream { stdout, stderr } = std::mem::take(&mut self.passed);
+            self.skip.stdout += stdout;
+            self.skip.stderr += stderr;
+            return true;
+        }
+        // The beginning of a line that was counted would be before this: it is lost.
+        *open = false;
+        *self.passed.of(entry.stream) += 1;
+        false
+    }
+}
+
+/// The complete records of a file, the last one first.
+struct Backwards<'a, F> {
+    file: &'a mut F,
+    /// What was read and not given yet: whole records, but for the beginning of the first.
+    buffer: Vec<u8>,
+    /// Where that is in the file.
+    start: u64,
+}
+
+impl<'a, F: Read + Seek> Backwards<'a, F> {
+    fn open(file: &'a mut F) -> io::Result<Self> {
+        let start = file.seek(SeekFrom::End(0))?;
+        let mut backwards = Self { file, buffer: Vec::new(), start };
+        // What follows the last line feed is no record yet.
+        loop {
+            let end = backwards.buffer.iter().rposition(|byte| *byte == b'\n').map(|position| position + 1);
+            if end.is_some() || backwards.start == 0 {
+                backwards.buffer.truncate(end.unwrap_or(0));
+                return Ok(backwards);
+            }
+            backwards.buffer.clear();
+            backwards.read_block()?;
+        }
+    }
+
+    /// Where the last record ends that wasn't given yet.
+    fn end(&self) -> u64 {
+        self.start + self.buffer.len() as u64
+    }
+
+    fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        while let Some(before_end) = self.buffer.len().checked_sub(1) {
+            let begin = self.buffer[..before_end].iter().rposition(|byte| *byte == b'\n').map(|position| position + 1);
+            if begin.is_some() || self.start == 0 {
+                let begin = begin.unwrap_or(0);
+                let record = self.buffer.split_off(begin);
+                return Ok(Some((self.end(), record)));
+            }
+            self.read_block()?;
+        }
+        if self.start == 0 {
+            return Ok(None);
+        }
+        self.read_block()?;
+        self.next()
+    }
+
+    fn read_block(&mut self) -> io::Result<()> {
+        let length = self.start.min(BLOCK as u64);
+        self.start -= length;
+        self.file.seek(SeekFrom::Start(self.start))?;
+        let mut block = vec![0; usize::try_from(length).expect("at most a block")];
+        self.file.read_exact(&mut block)?;
+        block.extend_from_slice(&self.buffer);
+        self.buffer = block;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -47,37 +145,95 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::logs::reader::take_records;
 
-    fn tail(text: &str, wanted: usize) -> (&str, usize) {
-        let Tail { offset, lines } = find(&mut Cursor::new(text), wanted).expect("a cursor reads");
-        (&text[usize::try_from(offset).expect("small")..], lines)
+    /// Records by a letter of their stream and their text, which `+` begins if they continue a line.
+    fn log(records: &[(char, &str)]) -> String {
+        let record = |(stream, text): &(char, &str)| {
+            let continues = text.starts_with('+');
+            let stream = if *stream == 'o' { "stdout" } else { "stderr" };
+            let record = serde_json::json!({
+                "log": text.trim_start_matches('+'), "stream": stream, "continues": continues,
+                "time": "2020-11-21T10:00:00Z",
+            });
+            format!("{record}\n")
+        };
+        records.iter().map(record).collect()
+    }
+
+    /// What is read from there, over files from the oldest to the youngest.
+    fn tail(files: &[String], wanted: usize) -> String {
+        let mut tail = Tail::of(wanted);
+        let mut begin = None;
+        for (index, file) in files.iter().enumerate().rev() {
+            if let Some(offset) = tail.search(&mut Cursor::new(file)).expect("a cursor reads") {
+                begin = Some((index, usize::try_from(offset).expect("small")));
+            }
+            if tail.is_found() {
+                break;
+            }
+        }
+        let Some((index, offset)) = begin else { return String::new() };
+        let mut rest = format!("{}{}", &files[index][offset..], files[index + 1..].concat()).into_bytes();
+        let mut skip = tail.skip();
+        let wanted = take_records(&mut rest).into_iter().filter(|entry| {
+            let skip = skip.of(entry.stream);
+            std::mem::replace(skip, skip.saturating_sub(1)) == 0
+        });
+        let text: Vec<u8> = wanted.flat_map(|entry| entry.text).collect();
+        String::from_utf8(text).expect("text") + &String::from_utf8(rest).expect("text")
     }
 
     #[test]
     fn whole_lines_are_counted_from_the_end() {
-        for (text, wanted, expected) in [
-            ("", 3, ("", 0)),
-            ("a\nb\nc\n", 0, ("", 0)),
-            ("a\nb\nc\n", 1, ("c\n", 1)),
-            ("a\nb\nc\n", 2, ("b\nc\n", 2)),
-            ("a\nb\nc\n", 3, ("a\nb\nc\n", 3)),
-            ("a\nb\nc\n", 9, ("a\nb\nc\n", 3)),
-            ("a\nb\nunfinished", 1, ("b\nunfinished", 1)),
-            ("a\nb\nunfinished", 0, ("unfinished", 0)),
-            ("unfinished", 0, ("unfinished", 0)),
-            ("\n\n\n", 2, ("\n\n", 2)),
+        let lines: &[_] = &[('o', "a\n"), ('e', "b\n"), ('o', "c\n")];
+        let long: &[_] = &[('o', "a\n"), ('o', "b"), ('o', "+c"), ('o', "+d\n"), ('o', "e\n")];
+        let mixed: &[_] =
+            &[('o', "a\n"), ('e', "B"), ('o', "c\n"), ('o', "d"), ('e', "+E"), ('o', "+f\n"), ('e', "+G\n")];
+        let open: &[_] = &[('o', "a\n"), ('o', "b"), ('o', "c"), ('o', "+d")];
+        let torn: &[_] = &[('o', "a\n"), ('o', "+b\n"), ('o', "c\n")];
+        for (records, wanted, expected) in [
+            (&[] as &[_], 3, ""),
+            (lines, 0, ""),
+            (lines, 1, "c\n"),
+            (lines, 2, "b\nc\n"),
+            (lines, 3, "a\nb\nc\n"),
+            (lines, 9, "a\nb\nc\n"),
+            (long, 1, "e\n"),
+            (long, 2, "bcd\ne\n"),
+            (long, 3, "a\nbcd\ne\n"),
+            // Of the streams together, the last line is the one that ends last.
+            (mixed, 1, "BEG\n"),
+            (mixed, 2, "BdEf\nG\n"),
+            (mixed, 3, "Bc\ndEf\nG\n"),
+            (mixed, 4, "a\nBc\ndEf\nG\n"),
+            // What has no end is a line, and what a run left without one is not continued by the next.
+            (open, 1, "cd"),
+            (open, 2, "bcd"),
+            (open, 3, "a\nbcd"),
+            (torn, 1, "c\n"),
+            (torn, 2, "b\nc\n"),
+            (torn, 3, "a\nb\nc\n"),
         ] {
-            assert_eq!(tail(text, wanted), expected, "{text:?}, {wanted}");
+            for cut in 0..=records.len() {
+                let files = [log(&records[..cut]), log(&records[cut..])];
+                assert_eq!(tail(&files, wanted), expected, "{records:?}, {wanted}, {cut}");
+            }
         }
+        for (wanted, expected) in [(0, "unfinished"), (1, "a\nunfinished"), (2, "a\nunfinished")] {
+            assert_eq!(tail(&[log(&[('o', "a\n")]) + "unfinished"], wanted), expected);
+        }
+        assert_eq!(tail(&["unfinished".to_owned()], 1), "unfinished");
+        assert_eq!(tail(&[log(&[('o', "a\n")]) + "torn\n\n" + &log(&[('o', "b\n")])], 2), "a\nb\n");
     }
 
     proptest! {
         #[test]
         fn blocks_leave_no_seam(lengths in prop::collection::vec(0usize..9000, 0..40), wanted in 0usize..50) {
             let lines: Vec<String> = lengths.iter().map(|length| "x".repeat(*length) + "\n").collect();
+            let records: Vec<_> = lines.iter().map(|line| ('o', line.as_str())).collect();
             let expected = lines[lines.len().saturating_sub(wanted)..].concat();
-            let text = lines.concat();
-            prop_assert_eq!(tail(&text, wanted), (expected.as_str(), wanted.min(lines.len())));
+            prop_assert_eq!(tail(&[log(&records)], wanted), expected);
         }
     }
 }

@@ -37,8 +37,37 @@ impl Log {
         file.write_all(record.as_bytes()).expect("the log takes a record");
     }
 
+    fn write_piece(&mut self, stream: &str, text: &str, continues: bool) {
+        let record = serde_json::json!({
+            "log": text, "stream": stream, "attrs": { "b*": "~ ü", "a": "1" }, "continues": continues,
+            "time": format!("2020-11-21T10:00:{:02}.123456789Z", self.seconds),
+        });
+        self.seconds += 1;
+        let mut file = OpenOptions::new().append(true).create(true).open(self.path()).expect("the log opens");
+        writeln!(file, "{record}").expect("the log takes a record");
+    }
+
+    fn numbered(&self, index: u32) -> PathBuf {
+        self.directory.path().join(format!("container.log.{index}"))
+    }
+
+    /// As the monitor does with an older file, a while after it was rotated.
+    fn compress(&self, index: u32) {
+        let mut plain = fs::File::open(self.numbered(index)).expect("there");
+        let compressed = self.directory.path().join(format!("container.log.{index}.gz"));
+        let file = fs::File::create(compressed).expect("made");
+        let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        std::io::copy(&mut plain, &mut encoder).expect("compressed");
+        encoder.finish().expect("compressed");
+        fs::remove_file(self.numbered(index)).expect("removed");
+    }
+
     fn rotate(&self) {
-        let numbered = |index: u32| self.directory.path().join(format!("container.log.{index}"));
+        let numbered = |index: u32| self.numbered(index);
+        if self.directory.path().join("container.log.1.gz").exists() {
+            let renamed = self.directory.path().join("container.log.2.gz");
+            fs::rename(self.directory.path().join("container.log.1.gz"), renamed).expect("renamed");
+        }
         if numbered(1).exists() {
             fs::rename(numbered(1), numbered(2)).expect("renamed");
         }
@@ -158,4 +187,99 @@ async fn following_ends_at_until() {
     let selection = Selection { until: at(0), ..EVERYTHING };
     let never = Follow::UntilEnd(Box::pin(std::future::pending::<()>()));
     assert_eq!(collect(stream(&log.path(), selection, PLAIN, never).expect("the log is followed")).await, "a\n");
+}
+
+#[tokio::test]
+async fn pieces_of_a_line_are_a_line() {
+    let mut log = Log::new();
+    log.write_piece("stdout", "a\n", false);
+    log.write_piece("stdout", "b", false);
+    log.write_piece("stderr", "c\n", false);
+    log.write_piece("stdout", "d\n", true);
+    let timestamps = Rendering { timestamps: true, ..PLAIN };
+    let stdout = Selection { stderr: false, ..EVERYTHING };
+    let stamp = |second| format!("2020-11-21T10:00:0{second}.123456789Z ");
+    let expected = format!("{}a\n{}bd\n", stamp(0), stamp(1));
+    assert_eq!(log.read(stdout.clone(), timestamps).await, expected);
+    assert_eq!(log.read(Selection { tail: Some(1), ..stdout.clone() }, PLAIN).await, "bd\n");
+    assert_eq!(log.read(Selection { tail: Some(1), ..EVERYTHING }, PLAIN).await, "bd\n");
+    // A line is as old as its beginning.
+    assert_eq!(log.read(Selection { since: at(2), ..stdout }, PLAIN).await, "");
+    let details = Rendering { details: true, ..PLAIN };
+    let expected = "a=1,b%2A=~+%C3%BC b";
+    assert_eq!(log.read(Selection { tail: Some(1), ..EVERYTHING }, details).await, format!("{expected}d\n"));
+}
+
+#[tokio::test]
+async fn bytes_come_back_as_they_were_written() {
+    let log = Log::new();
+    let record = r#"{"log":"\ufffd\n","stream":"stdout","bytes":"/wo=","time":"2020-11-21T10:00:00Z"}"#;
+    fs::write(log.path(), format!("{record}\n")).expect("written");
+    let follow: Follow<std::future::Ready<()>> = Follow::No;
+    let stream = stream(&log.path(), EVERYTHING, PLAIN, follow).expect("the log is read");
+    let pieces: Vec<bytes::Bytes> = stream.try_collect().await.expect("the log is read");
+    assert_eq!(pieces.concat(), b"\xff\n");
+}
+
+#[tokio::test]
+async fn compressed_files_are_read_like_others() {
+    let mut log = Log::new();
+    for text in ["a", "b", "c"] {
+        log.write("stdout", text);
+        log.write("stdout", &text.to_uppercase());
+        if text != "c" {
+            log.rotate();
+            log.compress(1);
+        }
+    }
+    assert_eq!(log.read(EVERYTHING, PLAIN).await, "a\nA\nb\nB\nc\nC\n");
+    assert_eq!(log.read(Selection { tail: Some(3), ..EVERYTHING }, PLAIN).await, "B\nc\nC\n");
+    assert_eq!(log.read(Selection { tail: Some(5), ..EVERYTHING }, PLAIN).await, "A\nb\nB\nc\nC\n");
+}
+
+#[tokio::test]
+async fn following_loses_nothing_to_a_compression_and_repeats_nothing() {
+    let mut log = Log::new();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let follow = Follow::UntilEnd(Box::pin(ended.map(|_| ())));
+    log.write("stdout", "oldest");
+    log.rotate();
+    log.compress(1);
+    log.write("stdout", "first");
+    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).expect("the log is followed"));
+    assert_eq!(stream.next().await.expect("a piece").expect("read"), "oldest\n");
+    assert_eq!(stream.next().await.expect("a piece").expect("read"), "first\n");
+    log.write("stdout", "second");
+    log.rotate();
+    log.compress(1);
+    log.write("stdout", "third");
+    assert_eq!(stream.next().await.expect("a piece").expect("read"), "second\n");
+    assert_eq!(stream.next().await.expect("a piece").expect("read"), "third\n");
+    log.rotate();
+    log.compress(1);
+    end.send(()).expect("the stream is still following");
+    assert_eq!(collect(stream).await, "");
+}
+
+#[tokio::test]
+async fn following_loses_nothing_where_only_one_file_is_kept() {
+    let mut log = Log::new();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let follow = Follow::UntilEnd(Box::pin(ended.map(|_| ())));
+    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).expect("the log is followed"));
+    for text in ["a", "b", "c"] {
+        log.write("stdout", text);
+        log.write("stdout", &text.to_uppercase());
+        fs::remove_file(log.path()).expect("removed");
+        let read = stream.next();
+        log.write("stdout", "new");
+        let mut read = read.await.expect("a piece").expect("read").to_vec();
+        while !read.ends_with(b"new\n") {
+            read.extend_from_slice(&stream.next().await.expect("a piece").expect("read"));
+        }
+        let expected = if text == "a" { "new\n".to_owned() } else { format!("{text}\n{}\nnew\n", text.to_uppercase()) };
+        assert_eq!(String::from_utf8(read).expect("text"), expected);
+    }
+    end.send(()).expect("the stream is still following");
+    assert_eq!(collect(stream).await, "");
 }

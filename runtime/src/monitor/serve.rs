@@ -13,7 +13,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::client::{Client, Role};
-use super::json_log::{JsonLog, LineSplitter};
+use super::json_log::{JsonLog, LineSplitter, Piece};
 use super::{Config, Descriptors, Leftover, set_nonblocking};
 use crate::cgroup::{Cgroup, counts_oom_kills};
 use crate::directory::{self, Directory};
@@ -241,7 +241,7 @@ impl Monitor {
             any = true;
             let (log, log_error) = (&mut self.log, &mut self.log_error);
             let stream = if output.stream == FrameStream::Stderr { "stderr" } else { "stdout" };
-            let mut add = |piece: &[u8]| {
+            let mut add = |piece: Piece<'_>| {
                 if let Some(log) = log {
                     note(log_error, log.add(stream, piece, Timestamp::now()));
                 }

@@ -161,11 +161,15 @@ pub enum Log {
     None,
     /// One JSON object a line, as Docker's `json-file`.
     JsonFile {
-        /// The current file; older ones have `.1`, `.2`, … appended.
+        /// The current file; older ones have `.1`, `.2`, … appended, and `.gz` when they are compressed.
         path: PathBuf,
         /// Begin a new file when this one would grow larger.
         max_size_bytes: Option<u64>,
         /// How many files are kept in all, at least 1.
         max_files: u32,
+        /// Compress the older ones.
+        compress: bool,
+        /// What each record says of the container.
+        attributes: BTreeMap<String, String>,
     },
 }

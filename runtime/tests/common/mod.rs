@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each file that has this one uses its own part")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
@@ -83,7 +84,13 @@ impl World {
             oom_score_adj: None,
             init: false,
             cgroup_parent: self.cgroup_parent.clone(),
-            log: Log::JsonFile { path: self.log_path(id), max_size_bytes: None, max_files: 1 },
+            log: Log::JsonFile {
+                path: self.log_path(id),
+                max_size_bytes: None,
+                max_files: 1,
+                compress: false,
+                attributes: BTreeMap::new(),
+            },
         }
     }
 

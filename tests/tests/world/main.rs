@@ -20,6 +20,7 @@ mod leftovers;
 mod lifecycle;
 mod limits;
 mod login;
+mod logs;
 mod networks;
 mod ports;
 mod pull;

@@ -3,6 +3,7 @@
 mod devices;
 mod endpoints;
 pub(crate) mod limits;
+mod log;
 mod mounts;
 mod namespaces;
 mod ports;
@@ -238,7 +239,7 @@ fn log(host: &bollard_stubs::models::HostConfig) -> Result<LogSpec> {
     let driver = wanted.typ.unwrap_or_default();
     let options: BTreeMap<String, String> = wanted.config.unwrap_or_default().into_iter().collect();
     match driver.as_str() {
-        "" | "json-file" => json_file_log(&options),
+        "" | "json-file" => log::json_file(&options),
         "none" => match options.keys().next() {
             None => Ok(LogSpec::None),
             Some(option) => Err(Error::invalid(format!("unknown log opt '{option}' for none log driver"))),
@@ -252,41 +253,27 @@ fn log(host: &bollard_stubs::models::HostConfig) -> Result<LogSpec> {
     }
 }
 
-fn json_file_log(options: &BTreeMap<String, String>) -> Result<LogSpec> {
-    let (mut max_size_bytes, mut max_files) = (None, 1);
-    for (option, value) in options {
-        match option.as_str() {
-            "max-size" => max_size_bytes = size(value)?,
-            "max-file" => {
-                max_files = value.parse().ok().filter(|files| *files > 0).ok_or_else(|| {
-                    Error::invalid(format!("invalid value for max-file: {value:?}, must be at least 1"))
-                })?;
-            }
-            other => return Err(Error::invalid(format!("unknown log opt '{other}' for json-file log driver"))),
-        }
-    }
-    if max_files > 1 && max_size_bytes.is_none() {
-        return Err(Error::invalid("max-file cannot be set without max-size"));
-    }
-    Ok(LogSpec::JsonFile { max_size_bytes, max_files })
-}
-
 /// `10m`, `1g`, `512`; `-1` is no limit.
 fn size(text: &str) -> Result<Option<u64>> {
+    bytes(text, 1024)
+}
+
+/// The same where a `k` is that many.
+fn bytes(text: &str, kilo: u64) -> Result<Option<u64>> {
     let invalid = || Error::invalid(format!("invalid size: '{text}'"));
     if text == "-1" {
         return Ok(None);
     }
     let lower = text.to_ascii_lowercase();
     let bare = lower.strip_suffix('b').unwrap_or(&lower);
-    let (digits, shift) = match bare.chars().last() {
-        Some('k') => (&bare[..bare.len() - 1], 10),
-        Some('m') => (&bare[..bare.len() - 1], 20),
-        Some('g') => (&bare[..bare.len() - 1], 30),
+    let (digits, power) = match bare.chars().last() {
+        Some('k') => (&bare[..bare.len() - 1], 1),
+        Some('m') => (&bare[..bare.len() - 1], 2),
+        Some('g') => (&bare[..bare.len() - 1], 3),
         _ => (bare, 0),
     };
     let number: u64 = digits.parse().ok().filter(|_| !digits.starts_with('+')).ok_or_else(invalid)?;
-    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).map(Some).ok_or_else(invalid)
+    number.checked_mul(kilo.pow(power)).filter(|bytes| *bytes > 0).map(Some).ok_or_else(invalid)
 }
 
 fn stop(config: &bollard_stubs::models::ContainerConfig) -> Result<StopSpec> {

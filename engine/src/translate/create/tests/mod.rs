@@ -104,7 +104,8 @@ fn a_container_that_asks_for_nothing() {
     assert_eq!(spec.process.env, ["HOSTNAME=4ecb1f0e2ac2", "PATH=/bin", "LANG=C"]);
     assert_eq!((spec.process.cwd.as_str(), spec.hostname.as_str()), ("/", "4ecb1f0e2ac2"));
     assert_eq!(spec.process.capabilities.bits(), 0xa804_25fb);
-    assert_eq!(spec.log, LogSpec::JsonFile { max_size_bytes: None, max_files: 1 });
+    let attributes = Default::default();
+    assert_eq!(spec.log, LogSpec::JsonFile { max_size_bytes: None, max_files: 1, compress: false, attributes });
     assert_eq!(spec.stop, StopSpec { signal: 15, timeout_seconds: 10 });
     assert_eq!(container.endpoints.len(), 1);
     assert_eq!(container.endpoints[0].network, "bridge");

@@ -274,11 +274,25 @@ fn of_logs_and_restarts() {
             "unknown log opt 'max-files' for json-file log driver",
         ),
         (of_host(json!({ "LogConfig": { "Config": { "max-size": "ten" } } })), 400, "invalid size: 'ten'"),
+        (of_host(json!({ "LogConfig": { "Config": { "max-file": "0" } } })), 400, "invalid value for max-file: \"0\""),
         (
-            of_host(json!({ "LogConfig": { "Config": { "max-file": "2" } } })),
+            of_host(json!({ "LogConfig": { "Config": { "compress": "true", "max-size": "1k" } } })),
             400,
-            "max-file cannot be set without max-size",
+            "compress cannot be true when max-file is less than 2 or max-size is not set",
         ),
+        (
+            of_host(json!({ "LogConfig": { "Config": { "compress": "1", "max-file": "2" } } })),
+            400,
+            "compress cannot be true when max-file is less than 2 or max-size is not set",
+        ),
+        (
+            of_host(json!({ "LogConfig": { "Config": { "compress": "yes" } } })),
+            400,
+            "invalid value for compress: \"yes\"",
+        ),
+        (of_host(json!({ "LogConfig": { "Config": { "tag": "{{.Nope}}" } } })), 400, "invalid log opt tag={{.Nope}}"),
+        (of_host(json!({ "LogConfig": { "Config": { "tag": "{{" } } })), 400, "invalid log opt tag={{"),
+        (of_host(json!({ "LogConfig": { "Config": { "env-regex": "(" } } })), 400, "invalid log opt env-regex=("),
         (
             of_host(json!({ "AutoRemove": true, "RestartPolicy": { "Name": "always" } })),
             400,

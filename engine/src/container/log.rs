@@ -1,0 +1,158 @@
+//! What a log says of its container: labels, variables of its environment, and a tag.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gotmpl::{MissingKey, Template, TemplateError, Value};
+use regex_lite::Regex;
+use serde::{Deserialize, Serialize};
+
+use super::Container;
+
+/// Which attributes each record of a log has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Labels by name.
+    pub labels: Vec<String>,
+    /// Labels whose name matches.
+    pub labels_regex: Option<String>,
+    /// Variables by name.
+    pub env: Vec<String>,
+    /// Variables whose name matches.
+    pub env_regex: Option<String>,
+    /// A template for the attribute `tag`.
+    pub tag: Option<String>,
+}
+
+impl Attributes {
+    /// What they are of this container.
+    pub fn of(&self, container: &Container) -> BTreeMap<String, String> {
+        let labels = container.spec.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let variables = container.asked.config.env.iter().flatten().filter_map(|variable| variable.split_once('='));
+        let mut chosen = BTreeMap::new();
+        choose(&mut chosen, labels, &self.labels, self.labels_regex.as_deref());
+        choose(&mut chosen, variables, &self.env, self.env_regex.as_deref());
+        // That it can be rendered was found out with an example.
+        let tag = self.tag.as_ref().and_then(|template| Tag::of(container).render(template).ok());
+        chosen.extend(tag.filter(|tag| !tag.is_empty()).map(|tag| ("tag".to_owned(), tag)));
+        chosen
+    }
+}
+
+fn choose<'a>(
+    chosen: &mut BTreeMap<String, String>,
+    all: impl Iterator<Item = (&'a str, &'a str)>,
+    names: &[String],
+    pattern: Option<&str>,
+) {
+    let pattern = pattern.and_then(|pattern| Regex::new(pattern).ok());
+    let wanted = all.filter(|(name, _)| {
+        names.iter().any(|wanted| wanted == name) || pattern.as_ref().is_some_and(|pattern| pattern.is_match(name))
+    });
+    chosen.extend(wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+/// What a tag's template may name.
+#[derive(Debug)]
+pub struct Tag(Value);
+
+impl Tag {
+    /// Of a container.
+    pub fn of(container: &Container) -> Self {
+        let config = &container.asked.config;
+        let words = config.entrypoint.iter().chain(&config.cmd).flatten();
+        Self::new(
+            container.id.as_str(),
+            &container.name,
+            &container.image.id.to_string(),
+            &container.image.reference,
+            &words.map(String::as_str).collect::<Vec<_>>().join(" "),
+        )
+    }
+
+    /// Of some container, to find out whether a template can be rendered.
+    pub fn example() -> Self {
+        let digits = "0123456789abcdef".repeat(4);
+        Self::new(&digits, "name", &format!("sha256:{digits}"), "image", "command")
+    }
+
+    fn new(id: &str, name: &str, image_id: &str, image: &str, command: &str) -> Self {
+        let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
+        let values = [
+            ("ID", short(id)),
+            ("FullID", id.to_owned()),
+            ("Name", name.to_owned()),
+            ("ImageID", short(image_id)),
+            ("ImageFullID", image_id.to_owned()),
+            ("ImageName", image.to_owned()),
+            ("Command", command.to_owned()),
+            ("DaemonName", "docker".to_owned()),
+        ];
+        Self(Value::from_entries(values.map(|(name, value)| (name.to_owned(), Value::from(value)))))
+    }
+
+    /// The template with what it names.
+    ///
+    /// # Errors
+    /// It is no template of Go's, or names something else.
+    pub fn render(&self, template: &str) -> Result<String, TemplateError> {
+        let change = |function: fn(&str) -> String| {
+            Arc::new(move |arguments: &[Value]| {
+                let text = arguments.first().map(Value::to_string).unwrap_or_default();
+                Ok(Value::from(function(&text)))
+            })
+        };
+        let functions = [("lower", change(str::to_lowercase)), ("upper", change(str::to_uppercase))];
+        let mut parsed = Template::new("tag").missing_key(MissingKey::Error);
+        for (name, function) in functions {
+            parsed = parsed.func(name, move |arguments| function(arguments));
+        }
+        let truncate = |arguments: &[Value]| {
+            let [text, length] = arguments else {
+                return Err(TemplateError::Exec("truncate takes two arguments".into()));
+            };
+            let length = length.as_int().and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
+            Ok(Value::from(text.to_string().chars().take(length).collect::<String>()))
+        };
+        parsed.func("truncate", truncate).parse(template)?.execute_to_string(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::translate::create::tests::made;
+
+    fn attributes(options: serde_json::Value) -> BTreeMap<String, String> {
+        let container = made(json!({
+            "Image": "busybox",
+            "Env": ["A=1", "AB=2=3", "C=4"],
+            "Labels": { "A": "label", "b": "5", "com.example.b": "6" },
+            "HostConfig": { "LogConfig": { "Type": "json-file", "Config": options } },
+        }));
+        let crate::container::spec::LogSpec::JsonFile { attributes, .. } = &container.spec.log else { panic!("a log") };
+        attributes.of(&container)
+    }
+
+    #[test]
+    fn labels_variables_and_a_tag_are_chosen_as_with_docker() {
+        let rows = [
+            (json!({}), json!({})),
+            (json!({ "labels": "b,none" }), json!({ "b": "5" })),
+            (json!({ "labels-regex": "^com[.]" }), json!({ "com.example.b": "6" })),
+            (json!({ "labels": "b", "labels-regex": "b$" }), json!({ "b": "5", "com.example.b": "6" })),
+            (json!({ "env": "C,A" }), json!({ "A": "1", "C": "4" })),
+            (json!({ "env-regex": "^A." }), json!({ "AB": "2=3" })),
+            (json!({ "labels": "A", "env": "A" }), json!({ "A": "1" })),
+            (json!({ "env": "", "labels-regex": "", "tag": "" }), json!({})),
+            (json!({ "tag": "x/{{.Name}}" }), json!({ "tag": "x/calm_cog" })),
+            (json!({ "tag": "{{upper .ImageName}}:{{truncate .FullID 3}}" }), json!({ "tag": "BUSYBOX:4ec" })),
+            (json!({ "tag": "{{if eq .Name \"other\"}}x{{end}}" }), json!({})),
+        ];
+        for (options, expected) in rows {
+            assert_eq!(json!(attributes(options.clone())), expected, "{options}");
+        }
+    }
+}
