@@ -38,6 +38,7 @@ pub mod firewall;
 pub mod id;
 mod interval;
 pub mod ipam;
+pub mod keeper;
 pub mod lifecycle;
 pub mod network;
 pub mod observed;

@@ -37,16 +37,19 @@ struct Settings {
     /// Socket to serve the API on [default: RUN_DIR/berth.sock]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Socket of netd; one is started when none answers [default: RUN_DIR/netd.sock]
+    /// Socket of netd [default: RUN_DIR/netd.sock]
     #[arg(long, value_name = "PATH")]
     netd_socket: Option<PathBuf>,
+    /// Whether a netd is started when none answers; false where something else starts it, as systemd does [default: true]
+    #[arg(long, value_name = "BOOL")]
+    start_netd: Option<bool>,
     /// Group that may use the socket [default: berth, if it exists; else root only]
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
     /// Cgroup under which containers' cgroups are made [default: /berth]
     #[arg(long, value_name = "PATH")]
     cgroup_parent: Option<String>,
-    /// Directory of netd, berth-shim and berth-monitor [default: where berthd itself is]
+    /// Directory of netd, netd-keeper, berth-shim and berth-monitor [default: where berthd itself is]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
     /// Mirror of Docker Hub to ask before it, as in https://mirror.example; may be given several times
@@ -118,6 +121,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// Where netd answers.
     pub netd_socket: PathBuf,
+    /// Whether berthd starts a netd when none answers.
+    pub start_netd: bool,
     /// Who may use the socket.
     pub group: Group,
     /// The cgroup that containers' cgroups are made in.
@@ -189,6 +194,7 @@ impl Config {
             root: path(flags.root.or(file.root), "/var/lib/berth")?,
             socket: path(flags.socket.or(file.socket), run_dir.join("berth.sock"))?,
             netd_socket: path(flags.netd_socket.or(file.netd_socket), run_dir.join("netd.sock"))?,
+            start_netd: flags.start_netd.or(file.start_netd).unwrap_or(true),
             registries,
             group: flags.group.or(file.group).map_or(Group::Default, Group::Named),
             log_level,
@@ -264,6 +270,17 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         assert_eq!((config.root, config.bin_dir), (here.join("r"), here.join("target")));
         assert!(Config::combine(Settings::default(), toml::from_str("root = \"\"").unwrap()).is_err());
+    }
+
+    #[test]
+    fn netd_is_started_unless_somebody_else_does() {
+        let starts = |words: &[&str], file: &str| {
+            Config::combine(flags(words), toml::from_str(file).unwrap()).unwrap().start_netd
+        };
+        assert!(starts(&[], ""));
+        assert!(!starts(&["--start-netd=false"], ""));
+        assert!(!starts(&[], "start_netd = false"));
+        assert!(starts(&["--start-netd=true"], "start_netd = false"));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod host;
+mod keeper;
+pub mod listen;
 pub mod logs;
 pub mod moment;
 pub mod netd;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use engine::config::{Args, Config};
-use engine::{Engine, serve};
+use engine::{Engine, listen, serve};
 use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -27,14 +27,16 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         // At level debug each step of a start says how long it took.
         .with_span_events(FmtSpan::CLOSE);
     tracing_subscriber::registry().with(log.with_filter(config.log_level.clone())).init();
+    let inherited = listen::inherited()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = serve::listen(&config)?;
+        serve::outlive_hangups()?;
+        let listening = listen::listen(&config, inherited)?;
         let engine = Engine::open(config).await?;
         engine.recover().await?;
         // Whoever supervises us (systemd's Type=notify, a test) waits for this; without one it does nothing.
         sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
-        serve::until_told_to_stop(listener, engine).await?;
+        serve::until_told_to_stop(listening, engine).await?;
         Ok(())
     })
 }

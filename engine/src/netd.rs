@@ -23,11 +23,15 @@ const PLACE_IS_HELD: i32 = 75;
 const HOLDER_SPEAKS_WITHIN: Duration = Duration::from_millis(300);
 /// How long others may hold the place before that is an error.
 const PLACE_IS_HELD_AT_MOST: Duration = Duration::from_secs(10);
+/// How long a request waits for a netd that somebody else is to start.
+const OTHERS_START_IT_WITHIN: Duration = Duration::from_secs(10);
 
 /// netd, whoever started it.
 #[derive(Debug)]
 pub struct Netd {
     client: Client,
+    /// Whether a netd that is missing is ours to start. There is one who does, never two: they would race for its place.
+    is_ours_to_start: bool,
     program: PathBuf,
     root: PathBuf,
     run_dir: PathBuf,
@@ -60,6 +64,7 @@ impl Netd {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             client: Client::connect(&config.netd_socket),
+            is_ours_to_start: config.start_netd,
             program: config.bin_dir.join("netd"),
             root: config.root.clone(),
             run_dir: config.run_dir.clone(),
@@ -101,17 +106,32 @@ impl Netd {
         &self.client
     }
 
-    /// For requests that nothing waits for: a netd that isn't running is started first.
+    /// For requests that nothing waits for: a netd that isn't running is started or waited for first.
     pub(crate) async fn running(&self) -> Result<&Client> {
         self.ensure().await?;
         Ok(&self.client)
     }
 
-    /// Who answers, after starting a netd if nobody does.
+    /// Who answers. If nobody does, a netd is started, or waited for where somebody else starts it.
     pub async fn ensure(&self) -> Result<Handshake> {
         match self.handshake().await {
             Err(error) if error.is_not_running() => {}
             result => return Ok(result?),
+        }
+        if !self.is_ours_to_start {
+            let answer = timeout(OTHERS_START_IT_WITHIN, async {
+                self.answer(&mut SocketWatch::new(self.client.socket())?).await
+            });
+            return answer.await.unwrap_or_else(|_| {
+                Err(Error::refused(
+                    cnm::Kind::Unavailable,
+                    format!(
+                        "no netd answers on {}, and this berthd leaves starting it to others (start_netd = false): \
+                         systemctl start netd.socket",
+                        self.client.socket().display()
+                    ),
+                ))
+            });
         }
         let _one_at_a_time = self.starting.lock().await;
         match self.handshake().await {
@@ -136,9 +156,17 @@ impl Netd {
         self.client.handshake().await
     }
 
-    /// Waits until a request had to start a netd.
-    pub(crate) async fn started_anew(&self) {
-        self.started.notified().await;
+    /// Waits until there is a netd again: until a request had to start one, or somebody else did.
+    pub(crate) async fn started_anew(&self) -> Result<()> {
+        if self.is_ours_to_start {
+            self.started.notified().await;
+            return Ok(());
+        }
+        let mut births = SocketWatch::new(self.client.socket())?;
+        while self.handshake().await.is_err() {
+            births.changed().await?;
+        }
+        Ok(())
     }
 
     /// Starts netd and waits until it answers. It isn't ours: it goes on when berthd ends.

@@ -218,6 +218,21 @@ impl Host for FakeHost {
         Ok(LinkWatch { events, _stop: None })
     }
 
+    fn set_right(&self, op: &Op) -> Result<bool, Error> {
+        let (name, bridge) = match op {
+            Op::CreateBridge(bridge) => (&bridge.name, None),
+            Op::CreateVeth(pair) => (&pair.host_end, Some(pair.bridge.clone())),
+            _ => return Ok(false),
+        };
+        let mut state = self.lock();
+        let host = state.namespaces.get_mut(&NamespaceAt::Host);
+        let link = host.and_then(|host| host.links.get_mut(name));
+        let Some(link) = link else { return Err(Error::refused(names::attempt(op), nix::errno::Errno::ENODEV)) };
+        let was_right = link.up && link.bridge == bridge;
+        (link.up, link.bridge) = (true, bridge);
+        Ok(!was_right)
+    }
+
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {
         Ok(self.lock().foreign_drops.clone())
     }

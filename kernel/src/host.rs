@@ -11,7 +11,7 @@ use cnm::{
     firewall::Element,
     id::LinkName,
     observed::Observed,
-    op::{NamespaceAt, Plan},
+    op::{NamespaceAt, Op, Plan},
 };
 use ipnetwork::IpNetwork;
 
@@ -68,6 +68,14 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// When the kernel's notifications can't be had.
     fn watch_links(&self) -> Result<LinkWatch, Error>;
+
+    /// Sets a link right that is there but was set down or taken off its bridge: of an operation that makes a bridge, it; of
+    /// one that makes a veth pair, the host end. Nothing is taken away, so what it carries goes on. Says whether it was
+    /// needed.
+    ///
+    /// # Errors
+    /// When the link, or its bridge, isn't there.
+    fn set_right(&self, op: &Op) -> Result<bool, Error>;
 
     /// Chains of other tables that drop forwarded packets, whatever our table says: Docker's policy, ufw.
     ///
@@ -151,6 +159,8 @@ pub enum FirewallEvent {
 pub enum LinkEvent {
     /// A bridge is gone or down, or a link has lost an IPv4 address.
     Bridge(LinkName),
+    /// The host end of a veth is gone, down or on no bridge.
+    HostEnd(LinkName),
     /// A bridge of somebody else has got or lost a port.
     Ports,
     /// IPv4 forwarding was switched off.

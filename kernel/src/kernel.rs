@@ -12,7 +12,7 @@ use cnm::{
     firewall::Element,
     id::LinkName,
     observed::Observed,
-    op::{NamespaceAt, Plan},
+    op::{NamespaceAt, Op, Plan},
 };
 
 use crate::{
@@ -120,6 +120,13 @@ impl Host for Kernel {
 
     fn watch_links(&self) -> Result<LinkWatch, Error> {
         route::watch().map_err(attempted("watch the host's links"))
+    }
+
+    fn set_right(&self, op: &Op) -> Result<bool, Error> {
+        let mut host = self.host.take().map_err(attempted("look at the host's links"))?;
+        let done = host.socket.set_right(op).map_err(attempted(names::attempt(op)));
+        self.host.give_back(host);
+        done
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

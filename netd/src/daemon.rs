@@ -1,6 +1,6 @@
 //! netd as a whole: claim the directories, open the store, bring the host in line, serve until told to stop.
 
-use std::{future::Future, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, os::unix::net::UnixListener, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use cnm::ipam::DefaultPools;
 use drivers::Registry;
@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     controller::{self, Outside, Start},
     listen::{self, Directories, NetworkNamespace},
-    ports,
+    networkd, ports,
     store::{self, Store},
 };
 
@@ -25,11 +25,13 @@ use crate::{
 /// reply, must not keep netd from ending; what is cut off is as after a kill.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
-/// Runs netd until it is told to stop by SIGTERM or SIGINT. Networks and sandboxes stay as they are.
+/// Runs netd until it is told to stop by SIGTERM or SIGINT. Networks and sandboxes stay as they are. It serves the socket
+/// that is handed in, if one is, else one of its own.
 ///
 /// # Errors
 /// When it can't start, or can't go on.
-pub async fn run(config: Config) -> Result<(), Error> {
+pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), Error> {
+    outlive_hangups()?;
     let pools = match config.default_pools.is_empty() {
         true => DefaultPools::default(),
         false => DefaultPools::new(config.default_pools.clone())?,
@@ -56,13 +58,26 @@ pub async fn run(config: Config) -> Result<(), Error> {
     .await?;
     controller::watch_firewall(&controller, watch, store)?;
     controller::watch_links(&controller, links)?;
+    if let Some(message) = networkd::warning(Path::new("/")) {
+        controller.warn(message).await;
+    }
     let desk = Desk { controller, stopping: CancellationToken::new() };
-    serve(desk, owner, &config.socket, &config.group).await
+    serve(desk, owner, &config, inherited).await
 }
 
-async fn serve(desk: Desk, owner: JoinHandle<()>, socket: &Path, group: &str) -> Result<(), Error> {
+async fn serve(
+    desk: Desk,
+    owner: JoinHandle<()>,
+    config: &Config,
+    inherited: Option<UnixListener>,
+) -> Result<(), Error> {
     let told_to_stop = stop_signal()?;
-    let (listener, _socket_file) = listen::bind(socket, group)?;
+    let socket = config.socket.as_path();
+    let (listener, _socket_file) = match inherited {
+        // Whoever handed it in keeps it, and its file.
+        Some(listener) => (listen::adopt(listener, socket)?, None),
+        None => listen::bind(socket, &config.group).map(|(listener, file)| (listener, Some(file)))?,
+    };
     tracing::info!(socket = %socket.display(), "ready");
     // It fails only where a service manager gave a broken address; without one it does nothing.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -86,6 +101,17 @@ async fn serve(desk: Desk, owner: JoinHandle<()>, socket: &Path, group: &str) ->
             Ok(())
         }
     }
+}
+
+/// Takes SIGHUP, which ends a process that doesn't: whoever closes the terminal that netd was started from doesn't mean it.
+fn outlive_hangups() -> Result<(), Error> {
+    let mut hangups = signal(SignalKind::hangup()).map_err(Error::file("listen for", "signals"))?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::warn!("SIGHUP: netd reads its configuration when it starts; restart it for that, networks stay");
+        }
+    });
+    Ok(())
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()>, Error> {

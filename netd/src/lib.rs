@@ -11,7 +11,9 @@ pub mod daemon;
 mod error;
 mod events;
 mod holder;
+pub mod keeper;
 mod listen;
+mod networkd;
 mod ports;
 mod published;
 mod relay;
@@ -19,3 +21,4 @@ mod store;
 
 pub use api::document;
 pub use error::Error;
+pub use listen::inherited as inherited_socket;

@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use listenfd::ListenFd;
 use nix::unistd::Group;
 use tokio::net::UnixListener;
 
@@ -84,6 +85,26 @@ impl NetworkNamespace {
         held.map_err(Error::file("write", &path))?;
         Ok(Self { _claim: claim })
     }
+}
+
+/// The socket that a service manager hands in (`LISTEN_FDS`), if one does. To be called before there are threads: it takes
+/// the word of it out of the environment.
+///
+/// # Errors
+/// When it isn't one Unix socket.
+pub fn inherited() -> Result<Option<std::os::unix::net::UnixListener>, Error> {
+    let mut sockets = ListenFd::from_env();
+    if sockets.len() > 1 {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "netd serves one; see ListenStream= in netd.socket");
+        return Err(Error::file("take", "the sockets that were handed in (LISTEN_FDS)")(source));
+    }
+    sockets.take_unix_listener(0).map_err(Error::file("take", "the socket that was handed in (LISTEN_FDS)"))
+}
+
+/// Serves a socket that was handed in.
+pub(crate) fn adopt(listener: std::os::unix::net::UnixListener, path: &Path) -> Result<UnixListener, Error> {
+    let adopted = listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
+    adopted.map_err(Error::file("serve", path))
 }
 
 /// A socket of ours; its file goes when this is dropped.

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
 fn start(flags: Flags) -> Result<(), Error> {
     let config = Config::load(flags)?;
     start_logging(&config)?;
+    let inherited = netd::inherited_socket()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         // Plans are applied on the blocking threads. They are kept: each has sockets to the kernel of its own.
@@ -37,7 +38,7 @@ fn start(flags: Flags) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|source| Error::File { doing: "start", path: "the runtime".into(), source })?;
-    runtime.block_on(daemon::run(config))
+    runtime.block_on(daemon::run(config, inherited))
 }
 
 fn start_logging(config: &Config) -> Result<(), Error> {

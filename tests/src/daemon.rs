@@ -27,10 +27,24 @@ impl Ready {
 
 /// `kill -9` of a process that need not be our child; returns when it is gone.
 pub(crate) fn kill(pid: i32) {
+    end(pid, rustix::process::Signal::KILL);
+}
+
+/// Tells a process, which need not be our child, to stop; returns when it is gone.
+pub fn stop(pid: i32) {
+    end(pid, rustix::process::Signal::TERM);
+}
+
+fn end(pid: i32, signal: rustix::process::Signal) {
+    wait_for_end(pid, |process| drop(rustix::process::kill_process(process, signal)));
+}
+
+/// Does something to a process, which need not be our child; returns when it is gone.
+pub fn wait_for_end(pid: i32, act: impl FnOnce(rustix::process::Pid)) {
     // A pidfd is readable once its process ended (pidfd_open(2)); without one the process is gone already.
     let Some(process) = rustix::process::Pid::from_raw(pid) else { return };
     let Ok(descriptor) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()) else { return };
-    let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+    act(process);
     let _ = rustix::event::poll(&mut [rustix::event::PollFd::new(&descriptor, rustix::event::PollFlags::IN)], None);
 }
 

@@ -179,6 +179,18 @@ impl Host {
         assert!(found, "{container} ended without saying {line:?}");
     }
 
+    /// Follows what one of our daemons logs, from its beginning, until a line says this.
+    pub fn wait_for_daemon_log(&self, daemon: &str, line: &str) {
+        let log = self.directory.join(format!("{daemon}.log"));
+        let mut tail = Command::new("tail");
+        let mut tail = tail.args(["-n", "+1", "-F"]).arg(log).stdout(Stdio::piped()).spawn().expect("tail");
+        let output = BufReader::new(tail.stdout.take().expect("a pipe"));
+        let found = output.lines().map_while(Result::ok).any(|text| text.contains(line));
+        let _ = tail.kill();
+        let _ = tail.wait();
+        assert!(found, "{daemon} never said {line:?}");
+    }
+
     /// Follows the events of a container, from the first that berthd knows of, until this one was told so many times.
     pub fn wait_for_events(&self, container: &str, event: &str, times: usize) {
         let mut events = self.docker_command();
@@ -218,10 +230,15 @@ impl Host {
 
     /// `kill -9` of netd, whoever started it; returns when it is gone.
     pub fn kill_netd(&mut self) {
-        for pid in self.processes("netd") {
+        self.kill("netd");
+        self.netd = None;
+    }
+
+    /// `kill -9` of what runs of one of our programs on this host, whoever started it; returns when it is gone.
+    pub fn kill(&self, program: &str) {
+        for pid in self.processes(program) {
             crate::daemon::kill(pid);
         }
-        self.netd = None;
     }
 
     /// `kill -9` of berthd; returns when it is gone.

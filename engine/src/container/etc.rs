@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::network::{ExtraHost, NetworkSpec};
 
-/// Where names are looked up when the host's own servers can't be reached from a container; Docker takes these too.
-const FALLBACK_SERVERS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
+/// Where names are looked up when none of the host's own servers can be reached from a container; Docker takes these too.
+pub const FALLBACK_SERVERS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 
 const LOCAL_NAMES: &str = "127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -63,10 +63,36 @@ fn extend_hosts(text: &mut String, names: &Names<'_>) {
     }
 }
 
+/// What the host says of its name servers, as text.
+#[derive(Debug, Clone, Copy)]
+pub struct HostFiles<'a> {
+    /// Its `/etc/resolv.conf`.
+    pub resolv_conf: &'a str,
+    /// systemd-resolved's own file of the servers that its stub on the loopback asks; empty where it doesn't run.
+    pub behind_stub: &'a str,
+}
+
+impl HostFiles<'_> {
+    /// Whether no server that the host names can be reached from another network namespace than its own.
+    pub fn name_only_loopback(self) -> bool {
+        !self.for_containers().has_reachable()
+    }
+
+    /// systemd-resolved's servers where all that are named otherwise are on the loopback.
+    fn for_containers(self) -> HostResolver {
+        let own = HostResolver::parse(self.resolv_conf);
+        if own.has_reachable() {
+            return own;
+        }
+        let behind = HostResolver::parse(self.behind_stub);
+        if behind.has_reachable() { behind } else { own }
+    }
+}
+
 /// `/etc/resolv.conf`: the host's with the user's wishes instead of its lines. Name servers on the host's loopback can't
 /// be reached from another network namespace and are left out of one.
-pub fn resolv_conf(host: &str, wish: &NetworkSpec, own_namespace: bool) -> String {
-    let host = HostResolver::parse(host);
+pub fn resolv_conf(host: HostFiles<'_>, wish: &NetworkSpec, own_namespace: bool) -> String {
+    let host = if own_namespace { host.for_containers() } else { HostResolver::parse(host.resolv_conf) };
     let mut text = String::new();
     for server in servers(&host, wish, own_namespace) {
         let _ = writeln!(text, "nameserver {server}");
@@ -87,15 +113,18 @@ fn servers(host: &HostResolver, wish: &NetworkSpec, own_namespace: bool) -> Vec<
     if !wish.dns_servers.is_empty() {
         return wish.dns_servers.iter().map(ToString::to_string).collect();
     }
-    let reachable = |server: &&String| {
-        // A scoped address (fe80::1%eth0) names an interface that the container doesn't have.
-        !own_namespace || server.parse::<IpAddr>().is_ok_and(|address| !address.is_loopback())
-    };
-    let servers: Vec<String> = host.servers.iter().filter(reachable).cloned().collect();
+    let servers: Vec<String> =
+        host.servers.iter().filter(|server| !own_namespace || is_reachable(server)).cloned().collect();
     match servers.is_empty() {
         true => FALLBACK_SERVERS.map(str::to_owned).to_vec(),
         false => servers,
     }
+}
+
+/// Whether a server can be reached from another network namespace than the host's. A scoped address (fe80::1%eth0) names an
+/// interface that a container doesn't have.
+fn is_reachable(server: &str) -> bool {
+    server.parse::<IpAddr>().is_ok_and(|address| !address.is_loopback())
 }
 
 #[derive(Default)]
@@ -106,6 +135,10 @@ struct HostResolver {
 }
 
 impl HostResolver {
+    fn has_reachable(&self) -> bool {
+        self.servers.iter().any(|server| is_reachable(server))
+    }
+
     fn parse(text: &str) -> Self {
         let mut resolver = Self::default();
         for line in text.lines() {
@@ -130,6 +163,10 @@ mod tests {
 
     use super::*;
     use crate::container::network::NetworkMode;
+
+    fn host(resolv_conf: &str) -> HostFiles<'_> {
+        HostFiles { resolv_conf, behind_stub: "" }
+    }
 
     fn wish() -> NetworkSpec {
         NetworkSpec {
@@ -178,14 +215,14 @@ mod tests {
 
     #[test]
     fn resolv_conf_of_the_host_without_its_loopback() {
-        let host = "# made by hand\ndomain old\nsearch lan example.org\nnameserver 127.0.0.53\n\
+        let text = "# made by hand\ndomain old\nsearch lan example.org\nnameserver 127.0.0.53\n\
                     nameserver fe80::1%eth0\nnameserver 10.0.0.1\nnameserver ::1\noptions edns0 trust-ad\n";
-        assert_snapshot!(resolv_conf(host, &wish(), true), @r"
+        assert_snapshot!(resolv_conf(host(text), &wish(), true), @r"
         nameserver 10.0.0.1
         search lan example.org
         options edns0 trust-ad
         ");
-        assert_snapshot!(resolv_conf(host, &wish(), false), @r"
+        assert_snapshot!(resolv_conf(host(text), &wish(), false), @r"
         nameserver 127.0.0.53
         nameserver fe80::1%eth0
         nameserver 10.0.0.1
@@ -193,7 +230,7 @@ mod tests {
         search lan example.org
         options edns0 trust-ad
         ");
-        assert_snapshot!(resolv_conf("nameserver 127.0.0.1", &wish(), true), @r"
+        assert_snapshot!(resolv_conf(host("nameserver 127.0.0.1"), &wish(), true), @r"
         nameserver 8.8.8.8
         nameserver 8.8.4.4
         ");
@@ -207,10 +244,34 @@ mod tests {
             dns_options: vec!["ndots:2".into()],
             ..wish()
         };
-        assert_snapshot!(resolv_conf("search lan\nnameserver 10.0.0.1\noptions edns0", &asked, true), @r"
+        assert_snapshot!(resolv_conf(host("search lan\nnameserver 10.0.0.1\noptions edns0"), &asked, true), @r"
         nameserver 1.1.1.1
         nameserver 127.0.0.1
         options ndots:2
         ");
+    }
+
+    #[test]
+    fn servers_behind_a_stub_on_the_loopback() {
+        let stub = "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch .\n";
+        let behind = "nameserver 10.1.0.1\nnameserver 10.1.0.2\nsearch corp.example\n";
+        let files = HostFiles { resolv_conf: stub, behind_stub: behind };
+        assert_snapshot!(resolv_conf(files, &wish(), true), @r"
+        nameserver 10.1.0.1
+        nameserver 10.1.0.2
+        search corp.example
+        ");
+        // In the host's own namespace the stub answers.
+        assert!(resolv_conf(files, &wish(), false).starts_with("nameserver 127.0.0.53\n"));
+        assert!(!files.name_only_loopback());
+        // A server of the host's own file counts more than what resolved knows.
+        let own = HostFiles { resolv_conf: "nameserver 192.0.2.1\nnameserver 127.0.0.1", behind_stub: behind };
+        assert_eq!(resolv_conf(own, &wish(), true), "nameserver 192.0.2.1\n");
+        for behind_stub in ["", "nameserver 127.0.0.1", "# none\n"] {
+            let files = HostFiles { resolv_conf: stub, behind_stub };
+            assert!(
+                files.name_only_loopback() && resolv_conf(files, &wish(), true).starts_with("nameserver 8.8.8.8\n")
+            );
+        }
     }
 }

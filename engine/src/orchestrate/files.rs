@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cnm::api::Sandbox;
 
-use crate::container::etc::{self, Names};
+use crate::container::etc::{self, HostFiles, Names};
 use crate::container::mount::MountPointKind;
 use crate::container::network::NetworkMode;
 use crate::container::{Container, compose};
@@ -45,11 +45,30 @@ pub(crate) fn before_start(engine: &Engine, container: &Container) -> Result<()>
         return Ok(());
     }
     let paths = compose::etc_files(&engine.container_directory(&container.id));
-    let host = read_if_there(Path::new("/etc/resolv.conf"))?;
+    let (resolv_conf, behind_stub) = read_resolvers()?;
+    let host = HostFiles { resolv_conf: &resolv_conf, behind_stub: &behind_stub };
     let own_namespace = container.spec.network.mode != NetworkMode::Host;
-    write(&paths.resolv_conf, &etc::resolv_conf(&host, &container.spec.network, own_namespace))?;
+    write(&paths.resolv_conf, &etc::resolv_conf(host, &container.spec.network, own_namespace))?;
     write(&paths.hostname, &format!("{}\n", container.spec.hostname))?;
     write(&paths.hosts, "")
+}
+
+/// Says whether containers' names are looked up by public servers, since none that the host names can be reached from them.
+pub(crate) fn warn_of_public_servers() -> Result<Option<String>> {
+    let (resolv_conf, behind_stub) = read_resolvers()?;
+    let files = HostFiles { resolv_conf: &resolv_conf, behind_stub: &behind_stub };
+    Ok(files.name_only_loopback().then(|| {
+        format!(
+            "this host names no DNS server that containers can reach: those that aren't given one with --dns ask {}, \
+             which know no names of your own network",
+            etc::FALLBACK_SERVERS.join(" and ")
+        )
+    }))
+}
+
+/// The host's resolv.conf, and systemd-resolved's with the servers behind its stub.
+fn read_resolvers() -> Result<(String, String)> {
+    Ok((read_if_there(Path::new("/etc/resolv.conf"))?, read_if_there(Path::new("/run/systemd/resolve/resolv.conf"))?))
 }
 
 /// Fills `/etc/hosts`.

@@ -261,7 +261,9 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
         };
         if let Err(error) = again.await {
             tracing::error!("netd is away, the next request that needs it tries again: {}", chain(&error));
-            engine.netd.started_anew().await;
+            if let Err(error) = engine.netd.started_anew().await {
+                return tracing::error!("netd's return can't be noticed: {}", chain(&error));
+            }
         }
     }
 }

@@ -114,6 +114,13 @@ pub(crate) fn create_veth(pair: &VethPair, bridge_index: u32, peer_namespace: Bo
     creation(RouteNetlinkMessage::NewLink(link))
 }
 
+/// Makes a link a port of a bridge.
+pub(crate) fn set_bridge(name: &LinkName, bridge_index: u32) -> RouteRequest {
+    let mut link = named(name);
+    link.attributes.push(LinkAttribute::Controller(bridge_index));
+    request(RouteNetlinkMessage::SetLink(link))
+}
+
 /// Sets the flags of a bridge port, then the port up: the kernel handles the parts of one message in this order. What a
 /// container sends teaches the bridge nothing: it would get its neighbours' frames by a forged source.
 ///

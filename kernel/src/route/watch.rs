@@ -1,11 +1,12 @@
-//! Notifications of rtnetlink: bridges that go, are set down or lose an address, others' bridges that get or lose a port,
-//! and forwarding that is switched off.
+//! Notifications of rtnetlink: bridges that go, are set down or lose an address, host ends that go, are set down or leave
+//! their bridge, others' bridges that get or lose a port, and forwarding that is switched off.
 
 use std::{
     io,
     sync::mpsc::{Sender, channel},
 };
 
+use cnm::id::LinkName;
 use netlink_packet_core::{NetlinkPayload, NlasIterator};
 use netlink_packet_route::{
     RouteNetlinkMessage,
@@ -29,9 +30,10 @@ const RTM_NEWADDR: u16 = 20;
 /// `struct ifinfomsg`, behind the netlink header: its family, its flags, its end. Family `AF_BRIDGE` is of bridges' ports.
 const IFINFO_FAMILY: usize = 16;
 const AF_BRIDGE: u8 = 7;
-const IFINFO_END: usize = 16 + 16;
-const IFLA_IFNAME: u16 = 3;
 const IFINFO_FLAGS: usize = 16 + 8;
+const IFINFO_HEADERS_BYTES: usize = 32;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MASTER: u16 = 10;
 /// `RTM_NEWNETCONF`, which `netlink-packet-route` doesn't know: `struct netconfmsg` (a family, padded), then attributes.
 const RTM_NEWNETCONF: u16 = 80;
 const NETCONF_HEADERS_BYTES: usize = 20;
@@ -73,22 +75,39 @@ fn is_of_a_port(datagram: &[u8]) -> bool {
 
 /// By the name of the port, as host ends have it.
 fn is_of_our_port(datagram: &[u8]) -> bool {
-    let mut attributes = NlasIterator::new(datagram.get(IFINFO_END..).unwrap_or_default()).filter_map(Result::ok);
+    let attributes = datagram.get(IFINFO_HEADERS_BYTES..).unwrap_or_default();
+    let mut attributes = NlasIterator::new(attributes).filter_map(Result::ok);
     let name = attributes.find(|attribute| attribute.kind() == IFLA_IFNAME);
     let text = name.as_ref().and_then(|name| std::str::from_utf8(name.value()).ok());
     text.and_then(|text| text.trim_end_matches('\0').parse().ok()).is_some_and(|name| names::is_ours(&name))
 }
 
-/// Most of what comes while sandboxes are made and taken down, seen by its headers: links that are up, and new addresses.
+/// Most of what comes while sandboxes are made and taken down, seen by its headers: links that are up, host ends on a bridge
+/// among them, and new addresses.
 fn is_of_no_concern(datagram: &[u8]) -> bool {
     match message_type(datagram) {
         Some(RTM_NEWLINK) => {
             let flags = datagram.get(IFINFO_FLAGS..IFINFO_FLAGS + 4).and_then(|bytes| bytes.try_into().ok());
-            flags.is_some_and(|bytes| LinkFlags::from_bits_retain(u32::from_ne_bytes(bytes)).contains(LinkFlags::Up))
+            let is_up = flags
+                .is_some_and(|bytes| LinkFlags::from_bits_retain(u32::from_ne_bytes(bytes)).contains(LinkFlags::Up));
+            is_up && !is_host_end_without_bridge(datagram)
         }
         Some(RTM_NEWADDR) => true,
         _ => false,
     }
+}
+
+fn is_host_end_without_bridge(datagram: &[u8]) -> bool {
+    let attributes = datagram.get(IFINFO_HEADERS_BYTES..).unwrap_or_default();
+    let mut is_host_end = false;
+    for attribute in NlasIterator::new(attributes).map_while(Result::ok) {
+        match attribute.kind() {
+            IFLA_IFNAME => is_host_end = attribute.value().starts_with(b"bv"),
+            IFLA_MASTER => return false,
+            _ => {}
+        }
+    }
+    is_host_end
 }
 
 fn event(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkEvent> {
@@ -97,6 +116,10 @@ fn event(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<LinkEvent> {
         RouteNetlinkMessage::DelLink(link) if is_bridge(&link) => name(&link),
         RouteNetlinkMessage::NewLink(link) if is_bridge(&link) && !link.header.flags.contains(LinkFlags::Up) => {
             name(&link)
+        }
+        RouteNetlinkMessage::DelLink(link) => host_end(&link),
+        RouteNetlinkMessage::NewLink(link) if !link.header.flags.contains(LinkFlags::Up) || has_no_bridge(&link) => {
+            host_end(&link)
         }
         RouteNetlinkMessage::DelAddress(address) => label(&address),
         _ => None,
@@ -112,8 +135,22 @@ fn is_bridge(link: &LinkMessage) -> bool {
 }
 
 fn name(link: &LinkMessage) -> Option<LinkEvent> {
+    link_name(link).map(LinkEvent::Bridge)
+}
+
+/// Not the message of family `AF_BRIDGE` either, which comes in addition.
+fn host_end(link: &LinkMessage) -> Option<LinkEvent> {
+    let is_itself = link.header.interface_family == AddressFamily::Unspec;
+    link_name(link).filter(|name| is_itself && name.is_host_end()).map(LinkEvent::HostEnd)
+}
+
+fn has_no_bridge(link: &LinkMessage) -> bool {
+    !link.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::Controller(_)))
+}
+
+fn link_name(link: &LinkMessage) -> Option<LinkName> {
     link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(LinkEvent::Bridge(name.parse().ok()?)),
+        LinkAttribute::IfName(name) => name.parse().ok(),
         _ => None,
     })
 }

@@ -6,6 +6,7 @@
 
 mod error;
 mod events;
+pub mod keeper;
 mod trace;
 mod transport;
 

@@ -7,6 +7,7 @@ use cnm::{
     diff,
     driver::DriverConfig,
     id::{LinkName, SandboxId},
+    op::Op,
 };
 use kernel::{Family, Forwarding, LinkEvent, LinkWatch};
 use tokio::runtime::Handle;
@@ -37,28 +38,75 @@ pub(crate) fn watch_links(controller: &Controller, watch: LinkWatch) -> Result<(
     start().map_err(Error::file("start a thread to watch", "the host's links"))
 }
 
+impl Controller {
+    /// Tells whoever reads the log or follows events. It fails when netd is stopping.
+    pub(crate) async fn warn(&self, message: String) {
+        let _ = self.owner.decide(move |ledger| ledger.warn(message)).await;
+    }
+}
+
 impl Ledger {
-    /// Puts back what is missing of bridges that events name, with all that hung on them, and forwarding. Bridges that
-    /// go because we take them away belong to networks that are going, and are left alone.
+    /// Puts back what is missing of bridges and host ends that events name, with all that hung on them, and forwarding. What
+    /// goes because we take it away belongs to networks and endpoints that are going, and is left alone.
     pub(crate) fn mend(&mut self, events: &BTreeSet<LinkEvent>) {
         let is_ours = |event: &LinkEvent| match event {
             LinkEvent::Bridge(name) => {
                 self.state.network_on(name).is_some_and(|network| network.lifecycle.is_programmed())
             }
+            LinkEvent::HostEnd(name) => self.has_programmed(name),
             LinkEvent::Ports => false,
             LinkEvent::ForwardingOff | LinkEvent::Lost => true,
         };
         let events: Vec<&LinkEvent> = events.iter().filter(|event| is_ours(event)).collect();
-        if events.iter().any(|event| **event != LinkEvent::ForwardingOff) {
-            let bridges = events.iter().filter_map(|event| match event {
-                LinkEvent::Bridge(name) => Some(name),
-                LinkEvent::Ports | LinkEvent::ForwardingOff | LinkEvent::Lost => None,
-            });
-            self.mend_links(&bridges.collect::<Vec<_>>());
+        let links = events.iter().filter_map(|event| match event {
+            LinkEvent::Bridge(name) | LinkEvent::HostEnd(name) => Some(name),
+            LinkEvent::Ports | LinkEvent::ForwardingOff | LinkEvent::Lost => None,
+        });
+        let links: Vec<&LinkName> = links.collect();
+        let gone = if links.is_empty() { BTreeSet::new() } else { self.set_right(&links) };
+        // With a bridge more may have gone than shows; with a host end that is there, nothing has.
+        let broken: Vec<&LinkName> =
+            links.into_iter().filter(|name| !name.is_host_end() || gone.contains(*name)).collect();
+        if !broken.is_empty() || events.contains(&&LinkEvent::Lost) {
+            self.mend_links(&broken);
         }
         if !events.is_empty() {
             self.mend_forwarding();
         }
+    }
+
+    /// Whether a host end is that of an endpoint which nobody works on at this moment.
+    fn has_programmed(&self, host_end: &LinkName) -> bool {
+        self.state.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed()).any(|sandbox| {
+            let mut endpoints = sandbox.endpoints.iter().filter(|endpoint| endpoint.lifecycle.is_programmed());
+            endpoints.any(|endpoint| endpoint.interface().is_some_and(|link| link.host_end == *host_end))
+        })
+    }
+
+    /// Sets up, and onto its bridge, what is still there: what is made anew loses its connections for a moment, and looks new
+    /// to a program that manages links and has just set it down. Answers with what isn't there.
+    fn set_right(&mut self, links: &[&LinkName]) -> BTreeSet<LinkName> {
+        let (mut put_back, mut gone) = (String::new(), BTreeSet::new());
+        for op in self.state.desired(&*self.planners, &BTreeSet::new()).unwrap_or_default() {
+            let name = match &op {
+                Op::CreateBridge(bridge) => &bridge.name,
+                Op::CreateVeth(pair) => &pair.host_end,
+                _ => continue,
+            };
+            if links.contains(&name) {
+                match self.host.set_right(&op) {
+                    Ok(true) => put_back.push_str(&format!(" {name}")),
+                    Ok(false) => {}
+                    Err(_) => drop(gone.insert(name.clone())),
+                }
+            }
+        }
+        if !put_back.is_empty() {
+            self.warn(format!(
+                "somebody else set links of berth down, or took them off their bridge: put back:{put_back}"
+            ));
+        }
+        gone
     }
 
     fn mend_links(&mut self, bridges: &[&LinkName]) {

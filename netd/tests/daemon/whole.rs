@@ -91,13 +91,21 @@ async fn links_and_forwarding_are_repaired_at_once() {
     let web = town.put("web", &[("tcp", 4000, 1)]).await;
     serve(&town.inside(&web), 80, "web");
     let mut events = town.client.events(None).await.expect("events");
+    let end = "$(ip -o link show master berth0 | sed 's/^[0-9]*: //; s/@.*//')";
+    let index = || town.host.sh("cat /sys/class/net/bv*/ifindex");
+    let (mut last, flags) = (index(), "bridge -d link show | grep -o 'learning off'; bridge fdb | grep -c static");
+    let before = town.host.sh(flags);
     let wounds = [
-        ("ip link delete berth0", "berth0"),
-        ("ip link set berth0 down", "berth0"),
-        ("ip address flush dev berth0", "berth0"),
-        ("echo 0 > /proc/sys/net/ipv4/ip_forward", "IPv4 forwarding"),
+        ("ip link delete berth0".to_owned(), "berth0", false),
+        ("ip link set berth0 down".to_owned(), "berth0", true),
+        ("ip address flush dev berth0".to_owned(), "berth0", true),
+        (format!("ip link set {end} nomaster"), "bv", true),
+        (format!("ip link set {end} down"), "bv", true),
+        (format!("ip link delete {end}"), "bv", false),
+        ("echo 0 > /proc/sys/net/ipv4/ip_forward".to_owned(), "IPv4 forwarding", true),
     ];
-    for (wound, said) in wounds {
+    for (wound, said, stays) in wounds {
+        let wound = wound.as_str();
         town.host.sh(wound);
         loop {
             let event = events.next().await.expect("an event").expect("an event");
@@ -109,6 +117,11 @@ async fn links_and_forwarding_are_repaired_at_once() {
         town.client.handshake().await.expect("an answer");
         ask_tcp(&town.host, "127.0.0.1:4000").expect(wound);
         assert_eq!(town.host.sh("cat /proc/sys/net/ipv4/ip_forward"), "1\n", "{wound}");
+        assert_eq!(town.host.sh(flags), before, "{wound}");
+        // What could be set right isn't made anew.
+        let now = index();
+        assert_eq!(now == last, stays, "{wound}");
+        last = now;
     }
     let inside = town.inside(&web).sh("ip -o -4 address show dev eth0; ip route");
     assert!(inside.contains("172.17.0.2/16") && inside.contains("default via 172.17.0.1"), "{inside}");

@@ -30,6 +30,7 @@ mod round_trip;
 mod run;
 mod search;
 mod shapes;
+mod socket;
 mod token_server;
 mod volumes;
 mod wire;

@@ -206,3 +206,22 @@ fn netds_own_socket() {
     assert!(status == 200 || status == 204);
     assert_eq!(host.http(socket, "GET", "/v1/sandboxes/box", None).0, 404);
 }
+
+#[test]
+fn names_are_looked_up_by_the_servers_behind_a_stub_on_the_hosts_loopback() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.sh(
+        "mkdir -p /run/systemd/resolve && echo nameserver 127.0.0.53 > /run/stub && mount --bind /run/stub /etc/resolv.conf && \
+         printf 'nameserver 10.99.0.77\\nsearch corp.example\\n' > /run/systemd/resolve/resolv.conf",
+    )
+    .ok();
+    host.start();
+    let inside = || host.docker(&["run", "--rm", "busybox", "cat", "/etc/resolv.conf"]).ok();
+    let warnings = || host.docker(&["info", "-f", "{{json .Warnings}}"]).ok();
+    assert_eq!(inside(), "nameserver 10.99.0.77\nsearch corp.example");
+    assert!(!warnings().contains("DNS"), "{}", warnings());
+    host.sh("echo nameserver 127.0.0.1 > /run/systemd/resolve/resolv.conf").ok();
+    assert_eq!(inside(), "nameserver 8.8.8.8\nnameserver 8.8.4.4");
+    assert!(warnings().contains("this host names no DNS server that containers can reach"), "{}", warnings());
+}

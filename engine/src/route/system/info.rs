@@ -10,12 +10,16 @@ use crate::container::Phase;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::host::Host;
+use crate::orchestrate::files::warn_of_public_servers;
 use crate::translate::info::{self, Counts, Facts};
 use crate::version::ApiVersion;
 use crate::volume;
 
 pub(super) async fn info(State(engine): State<Engine>, version: ApiVersion) -> Result<Json<Value>> {
-    let (images, host) = engine.blocking(|engine| Ok((engine.images.list()?.len(), Host::read()))).await?;
+    let read = |engine: &Engine| Ok((engine.images.list()?.len(), Host::read(), warn_of_public_servers()?));
+    let (images, host, public_servers) = engine.blocking(read).await?;
+    let mut network = engine.netd.running().await?.info().await?;
+    network.warnings.extend(public_servers);
     let facts = Facts {
         id: &engine.id,
         root: &engine.config.root,
@@ -25,7 +29,7 @@ pub(super) async fn info(State(engine): State<Engine>, version: ApiVersion) -> R
         listeners: engine.events.listeners(),
         tasks: Runtime::current().metrics().num_alive_tasks(),
         host,
-        network: engine.netd.running().await?.info().await?,
+        network,
         registries: &engine.config.registries,
         proxies: &engine.config.proxies,
         volume_drivers: vec![volume::LOCAL.to_owned()],

@@ -8,7 +8,7 @@ use std::{
 use cnm::{
     firewall::Element,
     observed::{Observed, ObservedLink},
-    op::{NamespaceAt, Plan},
+    op::{NamespaceAt, Op, Plan},
 };
 use kernel::{
     AdminChains, Applied, Ask, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
@@ -102,6 +102,10 @@ impl Host for Deadly {
 
     fn watch_links(&self) -> Result<LinkWatch, Error> {
         self.host.watch_links()
+    }
+
+    fn set_right(&self, op: &Op) -> Result<bool, Error> {
+        self.host.set_right(op)
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

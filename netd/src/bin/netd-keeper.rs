@@ -1,0 +1,20 @@
+//! netd-keeper: holds descriptors by name while the daemons that use them are away. Its standard input is the socket it serves.
+#![forbid(unsafe_code)]
+
+use std::os::fd::AsFd as _;
+use std::process::ExitCode;
+
+use nix::sys::signal::{SigSet, Signal};
+
+fn main() -> ExitCode {
+    let listener = std::io::stdin().as_fd().try_clone_to_owned();
+    // Whoever ends a terminal or a process group doesn't mean the sockets; SIGTERM does.
+    let ignored: SigSet = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT].into_iter().collect();
+    match ignored.thread_block().map_err(Into::into).and_then(|()| netd::keeper::serve(listener?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("netd-keeper: its standard input must be the socket it serves, as berthd starts it: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
