@@ -1,11 +1,11 @@
 //! The two commands' first one, as a newcomer runs it, on a host of its own: network, mounts and processes.
 //!
-//! It builds release, which takes minutes: `cargo nextest run --test quickstart --run-ignored only`.
+//! It builds with the profile `quick`, which takes minutes: `cargo nextest run --test quickstart --run-ignored only`.
 
 use std::{path::Path, process::Command};
 
-/// Runs a script at the top of the tree, on a host without interfaces, with an empty `/run` and an empty `/var/lib` but
-/// for Debian's list of packages.
+/// Runs a script at the top of the tree, on a host without interfaces, with an empty `/run`, an empty `/var/lib` but
+/// for Debian's list of packages, and an `/etc` of its own.
 fn on_a_fresh_host(script: &str) -> String {
     let directory = tempfile::Builder::new().prefix("bt").tempdir_in("/tmp").expect("a directory");
     let prologue = "
@@ -13,6 +13,9 @@ fn on_a_fresh_host(script: &str) -> String {
         mkdir -p $DIRECTORY/lib/dpkg
         mount --bind /var/lib/dpkg $DIRECTORY/lib/dpkg
         mount --rbind $DIRECTORY/lib /var/lib
+        cp -a /etc $DIRECTORY/etc
+        mount --bind $DIRECTORY/etc /etc
+        sed -i /^berth:/d /etc/group /etc/gshadow
         mount -t tmpfs none /run
         ip link set lo up
     ";
@@ -29,21 +32,24 @@ fn on_a_fresh_host(script: &str) -> String {
 }
 
 #[test]
-#[ignore = "builds release, which takes minutes"]
+#[ignore = "builds with another profile, which takes minutes"]
 fn it_serves_a_page_is_harmless_again_and_leaves_nothing() {
     let told = on_a_fresh_host(
         "
         scripts/quickstart
+        getent group berth
+        [ $(stat -c %G /run/berth/berth.sock) = berth ]
         echo AGAIN
-        before=$(target/release/berth ps -q --no-trunc)
+        before=$(target/quick/berth ps -q --no-trunc)
         scripts/quickstart
-        [ \"$before\" = \"$(target/release/berth ps -q --no-trunc)\" ]
+        [ \"$before\" = \"$(target/quick/berth ps -q --no-trunc)\" ]
         echo DOWN
         scripts/quickstart --down
         ! ls -d /run/berth /var/lib/berth 2>/dev/null
         ! ip -o link | grep -v ' lo:'
         ! nft list tables | grep .
-        ! pgrep -x 'netd|berthd|berth-monitor'
+        ! pgrep -x 'netd|berthd|berth-monitor|netd-keeper'
+        ! getent group berth
         [ $(cat /proc/sys/net/ipv4/ip_forward) = 0 ]
         scripts/quickstart --down
         ",
@@ -56,15 +62,15 @@ fn it_serves_a_page_is_harmless_again_and_leaves_nothing() {
 }
 
 #[test]
-#[ignore = "builds release, which takes minutes"]
+#[ignore = "builds with another profile, which takes minutes"]
 fn a_berth_that_was_there_before_stays() {
     let told = on_a_fresh_host(
         "
         scripts/quickstart
         rm /var/lib/berth/quickstart
         scripts/quickstart --down
-        target/release/berth ps -aq
-        target/release/berth net ls -q | wc -l
+        target/quick/berth ps -aq
+        target/quick/berth net ls -q | wc -l
         ",
     );
     assert!(told.ends_with("it stays\n3\n") || told.contains("it stays\x1b[0m\n3\n"), "{told}");

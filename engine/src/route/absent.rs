@@ -10,8 +10,8 @@ use crate::error::Error;
 const ABSENT: [(&str, &str); 4] = [
     ("/build/cancel", "building images (docker build)"),
     ("/distribution/{*rest}", "asking registries about images (docker manifest)"),
-    ("/grpc", "BuildKit sessions (docker buildx)"),
-    ("/session", "BuildKit sessions (docker buildx)"),
+    ("/grpc", "BuildKit's API (set DOCKER_BUILDKIT=0 for docker build, or use berth build)"),
+    ("/session", "BuildKit's API (set DOCKER_BUILDKIT=0 for docker build, or use berth build)"),
 ];
 
 pub(crate) fn routes() -> Router<Engine> {
