@@ -123,7 +123,7 @@ pub(crate) enum Verb {
     Rename(RenameFlags),
     /// Change limits and the restart policy of containers
     #[command(after_help = update::EXAMPLES)]
-    Update(UpdateFlags),
+    Update(Box<UpdateFlags>),
     /// Show what a container printed
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(LogsFlags),

@@ -166,7 +166,7 @@ pub(crate) enum Command {
 
 const COMPLETION_EXAMPLES: &str = "Examples:
   berth completion bash > /etc/bash_completion.d/berth
-  berth completion zsh > /usr/local/share/zsh/site-functions/_berth
+  echo 'source <(berth completion zsh)' >> ~/.zshrc
   berth completion fish > ~/.config/fish/completions/berth.fish
 
 Commands and flags are completed, and the names of containers, images, networks and volumes. Print the script again when berth is replaced by another version.";

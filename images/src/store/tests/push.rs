@@ -142,7 +142,9 @@ fn what_is_not_there_is_not_pushed() {
     let (store, puller) = (loaded("127.0.0.1:1/x:v1", &image("x:v1")), Puller::default());
     let refusal = |name: &str| push(&puller, store.store(), name, &Heard::default()).expect_err("nothing").chain();
     assert_eq!(refusal("127.0.0.1:1/x:none"), "tag does not exist: 127.0.0.1:1/x:none");
-    assert!(refusal("127.0.0.1:1/x:v1").starts_with("can't talk to http"), "nobody is there");
+    let nobody = refusal("127.0.0.1:1/x:v1");
+    assert!(nobody.starts_with("can't talk to http"), "nobody is there: {nobody}");
+    assert!(nobody.ends_with("127.0.0.1:1: Connection refused (os error 111)"), "by its last cause: {nobody}");
     let repository = |name: &str| Reference::parse(name).expect("a reference");
     assert_eq!(store.store().tags(&repository("127.0.0.1:1/x")).expect("tags").len(), 1);
     let error = store.store().tags(&repository("none")).expect_err("no tags");
