@@ -60,7 +60,7 @@ impl Session {
     /// Moves bytes until the process has closed its output or the user leaves; the terminal is as before then.
     ///
     /// # Errors
-    /// The connection breaks, or our output can't be written.
+    /// The connection breaks, or our output can't be written. That nobody reads it is no failure.
     pub(crate) async fn run(self) -> Result<End, Failure> {
         let Self { tie, connection, raw_mode } = self;
         let (from_process, to_process) = tokio::io::split(connection);
@@ -123,7 +123,8 @@ async fn type_in(
 }
 
 async fn show(mut from_process: impl AsyncRead + Unpin, tty: bool) -> Result<(), Failure> {
-    let mut writer = Writer::new(tty);
+    // What nobody reads here is read all the same: the process goes on, and its end is ours.
+    let mut writer = Writer::new(tty, Unread::Dropped);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let length = from_process.read(&mut buffer).await;
@@ -134,19 +135,29 @@ async fn show(mut from_process: impl AsyncRead + Unpin, tty: bool) -> Result<(),
     }
 }
 
+/// What is done when nobody reads what is written any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is an error.
+    Refused,
+    /// That stream is written nowhere from then on.
+    Dropped,
+}
+
 /// Writes a container's output to ours. Not blocking: a terminal that is stopped (Ctrl-S) must not stop our input.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    stdout: tokio::io::Stdout,
-    stderr: tokio::io::Stderr,
+    stdout: Target<tokio::io::Stdout>,
+    stderr: Target<tokio::io::Stderr>,
     demultiplexer: Option<Demultiplexer>,
 }
 
 impl Writer {
     /// For a stream that is one, with a terminal, or two in one.
-    pub(crate) fn new(tty: bool) -> Self {
-        let demultiplexer = (!tty).then(Demultiplexer::default);
-        Self { stdout: tokio::io::stdout(), stderr: tokio::io::stderr(), demultiplexer }
+    pub(crate) fn new(tty: bool, unread: Unread) -> Self {
+        let stdout = Target { stream: Some(tokio::io::stdout()), unread };
+        let stderr = Target { stream: Some(tokio::io::stderr()), unread };
+        Self { stdout, stderr, demultiplexer: (!tty).then(Demultiplexer::default) }
     }
 
     /// Writes what has arrived.
@@ -155,17 +166,49 @@ impl Writer {
     /// Nobody takes it.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(demultiplexer) = &mut self.demultiplexer else {
-            self.stdout.write_all(bytes).await?;
+            self.stdout.write(bytes).await?;
             return self.stdout.flush().await;
         };
         for (channel, piece) in demultiplexer.push(bytes) {
             match channel {
-                Channel::Stdout => self.stdout.write_all(&piece).await?,
-                Channel::Stderr => self.stderr.write_all(&piece).await?,
+                Channel::Stdout => self.stdout.write(&piece).await?,
+                Channel::Stderr => self.stderr.write(&piece).await?,
             }
         }
         self.stdout.flush().await?;
         self.stderr.flush().await
+    }
+}
+
+/// Where one stream of a container's output goes.
+#[derive(Debug)]
+struct Target<W> {
+    /// `None` once nobody reads it.
+    stream: Option<W>,
+    unread: Unread,
+}
+
+impl<W: AsyncWrite + Unpin> Target<W> {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let written = stream.write_all(bytes).await;
+        self.judge(written)
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let flushed = stream.flush().await;
+        self.judge(flushed)
+    }
+
+    fn judge(&mut self, outcome: io::Result<()>) -> io::Result<()> {
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && self.unread == Unread::Dropped => {
+                self.stream = None;
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 }
 
@@ -192,5 +235,18 @@ mod tests {
         let mut said = String::new();
         theirs.read_to_string(&mut said).await.unwrap();
         assert_eq!(said, "ls");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_reads_is_dropped_or_an_error() {
+        for (unread, fails) in [(Unread::Dropped, false), (Unread::Refused, true)] {
+            let (ours, theirs) = tokio::io::duplex(64);
+            drop(theirs);
+            let mut target = Target { stream: Some(ours), unread };
+            for _ in 0..2 {
+                let written = target.write(b"lost").await;
+                assert_eq!(written.is_err(), fails, "{unread:?}");
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 
-use crate::attach::session::Writer;
+use crate::attach::session::{Unread, Writer};
 use crate::engine::container;
 use crate::engine::reply::ContainerDetails;
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ pub(super) async fn logs(context: &Context, flags: LogsFlags) -> Result<u8, Fail
         .send()
         .await?;
     let mut chunks = reply.chunks();
-    let mut writer = Writer::new(details.config.tty);
+    let mut writer = Writer::new(details.config.tty, Unread::Refused);
     while let Some(chunk) = chunks.next().await {
         writer.write(&chunk?).await.map_err(Failure::Output)?;
     }
