@@ -9,6 +9,7 @@ use crate::app::app;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::listen::Listening;
+use crate::stream::serve;
 
 /// How long requests under way may take once berthd is told to stop. Followers of logs and events never end by
 /// themselves, and containers don't need berthd to go on.
@@ -43,10 +44,10 @@ pub async fn until_told_to_stop(listening: Listening, engine: Engine) -> Result<
         let _ = stop.send(true);
     };
     tracing::info!(socket = %engine.config.socket.display(), "berthd serves the Docker Engine API");
-    let serving = axum::serve(listener, app(engine)).with_graceful_shutdown(told);
+    let serving = serve(listener, app(engine), told);
     let mut deadline = stopping;
     tokio::select! {
-        result = serving => result.map_err(Error::io("serving the API")),
+        () = serving => Ok(()),
         () = async {
             let _ = deadline.wait_for(|stop| *stop).await;
             tokio::time::sleep(DRAIN).await;

@@ -124,7 +124,7 @@ impl Host for Kernel {
 
     fn set_right(&self, op: &Op) -> Result<bool, Error> {
         let mut host = self.host.take().map_err(attempted("look at the host's links"))?;
-        let done = host.socket.set_right(op).map_err(attempted(names::attempt(op)));
+        let done = host.socket.set_right(op, self.firewall.isolates_ports()).map_err(attempted(names::attempt(op)));
         self.host.give_back(host);
         done
     }

@@ -38,7 +38,7 @@ impl Socket {
     }
 
     /// Sets a bridge up that is down, and a veth's host end up and onto its bridge; says whether that was needed.
-    pub(crate) fn set_right(&mut self, op: &Op) -> io::Result<bool> {
+    pub(crate) fn set_right(&mut self, op: &Op, isolated_by_firewall: bool) -> io::Result<bool> {
         let (name, bridge) = match op {
             Op::CreateBridge(bridge) => (&bridge.name, None),
             Op::CreateVeth(pair) => (&pair.host_end, Some(&pair.bridge)),
@@ -54,7 +54,8 @@ impl Socket {
         let index = |name: &LinkName| indexes.get(name).copied().ok_or(Errno::ENODEV);
         let (bridge, end) = (index(&pair.bridge)?, index(&pair.host_end)?);
         // Off its bridge a port has forgotten its flags and addresses; down, it doesn't leak until it has them again.
-        let port = [retire(&pair.host_end), set_bridge(&pair.host_end, bridge), set_port_flags_and_up(pair)];
+        let up = set_port_flags_and_up(pair, isolated_by_firewall);
+        let port = [retire(&pair.host_end), set_bridge(&pair.host_end, bridge), up];
         self.all(port.into_iter().chain([bind_mac(end, pair.peer_mac)]).collect()).map(|()| true)
     }
 

@@ -30,6 +30,13 @@ pub(crate) enum Outcome {
     Failed(Failure),
 }
 
+/// From the shim, behind [`Outcome::Started`]: what went wrong since. It says nothing more, with or without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Afterword {
+    /// For the log.
+    pub(crate) problem: String,
+}
+
 /// Why a process could not be run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
 use serde::Serialize;
 
 use crate::connection::Attachment;
-use crate::control::{self, Outcome, Release};
+use crate::control::{self, Afterword, Outcome, Release};
 use crate::directory::{Directory, File};
 use crate::protocol::Streams;
 use crate::runtime::{Programs, Target};
@@ -175,11 +175,50 @@ impl ExecStarting {
         self.0.attach(streams)
     }
 
-    /// Lets the process run, and waits until it does.
+    /// Lets the process run, and waits until it does. Its shim isn't done by then.
     ///
     /// # Errors
     /// [`crate::Error::Start`] when it doesn't; then nothing of it is left.
-    pub fn release(self) -> Result<Started> {
-        self.0.release(&Release { network: None })
+    pub fn release(self) -> Result<(Started, Afterwords)> {
+        let control = self.0.control.try_clone().map_err(Error::io("copy a socket"))?;
+        let started = self.0.release(&Release { network: None })?;
+        Ok((started, Afterwords(control)))
+    }
+}
+
+/// What a shim says of what it does once the process runs.
+#[derive(Debug)]
+pub struct Afterwords(UnixStream);
+
+impl Afterwords {
+    /// For an event loop: readable when [`Afterwords::hear`] won't block.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Waits until the shim is done; gives what went wrong.
+    pub fn hear(self) -> Option<String> {
+        // One that was killed says nothing; its process's end tells of that.
+        control::receive::<Afterword>(&self.0).ok().flatten().map(|afterword| afterword.problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shims_afterword_is_heard_behind_the_start() {
+        for problem in [None, Some("no way out".to_owned())] {
+            let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+            let started = Started { pid: 7, at: jiff::Timestamp::UNIX_EPOCH };
+            control::send(&theirs, &Outcome::Started(started)).expect("sent");
+            if let Some(problem) = problem.clone() {
+                control::send(&theirs, &Afterword { problem }).expect("sent");
+            }
+            drop(theirs);
+            assert_eq!(control::receive(&ours).expect("received"), Some(Outcome::Started(started)));
+            assert_eq!(Afterwords(ours).hear(), problem);
+        }
     }
 }

@@ -82,6 +82,17 @@ pub(crate) fn of_monitor(directory: &Directory, started: Started) -> Result<Opti
     Ok((monitor.is_some() && parent_of(started.pid) == monitor).then_some(process))
 }
 
+/// Whether a process has begun to end: nobody can join its namespaces any more, though its pid is still its own.
+pub(crate) fn is_ending(pid: i32) -> bool {
+    // PF_EXITING of the kernel's include/linux/sched.h, which proc_pid_stat(5) shows as it is.
+    const EXITING: u64 = 4;
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    // The program's name may have anything in it.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields.split_whitespace());
+    let flags = fields.and_then(|mut fields| fields.nth(6)?.parse::<u64>().ok());
+    flags.is_none_or(|flags| flags & EXITING != 0)
+}
+
 fn parent_of(pid: i32) -> Option<i32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())

@@ -52,9 +52,8 @@ impl AsFd for Root {
     }
 }
 
-/// The root that this process sees.
-pub(crate) fn of_process(pid: i32, scope: Scope) -> Result<Root> {
-    let namespace = mounts_of(pid)?;
+/// The root that processes see in a mount namespace.
+pub(crate) fn in_namespace(namespace: OwnedFd, scope: Scope) -> Result<Root> {
     in_mounts(&namespace, || {
         let root = Path::new("/");
         let directory = match scope {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::cgroup::Cgroup;
 use crate::connection::{self, Attachment, Watch};
+use crate::deadly::is_deadly;
 use crate::directory::{Directory, File};
 use crate::launch::{ExecStarting, Launch, Starting};
 use crate::process_fd::{self, PidFd, send_signal};
@@ -17,9 +18,9 @@ use crate::protocol::{Reply, Request, Streams};
 use crate::root::{self, Root, Scope};
 use crate::sealed::SealedProgram;
 use crate::seccomp::Filters;
-use crate::spec::{Id, Resources, TerminalSize};
+use crate::spec::{Id, Resources, TerminalSize, UserSpec};
 use crate::stats::{self, Stats};
-use crate::{ContainerSpec, Error, ExecSpec, Exit, Result, Started, Status, lock};
+use crate::{ContainerSpec, Error, ExecSpec, Exit, Result, Started, Status, lock, user};
 
 /// Where our programs are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +138,15 @@ impl Runtime {
     pub fn exec(&self, container: &Id, spec: &ExecSpec) -> Result<ExecStarting> {
         self.running(Target::Container(container))?;
         let directory = self.directory(Target::Container(container));
-        fs::create_dir_all(directory.execs()).map_err(Error::io(format!("make {}", directory.execs().display())))?;
+        match fs::create_dir(directory.execs()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // It has ended, and its directory isn't to come back.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Target::Container(container).conflict("not running"));
+            }
+            Err(error) => return Err(Error::io(format!("make {}", directory.execs().display()))(error)),
+        }
         let target = Target::Exec { container, exec: &spec.id };
         let filter = self.filters.of(&spec.process)?;
         Launch::begin(&self.programs, target, self.directory(target), spec, &filter).map(ExecStarting::new)
@@ -182,6 +191,33 @@ impl Runtime {
         process.signal(signal).map_err(Error::io(format!("send signal {signal} to process {}", started.pid)))
     }
 
+    /// Whether the container's first process runs or is frozen, and hasn't begun to end.
+    pub fn is_alive(&self, container: &Id) -> Result<bool> {
+        let target = Target::Container(container);
+        let started = match self.status(target)? {
+            Status::Running(started) | Status::Paused(started) => started,
+            _ => return Ok(false),
+        };
+        let process = process_fd::of_monitor(&self.directory(target), started)?;
+        Ok(process.is_some() && !process_fd::is_ending(started.pid))
+    }
+
+    /// Whether a signal ends the container's first process for certain: some are handled, blocked or ignored.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Conflict`] when it doesn't run.
+    pub fn is_deadly(&self, container: &Id, signal: i32) -> Result<bool> {
+        let target = Target::Container(container);
+        match self.status(target)? {
+            Status::Running(started) | Status::Paused(started) => {
+                let path = format!("/proc/{}/status", started.pid);
+                let status = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
+                Ok(is_deadly(&status, signal))
+            }
+            other => Err(self.unsuitable(target, &other)),
+        }
+    }
+
     /// The file system that a running or paused container sees. What the container does to it meanwhile, it does.
     ///
     /// # Errors
@@ -192,12 +228,24 @@ impl Runtime {
             Status::Running(started) | Status::Paused(started) => started,
             other => return Err(self.unsuitable(target, &other)),
         };
-        let root = root::of_process(started.pid, scope);
-        // Meanwhile it may have ended.
+        let namespace = root::mounts_of(started.pid);
+        // Meanwhile it may have ended, and what was opened be another process's.
         match process_fd::of_monitor(&self.directory(target), started)? {
-            Some(_) => root,
+            Some(_) => root::in_namespace(namespace?, scope),
             None => Err(target.conflict("not running")),
         }
+    }
+
+    /// Looks a user up among those of a running container, as for its execs.
+    ///
+    /// # Errors
+    /// [`crate::Error::Start`] when there is no such user, [`crate::Kind::Conflict`] when the container doesn't run.
+    pub fn check_user(&self, container: &Id, user: &UserSpec) -> Result<()> {
+        let target = Target::Container(container);
+        let started = self.running(target)?;
+        let process = process_fd::of_monitor(&self.directory(target), started)?;
+        let process = process.ok_or_else(|| target.conflict("not running"))?;
+        user::resolve_at(root::rootfs_of(&process)?, user).map(drop)
     }
 
     /// Mounts the file system of a container that doesn't run, for this caller alone and until the value is dropped. The

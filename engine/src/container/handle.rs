@@ -8,8 +8,8 @@ use runtime::spec::Id;
 use tokio::net::UnixStream;
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 
-use super::Container;
 use super::owned::Owned;
+use super::{Container, Phase};
 use crate::error::{Error, Result};
 
 /// Work for a container's owner.
@@ -85,8 +85,27 @@ impl Handle {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Connects to the streams of the first process, or asks to be connected when it starts.
-    pub async fn attach(&self, streams: Streams) -> Result<Attached> {
-        self.run(move |owned| Box::pin(owned.attach(streams))).await
+    /// Connects to the streams of the first process, or asks to be connected when it starts. Answers also how many runs had
+    /// ended by then.
+    pub async fn attach(&self, streams: Streams) -> Result<(Attached, u64)> {
+        self.run(move |owned| {
+            Box::pin(async move {
+                let attached = owned.attach(streams).await?;
+                Ok((attached, owned.container.state.exits))
+            })
+        })
+        .await
+    }
+
+    /// Waits until the end of a run is recorded, before which so many had ended.
+    pub(crate) async fn end_recorded(&self, exits: u64) {
+        // An error means that the owner is gone, and the container with it.
+        let _ = self.changes().wait_for(|now| now.state.exits > exits || now.state.phase == Phase::Removed).await;
+    }
+
+    /// Waits until the owner has done what it is doing now.
+    pub(crate) async fn at_rest(&self) {
+        // An error means that the container is gone.
+        let _ = self.run(|_| Box::pin(std::future::ready(Ok(())))).await;
     }
 }

@@ -1,5 +1,6 @@
 //! The task that owns a container: one verb at a time, and the end of its process whenever that comes.
 
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::sync::Arc;
 
@@ -157,15 +158,22 @@ async fn due(restart: &mut Option<BoxFuture<'static, ()>>) {
 
 /// The end of the process behind a watch, without a thread of its own.
 pub(crate) fn exit_of(watch: Watch) -> Result<ExitFuture> {
-    let doing = || Error::io("watching a container's process");
-    // The duplicate is only waited on; the line is read from the watch itself once it is there. Both share their blocking
-    // mode, so that it is set back before.
-    let descriptor = watch.as_fd().try_clone_to_owned().map_err(doing())?;
-    let stream = to_async(BlockingStream::from(descriptor))?;
+    let readable = readable(watch.as_fd())?;
     Ok(Box::pin(async move {
-        stream.readable().await.map_err(doing())?;
-        let stream = stream.into_std().map_err(doing())?;
-        stream.set_nonblocking(false).map_err(doing())?;
+        readable.await?;
         Ok(watch.wait()?)
     }))
+}
+
+/// Waits until a socket of the runtime's, which blocks, can be read from without waiting.
+pub(crate) fn readable(socket: BorrowedFd<'_>) -> Result<impl Future<Output = Result<()>> + Send + use<>> {
+    let doing = || Error::io("watching a container's process");
+    // The duplicate is only waited on. Both share their blocking mode, so that it is set back afterwards.
+    let descriptor = socket.try_clone_to_owned().map_err(doing())?;
+    let stream = to_async(BlockingStream::from(descriptor))?;
+    Ok(async move {
+        stream.readable().await.map_err(doing())?;
+        let stream = stream.into_std().map_err(doing())?;
+        stream.set_nonblocking(false).map_err(doing())
+    })
 }

@@ -24,6 +24,9 @@ pub struct State {
     pub error: String,
     /// How many runs have ended: those who wait for the next end compare it.
     pub exits: u64,
+    /// How the last of them did, also while the next one is under way.
+    #[serde(default)]
+    pub last_exit_code: u8,
     /// A start was begun, and what came of it isn't recorded: if berthd died over it, `--rm` means what was begun.
     #[serde(default)]
     pub start_begun: bool,
@@ -33,6 +36,9 @@ pub struct State {
     /// The user ended its last run, or the waiting for the next.
     #[serde(default)]
     pub stopped_by_user: bool,
+    /// The user wants it started anew when it has ended (`restart`): it waits for that, and is over in nobody's eyes.
+    #[serde(default)]
+    pub restart_asked: bool,
     /// It is frozen only until something of ours is done: if berthd dies over that, it goes on.
     #[serde(default)]
     pub pause_is_passing: bool,
@@ -114,6 +120,7 @@ impl State {
     pub fn may_start(&self) -> Result<Outcome> {
         match self.phase {
             Phase::Created | Phase::Exited => Ok(Outcome::Done),
+            Phase::Restarting if self.restart_asked => Ok(Outcome::Done),
             Phase::Running { .. } | Phase::Restarting => Ok(Outcome::AlreadySo),
             Phase::Paused { .. } => Err(Error::conflict("cannot start a paused container, try unpause instead")),
             Phase::Removing | Phase::Removed => {
@@ -152,6 +159,7 @@ impl State {
     pub fn started(&mut self, pid: i32, at: Timestamp) {
         self.phase = Phase::Running { pid };
         self.start_begun = false;
+        self.restart_asked = false;
         self.started_at = Some(at);
         self.exit_code = 0;
         self.oom_killed = false;
@@ -166,6 +174,9 @@ impl State {
     /// It couldn't be started.
     pub fn start_failed(&mut self, exit_code: u8, error: String) {
         self.start_begun = false;
+        if std::mem::take(&mut self.restart_asked) {
+            self.phase = Phase::Exited;
+        }
         self.exit_code = exit_code;
         self.error = error;
     }
@@ -175,6 +186,7 @@ impl State {
         self.phase = Phase::Exited;
         self.finished_at = Some(exit.at);
         self.exit_code = exit.code;
+        self.last_exit_code = exit.code;
         self.oom_killed = exit.oom_killed;
         self.error = exit.error.clone().unwrap_or_default();
         self.exits += 1;
@@ -214,6 +226,22 @@ mod tests {
             assert_eq!(state.may_unpause("x").is_ok(), unpause, "unpause {phase:?}");
         }
         assert_eq!(at(running).may_start().ok(), Some(Outcome::AlreadySo));
+        assert_eq!(at(Phase::Restarting).may_start().ok(), Some(Outcome::AlreadySo));
+    }
+
+    #[test]
+    fn who_asks_for_a_restart_starts_it_and_a_failure_ends_the_wait() {
+        let mut state = State { restart_asked: true, ..at(Phase::Restarting) };
+        assert_eq!(state.may_start().ok(), Some(Outcome::Done));
+        state.start_failed(127, "no such program".to_owned());
+        assert_eq!((state.phase, state.restart_asked), (Phase::Exited, false));
+        let mut state = State { restart_asked: true, ..at(Phase::Restarting) };
+        state.started(7, Timestamp::UNIX_EPOCH);
+        assert!(!state.restart_asked);
+        // A policy's own wait goes on after a failure.
+        let mut state = at(Phase::Restarting);
+        state.start_failed(127, "no such program".to_owned());
+        assert_eq!(state.phase, Phase::Restarting);
     }
 
     #[test]
@@ -224,6 +252,7 @@ mod tests {
         assert_eq!((state.phase, state.exit_code, state.oom_killed, state.exits), (Phase::Exited, 137, true, 1));
         state.started(8, Timestamp::UNIX_EPOCH);
         assert_eq!((state.exit_code, state.oom_killed, state.exits), (0, false, 1));
+        assert_eq!(state.last_exit_code, 137);
         assert!(state.finished_at.is_some());
     }
 }

@@ -4,8 +4,6 @@
 
 mod registry;
 
-use std::sync::OnceLock;
-
 use jiff::Timestamp;
 use runtime::ExecSpec;
 use runtime::protocol::Streams;
@@ -33,8 +31,6 @@ pub(crate) struct Exec {
     /// It has all capabilities, to be shown.
     pub(crate) privileged: bool,
     phase: watch::Sender<Phase>,
-    /// The process as the host saw it, also when it has ended.
-    pid: OnceLock<i32>,
 }
 
 /// How far an exec is.
@@ -55,6 +51,8 @@ pub(crate) enum Phase {
         code: u8,
         /// When.
         at: Timestamp,
+        /// As the host saw it, if it ran.
+        pid: Option<i32>,
     },
 }
 
@@ -77,7 +75,7 @@ impl Exec {
     pub(crate) fn new(container: Id, description: Description) -> Self {
         let Description { spec, streams, detach_keys, detach_keys_text, privileged } = description;
         let phase = watch::Sender::new(Phase::Created);
-        Self { container, spec, streams, detach_keys, detach_keys_text, privileged, phase, pid: OnceLock::new() }
+        Self { container, spec, streams, detach_keys, detach_keys_text, privileged, phase }
     }
 
     /// Its id.
@@ -120,14 +118,15 @@ impl Exec {
 
     /// Its process runs.
     pub(crate) fn started(&self, pid: i32) {
-        // An exec is started once.
-        let _ = self.pid.set(pid);
         self.phase.send_replace(Phase::Running { pid });
     }
 
-    /// Its process as the host sees or saw it; 0 before there was one.
-    pub(crate) fn pid(&self) -> i32 {
-        self.pid.get().copied().unwrap_or_default()
+    /// Waits until it has been started, or can't be any more.
+    pub(crate) async fn begun(&self) -> Phase {
+        let mut changes = self.phase.subscribe();
+        // The sender is in `self` and can't go away.
+        let _ = changes.wait_for(|phase| !matches!(phase, Phase::Created | Phase::Starting)).await;
+        self.phase()
     }
 
     /// Waits until it has ended.

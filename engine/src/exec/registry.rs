@@ -39,6 +39,17 @@ impl Registry {
         ids.filter(open).cloned().collect()
     }
 
+    /// Waits until the execs that run in a container have ended.
+    pub(crate) async fn ended_in(&self, container: &Id) {
+        for id in self.of_container(container) {
+            if let Ok(exec) = self.find(id.as_str())
+                && matches!(exec.phase(), Phase::Running { .. })
+            {
+                exec.ended().await;
+            }
+        }
+    }
+
     /// Makes an exec known, and forgets those that ended long ago.
     pub(crate) fn insert(&self, exec: Arc<Exec>, now: Timestamp) {
         let mut index = self.lock();
@@ -50,7 +61,13 @@ impl Registry {
     /// An exec's process ended, or couldn't be started.
     pub(crate) fn ended(&self, exec: &Exec, code: u8, at: Timestamp) {
         self.lock().ended.push_back((at, exec.id().clone()));
-        exec.phase.send_replace(Phase::Ended { code, at });
+        exec.phase.send_modify(|phase| {
+            let pid = match *phase {
+                Phase::Running { pid } => Some(pid),
+                _ => None,
+            };
+            *phase = Phase::Ended { code, at, pid };
+        });
     }
 
     /// Forgets what a container that is gone had.
@@ -127,7 +144,8 @@ mod tests {
         registry.insert(first.clone(), second(0));
         registry.ended(&first, 3, second(10));
         registry.insert(later, second(300));
-        assert_eq!(registry.find("e1").expect("kept").phase(), Phase::Ended { code: 3, at: second(10) });
+        let ended = Phase::Ended { code: 3, at: second(10), pid: None };
+        assert_eq!(registry.find("e1").expect("kept").phase(), ended);
         assert_eq!(registry.of_container(&"c1".parse().expect("an id")), ["e2".parse().expect("an id")]);
         registry.insert(exec("e3", "c2"), second(311));
         let message = registry.find("e1").expect_err("forgotten").message();
@@ -146,6 +164,7 @@ mod tests {
         exec.started(7);
         exec.claim_start().expect_err("it runs");
         registry.ended(&exec, 0, second(0));
+        assert_eq!(exec.phase(), Phase::Ended { code: 0, at: second(0), pid: Some(7) });
         assert_eq!(exec.claim_start().expect_err("over").message(), "exec command e1 has already run");
     }
 }

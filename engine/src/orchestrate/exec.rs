@@ -4,25 +4,39 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use runtime::spec::TerminalSize;
-use runtime::{Exit, Started, Status, Target, Watch};
+use runtime::{Afterwords, Exit, Started, Status, Target, Watch};
 use tokio::net::UnixStream;
 
 use crate::container::Container;
-use crate::container::owned::{ExitFuture, exit_of, to_async};
+use crate::container::owned::{ExitFuture, exit_of, readable, to_async};
 use crate::container::state::Phase;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::exec::Exec;
+use crate::exec::{Description, Exec};
 use crate::orchestrate::exit;
 
-/// Refuses a container in which nothing can be run.
-pub(crate) fn check(container: &Container) -> Result<()> {
+/// Refuses a container in which nothing can be run; `reference` is how the user names it.
+pub(crate) fn check(container: &Container, reference: &str) -> Result<()> {
     match container.state.phase {
         Phase::Paused { .. } => {
-            Err(Error::conflict(format!("container {} is paused, unpause the container before exec", container.id)))
+            Err(Error::conflict(format!("Container {reference} is paused, unpause the container before exec")))
         }
         _ => container.state.running_pid(container.id.as_str()).map(drop),
     }
+}
+
+/// Refuses a user of the request's own that the container doesn't know.
+pub(crate) async fn check_user(engine: &Engine, container: &Container, described: &Description) -> Result<()> {
+    let user = described.spec.process.user.clone();
+    if user == container.spec.process.user {
+        return Ok(());
+    }
+    let id = container.id.clone();
+    let known = engine.blocking(move |engine| Ok(engine.runtime.check_user(&id, &user)?)).await;
+    known.map_err(|error| match error {
+        Error::Runtime(runtime::Error::Start { message, .. }) => Error::invalid(message),
+        error => error,
+    })
 }
 
 /// What came of a start.
@@ -30,6 +44,7 @@ struct Begun {
     started: Started,
     watch: Watch,
     stream: Option<UnixStream>,
+    afterwords: Afterwords,
 }
 
 /// Starts an exec. With `attach`, answers with its streams.
@@ -40,23 +55,47 @@ pub(crate) async fn start(
     attach: bool,
 ) -> Result<Option<UnixStream>> {
     let handle = engine.containers.find(exec.container.as_str())?;
-    check(&handle.container())?;
+    check(&handle.container(), exec.container.as_str())?;
     exec.claim_start()?;
     let starting = exec.clone();
     let begun = engine.blocking(move |engine| begin(engine, &starting, size, attach)).await;
-    let Begun { started, watch, stream } = match begun {
+    let Begun { started, watch, stream, afterwords } = match begun {
         Ok(begun) => begun,
         Err(error) => {
             // Docker has 126 for whatever keeps an exec from starting, unless its program isn't there.
             let code = if matches!(&error, Error::ExecStart(cause) if cause.exit_code() == 127) { 127 } else { 126 };
             engine.execs.ended(exec, code, Timestamp::now());
-            return Err(error);
+            return Err(reason(engine, exec, error).await);
         }
     };
     exec.started(started.pid);
     tell(engine, exec, "exec_start", None);
-    tokio::spawn(see_to_its_end(engine.clone(), exec.clone(), exit_of(watch)?));
+    let end = see_to_its_end(engine.clone(), exec.clone(), exit_of(watch)?);
+    let heard = readable(afterwords.as_fd())?;
+    let exec = exec.clone();
+    tokio::spawn(async move {
+        if heard.await.is_ok()
+            && let Some(problem) = afterwords.hear()
+        {
+            let (container, exec) = (&exec.container, exec.id());
+            tracing::warn!(%container, %exec, "an exec's monitor is still part of berthd's service and ends with it: {problem}");
+        }
+        end.await;
+    });
     Ok(stream)
+}
+
+/// Why it couldn't be started: whatever fails in a container that ends, it is its end.
+async fn reason(engine: &Engine, exec: &Exec, error: Error) -> Error {
+    let container = exec.container.clone();
+    let id = container.clone();
+    match engine.blocking(move |engine| Ok(engine.runtime.is_alive(&id)?)).await {
+        Ok(false) => {
+            tracing::debug!(exec = %exec.id(), "a container ended while an exec was started: {}", error.message());
+            Error::conflict(format!("container {container} is not running"))
+        }
+        _ => error,
+    }
 }
 
 fn begin(engine: &Engine, exec: &Exec, size: Option<TerminalSize>, attach: bool) -> Result<Begun> {
@@ -70,10 +109,10 @@ fn begin(engine: &Engine, exec: &Exec, size: Option<TerminalSize>, attach: bool)
         true => Some(starting.attach(exec.streams)?),
         false => None,
     };
-    let started = starting.release().map_err(Error::ExecStart)?;
+    let (started, afterwords) = starting.release().map_err(Error::ExecStart)?;
     let watch = engine.runtime.watch(target)?;
     let stream = attachment.map(|attachment| to_async(attachment.into_stream()?)).transpose()?;
-    Ok(Begun { started, watch, stream })
+    Ok(Begun { started, watch, stream, afterwords })
 }
 
 /// Waits for the end of the process, records it, and clears up after it.

@@ -5,15 +5,17 @@ use jiff::Timestamp;
 use runtime::{Exit, Status, Target};
 
 use crate::container::owned::Owned;
-use crate::container::to_record;
-use crate::error::{Result, chain};
+use crate::container::{Phase, to_record};
+use crate::error::{Error, Result, chain};
 use crate::orchestrate::{health, remove, restart, sandbox, volume};
 use crate::signal;
 
 /// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
 pub(crate) async fn ended(owned: &mut Owned, exit: Result<Exit>) {
     settle(owned, exit).await;
+    // One that is to be started again isn't over.
     if owned.container.spec.auto_remove
+        && owned.container.state.phase == Phase::Exited
         && let Err(error) = remove::erase(owned, remove::Volumes::Remove).await
     {
         tracing::error!(container = %owned.container.id, "removing a container that ended: {}", chain(&error));
@@ -36,7 +38,11 @@ pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
     let id = owned.container.id.clone();
     let forget = async {
         stored?;
-        owned.engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&id))?)).await
+        let ended = id.clone();
+        owned.engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&ended))?)).await?;
+        // Their processes are gone by now. Whoever sees the container's end sees theirs.
+        owned.engine.execs.ended_in(&id).await;
+        Ok::<(), Error>(())
     };
     let (forgotten, (), ()) = tokio::join!(
         forget,

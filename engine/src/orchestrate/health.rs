@@ -21,6 +21,7 @@ use crate::frame::Unframed;
 use crate::orchestrate::exec;
 use crate::signal;
 use crate::stream::detach::DetachKeys;
+use crate::translate::exec::first_environment;
 
 /// How much of a check's output is kept; Docker keeps as much.
 const OUTPUT_BYTES: usize = 4096;
@@ -139,8 +140,13 @@ async fn change(handle: &Handle, runs: u64, with: impl FnOnce(&mut Health) + Sen
 
 /// The check as a further process of the container, which has its user, environment and bounds.
 fn describe(container: &Container, spec: &HealthSpec) -> Result<Exec> {
-    let process =
-        Process { args: spec.command.clone(), terminal: None, stdin: Stdin::Closed, ..container.spec.process.clone() };
+    let process = Process {
+        args: spec.command.clone(),
+        env: first_environment(container),
+        terminal: None,
+        stdin: Stdin::Closed,
+        ..container.spec.process.clone()
+    };
     let description = Description {
         spec: ExecSpec { id: random_id().parse()?, process },
         streams: Streams { stdin: false, stdout: true, stderr: true },

@@ -40,7 +40,7 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
     sweep(engine).await?;
     volume::sweep(engine).await?;
     for handle in &handles {
-        restart::resume(handle).await;
+        restart::resume(engine, handle).await;
         health::resume(handle).await;
     }
     engine.recovered.send_replace(true);

@@ -2,17 +2,25 @@
 
 use std::time::Duration;
 
+use cnm::Kind;
 use futures::FutureExt as _;
 
 use crate::container::owned::Owned;
 use crate::container::restart::{self, RestartPolicy};
 use crate::container::{Handle, Phase};
+use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::orchestrate::start;
+use crate::orchestrate::stop::{self, StopOptions};
 
 /// Decides about a container whose run has just ended; the caller stores and shows what becomes of it.
 pub(super) fn plan(owned: &mut Owned) {
     let state = &mut owned.container.state;
+    if state.restart_asked {
+        // Who asked for it starts it.
+        state.phase = Phase::Restarting;
+        return;
+    }
     if !owned.container.spec.restart.wants_another_run(state) {
         state.phase = Phase::Exited;
         return;
@@ -35,7 +43,9 @@ fn schedule(owned: &mut Owned, wait: Duration) {
 
 /// The time has come. A start that fails counts as a run that failed.
 pub(crate) async fn again(owned: &mut Owned) {
-    owned.container.state.restart_count += 1;
+    if !owned.container.state.restart_asked {
+        owned.container.state.restart_count += 1;
+    }
     let Err(error) = start::attempt(owned).await else { return };
     tracing::warn!(container = %owned.container.id, "starting a container again: {}", chain(&error));
     let state = &mut owned.container.state;
@@ -53,7 +63,7 @@ pub(crate) async fn again(owned: &mut Owned) {
 /// The user doesn't want it to run any more: a start that is to come won't.
 pub(crate) async fn call_off(owned: &mut Owned) -> Result<()> {
     let state = &mut owned.container.state;
-    if state.phase == Phase::Restarting {
+    if state.phase == Phase::Restarting && !state.restart_asked {
         state.phase = Phase::Exited;
         owned.restart = None;
     } else if state.stopped_by_user {
@@ -64,9 +74,12 @@ pub(crate) async fn call_off(owned: &mut Owned) -> Result<()> {
 }
 
 /// berthd starts: whatever is to run and doesn't is started, all of them side by side.
-pub(super) async fn resume(handle: &Handle) {
+pub(super) async fn resume(engine: &Engine, handle: &Handle) {
     let resumed = handle.run(|owned| {
         Box::pin(async move {
+            if owned.container.state.phase.is_alive() {
+                return Ok(owned.container.state.restart_asked);
+            }
             let (spec, state) = (&owned.container.spec, &mut owned.container.state);
             let waits = state.phase == Phase::Restarting && owned.restart.is_none();
             if waits || (state.phase == Phase::Exited && spec.restart.wants_run_at_daemon_start(state)) {
@@ -75,14 +88,21 @@ pub(super) async fn resume(handle: &Handle) {
                 schedule(owned, Duration::ZERO);
                 owned.save().await?;
             }
-            Ok(())
+            Ok(false)
         })
     });
     match resumed.await {
-        Err(error) if error.kind() != cnm::Kind::NotFound => {
-            tracing::error!(container = %handle.id(), "starting a container with berthd: {}", chain(&error));
-        }
-        _ => {}
+        Ok(false) => {}
+        Ok(true) => drop(tokio::spawn(restart_anew(engine.clone(), handle.clone()))),
+        Err(error) if error.kind() == Kind::NotFound => {}
+        Err(error) => tracing::error!(container = %handle.id(), "starting a container with berthd: {}", chain(&error)),
+    }
+}
+
+/// The last berthd died over a `restart` before the container had ended.
+async fn restart_anew(engine: Engine, handle: Handle) {
+    if let Err(error) = stop::restart(&engine, &handle, StopOptions::default()).await {
+        tracing::error!(container = %handle.id(), "taking up a restart: {}", chain(&error));
     }
 }
 
@@ -95,7 +115,7 @@ pub(super) fn set_policy(owned: &mut Owned, policy: RestartPolicy) -> Result<()>
     }
     owned.container.spec.restart = policy;
     let state = &mut owned.container.state;
-    if state.phase == Phase::Restarting && !policy.wants_another_run(state) {
+    if state.phase == Phase::Restarting && !state.restart_asked && !policy.wants_another_run(state) {
         state.phase = Phase::Exited;
         owned.restart = None;
     }

@@ -1,12 +1,53 @@
 //! `kill`: a signal to a container's first process.
 
+use std::time::Duration;
+
+use cnm::Kind;
 use runtime::Target;
 
-use crate::container::Phase;
 use crate::container::owned::Owned;
-use crate::error::Result;
-use crate::orchestrate::restart;
+use crate::container::{Handle, Phase};
+use crate::error::{Error, Result};
+use crate::orchestrate::{restart, stop};
 use crate::signal;
+
+/// How long who sends a deadly signal waits for the end; Docker waits as long.
+const LONGEST_END: Duration = Duration::from_secs(10);
+
+/// Sends a signal as a user does. One that ends the process is answered when that is done, so that it can be removed.
+pub(crate) async fn kill_and_see(handle: &Handle, number: i32) -> Result<()> {
+    let mut changes = handle.changes();
+    let sent = handle.run(move |owned| {
+        Box::pin(async move {
+            let deadly = is_deadly(owned, number).await;
+            kill(owned, number).await?;
+            Ok(deadly.then_some(owned.container.state.exits))
+        })
+    });
+    let Some(exits) = sent.await? else { return Ok(()) };
+    let end = async {
+        stop::end_of_run(&mut changes, exits).await;
+        // What removes itself is gone then, and its name free.
+        handle.at_rest().await;
+    };
+    match tokio::time::timeout(LONGEST_END, end).await {
+        // It may have begun to handle the signal just before.
+        Err(_) if number == signal::KILL => {
+            Err(Error::refused(Kind::Internal, "tried to kill container, but did not receive an exit event"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the container's process can't outlive the signal.
+async fn is_deadly(owned: &mut Owned, number: i32) -> bool {
+    let id = owned.container.id.clone();
+    owned
+        .engine
+        .blocking(move |engine| Ok(engine.runtime.is_deadly(&id, number)?))
+        .await
+        .unwrap_or(number == signal::KILL)
+}
 
 /// Sends a signal, and says so to listeners. A frozen container is thawed for a signal that is to end it: it couldn't
 /// take it otherwise.

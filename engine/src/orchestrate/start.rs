@@ -26,6 +26,8 @@ pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
     }
     owned.container.state.restart_count = 0;
     owned.container.state.stopped_by_user = false;
+    // A restart that berthd takes up again may be about to start it, too.
+    owned.restart = None;
     owned.back_off = BackOff::default();
     attempt(owned).await.map(|()| Outcome::Done)
 }

@@ -41,14 +41,36 @@ pub(crate) async fn stop(engine: &Engine, handle: &Handle, options: StopOptions)
         }
         Err(_negative) => ended.await,
     }
+    // What removes itself is gone then, and its name free.
+    handle.at_rest().await;
     engine.container_event(&container, "stop", []);
     Ok(Outcome::Done)
 }
 
-/// Stops a container if it runs, and starts it.
+/// Stops a container if it runs, and starts it. That it is to be started is stored before: `--rm` doesn't mean this end, and
+/// neither does the death of berthd.
 pub(crate) async fn restart(engine: &Engine, handle: &Handle, options: StopOptions) -> Result<()> {
-    stop(engine, handle, options).await?;
-    handle.run(|owned| Box::pin(start::start(owned))).await?;
+    let ask = handle.run(|owned| {
+        Box::pin(async move {
+            owned.container.state.restart_asked |= owned.container.state.phase.is_alive();
+            owned.save().await
+        })
+    });
+    ask.await?;
+    let stopped = stop(engine, handle, options).await;
+    let start = handle.run(|owned| {
+        Box::pin(async move {
+            if owned.container.state.phase.is_alive()
+                && let Err(error) = stopped
+            {
+                owned.container.state.restart_asked = false;
+                owned.save().await?;
+                return Err(error);
+            }
+            start::start(owned).await
+        })
+    });
+    start.await?;
     engine.container_event(&handle.container(), "restart", []);
     Ok(())
 }
@@ -70,7 +92,7 @@ async fn send(handle: &Handle, number: i32) -> Result<u64> {
 }
 
 /// Waits until a run has ended after so many others.
-async fn end_of_run(changes: &mut watch::Receiver<Arc<Container>>, exits: u64) {
+pub(super) async fn end_of_run(changes: &mut watch::Receiver<Arc<Container>>, exits: u64) {
     // An error means that the owner is gone, and the container with it.
     let _ = changes.wait_for(|now| now.state.exits > exits || !now.state.phase.is_alive()).await;
 }

@@ -1,6 +1,7 @@
 //! `/exec`, and `/containers/{id}/exec` where execs come from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -8,10 +9,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bollard_stubs::models::{ExecConfig, ExecStartConfig};
+use cnm::Kind;
 use jiff::Timestamp;
 use runtime::Target;
 use runtime::spec::TerminalSize;
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixStream;
 
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result};
@@ -21,12 +24,15 @@ use crate::orchestrate;
 use crate::route::container::named::Named;
 use crate::route::query::Query;
 use crate::route::to_its_end;
-use crate::stream::{Client, ClientStream, End, Session, Whole, content_type};
+use crate::stream::{Client, ClientStream, End, Rendering, Session, Whole, content_type};
 use crate::translate;
 use crate::version::ApiVersion;
 use crate::wire::body;
 use crate::wire::exec::{CreatedView, ExecView};
 use crate::wire::lifecycle::ResizeQuery;
+
+/// How long a request for another size waits for an exec that is to be started; Docker waits as long.
+const LONGEST_START: Duration = Duration::from_secs(10);
 
 pub(crate) fn routes() -> Router<Engine> {
     Router::new()
@@ -41,6 +47,7 @@ const WITH_CONSOLE_SIZE: ApiVersion = ApiVersion::new(1, 42);
 
 async fn create(
     State(engine): State<Engine>,
+    Path(reference): Path<String>,
     Named(handle): Named,
     version: ApiVersion,
     Whole(body): Whole,
@@ -48,8 +55,9 @@ async fn create(
     let mut request: ExecConfig = body::parse(&body)?;
     request.console_size = request.console_size.filter(|_| version >= WITH_CONSOLE_SIZE);
     let container = handle.container();
-    orchestrate::exec::check(&container)?;
+    orchestrate::exec::check(&container, &reference)?;
     let description = translate::exec::describe(random_id().parse()?, request, &container)?;
+    orchestrate::exec::check_user(&engine, &container, &description).await?;
     let exec = Arc::new(Exec::new(container.id.clone(), description));
     engine.execs.insert(exec.clone(), Timestamp::now());
     orchestrate::exec::tell(&engine, &exec, "exec_create", None);
@@ -63,46 +71,52 @@ async fn start(
     headers: HeaderMap,
     mut client: Client,
 ) -> Result<Response> {
+    let exec = engine.execs.find(&id)?;
     body::check_is_json(&headers)?;
     let mut request: ExecStartConfig = body::parse_or_default(&client.take_body().await?)?;
     request.console_size = request.console_size.filter(|_| version >= WITH_CONSOLE_SIZE);
-    let exec = engine.execs.find(&id)?;
     let start = translate::exec::start(request, &exec)?;
-    orchestrate::exec::check(&engine.containers.find(exec.container.as_str())?.container())?;
+    orchestrate::exec::check(&engine.containers.find(exec.container.as_str())?.container(), exec.container.as_str())?;
     exec.may_start()?;
-    if start.detach {
-        to_its_end(
-            "starting an exec",
-            async move { orchestrate::exec::start(&engine, &exec, start.size, false).await },
-        )
-        .await?;
-        return Ok(StatusCode::OK.into_response());
-    }
-    let content_type = content_type(exec.terminal().is_some(), version);
-    Ok(client.stream(content_type, move |mut client| async move {
-        match orchestrate::exec::start(&engine, &exec, start.size, true).await {
-            Ok(Some(process)) => {
-                let detach = exec.terminal().map(|_| exec.detach_keys.clone());
-                let session = Session { stdin: exec.streams.stdin, detach };
-                if session.run(&mut client, process).await == End::Output {
-                    // Clients ask for the exit code once the stream has ended.
-                    exec.ended().await;
-                }
-            }
-            Ok(None) => {}
-            Err(error) => complain(&mut client, &exec, &error).await,
+    let starting = {
+        let exec = exec.clone();
+        async move { orchestrate::exec::start(&engine, &exec, start.size, !start.detach).await }
+    };
+    // Before the reply: a container that ends meanwhile is a refusal, not output.
+    let process = match to_its_end("starting an exec", starting).await {
+        Err(error) if start.detach || error.kind() == Kind::Conflict => return Err(error),
+        _ if start.detach => return Ok(StatusCode::OK.into_response()),
+        process => process,
+    };
+    Ok(client.stream(content_type(start.terminal, version), move |mut client| async move {
+        match process {
+            Ok(process) => follow(&mut client, &exec, process, start.terminal).await,
+            Err(error) => complain(&mut client, start.terminal, &error).await,
         }
-        // Nobody is left to tell if it fails.
-        let _ = client.output.shutdown().await;
+        client
     }))
 }
 
-/// The reply has begun: what went wrong can only go where output would.
-async fn complain(client: &mut ClientStream, exec: &Exec, error: &Error) {
+/// Passes the streams through. What the client was told of a terminal in the request to start it counts, not what the exec has.
+async fn follow(client: &mut ClientStream, exec: &Exec, process: Option<UnixStream>, terminal: bool) {
+    let Some(process) = process else { return };
+    let session = Session {
+        stdin: exec.streams.stdin,
+        detach: exec.terminal().map(|_| exec.detach_keys.clone()),
+        rendering: Rendering::of(exec.terminal().is_some(), terminal),
+    };
+    if session.run(client, process).await == End::Output {
+        // Clients ask for the exit code once the stream has ended.
+        exec.ended().await;
+    }
+}
+
+/// As with Docker, what went wrong goes where output would: clients ask for the exit code afterwards.
+async fn complain(client: &mut ClientStream, terminal: bool, error: &Error) {
     let message = format!("{}\r\n", error.message());
-    let bytes = match exec.terminal() {
-        Some(_) => message.into(),
-        None => frame(OutputStream::Stdout, message.as_bytes()),
+    let bytes = match terminal {
+        true => message.into(),
+        false => frame(OutputStream::Stdout, message.as_bytes()),
     };
     if client.output.write_all(&bytes).await.is_err() {
         tracing::debug!("a client left before it heard: {}", error.message());
@@ -115,8 +129,11 @@ async fn resize(
     Query(query): Query<ResizeQuery>,
 ) -> Result<StatusCode> {
     let exec = engine.execs.find(&id)?;
-    if !matches!(exec.phase(), Phase::Running { .. }) {
-        return Err(Error::conflict(format!("exec command {id} is not running")));
+    // Clients ask for it as soon as they have asked for the start.
+    match tokio::time::timeout(LONGEST_START, exec.begun()).await {
+        Ok(Phase::Running { .. }) => {}
+        Ok(_) => return Err(Error::conflict(format!("exec command {id} is not running"))),
+        Err(_elapsed) => return Err(Error::conflict("timeout waiting for exec session ready")),
     }
     if exec.terminal().is_none() {
         // As with Docker: there is nothing to be resized, and that is no error.

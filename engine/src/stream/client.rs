@@ -1,30 +1,25 @@
-//! The client's side of a stream: its connection, taken over from HTTP, or the bodies of its request and our reply.
+//! The client's side of a stream: its connection, taken over from HTTP.
 
 use std::pin::Pin;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
-use futures::TryStreamExt as _;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::io::{ReaderStream, StreamReader};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
+use super::connection::take_over;
+use super::heard_out::PATIENCE;
 use crate::error::{Error, Result};
 use crate::frame::{MULTIPLEXED_STREAM, RAW_STREAM};
 use crate::version::ApiVersion;
 
-/// What may wait between a process and a client that takes its output as a reply's body.
-const REPLY_BUFFER_BYTES: usize = 64 * 1024;
-
 /// A client that asked for a stream.
 #[derive(Debug)]
 pub(crate) struct Client {
-    upgrade: Option<OnUpgrade>,
-    protocol: Option<HeaderValue>,
+    /// It knows that the connection won't be HTTP any more.
+    upgrades: bool,
     body: Body,
 }
 
@@ -40,18 +35,9 @@ impl<S: Sync> FromRequest<S> for Client {
     type Rejection = Error;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self> {
-        let (mut parts, body) = request.into_parts();
-        let protocol = asked_protocol(&parts.headers);
-        let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| protocol.is_some());
-        Ok(Self { upgrade, protocol, body })
+        let (parts, body) = request.into_parts();
+        Ok(Self { upgrades: parts.headers.contains_key(UPGRADE), body })
     }
-}
-
-/// The protocol that a client wants the connection to go over to (`tcp`, for Docker's clients).
-fn asked_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
-    let connection = headers.get(CONNECTION)?.to_str().ok()?;
-    let wanted = connection.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
-    headers.get(UPGRADE).filter(|_| wanted).cloned()
 }
 
 impl Client {
@@ -60,37 +46,36 @@ impl Client {
         super::whole::read(std::mem::take(&mut self.body)).await
     }
 
-    /// Replies that the stream follows, and has `session` use it from then on.
+    /// Replies that the stream follows, and has `session` use it from then on. As with Docker it does so both ways whether the
+    /// client asked for an upgrade or not, and of whatever kind.
     pub(crate) fn stream<F>(
         self,
         content_type: &'static str,
         session: impl FnOnce(ClientStream) -> F + Send + 'static,
     ) -> Response
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = ClientStream> + Send + 'static,
     {
         let content_type = [(CONTENT_TYPE, HeaderValue::from_static(content_type))];
-        match (self.upgrade, self.protocol) {
-            (Some(upgrade), Some(protocol)) => {
-                tokio::spawn(async move {
-                    match upgrade.await {
-                        Ok(connection) => {
-                            let (input, output) = tokio::io::split(TokioIo::new(connection));
-                            session(ClientStream { input: Box::pin(input), output: Box::pin(output) }).await;
-                        }
-                        Err(error) => tracing::debug!("a client left before its stream began: {error}"),
-                    }
-                });
-                let switch = [(CONNECTION, HeaderValue::from_static("Upgrade")), (UPGRADE, protocol)];
-                (StatusCode::SWITCHING_PROTOCOLS, content_type, switch).into_response()
-            }
-            _ => {
-                let (output, reply) = tokio::io::duplex(REPLY_BUFFER_BYTES);
-                let input = StreamReader::new(self.body.into_data_stream().map_err(std::io::Error::other));
-                tokio::spawn(session(ClientStream { input: Box::pin(input), output: Box::pin(output) }));
-                (content_type, Body::from_stream(ReaderStream::new(reply))).into_response()
-            }
-        }
+        let switch =
+            [(CONNECTION, "Upgrade"), (UPGRADE, "tcp")].map(|(name, value)| (name, HeaderValue::from_static(value)));
+        let mut reply = match self.upgrades {
+            true => (StatusCode::SWITCHING_PROTOCOLS, content_type, switch).into_response(),
+            false => (StatusCode::OK, content_type).into_response(),
+        };
+        take_over(&mut reply, session);
+        reply
+    }
+}
+
+impl ClientStream {
+    /// Ends it. What the client still sends is thrown away as it comes: with something unread on it, the kernel breaks a
+    /// connection instead of closing it, and the client might not see the last of what it was sent.
+    pub(super) async fn finish(mut self) {
+        // Nobody is left to tell if it fails.
+        let _ = self.output.shutdown().await;
+        let mut nowhere = tokio::io::sink();
+        let _ = tokio::time::timeout(PATIENCE, tokio::io::copy(&mut self.input, &mut nowhere)).await;
     }
 }
 
@@ -102,18 +87,6 @@ pub(crate) fn content_type(terminal: bool, version: ApiVersion) -> &'static str 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_connection_that_is_to_be_upgraded_is_taken_over() {
-        let headers = |pairs: &[(&'static str, &'static str)]| {
-            pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
-        };
-        let upgrade: HeaderMap = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "tcp")]);
-        assert_eq!(asked_protocol(&upgrade), Some(HeaderValue::from_static("tcp")));
-        assert_eq!(asked_protocol(&headers(&[("upgrade", "tcp")])), None);
-        assert_eq!(asked_protocol(&headers(&[("connection", "upgrade")])), None);
-        assert_eq!(asked_protocol(&headers(&[])), None);
-    }
 
     #[test]
     fn content_types() {

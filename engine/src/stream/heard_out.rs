@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 /// How long a client that has its reply is heard out. Most stop sending when it comes; a few send all they have before they
 /// read it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Middleware around everything: whatever a handler leaves of a request's body, because it refuses or has what it needs, is
 /// read while the reply goes out.

@@ -6,6 +6,7 @@ use tokio::net::UnixStream;
 
 use super::ClientStream;
 use super::detach::{DetachKeys, Typed};
+use crate::frame::{OutputStream, Unframed, put_frame};
 
 const READ_BYTES: usize = 32 * 1024;
 
@@ -27,48 +28,89 @@ pub(crate) struct Session {
     pub(crate) stdin: bool,
     /// The keys that detach it, where it has a terminal.
     pub(crate) detach: Option<DetachKeys>,
+    /// How it is given the output.
+    pub(crate) rendering: Rendering,
+}
+
+/// What becomes of a process's output on its way to a client.
+#[derive(Debug)]
+pub(crate) enum Rendering {
+    /// It stays as it is: frames, or what a terminal says.
+    AsItIs,
+    /// Frames are taken apart.
+    Unframed(Unframed),
+    /// What a terminal says is put into frames.
+    Framed,
+}
+
+impl Rendering {
+    /// For a process that has a terminal or not, and a client that believes that it has one or not.
+    pub(crate) fn of(has_terminal: bool, is_to_have_one: bool) -> Self {
+        match (has_terminal, is_to_have_one) {
+            (false, true) => Self::Unframed(Unframed::default()),
+            (true, false) => Self::Framed,
+            (true, true) | (false, false) => Self::AsItIs,
+        }
+    }
+
+    /// The next piece of output as the client is given it; `place` is where it is made, if it is another one.
+    fn render<'a>(&mut self, piece: &'a [u8], place: &'a mut BytesMut) -> &'a [u8] {
+        place.clear();
+        match self {
+            Self::AsItIs => return piece,
+            Self::Unframed(unframed) => unframed.push(piece, |content| place.extend_from_slice(content)),
+            Self::Framed => put_frame(place, OutputStream::Stdout, piece),
+        }
+        place
+    }
 }
 
 impl Session {
     /// Passes everything through. The client's stream is still open afterwards.
     pub(crate) async fn run(self, client: &mut ClientStream, process: UnixStream) -> End {
+        let Self { stdin, detach, rendering } = self;
         let (from_process, to_process) = process.into_split();
         tokio::select! {
-            end = pass_output(from_process, &mut client.output) => end,
-            end = self.pass_input(&mut client.input, to_process) => end,
+            end = pass_output(from_process, &mut client.output, rendering) => end,
+            end = pass_input(&mut client.input, to_process, stdin, detach) => end,
         }
     }
+}
 
-    /// Ends only when the client leaves: the end of its input isn't the end of its interest in output.
-    async fn pass_input(mut self, client: &mut (impl AsyncRead + Unpin), to_process: impl AsyncWrite + Unpin) -> End {
-        // Without standard input what the client sends is read all the same, to notice when it is gone.
-        let mut to_process = self.stdin.then_some(to_process);
-        let mut buffer = BytesMut::with_capacity(READ_BYTES);
-        loop {
-            buffer.clear();
-            buffer.reserve(READ_BYTES);
-            match client.read_buf(&mut buffer).await {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(_) => return End::ClientGone,
-            }
-            let (input, detached) = match self.detach.as_mut().map(|keys| keys.push(&buffer)) {
-                None => (buffer.split(), false),
-                Some(Typed::Input(input)) => (input, false),
-                Some(Typed::Detach(input)) => (input, true),
-            };
-            write(&mut to_process, &input).await;
-            if detached {
-                return End::Detached;
-            }
+/// Ends only when the client leaves: the end of its input isn't the end of its interest in output.
+async fn pass_input(
+    client: &mut (impl AsyncRead + Unpin),
+    to_process: impl AsyncWrite + Unpin,
+    stdin: bool,
+    mut detach: Option<DetachKeys>,
+) -> End {
+    // Without standard input what the client sends is read all the same, to notice when it is gone.
+    let mut to_process = stdin.then_some(to_process);
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    loop {
+        buffer.clear();
+        buffer.reserve(READ_BYTES);
+        match client.read_buf(&mut buffer).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(_) => return End::ClientGone,
         }
-        if let Some(keys) = &mut self.detach {
-            write(&mut to_process, keys.finish()).await;
+        let (input, detached) = match detach.as_mut().map(|keys| keys.push(&buffer)) {
+            None => (buffer.split(), false),
+            Some(Typed::Input(input)) => (input, false),
+            Some(Typed::Detach(input)) => (input, true),
+        };
+        write(&mut to_process, &input).await;
+        if detached {
+            return End::Detached;
         }
-        // Dropping one half of a socket shuts it down for writing: the process reads the end of its input.
-        drop(to_process);
-        std::future::pending().await
     }
+    if let Some(keys) = &mut detach {
+        write(&mut to_process, keys.finish()).await;
+    }
+    // Dropping one half of a socket shuts it down for writing: the process reads the end of its input.
+    drop(to_process);
+    std::future::pending().await
 }
 
 /// A process that doesn't take input any more goes on without it.
@@ -80,8 +122,12 @@ async fn write(to_process: &mut Option<impl AsyncWrite + Unpin>, input: &[u8]) {
     }
 }
 
-async fn pass_output(mut process: impl AsyncRead + Unpin, client: &mut (impl AsyncWrite + Unpin)) -> End {
-    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+async fn pass_output(
+    mut process: impl AsyncRead + Unpin,
+    client: &mut (impl AsyncWrite + Unpin),
+    mut rendering: Rendering,
+) -> End {
+    let (mut buffer, mut place) = (BytesMut::with_capacity(READ_BYTES), BytesMut::new());
     loop {
         buffer.clear();
         match process.read_buf(&mut buffer).await {
@@ -89,7 +135,8 @@ async fn pass_output(mut process: impl AsyncRead + Unpin, client: &mut (impl Asy
             Ok(_) => {}
         }
         // Flushed at once: what a terminal shows can't wait for more.
-        if client.write_all(&buffer).await.is_err() || client.flush().await.is_err() {
+        let piece = rendering.render(&buffer, &mut place);
+        if client.write_all(piece).await.is_err() || client.flush().await.is_err() {
             return End::ClientGone;
         }
     }
@@ -112,7 +159,8 @@ mod tests {
         let (client, ours) = tokio::io::duplex(1024);
         let (input, output) = tokio::io::split(ours);
         let (process, theirs) = UnixStream::pair().expect("a pair of sockets");
-        let session = Session { stdin, detach: detach.map(|keys| DetachKeys::parse(keys).expect("keys")) };
+        let detach = detach.map(|keys| DetachKeys::parse(keys).expect("keys"));
+        let session = Session { stdin, detach, rendering: Rendering::AsItIs };
         let mut stream = ClientStream { input: Box::pin(input), output: Box::pin(output) };
         let session = tokio::spawn(async move { session.run(&mut stream, theirs).await });
         Ends { client, process, session }
@@ -122,6 +170,18 @@ mod tests {
         let mut buffer = vec![0; bytes];
         from.read_exact(&mut buffer).await.expect("as many bytes");
         String::from_utf8(buffer).expect("text")
+    }
+
+    #[test]
+    fn output_is_framed_as_the_client_believes() {
+        let (mut place, frames) = (BytesMut::new(), b"\x01\0\0\0\0\0\0\x02hi");
+        assert_eq!(Rendering::of(true, true).render(b"hi", &mut place), b"hi");
+        assert_eq!(Rendering::of(false, false).render(frames, &mut place), frames);
+        assert_eq!(Rendering::of(true, false).render(b"hi", &mut place), frames);
+        let mut unframed = Rendering::of(false, true);
+        // Wherever it is cut.
+        assert_eq!(unframed.render(&frames[..9], &mut place), b"h");
+        assert_eq!(unframed.render(&frames[9..], &mut place), b"i");
     }
 
     #[tokio::test]

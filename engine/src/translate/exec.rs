@@ -30,7 +30,7 @@ pub(crate) fn describe(id: Id, request: ExecConfig, container: &Container) -> Re
     let detach_keys_text = request.detach_keys.unwrap_or_default();
     let process = Process {
         args,
-        env: environment(&first.env, request.env.unwrap_or_default(), terminal.is_some())?,
+        env: environment(&first_environment(container), request.env.unwrap_or_default(), terminal.is_some())?,
         cwd: working_directory(request.working_dir, &first.cwd)?,
         user: user(request.user, &first.user),
         capabilities: if privileged { CapabilitySet::ALL } else { first.capabilities },
@@ -51,6 +51,13 @@ pub(crate) fn describe(id: Id, request: ExecConfig, container: &Container) -> Re
         detach_keys_text,
         privileged,
     })
+}
+
+/// The environment that further processes of a container begin with: the first one's, without what it has for its terminal.
+pub(crate) fn first_environment(container: &Container) -> Vec<String> {
+    let names_terminal = |variable: &&String| variable.starts_with("TERM=");
+    let asked = container.asked.config.env.iter().flatten().any(|variable| names_terminal(&variable));
+    container.spec.process.env.iter().filter(|variable| asked || !names_terminal(variable)).cloned().collect()
 }
 
 fn environment(first: &[String], own: Vec<String>, terminal: bool) -> Result<Vec<String>> {
@@ -99,6 +106,8 @@ pub(crate) struct Start {
     pub(crate) detach: bool,
     /// The size of its terminal, if it isn't the one that was asked for before.
     pub(crate) size: Option<TerminalSize>,
+    /// The client takes its output for a terminal's, whatever the exec has.
+    pub(crate) terminal: bool,
 }
 
 /// What a request to start an exec says; it has to agree with the one that described it.
@@ -108,16 +117,16 @@ pub(crate) fn start(request: ExecStartConfig, exec: &Exec) -> Result<Start> {
     if size.is_some() && exec.terminal().is_none() {
         return Err(Error::invalid("a console size was given for an exec that has no terminal: create it with Tty"));
     }
-    Ok(Start { detach, size })
+    Ok(Start { detach, size, terminal: request.tty.unwrap_or_default() })
 }
 
 /// An exec as inspect shows it.
 pub(crate) fn view(exec: &Exec) -> ExecView {
     let process = &exec.spec.process;
-    let (running, exit_code) = match exec.phase() {
-        Phase::Created | Phase::Starting => (false, None),
-        Phase::Running { .. } => (true, None),
-        Phase::Ended { code, .. } => (false, Some(code)),
+    let (running, exit_code, pid) = match exec.phase() {
+        Phase::Created | Phase::Starting => (false, None, 0),
+        Phase::Running { pid } => (true, None, pid),
+        Phase::Ended { code, pid, .. } => (false, Some(code), pid.unwrap_or_default()),
     };
     let (entrypoint, arguments) = process
         .args
@@ -140,7 +149,7 @@ pub(crate) fn view(exec: &Exec) -> ExecView {
         can_remove: matches!(exec.phase(), Phase::Ended { .. }),
         container_id: exec.container.to_string(),
         detach_keys: exec.detach_keys_text.clone(),
-        pid: exec.pid(),
+        pid,
     }
 }
 
@@ -171,6 +180,23 @@ mod tests {
         assert_eq!(described.spec.process, expected);
         assert_eq!(described.streams, Streams { stdin: false, stdout: true, stderr: false });
         assert_eq!(described.spec.process.capabilities, CapabilitySet::EMPTY);
+    }
+
+    #[test]
+    fn a_terminal_is_named_to_those_who_have_one() {
+        let env = |container: Value, exec: Value| {
+            let request: ExecConfig = serde_json::from_value(exec).expect("a request");
+            describe("e1".parse().expect("an id"), request, &made(container)).expect("accepted").spec.process.env
+        };
+        let (with, without) = (json!({"Cmd": ["sh"], "Tty": true}), json!({"Cmd": ["sh"]}));
+        let term = |env: Vec<String>| env.into_iter().find(|variable| variable.starts_with("TERM="));
+        let terminal = json!({"Image": "x", "Tty": true});
+        assert_eq!(term(env(terminal.clone(), without.clone())), None);
+        assert_eq!(term(env(terminal, with.clone())).as_deref(), Some("TERM=xterm"));
+        assert_eq!(term(env(json!({"Image": "x"}), with.clone())).as_deref(), Some("TERM=xterm"));
+        let own = json!({"Image": "x", "Tty": true, "Env": ["TERM=vt100"]});
+        assert_eq!(term(env(own.clone(), without)).as_deref(), Some("TERM=vt100"));
+        assert_eq!(term(env(own, with)).as_deref(), Some("TERM=vt100"));
     }
 
     #[test]
@@ -236,7 +262,10 @@ mod tests {
         crate::exec::Registry::default().ended(&exec, 3, jiff::Timestamp::UNIX_EPOCH);
         assert_eq!((view(&exec).running, view(&exec).exit_code, view(&exec).pid), (false, Some(3), 4711));
         let start = |body| start(serde_json::from_value(body).expect("a request"), &exec);
-        assert_eq!(start(json!({"Detach": true})).expect("accepted"), Start { detach: true, size: None });
+        assert_eq!(
+            start(json!({"Detach": true})).expect("accepted"),
+            Start { detach: true, size: None, terminal: false }
+        );
         start(json!({"ConsoleSize": [1, 2]})).expect_err("no terminal");
     }
 }

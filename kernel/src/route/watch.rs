@@ -9,7 +9,7 @@ use std::{
 use cnm::id::LinkName;
 use netlink_packet_core::{NetlinkPayload, NlasIterator};
 use netlink_packet_route::{
-    RouteNetlinkMessage,
+    AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage},
     link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
 };

@@ -18,6 +18,9 @@ use crate::control::{self, Failure};
 use crate::directory::Directory;
 use crate::{Error, Result};
 
+/// Said when the new process is in the cgroup: one byte.
+const MOVED: &str = "+";
+
 /// Who is moved first: a move takes the kernel long when there was none just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum First {
@@ -37,7 +40,7 @@ pub(super) struct CgroupMover {
     _reader: File,
     /// Where the new process's pid is to be written.
     fifo: PathBuf,
-    /// Has a byte once the new process is in the cgroup.
+    /// Has a byte once the new process is in the cgroup, and then why the shim couldn't be moved, if it couldn't.
     pub(super) moved: Rc<OwnedFd>,
 }
 
@@ -75,10 +78,13 @@ impl CgroupMover {
         (&self.told).write_all(process.to_string().as_bytes()).ok();
     }
 
-    /// Waits until it has ended; it does so by itself, at the latest when nobody can tell it a pid any more.
-    pub(super) fn join(self) {
+    /// Waits until it has ended; it does so by itself, at the latest when nobody can tell it a pid any more. Gives what went
+    /// wrong since the new process was moved.
+    pub(super) fn join(self) -> Option<String> {
         drop(self.told);
         waitpid(self.pid, None).ok();
+        // Nobody else can write to it any more.
+        problem_in(File::from(self.moved.try_clone().ok()?))
     }
 }
 
@@ -117,6 +123,41 @@ fn serve(cgroup: &Cgroup, shim: Pid, mut pid: File, mut moved: File, first: Firs
         exile.receive(pid)?;
     }
     cgroup.add(pid)?;
-    moved.write_all(b"+").map_err(Error::io("tell the new process"))?;
-    if first == First::Process { exile_shim() } else { Ok(()) }
+    say_moved(&mut moved, || if first == First::Process { exile_shim() } else { Ok(()) })
+        .map_err(Error::io("tell the new process"))
+}
+
+/// Lets the new process run. What goes wrong with the rest is no reason any more not to start it, and said behind that.
+fn say_moved(moved: &mut impl io::Write, rest: impl FnOnce() -> Result<()>) -> io::Result<()> {
+    moved.write_all(MOVED.as_bytes())?;
+    rest().or_else(|error| moved.write_all(control::describe(&error).as_bytes()))
+}
+
+/// What went wrong, out of what was said to its end. The new process takes its byte of it, unless it ended before.
+fn problem_in(mut moved: impl io::Read) -> Option<String> {
+    let mut said = String::new();
+    moved.read_to_string(&mut said).ok()?;
+    let problem = said.strip_prefix(MOVED).unwrap_or(&said);
+    (!problem.is_empty()).then(|| problem.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_wrong_once_the_process_runs_is_said_behind_that_it_may() {
+        let said = |rest: Result<()>| {
+            let mut said = Vec::new();
+            say_moved(&mut said, || rest).expect("written");
+            assert_eq!(said.first(), Some(&b'+'), "the new process waits for a byte");
+            // With that byte still there, and without it.
+            assert_eq!(problem_in(&said[..]), problem_in(&said[1..]));
+            problem_in(&said[..])
+        };
+        assert_eq!(said(Ok(())), None);
+        let error = Error::io("move process 7 to cgroup /x")(io::Error::from_raw_os_error(libc::EAGAIN));
+        let problem = "could not move process 7 to cgroup /x: Resource temporarily unavailable (os error 11)";
+        assert_eq!(said(Err(error)).as_deref(), Some(problem));
+    }
 }

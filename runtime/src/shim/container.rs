@@ -115,6 +115,7 @@ fn build(
             return Err(launch::failure_of(&error, report, diagnosis).into());
         }
     };
+    // All that could go wrong did so before.
     mover.join();
     let pid = container.pid().ok_or_else(|| Failure::internal("libcontainer named no pid"))?.as_raw();
     launch::set_oom_score(pid, spec.oom_score_adj)?;

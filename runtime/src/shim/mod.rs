@@ -39,7 +39,7 @@ use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, s
 
 use self::cgroup_mover::CgroupMover;
 use crate::cgroup::Cgroup;
-use crate::control::{self, Failure, Outcome, Release};
+use crate::control::{self, Afterword, Failure, Outcome, Release};
 use crate::directory::Directory;
 use crate::monitor;
 use crate::status::Started;
@@ -186,8 +186,8 @@ fn hand_over(running: Running, control: &UnixStream, listener: OwnedFd, program:
     let Running { started, streams, monitor, oom_events, mover } = running;
     // A caller that is gone will learn it from the container's state.
     control::send(control, &Outcome::Started(started)).ok();
-    if let Some(mover) = mover {
-        mover.join();
+    if let Some(problem) = mover.and_then(CgroupMover::join) {
+        control::send(control, &Afterword { problem }).ok();
     }
     let (input, stdout, stderr) = match streams {
         streams::Ours::Terminal(terminal) => (Some(terminal), None, None),

@@ -79,11 +79,18 @@ fn a_check_that_hangs_is_ended_and_a_killed_berthd_goes_on() {
         host.docker(&arguments).ok();
     };
     run("hangs", "exec sleep 2000", "300ms");
+    run("talks", "echo so far; echo and more >&2; exec sleep 2500", "300ms");
     run("web", "test -e /tmp/well", "5s");
     run("slow", "exec sleep 3000", "1h");
     host.wait_for_events("hangs", "health_status: unhealthy", 1);
     let first = "{{with index .State.Health.Log 0}}{{.ExitCode}} {{.Output}}{{end}}";
     assert_eq!(host.docker(&["inspect", "-f", first, "hangs"]).ok(), "-1 Health check exceeded timeout (300ms)");
+    host.wait_for_events("talks", "health_status: unhealthy", 1);
+    let output = host.docker(&["inspect", "-f", first, "talks"]).ok();
+    assert_eq!(output, "-1 Health check exceeded timeout (300ms): so far\nand more");
+    // The next run begins as starting: that it is unhealthy is news again.
+    host.docker(&["restart", "-t", "0", "talks"]).ok();
+    host.wait_for_events("talks", "health_status: unhealthy", 2);
     host.docker(&["stop", "-t", "0", "hangs"]).ok();
     assert_eq!(host.sh("pgrep -fc '^sleep 2000' || true").ok(), "0");
     host.wait_for_events("web", "health_status: unhealthy", 1);

@@ -1,6 +1,6 @@
 //! Restart policies: over exits, stops, and the ends of the daemon and of the host.
 
-use berth_tests::{Host, started};
+use berth_tests::{Host, Outcome, started};
 
 fn shown(host: &Host, name: &str) -> String {
     let format = "{{.State.Status}} {{.State.Running}} {{.State.Restarting}} {{.RestartCount}} {{.State.ExitCode}}";
@@ -10,16 +10,14 @@ fn shown(host: &Host, name: &str) -> String {
 #[test]
 fn on_failure_gives_up_after_so_many_times() {
     let (_world, host) = started();
-    for client in [Host::docker, Host::berth] {
-        client(
-            &host,
-            &["run", "-d", "--name", "bad", "--restart", "on-failure:2", "busybox", "sh", "-c", "echo run; exit 3"],
-        )
-        .ok();
-        assert_eq!(client(&host, &["wait", "bad"]).ok(), "3");
-        assert_eq!(shown(&host, "bad"), "exited false false 2 3");
-        assert_eq!(client(&host, &["logs", "bad"]).ok(), "run\nrun\nrun");
-        client(&host, &["rm", "bad"]).ok();
+    for (bad, client) in [("bad", Host::docker as fn(&Host, &[&str]) -> Outcome), ("worse", Host::berth)] {
+        let run = ["run", "-d", "--name", bad, "--restart", "on-failure:2", "busybox", "sh", "-c", "echo run; exit 3"];
+        client(&host, &run).ok();
+        host.wait_for_events(bad, "die", 3);
+        assert_eq!(client(&host, &["wait", bad]).ok(), "3");
+        assert_eq!(shown(&host, bad), "exited false false 2 3");
+        assert_eq!(client(&host, &["logs", bad]).ok(), "run\nrun\nrun");
+        client(&host, &["rm", bad]).ok();
         // What ends well isn't started again.
         client(&host, &["run", "-d", "--name", "good", "--restart", "on-failure", "busybox", "true"]).ok();
         assert_eq!(client(&host, &["wait", "good"]).ok(), "0");

@@ -1,21 +1,25 @@
-//! `POST /containers/{id}/attach`: the streams of the first process, of now or of the next start.
+//! `POST /containers/{id}/attach`, and `GET /containers/{id}/attach/ws` over a WebSocket: the streams of the first process, of
+//! now or of the next start.
+
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
 use futures::TryStreamExt as _;
 use runtime::protocol::Streams;
+use runtime::{Status, Target};
 use tokio::io::AsyncWriteExt as _;
 
 use super::logs::readable;
 use super::named::Named;
 use crate::container::handle::Attached;
-use crate::container::{Container, Phase};
+use crate::container::{Container, Handle, Phase};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::logs::{self, Follow, Rendering, Selection};
+use crate::logs::{self, Follow, Rendering as LogRendering, Selection};
 use crate::route::query::Query;
 use crate::stream::detach::DetachKeys;
-use crate::stream::{Client, ClientStream, End, Session, content_type};
+use crate::stream::{Client, ClientStream, End, Rendering, Session, WebSocket, content_type};
 use crate::version::ApiVersion;
 use crate::wire::stream::AttachQuery;
 
@@ -26,36 +30,94 @@ pub(super) async fn attach(
     Query(query): Query<AttachQuery>,
     client: Client,
 ) -> Result<Response> {
-    let keys = DetachKeys::parse(&query.detach_keys)?;
-    let container = handle.container();
-    attachable(&container)?;
-    if query.logs {
-        readable(&container)?;
+    let terminal = has_terminal(&handle);
+    let attachment = Attachment::begin(engine, handle, &query, terminal).await?;
+    Ok(client.stream(content_type(terminal, version), |client| attachment.run(client)))
+}
+
+/// Messages have no frames in them: what is written to standard output and to standard error comes as one.
+pub(super) async fn over_websocket(
+    State(engine): State<Engine>,
+    Named(handle): Named,
+    Query(query): Query<AttachQuery>,
+    socket: WebSocket,
+) -> Result<Response> {
+    let attachment = Attachment::begin(engine, handle, &query, true).await?;
+    Ok(socket.stream(|client| attachment.run(client)))
+}
+
+fn has_terminal(handle: &Handle) -> bool {
+    handle.container().spec.process.terminal.is_some()
+}
+
+/// A client that is attached, or waits for the start.
+struct Attachment {
+    engine: Engine,
+    handle: Handle,
+    container: Arc<Container>,
+    streams: Streams,
+    /// It wants the log so far, as frames or not.
+    log: Option<LogRendering>,
+    /// Where the process's streams are, and how many runs had ended before.
+    attached: Option<(Attached, u64)>,
+    session: Session,
+}
+
+impl Attachment {
+    /// `plain` is for clients that want no frames.
+    async fn begin(engine: Engine, handle: Handle, query: &AttachQuery, plain: bool) -> Result<Self> {
+        let detach_keys = DetachKeys::parse(&query.detach_keys)?;
+        let container = handle.container();
+        attachable(&container)?;
+        if query.logs {
+            readable(&container)?;
+        }
+        let streams = Streams { stdin: query.stdin, stdout: query.stdout, stderr: query.stderr };
+        // Connected before the log is read: what is written in between comes twice rather than not at all.
+        let attached = if query.stream { Some(handle.attach(streams).await?) } else { None };
+        engine.container_event(&container, "attach", []);
+        let terminal = container.spec.process.terminal.is_some();
+        let log = LogRendering { timestamps: false, details: false, multiplexed: !plain };
+        let detach = terminal.then_some(detach_keys);
+        let session = Session { stdin: query.stdin, detach, rendering: Rendering::of(terminal, plain) };
+        Ok(Self { engine, handle, container, streams, log: query.logs.then_some(log), attached, session })
     }
-    let terminal = container.spec.process.terminal.is_some();
-    let streams = Streams { stdin: query.stdin, stdout: query.stdout, stderr: query.stderr };
-    // Connected before the log is read: what is written in between comes twice rather than not at all.
-    let attached = if query.stream { Some(handle.attach(streams).await?) } else { None };
-    engine.container_event(&container, "attach", []);
-    let session = Session { stdin: query.stdin, detach: terminal.then_some(keys) };
-    Ok(client.stream(content_type(terminal, version), move |mut client| async move {
-        if query.logs && !replay(&engine, &container, streams, &mut client).await {
-            return;
-        }
-        let process = match attached {
-            Some(Attached::Now(process)) => Some(process),
-            // The other side is dropped when the container couldn't be started, or is removed instead.
-            Some(Attached::AtStart(process)) => process.await.ok(),
-            None => None,
-        };
-        if let Some(process) = process
-            && session.run(&mut client, process).await == End::Detached
+
+    /// Gives the client all that it asked for. The stream is at its end only when the end of the process is recorded: who asks
+    /// for the exit code then gets it.
+    async fn run(self, mut client: ClientStream) -> ClientStream {
+        let Self { engine, handle, container, streams, log, attached, session } = self;
+        if let Some(rendering) = log
+            && !replay(&engine, &container, streams, rendering, &mut client).await
         {
-            engine.container_event(&container, "detach", []);
+            return client;
         }
-        // Nobody is left to tell if it fails.
-        let _ = client.output.shutdown().await;
-    }))
+        let Some((attached, exits)) = attached else { return client };
+        let process = match attached {
+            Attached::Now(process) => Some(process),
+            Attached::AtStart(process) => process.await.ok(),
+        };
+        let Some(process) = process else {
+            // It couldn't be started, or is removed instead.
+            handle.at_rest().await;
+            return client;
+        };
+        match session.run(&mut client, process).await {
+            End::Output => await_record(&engine, &handle, exits).await,
+            End::Detached => engine.container_event(&container, "detach", []),
+            End::ClientGone => {}
+        }
+        client
+    }
+}
+
+/// Waits until the end of the process is recorded, if that is why its output has: a client that was too slow is cut off.
+async fn await_record(engine: &Engine, handle: &Handle, exits: u64) {
+    let id = handle.id().clone();
+    let status = engine.blocking(move |engine| Ok(engine.runtime.status(Target::Container(&id))?)).await;
+    if !matches!(status, Ok(Status::Running(_) | Status::Paused(_))) || handle.container().state.exits > exits {
+        handle.end_recorded(exits).await;
+    }
 }
 
 fn attachable(container: &Container) -> Result<()> {
@@ -72,10 +134,14 @@ fn attachable(container: &Container) -> Result<()> {
 }
 
 /// Sends the log so far; false when the client has gone or the log can't be read.
-async fn replay(engine: &Engine, container: &Container, streams: Streams, client: &mut ClientStream) -> bool {
+async fn replay(
+    engine: &Engine,
+    container: &Container,
+    streams: Streams,
+    rendering: LogRendering,
+    client: &mut ClientStream,
+) -> bool {
     let selection = Selection { stdout: streams.stdout, stderr: streams.stderr, tail: None, since: None, until: None };
-    let multiplexed = container.spec.process.terminal.is_none();
-    let rendering = Rendering { timestamps: false, details: false, multiplexed };
     let follow: Follow<std::future::Ready<()>> = Follow::No;
     let sent = async {
         let mut log = std::pin::pin!(logs::stream(&engine.log_path(&container.id), selection, rendering, follow)?);

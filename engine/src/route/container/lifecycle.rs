@@ -67,8 +67,8 @@ pub(super) async fn kill(
         text => signal::parse(text)?,
     };
     let handle = engine.containers.find(&reference)?;
-    let killed = handle.run(move |owned| Box::pin(kills::kill(owned, number))).await;
-    killed.map_err(|error| match error {
+    let killed = to_its_end("killing a container", async move { kills::kill_and_see(&handle, number).await });
+    killed.await.map_err(|error| match error {
         Error::Refused { kind, message } => {
             Error::refused(kind, format!("cannot kill container: {reference}: {message}"))
         }

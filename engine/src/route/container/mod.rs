@@ -48,7 +48,7 @@ pub(crate) fn routes() -> Router<Engine> {
         .route("/containers/{reference}/changes", get(export::changes))
         .route("/containers/{reference}/export", get(export::export))
         .route("/commit", post(commit::commit))
-        .route("/containers/{reference}/attach/ws", any(|| missing("attaching over a WebSocket")))
+        .route("/containers/{reference}/attach/ws", get(attach::over_websocket))
         .route("/containers/{reference}/checkpoints", any(|| missing("checkpoints (docker checkpoint)")))
 }
 

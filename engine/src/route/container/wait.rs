@@ -9,7 +9,7 @@ use futures::stream;
 use tokio::sync::watch;
 
 use super::named::Named;
-use crate::container::{Container, Phase};
+use crate::container::{Container, Phase, State};
 use crate::error::{Error, Result};
 use crate::route::query::Query;
 use crate::wire::lifecycle::{WaitQuery, WaitReply};
@@ -17,7 +17,7 @@ use crate::wire::lifecycle::{WaitQuery, WaitReply};
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Condition {
-    /// It doesn't run; so it may be over at once.
+    /// It doesn't run, so it may be over at once; or its run ends, whatever follows.
     NotRunning,
     /// A run ends from now on; a container that is to be started can be waited for.
     NextExit,
@@ -36,9 +36,14 @@ pub(super) async fn wait(Named(handle): Named, Query(query): Query<WaitQuery>) -
     let (changes, before) = (handle.changes(), handle.container());
     let body = stream::once(async move {
         let container = until(condition, changes, before.state.exits).await;
-        serde_json::to_vec(&WaitReply { status_code: container.state.exit_code }).map(Bytes::from)
+        serde_json::to_vec(&WaitReply { status_code: code(&container.state, before.state.exits) }).map(Bytes::from)
     });
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response())
+}
+
+/// The exit code of the end that was waited for: the next run may have begun since.
+fn code(state: &State, exits_before: u64) -> u8 {
+    if state.exits > exits_before { state.last_exit_code } else { state.exit_code }
 }
 
 async fn until(
@@ -47,7 +52,7 @@ async fn until(
     exits_before: u64,
 ) -> Arc<Container> {
     let met = |container: &Arc<Container>| match condition {
-        Condition::NotRunning => !container.state.phase.is_active(),
+        Condition::NotRunning => container.state.exits > exits_before || !container.state.phase.is_active(),
         Condition::NextExit => container.state.exits > exits_before || container.state.phase == Phase::Removed,
         Condition::Removed => container.state.phase == Phase::Removed,
     };

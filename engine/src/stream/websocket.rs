@@ -1,0 +1,125 @@
+//! A stream in the messages of a WebSocket (RFC 6455), as browsers take it: what a process says in binary messages, and
+//! whatever comes in messages is what it reads.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures::{Sink, SinkExt as _, Stream, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::ClientStream;
+use super::connection::take_over;
+use super::heard_out::PATIENCE;
+use crate::error::{Error, Result};
+
+/// What is sent at once, and may wait between a process and its client.
+const MESSAGE_BYTES: usize = 32 * 1024;
+
+/// A client that asked for a WebSocket.
+#[derive(Debug)]
+pub(crate) struct WebSocket {
+    accept: HeaderValue,
+    /// The first of what the client says that it speaks on top of it; browsers hang up when none is taken.
+    protocol: Option<HeaderValue>,
+}
+
+impl<S: Sync> FromRequestParts<S> for WebSocket {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        let value = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let upgrades = value(UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
+        let (Some(key), Some("13"), true) = (value(SEC_WEBSOCKET_KEY), value(SEC_WEBSOCKET_VERSION), upgrades) else {
+            return Err(Error::invalid(
+                "this path is for WebSockets: a request with \"Upgrade: websocket\", a Sec-WebSocket-Key and \
+                 \"Sec-WebSocket-Version: 13\" is expected",
+            ));
+        };
+        let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
+            .map_err(|_| Error::invalid("the Sec-WebSocket-Key can't be answered"))?;
+        let protocols = value(SEC_WEBSOCKET_PROTOCOL).and_then(|protocols| protocols.split(',').next());
+        Ok(Self { accept, protocol: protocols.and_then(|protocol| HeaderValue::from_str(protocol.trim()).ok()) })
+    }
+}
+
+impl WebSocket {
+    /// Replies that messages follow, and has `session` use what is in them from then on.
+    pub(crate) fn stream<F>(self, session: impl FnOnce(ClientStream) -> F + Send + 'static) -> Response
+    where
+        F: Future<Output = ClientStream> + Send + 'static,
+    {
+        let switch = [
+            (CONNECTION, HeaderValue::from_static("Upgrade")),
+            (UPGRADE, HeaderValue::from_static("websocket")),
+            (SEC_WEBSOCKET_ACCEPT, self.accept),
+        ];
+        let mut reply = (StatusCode::SWITCHING_PROTOCOLS, switch).into_response();
+        reply.headers_mut().extend(self.protocol.map(|protocol| (SEC_WEBSOCKET_PROTOCOL, protocol)));
+        take_over(&mut reply, |stream| carry(stream, session));
+        reply
+    }
+}
+
+/// Carries a session's stream in messages, until the session is over.
+async fn carry<F>(stream: ClientStream, session: impl FnOnce(ClientStream) -> F) -> ClientStream
+where
+    F: Future<Output = ClientStream>,
+{
+    let ClientStream { input, output } = stream;
+    let mut socket = WebSocketStream::from_raw_socket(tokio::io::join(input, output), Role::Server, None).await;
+    let (ours, theirs) = tokio::io::duplex(MESSAGE_BYTES);
+    let (from_process, to_process) = tokio::io::split(ours);
+    let (input, output) = tokio::io::split(theirs);
+    let session = async {
+        let mut stream = session(ClientStream { input: Box::pin(input), output: Box::pin(output) }).await;
+        // Nobody is left to tell if it fails.
+        let _ = stream.output.shutdown().await;
+    };
+    let (sink, messages) = (&mut socket).split();
+    tokio::select! {
+        ((), ()) = async { tokio::join!(session, send(from_process, sink)) } => {}
+        () = receive(messages, to_process) => {}
+    }
+    // It is closed when both sides have said so.
+    let closed = async { while let Some(Ok(_)) = socket.next().await {} };
+    let _ = tokio::time::timeout(PATIENCE, closed).await;
+    let joined = socket.into_inner();
+    let (input, output) = joined.into_inner();
+    ClientStream { input, output }
+}
+
+async fn send(mut from_process: impl AsyncRead + Unpin, mut sink: impl Sink<Message> + Unpin) {
+    let mut buffer = vec![0; MESSAGE_BYTES];
+    while let Ok(length @ 1..) = from_process.read(&mut buffer).await {
+        let piece = buffer.get(..length).unwrap_or_default().to_vec();
+        if sink.send(Message::binary(piece)).await.is_err() {
+            return;
+        }
+    }
+    // Nobody is left to tell if it fails.
+    let _ = sink.close().await;
+}
+
+/// Ends never: what the client says last is still read by the process, and the session notices when nobody listens.
+async fn receive(
+    mut messages: impl Stream<Item = tungstenite::Result<Message>> + Unpin,
+    mut to_process: impl AsyncWrite + Unpin,
+) {
+    while let Some(Ok(message)) = messages.next().await {
+        if matches!(message, Message::Text(_) | Message::Binary(_))
+            && to_process.write_all(&message.into_data()).await.is_err()
+        {
+            break;
+        }
+    }
+    let _ = to_process.shutdown().await;
+    std::future::pending().await
+}

@@ -1,0 +1,205 @@
+//! How containers end, and who hears of it when: what has been seen is recorded, and what was asked for is done.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, ChildStdout, Stdio},
+};
+
+use berth_tests::{Host, Outcome, started};
+use serde_json::Value;
+
+const SOCKET: &str = "/run/berth/berth.sock";
+
+/// Ends with this code when it is told to.
+fn told_to_exit(code: u8) -> String {
+    format!("trap 'exit {code}' TERM; echo up; while :; do sleep 0.01; done")
+}
+
+/// Tells it from inside, as soon as it can be told.
+fn tell(host: &Host, name: &str) {
+    let script = "until grep -q '^SigCgt:.*[4-7c-f]...$' /proc/1/status; do :; done; kill 1";
+    host.docker(&["exec", name, "sh", "-c", script]);
+}
+
+fn state(host: &Host, name: &str) -> String {
+    host.docker(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name]).ok()
+}
+
+/// `wait` as the API has it, from when it is sure to miss no end.
+struct Waiting {
+    curl: Child,
+    reply: BufReader<ChildStdout>,
+}
+
+impl Waiting {
+    fn begin(host: &Host, name: &str, condition: &str) -> Self {
+        let url = format!("http://localhost/containers/{name}/wait?condition={condition}");
+        let mut curl = host.command("curl");
+        curl.args(["-s", "-N", "-D", "-", "--unix-socket", SOCKET, "-X", "POST", &url]).stdout(Stdio::piped());
+        let mut curl = curl.spawn().expect("curl");
+        let mut reply = BufReader::new(curl.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            assert_ne!(reply.read_line(&mut line).expect("the reply's head"), 0, "it has an end");
+        }
+        Self { curl, reply }
+    }
+
+    fn code(mut self) -> i64 {
+        let mut body = String::new();
+        self.reply.read_to_string(&mut body).expect("the reply");
+        self.curl.wait().expect("curl ends");
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        body["StatusCode"].as_i64().expect("a code")
+    }
+}
+
+#[test]
+fn a_restart_keeps_what_is_to_be_removed_at_the_end() {
+    let (_world, mut host) = started();
+    for client in [Host::docker as fn(&Host, &[&str]) -> Outcome, Host::berth] {
+        let run = ["run", "-d", "--rm", "--stop-timeout", "0", "-v", "/data", "--name", "one", "busybox"];
+        client(&host, &[&run[..], &["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]].concat()).ok();
+        client(&host, &["exec", "one", "touch", "/data/x", "/kept"]).ok();
+        client(&host, &["restart", "one"]).ok();
+        assert_eq!(client(&host, &["exec", "one", "ls", "/data/x", "/kept"]).ok(), "/data/x\n/kept");
+        assert_eq!(host.docker(&["ps", "--format", "{{.Names}}"]).ok(), "one");
+        // That is over: its end is one again.
+        client(&host, &["stop", "one"]).ok();
+        assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
+        assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
+    }
+    // A berthd that dies over a restart has not forgotten it.
+    host.docker(&["run", "-d", "--rm", "--name", "two", "--stop-timeout", "0", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["exec", "two", "touch", "/kept"]).ok();
+    let mut restart = host.docker_command();
+    let mut restart = restart.args(["restart", "-t", "1000", "two"]).stderr(Stdio::null()).spawn().expect("docker");
+    host.wait_for_events("two", "kill", 1);
+    host.kill_berthd();
+    restart.wait().expect("docker ends");
+    host.start_berthd();
+    host.wait_for_events("two", "restart", 1);
+    host.docker(&["exec", "two", "ls", "/kept"]).ok();
+}
+
+#[test]
+fn who_sees_an_end_finds_it_recorded() {
+    let (_world, host) = started();
+    for name in ["e0", "e1", "e2", "e3", "e4"] {
+        host.docker(&["run", "-d", "--name", name, "busybox", "sh", "-c", &told_to_exit(7)]).ok();
+        host.wait_for_log(name, "up");
+        let script = format!(
+            "curl -s --unix-socket {SOCKET} -X POST 'http://x/containers/{name}/attach?stream=1&stdout=1' > /dev/null; \
+             curl -s --unix-socket {SOCKET} 'http://x/containers/{name}/json'"
+        );
+        let mut seen = host.command("sh");
+        let seen = seen.args(["-c", &script]).stdout(Stdio::piped()).spawn().expect("sh");
+        host.wait_for_events(name, "attach", 1);
+        host.docker(&["kill", "-s", "TERM", name]).ok();
+        let seen = Outcome::from_output("attach and inspect".to_owned(), &seen.wait_with_output().expect("it ends"));
+        let inspected: Value = serde_json::from_str(&seen.ok()).expect("JSON");
+        let state = &inspected["State"];
+        assert_eq!((state["Status"].as_str(), state["ExitCode"].as_i64()), (Some("exited"), Some(7)), "{name}");
+    }
+}
+
+#[test]
+fn a_wait_is_over_with_the_run_whatever_the_policy_does() {
+    let (_world, host) = started();
+    let program = told_to_exit(5);
+    host.docker(&["run", "-d", "--name", "again", "--restart", "always", "busybox", "sh", "-c", &program]).ok();
+    let begin = |condition| Waiting::begin(&host, "again", condition);
+    for (times, condition) in [(1, ""), (2, "not-running"), (3, "next-exit")] {
+        host.wait_for_events("again", "start", times);
+        let waiting = begin(condition);
+        tell(&host, "again");
+        assert_eq!(waiting.code(), 5, "{condition}");
+    }
+    // So does who is attached.
+    host.wait_for_events("again", "start", 4);
+    let removed = begin("removed");
+    for (times, client) in [(1, "docker"), (2, "berth")] {
+        let mut attached = match client {
+            "docker" => host.docker_command(),
+            _ => host.command(&berth_tests::world::binary("berth").to_string_lossy()),
+        };
+        let attached = attached.args(["attach", "--no-stdin", "again"]).stdout(Stdio::null()).spawn();
+        let mut attached = attached.expect("a client");
+        host.wait_for_events("again", "attach", times);
+        tell(&host, "again");
+        assert_eq!(attached.wait().expect("it ends").code(), Some(5), "{client}");
+        host.wait_for_events("again", "start", 4 + times);
+    }
+    host.docker(&["rm", "-f", "again"]).ok();
+    assert_eq!(removed.code(), 137);
+}
+
+#[test]
+fn what_was_killed_is_dead() {
+    let (_world, host) = started();
+    for (round, client) in
+        [Host::docker as fn(&Host, &[&str]) -> Outcome, Host::berth].into_iter().cycle().enumerate().take(10)
+    {
+        let name = format!("k{round}");
+        client(&host, &["run", "-d", "--name", &name, "busybox", "sleep", "1000"]).ok();
+        client(&host, &["kill", &name]).ok();
+        assert_eq!(state(&host, &name), "exited 137");
+        client(&host, &["rm", &name]).ok();
+    }
+    // What removes itself is gone, and its name free.
+    for _ in 0..3 {
+        host.docker(&["run", "-d", "--rm", "--name", "gone", "busybox", "sleep", "1000"]).ok();
+        host.docker(&["kill", "gone"]).ok();
+        host.docker(&[
+            "run",
+            "-d",
+            "--rm",
+            "--name",
+            "gone",
+            "busybox",
+            "sh",
+            "-c",
+            "trap 'exit 0' TERM; echo up; while :; do sleep 0.01; done",
+        ])
+        .ok();
+        host.wait_for_log("gone", "up");
+        host.docker(&["stop", "gone"]).ok();
+    }
+    // Its execs, too, and that was told.
+    host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+    let body = r#"{"Cmd": ["sleep", "2000"]}"#;
+    let (_, created) = host.http(SOCKET, "POST", "/containers/web/exec", Some(body));
+    let created: Value = serde_json::from_str(&created).expect("JSON");
+    let exec = created["Id"].as_str().expect("an id");
+    assert_eq!(host.http(SOCKET, "POST", &format!("/exec/{exec}/start"), Some(r#"{"Detach": true}"#)).0, 200);
+    let inspect = || -> Value {
+        serde_json::from_str(&host.http(SOCKET, "GET", &format!("/exec/{exec}/json"), None).1).expect("JSON")
+    };
+    let running = inspect();
+    assert_eq!(running["Running"], true);
+    host.docker(&["kill", "web"]).ok();
+    let ended = inspect();
+    assert_eq!((&ended["Running"], ended["ExitCode"].as_i64()), (&Value::Bool(false), Some(137)));
+    assert_eq!(ended["Pid"], running["Pid"]);
+    host.wait_for_events("web", "exec_die", 1);
+    host.wait_for_events("web", "die", 1);
+    // A signal that is another program's own end is one, too; one that is handled isn't waited for.
+    host.docker(&["run", "-d", "--pid", "host", "--name", "shares", "busybox", "sleep", "3000"]).ok();
+    host.docker(&["kill", "-s", "USR1", "shares"]).ok();
+    assert_eq!(state(&host, "shares"), "exited 138");
+    host.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "deaf",
+        "busybox",
+        "sh",
+        "-c",
+        "trap : USR1; echo up; while :; do sleep 0.1; done",
+    ])
+    .ok();
+    host.wait_for_log("deaf", "up");
+    host.docker(&["kill", "-s", "USR1", "deaf"]).ok();
+    assert_eq!(state(&host, "deaf"), "running 0");
+}
