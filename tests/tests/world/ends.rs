@@ -1,7 +1,8 @@
 //! How containers end, and who hears of it when: what has been seen is recorded, and what was asked for is done.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::net::UnixStream,
     process::{Child, ChildStdout, Stdio},
 };
 
@@ -86,19 +87,24 @@ fn a_restart_keeps_what_is_to_be_removed_at_the_end() {
 #[test]
 fn who_sees_an_end_finds_it_recorded() {
     let (_world, host) = started();
+    let connect = |request: &str| {
+        let mut stream = UnixStream::connect(host.directory().join("run/berth/berth.sock")).expect("berthd");
+        stream.write_all(format!("{request}\r\n\r\n").as_bytes()).expect("sent");
+        stream
+    };
     for name in ["e0", "e1", "e2", "e3", "e4"] {
         host.docker(&["run", "-d", "--name", name, "busybox", "sh", "-c", &told_to_exit(7)]).ok();
         host.wait_for_log(name, "up");
-        let script = format!(
-            "curl -s --unix-socket {SOCKET} -X POST 'http://x/containers/{name}/attach?stream=1&stdout=1' > /dev/null; \
-             curl -s --unix-socket {SOCKET} 'http://x/containers/{name}/json'"
-        );
-        let mut seen = host.command("sh");
-        let seen = seen.args(["-c", &script]).stdout(Stdio::piped()).spawn().expect("sh");
+        let upgrade = "HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp";
+        let mut attached = connect(&format!("POST /containers/{name}/attach?stream=1&stdout=1 {upgrade}"));
         host.wait_for_events(name, "attach", 1);
         host.docker(&["kill", "-s", "TERM", name]).ok();
-        let seen = Outcome::from_output("attach and inspect".to_owned(), &seen.wait_with_output().expect("it ends"));
-        let inspected: Value = serde_json::from_str(&seen.ok()).expect("JSON");
+        attached.read_to_end(&mut Vec::new()).expect("the stream");
+        let mut reply = String::new();
+        let mut asking = connect(&format!("GET /containers/{name}/json HTTP/1.1\r\nHost: x\r\nConnection: close"));
+        asking.read_to_string(&mut reply).expect("a reply");
+        let (_, inspected) = reply.split_once("\r\n\r\n").expect("a head");
+        let inspected: Value = serde_json::from_str(inspected).expect("JSON");
         let state = &inspected["State"];
         assert_eq!((state["Status"].as_str(), state["ExitCode"].as_i64()), (Some("exited"), Some(7)), "{name}");
     }
