@@ -88,11 +88,7 @@ impl Ledger {
     fn set_right(&mut self, links: &[&LinkName]) -> BTreeSet<LinkName> {
         let (mut put_back, mut gone) = (String::new(), BTreeSet::new());
         for op in self.state.desired(&*self.planners, &BTreeSet::new()).unwrap_or_default() {
-            let name = match &op {
-                Op::CreateBridge(bridge) => &bridge.name,
-                Op::CreateVeth(pair) => &pair.host_end,
-                _ => continue,
-            };
+            let Some(name) = link_of(&op) else { continue };
             if links.contains(&name) {
                 match self.host.set_right(&op) {
                     Ok(true) => put_back.push_str(&format!(" {name}")),
@@ -120,7 +116,10 @@ impl Ledger {
             Ok(plan) => plan,
             Err(error) => return self.warn(format!("links that were changed can't be looked at: {}", error.chain())),
         };
-        let names: String = bridges.iter().map(|name| format!(" {name}")).collect();
+        // What hangs on a link that an event names may have gone as well, and be named by a later one in vain.
+        let made = plan.ops.iter().filter_map(link_of);
+        let names: BTreeSet<&LinkName> = bridges.iter().copied().chain(made).collect();
+        let names: String = names.into_iter().map(|name| format!(" {name}")).collect();
         let steps = plan.ops.len();
         self.warn(format!("somebody else deleted or changed links of berth{names}: {steps} steps put them back"));
         self.apply_repair(plan);
@@ -158,5 +157,14 @@ impl Ledger {
     fn warn(&mut self, message: String) {
         tracing::warn!("{message}");
         self.announce(EventKind::Warning, message);
+    }
+}
+
+/// The link of the host's that an operation makes.
+fn link_of(op: &Op) -> Option<&LinkName> {
+    match op {
+        Op::CreateBridge(bridge) => Some(&bridge.name),
+        Op::CreateVeth(pair) => Some(&pair.host_end),
+        _ => None,
     }
 }

@@ -92,7 +92,7 @@ async fn links_and_forwarding_are_repaired_at_once() {
     serve(&town.inside(&web), 80, "web");
     let mut events = town.client.events(None).await.expect("events");
     let end = "$(ip -o link show master berth0 | sed 's/^[0-9]*: //; s/@.*//')";
-    let index = || town.host.sh("cat /sys/class/net/bv*/ifindex");
+    let index = || town.host.sh("ip -o link show type veth | cut -d: -f1");
     let (mut last, flags) = (index(), "bridge -d link show | grep -o 'learning off'; bridge fdb | grep -c static");
     let before = town.host.sh(flags);
     let wounds = [
