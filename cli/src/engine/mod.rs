@@ -18,7 +18,7 @@ use crate::connect::{ConnectError, Daemon, explain};
 
 /// In the path of every request. Old enough for every Docker daemon since 25 and for daemons that have dropped what
 /// was older; new enough for a MAC address per network.
-pub(crate) const API_VERSION: &str = "v1.44";
+pub(crate) const API_VERSION: &str = "v1.52";
 
 /// The engine behind a socket. Nothing is sent before the first request.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! A new container's working directory: it is there before the container runs, for whoever copies files into it.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use images::Rootfs;
@@ -24,8 +25,13 @@ pub(super) fn make(engine: &Engine, container: &Container) -> Result<()> {
     let mut writable = container.clone();
     writable.spec.readonly_rootfs = false;
     let root = view::mount(engine, &writable, VolumeSources::default(), Scope::RootfsOnly)?;
-    images::files::make_directory(&root, path)
-        .map_err(|error| Error::invalid(format!("Cannot mkdir: {}: {error}", path.display())))
+    images::files::make_directory(&root, path).map_err(|error| {
+        let path = path.display();
+        Error::invalid(match error.kind() {
+            ErrorKind::NotADirectory | ErrorKind::AlreadyExists => format!("Cannot mkdir: {path} is not a directory"),
+            _ => format!("Cannot mkdir: {path}: {error}"),
+        })
+    })
 }
 
 /// Whether one of the image's layers has a directory there. Mounting them all would tell for sure, and takes longer than all

@@ -137,6 +137,9 @@ fn served(host: &Host) -> BTreeMap<&'static str, Shape> {
     let exec = ask("POST", "/containers/shape/exec", Some(r#"{"Cmd":["sleep","1000"],"AttachStdout":true}"#));
     add("exec create", &exec);
     add("exec", &get(&format!("/exec/{}/json", exec["Id"].as_str().expect("an id"))));
+    // There is none, and the refusal says so.
+    let (_, refusal) = host.http("/run/berth/berth.sock", "GET", "/v1.52/swarm", None);
+    add("swarm", &serde_json::from_str(&refusal).expect("JSON"));
     add("update", &ask("POST", "/containers/shape/update", Some(r#"{"CpuShares":512}"#)));
     for (section, path) in [
         ("network prune", "/networks/prune"),
