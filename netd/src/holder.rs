@@ -15,13 +15,13 @@ use procfs::{
 
 use crate::{Error, ports::IN_USE};
 
-/// On a host with very many descriptors the name isn't worth keeping others waiting.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// On a host with very many descriptors the name isn't worth keeping who asked waiting.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The error with the name of the program that has the port, where that is what is wrong and it is found.
 pub(crate) async fn explain(error: Error) -> Error {
     let Error::HoldPort { address, protocol, kind: Kind::Conflict, .. } = error else { return error };
-    let holder = tokio::task::spawn_blocking(move || of(protocol, address)).await.ok().flatten();
+    let holder = tokio::task::spawn_blocking(move || within(PATIENCE, protocol, address)).await.ok().flatten();
     match (holder, error) {
         (Some(holder), Error::HoldPort { address, protocol, kind, source, .. }) => {
             let reason = IN_USE.replace("another program of this host", &holder).into();
@@ -32,8 +32,8 @@ pub(crate) async fn explain(error: Error) -> Error {
 }
 
 /// A program that has a socket in the way of one that is wanted, as in `nginx (process 812)`; nothing when it isn't found.
-fn of(protocol: Protocol, wanted: SocketAddr) -> Option<String> {
-    let deadline = Instant::now() + PATIENCE;
+fn within(patience: Duration, protocol: Protocol, wanted: SocketAddr) -> Option<String> {
+    let deadline = Instant::now() + patience;
     let inodes = inodes(protocol, wanted);
     if inodes.is_empty() {
         return None;
@@ -87,6 +87,11 @@ mod tests {
 
     use super::*;
 
+    /// However busy the machine is.
+    fn found(protocol: Protocol, wanted: SocketAddr) -> Option<String> {
+        within(Duration::from_secs(60), protocol, wanted)
+    }
+
     fn wanted(address: &str, port: u16) -> SocketAddr {
         SocketAddr::new(address.parse().expect("an address"), port)
     }
@@ -97,12 +102,12 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let own = format!("(process {})", std::process::id());
         for address in ["127.0.0.1", "0.0.0.0", "::"] {
-            let holder = of(Protocol::Tcp, wanted(address, port)).unwrap_or_default();
+            let holder = found(Protocol::Tcp, wanted(address, port)).unwrap_or_default();
             assert!(holder.ends_with(&own), "{address}: {holder:?}");
         }
-        assert_eq!(of(Protocol::Tcp, wanted("127.0.0.2", port)), None, "not in the way");
+        assert_eq!(found(Protocol::Tcp, wanted("127.0.0.2", port)), None, "not in the way");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let holder = of(Protocol::Udp, wanted("0.0.0.0", socket.local_addr().expect("an address").port()));
+        let holder = found(Protocol::Udp, wanted("0.0.0.0", socket.local_addr().expect("an address").port()));
         assert!(holder.is_some_and(|holder| holder.ends_with(&own)));
     }
 
@@ -111,6 +116,6 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("it listens");
         let port = client.local_addr().expect("an address").port();
-        assert!(of(Protocol::Tcp, wanted("0.0.0.0", port)).is_some());
+        assert!(found(Protocol::Tcp, wanted("0.0.0.0", port)).is_some());
     }
 }

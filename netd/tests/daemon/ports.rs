@@ -102,8 +102,10 @@ async fn ports_are_held_and_taken_ones_are_refused_by_name() {
     let before = town.traces();
     let error = town.client.put_sandbox("other", &request(&[("tcp", 5000, 1)])).await.expect_err("somebody has it");
     assert!(matches!(&error, Error::Refused { kind: Kind::Conflict, .. }), "{error:?}");
-    let own = format!("(process {}) uses it", std::process::id());
-    assert!(error.to_string().contains(":5000/tcp") && error.to_string().contains(&own), "{error}");
+    // A machine that is busy with other tests may take longer to go through than netd looks.
+    let holder = format!("(process {})", std::process::id());
+    let is_told = ["another program", &holder].iter().any(|words| error.to_string().contains(words));
+    assert!(error.to_string().contains(":5000/tcp") && is_told, "{error}");
     assert_eq!(town.traces(), before);
 }
 
