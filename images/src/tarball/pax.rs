@@ -58,12 +58,12 @@ impl Records {
         self.0.iter().any(|(key, _)| key.starts_with(prefix))
     }
 
-    /// The extended attributes.
+    /// The extended attributes. One without a value is none, as for other readers: an empty record takes one away.
     pub(super) fn xattrs(self) -> Vec<(Vec<u8>, Vec<u8>)> {
         self.0
             .into_iter()
             .filter_map(|(key, value)| {
-                let name = key.strip_prefix(XATTR_PREFIX)?;
+                let name = key.strip_prefix(XATTR_PREFIX).filter(|name| !name.is_empty() && !value.is_empty())?;
                 Some((name.as_bytes().to_vec(), value))
             })
             .collect()

@@ -13,7 +13,8 @@ use super::Refusal;
 use crate::tarball::Member;
 
 const OPAQUE: &str = "trusted.overlay.opaque";
-/// With these a layer could send overlayfs to other directories or hide more than it says.
+/// With these a layer could send overlayfs to other directories or hide more than it says. Layers in the wild have them, of
+/// files that lay on an overlayfs when they were packed: it means nothing elsewhere, so they are left out.
 const OVERLAY_PREFIXES: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
 /// What a member says about itself, checked.
@@ -27,11 +28,6 @@ pub(crate) struct Attributes<'a> {
 
 impl<'a> Attributes<'a> {
     pub(crate) fn of(member: &'a Member) -> Result<Self, Refusal> {
-        let overlay = member.xattrs.iter().find(|(name, _)| belongs_to_overlayfs(name));
-        if let Some((name, _)) = overlay {
-            let name = String::from_utf8_lossy(name).into_owned();
-            return Err(Refusal::OverlayAttribute(name));
-        }
         let mtime = Timespec { tv_sec: member.mtime_seconds, tv_nsec: i64::from(member.mtime_nanoseconds) };
         Ok(Self {
             uid: Uid::from_raw(id(member.uid)?),
@@ -72,11 +68,10 @@ impl<'a> Attributes<'a> {
     }
 
     fn set_xattrs(&self, set: impl Fn(&OsStr, &[u8]) -> Result<(), Errno>) -> Result<(), Errno> {
-        for (name, value) in self.xattrs {
+        for (name, value) in self.xattrs.iter().filter(|(name, _)| !belongs_to_overlayfs(name)) {
             match set(OsStr::from_bytes(name), value) {
                 Ok(()) => {}
-                // A file system without user attributes, or a file that can't have any: Docker goes on as well.
-                Err(Errno::NOTSUP | Errno::PERM) if name.starts_with(b"user.") => {
+                Err(errno) if cannot_be_kept(name, errno) => {
                     let name = String::from_utf8_lossy(name);
                     tracing::debug!(%name, "an extended attribute can't be set here");
                 }
@@ -113,6 +108,17 @@ pub(crate) fn copy(model: impl AsFd, directory: impl AsFd) -> io::Result<()> {
         rustix::fs::fsetxattr(directory.as_fd(), name, &value, XattrFlags::empty())?;
     }
     Ok(())
+}
+
+/// Whether a file is fine without the attribute, which this system can't have: Docker goes on as well. Archives made on a Mac
+/// are full of names that Linux knows no attributes by (`com.apple.provenance`), and of values too large for it.
+fn cannot_be_kept(name: &[u8], errno: Errno) -> bool {
+    match errno {
+        Errno::NOTSUP | Errno::RANGE | Errno::TOOBIG => true,
+        // Links and devices can't have those of users.
+        Errno::PERM => name.starts_with(b"user."),
+        _ => false,
+    }
 }
 
 fn belongs_to_overlayfs(name: &[u8]) -> bool {

@@ -134,9 +134,6 @@ pub enum Refusal {
     /// `.wh.` within a path.
     #[error("'.wh.' is reserved for whiteouts")]
     ReservedName,
-    /// Attributes that only overlayfs itself may set.
-    #[error("it sets the extended attribute {0:?}, which belongs to overlayfs")]
-    OverlayAttribute(String),
     /// A user or group number of more than 32 bits.
     #[error("its owner {0} isn't a user or group number")]
     Owner(u64),

@@ -185,11 +185,6 @@ fn a_malicious_tar_is_refused_and_touches_nothing() {
         ("the root as a file", tar().file("./", "x"), "the layer's root must be a directory"),
         ("the root as a link", tar().symlink(".", "/"), "the layer's root must be a directory"),
         (
-            "overlayfs's own attribute",
-            tar().pax(&[("SCHILY.xattr.trusted.overlay.redirect", b"/etc")]).dir("a", 0o755),
-            "it sets the extended attribute \"trusted.overlay.redirect\", which belongs to overlayfs",
-        ),
-        (
             "too large a user",
             tar().pax(&[("uid", b"4294967296")]).file("a", ""),
             "its owner 4294967296 isn't a user or group number",
@@ -208,6 +203,43 @@ fn a_malicious_tar_is_refused_and_touches_nothing() {
         }
         place.assert_contained();
     }
+}
+
+/// Of an overlayfs, of a Mac, too long or too large for Linux, and without a value: the attribute is dropped, the file kept.
+#[test]
+fn attributes_that_cannot_be_kept_are_dropped_and_nothing_else() {
+    let place = Place::new();
+    let large = vec![b'x'; 70_000];
+    let long = format!("SCHILY.xattr.user.{}", "n".repeat(300));
+    let records: &[(&str, &[u8])] = &[
+        ("SCHILY.xattr.user.kept", b"yes"),
+        ("SCHILY.xattr.trusted.overlay.redirect", b"/etc"),
+        ("SCHILY.xattr.trusted.overlay.opaque", b"y"),
+        ("SCHILY.xattr.trusted.overlay.metacopy", b""),
+        ("SCHILY.xattr.user.overlay.origin", b"x"),
+        ("SCHILY.xattr.com.apple.provenance", b"\x01\x02\0"),
+        ("SCHILY.xattr.com.apple.ResourceFork", &large),
+        ("SCHILY.xattr.user.large", &large),
+        (&long, b"x"),
+        ("SCHILY.xattr.", b"x"),
+        ("SCHILY.xattr.security.capability", b""),
+        ("LIBARCHIVE.xattr.com.apple.provenance", b"AQI="),
+        ("path", b""),
+        ("uid", b""),
+        ("mtime", b""),
+    ];
+    let tar = Tar::new().pax(records).dir("directory", 0o755).pax(records).file("file", "x");
+    let tar = tar.pax(records).symlink("link", "file").pax(records).device("null", EntryType::Char, 1, 3);
+    place.unpack(&tar.finish()).expect("a tar of the wild");
+    for name in ["directory", "file"] {
+        let mut names = Vec::with_capacity(4096);
+        rustix::fs::listxattr(place.path(name), rustix::buffer::spare_capacity(&mut names)).expect("listed");
+        assert_eq!(String::from_utf8_lossy(&names), "user.kept\0", "{name}");
+        assert_eq!(place.xattr(name, "user.kept").as_deref(), Some(&b"yes"[..]));
+    }
+    assert_eq!(place.read("file"), "x");
+    assert_eq!(fs::read_link(place.path("link")).expect("a link").as_os_str(), "file");
+    assert_eq!(place.metadata("null").rdev(), rustix::fs::makedev(1, 3));
 }
 
 #[test]

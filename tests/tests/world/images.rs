@@ -44,6 +44,50 @@ fn archives_of_other_tools() {
     assert!(said.contains("Loaded image"), "{said}");
 }
 
+/// Attributes that Linux doesn't know, and such as an overlayfs leaves: whoever unpacks the archive has the files.
+#[test]
+fn archives_made_on_a_mac() {
+    let (_world, host) = started();
+    let mut archive = tar::Builder::new(Vec::new());
+    for name in ["one", "directory/two"] {
+        let attributes: [(&str, &[u8]); 4] = [
+            ("SCHILY.xattr.com.apple.provenance", b"\x01\x02\0"),
+            ("SCHILY.xattr.user.overlay.origin", b"x"),
+            ("SCHILY.xattr.security.capability", b""),
+            ("LIBARCHIVE.xattr.com.apple.provenance", b"AQI="),
+        ];
+        archive.append_pax_extensions(attributes).expect("written");
+        let mut header = tar::Header::new_ustar();
+        header.set_size(4);
+        header.set_mode(0o644);
+        header.set_cksum();
+        archive.append_data(&mut header, name, &b"mac\n"[..]).expect("written");
+    }
+    let archive = archive.into_inner().expect("finished");
+    std::fs::write(host.directory().join("mac.tar"), archive).expect("written");
+    let at = host.directory().join("mac.tar").display().to_string();
+    let sh = |script: &str| host.sh(&format!("export DOCKER_HOST=unix:///run/berth/berth.sock && {script}")).ok();
+    let has_files = |image: &str, at: &str| {
+        let made = host.docker(&["create", image, "true"]).ok();
+        let read = |name: &str| format!("docker cp {made}:{at}/{name} - | tar -xO");
+        assert_eq!(sh(&format!("{} && {}", read("directory/two"), read("one"))), "mac\nmac", "{image}");
+    };
+    host.docker(&["import", &at, "imported"]).ok();
+    has_files("imported", "");
+    // What is loaded is an archive of archives.
+    sh("docker save -o /run/saved.tar imported && docker rm -f $(docker ps -aq) && docker rmi imported");
+    host.docker(&["load", "-i", "/run/saved.tar"]).ok();
+    has_files("imported", "");
+    sh(&format!(
+        "mkdir /run/context && cp {at} /run/context/mac.tar && cd /run/context && \
+         printf 'FROM busybox\\nADD mac.tar /added/\\n' > Dockerfile && DOCKER_BUILDKIT=0 docker build -t added ."
+    ));
+    has_files("added", "/added");
+    host.docker(&["create", "--name", "into", "busybox"]).ok();
+    sh(&format!("docker cp - into:/tmp < {at} && docker commit into copied"));
+    has_files("copied", "/tmp");
+}
+
 #[test]
 fn import_tag_history_rmi() {
     let (_world, host) = started();
