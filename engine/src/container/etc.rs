@@ -35,11 +35,14 @@ pub struct Names<'a> {
 pub fn hosts(names: &Names<'_>) -> String {
     let mut text = LOCAL_NAMES.to_owned();
     extend_hosts(&mut text, names);
+    let own = match names.domainname {
+        "" => names.hostname.to_owned(),
+        domain => format!("{}.{domain}", names.hostname),
+    };
+    // The name may have its domain in it. The short name is looked for as well.
+    let short = own.split_once('.').map(|(short, _)| format!(" {short}")).unwrap_or_default();
     for address in names.addresses {
-        let _ = match names.domainname {
-            "" => writeln!(text, "{address}\t{}", names.hostname),
-            domain => writeln!(text, "{address}\t{0}.{domain} {0}", names.hostname),
-        };
+        let _ = writeln!(text, "{address}\t{own}{short}");
     }
     text
 }
@@ -206,6 +209,19 @@ mod tests {
         172.17.0.2	web.example.org web
         fd00::2	web.example.org web
         ");
+        for (hostname, domainname, expected) in [
+            ("web", "", "web"),
+            ("web.example.org", "", "web.example.org web"),
+            ("web.example", "org", "web.example.org web"),
+        ] {
+            let names = Names { hostname, domainname, addresses: &names.addresses[..1], ..names };
+            let text = hosts(&names);
+            assert_eq!(
+                text.lines().last(),
+                Some(format!("172.17.0.2\t{expected}").as_str()),
+                "{hostname} {domainname}"
+            );
+        }
         assert_snapshot!(hosts_of_host("127.0.0.1 localhost", &names), @r"
         127.0.0.1 localhost
         10.0.0.9	db
