@@ -1,9 +1,10 @@
 //! The mounts that a container is asked to have, made by descriptors: neither a link in an image or a volume, nor whoever
 //! changes one meanwhile, leads a mount out of the container or to what the kernel shows it.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
@@ -20,6 +21,12 @@ use crate::{Error, Result};
 /// Where a container has file systems of the kernel's. Whoever wants to mount something there says so: it isn't reached by
 /// a link.
 const KERNEL_DIRECTORIES: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// As many links as the kernel follows for a path.
+const LINKS_MAX: usize = 40;
+
+/// Where nothing can be made.
+const CIRCLE: &str = "in a circle or into a process's files";
 
 /// What a bind mounts, as a mount that is nowhere yet.
 #[derive(Debug)]
@@ -58,15 +65,15 @@ pub(crate) fn bind(asked: &Mount) -> Result<Option<Bind>> {
     let kind = fstat(&opened).map_err(failed(asked))?.st_mode & SFlag::S_IFMT.bits();
     let mount = copy_mount(&opened, !non_recursive).map_err(failed(asked))?;
     // Since Docker 25, what is mounted below a read-only bind is read-only too.
-    let readonly = Attributes { readonly: asked.readonly, private: false, recursive: !non_recursive };
+    let readonly = Attributes { readonly: asked.readonly, propagation: MsFlags::empty(), recursive: !non_recursive };
     readonly.set(&mount).map_err(failed(asked))?;
     // The mount namespaces of shims are slaves of the host's, and so is everything that is copied there.
-    let (private, recursive) = match propagation {
-        BindPropagation::Rprivate => (true, true),
-        BindPropagation::Private => (true, false),
-        BindPropagation::Rslave | BindPropagation::Slave => (false, false),
+    let (propagation, recursive) = match propagation {
+        BindPropagation::Rprivate => (MsFlags::MS_PRIVATE, true),
+        BindPropagation::Private => (MsFlags::MS_PRIVATE, false),
+        BindPropagation::Rslave | BindPropagation::Slave => (MsFlags::empty(), false),
     };
-    Attributes { readonly: false, private, recursive }.set(&mount).map_err(failed(asked))?;
+    Attributes { readonly: false, propagation, recursive }.set(&mount).map_err(failed(asked))?;
     Ok(Some(Bind { mount, is_directory: kind == SFlag::S_IFDIR.bits() }))
 }
 
@@ -112,26 +119,53 @@ pub(crate) fn place_for(root: &OwnedFd, destination: &Path, is_directory: bool) 
         found => found,
     };
     let found = found.map_err(|errno| match errno {
-        Errno::ENOENT => led_away(destination, "where there is nothing"),
+        Errno::ENOENT => led_away(destination, "to where there is nothing"),
+        Errno::ELOOP => led_away(destination, CIRCLE),
         errno => Error::io(action())(errno),
     })?;
-    check_real_place(root, &found, destination)?;
+    check_real_place(root, &found, Path::new(""), destination)?;
     Ok(found)
 }
 
+/// Makes what isn't there on the way, wherever links lead within the root: each one is followed here, and what it leads to
+/// is made there.
 fn make_place(root: &OwnedFd, destination: &Path, is_directory: bool) -> Result<()> {
     let failed = || Error::io(format!("make a place for the mount on {}", destination.display()));
+    // As far as it is known to be there, without links; and what is to come, the next first.
     let mut walked = PathBuf::from("/");
-    let mut components = destination.components().skip(1).peekable();
-    while let Some(component) = components.next() {
-        let parent = open_in_root(root, &walked, DIRECTORY).map_err(failed())?;
-        walked.push(component);
-        let name = Path::new(&component);
-        if fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) != Err(Errno::ENOENT) {
+    let mut ahead: Vec<OsString> = names(destination).collect();
+    ahead.reverse();
+    let mut links = 0;
+    while let Some(name) = ahead.pop() {
+        if name == ".." {
+            walked.pop();
             continue;
         }
-        check_real_place(root, &parent, destination)?;
-        if components.peek().is_some() || is_directory {
+        let parent = open_in_root(root, &walked, DIRECTORY).map_err(failed())?;
+        let name = Path::new(&name);
+        let found = fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        let is_link = found.is_ok_and(|found| found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFLNK.bits());
+        if !is_link && found != Err(Errno::ENOENT) {
+            walked.push(name);
+            continue;
+        }
+        check_real_place(root, &parent, name, destination)?;
+        if is_link {
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(led_away(destination, CIRCLE));
+            }
+            let target = PathBuf::from(readlinkat(&parent, name).map_err(failed())?);
+            if target.is_absolute() {
+                walked = PathBuf::from("/");
+            }
+            let mut further: Vec<OsString> = names(&target).collect();
+            further.reverse();
+            ahead.extend(further);
+            continue;
+        }
+        walked.push(name);
+        if !ahead.is_empty() || is_directory {
             mkdirat(&parent, name, Mode::from_bits_truncate(0o755)).map_err(failed())?;
         } else {
             let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
@@ -144,12 +178,19 @@ fn make_place(root: &OwnedFd, destination: &Path, is_directory: bool) -> Result<
     Ok(())
 }
 
-/// Refuses a place that a link leads to, if it is the kernel's.
-fn check_real_place(root: &OwnedFd, place: &OwnedFd, destination: &Path) -> Result<()> {
+/// The names in a path, and `..`.
+fn names(path: &Path) -> impl Iterator<Item = OsString> {
+    let is_step = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(is_step).map(|part| part.as_os_str().to_owned())
+}
+
+/// Refuses a place that a link leads to, if it is the kernel's. The name is of something in it, if it isn't empty.
+fn check_real_place(root: &OwnedFd, place: &OwnedFd, name: &Path, destination: &Path) -> Result<()> {
     let real = path_below(root, place).map_err(Error::io(format!("find out where {} is", destination.display())))?;
+    let real = real.join(name);
     let led = KERNEL_DIRECTORIES.iter().any(|kernel| real.starts_with(kernel) && !destination.starts_with(kernel));
     match led {
-        true => Err(led_away(destination, &format!("{}, which is the kernel's", real.display()))),
+        true => Err(led_away(destination, &format!("to {}, which is the kernel's", real.display()))),
         false => Ok(()),
     }
 }
@@ -158,7 +199,7 @@ fn led_away(destination: &Path, whither: &str) -> Error {
     Error::Invalid {
         what: "mount path",
         value: destination.display().to_string(),
-        reason: format!("a link in the image or in another mount leads it to {whither}; choose another path"),
+        reason: format!("a link in the image or in another mount leads it {whither}; choose another path"),
     }
 }
 
@@ -185,11 +226,22 @@ pub(crate) fn own_proc() -> io::Result<&'static OwnedFd> {
     }
 }
 
+/// How what is mounted in a tmpfs spreads, by the option that says so. It is memory of the container's own, of which nobody
+/// else has a copy to learn from: as a slave it is private.
+pub(crate) fn tmpfs_propagation(option: &str) -> Option<MsFlags> {
+    match option {
+        "shared" | "rshared" => Some(MsFlags::MS_SHARED),
+        "private" | "rprivate" | "slave" | "rslave" => Some(MsFlags::MS_PRIVATE),
+        "unbindable" | "runbindable" => Some(MsFlags::MS_UNBINDABLE),
+        _ => None,
+    }
+}
+
 /// Options of a tmpfs as mount(2) takes them: flags, and what is for the file system itself.
 fn tmpfs_options(options: &[String]) -> (MsFlags, Vec<String>) {
     let mut flags = MsFlags::empty();
     let mut data = Vec::new();
-    for option in options {
+    for option in options.iter().filter(|option| tmpfs_propagation(option).is_none()) {
         let (flag, sets) = match option.as_str() {
             "noexec" => (MsFlags::MS_NOEXEC, true),
             "exec" => (MsFlags::MS_NOEXEC, false),
@@ -223,7 +275,7 @@ mod tests {
 
     #[test]
     fn options_of_a_tmpfs_are_flags_or_its_own() {
-        let words = ["noexec", "nosuid", "nodev", "exec", "uid=7", "nr_inodes=9"].map(str::to_owned);
+        let words = ["noexec", "nosuid", "nodev", "exec", "uid=7", "rshared", "nr_inodes=9"].map(str::to_owned);
         let (flags, data) = tmpfs_options(&words);
         assert_eq!(flags, MsFlags::MS_NOSUID | MsFlags::MS_NODEV);
         assert_eq!(data, ["uid=7", "nr_inodes=9"]);
@@ -245,16 +297,33 @@ mod tests {
         for directory in [inside.join("proc"), outside.clone()] {
             fs::create_dir_all(directory).expect("made");
         }
-        for (link, target) in [("up", "../../../outside"), ("at", outside.to_str().expect("text")), ("x", "/proc")] {
+        let links = [
+            ("up", "../../../outside"),
+            ("at", outside.to_str().expect("text")),
+            ("x", "/proc"),
+            ("y", "./z/../../proc/new"),
+            ("first", "second/"),
+            ("second", "/new/./third/../file"),
+            ("round", "/about"),
+            ("about", "round"),
+        ];
+        for (link, target) in links {
             std::os::unix::fs::symlink(target, inside.join(link)).expect("linked");
         }
         let root = open(&inside, DIRECTORY, Mode::empty()).expect("opened");
-        for destination in ["/up/a", "/at/b/c"] {
-            // Where the link would lead to isn't there within the root.
-            assert!(place_for(&root, Path::new(destination), true).is_err(), "{destination}");
+        // Where a link leads to is made, within the root.
+        for (destination, made) in
+            [("/up/a", inside.join("outside/a")), ("/at/b/c", inside.join(&links[1].1[1..]).join("b/c"))]
+        {
+            place_for(&root, Path::new(destination), true).expect(destination);
+            assert!(made.is_dir(), "{destination}");
         }
+        place_for(&root, Path::new("/first"), false).expect("made");
+        assert!(inside.join("new/file").is_file() && inside.join("first").is_symlink());
         assert_eq!(fs::read_dir(&outside).expect("read").count(), 0);
-        for destination in ["/x", "/x/keys", "/x/new/directory"] {
+        let said = place_for(&root, Path::new("/round/a"), true).expect_err("refused").to_string();
+        assert!(said.contains("/round/a") && said.contains("leads it in a circle"), "{said}");
+        for destination in ["/x", "/x/keys", "/x/new/directory", "/y"] {
             let said = place_for(&root, Path::new(destination), true).expect_err("refused").to_string();
             assert!(said.contains(destination) && said.contains("leads it to /proc"), "{said}");
         }

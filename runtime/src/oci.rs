@@ -14,6 +14,7 @@ use oci_spec::runtime as oci;
 
 use crate::ContainerSpec;
 use crate::cgroup::CONTAINER_ROOT;
+use crate::mounting::tmpfs_propagation;
 use crate::shim::late_mounts::is_late;
 use crate::spec::{
     BindPropagation, Device, DeviceKind, IpcNamespace, KernelPlace, Mount, MountKind, Namespaces, OwnOrHost,
@@ -199,7 +200,8 @@ fn asked_mount(asked: &Mount) -> Result<oci::Mount, OciSpecError> {
         MountKind::Tmpfs { size_bytes, mode, options } => {
             // A /dev without devices is of no use, to libcontainer neither.
             let is_dev = asked.destination == Path::new("/dev");
-            let mut all: Vec<String> = options.iter().filter(|option| !is_dev || *option != "nodev").cloned().collect();
+            let is_its_own = |option: &&String| tmpfs_propagation(option).is_none() && (!is_dev || *option != "nodev");
+            let mut all: Vec<String> = options.iter().filter(is_its_own).cloned().collect();
             all.extend(size_bytes.map(|size| format!("size={size}")));
             all.extend(mode.map(|mode| format!("mode={mode:o}")));
             all.extend(asked.readonly.then(|| "ro".to_owned()));

@@ -10,15 +10,15 @@ use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::mount::{MntFlags, umount2};
+use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::stat::Mode;
 
-use super::mount_fd::{move_mount, open_tree};
+use super::mount_fd::{Attributes, move_mount, open_tree};
 use super::shared_memory;
 use crate::cgroup::CONTAINER_ROOT;
-use crate::mounting::{self, place_for};
+use crate::mounting::{self, place_for, tmpfs_propagation};
 use crate::spec::{Device, IpcNamespace, KernelPlace, Mount, MountKind};
-use crate::within::DIRECTORY;
+use crate::within::{DIRECTORY, open_in_root};
 use crate::{ContainerSpec, Error, Result};
 
 const DEV: &str = "/dev";
@@ -36,6 +36,30 @@ pub(super) struct LateMounts {
     kept: Vec<PathBuf>,
     has_terminal: bool,
     directories: Vec<DeviceDirectory>,
+    spreads: Vec<Spread>,
+}
+
+/// A tmpfs in which mounts spread otherwise than libcontainer leaves it.
+#[derive(Debug, Clone)]
+struct Spread {
+    place: PathBuf,
+    propagation: MsFlags,
+}
+
+impl Spread {
+    fn of(mount: &Mount) -> Option<Self> {
+        let MountKind::Tmpfs { options, .. } = &mount.kind else { return None };
+        // The last one counts, and nothing has to be done for a private one.
+        let propagation = options.iter().rev().find_map(|option| tmpfs_propagation(option))?;
+        (propagation != MsFlags::MS_PRIVATE).then(|| Self { place: mount.destination.clone(), propagation })
+    }
+
+    fn apply(&self, root: &OwnedFd) -> Result<()> {
+        let place = open_in_root(root, &self.place, OFlag::O_PATH).map_err(io::Error::from);
+        let attributes = Attributes { readonly: false, propagation: self.propagation, recursive: false };
+        let set = place.and_then(|place| attributes.set(&place));
+        set.map_err(Error::io(format!("set the propagation of {}", self.place.display())))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -97,6 +121,7 @@ impl LateMounts {
             kept: spec.mounts.iter().filter(below).map(|mount| mount.destination.clone()).collect(),
             has_terminal: spec.process.terminal.is_some(),
             directories: [device_directories(host_devices, true), device_directories(&spec.devices, false)].concat(),
+            spreads: spec.mounts.iter().filter_map(Spread::of).collect(),
         };
         if spec.namespaces.ipc == IpcNamespace::Host {
             late.add_shared_memory(shared_memory::of_host()?);
@@ -124,21 +149,26 @@ impl LateMounts {
         for directory in &self.directories {
             directory.apply().map_err(Error::io(format!("set the mode of {}", directory.path.display())))?;
         }
-        if self.binds.is_empty() {
+        if self.binds.is_empty() && self.spreads.is_empty() {
             return Ok(());
         }
         let root = open("/", DIRECTORY, Mode::empty()).map_err(Error::io("open the container's root directory"))?;
+        self.attach_binds(&root)?;
+        self.spreads.iter().try_for_each(|spread| spread.apply(&root))
+    }
+
+    fn attach_binds(&self, root: &OwnedFd) -> Result<()> {
         let own = if self.replaces_dev { self.take_dev_away()? } else { Own::default() };
         for late in &self.binds {
             let put = |place: &OwnedFd| {
                 move_mount(&late.mount, place).map_err(Error::io(format!("mount {}", late.place.display())))
             };
-            put(&place_for(&root, &late.place, late.is_directory)?)?;
+            put(&place_for(root, &late.place, late.is_directory)?)?;
             if late.place == Path::new(DEV) {
-                own.put_back_terminals(&root)?;
+                own.put_back_terminals(root)?;
             }
         }
-        own.put_back_rest(&root)
+        own.put_back_rest(root)
     }
 
     /// Unmounts all of libcontainer's `/dev`, but for what has its place in another one as well.

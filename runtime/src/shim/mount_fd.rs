@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::fcntl::AT_FDCWD;
+use nix::mount::MsFlags;
 
 /// Copies the mount at `path`, with the directory there as its root; the copy is nowhere and ends with the descriptor.
 pub(crate) fn open_tree(path: &Path) -> io::Result<OwnedFd> {
@@ -35,8 +36,8 @@ fn clone_tree(at: BorrowedFd<'_>, path: &CStr, recursive: bool) -> io::Result<Ow
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attributes {
     pub(crate) readonly: bool,
-    /// Nothing is propagated to it any more.
-    pub(crate) private: bool,
+    /// How other mounts are told of what is mounted in it, and it of what is mounted in them.
+    pub(crate) propagation: MsFlags,
     /// The same for everything that is mounted below.
     pub(crate) recursive: bool,
 }
@@ -46,7 +47,7 @@ impl Attributes {
         let attributes = libc::mount_attr {
             attr_set: if self.readonly { libc::MOUNT_ATTR_RDONLY } else { 0 },
             attr_clr: 0,
-            propagation: if self.private { libc::MS_PRIVATE } else { 0 },
+            propagation: self.propagation.bits(),
             userns_fd: 0,
         };
         let flags = libc::AT_EMPTY_PATH | if self.recursive { libc::AT_RECURSIVE } else { 0 };

@@ -358,6 +358,53 @@ fn a_link_in_the_image_does_not_lead_a_volume_out() {
     }
 }
 
+/// Where a link leads to that isn't there is made, and within the root: a link of the image, one in another mount, and the
+/// host's directory that has it is changed only where the container sees it.
+#[test]
+fn what_a_dangling_link_leads_to_is_made_in_the_container() {
+    let (_world, host) = started();
+    host.sh("mkdir -p /run/victim /run/source /run/holder && echo mine > /run/source/file && echo one > /run/one && \
+         cd /run/holder && ln -s /run/victim/by/holder out && ln -s ../../../../../run/victim/up up && ln -s sub/new in")
+        .ok();
+    let links = "ln -s /run/victim/new abs && ln -s ../../../../../../../run/victim/up up && ln -s abs/deep/ again && \
+                 ln -s /run/victim/file one && ln -s about round && ln -s round about && mkdir proc sys dev && \
+                 ln -s /proc/self/root/run/victim magic && ln -s /proc/new kernel";
+    image(&host, "dangling", links, &[]);
+    let before = host.sh("find /run/victim | sort").ok();
+    for (flags, look, expected) in [
+        (&["-v", "/run/source:/abs"][..], "cat /abs/file /run/victim/new/file", "mine\nmine"),
+        (&["-v", "/run/source:/abs/deep/er"], "cat /run/victim/new/deep/er/file", "mine"),
+        (&["-v", "/run/source:/again"], "cat /run/victim/new/deep/file", "mine"),
+        (&["-v", "/run/source:/up"], "cat /run/victim/up/file", "mine"),
+        (&["-v", "/run/one:/one"], "cat /run/victim/file", "one"),
+        (&["-v", "vol:/abs"], "echo kept > /abs/x && cat /run/victim/new/x", "kept"),
+        (&["--tmpfs", "/up"], "grep -c ' /run/victim/up tmpfs ' /proc/mounts", "1"),
+        (&["-v", "/run/holder:/h", "-v", "/run/source:/h/out"], "cat /run/victim/by/holder/file", "mine"),
+        (&["-v", "/run/holder:/h", "-v", "/run/source:/h/up/on"], "cat /run/victim/up/on/file", "mine"),
+        (&["-v", "/run/holder:/h", "-v", "/run/source:/h/in"], "cat /h/sub/new/file", "mine"),
+        (&["-w", "/abs/work"], "pwd -P", "/run/victim/new/work"),
+    ] {
+        assert_eq!(run(&host, flags, "dangling", look).ok(), expected, "{flags:?}");
+        let created = host.docker(&[&["create"], flags, &["dangling", "true"]].concat()).ok();
+        let place = flags.last().and_then(|flag| flag.rsplit(':').next()).expect("a place");
+        let copied = host.docker(&["cp", &format!("{created}:{place}"), "-"]);
+        // A working directory isn't made before it starts.
+        assert!(copied.code == 0 || flags[0] == "-w", "{copied:?}");
+        assert_eq!(host.sh("find /run/victim | sort").ok(), before, "{flags:?}");
+    }
+    assert_eq!(host.sh("find /run/holder -type d | sort").ok(), "/run/holder\n/run/holder/sub\n/run/holder/sub/new");
+    assert_eq!(host.sh("ls /run/source; cat /run/one").ok(), "file\none");
+    let created = host.docker(&["ps", "-aq"]).ok();
+    let created: Vec<&str> = created.lines().collect();
+    host.docker(&[&["rm", "-f"], &created[..]].concat()).ok();
+    host.docker(&["volume", "rm", "vol"]).ok();
+    for place in ["/round", "/round/a", "/magic", "/magic/a", "/kernel", "/kernel/a"] {
+        let words = ["invalid mount path", place, "a link in the image or in another mount leads it"];
+        refused(&host, &["-v", &format!("/run/source:{place}")], "dangling", &words);
+    }
+    assert_eq!(host.sh("find /run/victim | sort").ok(), before);
+}
+
 /// CVE-2021-30465: a container that shares a volume exchanges a directory and a link while another one is being started
 /// that has a mount within.
 #[test]
