@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use runtime::spec::{BindPropagation, Mount, MountKind};
+use runtime::spec::{BindPropagation, Id, Mount, MountKind};
 use serde::{Deserialize, Serialize};
 
 use crate::volume::VolumeName;
@@ -51,6 +51,9 @@ pub enum MountPointKind {
         /// Only this directory or file of it.
         #[serde(default)]
         subpath: Option<PathBuf>,
+        /// The container that it is another one's mount of (`--volumes-from`): what fills it is that one's image.
+        #[serde(default)]
+        of: Option<Id>,
     },
     /// Memory.
     Tmpfs {

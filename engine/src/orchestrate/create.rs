@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use nix::sys::stat::{major, minor};
 use runtime::spec::{DeviceKind, Id};
 
-use crate::container::mount::MountPoint;
+use crate::container::mount::{MountPoint, MountPointKind};
 use crate::container::{Container, name, owned, to_record};
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result, chain};
@@ -151,8 +151,14 @@ fn joined(engine: &Engine, reference: &str) -> Result<Joined> {
 }
 
 fn mounts_of(engine: &Engine, reference: &str) -> Result<Vec<MountPoint>> {
-    let found = engine.containers.find(reference).map_err(not_of_the_image)?;
-    Ok(found.container().spec.mounts.clone())
+    let container = engine.containers.find(reference).map_err(not_of_the_image)?.container();
+    let mut mounts = container.spec.mounts.clone();
+    for mount in &mut mounts {
+        if let MountPointKind::Volume { of, .. } = &mut mount.kind {
+            of.get_or_insert_with(|| container.id.clone());
+        }
+    }
+    Ok(mounts)
 }
 
 fn device_node(path: &str) -> Result<DeviceNode> {

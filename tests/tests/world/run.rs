@@ -25,6 +25,9 @@ fn flags_about_the_process() {
     prints(&host, &["-u", "1234:99"], &["id"], "uid=1234 gid=99 groups=99");
     prints(&host, &["--entrypoint", "echo"], &["hello"], "hello");
     prints(&host, &["--hostname", "ahost"], &["hostname"], "ahost");
+    let names = ["sh", "-c", "hostname && tail -n 1 /etc/hosts | cut -f 2"];
+    prints(&host, &["--hostname", "web.example.test"], &names, "web.example.test\nweb.example.test web");
+    prints(&host, &["--hostname", "web", "--domainname", "lan"], &names, "web\nweb.lan web");
     prints(&host, &["--ulimit", "nofile=100:200"], &["sh", "-c", "ulimit -n; ulimit -Hn"], "100\n200");
     // Fewer than are open until the program starts.
     prints(&host, &["--ulimit", "nofile=5:5"], &["sh", "-c", "ulimit -n"], "5");
@@ -55,6 +58,19 @@ fn flags_about_files() {
         &["sh", "-c", "grep ' /scratch ' /proc/mounts | cut -d' ' -f1,3"],
         "tmpfs tmpfs",
     );
+    // How mounts in it spread is seen by who makes mount namespaces in the container.
+    let look = "grep ' /scratch ' /proc/self/mountinfo | grep -o 'shared\\|unbindable' || echo private";
+    for (option, expected) in
+        [("shared", "shared"), ("rshared,rprivate", "private"), ("rslave", "private"), ("unbindable", "unbindable")]
+    {
+        prints(&host, &["--tmpfs", &format!("/scratch:{option}")], &["sh", "-c", look], expected);
+        prints(
+            &host,
+            &["--tmpfs", &format!("/dev/shm:{option}")],
+            &["sh", "-c", &look.replace("scratch", "dev.shm")],
+            expected,
+        );
+    }
     prints(
         &host,
         &["--mount", "type=tmpfs,target=/scratch,tmpfs-size=4096"],

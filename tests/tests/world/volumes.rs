@@ -194,6 +194,42 @@ fn containers_share_volumes() {
 }
 
 #[test]
+fn another_container_s_volume_is_filled_from_that_one_s_image() {
+    let (_world, host) = started();
+    load_with_volume(&host);
+    host.docker(&["create", "--name", "first", "-v", "/srv/data", "busybox"]).ok();
+    assert_eq!(host.docker(&["run", "--rm", "--volumes-from", "first", "seeded", "ls", "-A", "/srv/data"]).ok(), "");
+    // A container that only holds data never runs.
+    host.docker(&["create", "--name", "holder", "seeded"]).ok();
+    host.docker(&["create", "--name", "second", "--volumes-from", "holder", "busybox"]).ok();
+    let look = ["--volumes-from", "second:ro", "busybox", "cat", "/srv/data/seed"];
+    assert_eq!(host.docker(&[&["run", "--rm"][..], &look].concat()).ok(), "seed");
+    host.docker(&["create", "--name", "empty", "-v", "none:/srv/data:nocopy", "seeded"]).ok();
+    assert_eq!(host.docker(&["run", "--rm", "--volumes-from", "empty", "seeded", "ls", "-A", "/srv/data"]).ok(), "");
+}
+
+#[test]
+fn a_part_of_a_volume_begins_with_what_the_image_has() {
+    let (_world, host) = started();
+    load_with_volume(&host);
+    let make = "mkdir /p/sub /p/not /p/full && echo own > /p/full/own && echo file > /p/file && ln -s sub /p/link";
+    host.docker(&["run", "--rm", "-v", "parts:/p", "busybox", "sh", "-c", make]).ok();
+    let part = |options: &str, look: &str| {
+        let mount = format!("type=volume,source=parts,target=/srv/data,{options}");
+        host.docker(&["run", "--rm", "--mount", &mount, "seeded", "sh", "-c", look]).ok()
+    };
+    let look = "ls /srv/data && cat /srv/data/seed && stat -c '%a %u:%g' /srv/data";
+    assert_eq!(part("volume-subpath=link", look), "seed\nsub\nseed\n2750 7:8");
+    assert_eq!(part("volume-subpath=not,volume-nocopy", "ls -A /srv/data"), "");
+    assert_eq!(part("volume-subpath=full", "ls -A /srv/data"), "own");
+    let file = "type=volume,source=parts,target=/srv/data/seed,volume-subpath=file";
+    assert_eq!(host.docker(&["run", "--rm", "--mount", file, "seeded", "cat", "/srv/data/seed"]).ok(), "file");
+    let all = host.docker(&["run", "--rm", "-v", "parts:/p", "busybox", "sh", "-c", "cd /p && find . | sort"]).ok();
+    assert_eq!(all, ".\n./file\n./full\n./full/own\n./link\n./not\n./sub\n./sub/seed\n./sub/sub");
+    assert_eq!(host.sh("ls -A /run/berth/subpaths").ok(), "", "nothing of the starts is left");
+}
+
+#[test]
 fn a_part_of_a_volume() {
     let (_world, host) = started();
     let make = "mkdir /data/sub && echo inside > /data/sub/file && ln -s /etc /data/out && ln -s sub /data/link";

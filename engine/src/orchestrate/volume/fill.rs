@@ -18,6 +18,10 @@ pub(super) struct Filling {
 /// Fills a volume that is empty by what `copy` copies into a directory.
 pub(super) fn fill(job: &Filling, copy: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let doing = || Error::io(format!("reading {}", job.data.display()));
+    // A part of a volume may be a file.
+    if !job.data.is_dir() {
+        return Ok(());
+    }
     if std::fs::read_dir(&job.data).map_err(doing())?.next().is_some() {
         return Ok(());
     }

@@ -26,7 +26,7 @@ pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<
     let mut sources = VolumeSources::new();
     let mut mounted = BTreeMap::new();
     for (number, point) in container.spec.mounts.iter().enumerate() {
-        let MountPointKind::Volume { name, no_copy, subpath, .. } = &point.kind else { continue };
+        let MountPointKind::Volume { name, no_copy, subpath, of, .. } = &point.kind else { continue };
         let turn = engine.volumes.turn(name).await;
         let volume = turn.volume().ok_or_else(|| Error::not_found(format!("get {name}: no such volume")))?;
         turn.add_mount(&container.id);
@@ -35,13 +35,13 @@ pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<
             None => mount_one(engine, &volume, &turn, &container.id).await?,
         };
         mounted.insert(name, data.clone());
-        if !no_copy && subpath.is_none() && container.state.started_at.is_none() {
-            fill_from_image(engine, container, point, &turn, &data).await?;
-        }
         let source = match subpath {
             Some(subpath) => bind_subpath(engine, &container.id, number, data, subpath.clone()).await?,
             None => data,
         };
+        if let Some(first) = fills(engine, container, of.as_ref()).filter(|_| !no_copy) {
+            fill_from_image(engine, first, point, &turn, &source).await?;
+        }
         sources.insert(point.destination.clone(), source);
         tell_mounted(engine, &volume, container, point);
     }
@@ -108,24 +108,32 @@ fn resolve(name: &str) -> std::io::Result<IpAddr> {
     (name, 0).to_socket_addrs()?.next().map(|address| address.ip()).ok_or_else(missing)
 }
 
-/// A new volume begins with what the image has at its place.
-async fn fill_from_image(
-    engine: &Engine,
-    container: &Container,
-    point: &MountPoint,
-    turn: &Turn,
-    data: &Path,
-) -> Result<()> {
+/// The container whose image a new volume is filled from, if it hasn't been. Of a mount that others have by `--volumes-from`
+/// that is the one that had it first.
+fn fills(engine: &Engine, container: &Container, of: Option<&Id>) -> Option<Id> {
+    match of {
+        None => container.state.started_at.is_none().then(|| container.id.clone()),
+        Some(first) => {
+            let first = engine.containers.find(first.as_str()).ok()?.container();
+            first.state.started_at.is_none().then(|| first.id.clone())
+        }
+    }
+}
+
+/// A new volume, or part of one, begins with what the image has at its place.
+async fn fill_from_image(engine: &Engine, first: Id, point: &MountPoint, turn: &Turn, data: &Path) -> Result<()> {
+    let is_part = matches!(point.kind, MountPointKind::Volume { subpath: Some(_), .. });
     let is_plain = turn.volume().is_some_and(|volume| volume.backing == Backing::Directory);
     let is_seen = turn.entry().mounted_by.len() > 1;
     let job = fill::Filling {
         data: data.to_owned(),
         // Who has the directory open keeps it: it is replaced only when nobody does.
-        beside: (is_plain && !is_seen).then(|| engine.volumes.directory(turn.name()).join("filling")),
+        beside: (is_plain && !is_seen && !is_part).then(|| engine.volumes.directory(turn.name()).join("filling")),
     };
-    let (id, destination) = (container.id.clone(), point.destination.clone());
-    let copy =
-        move |engine: &Engine| fill::fill(&job, |into| Ok(engine.images.copy_out(id.as_str(), &destination, into)?));
+    let destination = point.destination.clone();
+    let copy = move |engine: &Engine| {
+        fill::fill(&job, |into| Ok(engine.images.copy_out(first.as_str(), &destination, into)?))
+    };
     engine.blocking(copy).await
 }
 

@@ -109,17 +109,22 @@ fn parse_bind(text: &str, volumes: &mut Volumes<'_>) -> Result<MountPoint> {
     }
     let destination = destination(target, text)?;
     let Mode { readonly, no_copy, propagation } = Mode::parse(mode)?;
+    let foreign = |kind: &str, field: &str| {
+        let why = format!("invalid mount config for type \"{kind}\": field {field} must not be specified");
+        Error::invalid(format!("invalid volume specification: '{text}': {why}"))
+    };
     let kind = if source.starts_with('/') {
+        if no_copy {
+            return Err(foreign("bind", "VolumeOptions"));
+        }
         MountPointKind::Bind {
             source: source.into(),
-            propagation: propagation.unwrap_or_default(),
+            propagation: propagation.and_then(parse_propagation).transpose()?.unwrap_or_default(),
             non_recursive: false,
             create_source: true,
         }
     } else if propagation.is_some() {
-        return Err(Error::invalid(format!(
-            "invalid mode: {mode}: only binds of the host's directories have propagation"
-        )));
+        return Err(foreign("volume", "BindOptions"));
     } else {
         volumes.named(source, no_copy)?
     };
@@ -127,14 +132,15 @@ fn parse_bind(text: &str, volumes: &mut Volumes<'_>) -> Result<MountPoint> {
 }
 
 /// The options of `-v`.
-struct Mode {
-    readonly: bool,
-    no_copy: bool,
-    propagation: Option<BindPropagation>,
+pub(super) struct Mode<'a> {
+    pub(super) readonly: bool,
+    pub(super) no_copy: bool,
+    /// By its name, which may be one that can't be had yet.
+    pub(super) propagation: Option<&'a str>,
 }
 
-impl Mode {
-    fn parse(text: &str) -> Result<Self> {
+impl<'a> Mode<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self> {
         let mut mode = Self { readonly: false, no_copy: false, propagation: None };
         let mut seen = BTreeSet::new();
         for option in text.split(',').filter(|option| !option.is_empty()) {
@@ -152,7 +158,8 @@ impl Mode {
                 }
                 "cached" | "delegated" | "consistent" => "hint",
                 other => {
-                    mode.propagation = Some(parse_propagation(other).ok_or_else(invalid_mode)??);
+                    parse_propagation(other).map(drop).ok_or_else(invalid_mode)?;
+                    mode.propagation = Some(other);
                     "propagation"
                 }
             };

@@ -40,6 +40,8 @@ pub(super) fn tmpfs_kind(mount: &Mount, invalid: &dyn Fn(&str) -> Error) -> Resu
 
 /// `--tmpfs /run:rw,size=64m,mode=1777`
 pub(super) fn parse_tmpfs(target: &str, text: &str) -> Result<MountPoint> {
+    const PROPAGATIONS: [&str; 8] =
+        ["private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable"];
     const FLAGS: [&str; 14] = [
         "exec",
         "noexec",
@@ -67,6 +69,7 @@ pub(super) fn parse_tmpfs(target: &str, text: &str) -> Result<MountPoint> {
                 options.retain(|known| *known != opposite && known != option);
                 options.push(option.to_owned());
             }
+            None if PROPAGATIONS.contains(&option) => options.push(option.to_owned()),
             Some(("size", size)) => size_bytes = super::size(size).map_err(|_| invalid(option))?,
             Some(("mode", mode)) => {
                 let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777);

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use bollard_stubs::models::MountVolumeOptions;
 
 use super::Surroundings;
+use super::mounts::Mode;
 use crate::container::mount::{MountPoint, MountPointKind};
 use crate::error::{Error, Result};
 use crate::volume::{VolumeName, Wanted};
@@ -83,7 +84,7 @@ impl<'a> Volumes<'a> {
     fn add(&mut self, wanted: Wanted, anonymous: bool, no_copy: bool, subpath: Option<PathBuf>) -> MountPointKind {
         let name = wanted.name.clone();
         self.wanted.push(wanted);
-        MountPointKind::Volume { name, anonymous, no_copy, subpath }
+        MountPointKind::Volume { name, anonymous, no_copy, subpath, of: None }
     }
 
     fn draw_name(&self) -> Result<VolumeName> {
@@ -105,15 +106,9 @@ fn relative(text: &str) -> Option<PathBuf> {
 /// `--volumes-from CONTAINER[:ro|rw]`: all that is mounted there, but for what `--tmpfs` mounts.
 pub(super) fn of_container(text: &str, surroundings: &Surroundings<'_>) -> Result<Vec<MountPoint>> {
     let (container, mode) = text.split_once(':').unwrap_or((text, "rw"));
-    let mut readonly = false;
-    for word in mode.split(',') {
-        match word {
-            "rw" => {}
-            "ro" => readonly = true,
-            // Relabelling for SELinux, which is not in use.
-            "z" | "Z" => {}
-            _ => return Err(Error::invalid(format!("invalid mode for volumes-from: {mode}"))),
-        }
+    let Mode { readonly, no_copy, propagation } = Mode::parse(mode)?;
+    if no_copy || propagation.is_some() {
+        return Err(Error::invalid(format!("invalid mode: {mode}")));
     }
     if container.is_empty() {
         return Err(Error::invalid(format!("malformed volumes-from specification: {text:?} names no container")));

@@ -54,6 +54,7 @@ fn translate_with(image_config: Value, body: &Value) -> Result<Translated> {
                 anonymous,
                 no_copy: false,
                 subpath: None,
+                of: None,
             };
             let tmpfs = MountPointKind::Tmpfs { size_bytes: None, permissions: None, options: vec![] };
             let mounts = [

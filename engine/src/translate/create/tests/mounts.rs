@@ -21,7 +21,7 @@ fn mounts_of_all_kinds() {
         json!({ "Cmd": ["x"], "Volumes": { "/data": {}, "/srv": {} } }),
         &json!({ "Image": "x", "HostConfig": {
             "Binds": ["/srv/www:/srv:ro,rslave"],
-            "Tmpfs": { "/run": "size=1m,mode=1777,exec" },
+            "Tmpfs": { "/run": "size=1m,mode=1777,exec,rprivate,shared" },
             "Mounts": [
                 { "Type": "bind", "Source": "/etc", "Target": "/host/etc/", "ReadOnly": true },
                 { "Type": "tmpfs", "Target": "/tmp", "TmpfsOptions": { "SizeBytes": 4096, "Mode": 448 } },
@@ -39,7 +39,7 @@ fn mounts_of_all_kinds() {
             "/host/etc bind /etc false ro=true",
             "/tmp tmpfs Some(4096) Some(448) noexec,nosuid,nodev ro=false",
             "/cache volume ro=false",
-            "/run tmpfs Some(1048576) Some(1023) nosuid,nodev,exec ro=false",
+            "/run tmpfs Some(1048576) Some(1023) nosuid,nodev,exec,rprivate,shared ro=false",
             "/data volume ro=false",
         ]
     );

@@ -223,9 +223,30 @@ fn of_mounts_and_devices() {
         (of_host(json!({ "Binds": ["/a:/b:ro,rw"] })), 400, "invalid mode: ro,rw"),
         (of_host(json!({ "Binds": ["a:/b"] })), 400, "create a: volume name is too short"),
         (of_host(json!({ "Binds": ["../a:/b"] })), 400, "create ../a: \"../a\" includes invalid characters"),
-        (of_host(json!({ "Binds": ["data:/b:rslave"] })), 400, "invalid mode: rslave"),
+        (
+            of_host(json!({ "Binds": ["data:/b:rslave"] })),
+            400,
+            "invalid volume specification: 'data:/b:rslave': invalid mount config for type \"volume\": \
+             field BindOptions must not be specified",
+        ),
+        (
+            of_host(json!({ "Binds": ["data:/b:shared"] })),
+            400,
+            "invalid volume specification: 'data:/b:shared': invalid mount config for type \"volume\": \
+             field BindOptions must not be specified",
+        ),
+        (
+            of_host(json!({ "Binds": ["/a:/b:nocopy"], "VolumeDriver": "local" })),
+            400,
+            "invalid volume specification: '/a:/b:nocopy': invalid mount config for type \"bind\": \
+             field VolumeOptions must not be specified",
+        ),
+        (of_host(json!({ "Binds": ["x:/y:bar"] })), 400, "invalid mode: bar"),
+        (of_host(json!({ "VolumesFrom": ["web:bar"] })), 400, "invalid mode: bar"),
+        (of_host(json!({ "VolumesFrom": ["web:nocopy"] })), 400, "invalid mode: nocopy"),
+        (of_host(json!({ "VolumesFrom": ["web:ro,shared"] })), 400, "invalid mode: ro,shared"),
         (of_host(json!({ "VolumesFrom": ["absent"] })), 400, "No such container: absent"),
-        (of_host(json!({ "VolumesFrom": ["web:rx"] })), 400, "invalid mode for volumes-from: rx"),
+        (of_host(json!({ "VolumesFrom": ["web:rx"] })), 400, "invalid mode: rx"),
         (
             of_host(
                 json!({ "Mounts": [{ "Type": "volume", "Source": "data", "Target": "/d", "VolumeOptions": { "Subpath": "../x" } }] }),
