@@ -14,6 +14,13 @@ use crate::translate::endpoints::is_on;
 pub(crate) async fn connect(owned: &mut Owned, mut wanted: WantedEndpoint) -> Result<()> {
     let network = owned.engine.netd.client().network(&wanted.network).await?;
     refuse_mode(&owned.container.spec.network.mode, &network, Change::Connect)?;
+    // netd refuses it as well, once the container runs.
+    if network.predefined && (wanted.ipv4.is_some() || wanted.ipv6.is_some()) {
+        return Err(Error::invalid(format!(
+            "user specified IP address is supported on user defined networks only: {} is predefined",
+            network.name
+        )));
+    }
     if owned.container.endpoints.iter().any(|endpoint| names(endpoint, &network)) {
         return Err(Error::refused(
             Kind::Forbidden,
