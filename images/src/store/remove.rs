@@ -36,11 +36,15 @@ impl Store {
             }
             let in_use = uses.iter().any(|user| user.image == candidate.id);
             let (staying, going) = split(&candidate.references, &named);
+            let stays = in_use || !staying.is_empty();
+            if stays && going.is_empty() {
+                continue;
+            }
             let taken = self.take("prune an image", |connection, leases| {
                 let removal = Removal { connection, leases, force: false, uses };
                 let names = removal.names(&candidate.id)?;
                 match names == candidate.references {
-                    true if in_use || !staying.is_empty() => {
+                    true if stays => {
                         Ok(Taken { removed: untag(connection, &candidate.id, going)?, layers: Vec::new() })
                     }
                     true => removal.delete(&candidate.id, names),
