@@ -36,7 +36,9 @@ pub fn stop(pid: i32) {
 }
 
 fn end(pid: i32, signal: rustix::process::Signal) {
-    wait_for_end(pid, |process| drop(rustix::process::kill_process(process, signal)));
+    wait_for_end(pid, |process| {
+        let _ = rustix::process::kill_process(process, signal);
+    });
 }
 
 /// Does something to a process, which need not be our child; returns when it is gone.
