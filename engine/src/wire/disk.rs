@@ -60,7 +60,6 @@ pub(crate) struct Totals {
     pub(crate) reclaimable: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
