@@ -48,11 +48,12 @@ pub fn stat(root: impl AsFd, path: &Path) -> io::Result<FileStat> {
     })
 }
 
-/// Makes a directory of root's with mode 0755, and those above it that aren't there.
+/// Makes a directory of root's with mode 0755, and those above it that aren't there. Links on the way are followed within the
+/// root, also those that lead to what isn't there yet. Only for a root that nobody else changes meanwhile.
 pub fn make_directory(root: impl AsFd, path: &Path) -> io::Result<()> {
     let root = root.as_fd();
     let mut reached = PathBuf::from("/");
-    for name in components(path) {
+    for name in components(&follow(root, path)?) {
         let above = open(root, &reached, OFlags::PATH | OFlags::DIRECTORY)?;
         reached.push(&name);
         match open(root, &reached, OFlags::PATH | OFlags::DIRECTORY) {

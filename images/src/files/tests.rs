@@ -300,14 +300,20 @@ fn directories_are_made_within_the_root() {
     symlink("/tmp", root.join("link")).expect("made");
     symlink("/nowhere", root.join("dangling")).expect("made");
     let fd = open(&root);
-    for (path, there) in [("/srv/app", "srv/app"), ("/link/new", "tmp/new"), ("/../../top", "top"), ("/", "")] {
+    for (path, there) in [
+        ("/srv/app", "srv/app"),
+        ("/link/new", "tmp/new"),
+        ("/dangling/x", "nowhere/x"),
+        ("/../../top", "top"),
+        ("/", ""),
+    ] {
         make_directory(&fd, Path::new(path)).expect(path);
         assert!(root.join(there).is_dir(), "{path}");
         make_directory(&fd, Path::new(path)).expect("there already");
     }
     assert!(!dir.path().join("top").exists());
     assert_eq!(fs::metadata(root.join("srv")).expect("made").permissions().mode() & 0o7777, 0o755);
-    for path in ["/etc/passwd/x", "/etc/passwd", "/dangling/x"] {
+    for path in ["/etc/passwd/x", "/etc/passwd"] {
         make_directory(&fd, Path::new(path)).expect_err(path);
     }
 }
