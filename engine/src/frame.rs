@@ -86,12 +86,12 @@ pub(crate) struct Unframed {
 const HEADER_BYTES: usize = 8;
 
 impl Unframed {
-    /// Takes the next bytes, and gives what is in frames of them.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], mut content: impl FnMut(&[u8])) {
+    /// Takes the next bytes, and gives what is in frames of them, with the stream that it was written to.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], mut content: impl FnMut(OutputStream, &[u8])) {
         while !bytes.is_empty() {
             if self.left > 0 {
                 let length = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-                content(&bytes[..length]);
+                content(self.stream(), &bytes[..length]);
                 self.left -= u32::try_from(length).expect("at most what is left");
                 bytes = &bytes[length..];
                 continue;
@@ -103,6 +103,13 @@ impl Unframed {
                 let [.., a, b, c, d] = self.header;
                 (self.have, self.left) = (0, u32::from_be_bytes([a, b, c, d]));
             }
+        }
+    }
+
+    fn stream(&self) -> OutputStream {
+        match self.header[0] == FrameStream::Stderr as u8 {
+            true => OutputStream::Stderr,
+            false => OutputStream::Stdout,
         }
     }
 }
@@ -120,9 +127,11 @@ mod tests {
         ];
         let all = all.concat();
         for size in 1..=all.len() {
-            let (mut unframed, mut text) = (Unframed::default(), Vec::new());
-            all.chunks(size).for_each(|piece| unframed.push(piece, |content| text.extend_from_slice(content)));
-            assert_eq!(text, b"one two", "{size}");
+            let (mut unframed, mut text) = (Unframed::default(), [Vec::new(), Vec::new()]);
+            all.chunks(size).for_each(|piece| {
+                unframed.push(piece, |stream, content| text[stream as usize].extend_from_slice(content));
+            });
+            assert_eq!(text, [b"one ", &b"two"[..]], "{size}");
         }
     }
 

@@ -23,7 +23,7 @@ pub fn container(bytes: &[u8]) {
 fn frames(bytes: &[u8], size: usize) {
     let unframed = |framed: &[u8]| {
         let (mut unframed, mut content) = (Unframed::default(), Vec::new());
-        framed.chunks(size).for_each(|piece| unframed.push(piece, |piece| content.extend_from_slice(piece)));
+        framed.chunks(size).for_each(|piece| unframed.push(piece, |_, piece| content.extend_from_slice(piece)));
         content
     };
     let mut framed = bytes::BytesMut::new();

@@ -59,7 +59,8 @@ mod view;
 pub use archive::ArchiveError;
 pub use build::{
     BaseImages, BuildError, BuildEvent, BuildProgress, BuildRequest, Built, Context, DockerfileError, Place, Problem,
-    RunStep, StepError, StepMount, StepMountKind, StepNetwork, StepRunner, Surroundings, WordError,
+    RunStep, StepError, StepMount, StepMountKind, StepNetwork, StepOutput, StepRunner, StepStream, Surroundings,
+    WordError,
 };
 pub use change::{Change, ChangeError, check_changes};
 pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFs};

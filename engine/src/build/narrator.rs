@@ -3,7 +3,9 @@
 use std::error::Error as StdError;
 
 use bytes::Bytes;
-use images::{BaseImages, BuildEvent, BuildProgress, Credentials, Image, Platform, PullRequest, Reference, Silent};
+use images::{
+    BaseImages, BuildEvent, BuildProgress, Credentials, Image, Platform, PullRequest, Reference, Silent, StepStream,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -50,11 +52,21 @@ impl BuildProgress for Narrator {
             BuildEvent::Triggers(1) => self.say(stage, "# Executing 1 build trigger\n"),
             BuildEvent::Triggers(count) => self.say(stage, format!("# Executing {count} build triggers\n")),
             BuildEvent::Waiting => self.say(stage, " ---> Waiting for a cache that another step uses\n"),
-            BuildEvent::Output(_) if self.is_quiet => {}
-            BuildEvent::Output(bytes) => self.turns.output(stage, String::from_utf8_lossy(bytes)),
+            BuildEvent::Output(..) if self.is_quiet => {}
+            BuildEvent::Output(stream, bytes) => {
+                self.turns.output(stage, shown(stream, &String::from_utf8_lossy(bytes)))
+            }
             BuildEvent::Done(id) => self.say(stage, format!(" ---> {id}\n")),
             BuildEvent::Over => self.turns.over(stage),
         }
+    }
+}
+
+/// What a command wrote, as a terminal shows it: errors in another colour.
+fn shown(stream: StepStream, text: &str) -> String {
+    match stream {
+        StepStream::Stdout => text.to_owned(),
+        StepStream::Stderr => format!("\x1b[91m{text}\x1b[0m"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use bytes::{Bytes, BytesMut};
-use images::{RunStep, StepRunner};
+use images::{RunStep, StepOutput, StepRunner, StepStream};
 use runtime::protocol::Streams;
 use runtime::{Started, Starting, Target, Watch};
 use tokio::io::AsyncReadExt as _;
@@ -18,7 +18,7 @@ use crate::container::mount::VolumeSources;
 use crate::container::owned::{PendingAttach, exit_of, to_async};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::frame::Unframed;
+use crate::frame::{OutputStream, Unframed};
 use crate::orchestrate::{remove, sandbox, start};
 use crate::signal;
 
@@ -27,6 +27,9 @@ const MOUNT_POINTS: [&str; 6] = ["/dev", "/etc/hostname", "/etc/hosts", "/etc/re
 const READ_BYTES: usize = 32 * 1024;
 /// How many pieces of output may wait to be passed on.
 const PIECES: usize = 64;
+
+/// What a command wrote at once.
+type Piece = (StepStream, Bytes);
 
 /// Runs the steps of one build.
 pub(crate) struct Runner {
@@ -44,14 +47,14 @@ impl Runner {
 }
 
 impl StepRunner for Runner {
-    fn run(&self, step: &RunStep, output: &mut dyn FnMut(&[u8])) -> Result<u8, Box<dyn StdError + Send + Sync>> {
+    fn run(&self, step: &RunStep, output: &mut StepOutput<'_>) -> Result<u8, Box<dyn StdError + Send + Sync>> {
         let container = self.limits.container(&self.engine, step)?;
         let (pieces, mut written) = mpsc::channel(PIECES);
         let (engine, stop) = (self.engine.clone(), self.stop.clone());
         let running = self.runtime.spawn(async move { run(&engine, &container, pieces, &stop).await });
         // On this thread, which may wait for whoever listens.
-        while let Some(piece) = written.blocking_recv() {
-            output(&piece);
+        while let Some((stream, piece)) = written.blocking_recv() {
+            output(stream, &piece);
         }
         let ended = self.runtime.block_on(running);
         Ok(ended.map_err(|_| Error::Interrupted { doing: "running a build's step" })??)
@@ -66,7 +69,7 @@ impl StepRunner for Runner {
 async fn run(
     engine: &Engine,
     container: &Container,
-    output: mpsc::Sender<Bytes>,
+    output: mpsc::Sender<Piece>,
     stop: &CancellationToken,
 ) -> Result<u8> {
     // netd takes nobody's sandbox down: this one is claimed as long as the step runs.
@@ -88,7 +91,7 @@ async fn run(
 async fn to_its_end(
     engine: &Engine,
     container: &Container,
-    output: mpsc::Sender<Bytes>,
+    output: mpsc::Sender<Piece>,
     stop: &CancellationToken,
 ) -> Result<u8> {
     let own = container.clone();
@@ -143,25 +146,37 @@ fn release(
     Ok((started, watch, to_async(stream)?))
 }
 
-/// Passes on what the process writes, until it ends. Letters are never divided.
-async fn read(mut stream: UnixStream, output: mpsc::Sender<Bytes>) {
+/// Passes on what the process writes, in the order in which it comes, until it ends. Letters are never divided.
+async fn read(mut stream: UnixStream, output: mpsc::Sender<Piece>) {
     let (mut unframed, mut buffer) = (Unframed::default(), BytesMut::with_capacity(READ_BYTES));
-    let mut text = BytesMut::new();
+    let (mut stdout, mut stderr) = (BytesMut::new(), BytesMut::new());
+    let mut pieces: Vec<Piece> = Vec::new();
     loop {
         buffer.clear();
         buffer.reserve(READ_BYTES);
         if matches!(stream.read_buf(&mut buffer).await, Ok(0) | Err(_)) {
             break;
         }
-        unframed.push(&buffer, |content| text.extend_from_slice(content));
-        let whole = whole_letters(&text);
-        if whole > 0 {
+        unframed.push(&buffer, |written_to, content| {
+            let (to, text) = match written_to {
+                OutputStream::Stdout => (StepStream::Stdout, &mut stdout),
+                OutputStream::Stderr => (StepStream::Stderr, &mut stderr),
+            };
+            text.extend_from_slice(content);
+            let whole = whole_letters(text);
+            if whole > 0 {
+                pieces.push((to, text.split_to(whole).freeze()));
+            }
+        });
+        for piece in pieces.drain(..) {
             // Nobody may be listening any more.
-            let _ = output.send(text.split_to(whole).freeze()).await;
+            let _ = output.send(piece).await;
         }
     }
-    if !text.is_empty() {
-        let _ = output.send(text.freeze()).await;
+    for (stream, text) in [(StepStream::Stdout, stdout), (StepStream::Stderr, stderr)] {
+        if !text.is_empty() {
+            let _ = output.send((stream, text.freeze())).await;
+        }
     }
 }
 
@@ -180,20 +195,26 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn frames_become_text_and_letters_stay_whole() {
+    async fn frames_become_text_in_their_order_and_letters_stay_whole() {
         let (mut process, ours) = UnixStream::pair().unwrap();
-        let frame = |text: &[u8]| [&[1, 0, 0, 0, 0, 0, 0, u8::try_from(text.len()).unwrap()], text].concat();
-        let all = [frame(b"a\xc3"), frame(b"\xbcb"), frame(b"\xff\n")].concat();
-        for half in all.chunks(5) {
+        let frame =
+            |stream: u8, text: &[u8]| [&[stream, 0, 0, 0, 0, 0, 0, u8::try_from(text.len()).unwrap()], text].concat();
+        let all =
+            [frame(1, b"a\xc3"), frame(2, b"error\n"), frame(1, b"\xbcb"), frame(2, b"\xe2\x82"), frame(1, b"\xff\n")];
+        for half in all.concat().chunks(5) {
             process.write_all(half).await.unwrap();
         }
         drop(process);
-        let (output, mut pieces) = mpsc::channel(8);
+        let (output, mut pieces) = mpsc::channel(32);
         read(ours, output).await;
-        let mut text = String::new();
-        while let Some(piece) = pieces.recv().await {
+        let (mut text, mut last) = (String::new(), StepStream::Stdout);
+        while let Some((stream, piece)) = pieces.recv().await {
+            if stream != last {
+                text.push('|');
+                last = stream;
+            }
             text += &String::from_utf8_lossy(&piece);
         }
-        assert_eq!(text, "aüb\u{fffd}\n");
+        assert_eq!(text, "a|error\n|üb\u{fffd}\n|\u{fffd}");
     }
 }

@@ -211,7 +211,7 @@ async fn collect(mut stream: impl AsyncRead + Unpin, output: &mut Vec<u8>) -> st
         if read == 0 {
             return Ok(());
         }
-        unframed.push(&buffer[..read], |content| {
+        unframed.push(&buffer[..read], |_, content| {
             let room = OUTPUT_BYTES.saturating_sub(output.len()).min(content.len());
             output.extend_from_slice(&content[..room]);
         });

@@ -60,14 +60,14 @@ impl Context {
     }
 
     /// The Dockerfile's text. `name` is its path; `Dockerfile`, or `dockerfile`, if that is empty.
-    pub(super) fn dockerfile(&self, name: &str) -> Result<String, BuildError> {
-        let text = |name: &str| self.tree.text(Path::new(name)).map_err(Error::file("read", name));
+    pub(super) fn dockerfile(&self, name: &str) -> Result<Vec<u8>, BuildError> {
+        let bytes = |name: &str| self.tree.bytes(Path::new(name)).map_err(Error::file("read", name));
         let found = match name {
-            "" => match text(DOCKERFILE)? {
+            "" => match bytes(DOCKERFILE)? {
                 Some(found) => Some(found),
-                None => text(&DOCKERFILE.to_lowercase())?,
+                None => bytes(&DOCKERFILE.to_lowercase())?,
             },
-            name => text(name)?,
+            name => bytes(name)?,
         };
         found.ok_or_else(|| BuildError::NoDockerfile(if name.is_empty() { DOCKERFILE } else { name }.to_owned()))
     }

@@ -154,6 +154,9 @@ impl Source {
                     true if fetch::is_git(&word) => Err(StepError::Invalid(format!(
                         "{word}: git repositories aren't fetched: clone it into the context, or in a RUN"
                     ))),
+                    _ if copy.keeps_git => Err(StepError::Invalid(format!(
+                        "--keep-git-dir is for repositories of git, and {word} is none"
+                    ))),
                     true if fetch::is_url(&word) => Ok(Self::Url(word)),
                     _ if copy.checksum.is_some() => {
                         Err(StepError::Invalid(format!("--checksum is for URLs, and {word} is none")))

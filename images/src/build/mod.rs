@@ -107,19 +107,28 @@ pub struct Surroundings<'a> {
 
 /// Runs the commands of `RUN`. Called from several threads at once.
 pub trait StepRunner: Sync {
-    /// Runs a command to its end and answers with its exit status. What it writes goes to `output` as it comes.
+    /// Runs a command to its end and answers with its exit status. What it writes goes to `output` as it comes, with where it
+    /// was written to.
     ///
     /// # Errors
     /// It can't be run at all, or the build was called off.
-    fn run(
-        &self,
-        step: &RunStep,
-        output: &mut dyn FnMut(&[u8]),
-    ) -> Result<u8, Box<dyn std::error::Error + Send + Sync>>;
+    fn run(&self, step: &RunStep, output: &mut StepOutput<'_>) -> Result<u8, Box<dyn std::error::Error + Send + Sync>>;
 
     /// Where its containers have something mounted beyond what a step asks for.
     fn mount_points(&self) -> &[&'static str];
 }
+
+/// Where a step's command writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepStream {
+    /// File descriptor 1.
+    Stdout,
+    /// File descriptor 2.
+    Stderr,
+}
+
+/// Takes what a step's command writes.
+pub type StepOutput<'a> = dyn FnMut(StepStream, &[u8]) + 'a;
 
 /// Where the images come from that stages begin with and files are copied from.
 pub trait BaseImages: Sync {
@@ -162,7 +171,7 @@ pub enum BuildEvent<'a> {
     /// A step waits for a cache that another one uses.
     Waiting,
     /// A step's command wrote this.
-    Output(&'a [u8]),
+    Output(StepStream, &'a [u8]),
     /// A step is over; this is what stands for its result.
     Done(&'a str),
     /// The stage is over, whatever came of it.

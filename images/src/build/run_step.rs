@@ -6,7 +6,7 @@ use super::dockerfile::{Command, Run, RunNetwork, is_here_document};
 use super::mounts::{self, Mounted};
 use super::schedule::Build;
 use super::stage::{Prepared, StageBuild};
-use super::{BuildEvent, RunStep, StepError, StepNetwork, config_step, key, mount_points};
+use super::{BuildEvent, RunStep, StepError, StepNetwork, StepStream, config_step, key, mount_points};
 use crate::digest::{ChainId, Digest};
 use crate::files;
 use crate::store::{StepLayer, between_steps};
@@ -19,6 +19,10 @@ const LAST_BYTES: usize = 4096;
 pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, run: &Run) -> Result<Prepared<'a>, StepError> {
     let build = stage.build;
     let state = &stage.state;
+    if run.is_insecure {
+        let reason = "--security=insecure: steps don't get more rights than containers have: write sandbox";
+        return Err(StepError::Invalid(reason.to_owned()));
+    }
     let script = script(run);
     let args = match &script {
         Script::File(_) => vec![mounts::SCRIPT.to_owned()],
@@ -143,13 +147,13 @@ fn execute<'s>(
 
 fn run(build: &Build<'_>, stage: usize, step: &RunStep) -> Result<(), StepError> {
     let mut last = LastOutput::default();
-    let mut output = |bytes: &[u8]| {
+    let mut output = |stream: StepStream, bytes: &[u8]| {
         last.push(bytes);
-        build.tell(stage, BuildEvent::Output(bytes));
+        build.tell(stage, BuildEvent::Output(stream, bytes));
     };
     let code = build.surroundings.runner.run(step, &mut output);
     if last.is_within_a_line() {
-        build.tell(stage, BuildEvent::Output(b"\n"));
+        build.tell(stage, BuildEvent::Output(StepStream::Stdout, b"\n"));
     }
     build.go_on()?;
     match code.map_err(StepError::Run)? {

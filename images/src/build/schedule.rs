@@ -53,7 +53,7 @@ pub(super) fn build(
 ) -> Result<Built, BuildError> {
     let text = context.dockerfile(&request.dockerfile)?;
     let path = if request.dockerfile.is_empty() { "Dockerfile" } else { &request.dockerfile };
-    let dockerfile = Dockerfile::parse(&text, request.dockerfile_name.as_deref().unwrap_or(path))?;
+    let dockerfile = Dockerfile::read(&text, request.dockerfile_name.as_deref().unwrap_or(path))?;
     context.apply_ignore_file(&request.dockerfile)?;
     if request.dockerfile_name.is_some() {
         context.remove(&request.dockerfile)?;

@@ -18,7 +18,7 @@ use crate::registry::{Registries, RegistryConfig};
 use crate::testing::Tar;
 
 /// What a step's command does, and what it ends with.
-pub(crate) type Command<'a> = &'a (dyn Fn(&RunStep, &mut dyn FnMut(&[u8])) -> u8 + Sync);
+pub(crate) type Command<'a> = &'a (dyn Fn(&RunStep, &mut StepOutput<'_>) -> u8 + Sync);
 
 /// Builds in one store.
 pub(crate) struct Builder<'a> {
@@ -73,7 +73,7 @@ struct Around<'a> {
 }
 
 impl StepRunner for Around<'_> {
-    fn run(&self, step: &RunStep, output: &mut dyn FnMut(&[u8])) -> Result<u8, Box<dyn StdError + Send + Sync>> {
+    fn run(&self, step: &RunStep, output: &mut StepOutput<'_>) -> Result<u8, Box<dyn StdError + Send + Sync>> {
         Ok((self.command)(step, output))
     }
 

@@ -135,6 +135,8 @@ fn expose(words: Vec<String>) -> Result<Change, ChangeError> {
     for word in words.iter().flat_map(|word| word.split_whitespace()).map(str::to_owned) {
         let wrong = || ChangeError::Port(word.clone());
         let (range, protocol) = word.split_once('/').unwrap_or((&word, "tcp"));
+        // Where it is to be published is the host's matter: only the container's side counts here.
+        let range = range.rsplit_once(':').map_or(range, |(_, range)| range);
         let protocol = protocol.to_ascii_lowercase();
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
@@ -193,14 +195,14 @@ fn healthcheck(arguments: &str) -> Result<Change, ChangeError> {
         let (flag, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         rest = behind.trim_start();
         let (name, value) = flag.split_once('=').ok_or_else(|| wrong(format!("{flag} needs a value: {flag}=…")))?;
+        let value = value.trim_matches(['"', '\'']);
         match name {
             "--interval" => check.interval_nanoseconds = health_time(flag, value)?,
             "--timeout" => check.timeout_nanoseconds = health_time(flag, value)?,
             "--start-period" => check.start_period_nanoseconds = health_time(flag, value)?,
             "--start-interval" => check.start_interval_nanoseconds = health_time(flag, value)?,
             "--retries" => {
-                let retries = value.parse::<u32>().ok().filter(|retries| *retries > 0);
-                let retries = retries.ok_or_else(|| wrong(format!("{flag}: write a number, 1 or more")))?;
+                let retries = value.parse::<u32>().map_err(|_| wrong(format!("{flag}: write a number, 0 or more")))?;
                 check.retries = i64::from(retries);
             }
             _ => return Err(wrong(format!("unknown flag {name}"))),

@@ -15,7 +15,7 @@ fn instructions_are_understood() {
         r#"ENV A=1 B="x y" C='$D' E=\$F G=a\ b"#,
         "ENV A some words",
         "LABEL a.b=c d=",
-        "EXPOSE 80 53/udp 8000-8002/TCP",
+        "EXPOSE 80 53/udp 8000-8002/TCP 127.0.0.1:90:9/udp 7:8",
         "USER nobody:nogroup",
         "VOLUME /a /b",
         r#"VOLUME ["/a b"]"#,
@@ -26,7 +26,7 @@ fn instructions_are_understood() {
         "ONBUILD RUN make",
         "ONBUILD some thing $X",
         "HEALTHCHECK NONE",
-        r#"HEALTHCHECK --interval=1m30s --timeout=500ms --retries=3 CMD ["true"]"#,
+        r#"HEALTHCHECK --interval="1m30s" --timeout=500ms --retries=3 CMD ["true"]"#,
         "HEALTHCHECK --start-period=0s CMD curl -f localhost",
     ];
     let lines: Vec<String> = table.iter().map(|text| format!("{text} -> {:?}", parse(text).expect(text))).collect();
@@ -39,7 +39,7 @@ fn instructions_are_understood() {
     ENV A=1 B="x y" C='$D' E=\$F G=a\ b -> Env([("A", "1"), ("B", "x y"), ("C", "$D"), ("E", "$F"), ("G", "a b")])
     ENV A some words -> Env([("A", "some words")])
     LABEL a.b=c d= -> Label([("a.b", "c"), ("d", "")])
-    EXPOSE 80 53/udp 8000-8002/TCP -> Expose(["80/tcp", "53/udp", "8000/tcp", "8001/tcp", "8002/tcp"])
+    EXPOSE 80 53/udp 8000-8002/TCP 127.0.0.1:90:9/udp 7:8 -> Expose(["80/tcp", "53/udp", "8000/tcp", "8001/tcp", "8002/tcp", "9/udp", "8/tcp"])
     USER nobody:nogroup -> User("nobody:nogroup")
     VOLUME /a /b -> Volume(["/a", "/b"])
     VOLUME ["/a b"] -> Volume(["/a b"])
@@ -50,7 +50,7 @@ fn instructions_are_understood() {
     ONBUILD RUN make -> OnBuild("RUN make")
     ONBUILD some thing $X -> OnBuild("some thing $X")
     HEALTHCHECK NONE -> Healthcheck(Healthcheck { test: ["NONE"], interval_nanoseconds: 0, timeout_nanoseconds: 0, start_period_nanoseconds: 0, start_interval_nanoseconds: 0, retries: 0 })
-    HEALTHCHECK --interval=1m30s --timeout=500ms --retries=3 CMD ["true"] -> Healthcheck(Healthcheck { test: ["CMD", "true"], interval_nanoseconds: 90000000000, timeout_nanoseconds: 500000000, start_period_nanoseconds: 0, start_interval_nanoseconds: 0, retries: 3 })
+    HEALTHCHECK --interval="1m30s" --timeout=500ms --retries=3 CMD ["true"] -> Healthcheck(Healthcheck { test: ["CMD", "true"], interval_nanoseconds: 90000000000, timeout_nanoseconds: 500000000, start_period_nanoseconds: 0, start_interval_nanoseconds: 0, retries: 3 })
     HEALTHCHECK --start-period=0s CMD curl -f localhost -> Healthcheck(Healthcheck { test: ["CMD-SHELL", "curl -f localhost"], interval_nanoseconds: 0, timeout_nanoseconds: 0, start_period_nanoseconds: 0, start_interval_nanoseconds: 0, retries: 0 })
     "#);
 }
@@ -92,7 +92,7 @@ fn wrong_instructions_are_refused_by_name() {
         "HEALTHCHECK --interval=5 CMD x",
         "HEALTHCHECK --interval CMD x",
         "HEALTHCHECK --timeout=1ns CMD x",
-        "HEALTHCHECK --retries=0 CMD x",
+        "HEALTHCHECK --retries=x CMD x",
         "HEALTHCHECK --what=1 CMD x",
     ];
     let lines: Vec<String> = table.iter().map(|text| format!("{text} -> {}", parse(text).expect_err(text))).collect();
@@ -131,7 +131,7 @@ fn wrong_instructions_are_refused_by_name() {
     HEALTHCHECK --interval=5 CMD x -> HEALTHCHECK: --interval=5: write a time such as 30s, 1m30s or 500ms
     HEALTHCHECK --interval CMD x -> HEALTHCHECK: --interval needs a value: --interval=…
     HEALTHCHECK --timeout=1ns CMD x -> HEALTHCHECK: --timeout=1ns: cannot be less than 1ms
-    HEALTHCHECK --retries=0 CMD x -> HEALTHCHECK: --retries=0: write a number, 1 or more
+    HEALTHCHECK --retries=x CMD x -> HEALTHCHECK: --retries=x: write a number, 0 or more
     HEALTHCHECK --what=1 CMD x -> HEALTHCHECK: unknown flag --what
     "#);
 }

@@ -99,14 +99,21 @@ impl Tree {
         }
     }
 
-    /// The content of a small file, links followed; `None` if it isn't there.
+    /// The text of a small file, links followed; `None` if it isn't there.
     pub(crate) fn text(&self, path: &Path) -> io::Result<Option<String>> {
+        let text = self.bytes(path)?.map(String::from_utf8).transpose();
+        text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// The same, whatever is in it.
+    pub(crate) fn bytes(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let Some(file) = self.regular_file(path)? else { return Ok(None) };
         // An image may have one of any size, mostly holes.
-        let text = io::read_to_string(file.take(TEXT_BYTES_MAX + 1))?;
-        match text.len() as u64 > TEXT_BYTES_MAX {
+        let mut bytes = Vec::new();
+        file.take(TEXT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        match bytes.len() as u64 > TEXT_BYTES_MAX {
             true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB, which no such file is")),
-            false => Ok(Some(text)),
+            false => Ok(Some(bytes)),
         }
     }
 

@@ -172,7 +172,7 @@ fn what_fails_says_where_and_what_it_said_last() {
         ("RUN true\n", "Dockerfile:1: RUN before the first FROM"),
         ("# nothing\n", "there is no instruction in it"),
         ("FROM busybox\nCOPY --frm=x a b\n", "Dockerfile:2: COPY: unknown flag: --frm"),
-        ("FROM busybox\nRUN --mount=type=ssh true\n", "Dockerfile:2: RUN: --mount=type=ssh: SSH agents"),
+        ("FROM busybox\nRUN --mount=type=ssh,required true\n", "an SSH agent is required, and none is forwarded here"),
         ("FROM busybox AS a\nCOPY --from=a /x /\n", "Dockerfile:2: COPY: a isn't an earlier stage"),
         ("FROM busybox\nCOPY nothing /\n", "Dockerfile:2: COPY nothing /: \"nothing\" isn't there"),
         ("FROM busybox\nCOPY ../../etc/passwd /stolen\n", "Dockerfile:2: COPY ../../etc/passwd"),
@@ -201,6 +201,17 @@ fn what_fails_says_where_and_what_it_said_last() {
     assert!(docker_build(&host, &["--target", "none", &context]).fails_with(1).contains("build target none"));
     let left = "find /var/lib/berth/images/tmp /var/lib/berth/images/snapshots -mindepth 1";
     assert_eq!(host.sh(left).ok(), "");
+}
+
+#[test]
+fn what_a_step_writes_to_its_standard_error_is_red() {
+    let (_world, host) = started();
+    let dockerfile = "FROM busybox\nRUN --mount=type=ssh echo wrong >&2; echo right\n";
+    let context = context(&host, "red", &[("Dockerfile", dockerfile)]);
+    for outcome in builds(&host, &["--no-cache", &context]) {
+        let said = outcome.ok();
+        assert!(said.contains("\x1b[91mwrong\n\x1b[0m") && said.contains("right\n"), "{said:?}");
+    }
 }
 
 /// A directory of the image may be a link: it is filled where it leads to, which is never outside of the image.

@@ -46,6 +46,8 @@ pub(crate) struct Run {
     pub(crate) command: Command,
     pub(crate) mounts: Vec<WrittenMount>,
     pub(crate) network: Option<RunNetwork>,
+    /// It wants more rights than containers have.
+    pub(crate) is_insecure: bool,
     pub(crate) here_documents: Vec<HereDocument>,
 }
 
@@ -72,6 +74,8 @@ pub(crate) struct Copy {
     pub(crate) checksum: Option<String>,
     /// Whether archives are unpacked, if it says so.
     pub(crate) unpack: Option<bool>,
+    /// Of a repository of git.
+    pub(crate) keeps_git: bool,
     pub(crate) sources: Vec<Copied>,
     pub(crate) destination: String,
 }
@@ -199,15 +203,14 @@ fn run(arguments: &str, line: &LogicalLine) -> Result<Run, Problem> {
             return Err(Problem::arguments("RUN", format!("--network={other}: write default, none or host")));
         }
     };
-    match flags.value("--security")?.as_deref() {
-        None | Some("sandbox") => {}
-        Some(other) => {
-            let reason = format!("--security={other}: steps don't get more rights than containers have: write sandbox");
-            return Err(Problem::arguments("RUN", reason));
-        }
-    }
+    let is_insecure = match flags.value("--security")?.as_deref() {
+        None | Some("sandbox") => false,
+        Some("insecure") => true,
+        Some(other) => return Err(Problem::arguments("RUN", format!("--security={other}: write sandbox"))),
+    };
     flags.finish()?;
-    Ok(Run { command: command("RUN", rest)?, mounts, network, here_documents: line.here_documents.clone() })
+    let here_documents = line.here_documents.clone();
+    Ok(Run { command: command("RUN", rest)?, mounts, network, is_insecure, here_documents })
 }
 
 fn copy(instruction: &'static str, arguments: &str, line: &LogicalLine, escape: char) -> Result<Copy, Problem> {
@@ -223,14 +226,12 @@ fn copy(instruction: &'static str, arguments: &str, line: &LogicalLine, escape: 
         excludes: flags.values("--exclude")?,
         checksum: if is_add { flags.value("--checksum")? } else { None },
         unpack: None,
+        keeps_git: is_add && flags.is_set("--keep-git-dir")?,
         sources: Vec::new(),
         destination: String::new(),
     };
     if is_add && flags.has("--unpack") {
         copy.unpack = Some(flags.is_set("--unpack")?);
-    }
-    if is_add && flags.has("--keep-git-dir") {
-        return Err(Problem::arguments(instruction, "--keep-git-dir: git repositories aren't fetched"));
     }
     flags.finish()?;
     let mut sources = match list(instruction, rest)? {

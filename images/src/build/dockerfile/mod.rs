@@ -60,7 +60,7 @@ pub enum Problem {
     #[error("there is no instruction in it: begin with FROM")]
     Empty,
     /// Not text.
-    #[error("it isn't UTF-8 text")]
+    #[error("it isn't UTF-8 text: save the file in that encoding")]
     NotText,
     /// A word that no instruction has.
     #[error("unknown instruction: {0}")]
@@ -134,6 +134,22 @@ pub(crate) struct Dockerfile {
 }
 
 impl Dockerfile {
+    /// Reads a Dockerfile that the user calls `file`. Letters of another encoding than UTF-8 are refused where they would
+    /// decide about anything; comments and authors may have them.
+    pub(crate) fn read(bytes: &[u8], file: &str) -> Result<Self, DockerfileError> {
+        let is_harmless = |line: &[u8]| {
+            let line = line.trim_ascii_start().to_ascii_uppercase();
+            [&b"#"[..], b"MAINTAINER", b"LABEL"].iter().any(|word| line.starts_with(word))
+        };
+        for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
+            if std::str::from_utf8(line).is_err() && !is_harmless(line) {
+                let place = Place { file: file.into(), line: number };
+                return Err(DockerfileError { place, problem: Problem::NotText });
+            }
+        }
+        Self::parse(&String::from_utf8_lossy(bytes), file)
+    }
+
     /// Parses the text of a Dockerfile that the user calls `file`.
     pub(crate) fn parse(text: &str, file: &str) -> Result<Self, DockerfileError> {
         let file: Arc<str> = file.into();

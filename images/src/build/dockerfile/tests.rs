@@ -166,7 +166,7 @@ fn refusals_name_the_line_and_what_is_wrong() {
         "FROM a\nSHELL sh",
         "FROM a\nRUN []",
         "FROM a\nRUN --network=some x",
-        "FROM a\nRUN --security=insecure x",
+        "FROM a\nRUN --security=all x",
         "FROM a\nRUN --mount=type=cache,target=/x,size=1 y",
         "FROM a\nONBUILD FROM b",
         "FROM a\nONBUILD FETCH b",
@@ -193,7 +193,7 @@ fn refusals_name_the_line_and_what_is_wrong() {
     Dockerfile:2: SHELL: write it as a JSON list: SHELL ["/bin/sh", "-c"]
     Dockerfile:2: RUN: there is nothing to run in []
     Dockerfile:2: RUN: --network=some: write default, none or host
-    Dockerfile:2: RUN: --security=insecure: steps don't get more rights than containers have: write sandbox
+    Dockerfile:2: RUN: --security=all: write sandbox
     Dockerfile:2: RUN: --mount=type=cache,target=/x,size=1: unknown option "size"
     Dockerfile:2: FROM isn't allowed as an ONBUILD trigger
     Dockerfile:2: unknown instruction: FETCH

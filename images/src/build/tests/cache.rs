@@ -9,7 +9,7 @@ const DOCKERFILE: &str = "FROM scratch AS first\nENV A=1\nRUN one\nFROM scratch\
                           COPY --from=first / /\nLABEL a=b\nCMD [\"x\"]\n";
 
 /// Writes the same whenever it is carried out, the time of the file too.
-fn writes(step: &RunStep, _: &mut dyn FnMut(&[u8])) -> u8 {
+fn writes(step: &RunStep, _: &mut StepOutput<'_>) -> u8 {
     let mut file = std::fs::File::create(step.rootfs.upper.join(script(step))).expect("made");
     file.write_all(b"written").and_then(|()| file.set_modified(SystemTime::UNIX_EPOCH)).expect("written");
     0
@@ -37,9 +37,9 @@ fn an_image_needs_the_steps_that_it_was_built_by_as_long_as_it_is_there() {
     assert_eq!(unused(&store), ["ENV A=1", "RUN one"], "no image has what only another stage needed");
     let (forgotten, _) = store.prune_steps(|step| !step.is_shared).expect("pruned");
     assert_eq!(forgotten.len(), 2);
-    let nothing_runs = |step: &RunStep, _: &mut dyn FnMut(&[u8])| match script(step) {
+    let nothing_runs = |step: &RunStep, _: &mut StepOutput<'_>| match script(step) {
         // Whoever prunes has it carried out again; what comes of it is the same.
-        "one" => writes(step, &mut |_| ()),
+        "one" => writes(step, &mut |_, _| ()),
         other => panic!("{other} runs"),
     };
     let again = builder.build(DOCKERFILE, &request("image", "1"), &nothing_runs).expect("built again");

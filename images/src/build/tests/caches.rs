@@ -37,7 +37,7 @@ fn shared_by_steps_at_once_or_for_each_its_own() {
         let both = Barrier::new(2);
         let places = Notes::default();
         let mount = cache("kept", sharing);
-        let command = |step: &RunStep, _: &mut dyn FnMut(&[u8])| {
+        let command = |step: &RunStep, _: &mut StepOutput<'_>| {
             if script(step) != "last" {
                 // Neither goes on before the other has come.
                 both.wait();
@@ -73,7 +73,7 @@ fn locked_by_one_step_after_the_other() {
         let (_dir, store) = store();
         let (notes, (waits, waiting)) = (Notes::default(), channel());
         let (waits, waiting) = (Mutex::new(waits), Mutex::new(waiting));
-        let command = |step: &RunStep, _: &mut dyn FnMut(&[u8])| {
+        let command = |step: &RunStep, _: &mut StepOutput<'_>| {
             let is_first = notes.all().is_empty();
             notes.take_down(format!("{} begins", script(step)));
             if is_first {
@@ -101,14 +101,14 @@ fn nobody_waits_for_a_cache_in_a_build_that_is_called_off() {
     let builder = Builder::new(&store);
     let text = format!("FROM scratch\nRUN {} x\n", cache("kept", "locked"));
     let other = BuildRequest { no_cache: true, ..BuildRequest::default() };
-    let command = |_: &RunStep, _: &mut dyn FnMut(&[u8])| {
+    let command = |_: &RunStep, _: &mut StepOutput<'_>| {
         // Meanwhile another build comes to its step, and waits.
         let waits = |event: BuildEvent<'_>| {
             if matches!(event, BuildEvent::Waiting) {
                 other.called_off.cancel();
             }
         };
-        let never = |_: &RunStep, _: &mut dyn FnMut(&[u8])| panic!("the cache is in use");
+        let never = |_: &RunStep, _: &mut StepOutput<'_>| panic!("the cache is in use");
         let error = builder.build_told(&text, &other, &never, &waits).expect_err("called off");
         assert!(matches!(error, BuildError::CalledOff), "{error:?}");
         0

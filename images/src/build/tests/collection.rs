@@ -41,7 +41,7 @@ fn between_any_two_things_that_it_tells() {
     // The stages one after the other, or the image would be gone before the second begins.
     let text = "FROM base:1 AS tools\nRUN tool\nFROM tools\nENV A=1\nRUN --mount=type=cache,target=/cache first\n\
                 COPY Dockerfile /copied\nWORKDIR /new\nCOPY --from=tools /tool /\nRUN last\n";
-    let command = |step: &RunStep, _: &mut dyn FnMut(&[u8])| {
+    let command = |step: &RunStep, _: &mut StepOutput<'_>| {
         collect(&store);
         for mount in &step.mounts {
             let StepMountKind::Bind(path) = &mount.kind else { continue };
@@ -74,7 +74,7 @@ fn an_image_that_is_only_named_anew_stays_what_it_is() {
             collect(&store);
         }
     };
-    let never = |_: &RunStep, _: &mut dyn FnMut(&[u8])| panic!("nothing runs");
+    let never = |_: &RunStep, _: &mut StepOutput<'_>| panic!("nothing runs");
     let built = Builder::new(&store).build_told("FROM base:1\n", &tagged("new:1"), &never, &collects).expect("built");
     assert_eq!(built.id, id);
     assert_whole(&store, "new:1", 2);

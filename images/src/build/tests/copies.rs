@@ -10,7 +10,7 @@ use crate::unpack;
 const DOCKERFILE: &str = "FROM scratch\nRUN links\nCOPY tree /\nADD archive.tar /\nCOPY tree/lib /up/\n";
 
 /// A directory that is a link, and a link that climbs.
-fn links(step: &RunStep, _: &mut dyn FnMut(&[u8])) -> u8 {
+fn links(step: &RunStep, _: &mut StepOutput<'_>) -> u8 {
     let root = &step.rootfs.upper;
     std::fs::create_dir_all(root.join("usr/lib")).expect("made");
     symlink("usr/lib", root.join("lib")).expect("made");

@@ -8,7 +8,7 @@ use super::*;
 const PASSWD: &str = "root:x:0:0::/:/bin/sh\nworker:x:500:50::/:/bin/sh\nother:x:600:600::/:/bin/sh\n";
 
 /// An image in which there are users, and a directory that is one user's alone.
-fn base(step: &RunStep, _: &mut dyn FnMut(&[u8])) -> u8 {
+fn base(step: &RunStep, _: &mut StepOutput<'_>) -> u8 {
     let upper = &step.rootfs.upper;
     let make = || {
         std::fs::create_dir_all(upper.join("etc"))?;

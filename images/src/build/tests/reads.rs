@@ -12,7 +12,7 @@ fn store() -> (tempfile::TempDir, Store) {
 fn ran(text: &str) -> Result<Vec<String>, String> {
     let (_dir, store) = store();
     let notes = Notes::default();
-    let command = |step: &RunStep, _: &mut dyn FnMut(&[u8])| {
+    let command = |step: &RunStep, _: &mut StepOutput<'_>| {
         let mounts = step.mounts.iter().map(|mount| {
             let names = match &mount.kind {
                 StepMountKind::Bind(path) if path.is_dir() => {
@@ -61,6 +61,9 @@ fn mounts_begin_with_what_they_say_and_go_where_the_step_works() {
     for (text, reason) in [
         ("FROM scratch\nRUN --mount=type=bind x\n", "invalid mount target \"/\""),
         ("FROM scratch\nRUN --mount=type=ssh,required=true x\n", "an SSH agent is required"),
+        ("FROM scratch\nRUN --security=insecure x\n", "steps don't get more rights"),
+        ("FROM scratch\nADD --keep-git-dir=1 https://a.example/b.git /\n", "git repositories aren't fetched"),
+        ("FROM scratch\nADD --keep-git-dir Dockerfile /\n", "--keep-git-dir is for repositories of git"),
         ("FROM scratch\nARG M=x\nRUN --mount=type=cache,target=/c,mode=$M x\n", "mode=x isn't a number"),
     ] {
         let refused = self::ran(text).expect_err("refused");

@@ -15,7 +15,7 @@ fn what_failed_first_is_why_the_build_fails() {
     // The first stage ends because of the last, and the second waits for the first.
     let text = "FROM scratch AS slow\nRUN wait\nFROM slow AS after\nRUN true\nFROM scratch AS fails\nRUN fail\n\
                 FROM scratch\nCOPY --from=after / /\nCOPY --from=fails / /\n";
-    let command = |step: &RunStep, _: &mut dyn FnMut(&[u8])| match script(step) {
+    let command = |step: &RunStep, _: &mut StepOutput<'_>| match script(step) {
         "wait" => {
             block_on(request.called_off.cancelled());
             137
@@ -40,7 +40,7 @@ fn nobody_waits_for_a_silent_server_in_a_build_that_has_failed() {
     );
     // Kept open until the build is over.
     let asked = Mutex::new(None);
-    let command = |_: &RunStep, _: &mut dyn FnMut(&[u8])| {
+    let command = |_: &RunStep, _: &mut StepOutput<'_>| {
         *asked.lock().expect("no panic") = Some(server.accept().expect("a client"));
         3
     };

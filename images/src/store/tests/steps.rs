@@ -16,7 +16,7 @@ use crate::build::tests::{Builder, script};
 use crate::digest::Digest;
 use crate::store::{Commit, ContainerUse};
 use crate::testing::gzip;
-use crate::{BuildRequest, Reference, RunStep, unpack};
+use crate::{BuildRequest, Reference, RunStep, StepOutput, unpack};
 
 const ORDER: &str = "IMAGES_TEST_STEPS";
 /// More than any operation has.
@@ -110,7 +110,7 @@ fn build(store: &Store) {
         ..BuildRequest::default()
     };
     let context = Tar::new().file("Dockerfile", DOCKERFILE).file("file", "content");
-    let writes = |step: &RunStep, _: &mut dyn FnMut(&[u8])| {
+    let writes = |step: &RunStep, _: &mut StepOutput<'_>| {
         between_steps();
         fs::write(step.rootfs.upper.join(script(step)), "written").expect("written");
         between_steps();

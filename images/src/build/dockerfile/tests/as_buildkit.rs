@@ -151,3 +151,12 @@ fn triggers_keep_several_here_documents_as_they_are() {
     };
     assert_eq!(text, "RUN cat <<a - <<b\n1\na\n2\nb");
 }
+
+#[test]
+fn letters_of_other_encodings_where_they_decide_about_nothing() {
+    let read = |bytes: &[u8]| Dockerfile::read(bytes, "Dockerfile").map_err(|error| error.to_string());
+    let text = b"# Jos\xe9\nFROM a\nMAINTAINER Jos\xe9\n  # \xff\nLABEL by=Jos\xe9\n";
+    assert_eq!(read(text).expect("read").stages[0].steps.len(), 2);
+    let refused = read(b"FROM a\nRUN echo \xe9\n").expect_err("refused");
+    assert_eq!(refused, "Dockerfile:2: it isn't UTF-8 text: save the file in that encoding");
+}
