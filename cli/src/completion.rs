@@ -104,7 +104,7 @@ fn images() -> Vec<CompletionCandidate> {
 
 fn networks() -> Vec<CompletionCandidate> {
     ask(async |context| {
-        let networks = context.netd().networks(&NetworkQuery { endpoints: false }).await.ok()?;
+        let networks = context.netd().await.ok()?.networks(&NetworkQuery { endpoints: false }).await.ok()?;
         Some(networks.into_iter().map(|network| offered(network.name, &network.driver)).collect())
     })
 }

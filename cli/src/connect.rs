@@ -14,6 +14,8 @@ pub(crate) enum ConnectError {
         "permission denied on {daemon}'s socket {socket}: join the group 'berth' (sudo usermod -aG berth $USER, then log in again) or use sudo"
     )]
     Denied { daemon: Daemon, socket: PathBuf },
+    #[error("berthd at {0} doesn't say where its netd is: give netd's socket (--netd-socket, or BERTH_NETD)")]
+    NetdUnknown(PathBuf),
     #[error("cannot connect to {daemon} at {socket}")]
     Other {
         daemon: Daemon,
@@ -22,6 +24,11 @@ pub(crate) enum ConnectError {
         source: io::Error,
     },
 }
+
+/// Where berthd is if nobody says otherwise.
+const BERTHD: &str = "/run/berth/berth.sock";
+/// Where the netd of that one is.
+const NETD: &str = "/run/berth/netd.sock";
 
 /// The daemons that we talk to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +46,32 @@ impl std::fmt::Display for Daemon {
     }
 }
 
+/// Where the daemons are, as far as that is known without asking.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    pub(crate) berthd: PathBuf,
+    /// None: berthd isn't where it usually is, and knows where its netd is.
+    pub(crate) netd: Option<PathBuf>,
+}
+
+impl Places {
+    /// What is empty isn't said, as in variables that are set to nothing.
+    ///
+    /// # Errors
+    /// One of them isn't a Unix socket.
+    pub(crate) fn of(host: Option<&str>, netd: Option<&str>) -> Result<Self, ConnectError> {
+        let said = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(socket_path).transpose();
+        let berthd = said(host)?.unwrap_or_else(|| PathBuf::from(BERTHD));
+        let usual = (berthd == Path::new(BERTHD)).then(|| PathBuf::from(NETD));
+        Ok(Self { netd: said(netd)?.or(usual), berthd })
+    }
+}
+
 /// Path of the socket that `--host` names.
 ///
 /// # Errors
 /// It names something other than a Unix socket.
-pub(crate) fn socket_path(host: &str) -> Result<PathBuf, ConnectError> {
+fn socket_path(host: &str) -> Result<PathBuf, ConnectError> {
     let path = host.strip_prefix("unix://").unwrap_or(host);
     if path.is_empty() || !path.starts_with('/') {
         return Err(ConnectError::Address(host.to_owned()));
@@ -81,6 +109,22 @@ mod tests {
         for wrong in ["", "unix://", "tcp://1.2.3.4:2375", "x.sock"] {
             assert!(socket_path(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn netd_is_berthds() {
+        let places = |host, netd| {
+            let places = Places::of(host, netd).unwrap();
+            (places.berthd.display().to_string(), places.netd.map(|netd| netd.display().to_string()))
+        };
+        let usual = ("/run/berth/berth.sock".to_owned(), Some("/run/berth/netd.sock".to_owned()));
+        assert_eq!(places(None, None), usual);
+        assert_eq!(places(Some(""), Some("")), usual);
+        assert_eq!(places(Some("unix:///run/berth/berth.sock"), None), usual);
+        assert_eq!(places(Some("/run/x.sock"), None), ("/run/x.sock".to_owned(), None));
+        assert_eq!(places(Some("/run/x.sock"), Some("")), ("/run/x.sock".to_owned(), None));
+        assert_eq!(places(Some("/run/x.sock"), Some("/run/y")), ("/run/x.sock".to_owned(), Some("/run/y".to_owned())));
+        assert_eq!(places(None, Some("/run/y")), ("/run/berth/berth.sock".to_owned(), Some("/run/y".to_owned())));
     }
 
     #[test]

@@ -138,10 +138,17 @@ fn is_name(text: &str, longest: usize) -> bool {
 
 checked_name!(
     /// A network's name.
+    ///
+    /// Links are named by ids, so whatever people call a network will do, as with Docker; a `/` would end it in URLs.
     NetworkName,
     "network name",
-    "only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed, at most 128 characters",
-    |text| is_name(text, 128)
+    "1 to 255 bytes are allowed, not only white space, no control characters, no '/', and no 'container:' at the beginning",
+    |text| {
+        text.len() <= 255
+            && !text.trim().is_empty()
+            && !text.contains(|c: char| c.is_control() || c == '/')
+            && !text.starts_with("container:")
+    }
 );
 checked_name!(
     /// A sandbox's id, chosen by the caller (a container's id, a CNI attachment), so that asking twice makes one.

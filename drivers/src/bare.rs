@@ -16,7 +16,7 @@ use cnm::{
     spec::{EndpointSpec, NetworkSpec},
 };
 
-use crate::options::unknown;
+use crate::options::{OPTIONS_OF_ENDPOINTS, unknown};
 
 /// The planner of a driver without links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +47,7 @@ impl Planner for BarePlanner {
         _host: &HostView,
     ) -> Result<DriverConfig, Error> {
         let driver = self.name();
-        if let Some(option) = spec.options.keys().next() {
-            return Err(unknown(driver, option));
-        }
+        spec.options.keys().try_for_each(|option| unknown(driver, "com.docker.network.", option))?;
         if spec.internal {
             return Err(Error::invalid(format!(
                 "network {} can't be internal: driver {driver} has no gateway",
@@ -64,9 +62,7 @@ impl Planner for BarePlanner {
 
     fn check_endpoint(&self, network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
         let (driver, name) = (self.name(), &network.spec.name);
-        if let Some(option) = spec.options.keys().next() {
-            return Err(unknown(driver, option));
-        }
+        spec.options.keys().try_for_each(|option| unknown(driver, OPTIONS_OF_ENDPOINTS, option))?;
         let what = if spec.ipv4.is_some() || spec.ipv6.is_some() {
             "an IP address"
         } else if spec.mac.is_some() {

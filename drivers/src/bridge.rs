@@ -20,7 +20,7 @@ use cnm::{
 use ipnetwork::IpNetwork;
 use options::Options;
 
-use crate::options::{unknown, unsupported};
+use crate::options::{OPTIONS_OF_ENDPOINTS, unknown, unsupported};
 
 /// The bridge of network `bridge`.
 const DEFAULT_BRIDGE: &str = "berth0";
@@ -90,13 +90,12 @@ impl Planner for BridgePlanner {
     }
 
     fn check_endpoint(&self, _network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
-        match spec.options.keys().find(|option| *option != INTERFACE_OPTION) {
-            None => Ok(()),
-            Some(option) if option == "com.docker.network.endpoint.sysctls" => {
+        spec.options.keys().filter(|option| *option != INTERFACE_OPTION).try_for_each(|option| match option.as_str() {
+            "com.docker.network.endpoint.sysctls" => {
                 Err(unsupported(option, "sysctls of an interface aren't set by this release"))
             }
-            Some(option) => Err(unknown("bridge", option)),
-        }
+            _ => unknown("bridge", OPTIONS_OF_ENDPOINTS, option),
+        })
     }
 
     fn attach(&self, network: &Network, endpoint: Attaching<'_>) -> Option<Interface> {

@@ -16,9 +16,19 @@ pub(crate) fn invalid(option: &str, value: &str, why: &str) -> Error {
     Error::invalid(format!("invalid value {value:?} of option {option}: {why}"))
 }
 
-/// The refusal of an option that nobody knows.
-pub(crate) fn unknown(driver: &str, option: &str) -> Error {
-    Error::invalid(format!("driver {driver} has no option {option:?}"))
+/// What options of endpoints begin with, whatever the driver.
+pub(crate) const OPTIONS_OF_ENDPOINTS: &str = "com.docker.network.endpoint.";
+
+/// Options of ours are called so.
+const OURS: &str = "berth.";
+
+/// Refuses an option that the driver doesn't know, if its name is of the driver's own (`own`) or of ours. What belongs to
+/// others' drivers, as files for several hosts have it, is kept and shown like a label.
+pub(crate) fn unknown(driver: &str, own: &str, option: &str) -> Result<(), Error> {
+    if option.starts_with(own) || option.starts_with(OURS) {
+        return Err(Error::invalid(format!("driver {driver} has no option {option:?}")));
+    }
+    Ok(())
 }
 
 /// The refusal of one of Docker's options that this release can't do.

@@ -51,7 +51,7 @@ fn refused_networks_change_nothing() {
     bench.host.links.insert("veth7".parse().expect("a name"), veth);
     let driver = |driver: &str| NetworkCreate { driver: Some(driver.to_owned()), ..net("n") };
     let long = "com.docker.network.bridge.unheard_of";
-    let strange = NetworkCreate { options: [("com.example.x".to_owned(), String::new())].into(), ..net("n") };
+    let strange = NetworkCreate { options: [("berth.x".to_owned(), String::new())].into(), ..net("n") };
     let table = [
         (net("blue"), Kind::Conflict, "network with name blue already exists"),
         (net("host"), Kind::Forbidden, "operation is not permitted on predefined host network"),
@@ -60,7 +60,7 @@ fn refused_networks_change_nothing() {
         (driver("null"), Kind::Forbidden, "only one instance of \"null\" network is allowed"),
         (driver("weave"), Kind::NotFound, "plugin \"weave\" not found: drivers are bridge, host, null"),
         (with_subnet("n", "10.7.3.0/24"), Kind::Forbidden, "10.7.3.0/24 overlaps 10.7.0.0/16 of network blue"),
-        (strange, Kind::InvalidParameter, "driver bridge has no option \"com.example.x\""),
+        (strange, Kind::InvalidParameter, "driver bridge has no option \"berth.x\""),
         (net_with("n", &[("bridge.unheard_of", "1")]), Kind::InvalidParameter, long),
         (net_with("n", &[("bridge.enable_icc", "maybe")]), Kind::InvalidParameter, "true or false is expected"),
         (
@@ -163,7 +163,7 @@ fn refused_sandboxes_change_nothing() {
             "x",
             put_with_ports(vec![on("chosen"), on("blue")], vec![port(None, 4001, 80), port(None, 4000, 80)]),
             Kind::Conflict,
-            "port 4000/tcp on 0.0.0.0 is already published by sandbox web",
+            "port 4000/tcp on 0.0.0.0 is already published by sandbox web: port is already allocated",
         ),
     ];
     for (name, wire, kind, part) in table {

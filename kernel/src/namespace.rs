@@ -22,6 +22,15 @@ use nix::{
 
 use crate::{Error, error::attempted, route, sysctl};
 
+/// How a new namespace differs from the kernel's defaults; whoever it is for may change it.
+const AT_BIRTH: [(&str, &str); 3] = [
+    // Links that are born in it take no router advertisements: a neighbour would make itself their router.
+    ("net/ipv6/conf/default/accept_ra", "0"),
+    // Nobody inside needs to be root to serve on a port below 1024, or to ping: the ports are the sandbox's alone.
+    ("net/ipv4/ip_unprivileged_port_start", "0"),
+    ("net/ipv4/ping_group_range", "0 2147483647"),
+];
+
 /// The directory in which namespaces are pinned: a mount point of its own, shared, so that unpinning one reaches the
 /// mount namespaces that were copied while it was there; else they keep it alive, and its links with it.
 #[derive(Debug, Clone)]
@@ -62,8 +71,7 @@ impl Pins {
         }
     }
 
-    /// Makes a namespace, pins it and sets its loopback up. Links that are born in it take no router advertisements: a
-    /// neighbour would make itself their router.
+    /// Makes a namespace, pins it and sets its loopback up.
     pub(crate) fn create(&self, sandbox: &SandboxId) -> Result<Inside, io::Error> {
         let pin = self.directory.join(sandbox.as_str());
         OpenOptions::new().write(true).create_new(true).open(&pin)?;
@@ -72,10 +80,11 @@ impl Pins {
             // Not `/proc/self`: that is the process's first thread, in another namespace.
             let born = "/proc/thread-self/ns/net";
             mount(Some(born), &pin, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
-            if let Err(error) = sysctl::write("net/ipv6/conf/default/accept_ra", "0")
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                return Err(error);
+            for (key, value) in AT_BIRTH {
+                match sysctl::write(key, value) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
             }
             let mut socket = route::Socket::open()?;
             socket.set_loopback_up()?;

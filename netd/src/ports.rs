@@ -53,7 +53,8 @@ pub(crate) struct NotHeld {
 }
 
 /// Why a port can't be held that somebody else has; who that is may be found: [`crate::holder`].
-pub(crate) const IN_USE: &str = "another program of this host uses it, stop it or choose another port";
+pub(crate) const IN_USE: &str =
+    "address already in use by another program of this host, stop it or choose another port";
 
 impl Holdings {
     /// Binds all sockets for a sandbox, or none.

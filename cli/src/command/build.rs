@@ -75,8 +75,9 @@ fn what<'a>(mut request: Request<'a>, flags: &BuildFlags) -> Result<Request<'a>,
             None => args.extend(std::env::var(pair).ok().map(|value| (pair.as_str(), value))),
         }
     }
-    let epoch =
-        std::env::var(SOURCE_DATE_EPOCH).ok().filter(|_| args.iter().all(|(name, _)| *name != SOURCE_DATE_EPOCH));
+    let epoch = std::env::var(SOURCE_DATE_EPOCH)
+        .ok()
+        .filter(|text| !text.is_empty() && args.iter().all(|(name, _)| *name != SOURCE_DATE_EPOCH));
     args.extend(epoch.map(|value| (SOURCE_DATE_EPOCH, value)));
     let args: serde_json::Map<_, _> = args.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     Ok(request

@@ -48,11 +48,13 @@ mod wait;
 
 use std::future::Future;
 use std::io::Write;
+use std::path::PathBuf;
 
+use bollard_stubs::models::SystemVersion;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::connect;
+use crate::connect::{ConnectError, Places};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::flags::{
@@ -65,7 +67,7 @@ use crate::terminal;
 /// What every command works with.
 pub(crate) struct Context {
     engine: Engine,
-    netd: netd_client::Client,
+    places: Places,
 }
 
 /// Exit status of a command that did what it should.
@@ -77,18 +79,29 @@ impl Context {
     /// # Errors
     /// They can't be sockets.
     pub(crate) fn new(sockets: &Sockets) -> Result<Self, Failure> {
-        let engine = Engine::new(connect::socket_path(&sockets.host)?);
-        Ok(Self { engine, netd: netd_client::Client::connect(connect::socket_path(&sockets.netd_socket)?) })
+        let places = Places::of(sockets.host.as_deref(), sockets.netd_socket.as_deref())?;
+        Ok(Self { engine: Engine::new(places.berthd.clone()), places })
+    }
+
+    /// netd itself: the one that is named, else that of our berthd.
+    pub(crate) async fn netd(&self) -> Result<netd_client::Client, Failure> {
+        let socket = match &self.places.netd {
+            Some(socket) => socket.clone(),
+            None => self.netd_of_berthd().await?,
+        };
+        Ok(netd_client::Client::connect(socket))
+    }
+
+    async fn netd_of_berthd(&self) -> Result<PathBuf, Failure> {
+        let answer: SystemVersion = self.engine.get("/version").send().await?.json().await?;
+        let mut details = answer.components.into_iter().flatten().filter_map(|component| component.details);
+        let socket = details.find_map(|mut details| details.remove("NetdSocket"));
+        Ok(socket.map(PathBuf::from).ok_or_else(|| ConnectError::NetdUnknown(self.places.berthd.clone()))?)
     }
 
     /// berthd.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
-    }
-
-    /// netd.
-    pub(crate) fn netd(&self) -> &netd_client::Client {
-        &self.netd
     }
 }
 

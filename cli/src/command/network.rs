@@ -29,7 +29,10 @@ pub(super) async fn create(context: &Context, flags: CreateFlags) -> Result<u8, 
                 context.engine.post("/networks/create").json(&request).send().await?.json().await?;
             created.id
         }
-        None => context.netd.create_network(&network_create(&flags)?).await?.id,
+        None => {
+            let request = network_create(&flags)?;
+            context.netd().await?.create_network(&request).await?.id
+        }
     };
     print(&format!("{id}\n"))?;
     Ok(DONE)
@@ -39,7 +42,7 @@ pub(super) async fn create(context: &Context, flags: CreateFlags) -> Result<u8, 
 pub(super) async fn list(context: &Context, flags: ListFlags) -> Result<u8, Failure> {
     let filter = NetworkFilter::parse(&Filters::parse(&flags.filtering.filter)?)?;
     let query = NetworkQuery { endpoints: filter.needs_endpoints() };
-    let networks = context.netd.networks(&query).await?;
+    let networks = context.netd().await?.networks(&query).await?;
     let format = Format::parse(flags.shape.format.as_deref(), flags.shape.quiet, &COLUMNS);
     let rows =
         networks.iter().filter(|network| filter.matches(network)).map(|network| row(network, flags.shape.no_trunc));
@@ -49,11 +52,12 @@ pub(super) async fn list(context: &Context, flags: ListFlags) -> Result<u8, Fail
 
 /// Runs `net ps`.
 pub(super) async fn attached(context: &Context, flags: PsFlags) -> Result<u8, Failure> {
+    let netd = context.netd().await?;
     let mut wanted = Vec::new();
     for name in &flags.networks {
-        wanted.push(context.netd.network(name).await?.id);
+        wanted.push(netd.network(name).await?.id);
     }
-    let sandboxes = context.netd.sandboxes().await?;
+    let sandboxes = netd.sandboxes().await?;
     let format = Format::parse(flags.shape.format.as_deref(), flags.shape.quiet, &attachment::COLUMNS);
     let shown = |id: &str| wanted.is_empty() || wanted.iter().any(|network| network == id);
     print(&format.render(&attachment::COLUMNS, attachment::rows(&sandboxes, shown, flags.shape.no_trunc))?)?;
@@ -65,9 +69,10 @@ pub(super) async fn inspect(context: &Context, flags: InspectFlags) -> Result<u8
     let view = view(flags.shape.format.as_deref())?;
     let mut documents = Documents::default();
     let mut missing = Vec::new();
-    let sandboxes = if flags.verbose { context.netd.sandboxes().await? } else { Vec::new() };
+    let netd = context.netd().await?;
+    let sandboxes = if flags.verbose { netd.sandboxes().await? } else { Vec::new() };
     for name in &flags.networks {
-        match context.netd.network(name).await {
+        match netd.network(name).await {
             Ok(network) => documents.add(&details(&network, &sandboxes)),
             Err(error) if error.kind() == Kind::NotFound => missing.push(Failure::from(error)),
             Err(error) => return Err(error.into()),
@@ -82,9 +87,9 @@ pub(super) async fn inspect(context: &Context, flags: InspectFlags) -> Result<u8
 
 /// Runs `net rm`.
 pub(super) async fn remove(context: &Context, flags: RemoveFlags) -> Result<u8, Failure> {
-    let force = flags.force;
+    let (force, netd) = (flags.force, &context.netd().await?);
     for_each(&flags.networks, |name| async move {
-        match context.netd.remove_network(&name).await {
+        match netd.remove_network(&name).await {
             Err(error) if force && error.kind() == Kind::NotFound => {
                 complain(&error.to_string());
                 Ok(None)
@@ -101,7 +106,7 @@ pub(super) async fn prune(context: &Context, flags: PruneFlags) -> Result<u8, Fa
     if !flags.force && !is_confirmed("This will remove all networks that no container is on.")? {
         return Ok(DONE);
     }
-    let pruned = context.netd.prune(&request).await?;
+    let pruned = context.netd().await?.prune(&request).await?;
     tell_deleted("Networks", pruned.networks)?;
     Ok(DONE)
 }

@@ -27,7 +27,7 @@ pub(super) async fn connect(context: &Context, flags: ConnectFlags) -> Result<u8
         Err(error) => error,
     };
     let sandbox = sandbox_instead(context, &flags.container, refusal).await?;
-    context.netd.connect_endpoint(&sandbox.id, &endpoint_request(&flags)).await?;
+    context.netd().await?.connect_endpoint(&sandbox.id, &endpoint_request(&flags)).await?;
     Ok(DONE)
 }
 
@@ -40,11 +40,12 @@ pub(super) async fn disconnect(context: &Context, flags: DisconnectFlags) -> Res
         Err(error) => error,
     };
     let sandbox = sandbox_instead(context, &flags.container, refusal).await?;
-    let id = context.netd.network(&flags.network).await?.id;
+    let netd = context.netd().await?;
+    let id = netd.network(&flags.network).await?.id;
     let endpoint = sandbox.endpoints.iter().find(|endpoint| endpoint.network == id).ok_or_else(|| {
         Failure::Invalid(format!("sandbox {} is not connected to network {}", flags.container, flags.network))
     })?;
-    context.netd.disconnect_endpoint(&sandbox.id, &endpoint.id).await?;
+    netd.disconnect_endpoint(&sandbox.id, &endpoint.id).await?;
     Ok(DONE)
 }
 
@@ -53,7 +54,8 @@ async fn sandbox_instead(context: &Context, name: &str, refusal: EngineError) ->
     if !refusal.is_not_found() && !matches!(refusal, EngineError::Connect(_)) {
         return Err(refusal.into());
     }
-    context.netd.sandbox(name).await.map_err(|_| refusal.into())
+    let Ok(netd) = context.netd().await else { return Err(refusal.into()) };
+    netd.sandbox(name).await.map_err(|_| refusal.into())
 }
 
 fn connect_request(flags: &ConnectFlags) -> NetworkConnectRequest {
@@ -65,8 +67,8 @@ fn connect_request(flags: &ConnectFlags) -> NetworkConnectRequest {
     });
     let settings = EndpointSettings {
         ipam_config: ipam,
-        links: some(flags.link.clone()),
         aliases: some(flags.alias.clone()),
+        links: some(flags.link.clone()),
         driver_opts: Some(pairs::map(&flags.driver_opt)).filter(|options| !options.is_empty()),
         gw_priority: Some(i64::from(flags.gw_priority)).filter(|priority| *priority != 0),
         ..EndpointSettings::default()

@@ -13,6 +13,12 @@ use serde_json::{Map, Value, json};
 use super::Secret;
 use crate::failure::Failure;
 
+/// Where the file is. A variable that is set to nothing isn't set.
+pub(super) fn directory() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
+    set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")))
+}
+
 /// The file, as it was read or is to be written.
 pub(super) struct ConfigFile {
     path: PathBuf,
@@ -131,12 +137,6 @@ impl ConfigFile {
         file.persist(&self.path).map_err(|error| failed(error.error))?;
         Ok(())
     }
-}
-
-fn directory() -> Option<PathBuf> {
-    let dir = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).filter(|dir| !dir.as_os_str().is_empty());
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
-    dir.or_else(home)
 }
 
 #[cfg(test)]

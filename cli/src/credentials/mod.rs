@@ -77,8 +77,7 @@ pub(crate) async fn header(registry: &str) -> Result<Option<String>, Failure> {
 pub(crate) async fn header_of_all() -> Result<Option<String>, Failure> {
     let mut all = serde_json::Map::new();
     // Without a home there is no file, and nobody whom we could be.
-    let has_home = ["DOCKER_CONFIG", "HOME"].into_iter().any(|name| std::env::var_os(name).is_some());
-    let keys = if has_home { ConfigFile::read()?.keys() } else { BTreeSet::new() };
+    let keys = if file::directory().is_some() { ConfigFile::read()?.keys() } else { BTreeSet::new() };
     for key in keys {
         if let Some(credential) = get(&key).await? {
             all.insert(key, document(credential));

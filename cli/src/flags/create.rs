@@ -101,8 +101,8 @@ pub(crate) struct NetworkFlags {
     /// Expose a port or a range without publishing it: PORT[-PORT][/tcp|udp|sctp]
     #[arg(long, value_name = "PORTS")]
     pub(crate) expose: Vec<String>,
-    /// Link to another container; containers on one network find each other by name without
-    #[arg(long, value_name = "CONTAINER[:ALIAS]")]
+    /// Know another container by a name of one's own
+    #[arg(long, value_name = "CONTAINER[:NAME]")]
     pub(crate) link: Vec<String>,
     /// Further link-local address of the container
     #[arg(long, value_name = "ADDRESS")]

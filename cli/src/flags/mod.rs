@@ -63,26 +63,13 @@ pub(crate) struct Cli {
 /// Where the daemons are.
 #[derive(Debug, Args)]
 pub(crate) struct Sockets {
-    /// Socket of berthd: unix:///path or a path
-    #[arg(
-        short = 'H',
-        long,
-        value_name = "SOCKET",
-        env = "BERTH_HOST",
-        hide_env_values = true,
-        default_value = "unix:///run/berth/berth.sock"
-    )]
-    pub(crate) host: String,
+    /// Socket of berthd: unix:///path or a path [default: unix:///run/berth/berth.sock]
+    #[arg(short = 'H', long, value_name = "SOCKET", env = "BERTH_HOST", hide_env_values = true)]
+    pub(crate) host: Option<String>,
 
-    /// Socket of netd, which 'berth net' talks to
-    #[arg(
-        long,
-        value_name = "SOCKET",
-        env = "BERTH_NETD",
-        hide_env_values = true,
-        default_value = "unix:///run/berth/netd.sock"
-    )]
-    pub(crate) netd_socket: String,
+    /// Socket of netd, which 'berth net' talks to [default: the one that berthd has]
+    #[arg(long, value_name = "SOCKET", env = "BERTH_NETD", hide_env_values = true)]
+    pub(crate) netd_socket: Option<String>,
 }
 
 /// The commands of the top level.

@@ -179,15 +179,15 @@ pub(crate) struct ConnectFlags {
     /// Another name for the container on the network
     #[arg(long, value_name = "NAME")]
     pub(crate) alias: Vec<String>,
+    /// Know another container on the network by a name of one's own
+    #[arg(long, value_name = "CONTAINER[:NAME]")]
+    pub(crate) link: Vec<String>,
     /// Fixed IPv4 address
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip: Option<String>,
     /// Fixed IPv6 address
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) ip6: Option<String>,
-    /// Link to another container, as CONTAINER[:ALIAS]
-    #[arg(long, value_name = "LINK")]
-    pub(crate) link: Vec<String>,
     /// Further link-local address
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) link_local_ip: Vec<String>,

@@ -24,11 +24,11 @@ pub(crate) struct Attachments {
 struct Attachment {
     name: String,
     aliases: Vec<String>,
+    links: Vec<String>,
     options: HashMap<String, String>,
     ipv4: Option<String>,
     ipv6: Option<String>,
     mac: Option<String>,
-    links: Vec<String>,
     link_local: Vec<String>,
     gateway_priority: Option<i64>,
 }
@@ -123,7 +123,7 @@ fn apply_flags(first: &mut Attachment, flags: &NetworkFlags) -> Result<(), Reque
         }
         first.link_local.clone_from(&flags.link_local_ip);
     }
-    // On the default bridge they are the container's alone.
+    // Elsewhere they are the container's, not the network's.
     if is_user_defined(&first.name) {
         first.links.clone_from(&flags.link);
     }

@@ -1,4 +1,4 @@
-//! Names inside a container: `--add-host`, `--dns`, `--dns-search`, `--sysctl`.
+//! Names inside a container: `--add-host`, `--link`, `--dns`, `--dns-search`, `--sysctl`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,6 +21,18 @@ pub(crate) fn extra_host(spec: &str) -> Result<String, RequestError> {
         return Err(wrong(format!("invalid IP address in add-host: \"{address}\"")));
     }
     Ok(format!("{name}:{bare}"))
+}
+
+/// Reads one value of `--link`: `CONTAINER[:NAME]`.
+///
+/// # Errors
+/// Names the value that isn't one or two words.
+pub(crate) fn link(text: &str) -> Result<String, RequestError> {
+    let (container, name) = text.split_once(':').unwrap_or((text, text));
+    if container.is_empty() || name.is_empty() || name.contains(':') {
+        return Err(flag("--link", text, format_args!("bad format for links: {text}")));
+    }
+    Ok(text.to_owned())
 }
 
 /// Reads one value of `--dns`.

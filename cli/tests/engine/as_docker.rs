@@ -12,6 +12,8 @@ const LINES: &[&str] = &[
     "create --stop-signal INT --stop-timeout 3 --entrypoint= image",
     "create --network lab --network-alias db --ip 10.9.0.7 --ip6 fd00::7 --mac-address 02:00:00:00:00:07 -h web image",
     "create --network name=lab,alias=db,alias=x,ip=10.9.0.7,driver-opt=a=b --network other --domainname ex image",
+    "create --link web:db --link cache image",
+    "create --network lab --link web:db image",
     "create --network host image",
     "create --network container:abc image",
     "create -p 80 -p 127.0.0.1:8080:80 -p 53:53/udp -p 6000-6002:7000-7002 -p [::1]:90:90/sctp -p 8000-8010:81 image",

@@ -410,3 +410,24 @@ fn nobody_reading_is_no_panic() {
     let outcome = Outcome::from(engine.berth(&["ps"]).stdout(writer).output().unwrap());
     assert_eq!((outcome.code, outcome.stderr.as_str()), (141, ""));
 }
+
+#[test]
+fn net_asks_the_netd_of_the_berthd_that_is_named() {
+    let netd = FakeEngine::new(|_| json("[]"));
+    let details = serde_json::json!({ "NetdSocket": netd.socket() });
+    let version = serde_json::json!({ "Components": [{ "Name": "Engine", "Version": "1", "Details": details }] });
+    let engine = FakeEngine::new(move |_| json(&version.to_string()));
+    // A variable that is set to nothing isn't set.
+    let outcome = Outcome::from(engine.berth(&["net", "ls", "-q"]).env("BERTH_NETD", "").output().unwrap());
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""), "{outcome:?}");
+    assert_eq!(paths(&engine.take_requests()), ["version"]);
+    assert_eq!(netd.take_requests().len(), 1);
+    // Whoever names a netd means that one.
+    let named = engine.berth(&["net", "ls", "-q"]).env("BERTH_NETD", netd.socket()).output().unwrap();
+    assert!(named.status.success() && engine.take_requests().is_empty());
+    let unknowing = FakeEngine::new(|_| json("{}"));
+    let outcome = unknowing.run(&["net", "ls"]);
+    let socket = unknowing.socket();
+    let said = format!("berthd at {} doesn't say where its netd is: give netd's socket", socket.display());
+    assert!(outcome.code == 1 && outcome.stderr.contains(&said), "{outcome:?}");
+}

@@ -71,17 +71,17 @@ impl PortTable {
         specs: &[PortSpec],
         context: PortContext<'_>,
     ) -> Result<Vec<PublishedPort>, Error> {
-        let mut published = Vec::new();
-        for spec in specs {
-            match self.publish_one(holder, name, spec, context) {
-                Ok(ports) => published.extend(ports),
+        let mut by_spec = vec![Vec::new(); specs.len()];
+        for index in most_particular_first(specs) {
+            match self.publish_one(holder, name, &specs[index], context) {
+                Ok(ports) => by_spec[index] = ports,
                 Err(error) => {
-                    self.release(&published);
+                    self.release(&by_spec.concat());
                     return Err(error);
                 }
             }
         }
-        Ok(join_runs(published))
+        Ok(join_runs(by_spec.concat()))
     }
 
     fn publish_one(
@@ -232,6 +232,17 @@ impl PortTable {
     }
 }
 
+/// The order in which ports are given: whoever leaves the choice to us takes no port that another spec names.
+fn most_particular_first(specs: &[PortSpec]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..specs.len()).collect();
+    order.sort_by_key(|index| match specs[*index].host {
+        HostPorts::From(_) => 0,
+        HostPorts::OneOf(_) => 1,
+        HostPorts::Ephemeral => 2,
+    });
+    order
+}
+
 fn exact_range(first: IpAddr, last: IpAddr) -> RangeInclusive<IpAddr> {
     first..=last
 }
@@ -252,7 +263,11 @@ impl Conflict<'_> {
         }
         Error::new(
             Kind::Conflict,
-            format!("port {port}/{protocol} on {host} is already published{elsewhere} by sandbox {}", self.held.name),
+            // The end is what Docker says, and scripts look for.
+            format!(
+                "port {port}/{protocol} on {host} is already published{elsewhere} by sandbox {}: port is already allocated",
+                self.held.name
+            ),
         )
     }
 }

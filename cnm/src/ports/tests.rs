@@ -120,10 +120,22 @@ fn what_can_not_be_reached_is_refused() {
 fn a_taken_port_is_refused_with_its_holder() {
     let from = HostPorts::From;
     let table = [
-        ("0.0.0.0", "0.0.0.0", Some("port 4000/tcp on 0.0.0.0 is already published by sandbox a")),
-        ("0.0.0.0", "127.0.0.1", Some("port 4000/tcp on 127.0.0.1 is already published on 0.0.0.0 by sandbox a")),
-        ("127.0.0.1", "0.0.0.0", Some("port 4000/tcp on 0.0.0.0 is already published on 127.0.0.1 by sandbox a")),
-        ("", "::1", Some("port 4000/tcp on ::1 is already published on :: by sandbox a")),
+        (
+            "0.0.0.0",
+            "0.0.0.0",
+            Some("port 4000/tcp on 0.0.0.0 is already published by sandbox a: port is already allocated"),
+        ),
+        (
+            "0.0.0.0",
+            "127.0.0.1",
+            Some("port 4000/tcp on 127.0.0.1 is already published on 0.0.0.0 by sandbox a: port is already allocated"),
+        ),
+        (
+            "127.0.0.1",
+            "0.0.0.0",
+            Some("port 4000/tcp on 0.0.0.0 is already published on 127.0.0.1 by sandbox a: port is already allocated"),
+        ),
+        ("", "::1", Some("port 4000/tcp on ::1 is already published on :: by sandbox a: port is already allocated")),
         ("127.0.0.1", "127.0.0.2", None),
         ("0.0.0.0", "::", None),
     ];
@@ -147,7 +159,7 @@ fn ranges() {
     assert_eq!(shown(&whole), ["0.0.0.0 6000+201/tcp -> 172.17.0.2 6000 Forward"]);
     assert_eq!(sockets(&whole).len(), 201);
     let within = publish(&mut table, "b", &[spec("0.0.0.0", HostPorts::From(5990), 80, 20)]).expect_err("overlaps");
-    assert_eq!(within.message, "port 6000/tcp on 0.0.0.0 is already published by sandbox a");
+    assert_eq!(within.message, "port 6000/tcp on 0.0.0.0 is already published by sandbox a: port is already allocated");
     let one_of = HostPorts::OneOf(PortRange { first: 6199, last: 6202 });
     let chosen = publish(&mut table, "b", &[spec("0.0.0.0", one_of, 80, 1)]).expect("6201 is free");
     assert_eq!(chosen[0].host_first, 6201);
@@ -250,4 +262,25 @@ fn open_ports_have_no_socket() {
     assert_eq!(ports.iter().map(|port| port.path).collect::<Vec<_>>(), [PortPath::Open]);
     assert!(sockets(&ports).is_empty());
     table.publish(&id("b"), "b", &wanted, context).expect("no host port is held");
+}
+
+#[test]
+fn ports_that_are_named_are_given_before_those_that_are_chosen() {
+    let mut table = PortTable::default();
+    let one_of = |first, last| HostPorts::OneOf(PortRange { first, last });
+    let specs = [
+        spec("0.0.0.0", HostPorts::Ephemeral, 80, 1),
+        spec("0.0.0.0", one_of(40001, 40002), 81, 1),
+        spec("0.0.0.0", HostPorts::From(40000), 82, 1),
+        spec("0.0.0.0", HostPorts::From(40001), 83, 1),
+    ];
+    let ports = publish(&mut table, "a", &specs).expect("free");
+    assert_eq!(
+        shown(&ports),
+        [
+            "0.0.0.0 40003+1/tcp -> 172.17.0.2 80 Forward",
+            "0.0.0.0 40002+1/tcp -> 172.17.0.2 81 Forward",
+            "0.0.0.0 40000+2/tcp -> 172.17.0.2 82 Forward",
+        ]
+    );
 }

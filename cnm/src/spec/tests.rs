@@ -78,7 +78,10 @@ fn wrong_networks_are_refused() {
     let base = || NetworkCreate { name: "n".to_owned(), ..Default::default() };
     let two = vec![pool("10.0.0.0/24", "", "", &[]), pool("10.0.1.0/24", "", "", &[])];
     let table = [
-        (NetworkCreate { name: "a b".to_owned(), ..base() }, Kind::InvalidParameter, "invalid network name"),
+        (NetworkCreate { name: "a/b".to_owned(), ..base() }, Kind::InvalidParameter, "invalid network name"),
+        (NetworkCreate { name: " ".to_owned(), ..base() }, Kind::InvalidParameter, "invalid network name"),
+        (NetworkCreate { name: "a\nb".to_owned(), ..base() }, Kind::InvalidParameter, "invalid network name"),
+        (NetworkCreate { name: "container:a".to_owned(), ..base() }, Kind::InvalidParameter, "invalid network name"),
         (NetworkCreate { name: String::new(), ..base() }, Kind::InvalidParameter, "invalid network name"),
         (NetworkCreate { driver: Some("a/b".to_owned()), ..base() }, Kind::InvalidParameter, "invalid driver name"),
         (NetworkCreate { ipv6: Some(true), ..base() }, Kind::NotImplemented, "networks are IPv4 only"),

@@ -6,6 +6,9 @@ use cnm::{Error, firewall::GatewayMode, id::LinkName, spec::NetworkSpec};
 
 use crate::options::{invalid, parse_bool, unknown, unsupported};
 
+/// What options of this driver begin with.
+const OWN: &str = "com.docker.network.bridge.";
+
 pub(super) const NAME: &str = "com.docker.network.bridge.name";
 
 /// RFC 791: every IPv4 link carries datagrams of 68 bytes. The other end is the longest IP packet.
@@ -81,7 +84,7 @@ impl Options {
                     "outgoing traffic gets the address of the interface that it leaves by",
                 ));
             }
-            _ => return Err(unknown("bridge", option)),
+            _ => unknown("bridge", OWN, option)?,
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ pub struct Names<'a> {
     pub addresses: &'a [IpAddr],
     /// Lines that the user asked for.
     pub extra: &'a [ExtraHost],
+    /// Other containers' addresses, each with its names.
+    pub links: &'a [(IpAddr, String)],
     /// What `host-gateway` stands for, if anything.
     pub host_gateway: Option<IpAddr>,
 }
@@ -35,6 +37,9 @@ pub struct Names<'a> {
 pub fn hosts(names: &Names<'_>) -> String {
     let mut text = LOCAL_NAMES.to_owned();
     extend_hosts(&mut text, names);
+    for (address, linked) in names.links {
+        let _ = writeln!(text, "{address}\t{linked}");
+    }
     let own = match names.domainname {
         "" => names.hostname.to_owned(),
         domain => format!("{}.{domain}", names.hostname),
@@ -181,6 +186,7 @@ mod tests {
             dns_search: vec![],
             dns_options: vec![],
             extra_hosts: vec![],
+            links: vec![],
         }
     }
 
@@ -195,6 +201,7 @@ mod tests {
             domainname: "example.org",
             addresses: &["172.17.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
             extra: &extra,
+            links: &[("172.17.0.3".parse().unwrap(), "alias 0123456789ab db2".into())],
             host_gateway: Some("172.17.0.1".parse().unwrap()),
         };
         assert_snapshot!(hosts(&names), @r"
@@ -206,6 +213,7 @@ mod tests {
         ff02::2	ip6-allrouters
         10.0.0.9	db
         172.17.0.1	host.docker.internal
+        172.17.0.3	alias 0123456789ab db2
         172.17.0.2	web.example.org web
         fd00::2	web.example.org web
         ");

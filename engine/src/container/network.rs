@@ -28,6 +28,9 @@ pub struct NetworkSpec {
     pub dns_options: Vec<String>,
     /// Further lines of `/etc/hosts`.
     pub extra_hosts: Vec<ExtraHost>,
+    /// Containers on the default network that have lines there.
+    #[serde(default)]
+    pub links: Vec<Link>,
 }
 
 /// Whose network namespace a container is in.
@@ -119,6 +122,17 @@ pub struct ExtraHost {
     pub address: Option<IpAddr>,
 }
 
+/// Another container, and a name for it (`--link`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The other container.
+    pub container: Id,
+    /// What it was called when the link was made.
+    pub container_name: String,
+    /// The name.
+    pub alias: String,
+}
+
 /// An attachment that a container is to have whenever it runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WantedEndpoint {
@@ -132,6 +146,9 @@ pub struct WantedEndpoint {
     pub mac: Option<String>,
     /// More names on this network.
     pub aliases: Vec<String>,
+    /// Names for other containers on this network, as `name:alias`.
+    #[serde(default)]
+    pub links: Vec<String>,
     /// The highest provides the default gateway.
     pub gateway_priority: i32,
     /// Endpoint options by Docker's names.
@@ -237,6 +254,7 @@ mod tests {
             dns_search: vec![],
             dns_options: vec![],
             extra_hosts: vec![],
+            links: vec![],
         };
         let range = |range: PortRange| format!("{}-{}", range.first, range.last);
         spec.port_requests()

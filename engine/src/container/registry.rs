@@ -1,6 +1,6 @@
 //! Which containers there are: by id, by name, by the beginning of an id. The lock is held for a lookup, never for work.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock};
 
 use runtime::spec::Id;
@@ -17,11 +17,13 @@ pub struct Registry(RwLock<Index<Handle>>);
 struct Index<H> {
     by_id: BTreeMap<String, H>,
     by_name: HashMap<String, String>,
+    /// Who has a link to whom, by the id of the latter.
+    linked: HashMap<String, BTreeSet<String>>,
 }
 
 impl<H> Default for Index<H> {
     fn default() -> Self {
-        Self { by_id: BTreeMap::new(), by_name: HashMap::new() }
+        Self { by_id: BTreeMap::new(), by_name: HashMap::new(), linked: HashMap::new() }
     }
 }
 
@@ -77,6 +79,13 @@ impl Registry {
         self.0.read().unwrap_or_else(PoisonError::into_inner).by_id.values().cloned().collect()
     }
 
+    /// Containers that have a link to this one.
+    pub(crate) fn linked_to(&self, id: &Id) -> Vec<Handle> {
+        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let linked = index.linked.get(id.as_str()).into_iter().flatten();
+        linked.filter_map(|id| index.by_id.get(id).cloned()).collect()
+    }
+
     /// Takes a name for a container that is coming or being renamed; refuses one that another has.
     pub(crate) fn take_name(&self, name: &str, id: &Id) -> Result<()> {
         self.0.write().unwrap_or_else(PoisonError::into_inner).take_name(name, id)
@@ -90,13 +99,22 @@ impl Registry {
     /// Makes a container known; its name was taken before.
     pub(crate) fn insert(&self, handle: Handle) {
         let id = handle.id().to_string();
-        self.0.write().unwrap_or_else(PoisonError::into_inner).by_id.insert(id, handle);
+        let container = handle.container();
+        let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for link in &container.spec.network.links {
+            index.linked.entry(link.container.to_string()).or_default().insert(id.clone());
+        }
+        index.by_id.insert(id, handle);
     }
 
     /// Forgets a container and its name.
     pub(crate) fn remove(&self, id: &Id, name: &str) {
         let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
         index.by_id.remove(id.as_str());
+        for who in index.linked.values_mut() {
+            who.remove(id.as_str());
+        }
+        index.linked.retain(|_, who| !who.is_empty());
         index.release_name(name, id);
     }
 }

@@ -139,12 +139,10 @@ fn memory_nodes() -> u32 {
 }
 
 fn joined(engine: &Engine, reference: &str) -> Result<Joined> {
-    let found = engine.containers.find(reference);
-    let container = found
-        .map_err(|error| Error::invalid(format!("cannot join a namespace of container: {}", error.message())))?
-        .container();
+    let container = engine.containers.find(reference)?.container();
     Ok(Joined {
         id: container.id.clone(),
+        name: container.name.clone(),
         hostname: container.spec.hostname.clone(),
         domainname: container.spec.domainname.clone(),
     })

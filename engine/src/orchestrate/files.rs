@@ -78,11 +78,13 @@ pub(crate) fn write_hosts(
     addresses: &[IpAddr],
     host_gateway: Option<IpAddr>,
 ) -> Result<()> {
+    let links = super::links::addresses(engine, container);
     let names = Names {
         hostname: &container.spec.hostname,
         domainname: &container.spec.domainname,
         addresses,
         extra: &container.spec.network.extra_hosts,
+        links: &links,
         host_gateway,
     };
     let text = match container.spec.network.mode {

@@ -6,6 +6,7 @@ pub(crate) mod exec;
 pub(crate) mod exit;
 pub(crate) mod files;
 pub(crate) mod health;
+mod links;
 pub(crate) mod network;
 pub(crate) mod pause;
 pub(crate) mod recover;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use cnm::Kind;
-use cnm::api::{NamespaceRequest, Sandbox, SandboxPut};
+use cnm::api::{Endpoint, NamespaceRequest, Sandbox, SandboxPut};
 use runtime::spec::Network;
 
 use crate::container::Container;
@@ -89,8 +89,12 @@ pub(crate) async fn remove(engine: &Engine, container: &Container, left: &mut bo
 
 /// The container's own addresses, in the order of its interfaces.
 pub(crate) fn addresses(sandbox: &Sandbox) -> Vec<IpAddr> {
-    let written = sandbox.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
-    written.filter_map(|address| address.address.split('/').next()?.parse().ok()).collect()
+    sandbox.endpoints.iter().flat_map(addresses_of).collect()
+}
+
+/// The addresses of one endpoint.
+pub(super) fn addresses_of(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> {
+    endpoint.addresses.iter().filter_map(|address| address.address.split('/').next()?.parse().ok())
 }
 
 /// The host's address as a container reaches it: the gateway of its default route, else the default bridge's address.

@@ -17,7 +17,7 @@ use crate::container::state::Outcome;
 use crate::container::{Container, Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{files, health, remove, sandbox, volume};
+use crate::orchestrate::{files, health, links, remove, sandbox, volume};
 
 /// Starts the container. If it can't run, nothing of the attempt is left but the reason.
 pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
@@ -49,6 +49,7 @@ async fn run(owned: &mut Owned) -> Result<()> {
         sandbox::remove(&engine, &owned.container, &mut owned.sandbox_left).await;
     }
     check_joined(&engine, &owned.container)?;
+    links::check(&engine, &owned.container)?;
     if owned.container.spec.auto_remove {
         owned.container.state.start_begun = true;
         engine.store.put_container(to_record(&owned.container)).await?;
@@ -75,6 +76,7 @@ async fn run(owned: &mut Owned) -> Result<()> {
     health::start(owned);
     owned.save().await?;
     engine.container_event(&owned.container, "start", []);
+    links::tell(&engine, &owned.container).await;
     Ok(())
 }
 

@@ -58,7 +58,7 @@ impl Rendering {
         place.clear();
         match self {
             Self::AsItIs => return piece,
-            Self::Unframed(unframed) => unframed.push(piece, |content| place.extend_from_slice(content)),
+            Self::Unframed(unframed) => unframed.push(piece, |_, content| place.extend_from_slice(content)),
             Self::Framed => put_frame(place, OutputStream::Stdout, piece),
         }
         place

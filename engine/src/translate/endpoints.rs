@@ -78,7 +78,7 @@ fn view(container: &Container, wanted: &WantedEndpoint, live: Option<&Endpoint>)
     let fixed = wanted.ipv4.is_some() || wanted.ipv6.is_some();
     let mut view = EndpointView {
         ipam_config: fixed.then(|| IpamView { ipv4_address: wanted.ipv4.clone(), ipv6_address: wanted.ipv6.clone() }),
-        links: None,
+        links: (!wanted.links.is_empty()).then(|| wanted.links.clone()),
         aliases: (!wanted.aliases.is_empty()).then(|| wanted.aliases.clone()),
         mac_address: wanted.mac.clone().unwrap_or_default(),
         driver_opts: (!wanted.options.is_empty()).then(|| wanted.options.clone()),

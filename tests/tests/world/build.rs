@@ -462,7 +462,7 @@ fn steps_have_the_network_that_they_are_given() {
          RUN --network=none ! wget -T 1 -qO /none http://{address}/\n\
          RUN --network=host ip address show eth0 | grep -o 10.99.0.1 > /host\nRUN grep extra /etc/hosts > /extra\n"
     );
-    let context = self::context(&host, "net", &[("Dockerfile", &dockerfile)]);
+    let context = context(&host, "net", &[("Dockerfile", &dockerfile)]);
     docker_build(&host, &["-t", "net", "--add-host", "extra:10.1.2.3", &context]).ok();
     assert_eq!(
         host.docker(&["run", "--rm", "net", "cat", "/page", "/host", "/extra"]).ok(),

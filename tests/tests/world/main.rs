@@ -20,6 +20,7 @@ mod images;
 mod leftovers;
 mod lifecycle;
 mod limits;
+mod links;
 mod login;
 mod logs;
 mod networks;

@@ -1,6 +1,6 @@
 //! Networks, by `berth net` and by `docker network` alike.
 
-use berth_tests::{World, host::fetch_script};
+use berth_tests::{World, host::fetch_script, started};
 
 #[test]
 fn both_clients_see_the_same_networks() {
@@ -224,4 +224,54 @@ fn names_are_looked_up_by_the_servers_behind_a_stub_on_the_hosts_loopback() {
     host.sh("echo nameserver 127.0.0.1 > /run/systemd/resolve/resolv.conf").ok();
     assert_eq!(inside(), "nameserver 8.8.8.8\nnameserver 8.8.4.4");
     assert!(warnings().contains("this host names no DNS server that containers can reach"), "{}", warnings());
+}
+
+#[test]
+fn networks_have_whatever_names_and_others_options() {
+    let (_world, host) = started();
+    let options = ["-o", "encrypted=true", "-o", "com.example.driver.x=1"];
+    for name in ["my net", "$%^", "über.all", "-dash", "a:b"] {
+        let mut create = vec!["network", "create"];
+        create.extend(options);
+        host.docker(&[&create[..], &["--", name]].concat()).ok();
+        let shown = host.docker(&["network", "inspect", "-f", "{{.Name}} {{json .Options}}", "--", name]).ok();
+        assert_eq!(shown, format!(r#"{name} {{"com.example.driver.x":"1","encrypted":"true"}}"#));
+        let on = format!("--network={name}");
+        host.docker(&["run", "--rm", &on, "busybox", "ip", "-o", "link", "show", "eth0"]).ok();
+        assert!(host.berth(&["net", "ls", "--format", "{{.Name}}"]).ok().lines().any(|line| line == name));
+        host.docker(&["network", "rm", "--", name]).ok();
+    }
+    let unknown = ["network", "create", "-o", "com.docker.network.bridge.enable_iccc=false", "typo"];
+    let said = host.docker(&unknown).fails_with(1);
+    assert!(said.contains("driver bridge has no option \"com.docker.network.bridge.enable_iccc\""), "{said}");
+}
+
+#[test]
+fn a_container_is_on_the_networks_that_are_named_and_no_other() {
+    let (_world, host) = started();
+    host.docker(&["network", "create", "front"]).ok();
+    let body = r#"{"Image":"busybox","Cmd":["sleep","1000"],"NetworkingConfig":{"EndpointsConfig":{"front":{}}}}"#;
+    let (status, said) = host.http("/run/berth/berth.sock", "POST", "/v1.45/containers/create?name=one", Some(body));
+    assert_eq!(status, 201, "{said}");
+    host.docker(&["start", "one"]).ok();
+    let networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+    assert_eq!(host.docker(&["inspect", "-f", networks, "one"]).ok(), "front");
+    assert_eq!(host.docker(&["exec", "one", "sh", "-c", "ip -o link | grep -c eth"]).ok(), "1");
+}
+
+#[test]
+fn who_is_not_root_serves_on_low_ports_and_pings() {
+    let (_world, host) = started();
+    let read = "cd /proc/sys/net/ipv4 && cat ip_unprivileged_port_start ping_group_range | tr '\\n\\t' '  '";
+    let reads = |flags: &[&str]| host.docker(&[&["run", "--rm"], flags, &["busybox", "sh", "-c", read]].concat()).ok();
+    assert_eq!(reads(&[]), "0 0 2147483647");
+    assert_eq!(reads(&["--network", "none"]), "0 0 2147483647");
+    assert_eq!(reads(&["--network", "host"]), host.sh(read).ok(), "the host's are left alone");
+    let asked = ["--sysctl", "net.ipv4.ip_unprivileged_port_start=1024", "--sysctl", "net.ipv4.ping_group_range=1 0"];
+    assert_eq!(reads(&asked), "1024 1 0");
+    let serve = "httpd -p 80 -h /var/www && echo listening && exec sleep 1000";
+    host.docker(&["run", "-d", "--name", "web", "-u", "1000", "--cap-drop", "ALL", "busybox", "sh", "-c", serve]).ok();
+    host.wait_for_log("web", "listening");
+    let address = host.docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]).ok();
+    assert_eq!(host.fetch(&format!("http://{address}")).ok(), "Hello from berth");
 }

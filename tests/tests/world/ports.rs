@@ -149,6 +149,17 @@ fn udp_and_ranges_and_chosen_ports() {
     let port: u16 = chosen.rsplit_once(':').expect("address:port").1.parse().expect("a port");
     assert!(chosen.starts_with("127.0.0.1:") && port >= 1024, "{chosen}");
     reaches(host.fetch(&format!("http://127.0.0.1:{port}")));
+    // What is left to us is chosen after what is named, whatever comes first.
+    let next = format!("{}:8080", port + 1);
+    host.docker(&["run", "-d", "--name", "both", "-p", "80", "-p", &next, "busybox", "sleep", "1000"]).ok();
+    assert!(host.docker(&["port", "both", "8080/tcp"]).ok().contains(&format!("0.0.0.0:{}", port + 1)));
+    // A port that is to be published, and no word of where.
+    let body = r#"{"Image":"busybox","Cmd":["sleep","1000"],"HostConfig":{"PortBindings":{"80/tcp":[]}}}"#;
+    let create = "/v1.45/containers/create?name=anywhere";
+    let (status, said) = host.http("/run/berth/berth.sock", "POST", create, Some(body));
+    assert_eq!(status, 201, "{said}");
+    host.docker(&["start", "anywhere"]).ok();
+    assert!(host.docker(&["port", "anywhere", "80/tcp"]).ok().starts_with("0.0.0.0:"));
 }
 
 #[test]
@@ -170,10 +181,11 @@ fn a_taken_port_is_refused_by_name() {
     host.sh("mkdir -p /run/www && busybox httpd -p 5000 -h /run/www").ok();
     let links = host.sh("ip -o link | wc -l").ok();
     let said = host.docker(&["run", "--name", "late", "-p", "5000:80", "busybox", "true"]).fails_with(125);
-    assert!(said.contains("5000") && said.contains("busybox (process "), "{said}");
+    let words = ["5000", "address already in use by busybox (process "];
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
     host.docker(&["run", "-d", "--name", "first", "-p", "5001:80", "busybox", "sleep", "1000"]).ok();
     let said = host.docker(&["run", "--name", "second", "-p", "5001:80", "busybox", "true"]).fails_with(125);
-    assert!(said.contains("5001") && said.contains("first"), "{said}");
+    assert!(said.contains("5001") && said.contains("first") && said.contains("port is already allocated"), "{said}");
     host.docker(&["rm", "-f", "late", "second", "first"]).ok();
     assert_eq!(host.sh("ip -o link | wc -l").ok(), links);
     host.docker(&["run", "--rm", "-p", "5001:80", "busybox", "true"]).ok();

@@ -346,6 +346,7 @@ fn wrong_forms_are_refused_in_dockers_words() {
         ("-a x x", "invalid argument \"x\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR"),
         ("''", "invalid reference format: the image's name is empty"),
         ("--storage-opt size x", "invalid storage option: size: give NAME=VALUE"),
+        ("--link a:b:c x", "invalid argument \"a:b:c\" for \"--link\" flag: bad format for links: a:b:c"),
         (
             "--platform x/y/z/w x",
             "error parsing specified platform: \"x/y/z/w\": give OS[/ARCH[/VARIANT]], as in linux/amd64",

@@ -66,7 +66,7 @@ pub(crate) async fn create(engine: &Engine, wanted: Wanted) -> Result<()> {
 fn check(volume: &Volume, wanted: &Wanted) -> Result<()> {
     if wanted.driver.as_ref().is_some_and(|driver| driver != volume.driver()) {
         return Err(Error::conflict(format!(
-            "a volume named \"{}\" already exists with the \"{}\" driver. Choose a different volume name",
+            "a volume named \"{}\" already exists with the \"{}\" driver. Choose a different volume name: volume name must be unique",
             volume.name,
             volume.driver()
         )));
@@ -81,7 +81,7 @@ fn check(volume: &Volume, wanted: &Wanted) -> Result<()> {
         format!("with the options {}", options.join(" "))
     };
     Err(Error::conflict(format!(
-        "a volume named \"{}\" already exists {those}. Choose a different volume name, or leave the options out",
+        "a volume named \"{}\" already exists {those}. Choose a different volume name, or leave the options out: volume name must be unique",
         volume.name
     )))
 }

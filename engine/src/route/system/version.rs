@@ -22,6 +22,8 @@ pub(super) async fn version(State(engine): State<Engine>) -> Json<SystemVersion>
         ("BuildTime", String::new()),
         ("GitCommit", String::new()),
         ("GoVersion", String::new()),
+        // Who asks netd itself asks the one that this engine asks.
+        ("NetdSocket", engine.config.netd_socket.to_string_lossy().into_owned()),
     ];
     let mut components = vec![SystemVersionComponents {
         name: "Engine".to_owned(),

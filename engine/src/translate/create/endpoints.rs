@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use bollard_stubs::models::EndpointSettings;
+use bollard_stubs::models::{EndpointSettings, HostConfig};
 
+use super::links;
 use crate::container::network::{NetworkMode, WantedEndpoint};
 use crate::error::{Error, Result};
 use crate::wire::create::CreateBody;
 
-/// The endpoints of a new container, that of its network mode first.
+/// The endpoints of a new container, that of its network mode first. The default network is only for who names none.
 pub(super) fn wanted(body: &CreateBody, mode: &NetworkMode) -> Result<Vec<WantedEndpoint>> {
     let mut configured: BTreeMap<String, WantedEndpoint> = BTreeMap::new();
     for (name, settings) in body.networking.endpoints_config.iter().flatten() {
@@ -22,12 +23,20 @@ pub(super) fn wanted(body: &CreateBody, mode: &NetworkMode) -> Result<Vec<Wanted
             false => Err(Error::invalid("conflicting options: mac-address and the network mode")),
         };
     };
-    let mut primary = configured.remove(first).unwrap_or_else(|| WantedEndpoint::on(first));
+    let named = configured.remove(first).or_else(|| (first != "bridge").then(|| WantedEndpoint::on(first)));
+    let named = named.or_else(|| configured.pop_first().map(|(_, endpoint)| endpoint));
+    let mut primary = named.unwrap_or_else(|| WantedEndpoint::on(first));
     merge_mac(&mut primary, body.mac_address.as_deref())?;
+    merge_links(&mut primary, &body.host)?;
     check_mode(mode, &primary, !configured.is_empty())?;
     let mut all = vec![primary];
     all.extend(configured.into_values());
     Ok(all)
+}
+
+/// Names are resolved on networks that a user made; the predefined ones have no aliases.
+pub(super) fn is_user_defined(network: &str) -> bool {
+    !matches!(network, "bridge" | "host" | "none")
 }
 
 fn check_mode(mode: &NetworkMode, primary: &WantedEndpoint, others: bool) -> Result<()> {
@@ -50,6 +59,15 @@ fn check_mode(mode: &NetworkMode, primary: &WantedEndpoint, others: bool) -> Res
     }
 }
 
+/// Links of a container as a whole, if its first network is one on which names are resolved: there they are aliases.
+fn merge_links(primary: &mut WantedEndpoint, host: &HostConfig) -> Result<()> {
+    if is_user_defined(&primary.network) && primary.links.is_empty() {
+        primary.links = host.links.clone().unwrap_or_default();
+        primary.links.iter().try_for_each(|link| links::parse(link).map(drop))?;
+    }
+    Ok(())
+}
+
 fn merge_mac(primary: &mut WantedEndpoint, container_wide: Option<&str>) -> Result<()> {
     let Some(container_wide) = container_wide else { return Ok(()) };
     let container_wide = mac(container_wide)?;
@@ -66,8 +84,12 @@ fn merge_mac(primary: &mut WantedEndpoint, container_wide: Option<&str>) -> Resu
 
 /// One endpoint as a client asks for it, also by `network connect`.
 pub(crate) fn endpoint(network: &str, settings: &EndpointSettings) -> Result<WantedEndpoint> {
-    if settings.links.as_ref().is_some_and(|links| !links.is_empty()) {
-        return Err(Error::not_implemented("links (--link): not supported by berth yet, use names on the network"));
+    let links = settings.links.clone().unwrap_or_default();
+    links.iter().try_for_each(|link| links::parse(link).map(drop))?;
+    if !links.is_empty() && !is_user_defined(network) {
+        return Err(Error::invalid(format!(
+            "links of an endpoint on network {network} can't be had: give them when the container is created (HostConfig.Links)"
+        )));
     }
     let ipam = settings.ipam_config.clone().unwrap_or_default();
     if ipam.link_local_ips.as_ref().is_some_and(|ips| !ips.is_empty()) {
@@ -95,6 +117,7 @@ pub(crate) fn endpoint(network: &str, settings: &EndpointSettings) -> Result<Wan
         aliases: settings.aliases.clone().unwrap_or_default(),
         gateway_priority: i32::try_from(priority)
             .map_err(|_| Error::invalid(format!("gateway priority {priority} is out of range")))?,
+        links,
         options: settings.driver_opts.clone().unwrap_or_default().into_iter().collect(),
     })
 }

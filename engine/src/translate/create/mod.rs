@@ -3,6 +3,7 @@
 mod devices;
 mod endpoints;
 pub(crate) mod limits;
+mod links;
 mod log;
 mod mounts;
 mod namespaces;
@@ -47,7 +48,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) private_cgroups: bool,
     /// The host's own name.
     pub(crate) host_name: &'a str,
-    /// Another container, whose namespaces are to be joined.
+    /// Another container, whose namespaces are to be joined or to which a link leads.
     pub(crate) container: &'a dyn Fn(&str) -> Result<Joined>,
     /// What is mounted into another container.
     pub(crate) mounts: &'a dyn Fn(&str) -> Result<Vec<MountPoint>>,
@@ -76,10 +77,11 @@ pub(crate) struct DeviceNode {
     pub(crate) gid: u32,
 }
 
-/// Another container, whose namespaces are to be joined.
+/// Another container, whose namespaces are to be joined or to which a link leads.
 #[derive(Debug, Clone)]
 pub(crate) struct Joined {
     pub(crate) id: Id,
+    pub(crate) name: String,
     pub(crate) hostname: String,
     pub(crate) domainname: String,
 }
@@ -112,12 +114,14 @@ pub(crate) fn container(
         body.host.network_mode = Some("none".to_owned());
         body.networking.endpoints_config = None;
     }
+    ports::refuse_shared(&body.config, &body.host)?;
     merge_image(&mut body, &image.config)?;
     let mut warnings = Vec::new();
-    let joined = namespaces::resolve(&body.host, surroundings)?;
+    let joined = namespaces::resolve(&identity.name, &body.host, surroundings)?;
     let names = namespaces::host_names(&identity.id, &body.config, &body.host, &joined, surroundings)?;
     let sysctls = namespaces::sysctls(&body.host, &joined)?;
-    let network = ports::network_spec(&body.config, &body.host, &joined.network, &mut warnings)?;
+    let links = links::wanted(&body.host, &joined.network, surroundings)?;
+    let network = ports::network_spec(&body.config, &body.host, &joined.network, links, &mut warnings)?;
     let endpoints = endpoints::wanted(&body, &network.mode)?;
     let security = security::security(&body.host)?;
     let process = process::process(&body.config, &body.host, &names.hostname, &security)?;
@@ -161,7 +165,7 @@ pub(crate) fn container(
         network,
     };
     let reference = body.config.image.clone().unwrap_or_default();
-    show_as_understood(&mut body, &spec);
+    show_as_understood(&mut body, &identity.name, &spec);
     let container = Container {
         id: identity.id,
         name: identity.name,
@@ -215,8 +219,11 @@ fn union<'a>(field: &mut Option<Vec<String>>, more: impl Iterator<Item = &'a Str
 }
 
 /// What inspect shows in other words than the request: the host name if that left it open, the network mode by the name that
-/// it stands for, and no limits where it wanted none.
-fn show_as_understood(body: &mut CreateBody, spec: &Spec) {
+/// it stands for, links with the names of both sides, and no limits where it wanted none.
+fn show_as_understood(body: &mut CreateBody, own: &str, spec: &Spec) {
+    let links = spec.network.links.iter();
+    let links: Vec<String> = links.map(|link| format!("/{}:/{own}/{}", link.container_name, link.alias)).collect();
+    body.host.links = (!links.is_empty()).then_some(links);
     body.config.hostname = Some(spec.hostname.clone());
     body.config.domainname = Some(spec.domainname.clone());
     // Clients write numbers for having none, too.

@@ -17,7 +17,8 @@ pub(super) struct Resolved {
     network_of: Option<Joined>,
 }
 
-pub(super) fn resolve(host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<Resolved> {
+pub(super) fn resolve(own: &str, host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<Resolved> {
+    let join = |what: &'static str| move |reference: &str| other(own, what, reference, surroundings);
     let mut network_of = None;
     let network = match host.network_mode.as_deref().unwrap_or_default() {
         "" | "default" | "bridge" => NetworkMode::Network("bridge".to_owned()),
@@ -27,7 +28,7 @@ pub(super) fn resolve(host: &HostConfig, surroundings: &Surroundings<'_>) -> Res
             None => NetworkMode::Network(mode.to_owned()),
             Some("") => return Err(Error::invalid("invalid container format container:<name|id>")),
             Some(reference) => {
-                let other = (surroundings.container)(reference)?;
+                let other = join("network")(reference)?;
                 let id = other.id.clone();
                 network_of = Some(other);
                 NetworkMode::Container(id)
@@ -35,8 +36,8 @@ pub(super) fn resolve(host: &HostConfig, surroundings: &Surroundings<'_>) -> Res
         },
     };
     let namespaces = Namespaces {
-        pid: pid(host.pid_mode.as_deref().unwrap_or_default(), surroundings)?,
-        ipc: ipc(host.ipc_mode.as_deref().unwrap_or_default(), surroundings)?,
+        pid: pid(host.pid_mode.as_deref().unwrap_or_default(), join("PID namespace"))?,
+        ipc: ipc(host.ipc_mode.as_deref().unwrap_or_default(), join("IPC namespace"))?,
         uts: match host.uts_mode.as_deref().unwrap_or_default() {
             "" => OwnOrHost::Own,
             "host" => OwnOrHost::Host,
@@ -53,21 +54,32 @@ pub(super) fn resolve(host: &HostConfig, surroundings: &Surroundings<'_>) -> Res
     Ok(Resolved { namespaces, network, network_of })
 }
 
-fn pid(mode: &str, surroundings: &Surroundings<'_>) -> Result<PidNamespace> {
+/// The container whose namespace is to be joined by the one that will be called `own`.
+fn other(own: &str, what: &str, reference: &str, surroundings: &Surroundings<'_>) -> Result<Joined> {
+    if reference.strip_prefix('/').unwrap_or(reference) == own {
+        return Err(Error::invalid(format!(
+            "cannot join own {what}: container {own} can't have from itself what it has not"
+        )));
+    }
+    (surroundings.container)(reference)
+        .map_err(|error| Error::invalid(format!("cannot join a namespace of container: {}", error.message())))
+}
+
+fn pid(mode: &str, join: impl Fn(&str) -> Result<Joined>) -> Result<PidNamespace> {
     match (mode, mode.strip_prefix("container:")) {
         ("", _) => Ok(PidNamespace::Own),
         ("host", _) => Ok(PidNamespace::Host),
-        (_, Some(reference)) => Ok(PidNamespace::Container((surroundings.container)(reference)?.id)),
+        (_, Some(reference)) => Ok(PidNamespace::Container(join(reference)?.id)),
         (other, None) => Err(Error::invalid(format!("invalid PID mode: {other}"))),
     }
 }
 
-fn ipc(mode: &str, surroundings: &Surroundings<'_>) -> Result<IpcNamespace> {
+fn ipc(mode: &str, join: impl Fn(&str) -> Result<Joined>) -> Result<IpcNamespace> {
     match (mode, mode.strip_prefix("container:")) {
         ("" | "private", _) => Ok(IpcNamespace::Private),
         ("shareable", _) => Ok(IpcNamespace::Shareable),
         ("host", _) => Ok(IpcNamespace::Host),
-        (_, Some(reference)) => Ok(IpcNamespace::Container((surroundings.container)(reference)?.id)),
+        (_, Some(reference)) => Ok(IpcNamespace::Container(join(reference)?.id)),
         (other, None) => Err(Error::invalid(format!("invalid IPC mode: {other}"))),
     }
 }

@@ -6,13 +6,36 @@ use std::net::IpAddr;
 use bollard_stubs::models::{ContainerConfig, HostConfig};
 use cnm::api::PortRange;
 
-use crate::container::network::{ExtraHost, NetworkMode, NetworkSpec, Port, PortBinding, Protocol};
+use crate::container::network::{ExtraHost, Link, NetworkMode, NetworkSpec, Port, PortBinding, Protocol};
 use crate::error::{Error, Result};
+
+/// Refuses what a request asks of a network that is another container's. What its image exposes is no request.
+pub(super) fn refuse_shared(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
+    if !host.network_mode.as_deref().is_some_and(|mode| mode.starts_with("container:")) {
+        return Ok(());
+    }
+    let any = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let publishes = host.port_bindings.as_ref().is_some_and(|bindings| !bindings.is_empty());
+    let refused = [
+        (
+            publishes || host.publish_all_ports.unwrap_or_default(),
+            "port publishing and the container type network mode",
+        ),
+        (any(&config.exposed_ports), "port exposing and the container type network mode"),
+        (any(&host.dns), "dns and the network mode"),
+        (any(&host.extra_hosts), "custom host-to-IP mapping and the network mode"),
+    ];
+    match refused.into_iter().find(|(refused, _)| *refused) {
+        Some((_, what)) => Err(Error::invalid(format!("conflicting options: {what}"))),
+        None => Ok(()),
+    }
+}
 
 pub(super) fn network_spec(
     config: &ContainerConfig,
     host: &HostConfig,
     mode: &NetworkMode,
+    links: Vec<Link>,
     warnings: &mut Vec<String>,
 ) -> Result<NetworkSpec> {
     let ports = bindings(host)?;
@@ -21,19 +44,6 @@ pub(super) fn network_spec(
     let publish_all = host.publish_all_ports.unwrap_or_default();
     let dns_servers = addresses(host.dns.iter().flatten())?;
     let extra_hosts = host.extra_hosts.iter().flatten().map(|line| extra_host(line)).collect::<Result<Vec<_>>>()?;
-    if matches!(mode, NetworkMode::Container(_)) {
-        let refused = [
-            (
-                !ports.is_empty() || publish_all,
-                "conflicting options: port publishing and the container type network mode",
-            ),
-            (!dns_servers.is_empty(), "conflicting options: dns and the network mode"),
-            (!extra_hosts.is_empty(), "conflicting options: custom host-to-IP mapping and the network mode"),
-        ];
-        if let Some((_, text)) = refused.into_iter().find(|(refused, _)| *refused) {
-            return Err(Error::invalid(text));
-        }
-    }
     if *mode == NetworkMode::Host && !ports.is_empty() {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }
@@ -46,6 +56,7 @@ pub(super) fn network_spec(
         dns_search: words(&host.dns_search, "DNS search domain")?,
         dns_options: words(&host.dns_options, "DNS option")?,
         extra_hosts,
+        links,
     })
 }
 
@@ -78,7 +89,12 @@ fn bindings(host: &HostConfig) -> Result<Vec<PortBinding>> {
     let wanted: BTreeMap<_, _> = host.port_bindings.iter().flatten().collect();
     for (text, bindings) in wanted {
         let container = port(text)?;
-        for binding in bindings.iter().flatten() {
+        let bindings = bindings.as_deref().unwrap_or_default();
+        // A port that is to be published, and nothing said of where.
+        if bindings.is_empty() {
+            all.push(PortBinding { container, host_ip: None, host: None });
+        }
+        for binding in bindings {
             let host_ip = match binding.host_ip.as_deref().unwrap_or_default() {
                 "" => None,
                 ip => Some(ip.parse().map_err(|_| Error::invalid(format!("invalid IP address: {ip}")))?),

@@ -19,7 +19,7 @@ pub(super) fn check(body: &CreateBody) -> Result<()> {
     Ok(())
 }
 
-fn features(host: &HostConfig) -> [(bool, &'static str); 15] {
+fn features(host: &HostConfig) -> [(bool, &'static str); 14] {
     let set = |text: &Option<String>, allowed: &[&str]| {
         text.as_deref().is_some_and(|text| !text.is_empty() && !allowed.contains(&text))
     };
@@ -28,7 +28,6 @@ fn features(host: &HostConfig) -> [(bool, &'static str); 15] {
         (set(&host.runtime, &RUNTIMES), "choosing an OCI runtime (--runtime)"),
         (set(&host.userns_mode, &["host"]), "user namespaces (--userns)"),
         (set(&host.cgroup, &[]), "joining another container's cgroup (HostConfig.Cgroup)"),
-        (filled(&host.links), "links (--link): put both containers on a network of their own instead"),
         (filled(&host.device_requests), "device requests (--gpus)"),
         (host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()), "storage options (--storage-opt)"),
         (host.annotations.as_ref().is_some_and(|notes| !notes.is_empty()), "annotations (--annotation): use labels"),

@@ -19,7 +19,7 @@ const ROWS: &[Wrong] = &[
     ("both", "network create --driver nonesuch other", 1, &["nonesuch"]),
     ("both", "network create --driver host second-host", 1, &["host"]),
     ("both", "network create --driver null second-none", 1, &["null"]),
-    ("both", "network create -o com.docker.network.nonesuch=1 option", 1, &["com.docker.network.nonesuch"]),
+    ("both", "network create -o com.docker.network.bridge.nonesuch=1 option", 1, &["bridge.nonesuch"]),
     ("both", "network create -o com.docker.network.driver.mtu=abc option", 1, &["abc"]),
     (
         "both",

@@ -44,7 +44,12 @@ fn translate_with(image_config: Value, body: &Value) -> Result<Translated> {
         _ => Err(Error::invalid(format!("no device {path}"))),
     };
     let container = |reference: &str| match reference {
-        "web" => Ok(Joined { id: "web0".parse().unwrap(), hostname: "webhost".into(), domainname: "lan".into() }),
+        "web" => Ok(Joined {
+            id: "web0".parse().unwrap(),
+            name: "web".into(),
+            hostname: "webhost".into(),
+            domainname: "lan".into(),
+        }),
         _ => Err(Error::not_found(format!("No such container: {reference}"))),
     };
     let mounts = |reference: &str| match reference {

@@ -9,18 +9,20 @@ fn ports_and_what_is_exposed() {
         "Image": "x", "ExposedPorts": { "80/tcp": {}, "100-102/udp": {} },
         "HostConfig": { "PortBindings": {
             "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8080" }, { "HostPort": "" }],
-            "443": [{ "HostPort": "8000-8010" }], "9/tcp": null,
+            "443": [{ "HostPort": "8000-8010" }], "9/tcp": null, "8/tcp": [],
         } },
     }))
     .spec
     .network;
     let port = |protocol, number| Port { protocol, number };
-    assert_eq!(spec.exposed.len(), 5);
+    assert_eq!(spec.exposed.len(), 7);
     assert!(spec.exposed.contains(&port(Protocol::Udp, 101)) && spec.exposed.contains(&port(Protocol::Tcp, 443)));
-    assert_eq!(spec.ports.len(), 3);
     let bound: Vec<_> =
         spec.ports.iter().map(|b| (b.container.number, b.host_ip.is_some(), b.host.map(|h| h.last))).collect();
-    assert_eq!(bound, [(80, false, None), (80, true, Some(8080)), (443, false, Some(8010))]);
+    assert_eq!(
+        bound,
+        [(8, false, None), (9, false, None), (80, false, None), (80, true, Some(8080)), (443, false, Some(8010))]
+    );
 }
 
 #[test]
@@ -75,4 +77,42 @@ fn netd_is_asked_for_the_host_name_as_well_where_there_are_names() {
         container.endpoints[0].to_request(&container.spec.hostname).aliases
     };
     assert_eq!((aliases("lan"), aliases("bridge")), (vec!["web".to_owned()], vec![]));
+}
+
+#[test]
+fn the_default_network_is_for_who_names_none() {
+    let on = |host: Value, named: &[&str]| -> Vec<String> {
+        let endpoints: serde_json::Map<_, _> = named.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+        let networking = json!({ "EndpointsConfig": endpoints });
+        let container = made(json!({ "Image": "x", "HostConfig": host, "NetworkingConfig": networking }));
+        container.endpoints.into_iter().map(|endpoint| endpoint.network).collect()
+    };
+    let default = || json!({ "NetworkMode": "default" });
+    assert_eq!(on(json!({}), &[]), ["bridge"]);
+    assert_eq!(on(json!({}), &["front", "back"]), ["back", "front"]);
+    assert_eq!(on(default(), &["front"]), ["front"]);
+    assert_eq!(on(default(), &["default", "front"]), ["bridge", "front"]);
+    assert_eq!(on(json!({ "NetworkMode": "bridge" }), &["front"]), ["front"]);
+    assert_eq!(on(json!({ "NetworkMode": "back" }), &["front"]), ["back", "front"]);
+}
+
+#[test]
+fn links() {
+    let linked = host(json!({ "Links": ["web:db", "/web:/calm_cog/cache", "web"] }));
+    let links: Vec<_> = linked.spec.network.links.iter().map(|l| (l.container.as_str(), l.alias.as_str())).collect();
+    assert_eq!(links, [("web0", "db"), ("web0", "cache"), ("web0", "web")]);
+    let shown = linked.asked.host.links.as_deref().unwrap_or_default();
+    assert_eq!(shown, ["/web:/calm_cog/db", "/web:/calm_cog/cache", "/web:/calm_cog/web"]);
+    // On a network of one's own they belong to the endpoint, and need nobody yet.
+    let own = |endpoint: Value, links: Value| {
+        made(json!({
+            "Image": "x", "HostConfig": { "NetworkMode": "front", "Links": links },
+            "NetworkingConfig": { "EndpointsConfig": { "front": endpoint } },
+        }))
+    };
+    let by_endpoint = own(json!({ "Links": ["later:db"] }), json!(null));
+    assert_eq!(by_endpoint.endpoints[0].links, ["later:db"]);
+    let by_container = own(json!({}), json!(["later:db"]));
+    assert_eq!(by_container.endpoints[0].links, ["later:db"]);
+    assert!(by_container.spec.network.links.is_empty() && by_container.asked.host.links.is_none());
 }

@@ -2,14 +2,14 @@
 
 use super::*;
 
-type Row = (Value, u16, &'static str);
+type Row<'t> = (Value, u16, &'t str);
 
 fn of_host(host: Value) -> Value {
     json!({ "Image": "x", "HostConfig": host })
 }
 
 #[track_caller]
-fn refuses(rows: &[Row]) {
+fn refuses(rows: &[Row<'_>]) {
     for (body, status, text) in rows {
         let error = translate(body).expect_err(&format!("{body} is refused"));
         assert!(error.message().starts_with(text), "{body}: {}", error.message());
@@ -31,11 +31,6 @@ fn what_is_not_there_yet_is_named() {
             of_host(json!({ "StorageOpt": { "size": "1G" } })),
             501,
             "storage options (--storage-opt): not supported by berth yet",
-        ),
-        (
-            of_host(json!({ "Links": ["web:db"] })),
-            501,
-            "links (--link): put both containers on a network of their own instead: not supported by berth yet",
         ),
         (
             of_host(json!({ "LogConfig": { "Type": "journald" } })),
@@ -330,4 +325,82 @@ fn of_logs_and_restarts() {
             "invalid restart policy: maximum retry count can only be used with 'on-failure'",
         ),
     ]);
+}
+
+#[test]
+fn of_links_and_shared_networks() {
+    let undefined = "can't be used with links. This would result in undefined behavior";
+    let expose = json!({
+        "Image": "x", "ExposedPorts": { "80/tcp": {} }, "HostConfig": { "NetworkMode": "container:web" },
+    });
+    let on_bridge =
+        json!({ "Image": "x", "NetworkingConfig": { "EndpointsConfig": { "bridge": { "Links": ["web"] } } } });
+    refuses(&[
+        (
+            of_host(json!({ "Links": ["nobody:db"] })),
+            400,
+            "could not get container for nobody: No such container: nobody",
+        ),
+        (of_host(json!({ "Links": ["web:a:b"] })), 400, "bad format for links: web:a:b"),
+        (of_host(json!({ "Links": ["web:a b"] })), 400, "bad format for links: web:a b"),
+        (of_host(json!({ "Links": [""] })), 400, "bad format for links: "),
+        (of_host(json!({ "NetworkMode": "front", "Links": ["web:"] })), 400, "bad format for links: web:"),
+        (
+            of_host(json!({ "NetworkMode": "host", "Links": ["web"] })),
+            400,
+            &format!("conflicting options: host type networking {undefined}"),
+        ),
+        (
+            of_host(json!({ "NetworkMode": "container:web", "Links": ["web"] })),
+            400,
+            &format!("conflicting options: container type network {undefined}"),
+        ),
+        (
+            of_host(json!({ "NetworkMode": "none", "Links": ["web"] })),
+            400,
+            &format!("conflicting options: none type networking {undefined}"),
+        ),
+        (
+            on_bridge,
+            400,
+            "links of an endpoint on network bridge can't be had: give them when the container is created (HostConfig.Links)",
+        ),
+        (expose, 400, "conflicting options: port exposing and the container type network mode"),
+        (
+            of_host(json!({ "NetworkMode": "container:web", "PortBindings": { "80/tcp": [] } })),
+            400,
+            "conflicting options: port publishing and the container type network mode",
+        ),
+        (
+            of_host(json!({ "NetworkMode": "container:web", "Dns": ["1.1.1.1"] })),
+            400,
+            "conflicting options: dns and the network mode",
+        ),
+        (
+            of_host(json!({ "NetworkMode": "container:nobody" })),
+            400,
+            "cannot join a namespace of container: No such container: nobody",
+        ),
+        (
+            of_host(json!({ "NetworkMode": "container:calm_cog" })),
+            400,
+            "cannot join own network: container calm_cog can't have from itself what it has not",
+        ),
+        (
+            of_host(json!({ "PidMode": "container:/calm_cog" })),
+            400,
+            "cannot join own PID namespace: container calm_cog can't have from itself what it has not",
+        ),
+        (
+            of_host(json!({ "IpcMode": "container:calm_cog" })),
+            400,
+            "cannot join own IPC namespace: container calm_cog can't have from itself what it has not",
+        ),
+    ]);
+}
+
+#[test]
+fn what_an_image_exposes_is_no_request_of_a_shared_network() {
+    let image = json!({ "Cmd": ["x"], "ExposedPorts": { "80/tcp": {} } });
+    translate_with(image, &of_host(json!({ "NetworkMode": "container:web" }))).expect("it is fine");
 }
