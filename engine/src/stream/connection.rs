@@ -203,7 +203,7 @@ mod tests {
         for asked in ["Upgrade: tcp\r\nConnection: upgrade\r\n", "Upgrade: anything\r\n"] {
             let answer = answer(&format!("POST /echo HTTP/1.1\r\nHost: x\r\n{asked}\r\n"), b"sent along").await;
             let head =
-                "HTTP/1.1 101 UPGRADED\r\ncontent-type: text/echo\r\nconnection: Upgrade\r\nupgrade: tcp\r\n\r\n";
+                "HTTP/1.1 101 UPGRADED\r\nconnection: Upgrade\r\nupgrade: tcp\r\ncontent-type: text/echo\r\n\r\n";
             assert_eq!(answer, format!("{head}sent along"));
         }
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/echo\r\n\r\n";
