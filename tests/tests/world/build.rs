@@ -470,9 +470,10 @@ fn steps_have_the_network_that_they_are_given() {
     );
     let said = docker_build(&host, &["--no-cache", "--network", "none", &context]).fails_with(1);
     assert!(said.contains("Dockerfile:2"), "{said}");
-    let none = "FROM busybox\nRUN grep extra /etc/hosts && ! ip -4 -o address | grep -v ' lo '\nRUN --network=none grep extra /etc/hosts\n";
-    let context = self::context(&host, "none", &[("Dockerfile", none)]);
-    docker_build(&host, &["--network", "none", "--add-host", "extra:10.1.2.3", &context]).ok();
+    let none = "FROM busybox\nRUN grep extra /etc/hosts && ! ip -4 -o address | grep -v ' lo '\n\
+                RUN --network=none grep extra /etc/hosts\n";
+    let bare = self::context(&host, "none", &[("Dockerfile", none)]);
+    docker_build(&host, &["--network", "none", "--add-host", "extra:10.1.2.3", &bare]).ok();
 }
 
 #[test]
