@@ -32,8 +32,8 @@ fn offered(engine: &FakeEngine, words: &[&str]) -> Vec<String> {
         _clap_complete_berth berth "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
         printf '%s\n' "${COMPREPLY[@]}"
     "#;
-    let directory = std::path::Path::new(env!("CARGO_BIN_EXE_berth")).parent().unwrap().display();
-    let path = format!("{directory}:{}", std::env::var("PATH").unwrap());
+    let directory = std::path::Path::new(env!("CARGO_BIN_EXE_berth")).parent().expect("a directory").display();
+    let path = format!("{directory}:{}", std::env::var("PATH").expect("a search path"));
     let mut bash = Command::new("bash");
     bash.args(["-c", script, "bash"]).args(words).env("PATH", path);
     let outcome = Outcome::from(
