@@ -46,7 +46,13 @@ const ROWS: &[WrongHttp] = &[
     ("PUT", SANDBOX, r#"{"owner":"o","endpoints":[{"network":"taken","mac":"zz"}]}"#, 400, "zz"),
     ("PUT", SANDBOX, r#"{"owner":"o","endpoints":[{"network":"taken","mac":"01:00:00:00:00:01"}]}"#, 400, "01:00"),
     ("PUT", SANDBOX, r#"{"owner":"o","endpoints":[{"network":"taken","interface":"a/b"}]}"#, 400, "a/b"),
-    ("PUT", SANDBOX, r#"{"owner":"o","endpoints":[{"network":"taken","options":{"nonesuch":"1"}}]}"#, 400, "nonesuch"),
+    (
+        "PUT",
+        SANDBOX,
+        r#"{"owner":"o","endpoints":[{"network":"taken","options":{"berth.nonesuch":"1"}}]}"#,
+        400,
+        "nonesuch",
+    ),
     (
         "PUT",
         SANDBOX,

@@ -113,7 +113,6 @@ fn of_networking() {
             "invalid port specification: \"20-10\"",
         ),
         (of_host(json!({ "PortBindings": { "80/tcp": [{ "HostIp": "1.2.3" }] } })), 400, "invalid IP address: 1.2.3"),
-        (of_host(json!({ "NetworkMode": "container:nobody" })), 404, "No such container: nobody"),
         (of_host(json!({ "NetworkMode": "container:" })), 400, "invalid container format container:<name|id>"),
         (
             of_host(json!({ "NetworkMode": "container:web", "PublishAllPorts": true })),
