@@ -17,7 +17,7 @@ use crate::error::{Error, Result, chain};
 
 /// What the keeper says to clients while no berthd comes.
 const FAREWELL: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n\
-    Content-Length: 72\r\n\r\n{\"message\":\"berthd isn't running: start it, containers run on meanwhile\"}\n";
+    Content-Length: 74\r\n\r\n{\"message\":\"berthd isn't running: start it, containers run on meanwhile\"}\n";
 
 /// How long until a keeper that somebody ended is replaced: who ends it again and again doesn't keep berthd busy.
 const REPLACED_AFTER: Duration = Duration::from_secs(1);
