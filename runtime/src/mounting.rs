@@ -302,7 +302,7 @@ mod tests {
             ("at", outside.to_str().expect("text")),
             ("x", "/proc"),
             ("y", "./z/../../proc/new"),
-            ("first", "second/"),
+            ("first", "second"),
             ("second", "/new/./third/../file"),
             ("round", "/about"),
             ("about", "round"),

@@ -165,7 +165,7 @@ mod tests {
                 "VolumeDriver.Long",
                 "VolumeDriver.Long: plugin \"p\" answers with more than 8388608 bytes, the most that is taken",
             ),
-            ("VolumeDriver.Hang", "calling VolumeDriver.Hang of plugin \"p\""),
+            ("VolumeDriver.Hang", "calling VolumeDriver.Hang of plugin \"p\": operation timed out"),
         ] {
             assert_eq!(plugin.call::<Value>(method, &json!({})).await.unwrap_err().to_string(), said);
         }

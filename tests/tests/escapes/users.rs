@@ -102,7 +102,7 @@ fn an_id_that_no_id_can_be_is_refused_everywhere() {
             let said = host.docker(&run).fails_with(125);
             assert!(said.contains(&expected), "run -u {user}: {said}");
             let exec = host.docker(&["exec", "-u", &user, "long", "id"]);
-            assert!(exec.code == 126 && exec.stdout.contains(&expected), "exec -u {user}: {exec:?}");
+            assert!(exec.code == 1 && exec.stderr.contains(&expected), "exec -u {user}: {exec:?}");
         }
         let group = ["run", "--rm", "--network", "none", "--group-add", number, "busybox", "id"];
         let said = host.docker(&group).fails_with(125);

@@ -101,7 +101,8 @@ fn all_tags_a_platform_and_nothing_at_all() {
     for client in ["docker", "berth"] {
         let ask = |arguments: &[&str]| if client == "docker" { host.docker(arguments) } else { host.berth(arguments) };
         let refusal = |arguments: &[&str]| ask(arguments).fails_with(1);
-        assert_eq!(refusal(&["push", "-a", &format!("{NAME}:one")]), "tag can't be used with --all-tags/-a");
+        let said = refusal(&["push", "-a", &format!("{NAME}:one")]);
+        assert!(said.ends_with("tag can't be used with --all-tags/-a"), "{said}");
         let missing = format!("{NAME}:three");
         let said = refusal(&["push", &missing]);
         assert!(said.ends_with(&format!("tag does not exist: {missing}")), "{said}");

@@ -28,7 +28,8 @@ fn sent(host: &Host, bytes: &str) -> String {
 }
 
 fn post(path: &str, headers: &str, body: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+    format!("POST {path} HTTP/1.1\r\nHost: x\r\n{headers}{kind}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
 fn created(host: &Host, container: &str, exec: Value) -> String {

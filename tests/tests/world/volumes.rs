@@ -104,7 +104,7 @@ fn a_new_volume_has_the_image_s_attributes() {
     // CAP_NET_BIND_SERVICE and CAP_NET_RAW, permitted and effective.
     let capability = [1, 0, 0, 2, 0, 0x24, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let attributes =
-        [("tool", "security.capability", &capability[..]), ("tool", "user.note", b"a\n"), (".", "user.note", b"")];
+        [("tool", "security.capability", &capability[..]), ("tool", "user.note", b"a\n"), (".", "user.note", b"b")];
     for (file, name, value) in attributes {
         rustix::fs::setxattr(data.join(file), name, value, rustix::fs::XattrFlags::empty()).expect("set");
     }

@@ -24,7 +24,7 @@ const ROWS: &[Wrong] = &[
     ("both", "exec nonesuch true", 1, &["No such container: nonesuch"]),
     ("both", "exec idle true", 1, &["is not running"]),
     ("both", "exec keeper nonesuch", 127, &["nonesuch"]),
-    ("both", "exec -u nobodyatall keeper true", 126, &["nobodyatall"]),
+    ("both", "exec -u nobodyatall keeper true", 1, &["nobodyatall"]),
     ("both", "exec -w relative keeper true", 1, &["relative", "absolute"]),
     ("both", "attach idle", 1, &["stopped container"]),
     ("both", "logs nonesuch", 1, &["No such container: nonesuch"]),

@@ -79,6 +79,7 @@ pub(super) const WANTED: &[Wanted] = &[
     depends(&["info"], ".Warnings[]", "what an administrator should know of this machine"),
     wanted(&["networks"], "[].IPAM.Config", "the recorded daemon had no default bridge, whose subnet this is"),
     wanted(&["networks"], "[].Options", "the recorded daemon had no default bridge, whose options these are"),
+    wanted(&["version"], ".Components[].Details.NetdSocket", "where berth net finds the netd of this engine"),
     wanted(&["version"], ".Components[].Details.Module", "a member of programs in Go"),
     wanted(&["version"], ".Components[].Details.ModuleVersion", "a member of programs in Go"),
     wanted(

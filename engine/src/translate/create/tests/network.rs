@@ -15,11 +15,14 @@ fn ports_and_what_is_exposed() {
     .spec
     .network;
     let port = |protocol, number| Port { protocol, number };
-    assert_eq!(spec.exposed.len(), 6);
+    assert_eq!(spec.exposed.len(), 7);
     assert!(spec.exposed.contains(&port(Protocol::Udp, 101)) && spec.exposed.contains(&port(Protocol::Tcp, 443)));
     let bound: Vec<_> =
         spec.ports.iter().map(|b| (b.container.number, b.host_ip.is_some(), b.host.map(|h| h.last))).collect();
-    assert_eq!(bound, [(8, false, None), (80, false, None), (80, true, Some(8080)), (443, false, Some(8010))]);
+    assert_eq!(
+        bound,
+        [(8, false, None), (9, false, None), (80, false, None), (80, true, Some(8080)), (443, false, Some(8010))]
+    );
 }
 
 #[test]
