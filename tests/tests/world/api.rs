@@ -55,7 +55,7 @@ fn bodies_and_queries_are_read_as_docker_reads_them() {
     }
     host.docker(&["run", "-d", "--name", "runs", "busybox", "sleep", "1000"]).ok();
     let exec = ask(&host, "POST", "/containers/runs/exec", &json, Some(r#"{"Cmd": ["true"]}"#)).1;
-    let exec: serde_json::Value = serde_json::from_str(&exec).expect("JSON");
+    let exec: Value = serde_json::from_str(&exec).expect("JSON");
     let start = format!("/exec/{}/start", exec["Id"].as_str().expect("an id"));
     let refused = message(ask(&host, "POST", &start, &[form], Some("{}")));
     assert_eq!(refused, (400, unsupported("application/x-www-form-urlencoded")));
