@@ -149,6 +149,32 @@ fn options_of_mounts_that_nobody_needs_are_refused() {
     }
 }
 
+/// CVE-2024-23651's class: what a cache begins with is behind a link in the stage that it is taken from.
+#[test]
+fn what_a_cache_begins_with_is_never_the_host_s() {
+    let (_world, host) = started();
+    let victim = victim(&host);
+    let (out, up) = (victim.display(), format!("{}{}", "../".repeat(30), victim.display()));
+    let links = format!(
+        "FROM busybox AS links\nRUN mkdir -p {out} && touch {out}/inside && ln -s {out} /out && ln -s {up} /up && \
+         mkdir /taken && ln -s {out}/file /taken/file\n"
+    );
+    for source in ["out", "up", "../../../../up"] {
+        let look = "test -e /x/inside && ! test -e /x/file && touch /x/planted";
+        let mount = format!("type=cache,target=/x,from=links,source={source}");
+        let dockerfile = format!("{links}FROM busybox\nRUN --mount={mount} {look}\n");
+        build(&host, &context(&host, "begins", &dockerfile), "--no-cache").ok();
+        assert_untouched(&victim, source);
+    }
+    // A link within is kept as it is, and followed in the step's own files.
+    let look = "readlink /x/file && ! cat /x/file && chmod -R 777 /x";
+    let dockerfile =
+        format!("{links}FROM busybox\nRUN --mount=type=cache,target=/x,from=links,source=taken {look}; true\n");
+    let said = build(&host, &context(&host, "begins", &dockerfile), "--no-cache").ok();
+    assert!(said.contains(&format!("{out}/file")), "{said}");
+    assert_untouched(&victim, "a link within");
+}
+
 /// CVE-2024-9676, CVE-2019-14271's class: the image's files of users are links to the host's, pipes or without end.
 #[test]
 fn files_of_users_lead_to_no_file_of_the_host_and_fill_no_memory() {
