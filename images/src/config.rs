@@ -171,12 +171,12 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(des
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// The same, of no more steps than any image has.
 fn an_image<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ImageId>, D::Error> {
     let text = Option::<Value>::deserialize(deserializer)?;
     Ok(text.and_then(|text| text.as_str()?.parse().ok()))
 }
 
+/// The same, of no more steps than any image has.
 fn history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HistoryEntry>, D::Error> {
     struct Steps;
 

@@ -16,8 +16,7 @@ use tokio::net::UnixStream;
 
 use crate::connect::{ConnectError, Daemon, explain};
 
-/// In the path of every request. Old enough for every Docker daemon since 25 and for daemons that have dropped what
-/// was older; new enough for a MAC address per network.
+/// In the path of every request: the newest that berthd of the same release serves.
 pub(crate) const API_VERSION: &str = "v1.52";
 
 /// The engine behind a socket. Nothing is sent before the first request.

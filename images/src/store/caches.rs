@@ -164,22 +164,22 @@ impl Store {
             // Before looking, so that what is left after that is noticed.
             let left = self.cache_left.notified();
             let mut caches = self.caches();
-            if let Some(names) = caches.take(wishes) {
-                // With the lock: nobody finds one that is half made.
-                let mut all = wishes.iter().zip(&names).enumerate();
+            let taken = caches.take(wishes);
+            // What a cache begins with may be much: others don't wait for it.
+            drop(caches);
+            if let Some(names) = taken {
+                let held = HeldCaches { store: self, names };
+                let mut all = wishes.iter().zip(&held.names).enumerate();
                 let made =
                     all.try_for_each(|(at, (wish, name))| self.make_cache(name, wish, &|work| content(at, work)));
-                drop(caches);
-                let held = HeldCaches { store: self, names };
                 return made.map(|()| held);
             }
-            drop(caches);
             waiting();
             block_on(called_off.run_until_cancelled(left)).ok_or(Error::CalledOff)?;
         }
     }
 
-    /// Makes a cache's directory if it isn't there, at once as it is to be.
+    /// Makes a cache's directory if it isn't there, at once as it is to be. Of several who share it and do so, one is first.
     fn make_cache(
         &self,
         name: &str,
@@ -205,7 +205,11 @@ impl Store {
             }
         };
         between_steps();
-        fs::rename(&made, &path).map_err(Error::file("make directory", path))
+        let _caches = self.caches();
+        match path.is_dir() {
+            true => Ok(()),
+            false => fs::rename(&made, &path).map_err(Error::file("make directory", path)),
+        }
     }
 
     /// The directories that steps keep something in for the next ones.

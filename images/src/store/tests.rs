@@ -1,6 +1,7 @@
 //! The store from outside: archives in, images, names and snapshots out.
 
 mod cached;
+mod caches;
 mod catalog;
 mod commit;
 mod copy_out;
