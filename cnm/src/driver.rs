@@ -14,13 +14,13 @@ use crate::{
     Error,
     api::PortRange,
     endpoint::{Address, Endpoint, Interface},
-    firewall::{Element, GatewayMode},
+    firewall::GatewayMode,
     id::{DriverName, EndpointId, LinkName, MacAddress, NetworkId},
     ipam::Pool,
     network::Network,
     observed::ObservedLink,
-    op::{NamespaceAt, Plan},
     ports::PublishedPort,
+    resource::{NamespaceAt, Resources},
     spec::{EndpointSpec, Family, NetworkSpec},
 };
 
@@ -145,9 +145,8 @@ pub struct Attaching<'a> {
     pub addresses: &'a [Address],
 }
 
-/// One kind of network. Planners are pure: they choose from what they are given and answer with plans.
-///
-/// There is no "unplan": what takes a plan back is [`Plan::inverse`], and a whole object goes by [`Plan::teardown`].
+/// One kind of network. Planners are pure: they choose from what they are given and answer with the resources that the host
+/// is to hold. How those come, change and go is the same for all of them (`crate::plan`).
 pub trait Planner: Send + Sync + fmt::Debug {
     /// The driver's name, as in `--driver`.
     fn name(&self) -> &'static str;
@@ -184,18 +183,18 @@ pub trait Planner: Send + Sync + fmt::Debug {
     /// Chooses what is left to choose for an endpoint; none on networks without links.
     fn attach(&self, network: &Network, endpoint: Attaching<'_>) -> Option<Interface>;
 
-    /// What the host needs for the network to exist.
-    fn plan_network(&self, network: &Network) -> Plan;
+    /// What a network is made of.
+    fn network(&self, network: &Network) -> Resources;
 
-    /// What the host and the sandbox need for the endpoint to exist. The default route isn't in it.
-    fn plan_endpoint(&self, network: &Network, namespace: &NamespaceAt, endpoint: &Endpoint) -> Plan;
+    /// What an endpoint is made of, on the host and in the sandbox. The default route isn't in it.
+    fn endpoint(&self, network: &Network, namespace: &NamespaceAt, endpoint: &Endpoint) -> Resources;
 
-    /// What the firewall holds to lead published ports to the endpoint.
-    fn port_elements(&self, network: &Network, endpoint: &Endpoint, ports: &[PublishedPort]) -> BTreeSet<Element>;
+    /// What leads published ports to the endpoint.
+    fn published_ports(&self, network: &Network, endpoint: &Endpoint, ports: &[PublishedPort]) -> Resources;
 
-    /// What a network needs while a port of its endpoints is published on the host's loopback addresses: applied with
-    /// the first such port, taken back after the last.
-    fn plan_loopback_publishing(&self, network: &Network) -> Plan;
+    /// What a network has while a port of its endpoints is published on the host's loopback addresses: it comes with the
+    /// first such port and goes after the last.
+    fn loopback_publishing(&self, network: &Network) -> Resources;
 }
 
 /// The planners by driver name.

@@ -50,7 +50,7 @@ pub struct Interface {
     pub mac: MacAddress,
     /// Its addresses, at most one a family.
     pub addresses: Vec<Address>,
-    /// See [`crate::op::VethPair::isolated`].
+    /// See [`crate::resource::VethPair::isolated`].
     pub isolated: bool,
 }
 

@@ -10,7 +10,7 @@
 //! 1. **parse**: [`spec::SandboxSpec::parse`] turns the wire type into a value that can't be wrong in itself.
 //! 2. **decide**: [`state::State::put_sandbox`] resolves networks, leases addresses, chooses ports, names and ids (with
 //!    the facts and the random bytes in [`state::Context`]) and keeps the sandbox as *Reserved*, or refuses and changes
-//!    nothing. It answers with the record and its [`op::Plan`].
+//!    nothing. It answers with the record and its [`plan::Plan`].
 //! 3. **hold**: the daemon binds what [`ports::sockets`] names. If somebody else has a port, it calls
 //!    [`state::State::forget_sandbox`] and, where the port was ours to choose, decides again with the port in
 //!    [`state::Context::avoid_ports`].
@@ -42,8 +42,9 @@ pub mod keeper;
 pub mod lifecycle;
 pub mod network;
 pub mod observed;
-pub mod op;
+pub mod plan;
 pub mod ports;
+pub mod resource;
 pub mod sandbox;
 pub mod spec;
 pub mod state;

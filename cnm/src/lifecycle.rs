@@ -1,20 +1,38 @@
 //! How far a stored object is, and the steps between: the record says what the kernel may hold of it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::{
     Error, Kind,
     api::SandboxState,
-    op::{PLAN_VERSION, Plan},
+    plan::{PLAN_VERSION, Plan},
 };
 
 /// A plan that is stored, with the version of its operations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoredPlan {
     /// [`PLAN_VERSION`] of the release that wrote it.
     pub version: u32,
     /// The plan.
     pub plan: Plan,
+}
+
+/// Of another release's only the version is read: its operations may be of other kinds.
+impl<'de> Deserialize<'de> for StoredPlan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct AnyPlan {
+            version: u32,
+            plan: Value,
+        }
+        let AnyPlan { version, plan } = AnyPlan::deserialize(deserializer)?;
+        let plan = match version {
+            PLAN_VERSION => serde_json::from_value(plan).map_err(serde::de::Error::custom)?,
+            _ => Plan::default(),
+        };
+        Ok(Self { version, plan })
+    }
 }
 
 impl From<Plan> for StoredPlan {
@@ -80,11 +98,12 @@ impl Lifecycle {
         }
     }
 
-    /// What is left to do until it is gone, while it is going.
+    /// What is left to do until it is gone, while it is going. None as well if another release said that: it has to be
+    /// found out anew.
     pub const fn remaining(&self) -> Option<&Plan> {
         match self {
-            Self::Reserved | Self::Programmed => None,
-            Self::PartlyTorn { remaining, .. } => Some(&remaining.plan),
+            Self::PartlyTorn { remaining: StoredPlan { version: PLAN_VERSION, plan }, .. } => Some(plan),
+            Self::Reserved | Self::Programmed | Self::PartlyTorn { .. } => None,
         }
     }
 
@@ -107,10 +126,10 @@ impl Lifecycle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::Op;
+    use crate::resource::{Namespace, Resource};
 
     fn plan(sandbox: &str) -> Plan {
-        Plan { ops: vec![Op::DropNamespace(sandbox.parse().expect("a valid id"))] }
+        Plan::teardown(&[Resource::Namespace(Namespace { sandbox: sandbox.parse().expect("a valid id") })])
     }
 
     #[test]
@@ -128,6 +147,18 @@ mod tests {
         let Lifecycle::PartlyTorn { remaining, error } = stuck else { panic!("it is stuck") };
         let foreign = StoredPlan { version: PLAN_VERSION + 1, ..remaining };
         let stuck = Lifecycle::PartlyTorn { remaining: foreign, error };
+        assert_eq!(stuck.remaining(), None);
         assert_eq!(stuck.tearing(plan("b")).remaining(), Some(&plan("b")));
+    }
+
+    #[test]
+    fn a_plan_of_another_release_is_read_as_one() {
+        let of_version_1 =
+            r#"{"partly_torn":{"remaining":{"version":1,"plan":{"ops":[{"drop_namespace":"a"}]}},"error":null}}"#;
+        let lifecycle: Lifecycle = serde_json::from_str(of_version_1).expect("it is read");
+        assert!(lifecycle.is_going() && lifecycle.remaining().is_none());
+        let own = Lifecycle::Programmed.tearing(plan("a"));
+        let read: Lifecycle = serde_json::from_str(&serde_json::to_string(&own).expect("JSON")).expect("it is read");
+        assert_eq!(read, own);
     }
 }

@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 
 use crate::{
     id::{LinkName, MacAddress, SandboxId},
-    op::{NamespaceAt, Neighbour, Route},
+    resource::{LinkAt, NamespaceAt, Neighbour, Resource, Route},
 };
 
 /// A link, as seen.
@@ -58,6 +58,47 @@ pub struct Observed {
     pub namespaces: BTreeMap<NamespaceAt, ObservedNamespace>,
     /// All namespaces that are pinned in our run directory.
     pub pinned: BTreeSet<SandboxId>,
-    /// Values of the sysctls asked about, by namespace and key (as in [`crate::op::Op::SetSysctl`]), where they exist.
+    /// Values of the sysctls asked about, by namespace and key (as in [`crate::resource::Sysctl`]), where they exist.
     pub sysctls: BTreeMap<(NamespaceAt, String), String>,
+}
+
+impl Observed {
+    /// A link, if it was seen.
+    pub fn link(&self, link: &LinkAt) -> Option<&ObservedLink> {
+        self.namespaces.get(&link.namespace)?.links.get(&link.name)
+    }
+}
+
+/// What to look at beyond what is recognised as ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// Links of the host's namespace with names that aren't of our patterns: bridges that the user named.
+    pub links: BTreeSet<LinkName>,
+    /// Namespaces to look into.
+    pub namespaces: BTreeSet<NamespaceAt>,
+    /// Sysctls to read.
+    pub sysctls: BTreeSet<(NamespaceAt, String)>,
+}
+
+impl Ask {
+    /// To look at everything that these are.
+    pub fn about<'r>(resources: impl IntoIterator<Item = &'r Resource>) -> Self {
+        let mut ask = Self::default();
+        resources.into_iter().for_each(|resource| resource.add_to(&mut ask));
+        ask
+    }
+
+    pub(crate) fn add_namespace(&mut self, namespace: &NamespaceAt) {
+        // The host's is always looked into.
+        if *namespace != NamespaceAt::Host {
+            self.namespaces.insert(namespace.clone());
+        }
+    }
+
+    pub(crate) fn add_link(&mut self, link: &LinkAt) {
+        if link.namespace == NamespaceAt::Host {
+            self.links.insert(link.name.clone());
+        }
+        self.add_namespace(&link.namespace);
+    }
 }

@@ -9,8 +9,8 @@ use crate::{
     endpoint::Endpoint,
     id::{EndpointId, SandboxId},
     lifecycle::Lifecycle,
-    op::NamespaceAt,
     ports::PublishedPort,
+    resource::NamespaceAt,
     spec::{Family, NamespaceSpec, SandboxSpec},
 };
 

@@ -27,7 +27,7 @@ use crate::{
     id::{EndpointId, LinkName, NetworkId, NetworkName, SandboxId},
     ipam::{AddressSpace, DefaultPools, Leases},
     network::Network,
-    op::Plan,
+    plan::Plan,
     ports::PortTable,
     sandbox::Sandbox,
     spec::NetworkRef,

@@ -1,18 +1,15 @@
 //! Drivers `host` and `null`: sandboxes live in the host's own network namespace, or in one with nothing but a loopback
 //! link. There is one network of each and nothing to plan; everything about links and addresses is refused.
 
-use std::collections::BTreeSet;
-
 use cnm::{
     Error,
     driver::{Attaching, DriverConfig, DriverTraits, HostView, Planner},
     endpoint::{Endpoint, Interface},
-    firewall::Element,
     id::NetworkId,
     ipam::Pool,
     network::Network,
-    op::{NamespaceAt, Plan},
     ports::PublishedPort,
+    resource::{NamespaceAt, Resources},
     spec::{EndpointSpec, NetworkSpec},
 };
 
@@ -79,19 +76,19 @@ impl Planner for BarePlanner {
         None
     }
 
-    fn plan_network(&self, _network: &Network) -> Plan {
-        Plan::default()
+    fn network(&self, _network: &Network) -> Resources {
+        Resources::new()
     }
 
-    fn plan_endpoint(&self, _network: &Network, _namespace: &NamespaceAt, _endpoint: &Endpoint) -> Plan {
-        Plan::default()
+    fn endpoint(&self, _network: &Network, _namespace: &NamespaceAt, _endpoint: &Endpoint) -> Resources {
+        Resources::new()
     }
 
-    fn port_elements(&self, _network: &Network, _endpoint: &Endpoint, _ports: &[PublishedPort]) -> BTreeSet<Element> {
-        BTreeSet::new()
+    fn published_ports(&self, _network: &Network, _endpoint: &Endpoint, _ports: &[PublishedPort]) -> Resources {
+        Resources::new()
     }
 
-    fn plan_loopback_publishing(&self, _network: &Network) -> Plan {
-        Plan::default()
+    fn loopback_publishing(&self, _network: &Network) -> Resources {
+        Resources::new()
     }
 }

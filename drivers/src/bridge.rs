@@ -2,19 +2,19 @@
 
 mod options;
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
 use cnm::{
     Error,
     driver::{Attaching, BridgeConfig, DriverConfig, DriverTraits, HostView, Planner},
     endpoint::{Endpoint, Interface},
-    firewall::{Element, FirewallChange, GatewayMode, NetworkPolicy, OpenPorts, PortForward},
+    firewall::{Element, GatewayMode, NetworkPolicy, OpenPorts, PortForward},
     id::{LinkName, MacAddress, NetworkId},
     ipam::Pool,
     network::Network,
     observed::{LinkKind, ObservedLink},
-    op::{Bridge, LinkAt, NamespaceAt, Neighbour, Op, Plan, VethPair},
     ports::{PortPath, PublishedPort},
+    resource::{Bridge, LinkAddress, LinkAt, NamespaceAt, Neighbour, Resource, Resources, Sysctl, VethPair},
     spec::{EndpointSpec, Family, INTERFACE_OPTION, NetworkSpec},
 };
 use ipnetwork::IpNetwork;
@@ -113,8 +113,8 @@ impl Planner for BridgePlanner {
         })
     }
 
-    fn plan_network(&self, network: &Network) -> Plan {
-        let Some(config) = config_of(network) else { return Plan::default() };
+    fn network(&self, network: &Network) -> Resources {
+        let Some(config) = config_of(network) else { return Resources::new() };
         let policy = NetworkPolicy {
             bridge: config.name.clone(),
             mac: (!config.created_by_user).then_some(config.mac),
@@ -126,21 +126,21 @@ impl Planner for BridgePlanner {
             gateway_mode_ipv6: config.gateway_mode_ipv6,
         };
         // The firewall first: there is no moment at which the bridge is open.
-        let firewall = Op::Firewall(FirewallChange { add: [Element::Network(policy)].into(), ..Default::default() });
+        let firewall = Resource::Element(Element::Network(policy));
         let bridge = Bridge { name: config.name.clone(), mac: config.mac, mtu_bytes: config.mtu_bytes };
-        let make = (!config.created_by_user).then_some(Op::CreateBridge(bridge));
-        let link = LinkAt { namespace: NamespaceAt::Host, name: config.name.clone() };
+        let make = (!config.created_by_user).then_some(Resource::Bridge(bridge));
+        let link = LinkAt::on_host(&config.name);
         let closed = if config.created_by_user { Vec::new() } else { close_to_advertisements(network, config, &link) };
-        let addresses = config.addresses.iter().map(|address| add_address(&link, *address));
+        let addresses = config.addresses.iter().map(|address| address_of(&link, *address));
         [firewall].into_iter().chain(make).chain(closed).chain(addresses).collect()
     }
 
-    fn plan_endpoint(&self, network: &Network, namespace: &NamespaceAt, endpoint: &Endpoint) -> Plan {
+    fn endpoint(&self, network: &Network, namespace: &NamespaceAt, endpoint: &Endpoint) -> Resources {
         let (Some(config), Some(interface)) = (config_of(network), endpoint.interface()) else {
-            return Plan::default();
+            return Resources::new();
         };
         let peer = LinkAt { namespace: namespace.clone(), name: interface.name.clone() };
-        let addresses = interface.addresses.iter().map(|address| add_address(&peer, address.address));
+        let addresses = interface.addresses.iter().map(|address| address_of(&peer, address.address));
         let pair = VethPair {
             host_end: interface.host_end.clone(),
             bridge: config.name.clone(),
@@ -149,29 +149,31 @@ impl Planner for BridgePlanner {
             mtu_bytes: config.mtu_bytes,
             isolated: interface.isolated,
         };
-        let host_end = LinkAt { namespace: NamespaceAt::Host, name: interface.host_end.clone() };
+        let host_end = LinkAt::on_host(&interface.host_end);
         let ends = [Some(&host_end), endpoint.address(Family::Ipv6).is_none().then_some(&peer)];
         let without_ipv6 =
             ends.into_iter().flatten().filter(|_| config.mtu_bytes >= IPV6_LEAST_MTU_BYTES).map(disable_ipv6);
         containers_neighbours(config, interface)
-            .chain([Op::CreateVeth(pair)])
+            .chain([Resource::Veth(pair)])
             .chain(without_ipv6)
             .chain(addresses)
             .chain(gateways_neighbours(config, interface, &peer))
             .collect()
     }
 
-    fn port_elements(&self, network: &Network, _endpoint: &Endpoint, ports: &[PublishedPort]) -> BTreeSet<Element> {
-        let Some(config) = config_of(network) else { return BTreeSet::new() };
-        ports.iter().filter_map(|port| port_element(config, port)).collect()
+    fn published_ports(&self, network: &Network, _endpoint: &Endpoint, ports: &[PublishedPort]) -> Resources {
+        let Some(config) = config_of(network) else { return Resources::new() };
+        ports.iter().filter_map(|port| port_element(config, port)).map(Resource::Element).collect()
     }
 
-    fn plan_loopback_publishing(&self, network: &Network) -> Plan {
-        let route_localnet = |config: &BridgeConfig| Op::SetSysctl {
-            namespace: NamespaceAt::Host,
-            key: format!("net/ipv4/conf/{}/route_localnet", config.name),
-            value: "1".to_owned(),
-            previous: "0".to_owned(),
+    fn loopback_publishing(&self, network: &Network) -> Resources {
+        let route_localnet = |config: &BridgeConfig| {
+            Resource::Sysctl(Sysctl {
+                namespace: NamespaceAt::Host,
+                key: format!("net/ipv4/conf/{}/route_localnet", config.name),
+                value: "1".to_owned(),
+                previous: "0".to_owned(),
+            })
         };
         config_of(network).map(route_localnet).into_iter().collect()
     }
@@ -204,9 +206,9 @@ fn choose_mtu(options: &Options, there: Option<&ObservedLink>, host: &HostView) 
 
 /// What a bridge of ours needs so that no container makes itself the host's router by a forged advertisement
 /// (CVE-2020-13401). A bridge that the user made may be the host's own way out: it is left as it is.
-fn close_to_advertisements(network: &Network, config: &BridgeConfig, bridge: &LinkAt) -> Vec<Op> {
+fn close_to_advertisements(network: &Network, config: &BridgeConfig, bridge: &LinkAt) -> Resources {
     if config.mtu_bytes < IPV6_LEAST_MTU_BYTES {
-        return Vec::new();
+        return Resources::new();
     }
     if network.pools.iter().all(|pool| pool.subnet.is_ipv4()) {
         return vec![disable_ipv6(bridge)];
@@ -217,40 +219,39 @@ fn close_to_advertisements(network: &Network, config: &BridgeConfig, bridge: &Li
 /// A link without an IPv6 address of ours would get a link-local one by itself, and with it a way around what is decided
 /// for IPv4 alone. A host end needs none, whatever its network has: the bridge hands frames for some group addresses
 /// (01-80-C2-00-00-0E, LLDP's) to the port that they came by, and a router advertisement in one would be taken there.
-fn disable_ipv6(link: &LinkAt) -> Op {
+fn disable_ipv6(link: &LinkAt) -> Resource {
     set_ipv6(link, "disable_ipv6", "1", "0")
 }
 
-fn set_ipv6(link: &LinkAt, name: &str, value: &str, previous: &str) -> Op {
-    Op::SetSysctl {
+fn set_ipv6(link: &LinkAt, name: &str, value: &str, previous: &str) -> Resource {
+    Resource::Sysctl(Sysctl {
         namespace: link.namespace.clone(),
         key: format!("net/ipv6/conf/{}/{name}", link.name),
         value: value.to_owned(),
         previous: previous.to_owned(),
-    }
+    })
 }
 
 /// Host and container know each other's MAC addresses from the start: neither asks for them, and no neighbour's forged
 /// answer makes them believe others. This is the host's side.
-fn containers_neighbours(config: &BridgeConfig, interface: &Interface) -> impl Iterator<Item = Op> {
-    let bridge = LinkAt { namespace: NamespaceAt::Host, name: config.name.clone() };
-    interface.addresses.iter().map(move |address| add_neighbour(&bridge, address.address.ip(), interface.mac))
+fn containers_neighbours(config: &BridgeConfig, interface: &Interface) -> impl Iterator<Item = Resource> {
+    let bridge = LinkAt::on_host(&config.name);
+    interface.addresses.iter().map(move |address| neighbour(&bridge, address.address.ip(), interface.mac))
 }
 
 /// The container's side. A bridge that the user made may change its address, and its gateway be another machine.
-fn gateways_neighbours(config: &BridgeConfig, interface: &Interface, peer: &LinkAt) -> impl Iterator<Item = Op> {
+fn gateways_neighbours(config: &BridgeConfig, interface: &Interface, peer: &LinkAt) -> impl Iterator<Item = Resource> {
     let is_bridges = |gateway: &IpAddr| config.addresses.iter().any(|address| address.ip() == *gateway);
     let gateways = interface.addresses.iter().filter(|_| !config.created_by_user).filter_map(|address| address.gateway);
-    gateways.filter(is_bridges).map(|gateway| add_neighbour(peer, gateway, config.mac))
+    gateways.filter(is_bridges).map(|gateway| neighbour(peer, gateway, config.mac))
 }
 
-fn add_neighbour(link: &LinkAt, address: IpAddr, mac: MacAddress) -> Op {
-    let neighbour = Neighbour { link: link.name.clone(), address, mac };
-    Op::AddNeighbour { namespace: link.namespace.clone(), neighbour }
+fn neighbour(link: &LinkAt, address: IpAddr, mac: MacAddress) -> Resource {
+    Resource::Neighbour(Neighbour { link: link.clone(), address, mac })
 }
 
-fn add_address(link: &LinkAt, address: IpNetwork) -> Op {
-    Op::AddAddress { link: link.clone(), address }
+fn address_of(link: &LinkAt, address: IpNetwork) -> Resource {
+    Resource::Address(LinkAddress { link: link.clone(), address })
 }
 
 fn port_element(config: &BridgeConfig, port: &PublishedPort) -> Option<Element> {

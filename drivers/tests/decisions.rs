@@ -10,12 +10,12 @@ use cnm::{
     driver::Planners,
     lifecycle::Lifecycle,
     observed::{LinkKind, ObservedLink},
-    op::Plan,
+    plan::Plan,
     spec::{EndpointSpec, NetworkRef},
     state::{Put, State, Unfinished},
 };
 use drivers::Registry;
-use support::{Bench, id, net, net_with, on, port, put, put_with_ports};
+use support::{Bench, id, net, net_with, on, port, put, put_with_ports, teardown};
 
 /// Everything that a refused request must leave as it was.
 fn picture(state: &State) -> String {
@@ -402,7 +402,7 @@ fn a_bridge_of_the_users_own_is_used_and_left_alone() {
     firewall add {network lan0 172.18.0.0/24 masquerade=true icc=true internal=false}
     address add 172.18.0.1/24 dev lan0
     ");
-    insta::assert_snapshot!(plan.teardown(), @r"
+    insta::assert_snapshot!(teardown(&plan), @r"
     address del 172.18.0.1/24 dev lan0
     firewall del {network lan0 172.18.0.0/24 masquerade=true icc=true internal=false}
     ");

@@ -4,7 +4,7 @@ mod support;
 
 use cnm::api::{NamespaceRequest, NetworkCreate, SandboxPut};
 use drivers::Registry;
-use support::{Bench, id, net, net_with, on, port, put, put_with_ports};
+use support::{Bench, id, net, net_with, on, port, put, put_with_ports, teardown};
 
 #[test]
 fn predefined_networks() {
@@ -49,7 +49,7 @@ fn bridge_network_with_a_sandbox_and_ports() {
     sysctl host net/ipv6/conf/bb-010101010101/disable_ipv6=1 (was 0)
     address add 172.18.0.1/24 dev bb-010101010101
     ");
-    insta::assert_snapshot!(plan.teardown(), @r"
+    insta::assert_snapshot!(teardown(&plan), @r"
     link del bb-010101010101
     firewall del {network bb-010101010101 172.18.0.0/24 masquerade=true icc=true internal=false}
     ");
@@ -215,15 +215,17 @@ fn connecting_moves_the_way_out() {
     neighbour add 172.18.1.1 is 06:02:02:02:02:02 dev eth1 in web
     route del 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     route add 0.0.0.0/0 via 172.18.1.1 dev eth1 in web
-    firewall del {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101} add {port tcp/*:4000+1 -> 172.18.1.2:80 on bb-020202020202}
+    firewall del {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
+    firewall add {port tcp/*:4000+1 -> 172.18.1.2:80 on bb-020202020202}
     ");
     bench.state.endpoint_programmed(&id("web"), &endpoint).expect("reserved before");
     let (sandbox, plan) =
         bench.with(|state, context| state.disconnect(&id("web"), &endpoint, context)).expect("disconnected");
     insta::assert_snapshot!(plan, @r"
-    firewall del {port tcp/*:4000+1 -> 172.18.1.2:80 on bb-020202020202} add {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
     route del 0.0.0.0/0 via 172.18.1.1 dev eth1 in web
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
+    firewall del {port tcp/*:4000+1 -> 172.18.1.2:80 on bb-020202020202}
+    firewall add {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
     link retire bv0404040404
     neighbour del 172.18.1.2 is 02:42:ac:12:01:02 dev bb-020202020202 in host
     ");

@@ -9,16 +9,18 @@ use cnm::{
     api::NetworkCreate,
     diff::repair,
     id::LinkName,
-    observed::{LinkKind, ObservedLink},
-    op::{NamespaceAt, Op, Plan},
+    observed::{LinkKind, Observed, ObservedLink},
+    plan::Plan,
+    resource::{Bridge, LinkAt, Namespace, NamespaceAt, Place, Resource},
 };
 use drivers::Registry;
+use kernel::names;
 use proptest::prelude::*;
-use support::{Bench, kernel::ModelKernel, net, net_with, on, port, put_with_ports};
+use support::{Bench, kernel::Host, net, net_with, on, port, put_with_ports};
 
 /// Networks with options of all kinds, sandboxes on some of them: the state and the kernel that was told all of it.
-fn world(sandboxes: &[(usize, usize, bool)]) -> (Bench, ModelKernel) {
-    let (mut bench, mut kernel) = (Bench::new(), ModelKernel::new());
+fn world(sandboxes: &[(usize, usize, bool)]) -> (Bench, Host) {
+    let (mut bench, host) = (Bench::new(), Host::new());
     let networks = [
         net("a"),
         NetworkCreate { internal: true, ..net("b") },
@@ -28,7 +30,7 @@ fn world(sandboxes: &[(usize, usize, bool)]) -> (Bench, ModelKernel) {
     let names = ["a", "b", "c", "d"];
     for network in networks {
         let (_, plan) = bench.network(network);
-        kernel.apply(&plan);
+        host.apply(&plan);
     }
     for (number, (first, second, publish)) in sandboxes.iter().enumerate() {
         let mut endpoints = vec![on(names[*first])];
@@ -38,43 +40,31 @@ fn world(sandboxes: &[(usize, usize, bool)]) -> (Bench, ModelKernel) {
         let host_port = 4000 + u16::try_from(number).expect("few");
         let ports = if *publish { vec![port(None, host_port, 80)] } else { Vec::new() };
         let (_, plan) = bench.sandbox(&format!("s{number}"), put_with_ports(endpoints, ports));
-        kernel.apply(&bench.state.settle_needed(&Registry).expect("planned"));
-        kernel.apply(&plan);
+        host.apply(&bench.state.settle_needed(&Registry).expect("planned"));
+        host.apply(&plan);
     }
-    (bench, kernel)
+    (bench, host)
 }
 
-fn repair_of(bench: &Bench, kernel: &ModelKernel) -> Plan {
+fn repair_of(bench: &Bench, host: &Host) -> Plan {
     let desired = bench.state.desired(&Registry, &BTreeSet::new()).expect("planned");
-    repair(&desired, &bench.state.known(&Registry).expect("planned"), &kernel.seen)
+    repair(&desired, &bench.state.known(&Registry).expect("planned"), &host.seen())
 }
 
 /// Sysctls of links go and come with them; a switched-off one is as good as none.
-fn without_switched_off(mut kernel: ModelKernel) -> ModelKernel {
-    kernel.seen.sysctls.retain(|_, value| value != "0");
-    kernel
+fn without_switched_off(mut seen: Observed) -> Observed {
+    seen.sysctls.retain(|_, value| value != "0");
+    seen
 }
 
 fn foreign_link(kind: LinkKind) -> ObservedLink {
     ObservedLink { kind, mac: None, mtu_bytes: 1500, up: true, bridge: None, addresses: BTreeSet::new() }
 }
 
-fn names_host_link(op: &Op, name: &LinkName) -> bool {
-    match op {
-        Op::CreateBridge(bridge) | Op::DeleteBridge(bridge) => bridge.name == *name,
-        Op::CreateVeth(pair) | Op::RetireVeth(pair) => pair.host_end == *name || pair.bridge == *name,
-        Op::AddAddress { link, .. } | Op::RemoveAddress { link, .. } => {
-            link.namespace == NamespaceAt::Host && link.name == *name
-        }
-        Op::AddRoute { namespace, route } | Op::RemoveRoute { namespace, route } => {
-            *namespace == NamespaceAt::Host && route.link == *name
-        }
-        Op::AddNeighbour { namespace, neighbour } | Op::RemoveNeighbour { namespace, neighbour } => {
-            *namespace == NamespaceAt::Host && neighbour.link == *name
-        }
-        Op::SetSysctl { key, .. } => key.contains(&format!("/{name}/")),
-        Op::CreateNamespace(_) | Op::DropNamespace(_) | Op::Firewall(_) => false,
-    }
+fn names_host_link(resource: &Resource, name: &LinkName) -> bool {
+    let link = LinkAt::on_host(name);
+    let places = resource.places().into_iter().chain(resource.needs());
+    places.into_iter().any(|place| place == Place::Link(link.clone()))
 }
 
 fn sandboxes() -> impl Strategy<Value = Vec<(usize, usize, bool)>> {
@@ -86,30 +76,29 @@ proptest! {
 
     #[test]
     fn what_is_applied_needs_no_repair(sandboxes in sandboxes()) {
-        let (bench, kernel) = world(&sandboxes);
-        prop_assert_eq!(repair_of(&bench, &kernel), Plan::default());
-        prop_assert_eq!(&kernel.firewall, &bench.state.firewall(&Registry).expect("planned"));
+        let (bench, host) = world(&sandboxes);
+        prop_assert_eq!(repair_of(&bench, &host), Plan::default());
+        prop_assert_eq!(&host.firewall(), &bench.state.firewall(&Registry).expect("planned"));
     }
 
     #[test]
     fn a_plan_and_its_inverse_leave_nothing(sandboxes in sandboxes(), first in 0usize..4, second in 0usize..4) {
-        let (mut bench, mut kernel) = world(&sandboxes);
-        let before = without_switched_off(kernel.clone());
+        let (mut bench, host) = world(&sandboxes);
+        let before = (without_switched_off(host.seen()), host.firewall());
         let names = ["a", "b", "c", "d"];
         let endpoints = if first == second { vec![on(names[first])] } else { vec![on(names[first]), on(names[second])] };
         let (sandbox, plan) = bench.sandbox("new", put_with_ports(endpoints, vec![port(None, 5000, 80)]));
-        kernel.apply(&bench.state.settle_needed(&Registry).expect("planned"));
-        let mut undone = kernel.clone();
+        host.apply(&bench.state.settle_needed(&Registry).expect("planned"));
+        let settled = (without_switched_off(host.seen()), host.firewall());
+        let undone = host.clone();
         undone.apply(&plan.clone().then(plan.inverse()));
-        let mut settled = before.clone();
-        settled.seen.sysctls.clone_from(&without_switched_off(kernel.clone()).seen.sysctls);
-        prop_assert_eq!(&without_switched_off(undone), &settled);
-        kernel.apply(&plan);
+        prop_assert_eq!(&(without_switched_off(undone.seen()), undone.firewall()), &settled);
+        host.apply(&plan);
         let (_, teardown) = bench.state.remove_sandbox(&Registry, sandbox.id()).expect("it is there");
-        kernel.apply(&teardown);
+        host.apply(&teardown);
         bench.state.forget_sandbox(sandbox.id()).expect("it is there");
-        kernel.apply(&bench.state.settle(&Registry).expect("planned"));
-        prop_assert_eq!(&without_switched_off(kernel), &before);
+        host.apply(&bench.state.settle(&Registry).expect("planned"));
+        prop_assert_eq!(&(without_switched_off(host.seen()), host.firewall()), &before);
     }
 
     #[test]
@@ -117,13 +106,13 @@ proptest! {
         sandboxes in sandboxes(),
         breaks in prop::collection::vec((0usize..10, any::<prop::sample::Index>()), 1..6),
     ) {
-        let (bench, kernel) = world(&sandboxes);
-        let mut broken = kernel.clone();
+        let (bench, host) = world(&sandboxes);
+        let broken = host.clone();
         for (how, which) in breaks {
-            break_something(&mut broken, how, which);
+            break_something(&broken, how, which);
         }
-        broken.apply(&repair_of(&bench, &broken.clone()));
-        prop_assert_eq!(broken.seen, kernel.seen);
+        broken.apply(&repair_of(&bench, &broken));
+        prop_assert_eq!(broken.seen(), host.seen());
     }
 
     #[test]
@@ -131,66 +120,76 @@ proptest! {
         sandboxes in sandboxes(),
         foreign in prop::collection::btree_set("(veth|br-|docker|bb-|bv|eth)[0-9a-f]{4,8}|bv[0-9a-f]{10}", 0..8),
     ) {
-        let (mut bench, mut kernel) = world(&sandboxes);
+        let (mut bench, host) = world(&sandboxes);
         let mut foreign: BTreeSet<LinkName> = foreign.iter().map(|name| name.parse().expect("a name")).collect();
-        let host = kernel.seen.namespaces.get_mut(&NamespaceAt::Host).expect("always there");
-        foreign.retain(|name| !host.links.contains_key(name));
-        for name in &foreign {
-            let kind = if name.as_str().contains('7') { LinkKind::Veth } else { LinkKind::Bridge };
-            host.links.insert(name.clone(), foreign_link(kind));
-        }
-        let retired = ObservedLink { up: false, ..foreign_link(LinkKind::Veth) };
-        host.links.insert("bv00000000ff".parse().expect("a name"), retired);
-        kernel.seen.pinned.insert("unknown".parse().expect("an id"));
-        kernel.seen.namespaces.insert(NamespaceAt::Path("/proc/7/ns/net".to_owned()), Default::default());
+        host.meddle(|state| {
+            let links = &mut state.namespaces.get_mut(&NamespaceAt::Host).expect("always there").links;
+            foreign.retain(|name| !links.contains_key(name));
+            for name in &foreign {
+                let kind = if name.as_str().contains('7') { LinkKind::Veth } else { LinkKind::Bridge };
+                links.insert(name.clone(), foreign_link(kind));
+            }
+            let retired = ObservedLink { up: false, ..foreign_link(LinkKind::Veth) };
+            links.insert("bv00000000ff".parse().expect("a name"), retired);
+            state.namespaces.insert(NamespaceAt::Pinned("unknown".parse().expect("an id")), Default::default());
+            state.namespaces.insert(NamespaceAt::Path("/proc/7/ns/net".to_owned()), Default::default());
+            foreign.extend(["lo", "eth0"].map(|name| name.parse().expect("a name")));
+        });
         let ids: Vec<_> = bench.state.sandboxes().keys().cloned().collect();
         for id in &ids {
             bench.state.remove_sandbox(&Registry, id).expect("it is there");
         }
-        let plan = repair_of(&bench, &kernel);
+        let plan = repair_of(&bench, &host);
         for op in &plan.ops {
-            prop_assert!(!foreign.iter().any(|name| names_host_link(op, name)), "{} names what isn't ours", op);
+            let names_it = |name| names_host_link(op.resource(), name);
+            prop_assert!(!foreign.iter().any(names_it), "{} names what isn't ours", op);
         }
-        kernel.apply(&plan);
-        prop_assert!(kernel.seen.pinned.is_empty());
-        let left: BTreeSet<LinkName> = kernel.seen.namespaces[&NamespaceAt::Host].links.keys().cloned().collect();
+        host.apply(&plan);
+        let seen = host.seen();
+        prop_assert!(seen.pinned.is_empty());
+        let left: BTreeSet<LinkName> = seen.namespaces[&NamespaceAt::Host].links.keys().cloned().collect();
         let bridges = bench.state.networks().values().filter_map(|network| network.link().cloned());
         prop_assert_eq!(left, bridges.chain(foreign).collect::<BTreeSet<_>>());
     }
 }
 
 /// Takes away, or spoils, one thing in the kernel.
-fn break_something(kernel: &mut ModelKernel, how: usize, which: prop::sample::Index) {
-    let places: Vec<(NamespaceAt, LinkName)> = kernel
-        .seen
-        .namespaces
-        .iter()
-        .flat_map(|(namespace, seen)| seen.links.keys().map(move |name| (namespace.clone(), name.clone())))
-        .collect();
+fn break_something(host: &Host, how: usize, which: prop::sample::Index) {
+    let seen = host.seen();
+    let links =
+        seen.namespaces.iter().flat_map(|(namespace, seen)| seen.links.keys().map(move |name| (namespace, name)));
+    let is_ours = |(namespace, name): &(&NamespaceAt, &LinkName)| match namespace {
+        NamespaceAt::Host => names::is_ours(name),
+        NamespaceAt::Pinned(_) | NamespaceAt::Path(_) => name.as_str() != "lo",
+    };
+    let places: Vec<_> = links.filter(is_ours).collect();
     if places.is_empty() {
         return;
     }
-    let (namespace, name) = which.get(&places).clone();
-    let seen = kernel.seen.namespaces.get_mut(&namespace).expect("named above");
-    let link = seen.links.get_mut(&name).expect("named above");
-    match how {
-        0 => link.up = false,
-        1 => link.mtu_bytes += 1,
-        2 => link.bridge = None,
-        3 => link.addresses.clear(),
-        4 => seen.routes.clear(),
-        5 => kernel.seen.sysctls.clear(),
-        9 => seen.neighbours.clear(),
-        6 if link.mac.is_some() => link.mac = Some("02:ff:ff:ff:ff:ff".parse().expect("a MAC address")),
-        7 if namespace == NamespaceAt::Host && link.kind == LinkKind::Bridge => {
-            let bridge = cnm::op::Bridge { name, mac: "02:ff:ff:ff:ff:ff".parse().expect("a MAC"), mtu_bytes: 0 };
-            kernel.apply(&Plan { ops: vec![Op::DeleteBridge(bridge)] });
+    let (at, name) = *which.get(&places);
+    let kind = seen.namespaces[at].links[name].kind;
+    match (how, at) {
+        (7, NamespaceAt::Host) if kind == LinkKind::Bridge => {
+            let bridge = Bridge { name: name.clone(), mac: "02:ff:ff:ff:ff:ff".parse().expect("a MAC"), mtu_bytes: 0 };
+            host.apply(&Plan::teardown(&[Resource::Bridge(bridge)]));
         }
-        8 => {
-            if let NamespaceAt::Pinned(sandbox) = namespace {
-                kernel.apply(&Plan { ops: vec![Op::DropNamespace(sandbox)] });
+        (8, NamespaceAt::Pinned(sandbox)) => {
+            host.apply(&Plan::teardown(&[Resource::Namespace(Namespace { sandbox: sandbox.clone() })]));
+        }
+        _ => host.meddle(|state| {
+            let seen = state.namespaces.get_mut(at).expect("named above");
+            let link = seen.links.get_mut(name).expect("named above");
+            match how {
+                0 => link.up = false,
+                1 => link.mtu_bytes += 1,
+                2 => link.bridge = None,
+                3 => link.addresses.clear(),
+                4 => seen.routes.clear(),
+                5 => state.sysctls.clear(),
+                6 if link.mac.is_some() => link.mac = Some("02:ff:ff:ff:ff:ff".parse().expect("a MAC address")),
+                9 => seen.neighbours.clear(),
+                _ => {}
             }
-        }
-        _ => {}
+        }),
     }
 }

@@ -5,18 +5,18 @@
 use std::{collections::BTreeSet, env, error::Error, path::Path, time::Instant};
 
 use cnm::{
-    firewall::{Element, FirewallChange, PortForward, Protocol},
+    firewall::{Element, PortForward, Protocol},
     id::LinkName,
-    op::{Bridge, LinkAt, NamespaceAt, Op, Plan, Route, VethPair},
+    plan::Plan,
+    resource::{Bridge, LinkAddress, LinkAt, Namespace, Resource, Resources, Route, VethPair},
 };
 use kernel::{AdminChains, Host, Kernel};
 
 const ROUNDS: u8 = 40;
 
-fn attachment(bridge: &LinkName, number: u8) -> Result<Plan, Box<dyn Error>> {
-    let sandbox: cnm::id::SandboxId = format!("s{number}").parse()?;
-    let namespace = NamespaceAt::Pinned(sandbox.clone());
-    let peer = LinkAt { namespace: namespace.clone(), name: "eth0".parse()? };
+fn attachment(bridge: &LinkName, number: u8) -> Result<Resources, Box<dyn Error>> {
+    let namespace = Namespace { sandbox: format!("s{number}").parse()? };
+    let peer = LinkAt { namespace: namespace.at(), name: "eth0".parse()? };
     let forward = PortForward {
         protocol: Protocol::Tcp,
         host_address: None,
@@ -26,9 +26,7 @@ fn attachment(bridge: &LinkName, number: u8) -> Result<Plan, Box<dyn Error>> {
         count: 1,
         bridge: bridge.clone(),
     };
-    let add = BTreeSet::from([Element::Port(forward)]);
-    let route =
-        Route { destination: "0.0.0.0/0".parse()?, gateway: Some("172.20.1.1".parse()?), link: peer.name.clone() };
+    let route = Route { destination: "0.0.0.0/0".parse()?, gateway: Some("172.20.1.1".parse()?), link: peer.clone() };
     let pair = VethPair {
         host_end: format!("bv{number:010x}").parse()?,
         bridge: bridge.clone(),
@@ -37,20 +35,13 @@ fn attachment(bridge: &LinkName, number: u8) -> Result<Plan, Box<dyn Error>> {
         mtu_bytes: 1500,
         isolated: false,
     };
-    let ops = vec![
-        Op::CreateNamespace(sandbox),
-        Op::CreateVeth(pair),
-        Op::AddAddress { link: peer, address: format!("172.20.1.{number}/24").parse()? },
-        Op::AddRoute { namespace, route },
-        Op::Firewall(FirewallChange { add, remove: BTreeSet::new() }),
-    ];
-    Ok(Plan { ops })
-}
-
-/// The way out: what goes with the namespace isn't removed by itself.
-fn removal(plan: &Plan) -> Plan {
-    let keep = |op: &Op| matches!(op, Op::Firewall(_) | Op::RetireVeth(_) | Op::DropNamespace(_));
-    plan.inverse().ops.into_iter().filter(keep).collect()
+    Ok(vec![
+        Resource::Namespace(namespace),
+        Resource::Veth(pair),
+        Resource::Address(LinkAddress { link: peer, address: format!("172.20.1.{number}/24").parse()? }),
+        Resource::Route(route),
+        Resource::Element(Element::Port(forward)),
+    ])
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -59,18 +50,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default())?;
     let name: LinkName = "bb-000000000001".parse()?;
     let bridge = Bridge { name: name.clone(), mac: "02:42:00:00:00:01".parse()?, mtu_bytes: 1500 };
-    let link = LinkAt { namespace: NamespaceAt::Host, name: name.clone() };
-    kernel.apply(&Plan {
-        ops: vec![Op::CreateBridge(bridge), Op::AddAddress { link, address: "172.20.1.1/24".parse()? }],
-    })?;
+    let address = LinkAddress { link: LinkAt::on_host(&name), address: "172.20.1.1/24".parse()? };
+    kernel.apply(&Plan::make([Resource::Bridge(bridge), Resource::Address(address)]))?;
     let (mut made, mut removed) = (Vec::new(), Vec::new());
     for number in 2..2 + ROUNDS {
-        let plan = attachment(&name, number)?;
+        let resources = attachment(&name, number)?;
         let start = Instant::now();
-        kernel.apply(&plan)?;
+        kernel.apply(&Plan::make(resources.clone()))?;
         made.push(start.elapsed());
         let start = Instant::now();
-        kernel.apply(&removal(&plan))?;
+        kernel.apply(&Plan::teardown(&resources))?;
         removed.push(start.elapsed());
     }
     made.sort();

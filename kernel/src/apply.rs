@@ -1,7 +1,5 @@
-//! Applying plans: operations become netlink messages, messages to one namespace go out together, what was done is
+//! Applying plans: operations become steps, steps of one sort that follow each other go out together, what was done is
 //! undone when something fails.
-
-mod change;
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -11,26 +9,27 @@ use std::{
 };
 
 use cnm::{
+    firewall::FirewallChange,
     id::LinkName,
-    observed::LinkKind,
-    op::{NamespaceAt, Op, Plan},
+    plan::{Op, Plan},
+    resource::{NamespaceAt, Resource},
 };
 use nix::errno::Errno;
 
-use self::change::{Change, changes};
 use crate::{
     Applied, Error, Failed, Kernel, Stuck,
     error::attempted,
-    names,
     namespace::Inside,
-    route::{self, RouteRequest},
-    sysctl,
+    resource::{About, Given, Message, Reaping, RouteRequest, Step, kind},
+    route, sysctl,
 };
 
-/// Changes of one namespace that wait to be sent.
-struct Batch<'p> {
-    at: &'p NamespaceAt,
-    changes: Vec<(usize, Change<'p>)>,
+/// What waits to be done together.
+enum Batch<'p> {
+    /// Messages to one namespace, each with its operation.
+    Messages(&'p NamespaceAt, Vec<(usize, Message<'p>)>),
+    /// A transaction of the firewall, with its operations.
+    Elements(FirewallChange, Vec<usize>),
 }
 
 /// A plan being applied.
@@ -85,88 +84,145 @@ impl<'k, 'p> Application<'k, 'p> {
 
     fn run(&mut self) -> Result<(), Failure> {
         for (index, op) in self.ops.iter().enumerate() {
-            if let Some(changes) = changes(op) {
-                for (at, change) in changes {
-                    self.enqueue(index, at, change)?;
-                }
-            } else {
-                self.flush()?;
-                let start = Instant::now();
-                let span = self.perform(op).map_err(|cause| Failure { op: index, cause })?;
-                self.applied.spans.push((span, start.elapsed()));
-                self.touched[index] = true;
+            let steps = match op {
+                Op::Make(resource) => kind(resource).make(),
+                Op::Remove(resource) => kind(resource).remove(),
+            };
+            for step in steps {
+                self.take_up(index, step)?;
             }
         }
         self.flush()
     }
 
-    /// Operations that aren't netlink messages to a namespace. Answers with what kind of work it was.
-    fn perform(&mut self, op: &Op) -> Result<&'static str, Error> {
-        let kernel = self.kernel;
-        match op {
-            Op::CreateNamespace(sandbox) => {
-                let inside = kernel.pins.create(sandbox).map_err(|source| explain(op, source))?;
-                self.open.insert(NamespaceAt::Pinned(sandbox.clone()), inside);
-                Ok("namespace")
+    fn take_up(&mut self, op: usize, step: Step<'p>) -> Result<(), Failure> {
+        match step {
+            Step::Message(message) => self.enqueue(op, message),
+            Step::AddElement(element) => {
+                let (change, ops) = self.transaction()?;
+                change.add.insert(element.clone());
+                ops.push(op);
+                Ok(())
             }
-            Op::DropNamespace(sandbox) => {
-                self.open.remove(&NamespaceAt::Pinned(sandbox.clone()));
-                kernel.pins.drop_pin(sandbox).map_err(|source| explain(op, source))?;
-                Ok("namespace")
+            Step::RemoveElement(element) => {
+                // In a transaction what goes does so before what comes.
+                if matches!(&self.waiting, Some(Batch::Elements(change, _)) if change.add.contains(element)) {
+                    self.flush()?;
+                }
+                let (change, ops) = self.transaction()?;
+                change.remove.insert(element.clone());
+                ops.push(op);
+                Ok(())
             }
-            Op::SetSysctl { namespace, key, value, .. } => {
-                kernel.pins.run_at(namespace, || sysctl::write(key, value)).map_err(|source| explain(op, source))?;
-                Ok("sysctl")
+            Step::Pin(_) | Step::Unpin(_) | Step::Sysctl { .. } => {
+                self.flush()?;
+                let start = Instant::now();
+                let done = self.perform(&step);
+                let span = done.map_err(|source| Failure { op, cause: explain(&self.ops[op], source) })?;
+                self.applied.spans.push((span, start.elapsed()));
+                self.touched[op] = true;
+                Ok(())
             }
-            Op::Firewall(change) => {
-                kernel.firewall.change(change)?;
-                Ok("firewall")
-            }
-            _ => Err(Error::Impossible {
-                attempt: names::attempt(op),
-                reason: "it is a change of links, which is sent over netlink".to_owned(),
-            }),
         }
     }
 
-    fn enqueue(&mut self, op: usize, at: &'p NamespaceAt, change: Change<'p>) -> Result<(), Failure> {
-        if self.waiting.as_ref().is_some_and(|batch| batch.at != at || change.must_follow(&batch.changes)) {
+    /// What is neither a message nor the firewall's. Answers with what kind of work it was.
+    fn perform(&mut self, step: &Step<'p>) -> io::Result<&'static str> {
+        match step {
+            Step::Pin(sandbox) => {
+                let inside = self.kernel.pins.create(sandbox)?;
+                self.open.insert(NamespaceAt::Pinned((*sandbox).clone()), inside);
+                Ok("namespace")
+            }
+            Step::Unpin(sandbox) => {
+                self.open.remove(&NamespaceAt::Pinned((*sandbox).clone()));
+                self.kernel.pins.drop_pin(sandbox)?;
+                Ok("namespace")
+            }
+            Step::Sysctl { namespace, key, value } => {
+                self.kernel.pins.run_at(namespace, || sysctl::write(key, value))?;
+                Ok("sysctl")
+            }
+            Step::Message(_) | Step::AddElement(_) | Step::RemoveElement(_) => Ok("nothing"),
+        }
+    }
+
+    fn enqueue(&mut self, op: usize, message: Message<'p>) -> Result<(), Failure> {
+        let fits = match &self.waiting {
+            Some(Batch::Messages(at, messages)) => *at == message.namespace && !message.must_follow(messages),
+            Some(Batch::Elements(..)) => false,
+            None => true,
+        };
+        if !fits {
             self.flush()?;
         }
-        let batch = self.waiting.get_or_insert_with(|| Batch { at, changes: Vec::new() });
-        batch.changes.push((op, change));
+        match &mut self.waiting {
+            Some(Batch::Messages(_, messages)) => messages.push((op, message)),
+            _ => self.waiting = Some(Batch::Messages(message.namespace, vec![(op, message)])),
+        }
         Ok(())
     }
 
-    /// Sends what waits, in one exchange.
+    /// The transaction of the firewall that waits.
+    fn transaction(&mut self) -> Result<(&mut FirewallChange, &mut Vec<usize>), Failure> {
+        if matches!(self.waiting, Some(Batch::Messages(..))) {
+            self.flush()?;
+        }
+        match self.waiting.get_or_insert_with(|| Batch::Elements(FirewallChange::default(), Vec::new())) {
+            Batch::Elements(change, ops) => Ok((change, ops)),
+            Batch::Messages(..) => unreachable!("they are sent above"),
+        }
+    }
+
+    /// Does what waits.
     fn flush(&mut self) -> Result<(), Failure> {
-        let Some(Batch { at, changes }) = self.waiting.take() else { return Ok(()) };
+        match self.waiting.take() {
+            None => Ok(()),
+            Some(Batch::Messages(at, messages)) => self.send(at, messages),
+            Some(Batch::Elements(change, ops)) => {
+                let start = Instant::now();
+                let first = ops.first().copied().unwrap_or_default();
+                self.kernel.firewall.change(&change).map_err(|cause| Failure { op: first, cause })?;
+                self.applied.spans.push(("firewall", start.elapsed()));
+                ops.into_iter().for_each(|op| self.touched[op] = true);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends messages to a namespace in one exchange.
+    fn send(&mut self, at: &'p NamespaceAt, messages: Vec<(usize, Message<'p>)>) -> Result<(), Failure> {
         let start = Instant::now();
-        let first = changes[0].0;
-        let result = self.open_peers(at, &changes).and_then(|()| self.take(at));
+        let first = messages[0].0;
+        let result = self.open_peers(at, &messages).and_then(|()| self.take(at));
         let mut inside = match result {
             Ok(inside) => inside,
             // In a namespace that is gone there is nothing left to remove.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && changes.iter().all(|(_, c)| c.removes()) => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && messages.iter().all(|(_, m)| m.removes) => {
                 return Ok(());
             }
             Err(source) => return Err(Failure { op: first, cause: explain(&self.ops[first], source) }),
         };
-        let result = self.exchange(&mut inside, &changes);
+        let result = self.exchange(&mut inside, &messages);
         self.give_back(at, inside);
         self.applied.spans.push((if *at == NamespaceAt::Host { "links" } else { "inside" }, start.elapsed()));
         result
     }
 
-    fn exchange(&mut self, inside: &mut Inside, changes: &[(usize, Change<'p>)]) -> Result<(), Failure> {
+    fn exchange(&mut self, inside: &mut Inside, messages: &[(usize, Message<'p>)]) -> Result<(), Failure> {
         let ops = self.ops;
         let failure = |op: usize, source| Failure { op, cause: explain(&ops[op], source) };
-        let wanted: Vec<LinkName> = changes.iter().filter_map(|(_, change)| change.needs_index()).cloned().collect();
-        let indexes = inside.socket.indexes(&wanted).map_err(|source| failure(changes[0].0, source))?;
+        let first = messages[0].0;
+        let by_index = |message: &Message<'p>| match message.about {
+            About::Index(name) => Some(name),
+            About::Name(_) | About::Nothing => None,
+        };
+        let wanted: Vec<LinkName> = messages.iter().filter_map(|(_, message)| by_index(message)).cloned().collect();
+        let indexes = inside.socket.indexes(&wanted).map_err(|source| failure(first, source))?;
         let (mut requests, mut sent, mut missing) = (Vec::new(), Vec::new(), None);
-        for (op, change) in changes {
-            let index = match change.needs_index().map(|name| indexes.get(name)) {
-                Some(None) if change.removes() => continue,
+        for (op, message) in messages {
+            let index = match by_index(message).map(|name| indexes.get(name)) {
+                Some(None) if message.removes => continue,
                 Some(None) => {
                     missing = Some(*op);
                     break;
@@ -174,20 +230,20 @@ impl<'k, 'p> Application<'k, 'p> {
                 Some(Some(index)) => *index,
                 None => 0,
             };
-            requests.push(self.request(change, index, inside));
-            sent.push((*op, change));
+            requests.push(self.request(message, index, inside));
+            sent.push((*op, message));
         }
-        let answers = inside.socket.inner.exchange(requests).map_err(|source| failure(changes[0].0, source))?;
+        let answers = inside.socket.inner.exchange(requests).map_err(|source| failure(first, source))?;
         let mut refused = None;
-        for ((op, change), answer) in sent.into_iter().zip(answers) {
+        for ((op, message), answer) in sent.into_iter().zip(answers) {
             match answer {
                 Ok(_) => {
                     self.touched[op] = true;
-                    if let Change::Retire(pair) = change {
+                    if let Reaping::Delete(pair) = message.reaping {
                         self.kernel.reaper.delete(pair);
                     }
                 }
-                Err(error) if change.removes() && is_absence(&error) => {}
+                Err(error) if message.removes && is_absence(&error) => {}
                 Err(error) => refused = refused.or(Some((op, error))),
             }
         }
@@ -201,25 +257,24 @@ impl<'k, 'p> Application<'k, 'p> {
         }
     }
 
-    fn request(&self, change: &Change<'p>, index: u32, here: &Inside) -> RouteRequest {
-        let mut peer = here;
-        if let Change::CreateVeth(pair) = change {
-            // A pair of those names may still be on its way out.
-            let is_new = |op: &Op| matches!(op, Op::CreateNamespace(at) if NamespaceAt::Pinned(at.clone()) == pair.peer.namespace);
+    fn request(&self, message: &Message<'p>, index: u32, here: &Inside) -> RouteRequest {
+        if let Reaping::WaitFor(pair) = message.reaping {
+            let is_new = |op: &Op| matches!(op, Op::Make(Resource::Namespace(new)) if new.at() == pair.peer.namespace);
             self.kernel.reaper.wait_for(pair, self.ops.iter().any(is_new));
-            peer = self.open.get(&pair.peer.namespace).unwrap_or(here);
         }
-        change.request(index, peer.namespace.as_fd(), self.kernel.firewall.isolates_ports())
+        let peer = message.peer.and_then(|peer| self.open.get(peer)).unwrap_or(here);
+        (message.request)(&Given {
+            index,
+            peer_namespace: peer.namespace.as_fd(),
+            isolated_by_firewall: self.kernel.firewall.isolates_ports(),
+        })
     }
 
-    /// Opens the namespaces that veths' peers are to be born in.
-    fn open_peers(&mut self, at: &NamespaceAt, changes: &[(usize, Change<'p>)]) -> io::Result<()> {
-        for (_, change) in changes {
-            if let Change::CreateVeth(pair) = change
-                && pair.peer.namespace != *at
-                && let Entry::Vacant(entry) = self.open.entry(pair.peer.namespace.clone())
-            {
-                entry.insert(self.kernel.pins.open(&pair.peer.namespace)?);
+    /// Opens the namespaces that other ends are to be born in.
+    fn open_peers(&mut self, at: &NamespaceAt, messages: &[(usize, Message<'p>)]) -> io::Result<()> {
+        for peer in messages.iter().filter_map(|(_, message)| message.peer).filter(|peer| *peer != at) {
+            if let Entry::Vacant(entry) = self.open.entry(peer.clone()) {
+                entry.insert(self.kernel.pins.open(peer)?);
             }
         }
         Ok(())
@@ -244,20 +299,12 @@ impl<'k, 'p> Application<'k, 'p> {
 
 /// The error for a kernel that lacks a kind of link, if that is why a creation was refused.
 fn lacking(op: &Op, refusal: &io::Error, socket: &mut route::Socket) -> Option<Error> {
+    let Op::Make(resource) = op else { return None };
     if refusal.raw_os_error() != Some(Errno::EOPNOTSUPP as i32) {
         return None;
     }
-    let attempt = names::attempt(op);
-    match op {
-        Op::CreateBridge(_) => Some(Error::Lacking { attempt, feature: "bridges", config: "CONFIG_BRIDGE" }),
-        // The same is answered when what should be the bridge isn't one.
-        Op::CreateVeth(pair) => {
-            let seen = socket.observe(|name| *name == pair.bridge).ok()?;
-            let is_bridge = seen.links.get(&pair.bridge).is_some_and(|link| link.kind == LinkKind::Bridge);
-            is_bridge.then_some(Error::Lacking { attempt, feature: "veth pairs", config: "CONFIG_VETH" })
-        }
-        _ => None,
-    }
+    let (feature, config) = kind(resource).lacking(socket)?;
+    Some(Error::Lacking { attempt: op.attempt(), feature, config })
 }
 
 /// The kernel's words for "it isn't there": link, address, route and neighbour in turn.
@@ -267,5 +314,5 @@ fn is_absence(error: &io::Error) -> bool {
 }
 
 fn explain(op: &Op, source: io::Error) -> Error {
-    attempted(names::attempt(op))(source)
+    attempted(op.attempt())(source)
 }

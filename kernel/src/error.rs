@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use cnm::{Kind, op::Op};
+use cnm::{Kind, plan::Op};
 
 /// Why something could not be done. The text is one sentence without its cause, which is the error's source.
 #[derive(Debug, thiserror::Error)]

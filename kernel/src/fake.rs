@@ -2,7 +2,9 @@
 //!
 //! What the rules are is settled by the battery in `tests/battery`, which runs against this and the real kernel alike.
 
+mod bridge;
 mod rules;
+mod veth;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,13 +16,14 @@ use std::{
 
 use cnm::{
     firewall::Element,
-    id::{LinkName, SandboxId},
-    observed::{LinkKind, Observed, ObservedLink, ObservedNamespace},
-    op::{NamespaceAt, Op, Plan},
+    id::SandboxId,
+    observed::{Ask, LinkKind, Observed, ObservedLink, ObservedNamespace},
+    plan::{Op, Plan},
+    resource::{LinkAt, NamespaceAt, Resource},
 };
 
 use crate::{
-    AdminChains, Applied, Ask, Error, Failed, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host,
+    AdminChains, Applied, Error, Failed, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host,
     HostFacts, LinkEvent, LinkWatch, Repaired, Stuck, names,
 };
 
@@ -50,7 +53,7 @@ pub struct State {
     /// Operations, by that count, that fail.
     failing: BTreeSet<usize>,
     /// The other end of each veth.
-    peers: BTreeMap<(NamespaceAt, LinkName), (NamespaceAt, LinkName)>,
+    peers: BTreeMap<LinkAt, LinkAt>,
     /// What the table should hold: the sum of what was asked.
     intended: BTreeSet<Element>,
     watchers: Vec<Sender<FirewallEvent>>,
@@ -74,6 +77,11 @@ impl FakeHost {
         let mut state = self.lock();
         let failing = state.operations + succeeding;
         state.failing.insert(failing);
+    }
+
+    /// A host that holds this.
+    pub fn of(state: State) -> Self {
+        Self { state: Mutex::new(state) }
     }
 
     /// What it holds now.
@@ -142,7 +150,7 @@ impl State {
         let number = self.operations;
         self.operations += 1;
         if self.failing.remove(&number) {
-            return Err(Error::refused(names::attempt(op), nix::errno::Errno::EIO));
+            return Err(Error::refused(op.attempt(), nix::errno::Errno::EIO));
         }
         self.obey(op)
     }
@@ -218,19 +226,9 @@ impl Host for FakeHost {
         Ok(LinkWatch { events, _stop: None })
     }
 
-    fn set_right(&self, op: &Op) -> Result<bool, Error> {
-        let (name, bridge) = match op {
-            Op::CreateBridge(bridge) => (&bridge.name, None),
-            Op::CreateVeth(pair) => (&pair.host_end, Some(pair.bridge.clone())),
-            _ => return Ok(false),
-        };
-        let mut state = self.lock();
-        let host = state.namespaces.get_mut(&NamespaceAt::Host);
-        let link = host.and_then(|host| host.links.get_mut(name));
-        let Some(link) = link else { return Err(Error::refused(names::attempt(op), nix::errno::Errno::ENODEV)) };
-        let was_right = link.up && link.bridge == bridge;
-        (link.up, link.bridge) = (true, bridge);
-        Ok(!was_right)
+    fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
+        let done = rules::kind(resource).set_right(&mut self.lock());
+        done.map_err(|errno| Error::refused(Op::Make(resource.clone()).attempt(), errno))
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

@@ -10,8 +10,9 @@ use std::{
 use cnm::{
     firewall::Element,
     id::LinkName,
-    observed::Observed,
-    op::{NamespaceAt, Op, Plan},
+    observed::{Ask, Observed},
+    plan::Plan,
+    resource::Resource,
 };
 use ipnetwork::IpNetwork;
 
@@ -69,13 +70,12 @@ pub trait Host: Send + Sync {
     /// When the kernel's notifications can't be had.
     fn watch_links(&self) -> Result<LinkWatch, Error>;
 
-    /// Sets a link right that is there but was set down or taken off its bridge: of an operation that makes a bridge, it; of
-    /// one that makes a veth pair, the host end. Nothing is taken away, so what it carries goes on. Says whether it was
-    /// needed.
+    /// Sets a link right that is there but was set down or taken off its bridge: a bridge, or a veth pair's host end. Nothing
+    /// is taken away, so what it carries goes on. Says whether it was needed.
     ///
     /// # Errors
     /// When the link, or its bridge, isn't there.
-    fn set_right(&self, op: &Op) -> Result<bool, Error>;
+    fn set_right(&self, resource: &Resource) -> Result<bool, Error>;
 
     /// Chains of other tables that drop forwarded packets, whatever our table says: Docker's policy, ufw.
     ///
@@ -112,17 +112,6 @@ pub trait Host: Send + Sync {
 pub struct Applied {
     /// How long each kind of work took, in the order in which it was done, for the breakdown of a request.
     pub spans: Vec<(&'static str, Duration)>,
-}
-
-/// What [`Host::observe`] should look at besides what is always looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ask {
-    /// Links in the host's namespace whose names don't follow our patterns, as bridges that the user named.
-    pub links: BTreeSet<LinkName>,
-    /// Namespaces to look into.
-    pub namespaces: BTreeSet<NamespaceAt>,
-    /// Sysctls to read, by namespace and path below `/proc/sys`.
-    pub sysctls: BTreeSet<(NamespaceAt, String)>,
 }
 
 /// The administrator's chains, as `nft` writes the rules, one a line.

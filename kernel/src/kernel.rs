@@ -11,18 +11,20 @@ use std::{
 use cnm::{
     firewall::Element,
     id::LinkName,
-    observed::Observed,
-    op::{NamespaceAt, Op, Plan},
+    observed::{Ask, Observed},
+    plan::{Op, Plan},
+    resource::{NamespaceAt, Resource},
 };
 
 use crate::{
-    AdminChains, Applied, Ask, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
-    LinkWatch, Repaired,
+    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkWatch,
+    Repaired,
     error::attempted,
     firewall::Firewall,
     names,
     namespace::{Inside, Pins},
     reaper::Reaper,
+    resource::kind,
     route, sysctl,
 };
 
@@ -77,14 +79,14 @@ impl Host for Kernel {
         let pinned = self.pins.list().map_err(attempted("list the pinned network namespaces"))?;
         let mut namespaces = BTreeMap::new();
         let mut host = self.host.take().map_err(attempted("observe the host's links"))?;
-        let ours = host.socket.observe(|name| names::is_ours(name) || ask.links.contains(name));
+        let ours = host.socket.observe(&NamespaceAt::Host, |name| names::is_ours(name) || ask.links.contains(name));
         namespaces.insert(NamespaceAt::Host, ours.map_err(attempted("observe the host's links"))?);
         self.host.give_back(host);
         for at in &ask.namespaces {
             let attempt = || attempted(format!("look into the network namespace {at}"));
             match self.pins.open(at) {
                 Ok(mut inside) => {
-                    namespaces.insert(at.clone(), inside.socket.observe(|_| true).map_err(attempt())?);
+                    namespaces.insert(at.clone(), inside.socket.observe(at, |_| true).map_err(attempt())?);
                 }
                 Err(error) if is_no_namespace(&error) => {}
                 Err(error) => return Err(attempt()(error)),
@@ -122,9 +124,10 @@ impl Host for Kernel {
         route::watch().map_err(attempted("watch the host's links"))
     }
 
-    fn set_right(&self, op: &Op) -> Result<bool, Error> {
+    fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
         let mut host = self.host.take().map_err(attempted("look at the host's links"))?;
-        let done = host.socket.set_right(op, self.firewall.isolates_ports()).map_err(attempted(names::attempt(op)));
+        let done = kind(resource).set_right(&mut host.socket, self.firewall.isolates_ports());
+        let done = done.map_err(attempted(Op::Make(resource.clone()).attempt()));
         self.host.give_back(host);
         done
     }

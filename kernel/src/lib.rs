@@ -1,6 +1,6 @@
 //! The only crate that programs host networking: links, addresses, routes, namespaces, sysctls, the firewall.
 //!
-//! It decides nothing: it applies a [`cnm::op::Plan`] as it is given, tells what it sees as [`cnm::observed::Observed`],
+//! It decides nothing: it applies a [`cnm::plan::Plan`] as it is given, tells what it sees as [`cnm::observed::Observed`],
 //! and keeps the firewall's table equal to what was asked. It must not know of networks' options, requests or stores.
 //! Everything here blocks; callers put it on threads of their own. Calls on one [`Host`] may run side by side.
 //!
@@ -21,6 +21,7 @@ mod namespace;
 mod netlink;
 mod notify;
 mod reaper;
+mod resource;
 mod route;
 mod sysctl;
 
@@ -29,6 +30,6 @@ pub use namespace::is_network_namespace;
 
 pub use error::{Error, Failed, Stuck};
 pub use host::{
-    AdminChains, Applied, Ask, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
-    LinkEvent, LinkWatch, Repaired, Watch,
+    AdminChains, Applied, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkEvent,
+    LinkWatch, Repaired, Watch,
 };

@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use cnm::{id::SandboxId, op::NamespaceAt};
+use cnm::{id::SandboxId, resource::NamespaceAt};
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns, unshare},

@@ -12,7 +12,7 @@ use std::{
 
 use cnm::{
     id::LinkName,
-    op::{LinkAt, VethPair},
+    resource::{LinkAt, VethPair},
 };
 use nix::errno::Errno;
 

@@ -9,7 +9,7 @@ pub(crate) use watch::watch;
 
 use std::{collections::BTreeMap, io};
 
-use cnm::{id::LinkName, op::Op};
+use cnm::{id::LinkName, observed::ObservedLink, resource::NamespaceAt};
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 
@@ -37,26 +37,9 @@ impl Socket {
         self.all(vec![set_up_by_index(1)])
     }
 
-    /// Sets a bridge up that is down, and a veth's host end up and onto its bridge; says whether that was needed.
-    pub(crate) fn set_right(&mut self, op: &Op, isolated_by_firewall: bool) -> io::Result<bool> {
-        let (name, bridge) = match op {
-            Op::CreateBridge(bridge) => (&bridge.name, None),
-            Op::CreateVeth(pair) => (&pair.host_end, Some(&pair.bridge)),
-            _ => return Ok(false),
-        };
-        let seen = self.observe(|link| link == name)?;
-        let seen = seen.links.get(name).ok_or(Errno::ENODEV)?;
-        if seen.up && seen.bridge.as_ref() == bridge {
-            return Ok(false);
-        }
-        let Op::CreateVeth(pair) = op else { return self.all(vec![set_up(name)]).map(|()| true) };
-        let indexes = self.indexes(&[pair.bridge.clone(), pair.host_end.clone()])?;
-        let index = |name: &LinkName| indexes.get(name).copied().ok_or(Errno::ENODEV);
-        let (bridge, end) = (index(&pair.bridge)?, index(&pair.host_end)?);
-        // Off its bridge a port has forgotten its flags and addresses; down, it doesn't leak until it has them again.
-        let up = set_port_flags_and_up(pair, isolated_by_firewall);
-        let port = [retire(&pair.host_end), set_bridge(&pair.host_end, bridge), up];
-        self.all(port.into_iter().chain([bind_mac(end, pair.peer_mac)]).collect()).map(|()| true)
+    /// A link by name, if it is there.
+    pub(crate) fn link(&mut self, name: &LinkName) -> io::Result<Option<ObservedLink>> {
+        Ok(self.observe(&NamespaceAt::Host, |link| link == name)?.links.remove(name))
     }
 
     /// The indexes of links by name, where they exist.

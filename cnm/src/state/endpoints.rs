@@ -9,7 +9,8 @@ use crate::{
     endpoint::Endpoint,
     id::{EndpointId, LinkName, SandboxId},
     lifecycle::Lifecycle,
-    op::{Op, Plan},
+    plan::{Op, Plan},
+    resource::Resource,
     sandbox::Sandbox,
     spec::{EndpointSpec, NamespaceSpec},
 };
@@ -37,9 +38,8 @@ impl State {
         let endpoint = self.lease_endpoint(&spec, &mut names, context)?;
         let mut after = before.clone();
         after.endpoints.push(endpoint.clone());
-        let planned = self
-            .rehome_ports(&mut after, context)
-            .and_then(|()| self.plan_connect(context.planners, &before, &after, &endpoint));
+        let planned =
+            self.rehome_ports(&mut after, context).and_then(|()| self.plan_change(context.planners, &before, &after));
         match planned {
             Ok(plan) => {
                 self.replace(&before, &after);
@@ -124,7 +124,7 @@ impl State {
         let mut after = before.clone();
         set_going(&mut after, endpoint, Plan::default());
         self.rehome_ports(&mut after, context)?;
-        let plan = self.plan_disconnect(context.planners, &before, &after, leaving)?;
+        let plan = self.plan_change(context.planners, &before, &after)?;
         set_going(&mut after, endpoint, plan.clone());
         self.replace(&before, &after);
         Ok((after, plan))
@@ -185,7 +185,7 @@ impl State {
                 // They are chosen anew when the endpoint is forgotten: choosing needs to know the host.
                 self.ports.release(&std::mem::take(&mut after.ports));
             }
-            let whole = self.plan_disconnect(planners, &before, &after, &leaving)?;
+            let whole = Plan::teardown(&self.endpoint_resources(planners, &before, &leaving)?);
             let whole = leaving.lifecycle.tearing(whole).remaining().cloned().unwrap_or_default();
             // Nobody knows how far it got. Taking away what is gone does no harm; the routes and ports of the endpoints
             // that stay are for the repair that follows.
@@ -214,7 +214,7 @@ fn not_on(sandbox: &SandboxId, endpoint: &EndpointId) -> Error {
 }
 
 const fn takes_away_links(op: &Op) -> bool {
-    matches!(op, Op::RetireVeth(_) | Op::RemoveAddress { .. } | Op::RemoveRoute { .. })
+    matches!(op, Op::Remove(resource) if !matches!(resource, Resource::Element(_)))
 }
 
 fn set_going(sandbox: &mut Sandbox, endpoint: &EndpointId, plan: Plan) {

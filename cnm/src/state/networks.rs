@@ -12,7 +12,8 @@ use crate::{
     ipam::{Leases, Pool},
     lifecycle::Lifecycle,
     network::Network,
-    op::{Op, Plan},
+    plan::Plan,
+    resource::Resource,
     spec::{Family, NetworkRef, NetworkSpec, PoolSpec, SubnetRequest},
 };
 
@@ -88,8 +89,8 @@ impl State {
         let network =
             Network { id, spec, created: context.now, predefined, pools, config, lifecycle: Lifecycle::Reserved };
         self.check_link(&network)?;
-        let plan = planner.plan_network(&network);
-        let plan = without_leftovers(&plan, context.host).then(plan);
+        let resources = planner.network(&network);
+        let plan = without_leftovers(&resources, context.host).then(Plan::make(resources));
         self.adopt_network(network.clone())?;
         Ok((network, plan))
     }
@@ -210,7 +211,7 @@ impl State {
 
     pub(super) fn tear_network(&mut self, planners: &dyn Planners, id: &NetworkId) -> Result<(Network, Plan), Error> {
         let network = self.network_by_id(id)?;
-        let teardown = planner_of(planners, network)?.plan_network(network).teardown();
+        let teardown = Plan::teardown(&planner_of(planners, network)?.network(network));
         let lifecycle = network.lifecycle.clone().tearing(teardown);
         let plan = lifecycle.remaining().cloned().unwrap_or_default();
         Ok((self.set_network_lifecycle(id, lifecycle)?, plan))
@@ -249,9 +250,9 @@ impl State {
     }
 }
 
-/// What takes away bridges that a plan is to make and that are there already: no record speaks of them, so they are
-/// left over from a state that was lost. (A bridge of the user's own isn't made.)
-fn without_leftovers(plan: &Plan, host: &HostView) -> Plan {
-    let is_there = |op: &&Op| matches!(op, Op::CreateBridge(bridge) if host.links.contains_key(&bridge.name));
-    plan.ops.iter().filter(is_there).map(Op::inverse).collect()
+/// What takes away links that are to be made and are there already: no record speaks of them, so they are left over from
+/// a state that was lost. (A bridge of the user's own isn't made.)
+fn without_leftovers(resources: &[Resource], host: &HostView) -> Plan {
+    let is_there = |resource: &&Resource| resource.host_link().is_some_and(|link| host.links.contains_key(&link));
+    Plan::teardown(&resources.iter().filter(is_there).cloned().collect::<Vec<_>>())
 }

@@ -9,98 +9,73 @@ use crate::{
     Error,
     driver::Planners,
     endpoint::Endpoint,
-    firewall::{Element, FirewallChange},
+    firewall::Element,
     id::{NetworkId, SandboxId},
-    op::{Op, Plan, Route},
+    plan::Plan,
     ports::PublishedPort,
+    resource::{LinkAt, Namespace, Resource, Resources, Route},
     sandbox::{Gateways, Sandbox},
     spec::{Family, NamespaceSpec},
 };
 
 impl State {
-    /// What makes a sandbox with all of its endpoints.
-    pub(super) fn plan_whole_sandbox(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Plan, Error> {
-        self.plan_sandbox(planners, sandbox, |_| true)
-    }
-
-    fn plan_sandbox(
+    /// What a sandbox is made of with those of its endpoints that are meant.
+    pub(super) fn sandbox_resources(
         &self,
         planners: &dyn Planners,
         sandbox: &Sandbox,
         included: impl Fn(&Endpoint) -> bool,
-    ) -> Result<Plan, Error> {
-        let mut plan = Plan::default();
+    ) -> Result<Resources, Error> {
+        let mut resources = Resources::new();
         if sandbox.spec.namespace == NamespaceSpec::New {
-            plan.ops.push(Op::CreateNamespace(sandbox.id().clone()));
+            resources.push(Resource::Namespace(Namespace { sandbox: sandbox.id().clone() }));
         }
         for endpoint in sandbox.endpoints.iter().filter(|endpoint| included(endpoint)) {
-            plan = plan.then(self.plan_endpoint(planners, sandbox, endpoint)?);
+            resources.extend(self.endpoint_resources(planners, sandbox, endpoint)?);
         }
         let gateways = sandbox.gateways_among(included);
-        plan.ops.extend(default_routes(sandbox, gateways));
-        let add = self.port_elements(planners, sandbox, gateways)?;
-        if !add.is_empty() {
-            plan.ops.push(Op::Firewall(FirewallChange { add, remove: BTreeSet::new() }));
-        }
-        Ok(plan)
+        resources.extend(default_routes(sandbox, gateways));
+        resources.extend(self.port_resources(planners, sandbox, gateways)?);
+        Ok(resources)
     }
 
-    fn plan_endpoint(&self, planners: &dyn Planners, sandbox: &Sandbox, endpoint: &Endpoint) -> Result<Plan, Error> {
+    pub(super) fn endpoint_resources(
+        &self,
+        planners: &dyn Planners,
+        sandbox: &Sandbox,
+        endpoint: &Endpoint,
+    ) -> Result<Resources, Error> {
         let network = self.network_by_id(&endpoint.network)?;
-        Ok(planner_of(planners, network)?.plan_endpoint(network, &sandbox.namespace(), endpoint))
+        Ok(planner_of(planners, network)?.endpoint(network, &sandbox.namespace(), endpoint))
     }
 
-    fn port_elements(
+    fn port_resources(
         &self,
         planners: &dyn Planners,
         sandbox: &Sandbox,
         gateways: Gateways<'_>,
-    ) -> Result<BTreeSet<Element>, Error> {
-        let mut elements = BTreeSet::new();
+    ) -> Result<Resources, Error> {
+        let mut resources = Resources::new();
         for (endpoint, family) in [(gateways.ipv4, Family::Ipv4), (gateways.ipv6, Family::Ipv6)] {
             let Some(endpoint) = endpoint else { continue };
             let ports: Vec<PublishedPort> =
                 sandbox.ports.iter().filter(|port| Family::of(port.endpoint) == family).cloned().collect();
             let network = self.network_by_id(&endpoint.network)?;
-            elements.extend(planner_of(planners, network)?.port_elements(network, endpoint, &ports));
+            resources.extend(planner_of(planners, network)?.published_ports(network, endpoint, &ports));
         }
-        Ok(elements)
+        Ok(resources)
     }
 
-    /// The new endpoint first, then the default routes and ports that move to it.
-    pub(super) fn plan_connect(
+    /// What turns a sandbox into what it is to be. Endpoints that are going are for the plans that they are going by.
+    pub(super) fn plan_change(
         &self,
         planners: &dyn Planners,
         before: &Sandbox,
         after: &Sandbox,
-        joining: &Endpoint,
     ) -> Result<Plan, Error> {
-        let plan = self.plan_endpoint(planners, after, joining)?;
-        let plan = plan.then(moved_routes(before, after));
-        Ok(plan.then(self.moved_ports(planners, before, after)?))
-    }
-
-    /// The default routes and ports that move away from the endpoint first, then the endpoint.
-    pub(super) fn plan_disconnect(
-        &self,
-        planners: &dyn Planners,
-        before: &Sandbox,
-        after: &Sandbox,
-        leaving: &Endpoint,
-    ) -> Result<Plan, Error> {
-        let plan = self.moved_ports(planners, before, after)?.then(moved_routes(before, after));
-        Ok(plan.then(self.plan_endpoint(planners, before, leaving)?.teardown()))
-    }
-
-    fn moved_ports(&self, planners: &dyn Planners, before: &Sandbox, after: &Sandbox) -> Result<Plan, Error> {
-        let old = self.port_elements(planners, before, before.gateways())?;
-        let new = self.port_elements(planners, after, after.gateways())?;
-        if old == new {
-            return Ok(Plan::default());
-        }
-        let add = new.difference(&old).cloned().collect();
-        let remove = old.difference(&new).cloned().collect();
-        Ok(Plan { ops: vec![Op::Firewall(FirewallChange { add, remove })] })
+        let stays = |endpoint: &Endpoint| !endpoint.lifecycle.is_going();
+        let before = self.sandbox_resources(planners, before, stays)?;
+        Ok(Plan::change(&before, &self.sandbox_resources(planners, after, stays)?))
     }
 
     pub(super) fn enter_loopback(&mut self, sandbox: &Sandbox) {
@@ -149,49 +124,50 @@ impl State {
     fn plan_settling(&self, planners: &dyn Planners, unsettled: BTreeSet<NetworkId>) -> Result<Plan, Error> {
         let mut plan = Plan::default();
         for network in unsettled.iter().filter_map(|id| self.networks.get(id)) {
-            let needed = planner_of(planners, network)?.plan_loopback_publishing(network);
-            plan = plan.then(if self.loopback.contains_key(&network.id) { needed } else { needed.inverse() });
+            let resources = planner_of(planners, network)?.loopback_publishing(network);
+            let is_needed = self.loopback.contains_key(&network.id);
+            plan = plan.then(if is_needed { Plan::make(resources) } else { Plan::teardown(&resources) });
         }
         Ok(plan)
     }
 
-    /// Every operation that the kernel should have seen: the plans of all that is programmed. `skip` leaves out
-    /// sandboxes that are being worked on.
+    /// All that the kernel should hold: what all that is programmed is made of. `skip` leaves out sandboxes that are being
+    /// worked on.
     ///
     /// # Errors
     /// When a record is of a driver that isn't there.
-    pub fn desired(&self, planners: &dyn Planners, skip: &BTreeSet<SandboxId>) -> Result<Vec<Op>, Error> {
-        let mut ops = Vec::new();
+    pub fn desired(&self, planners: &dyn Planners, skip: &BTreeSet<SandboxId>) -> Result<Resources, Error> {
+        let mut resources = Resources::new();
         for network in self.networks.values().filter(|network| network.lifecycle.is_programmed()) {
             let planner = planner_of(planners, network)?;
-            ops.extend(planner.plan_network(network).ops);
+            resources.extend(planner.network(network));
             if self.loopback.contains_key(&network.id) {
-                ops.extend(planner.plan_loopback_publishing(network).ops);
+                resources.extend(planner.loopback_publishing(network));
             }
         }
         let settled = |sandbox: &&Sandbox| sandbox.lifecycle.is_programmed() && !skip.contains(sandbox.id());
         for sandbox in self.sandboxes.values().filter(settled) {
-            let plan = self.plan_sandbox(planners, sandbox, |endpoint| endpoint.lifecycle.is_programmed())?;
-            ops.extend(plan.ops);
+            let is_there = |endpoint: &Endpoint| endpoint.lifecycle.is_programmed();
+            resources.extend(self.sandbox_resources(planners, sandbox, is_there)?);
         }
-        Ok(ops)
+        Ok(resources)
     }
 
-    /// Every operation that records speak of, whether or not it is to be so: what of it is in the kernel is ours.
+    /// All that records speak of, whether or not it is to be so: what of it is in the kernel is ours.
     ///
     /// # Errors
     /// When a record is of a driver that isn't there.
-    pub fn known(&self, planners: &dyn Planners) -> Result<Vec<Op>, Error> {
-        let mut ops = Vec::new();
+    pub fn known(&self, planners: &dyn Planners) -> Result<Resources, Error> {
+        let mut resources = Resources::new();
         for network in self.networks.values() {
             let planner = planner_of(planners, network)?;
-            ops.extend(planner.plan_network(network).ops);
-            ops.extend(planner.plan_loopback_publishing(network).ops);
+            resources.extend(planner.network(network));
+            resources.extend(planner.loopback_publishing(network));
         }
         for sandbox in self.sandboxes.values() {
-            ops.extend(self.plan_whole_sandbox(planners, sandbox)?.ops);
+            resources.extend(self.sandbox_resources(planners, sandbox, |_| true)?);
         }
-        Ok(ops)
+        Ok(resources)
     }
 
     /// All that the firewall should hold for what is programmed.
@@ -199,13 +175,10 @@ impl State {
     /// # Errors
     /// When a record is of a driver that isn't there.
     pub fn firewall(&self, planners: &dyn Planners) -> Result<BTreeSet<Element>, Error> {
-        let mut elements = BTreeSet::new();
-        for op in self.desired(planners, &BTreeSet::new())? {
-            if let Op::Firewall(change) = op {
-                elements.extend(change.add);
-            }
-        }
-        Ok(elements)
+        let desired = self.desired(planners, &BTreeSet::new())?.into_iter();
+        Ok(desired
+            .filter_map(|resource| if let Resource::Element(element) = resource { Some(element) } else { None })
+            .collect())
     }
 }
 
@@ -218,7 +191,7 @@ fn loopback_way(sandbox: &Sandbox) -> Option<&Endpoint> {
         .find(|endpoint| endpoint.address(Family::Ipv4).is_some_and(|address| address.address.ip() == needed.endpoint))
 }
 
-fn default_route(endpoint: &Endpoint, family: Family) -> Option<Route> {
+fn default_route(sandbox: &Sandbox, endpoint: &Endpoint, family: Family) -> Option<Route> {
     let destination: IpNetwork = match family {
         Family::Ipv4 => "0.0.0.0/0",
         Family::Ipv6 => "::/0",
@@ -226,21 +199,12 @@ fn default_route(endpoint: &Endpoint, family: Family) -> Option<Route> {
     .parse()
     .expect("a literal prefix parses");
     let gateway = endpoint.address(family)?.gateway;
-    Some(Route { destination, gateway, link: endpoint.interface()?.name.clone() })
+    let link = LinkAt { namespace: sandbox.namespace(), name: endpoint.interface()?.name.clone() };
+    Some(Route { destination, gateway, link })
 }
 
-fn default_routes(sandbox: &Sandbox, gateways: Gateways<'_>) -> Vec<Op> {
+fn default_routes(sandbox: &Sandbox, gateways: Gateways<'_>) -> Resources {
     let ways = [(gateways.ipv4, Family::Ipv4), (gateways.ipv6, Family::Ipv6)];
-    ways.into_iter()
-        .filter_map(|(endpoint, family)| default_route(endpoint?, family))
-        .map(|route| Op::AddRoute { namespace: sandbox.namespace(), route })
-        .collect()
-}
-
-fn moved_routes(before: &Sandbox, after: &Sandbox) -> Plan {
-    let old = default_routes(before, before.gateways());
-    let new = default_routes(after, after.gateways());
-    let gone = old.iter().filter(|op| !new.contains(op)).map(Op::inverse);
-    let come = new.iter().filter(|op| !old.contains(op)).cloned();
-    gone.chain(come).collect()
+    let routes = ways.into_iter().filter_map(|(endpoint, family)| default_route(sandbox, endpoint?, family));
+    routes.map(Resource::Route).collect()
 }

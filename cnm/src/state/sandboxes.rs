@@ -10,7 +10,7 @@ use crate::{
     id::{LinkName, SandboxId},
     lifecycle::Lifecycle,
     network::Network,
-    op::Plan,
+    plan::Plan,
     sandbox::Sandbox,
     spec::{EndpointSpec, NamespaceSpec, SandboxSpec},
 };
@@ -32,8 +32,8 @@ impl State {
             self.release_endpoints(&sandbox.endpoints);
             return Err(error);
         }
-        let plan = match self.plan_whole_sandbox(context.planners, &sandbox) {
-            Ok(plan) => plan,
+        let plan = match self.sandbox_resources(context.planners, &sandbox, |_| true) {
+            Ok(resources) => Plan::make(resources),
             Err(error) => {
                 self.ports.release(&sandbox.ports);
                 self.release_endpoints(&sandbox.endpoints);
@@ -161,7 +161,7 @@ impl State {
     /// # Errors
     /// When it isn't known.
     pub fn remove_sandbox(&mut self, planners: &dyn Planners, id: &SandboxId) -> Result<(Sandbox, Plan), Error> {
-        let teardown = self.plan_whole_sandbox(planners, self.sandbox(id)?)?.teardown();
+        let teardown = Plan::teardown(&self.sandbox_resources(planners, self.sandbox(id)?, |_| true)?);
         let sandbox = self.sandbox_mut(id)?;
         sandbox.lifecycle = sandbox.lifecycle.clone().tearing(teardown);
         let plan = sandbox.lifecycle.remaining().cloned().unwrap_or_default();

@@ -13,7 +13,7 @@ use cnm::{
     id::SandboxId,
     ipam::DefaultPools,
     network::Network,
-    op::Plan,
+    plan::{Op, Plan},
     sandbox::Sandbox,
     spec::{NetworkSpec, SandboxSpec},
     state::{Context, Put, State},
@@ -92,6 +92,12 @@ impl Bench {
             Put::There(_) => panic!("sandbox {id} is there"),
         }
     }
+}
+
+/// The plan that takes down what a plan makes.
+pub(crate) fn teardown(plan: &Plan) -> Plan {
+    let made = plan.ops.iter().filter_map(|op| if let Op::Make(resource) = op { Some(resource.clone()) } else { None });
+    Plan::teardown(&made.collect::<Vec<_>>())
 }
 
 pub(crate) fn id(text: &str) -> SandboxId {

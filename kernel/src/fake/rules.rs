@@ -1,17 +1,42 @@
-//! What the kernel would do with each operation.
-
-use std::collections::BTreeSet;
+//! What the kernel would do with each kind of resource; each kind of link has a module of its own.
 
 use cnm::{
-    firewall::FirewallChange,
-    id::{LinkName, SandboxId},
+    firewall::Element,
+    id::LinkName,
     observed::{LinkKind, ObservedLink, ObservedNamespace},
-    op::{Bridge, LinkAt, NamespaceAt, Neighbour, Op, Route, VethPair},
+    plan::Op,
+    resource::{LinkAddress, LinkAt, Namespace, Neighbour, Resource, Route, Sysctl},
 };
 use nix::errno::Errno;
 
 use super::State;
-use crate::{Error, names};
+use crate::Error;
+
+/// How the fake makes and removes a kind of resource.
+pub(super) trait Kind {
+    fn make(&self, state: &mut State) -> Result<(), Errno>;
+
+    /// That it isn't there is as good.
+    fn remove(&self, state: &mut State);
+
+    /// See [`crate::Host::set_right`].
+    fn set_right(&self, _state: &mut State) -> Result<bool, Errno> {
+        Ok(false)
+    }
+}
+
+pub(super) fn kind(resource: &Resource) -> &dyn Kind {
+    match resource {
+        Resource::Namespace(namespace) => namespace,
+        Resource::Bridge(bridge) => bridge,
+        Resource::Veth(pair) => pair,
+        Resource::Address(address) => address,
+        Resource::Route(route) => route,
+        Resource::Neighbour(neighbour) => neighbour,
+        Resource::Sysctl(sysctl) => sysctl,
+        Resource::Element(element) => element,
+    }
+}
 
 /// A namespace as it is made: a loopback device that is up.
 pub(super) fn empty_namespace() -> ObservedNamespace {
@@ -35,200 +60,156 @@ impl State {
     /// Applies an operation by the kernel's rules.
     pub(super) fn obey(&mut self, op: &Op) -> Result<(), Error> {
         let result = match op {
-            Op::CreateNamespace(sandbox) => self.create_namespace(sandbox),
-            Op::DropNamespace(sandbox) => {
-                self.drop_namespace(sandbox);
-                Ok(())
-            }
-            Op::CreateBridge(bridge) => self.create_bridge(bridge),
-            Op::DeleteBridge(bridge) => {
-                self.delete_bridge(&bridge.name);
-                Ok(())
-            }
-            Op::CreateVeth(pair) => self.create_veth(pair),
-            Op::RetireVeth(pair) => {
-                self.delete_veth(&(NamespaceAt::Host, pair.host_end.clone()));
-                Ok(())
-            }
-            Op::AddAddress { link, address } => self
-                .link(link)
-                .and_then(|found| if found.addresses.insert(*address) { Ok(()) } else { Err(Errno::EEXIST) }),
-            Op::RemoveAddress { link, address } => {
-                if let Ok(found) = self.link(link) {
-                    found.addresses.remove(address);
-                }
-                Ok(())
-            }
-            Op::AddRoute { namespace, route } => self.add_route(namespace, route),
-            Op::RemoveRoute { namespace, route } => {
-                if let Some(found) = self.namespaces.get_mut(namespace) {
-                    found.routes.remove(route);
-                }
-                Ok(())
-            }
-            Op::AddNeighbour { namespace, neighbour } => self.add_neighbour(namespace, neighbour),
-            Op::RemoveNeighbour { namespace, neighbour } => {
-                if let Some(found) = self.namespaces.get_mut(namespace) {
-                    found.neighbours.remove(neighbour);
-                }
-                Ok(())
-            }
-            Op::SetSysctl { namespace, key, value, .. } => self.set_sysctl(namespace, key, value),
-            Op::Firewall(change) => {
-                self.change_firewall(change);
+            Op::Make(resource) => kind(resource).make(self),
+            Op::Remove(resource) => {
+                kind(resource).remove(self);
                 Ok(())
             }
         };
-        result.map_err(|errno| Error::refused(names::attempt(op), errno))
+        result.map_err(|errno| Error::refused(op.attempt(), errno))
     }
 
-    fn create_namespace(&mut self, sandbox: &SandboxId) -> Result<(), Errno> {
-        let at = NamespaceAt::Pinned(sandbox.clone());
-        if self.namespaces.contains_key(&at) {
+    pub(super) fn link(&mut self, link: &LinkAt) -> Result<&mut ObservedLink, Errno> {
+        let namespace = self.namespaces.get_mut(&link.namespace).ok_or(Errno::ENOENT)?;
+        namespace.links.get_mut(&link.name).ok_or(Errno::ENODEV)
+    }
+
+    pub(super) fn insert(&mut self, at: &LinkAt, link: ObservedLink) -> Result<(), Errno> {
+        let namespace = self.namespaces.get_mut(&at.namespace).ok_or(Errno::ENOENT)?;
+        if namespace.links.contains_key(&at.name) {
             return Err(Errno::EEXIST);
         }
-        self.namespaces.insert(at, empty_namespace());
+        namespace.links.insert(at.name.clone(), link);
         Ok(())
     }
 
-    fn drop_namespace(&mut self, sandbox: &SandboxId) {
-        let at = NamespaceAt::Pinned(sandbox.clone());
-        let Some(namespace) = self.namespaces.remove(&at) else { return };
+    /// Deletes a link with all that it has and, as the kernel does, a veth's other end; ports are left without a bridge.
+    pub(super) fn delete(&mut self, link: &LinkAt) {
+        let other_end = self.peers.remove(link);
+        for at in [Some(link), other_end.as_ref()].into_iter().flatten() {
+            if let Some(namespace) = self.namespaces.get_mut(&at.namespace) {
+                namespace.links.remove(&at.name);
+                namespace.routes.retain(|route| route.link != *at);
+                namespace.neighbours.retain(|neighbour| neighbour.link != *at);
+                let ports = namespace.links.values_mut().filter(|port| port.bridge.as_ref() == Some(&at.name));
+                ports.for_each(|port| port.bridge = None);
+            }
+            self.sysctls.retain(|(namespace, key), _| *namespace != at.namespace || !is_of_link(key, &at.name));
+        }
+        if let Some(other_end) = other_end {
+            self.peers.remove(&other_end);
+        }
+    }
+}
+
+impl Kind for Namespace {
+    fn make(&self, state: &mut State) -> Result<(), Errno> {
+        if state.namespaces.contains_key(&self.at()) {
+            return Err(Errno::EEXIST);
+        }
+        state.namespaces.insert(self.at(), empty_namespace());
+        Ok(())
+    }
+
+    fn remove(&self, state: &mut State) {
+        let at = self.at();
+        let Some(namespace) = state.namespaces.remove(&at) else { return };
         for name in namespace.links.into_keys() {
-            self.delete_veth(&(at.clone(), name));
+            state.delete(&LinkAt { namespace: at.clone(), name });
         }
-        self.sysctls.retain(|(namespace, _), _| *namespace != at);
+        state.sysctls.retain(|(namespace, _), _| *namespace != at);
+    }
+}
+
+impl Kind for LinkAddress {
+    fn make(&self, state: &mut State) -> Result<(), Errno> {
+        if state.link(&self.link)?.addresses.insert(self.address) { Ok(()) } else { Err(Errno::EEXIST) }
     }
 
-    fn create_bridge(&mut self, bridge: &Bridge) -> Result<(), Errno> {
-        let link = ObservedLink {
-            kind: LinkKind::Bridge,
-            mac: Some(bridge.mac),
-            mtu_bytes: bridge.mtu_bytes,
-            up: true,
-            bridge: None,
-            addresses: BTreeSet::new(),
-        };
-        self.insert(&NamespaceAt::Host, &bridge.name, link)
-    }
-
-    fn delete_bridge(&mut self, name: &LinkName) {
-        let Some(host) = self.namespaces.get_mut(&NamespaceAt::Host) else { return };
-        host.links.remove(name);
-        host.routes.retain(|route| route.link != *name);
-        host.neighbours.retain(|neighbour| neighbour.link != *name);
-        self.sysctls.retain(|(at, key), _| *at != NamespaceAt::Host || !is_of_link(key, name));
-        for port in host.links.values_mut().filter(|link| link.bridge.as_ref() == Some(name)) {
-            port.bridge = None;
+    fn remove(&self, state: &mut State) {
+        if let Ok(link) = state.link(&self.link) {
+            link.addresses.remove(&self.address);
         }
     }
+}
 
-    fn create_veth(&mut self, pair: &VethPair) -> Result<(), Errno> {
-        let host_end = (NamespaceAt::Host, pair.host_end.clone());
-        let peer = (pair.peer.namespace.clone(), pair.peer.name.clone());
-        let bridge = LinkAt { namespace: NamespaceAt::Host, name: pair.bridge.clone() };
-        if self.link(&bridge)?.kind != LinkKind::Bridge {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        if self.link(&pair.peer).is_ok() {
-            return Err(Errno::EEXIST);
-        }
-        let end = ObservedLink {
-            kind: LinkKind::Veth,
-            mac: Some(pair.peer_mac),
-            mtu_bytes: pair.mtu_bytes,
-            up: true,
-            bridge: None,
-            addresses: BTreeSet::new(),
-        };
-        if !self.namespaces.contains_key(&peer.0) {
-            return Err(Errno::ENOENT);
-        }
-        self.insert(&host_end.0, &host_end.1, ObservedLink { bridge: Some(pair.bridge.clone()), ..end.clone() })?;
-        self.insert(&peer.0, &peer.1, end)?;
-        self.peers.insert(host_end.clone(), peer.clone());
-        self.peers.insert(peer, host_end);
-        Ok(())
-    }
-
-    /// Deletes a veth and, as the kernel does, its other end.
-    fn delete_veth(&mut self, end: &(NamespaceAt, LinkName)) {
-        let peer = self.peers.remove(end);
-        for (at, name) in [Some(end.clone()), peer.clone()].into_iter().flatten() {
-            if let Some(namespace) = self.namespaces.get_mut(&at) {
-                namespace.links.remove(&name);
-                namespace.routes.retain(|route| route.link != name);
-                namespace.neighbours.retain(|neighbour| neighbour.link != name);
-                self.sysctls.retain(|(of, key), _| *of != at || !is_of_link(key, &name));
-            }
-        }
-        if let Some(peer) = peer {
-            self.peers.remove(&peer);
-        }
-    }
-
-    fn add_neighbour(&mut self, at: &NamespaceAt, neighbour: &Neighbour) -> Result<(), Errno> {
-        let namespace = self.namespaces.get_mut(at).ok_or(Errno::ENOENT)?;
-        if !namespace.links.contains_key(&neighbour.link) {
-            return Err(Errno::ENODEV);
-        }
-        let is_same = |known: &Neighbour| known.link == neighbour.link && known.address == neighbour.address;
-        namespace.neighbours.retain(|known| !is_same(known));
-        namespace.neighbours.insert(neighbour.clone());
-        Ok(())
-    }
-
-    fn add_route(&mut self, at: &NamespaceAt, route: &Route) -> Result<(), Errno> {
-        let namespace = self.namespaces.get_mut(at).ok_or(Errno::ENOENT)?;
-        let link = namespace.links.get(&route.link).ok_or(Errno::ENODEV)?;
+impl Kind for Route {
+    fn make(&self, state: &mut State) -> Result<(), Errno> {
+        let namespace = state.namespaces.get_mut(&self.link.namespace).ok_or(Errno::ENOENT)?;
+        let link = namespace.links.get(&self.link.name).ok_or(Errno::ENODEV)?;
         if !link.up {
             return Err(Errno::ENETDOWN);
         }
         let on_link = |gateway| link.addresses.iter().any(|address| address.contains(gateway));
-        if route.gateway.is_some_and(|gateway| !on_link(gateway)) {
-            return Err(if route.destination.is_ipv4() { Errno::ENETUNREACH } else { Errno::EHOSTUNREACH });
+        if self.gateway.is_some_and(|gateway| !on_link(gateway)) {
+            return Err(if self.destination.is_ipv4() { Errno::ENETUNREACH } else { Errno::EHOSTUNREACH });
         }
-        if namespace.routes.iter().any(|known| known.destination == route.destination) {
+        if namespace.routes.iter().any(|known| known.destination == self.destination) {
             return Err(Errno::EEXIST);
         }
-        namespace.routes.insert(route.clone());
+        namespace.routes.insert(self.clone());
         Ok(())
     }
 
-    fn set_sysctl(&mut self, at: &NamespaceAt, key: &str, value: &str) -> Result<(), Errno> {
-        let namespace = self.namespaces.get(at).ok_or(Errno::ENOENT)?;
+    fn remove(&self, state: &mut State) {
+        if let Some(namespace) = state.namespaces.get_mut(&self.link.namespace) {
+            namespace.routes.remove(self);
+        }
+    }
+}
+
+impl Kind for Neighbour {
+    fn make(&self, state: &mut State) -> Result<(), Errno> {
+        state.link(&self.link)?;
+        let namespace = state.namespaces.get_mut(&self.link.namespace).ok_or(Errno::ENOENT)?;
+        namespace.neighbours.retain(|known| known.link != self.link || known.address != self.address);
+        namespace.neighbours.insert(self.clone());
+        Ok(())
+    }
+
+    fn remove(&self, state: &mut State) {
+        if let Some(namespace) = state.namespaces.get_mut(&self.link.namespace) {
+            namespace.neighbours.remove(self);
+        }
+    }
+}
+
+impl State {
+    fn set_sysctl(&mut self, sysctl: &Sysctl, value: &str) -> Result<(), Errno> {
+        let namespace = self.namespaces.get(&sysctl.namespace).ok_or(Errno::ENOENT)?;
         // Sysctls of a link are there as long as the link is.
-        if let ["net", "ipv4" | "ipv6", "conf", link, _] = key.split('/').collect::<Vec<_>>()[..]
+        if let ["net", "ipv4" | "ipv6", "conf", link, _] = sysctl.key.split('/').collect::<Vec<_>>()[..]
             && !matches!(link, "all" | "default")
             && !namespace.links.keys().any(|name| name.as_str() == link)
         {
             return Err(Errno::ENOENT);
         }
-        self.sysctls.insert((at.clone(), key.to_owned()), value.to_owned());
+        self.sysctls.insert((sysctl.namespace.clone(), sysctl.key.clone()), value.to_owned());
+        Ok(())
+    }
+}
+
+impl Kind for Sysctl {
+    fn make(&self, state: &mut State) -> Result<(), Errno> {
+        state.set_sysctl(self, &self.value)
+    }
+
+    fn remove(&self, state: &mut State) {
+        // One whose link is gone is gone with it.
+        let _ = state.set_sysctl(self, &self.previous);
+    }
+}
+
+impl Kind for Element {
+    fn make(&self, state: &mut State) -> Result<(), Errno> {
+        state.elements.insert(self.clone());
+        state.intended.insert(self.clone());
         Ok(())
     }
 
-    fn change_firewall(&mut self, change: &FirewallChange) {
-        for element in &change.remove {
-            self.elements.remove(element);
-            self.intended.remove(element);
-        }
-        self.elements.extend(change.add.iter().cloned());
-        self.intended.extend(change.add.iter().cloned());
-    }
-
-    fn link(&mut self, link: &LinkAt) -> Result<&mut ObservedLink, Errno> {
-        let namespace = self.namespaces.get_mut(&link.namespace).ok_or(Errno::ENOENT)?;
-        namespace.links.get_mut(&link.name).ok_or(Errno::ENODEV)
-    }
-
-    fn insert(&mut self, at: &NamespaceAt, name: &LinkName, link: ObservedLink) -> Result<(), Errno> {
-        let namespace = self.namespaces.get_mut(at).ok_or(Errno::ENOENT)?;
-        if namespace.links.contains_key(name) {
-            return Err(Errno::EEXIST);
-        }
-        namespace.links.insert(name.clone(), link);
-        Ok(())
+    fn remove(&self, state: &mut State) {
+        state.elements.remove(self);
+        state.intended.remove(self);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use cnm::{
     id::{LinkName, MacAddress},
-    op::{Bridge, Neighbour, Route, VethPair},
+    resource::{Bridge, Neighbour, Route, VethPair},
 };
 use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};

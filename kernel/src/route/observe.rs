@@ -9,7 +9,7 @@ use std::{
 use cnm::{
     id::{LinkName, MacAddress},
     observed::{LinkKind, ObservedLink, ObservedNamespace},
-    op::{Neighbour, Route},
+    resource::{LinkAt, NamespaceAt, Neighbour, Route},
 };
 use ipnetwork::IpNetwork;
 use netlink_packet_route::{
@@ -72,8 +72,12 @@ impl Socket {
             .collect())
     }
 
-    /// All links that pass, with their addresses and permanent neighbours, and our routes.
-    pub(crate) fn observe(&mut self, wanted: impl Fn(&LinkName) -> bool) -> io::Result<ObservedNamespace> {
+    /// All links that pass, with their addresses and permanent neighbours, and our routes. `at` is where this socket is.
+    pub(crate) fn observe(
+        &mut self,
+        at: &NamespaceAt,
+        wanted: impl Fn(&LinkName) -> bool,
+    ) -> io::Result<ObservedNamespace> {
         let links = self.links()?;
         let names: BTreeMap<u32, LinkName> =
             links.iter().filter_map(|link| Some((link.header.index, link_name(link)?))).collect();
@@ -89,12 +93,14 @@ impl Socket {
             let addresses = addresses.remove(&link.header.index).unwrap_or_default();
             seen.links.insert(name.clone(), observed_link(link, &names, addresses));
         }
+        let place = |name: &LinkName| LinkAt { namespace: at.clone(), name: name.clone() };
+        let places = names.iter().map(|(index, name)| (*index, place(name))).collect();
         let ours = RouteProtocol::from(ROUTE_PROTOCOL);
         let routes = self.routes()?.into_iter().filter(|route| route.header.protocol == ours);
-        seen.routes = routes.filter_map(|route| observed_route(&route, &names)).collect();
+        seen.routes = routes.filter_map(|route| observed_route(&route, &places)).collect();
         let neighbours = self.neighbours()?;
-        let neighbours = neighbours.iter().filter_map(|neighbour| observed_neighbour(neighbour, &names));
-        seen.neighbours = neighbours.filter(|neighbour| seen.links.contains_key(&neighbour.link)).collect();
+        let neighbours = neighbours.iter().filter_map(|neighbour| observed_neighbour(neighbour, &places));
+        seen.neighbours = neighbours.filter(|neighbour| seen.links.contains_key(&neighbour.link.name)).collect();
         Ok(seen)
     }
 
@@ -231,13 +237,13 @@ fn route_destination(route: &RouteMessage) -> Option<IpNetwork> {
     IpNetwork::new(stated.unwrap_or(any), route.header.destination_prefix_length).ok()
 }
 
-fn observed_route(route: &RouteMessage, names: &BTreeMap<u32, LinkName>) -> Option<Route> {
+fn observed_route(route: &RouteMessage, places: &BTreeMap<u32, LinkAt>) -> Option<Route> {
     let gateway =
         route.attributes.iter().find_map(|a| if let RouteAttribute::Gateway(via) = a { ip_of(via) } else { None });
-    Some(Route { destination: route_destination(route)?, gateway, link: names.get(&route_link(route)?)?.clone() })
+    Some(Route { destination: route_destination(route)?, gateway, link: places.get(&route_link(route)?)?.clone() })
 }
 
-fn observed_neighbour(message: &NeighbourMessage, names: &BTreeMap<u32, LinkName>) -> Option<Neighbour> {
+fn observed_neighbour(message: &NeighbourMessage, places: &BTreeMap<u32, LinkAt>) -> Option<Neighbour> {
     if message.header.state != NeighbourState::Permanent {
         return None;
     }
@@ -250,7 +256,7 @@ fn observed_neighbour(message: &NeighbourMessage, names: &BTreeMap<u32, LinkName
         NeighbourAttribute::LinkLayerAddress(mac) => mac.as_slice().try_into().ok().map(MacAddress),
         _ => None,
     })?;
-    Some(Neighbour { link: names.get(&message.header.ifindex)?.clone(), address, mac })
+    Some(Neighbour { link: places.get(&message.header.ifindex)?.clone(), address, mac })
 }
 
 fn ip_of(address: &RouteAddress) -> Option<IpAddr> {

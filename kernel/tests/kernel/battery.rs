@@ -3,15 +3,16 @@
 use std::{collections::BTreeSet, path::Path};
 
 use cnm::{
-    firewall::{Element, FirewallChange, Protocol},
-    observed::{LinkKind, ObservedLink},
-    op::{Bridge, LinkAt, NamespaceAt, Neighbour, Op, Plan, Route, VethPair},
+    firewall::{Element, Protocol},
+    observed::{Ask, LinkKind, ObservedLink},
+    plan::{Op, Plan},
+    resource::{Bridge, LinkAddress, LinkAt, NamespaceAt, Neighbour, Resource, Resources, Route, Sysctl, VethPair},
 };
-use kernel::{AdminChains, Ask, Host, Kernel, Repaired, fake::FakeHost};
+use kernel::{AdminChains, Host, Kernel, Repaired, fake::FakeHost};
 
 use crate::{
     host::in_fresh_host,
-    town::{bridge, policy, port},
+    town::{bridge, namespace, policy, port},
 };
 
 /// Runs a case on both hosts.
@@ -28,9 +29,12 @@ fn red() -> Bridge {
     Bridge { name: bridge(1), mac: parsed("02:42:00:00:00:01"), mtu_bytes: 1400 }
 }
 
-fn bridge_with_address() -> Vec<Op> {
-    let link = LinkAt { namespace: NamespaceAt::Host, name: bridge(1) };
-    vec![Op::CreateBridge(red()), Op::AddAddress { link, address: parsed("172.20.1.1/24") }]
+fn bridge_with_address() -> Resources {
+    vec![Resource::Bridge(red()), address(LinkAt::on_host(&bridge(1)), "172.20.1.1/24")]
+}
+
+fn address(link: LinkAt, address: &str) -> Resource {
+    Resource::Address(LinkAddress { link, address: parsed(address) })
 }
 
 fn sandbox() -> NamespaceAt {
@@ -49,44 +53,43 @@ fn veth() -> VethPair {
 }
 
 fn default_route() -> Route {
-    Route { destination: parsed("0.0.0.0/0"), gateway: Some(parsed("172.20.1.1")), link: parsed("eth0") }
+    Route { destination: parsed("0.0.0.0/0"), gateway: Some(parsed("172.20.1.1")), link: veth().peer }
 }
 
 fn gateway() -> Neighbour {
-    Neighbour { link: parsed("eth0"), address: parsed("172.20.1.1"), mac: red().mac }
+    Neighbour { link: veth().peer, address: parsed("172.20.1.1"), mac: red().mac }
 }
 
 fn container() -> Neighbour {
-    Neighbour { link: bridge(1), address: parsed("172.20.1.2"), mac: veth().peer_mac }
+    Neighbour { link: LinkAt::on_host(&bridge(1)), address: parsed("172.20.1.2"), mac: veth().peer_mac }
 }
 
-fn attachment() -> Vec<Op> {
+fn attachment() -> Resources {
     vec![
-        Op::CreateNamespace(parsed("s1")),
-        Op::CreateVeth(veth()),
-        Op::AddAddress { link: veth().peer, address: parsed("172.20.1.2/24") },
-        Op::AddRoute { namespace: sandbox(), route: default_route() },
-        Op::AddNeighbour { namespace: sandbox(), neighbour: gateway() },
-        Op::AddNeighbour { namespace: NamespaceAt::Host, neighbour: container() },
+        namespace("s1"),
+        Resource::Veth(veth()),
+        address(veth().peer, "172.20.1.2/24"),
+        Resource::Route(default_route()),
+        Resource::Neighbour(gateway()),
+        Resource::Neighbour(container()),
     ]
 }
 
-fn firewall(elements: impl IntoIterator<Item = Element>) -> Op {
-    Op::Firewall(FirewallChange { add: elements.into_iter().collect(), remove: BTreeSet::new() })
-}
-
-fn everything() -> Plan {
-    let mut ops = bridge_with_address();
-    ops.extend(attachment());
-    ops.push(firewall([Element::Network(policy(1)), Element::Port(port(1, "*:4000>80", 2))]));
-    Plan { ops }
+fn everything() -> Resources {
+    let elements = [Element::Network(policy(1)), Element::Port(port(1, "*:4000>80", 2))].map(Resource::Element);
+    [bridge_with_address(), attachment(), elements.into()].concat()
 }
 
 #[track_caller]
-fn apply(host: &dyn Host, ops: Vec<Op>) {
-    if let Err(failed) = host.apply(&Plan { ops }) {
+fn apply(host: &dyn Host, plan: &Plan) {
+    if let Err(failed) = host.apply(plan) {
         panic!("{failed}: {:?}", failed.cause);
     }
+}
+
+#[track_caller]
+fn make(host: &dyn Host, resources: Resources) {
+    apply(host, &Plan::make(resources));
 }
 
 fn ask() -> Ask {
@@ -109,17 +112,19 @@ fn seen(host: &dyn Host) -> Vec<String> {
             lines.push(format!("{at}: {name} {kind} {up} mtu {}{bridge} {addresses:?}", link.mtu_bytes));
         }
         lines.extend(
-            namespace.routes.iter().map(|r| format!("{at}: {} via {:?} dev {}", r.destination, r.gateway, r.link)),
+            namespace.routes.iter().map(|r| format!("{at}: {} via {:?} dev {}", r.destination, r.gateway, r.link.name)),
         );
-        lines.extend(namespace.neighbours.iter().map(|n| format!("{at}: {} is {} dev {}", n.address, n.mac, n.link)));
+        lines.extend(
+            namespace.neighbours.iter().map(|n| format!("{at}: {} is {} dev {}", n.address, n.mac, n.link.name)),
+        );
     }
     lines
 }
 
 #[track_caller]
-fn refused(host: &dyn Host, ops: Vec<Op>, step: usize, errno: nix::errno::Errno) {
+fn refused(host: &dyn Host, resources: Resources, step: usize, errno: nix::errno::Errno) {
     let before = seen(host);
-    let failed = host.apply(&Plan { ops }).expect_err("the plan must fail");
+    let failed = host.apply(&Plan::make(resources)).expect_err("the plan must fail");
     assert_eq!((failed.step, failed.cause.errno()), (step, Some(errno as i32)), "{failed}: {:?}", failed.cause);
     assert!(failed.stuck.is_empty(), "{failed}");
     assert_eq!(seen(host), before, "all of it is undone");
@@ -128,7 +133,7 @@ fn refused(host: &dyn Host, ops: Vec<Op>, step: usize, errno: nix::errno::Errno)
 #[test]
 fn a_plan_makes_what_it_says() {
     on_both(|host| {
-        apply(host, everything().ops);
+        make(host, everything());
         let expected = [
             "pinned s1",
             "host: bb-000000000001 bridge up mtu 1400 [\"172.20.1.1/24\"]",
@@ -151,12 +156,12 @@ fn a_plan_makes_what_it_says() {
 fn the_inverse_leaves_nothing_and_can_be_done_twice() {
     on_both(|host| {
         let before = seen(host);
-        apply(host, everything().ops);
-        apply(host, everything().inverse().ops);
+        make(host, everything());
+        apply(host, &Plan::make(everything()).inverse());
         // What is retired is deleted in the background; making it again waits for that.
-        apply(host, everything().ops);
-        apply(host, everything().inverse().ops);
-        apply(host, everything().inverse().ops);
+        make(host, everything());
+        apply(host, &Plan::make(everything()).inverse());
+        apply(host, &Plan::make(everything()).inverse());
         assert_eq!(seen(host), before);
         let held = BTreeSet::new();
         assert_eq!(host.sync_firewall(&held, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
@@ -167,12 +172,12 @@ fn the_inverse_leaves_nothing_and_can_be_done_twice() {
 fn what_is_there_is_not_made_again() {
     use nix::errno::Errno;
     on_both(|host| {
-        apply(host, everything().ops);
-        refused(host, vec![Op::CreateBridge(red())], 0, Errno::EEXIST);
-        refused(host, vec![Op::CreateNamespace(parsed("s1"))], 0, Errno::EEXIST);
+        make(host, everything());
+        refused(host, vec![Resource::Bridge(red())], 0, Errno::EEXIST);
+        refused(host, vec![namespace("s1")], 0, Errno::EEXIST);
         refused(host, vec![attachment()[2].clone()], 0, Errno::EEXIST);
         refused(host, vec![attachment()[3].clone()], 0, Errno::EEXIST);
-        refused(host, vec![Op::CreateVeth(veth())], 0, Errno::EEXIST);
+        refused(host, vec![Resource::Veth(veth())], 0, Errno::EEXIST);
     });
 }
 
@@ -181,23 +186,22 @@ fn what_is_not_there_is_named() {
     use nix::errno::Errno;
     on_both(|host| {
         refused(host, attachment(), 1, Errno::ENODEV);
-        apply(host, bridge_with_address());
-        let elsewhere = LinkAt { namespace: NamespaceAt::Host, name: parsed("bb-00000000000f") };
-        refused(host, vec![Op::AddAddress { link: elsewhere, address: parsed("172.20.9.1/24") }], 0, Errno::ENODEV);
+        make(host, bridge_with_address());
+        let elsewhere = LinkAt::on_host(&parsed("bb-00000000000f"));
+        refused(host, vec![address(elsewhere, "172.20.9.1/24")], 0, Errno::ENODEV);
         let nowhere = NamespaceAt::Path("/nonexistent/netns".to_owned());
-        refused(host, vec![Op::AddRoute { namespace: nowhere, route: default_route() }], 0, Errno::ENOENT);
+        let link = LinkAt { namespace: nowhere, ..veth().peer };
+        refused(host, vec![Resource::Route(Route { link, ..default_route() })], 0, Errno::ENOENT);
         let unreachable = Route { gateway: Some(parsed("192.0.2.99")), ..default_route() };
-        let mut ops = attachment();
-        ops[3] = Op::AddRoute { namespace: sandbox(), route: unreachable };
-        refused(host, ops, 3, Errno::ENETUNREACH);
-        let sysctl = |key: &str| Op::SetSysctl {
-            namespace: NamespaceAt::Host,
-            key: key.to_owned(),
-            value: "1".to_owned(),
-            previous: "0".to_owned(),
+        let mut resources = attachment();
+        resources[3] = Resource::Route(unreachable);
+        refused(host, resources, 3, Errno::ENETUNREACH);
+        let sysctl = |key: &str| {
+            let (value, previous) = ("1".to_owned(), "0".to_owned());
+            Resource::Sysctl(Sysctl { namespace: NamespaceAt::Host, key: key.to_owned(), value, previous })
         };
         refused(host, vec![sysctl("net/ipv4/conf/bb-00000000000f/route_localnet")], 0, Errno::ENOENT);
-        apply(host, vec![sysctl("net/ipv4/conf/bb-000000000001/route_localnet")]);
+        make(host, vec![sysctl("net/ipv4/conf/bb-000000000001/route_localnet")]);
     });
 }
 
@@ -205,17 +209,17 @@ fn what_is_not_there_is_named() {
 fn a_failing_step_undoes_those_before_and_beside_it() {
     use nix::errno::Errno;
     on_both(|host| {
-        apply(host, bridge_with_address());
+        make(host, bridge_with_address());
         // The route fails while the namespace, the pair and the address in the same exchange succeed.
-        let mut ops = attachment();
-        ops.insert(2, Op::AddRoute { namespace: sandbox(), route: default_route() });
+        let mut resources = attachment();
+        resources.insert(2, Resource::Route(default_route()));
         let before = seen(host);
-        let failed = host.apply(&Plan { ops: ops.clone() }).expect_err("the gateway isn't reachable yet");
-        assert_eq!(failed.op, ops[2]);
+        let failed = host.apply(&Plan::make(resources.clone())).expect_err("the gateway isn't reachable yet");
+        assert_eq!(failed.op, Op::Make(resources[2].clone()));
         assert_eq!(failed.cause.errno(), Some(Errno::ENETUNREACH as i32));
         assert_eq!(seen(host), before);
         // And nothing stands in the way of trying again.
-        apply(host, attachment());
+        make(host, attachment());
     });
 }
 
@@ -237,14 +241,14 @@ fn the_firewall_holds_the_sum_of_changes() {
         ]
         .into();
         host.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("a sync");
-        apply(host, vec![firewall(all.clone())]);
+        let elements = || all.iter().cloned().map(Resource::Element).collect::<Resources>();
+        make(host, elements());
         assert_eq!(host.sync_firewall(&all, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
         // Adding again and removing what isn't there change nothing.
-        apply(host, vec![firewall(all.clone())]);
+        make(host, elements());
         let elsewhere = Element::Port(port(1, "*:9999>80", 2));
-        let change =
-            FirewallChange { add: BTreeSet::new(), remove: BTreeSet::from([elsewhere, Element::Port(range.clone())]) };
-        apply(host, vec![Op::Firewall(change.clone()), Op::Firewall(change)]);
+        let gone = Plan::teardown(&[elsewhere, Element::Port(range.clone())].map(Resource::Element));
+        apply(host, &gone.clone().then(gone));
         let fewer: BTreeSet<Element> = all.into_iter().filter(|e| *e != Element::Port(range.clone())).collect();
         assert_eq!(host.sync_firewall(&fewer, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
         assert_eq!(host.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("a sync"), Repaired::Changed);
@@ -252,23 +256,25 @@ fn the_firewall_holds_the_sum_of_changes() {
     });
 }
 
+#[track_caller]
+fn retire(host: &dyn Host, pair: VethPair) {
+    apply(host, &Plan::teardown(&[Resource::Veth(pair)]));
+}
+
 #[test]
 fn what_was_retired_is_not_in_the_way_of_its_successor() {
     on_both(|host| {
-        apply(host, bridge_with_address());
-        apply(host, attachment());
+        make(host, bridge_with_address());
+        make(host, attachment());
         for number in 2..6 {
-            apply(
-                host,
-                vec![Op::RetireVeth(VethPair { host_end: parsed(&format!("bv000000000{}", number - 1)), ..veth() })],
-            );
+            retire(host, VethPair { host_end: parsed(&format!("bv000000000{}", number - 1)), ..veth() });
             let next = VethPair { host_end: parsed(&format!("bv000000000{number}")), ..veth() };
-            apply(host, vec![Op::CreateVeth(next)]);
+            make(host, vec![Resource::Veth(next)]);
         }
         // As a start takes away what the netd before it had retired: nobody knows any more where its peer was.
         let leftover = VethPair { host_end: parsed("bv0000000005"), ..veth() };
-        let peer = LinkAt { namespace: NamespaceAt::Host, name: leftover.host_end.clone() };
-        apply(host, vec![Op::RetireVeth(VethPair { peer, ..leftover })]);
-        apply(host, vec![Op::CreateVeth(veth())]);
+        let peer = LinkAt::on_host(&leftover.host_end);
+        retire(host, VethPair { peer, ..leftover });
+        make(host, vec![Resource::Veth(veth())]);
     });
 }

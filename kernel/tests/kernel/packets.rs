@@ -12,7 +12,7 @@ use kernel::{Host, LinkEvent};
 
 use crate::{
     host::in_fresh_host,
-    town::{BridgeNetfilter, Town, open, policy, port},
+    town::{BridgeNetfilter, Town, namespace, open, policy, port},
     traffic::Place,
 };
 
@@ -338,7 +338,7 @@ fn routed_networks() {
 fn somebody_elses_bridge(town: &Town) -> (Place, Place) {
     let (left, right) = (town.place("left"), town.place("right"));
     for place in [&left, &right] {
-        town.apply(vec![cnm::op::Op::CreateNamespace(place.name.parse().expect("an id"))]);
+        town.make(vec![namespace(&place.name)]);
     }
     let host = town.host();
     host.sh("ip link add br-other type bridge; ip address add 10.9.0.1/24 dev br-other; ip link set br-other up");

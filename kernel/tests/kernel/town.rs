@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, path::Path};
 
 use cnm::{
-    firewall::{Element, FirewallChange, GatewayMode, NetworkPolicy, OpenPorts, PortForward, Protocol},
+    firewall::{Element, GatewayMode, NetworkPolicy, OpenPorts, PortForward, Protocol},
     id::{LinkName, MacAddress},
-    op::{Bridge, LinkAt, NamespaceAt, Op, Plan, Route, VethPair},
+    plan::{Op, Plan},
+    resource::{Bridge, LinkAddress, LinkAt, Namespace, NamespaceAt, Resource, Route, Sysctl, VethPair},
 };
 use kernel::{AdminChains, Family, Host, Kernel};
 
@@ -75,7 +76,7 @@ impl Town {
         let kernel = Kernel::new(run_dir).expect("the host");
         let town = Self { kernel, switch };
         town.set_bridge_netfilter(switch.before);
-        town.apply(vec![Op::CreateNamespace("wire".parse().expect("an id"))]);
+        town.make(vec![namespace("wire")]);
         let wire = town.place("wire");
         let namespace = wire.namespace.as_ref().expect("a path").display();
         town.host().sh(&format!("ip link add uplink type veth peer name eth0 netns {namespace}"));
@@ -97,24 +98,28 @@ impl Town {
     }
 
     #[track_caller]
-    pub(crate) fn apply(&self, ops: Vec<Op>) {
-        if let Err(failed) = self.kernel.apply(&Plan { ops }) {
+    pub(crate) fn make(&self, resources: Vec<Resource>) {
+        self.apply(&Plan::make(resources));
+    }
+
+    #[track_caller]
+    fn apply(&self, plan: &Plan) {
+        if let Err(failed) = self.kernel.apply(plan) {
             panic!("{failed}: {:?}", failed.cause);
         }
     }
 
     pub(crate) fn network(&self, policy: &NetworkPolicy) {
         let number = policy.bridge.as_str().as_bytes()[14] - b'0';
-        let link = LinkAt { namespace: NamespaceAt::Host, name: policy.bridge.clone() };
+        let link = LinkAt::on_host(&policy.bridge);
         let mac = bridge_mac(number);
-        let mut ops = vec![Op::CreateBridge(Bridge { name: policy.bridge.clone(), mac, mtu_bytes: 1500 })];
+        let mut made = vec![Resource::Bridge(Bridge { name: policy.bridge.clone(), mac, mtu_bytes: 1500 })];
         if policy.gateway_mode_ipv4 != GatewayMode::Isolated {
             let address = format!("172.20.{number}.1/24").parse().expect("an address");
-            ops.push(Op::AddAddress { link, address });
+            made.push(Resource::Address(LinkAddress { link, address }));
         }
-        let add = BTreeSet::from([Element::Network(policy.clone())]);
-        ops.push(Op::Firewall(FirewallChange { add, remove: BTreeSet::new() }));
-        self.apply(ops);
+        made.push(Resource::Element(Element::Network(policy.clone())));
+        self.make(made);
     }
 
     /// A container at 172.20.N.M that serves on the ports 80 and 81.
@@ -130,25 +135,20 @@ impl Town {
             mtu_bytes: 1500,
             isolated: !policy.inter_container,
         };
-        let mut ops = vec![
-            Op::CreateNamespace(name.parse().expect("an id")),
-            Op::CreateVeth(pair),
-            Op::AddAddress {
-                link: peer.clone(),
-                address: format!("172.20.{network}.{member}/24").parse().expect("an address"),
-            },
-        ];
+        let address = format!("172.20.{network}.{member}/24").parse().expect("an address");
         let gateway = policy.gateway_mode_ipv4 != GatewayMode::Isolated;
-        ops.push(Op::AddRoute {
-            namespace,
-            route: Route {
-                destination: "0.0.0.0/0".parse().expect("a destination"),
-                // A container that is isolated tries to reach the host on the link itself.
-                gateway: gateway.then(|| format!("172.20.{network}.1").parse().expect("an address")),
-                link: peer.name,
-            },
-        });
-        self.apply(ops);
+        let route = Route {
+            destination: "0.0.0.0/0".parse().expect("a destination"),
+            // A container that is isolated tries to reach the host on the link itself.
+            gateway: gateway.then(|| format!("172.20.{network}.1").parse().expect("an address")),
+            link: peer.clone(),
+        };
+        self.make(vec![
+            self::namespace(&name),
+            Resource::Veth(pair),
+            Resource::Address(LinkAddress { link: peer, address }),
+            Resource::Route(route),
+        ]);
         let place = self.place(&name);
         place.serve("0.0.0.0:80");
         place.serve("0.0.0.0:81");
@@ -169,8 +169,8 @@ impl Town {
     }
 
     pub(crate) fn change(&self, add: impl IntoIterator<Item = Element>, remove: impl IntoIterator<Item = Element>) {
-        let change = FirewallChange { add: add.into_iter().collect(), remove: remove.into_iter().collect() };
-        self.apply(vec![Op::Firewall(change)]);
+        let removed = remove.into_iter().map(|element| Op::Remove(Resource::Element(element)));
+        self.apply(&removed.chain(add.into_iter().map(|element| Op::Make(Resource::Element(element)))).collect());
     }
 
     /// Deletes a rule of ours behind everybody's back: what a rule forbids must pass without it, or the test shows nothing.
@@ -188,6 +188,11 @@ impl Town {
 
     pub(crate) fn sysctl(&self, key: &str, value: &str, previous: &str) {
         let (key, value, previous) = (key.to_owned(), value.to_owned(), previous.to_owned());
-        self.apply(vec![Op::SetSysctl { namespace: NamespaceAt::Host, key, value, previous }]);
+        self.make(vec![Resource::Sysctl(Sysctl { namespace: NamespaceAt::Host, key, value, previous })]);
     }
+}
+
+/// A namespace of ours.
+pub(crate) fn namespace(name: &str) -> Resource {
+    Resource::Namespace(Namespace { sandbox: name.parse().expect("an id") })
 }

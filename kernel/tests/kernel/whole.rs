@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, os::fd::AsFd, time::Duration};
 
 use cnm::{
-    firewall::{Element, FirewallChange, PortForward, Protocol},
-    op::{Op, Plan},
+    firewall::{Element, PortForward, Protocol},
+    plan::Plan,
+    resource::Resource,
 };
 use kernel::{AdminChains, FirewallEvent, Host, Kernel, Repaired};
 
@@ -59,8 +60,7 @@ fn a_change_to_a_table_that_is_gone_brings_it_back() {
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         run("nft", &["flush", "ruleset"]);
         let added = Element::Port(port(1, "*:4001>81", 2));
-        let change = FirewallChange { add: BTreeSet::from([added.clone()]), ..Default::default() };
-        kernel.apply(&[Op::Firewall(change)].into_iter().collect()).expect("the change");
+        kernel.apply(&Plan::make([Resource::Element(added.clone())])).expect("the change");
         let all = elements().into_iter().chain([added]).collect();
         assert_eq!(kernel.sync_firewall(&all, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
     });
@@ -137,11 +137,10 @@ fn connections_that_can_not_be_forgotten_do_not_fail_a_change() {
         let kernel = Kernel::new(run_dir).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         let udp = Element::Port(PortForward { protocol: Protocol::Udp, ..port(1, "*:4002>80", 2) });
-        let change = FirewallChange { add: BTreeSet::from([udp]), remove: BTreeSet::new() };
         // No socket to connection tracking can be opened: this thread's own table of descriptors is full.
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES).expect("a table of descriptors");
         let full: Vec<_> = std::iter::from_fn(|| std::io::stdin().as_fd().try_clone_to_owned().ok()).collect();
-        let applied = kernel.apply(&Plan { ops: vec![Op::Firewall(change)] });
+        let applied = kernel.apply(&Plan::make([Resource::Element(udp)]));
         drop(full);
         applied.expect("it is committed");
         assert!(run("nft", &["list", "map", "inet", "berth", "any4"]).contains("udp . 4002"));

@@ -15,7 +15,7 @@ use cnm::{
     firewall::Protocol,
     id::SandboxId,
     ipam::DefaultPools,
-    op::Plan,
+    plan::Plan,
     spec::NetworkSpec,
     state::{Context, State},
 };

@@ -7,12 +7,13 @@ use cnm::{
     diff,
     driver::DriverConfig,
     id::{LinkName, SandboxId},
-    op::Op,
+    observed::Ask,
+    plan::Plan,
 };
 use kernel::{Family, Forwarding, LinkEvent, LinkWatch};
 use tokio::runtime::Handle;
 
-use super::{Controller, ledger::Ledger, start::ask_about};
+use super::{Controller, ledger::Ledger};
 use crate::{Error, error::chain};
 
 /// Mends whatever somebody else breaks, on a thread of its own, for as long as notifications come.
@@ -87,13 +88,13 @@ impl Ledger {
     /// to a program that manages links and has just set it down. Answers with what isn't there.
     fn set_right(&mut self, links: &[&LinkName]) -> BTreeSet<LinkName> {
         let (mut put_back, mut gone) = (String::new(), BTreeSet::new());
-        for op in self.state.desired(&*self.planners, &BTreeSet::new()).unwrap_or_default() {
-            let Some(name) = link_of(&op) else { continue };
-            if links.contains(&name) {
-                match self.host.set_right(&op) {
+        for resource in self.state.desired(&*self.planners, &BTreeSet::new()).unwrap_or_default() {
+            let Some(name) = resource.host_link() else { continue };
+            if links.contains(&&name) {
+                match self.host.set_right(&resource) {
                     Ok(true) => put_back.push_str(&format!(" {name}")),
                     Ok(false) => {}
-                    Err(_) => drop(gone.insert(name.clone())),
+                    Err(_) => drop(gone.insert(name)),
                 }
             }
         }
@@ -117,8 +118,8 @@ impl Ledger {
             Err(error) => return self.warn(format!("links that were changed can't be looked at: {}", error.chain())),
         };
         // What hangs on a link that an event names may have gone as well, and be named by a later one in vain.
-        let made = plan.ops.iter().filter_map(link_of);
-        let names: BTreeSet<&LinkName> = bridges.iter().copied().chain(made).collect();
+        let made = plan.ops.iter().filter_map(|op| op.resource().host_link());
+        let names: BTreeSet<LinkName> = bridges.iter().map(|name| (*name).clone()).chain(made).collect();
         let names: String = names.into_iter().map(|name| format!(" {name}")).collect();
         let steps = plan.ops.len();
         self.warn(format!("somebody else deleted or changed links of berth{names}: {steps} steps put them back"));
@@ -131,12 +132,12 @@ impl Ledger {
     }
 
     /// What is missing of all that nobody works on at this moment.
-    fn missing(&self) -> Result<cnm::op::Plan, Error> {
+    fn missing(&self) -> Result<Plan, Error> {
         let sandboxes = self.state.sandboxes().values();
         let at_work = sandboxes.filter(|sandbox| sandbox.endpoints.iter().any(|e| !e.lifecycle.is_programmed()));
         let at_work: BTreeSet<SandboxId> = at_work.map(|sandbox| sandbox.id().clone()).collect();
         let desired = self.state.desired(&*self.planners, &at_work)?;
-        let observed = self.host.observe(&ask_about(&desired)).map_err(Error::host("observe the host's links"))?;
+        let observed = self.host.observe(&Ask::about(&desired)).map_err(Error::host("observe the host's links"))?;
         Ok(diff::missing(&desired, &observed))
     }
 
@@ -157,14 +158,5 @@ impl Ledger {
     fn warn(&mut self, message: String) {
         tracing::warn!("{message}");
         self.announce(EventKind::Warning, message);
-    }
-}
-
-/// The link of the host's that an operation makes.
-fn link_of(op: &Op) -> Option<&LinkName> {
-    match op {
-        Op::CreateBridge(bridge) => Some(&bridge.name),
-        Op::CreateVeth(pair) => Some(&pair.host_end),
-        _ => None,
     }
 }

@@ -21,12 +21,7 @@ mod timing;
 use std::{path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
-use cnm::{
-    api,
-    driver::Planners,
-    op::{NamespaceAt, Plan},
-    sandbox::Sandbox,
-};
+use cnm::{api, driver::Planners, plan::Plan, resource::NamespaceAt, sandbox::Sandbox};
 use kernel::{Applied, Host};
 
 pub(crate) use self::{

@@ -8,10 +8,11 @@ use cnm::{
     driver::HostView,
     id::NetworkId,
     network::Network,
-    op::Plan,
+    observed::Ask,
+    plan::Plan,
     spec::{NetworkRef, NetworkSpec},
 };
-use kernel::{Ask, HostFacts};
+use kernel::HostFacts;
 
 use super::{Controller, Timed, Timing, lanes::Subject, ledger::NewNetwork, prune::Filter, sandboxes::settle_quietly};
 use crate::Error;
@@ -76,7 +77,7 @@ impl Controller {
             let facts = host.facts()?;
             let ask = Ask { links: links.iter().cloned().collect(), ..Ask::default() };
             let mut observed = if links.is_empty() { None } else { Some(host.observe(&ask)?) };
-            let seen = observed.as_mut().and_then(|seen| seen.namespaces.remove(&cnm::op::NamespaceAt::Host));
+            let seen = observed.as_mut().and_then(|seen| seen.namespaces.remove(&cnm::resource::NamespaceAt::Host));
             let mut view = view_of(facts);
             if let Some(seen) = seen {
                 view.links = seen.links.into_iter().filter(|(name, _)| links.contains(name)).collect();

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use cnm::{
     id::{EndpointId, SandboxId},
-    op::Plan,
+    plan::Plan,
     sandbox::Sandbox,
     spec::{EndpointSpec, NamespaceSpec, SandboxSpec},
 };

@@ -14,11 +14,12 @@ use cnm::{
     driver::Planners,
     id::SandboxId,
     ipam::DefaultPools,
-    op::{NamespaceAt, Op, Plan},
+    observed::Ask,
+    plan::Plan,
     ports,
     state::{State, Unfinished},
 };
-use kernel::{Ask, Family, Forwarding, Host};
+use kernel::{Family, Forwarding, Host};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -156,7 +157,7 @@ impl Ledger {
     fn repair(&mut self) -> Result<(), Error> {
         let desired = self.state.desired(&*self.planners, &BTreeSet::new())?;
         let known = self.state.known(&*self.planners)?;
-        let observed = self.host.observe(&ask_about(&known)).map_err(Error::host("observe the host's links"))?;
+        let observed = self.host.observe(&Ask::about(&known)).map_err(Error::host("observe the host's links"))?;
         let plan = diff::repair(&desired, &known, &observed);
         if plan.ops.is_empty() {
             return Ok(());
@@ -206,34 +207,6 @@ impl Ledger {
         }
         self.set_lost_ports(lost);
     }
-}
-
-/// To look at everything that records speak of.
-pub(super) fn ask_about(known: &[Op]) -> Ask {
-    let mut ask = Ask::default();
-    for op in known {
-        match op {
-            Op::CreateNamespace(sandbox) => {
-                ask.namespaces.insert(NamespaceAt::Pinned(sandbox.clone()));
-            }
-            Op::CreateBridge(bridge) => {
-                ask.links.insert(bridge.name.clone());
-            }
-            Op::CreateVeth(pair) => {
-                ask.links.extend([pair.host_end.clone(), pair.bridge.clone()]);
-                ask.namespaces.insert(pair.peer.namespace.clone());
-            }
-            Op::AddAddress { link, .. } if link.namespace == NamespaceAt::Host => {
-                ask.links.insert(link.name.clone());
-            }
-            Op::SetSysctl { namespace, key, .. } => {
-                ask.sysctls.insert((namespace.clone(), key.clone()));
-            }
-            _ => {}
-        }
-    }
-    ask.namespaces.remove(&NamespaceAt::Host);
-    ask
 }
 
 impl Controller {

@@ -7,7 +7,7 @@ use cnm::{
     driver::HostView,
     id::NetworkId,
     network::Network,
-    op::Plan,
+    plan::Plan,
     spec::{NetworkRef, NetworkSpec},
 };
 

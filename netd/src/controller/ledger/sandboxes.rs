@@ -6,7 +6,7 @@ use cnm::{
     api::EventKind,
     firewall::Protocol,
     id::{EndpointId, OwnerName, SandboxId},
-    op::Plan,
+    plan::Plan,
     ports,
     sandbox::Sandbox,
     spec::{EndpointSpec, SandboxSpec},

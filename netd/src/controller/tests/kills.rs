@@ -7,12 +7,13 @@ use std::{
 
 use cnm::{
     firewall::Element,
-    observed::{Observed, ObservedLink},
-    op::{NamespaceAt, Op, Plan},
+    observed::{Ask, Observed, ObservedLink},
+    plan::Plan,
+    resource::{NamespaceAt, Resource},
 };
 use kernel::{
-    AdminChains, Applied, Ask, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
-    LinkWatch, Repaired, fake::FakeHost,
+    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkWatch,
+    Repaired, fake::FakeHost,
 };
 use tokio::sync::Notify;
 
@@ -104,8 +105,8 @@ impl Host for Deadly {
         self.host.watch_links()
     }
 
-    fn set_right(&self, op: &Op) -> Result<bool, Error> {
-        self.host.set_right(op)
+    fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
+        self.host.set_right(resource)
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

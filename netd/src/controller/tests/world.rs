@@ -13,7 +13,7 @@ use cnm::{
     id::SandboxId,
     ipam::DefaultPools,
     observed::ObservedNamespace,
-    op::NamespaceAt,
+    resource::NamespaceAt,
     spec::SandboxSpec,
 };
 use drivers::Registry;

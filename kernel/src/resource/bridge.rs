@@ -1,0 +1,32 @@
+//! How a bridge is made.
+
+use std::io;
+
+use cnm::resource::Bridge;
+use nix::errno::Errno;
+
+use super::{About, Kind, Message, Step};
+use crate::route;
+
+impl Kind for Bridge {
+    fn make(&self) -> Vec<Step<'_>> {
+        let create = Message::to_host(About::Nothing, |_| route::create_bridge(self)).making([&self.name]);
+        vec![create.into(), Message::to_host(About::Name(&self.name), |_| route::set_bridge_mtu_and_up(self)).into()]
+    }
+
+    fn remove(&self) -> Vec<Step<'_>> {
+        vec![Message::to_host(About::Name(&self.name), |_| route::delete_link(&self.name)).removing().into()]
+    }
+
+    fn set_right(&self, socket: &mut route::Socket, _isolated_by_firewall: bool) -> io::Result<bool> {
+        let seen = socket.link(&self.name)?.ok_or(Errno::ENODEV)?;
+        if seen.up && seen.bridge.is_none() {
+            return Ok(false);
+        }
+        socket.all(vec![route::set_up(&self.name)]).map(|()| true)
+    }
+
+    fn lacking(&self, _socket: &mut route::Socket) -> Option<(&'static str, &'static str)> {
+        Some(("bridges", "CONFIG_BRIDGE"))
+    }
+}
