@@ -21,8 +21,8 @@
 //! Removal: [`state::State::remove_sandbox`] marks the record with the plan that is left to do (store it), apply, then
 //! [`state::State::forget_sandbox`] gives back addresses and ports.
 //!
-//! After a decision by which sandboxes come to a network or go, [`state::State::settle_needed`] and
-//! [`state::State::settle`] answer with what networks need or need no longer; apply it before the next decision.
+//! After a decision by which sandboxes come to networks or go, [`state::State::unsettled`] names those that need something, or
+//! need it no longer, and [`state::State::settling`] says what.
 //!
 //! Start-up: [`state::State::restore`] from the stored records; [`state::State::unfinished`] is torn down; then
 //! [`diff::repair`] between [`state::State::desired`], [`state::State::known`] and what is observed; the firewall is

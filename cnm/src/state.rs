@@ -70,8 +70,8 @@ pub struct State {
     ports: PortTable,
     /// Sandboxes with ports that the host reaches over 127.0.0.1, by the network that leads there.
     loopback: BTreeMap<NetworkId, BTreeSet<SandboxId>>,
-    /// Networks for which that changed, see [`State::settle`].
-    unsettled: BTreeSet<NetworkId>,
+    /// Networks that have what that needs, see [`State::settling`].
+    settled: BTreeSet<NetworkId>,
 }
 
 /// What [`State::put_sandbox`] decided.
@@ -107,7 +107,6 @@ impl State {
         for sandbox in sandboxes {
             state.adopt_sandbox(sandbox)?;
         }
-        state.unsettled.clear();
         Ok(state)
     }
 

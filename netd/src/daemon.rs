@@ -5,17 +5,14 @@ use std::{future::Future, os::unix::net::UnixListener, path::Path, pin::pin, syn
 use cnm::ipam::DefaultPools;
 use drivers::Registry;
 use kernel::{Host, Kernel};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::JoinHandle,
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
     api::{self, Desk},
     config::Config,
-    controller::{self, Outside, Start},
+    controller::{self, Outside, OwnerEnd, Start},
     listen::{self, Directories, NetworkNamespace},
     networkd, ports,
     store::{self, Store},
@@ -65,12 +62,7 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
     serve(desk, owner, &config, inherited).await
 }
 
-async fn serve(
-    desk: Desk,
-    owner: JoinHandle<()>,
-    config: &Config,
-    inherited: Option<UnixListener>,
-) -> Result<(), Error> {
+async fn serve(desk: Desk, owner: OwnerEnd, config: &Config, inherited: Option<UnixListener>) -> Result<(), Error> {
     let told_to_stop = stop_signal()?;
     let socket = config.socket.as_path();
     let (listener, _socket_file) = match inherited {
@@ -87,7 +79,7 @@ async fn serve(
     let mut owner = pin!(owner);
     tokio::select! {
         served = &mut server => return served.map_err(Error::file("serve", socket)),
-        // The owner's task has no end but a panic: who starts netd again finds everything in the store.
+        // The owner's thread has no end but a panic: who starts netd again finds everything in the store.
         _ = &mut owner => return Err(Error::Panicked),
         () = told_to_stop => {}
     }

@@ -57,18 +57,17 @@ pub(crate) const IN_USE: &str =
     "address already in use by another program of this host, stop it or choose another port";
 
 impl Holdings {
-    /// Binds all sockets for a sandbox, or none.
-    pub(crate) fn hold(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Result<(), Box<NotHeld>> {
-        let held = sockets.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    /// A sandbox has these, too.
+    pub(crate) fn add(&mut self, sandbox: &SandboxId, held: Vec<Held>) {
         if !held.is_empty() {
             self.held.entry(sandbox.clone()).or_default().extend(held);
         }
-        Ok(())
     }
 
     /// Binds what it can for a sandbox, and says what it can't: after a restart, when ports are led to it already.
     pub(crate) fn hold_again(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Vec<NotHeld> {
-        let (held, lost): (Vec<_>, Vec<_>) = self.missing(sandbox, sockets).map(bind).partition(Result::is_ok);
+        let (held, lost): (Vec<_>, Vec<_>) =
+            self.missing(sandbox, sockets).into_iter().map(bind).partition(Result::is_ok);
         self.held.entry(sandbox.clone()).or_default().extend(held.into_iter().filter_map(Result::ok));
         lost.into_iter().filter_map(Result::err).map(|not_held| *not_held).collect()
     }
@@ -83,16 +82,11 @@ impl Holdings {
         self.held.remove(sandbox).unwrap_or_default()
     }
 
-    /// Binds those of a sandbox's sockets that aren't held yet, or none.
-    pub(crate) fn hold_missing(&mut self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> Result<(), Box<NotHeld>> {
-        let missing = self.missing(sandbox, sockets).collect();
-        self.hold(sandbox, missing)
-    }
-
     /// Those of a sandbox's sockets that aren't held yet.
-    fn missing(&self, sandbox: &SandboxId, sockets: Vec<HeldSocket>) -> impl Iterator<Item = HeldSocket> + use<> {
+    pub(crate) fn missing(&self, sandbox: &SandboxId, mut sockets: Vec<HeldSocket>) -> Vec<HeldSocket> {
         let held: HashSet<_> = self.of(sandbox).iter().map(|held| place(&held.what)).collect();
-        sockets.into_iter().filter(move |socket| !held.contains(&place(socket)))
+        sockets.retain(|socket| !held.contains(&place(socket)));
+        sockets
     }
 
     /// A sandbox now has these sockets, which may lead elsewhere than before: what stays is never unbound. Answers with
@@ -117,6 +111,11 @@ impl Holdings {
 /// What a socket occupies, wherever it leads.
 const fn place(what: &HeldSocket) -> (Protocol, IpAddr, u16) {
     (what.protocol, what.address, what.port)
+}
+
+/// Binds all sockets, or none.
+pub(crate) fn bind_all(sockets: Vec<HeldSocket>) -> Result<Vec<Held>, Box<NotHeld>> {
+    sockets.into_iter().map(bind).collect()
 }
 
 fn bind(what: HeldSocket) -> Result<Held, Box<NotHeld>> {
@@ -240,7 +239,7 @@ mod tests {
     #[test]
     fn what_is_held_already_is_not_lost() {
         let (mut holdings, socket) = (Holdings::default(), free_socket(None));
-        holdings.hold_missing(&sandbox(), vec![socket]).expect("a free port");
+        holdings.add(&sandbox(), bind_all(vec![socket]).expect("a free port"));
         let lost = holdings.hold_again(&sandbox(), vec![socket]);
         assert!(lost.is_empty(), "{lost:?}");
         assert_eq!(holdings.of(&sandbox()).len(), 1);
@@ -251,7 +250,7 @@ mod tests {
         let to = |address: [u8; 4]| Some((IpAddr::from(address), 80));
         let (here, there) = (free_socket(to([172, 17, 0, 2])), free_socket(to([172, 17, 0, 2])));
         let mut holdings = Holdings::default();
-        holdings.hold(&sandbox(), vec![here, there]).expect("free ports");
+        holdings.add(&sandbox(), bind_all(vec![here, there]).expect("free ports"));
         let moved = HeldSocket { relay_to: to([172, 18, 0, 2]), ..there };
         let changed = holdings.follow(&sandbox(), &[here, moved]);
         assert_eq!(changed.iter().map(|held| held.what).collect::<Vec<_>>(), [there]);

@@ -18,7 +18,7 @@ use crate::{
 impl State {
     /// Adds an endpoint (*Reserved*) to a programmed sandbox. The plan may move the default gateway and the ports:
     /// [`crate::ports::sockets`] of the record before and after says which to bind and to close. Then
-    /// [`State::settle_needed`].
+    /// [`State::settling`].
     ///
     /// # Errors
     /// As for [`State::put_sandbox`]; and when the sandbox is on that network already or is going.
@@ -85,7 +85,7 @@ impl State {
         self.check_attachment(network, spec, &sandbox.spec.namespace, planners)
     }
 
-    /// The kernel has the endpoint; the sandbox's record to store. Then [`State::settle`].
+    /// The kernel has the endpoint; the sandbox's record to store. Then [`State::settling`].
     ///
     /// # Errors
     /// When it isn't known or is going.
@@ -96,7 +96,7 @@ impl State {
     }
 
     /// The endpoint is to go (*PartlyTorn*; the plan is in its lifecycle too). The plan may move the default gateway
-    /// and the ports. Asked again, it answers with what is left. Then [`State::settle_needed`].
+    /// and the ports. Asked again, it answers with what is left. Then [`State::settling`].
     ///
     /// # Errors
     /// When it isn't known, or its sandbox is going.
@@ -147,7 +147,7 @@ impl State {
     }
 
     /// The endpoint is gone, or never came to be: gives back its addresses, and leads ports back where a new endpoint
-    /// would have taken them. The sandbox's record to store. Then [`State::settle`].
+    /// would have taken them. The sandbox's record to store. Then [`State::settling`].
     ///
     /// # Errors
     /// When it isn't known.

@@ -245,7 +245,7 @@ impl State {
         }
         self.leases.remove(id);
         self.loopback.remove(id);
-        self.unsettled.remove(id);
+        self.settled.remove(id);
         Some(network)
     }
 }

@@ -11,7 +11,8 @@ use crate::{
     endpoint::Endpoint,
     firewall::Element,
     id::{NetworkId, SandboxId},
-    plan::Plan,
+    network::Network,
+    plan::{Op, Plan},
     ports::PublishedPort,
     resource::{LinkAt, Namespace, Resource, Resources, Route},
     sandbox::{Gateways, Sandbox},
@@ -80,11 +81,7 @@ impl State {
 
     pub(super) fn enter_loopback(&mut self, sandbox: &Sandbox) {
         if let Some(endpoint) = loopback_way(sandbox) {
-            let sandboxes = self.loopback.entry(endpoint.network.clone()).or_default();
-            if sandboxes.is_empty() {
-                self.unsettled.insert(endpoint.network.clone());
-            }
-            sandboxes.insert(sandbox.id().clone());
+            self.loopback.entry(endpoint.network.clone()).or_default().insert(sandbox.id().clone());
         }
     }
 
@@ -94,59 +91,86 @@ impl State {
         sandboxes.remove(sandbox.id());
         if sandboxes.is_empty() {
             self.loopback.remove(&endpoint.network);
-            self.unsettled.insert(endpoint.network.clone());
         }
     }
 
-    /// What networks need that sandboxes have come to: apply it at once, before the next decision, so that no sandbox of
-    /// the network is in place without it. (It is a write to a sysctl. As part of the sandboxes' own plans, which run
-    /// side by side, a second sandbox could be there before the first one's plan has got to it, and the last one's
-    /// leaving could overtake the next one's coming.)
-    ///
-    /// # Errors
-    /// When a network is of a driver that isn't there.
-    pub fn settle_needed(&mut self, planners: &dyn Planners) -> Result<Plan, Error> {
-        let (needed, rest) =
-            std::mem::take(&mut self.unsettled).into_iter().partition(|id| self.loopback.contains_key(id));
-        self.unsettled = rest;
-        self.plan_settling(planners, needed)
+    /// Those of some networks that lack what sandboxes on them need for ports on the host's loopback addresses, or have it for
+    /// nobody any more: [`State::settling`] says what to do about it.
+    pub fn unsettled<'a>(&self, networks: impl IntoIterator<Item = &'a NetworkId>) -> Vec<NetworkId> {
+        let is_unsettled = |id: &&NetworkId| self.loopback.contains_key(id) != self.settled.contains(id);
+        networks.into_iter().filter(is_unsettled).cloned().collect()
     }
 
-    /// The same, and what networks need no longer since sandboxes left them.
+    /// What a network needs now, or needs no longer, since sandboxes came to it or left it; none if nothing is to be done.
+    /// Apply it in the network's lane and before the plan of the sandbox that needs it, then [`State::settled`]. (It is a
+    /// write to a sysctl. As part of the sandboxes' own plans, which run side by side, a second sandbox could be there
+    /// before the first one's plan has got to it, and the last one's leaving could overtake the next one's coming.)
     ///
     /// # Errors
-    /// When a network is of a driver that isn't there.
-    pub fn settle(&mut self, planners: &dyn Planners) -> Result<Plan, Error> {
-        let unsettled = std::mem::take(&mut self.unsettled);
-        self.plan_settling(planners, unsettled)
-    }
-
-    fn plan_settling(&self, planners: &dyn Planners, unsettled: BTreeSet<NetworkId>) -> Result<Plan, Error> {
-        let mut plan = Plan::default();
-        for network in unsettled.iter().filter_map(|id| self.networks.get(id)) {
-            let resources = planner_of(planners, network)?.loopback_publishing(network);
-            let is_needed = self.loopback.contains_key(&network.id);
-            plan = plan.then(if is_needed { Plan::make(resources) } else { Plan::teardown(&resources) });
+    /// When the network is of a driver that isn't there.
+    pub fn settling(&self, planners: &dyn Planners, id: &NetworkId) -> Result<Option<Plan>, Error> {
+        let Some(network) = self.networks.get(id) else { return Ok(None) };
+        let is_needed = self.loopback.contains_key(id);
+        if is_needed == self.settled.contains(id) {
+            return Ok(None);
         }
-        Ok(plan)
+        let resources = planner_of(planners, network)?.loopback_publishing(network);
+        Ok(Some(if is_needed { Plan::make(resources) } else { Plan::teardown(&resources) }))
     }
 
-    /// All that the kernel should hold: what all that is programmed is made of. `skip` leaves out sandboxes that are being
-    /// worked on.
+    /// The plan of [`State::settling`] is applied: a network now has, or hasn't, what it was for.
+    pub fn settled(&mut self, id: &NetworkId, plan: &Plan) {
+        let has_it = plan.ops.iter().any(|op| matches!(op, Op::Make(_)));
+        if has_it && self.networks.contains_key(id) {
+            self.settled.insert(id.clone());
+        } else {
+            self.settled.remove(id);
+        }
+    }
+
+    /// The kernel holds all that [`State::desired`] says.
+    pub fn all_settled(&mut self) {
+        self.settled = self.loopback.keys().cloned().collect();
+    }
+
+    /// All that the kernel should hold: what all that is programmed is made of.
     ///
     /// # Errors
     /// When a record is of a driver that isn't there.
-    pub fn desired(&self, planners: &dyn Planners, skip: &BTreeSet<SandboxId>) -> Result<Resources, Error> {
+    pub fn desired(&self, planners: &dyn Planners) -> Result<Resources, Error> {
+        self.resources(planners, self.networks.values(), self.sandboxes.values())
+    }
+
+    /// The same of one network and some sandboxes alone.
+    ///
+    /// # Errors
+    /// When a record is of a driver that isn't there.
+    pub fn desired_of(
+        &self,
+        planners: &dyn Planners,
+        network: Option<&NetworkId>,
+        sandboxes: &BTreeSet<SandboxId>,
+    ) -> Result<Resources, Error> {
+        let network = network.and_then(|id| self.networks.get(id));
+        let sandboxes = sandboxes.iter().filter_map(|id| self.sandboxes.get(id));
+        self.resources(planners, network, sandboxes)
+    }
+
+    fn resources<'a>(
+        &self,
+        planners: &dyn Planners,
+        networks: impl IntoIterator<Item = &'a Network>,
+        sandboxes: impl IntoIterator<Item = &'a Sandbox>,
+    ) -> Result<Resources, Error> {
         let mut resources = Resources::new();
-        for network in self.networks.values().filter(|network| network.lifecycle.is_programmed()) {
+        for network in networks.into_iter().filter(|network| network.lifecycle.is_programmed()) {
             let planner = planner_of(planners, network)?;
             resources.extend(planner.network(network));
             if self.loopback.contains_key(&network.id) {
                 resources.extend(planner.loopback_publishing(network));
             }
         }
-        let settled = |sandbox: &&Sandbox| sandbox.lifecycle.is_programmed() && !skip.contains(sandbox.id());
-        for sandbox in self.sandboxes.values().filter(settled) {
+        for sandbox in sandboxes.into_iter().filter(|sandbox| sandbox.lifecycle.is_programmed()) {
             let is_there = |endpoint: &Endpoint| endpoint.lifecycle.is_programmed();
             resources.extend(self.sandbox_resources(planners, sandbox, is_there)?);
         }
@@ -175,7 +199,7 @@ impl State {
     /// # Errors
     /// When a record is of a driver that isn't there.
     pub fn firewall(&self, planners: &dyn Planners) -> Result<BTreeSet<Element>, Error> {
-        let desired = self.desired(planners, &BTreeSet::new())?.into_iter();
+        let desired = self.desired(planners)?.into_iter();
         Ok(desired
             .filter_map(|resource| if let Resource::Element(element) = resource { Some(element) } else { None })
             .collect())

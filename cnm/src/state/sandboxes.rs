@@ -17,7 +17,7 @@ use crate::{
 
 impl State {
     /// Makes a sandbox with all its endpoints and ports, or finds the one that the same request made. Then
-    /// [`State::settle_needed`].
+    /// [`State::settling`].
     ///
     /// # Errors
     /// When another request has the id, a network doesn't exist, an address or a port is taken or none is free.
@@ -165,7 +165,9 @@ impl State {
         let sandbox = self.sandbox_mut(id)?;
         sandbox.lifecycle = sandbox.lifecycle.clone().tearing(teardown);
         let plan = sandbox.lifecycle.remaining().cloned().unwrap_or_default();
-        Ok((sandbox.clone(), plan))
+        let sandbox = sandbox.clone();
+        self.leave_loopback(&sandbox);
+        Ok((sandbox, plan))
     }
 
     /// Taking the sandbox down, or undoing its making, stopped with this left to do; the record to store.
@@ -178,7 +180,7 @@ impl State {
         Ok(sandbox.clone())
     }
 
-    /// The sandbox is gone, or never came to be: gives back its addresses and ports. Then [`State::settle`].
+    /// The sandbox is gone, or never came to be: gives back its addresses and ports. Then [`State::settling`].
     pub fn forget_sandbox(&mut self, id: &SandboxId) -> Option<Sandbox> {
         let sandbox = self.sandboxes.remove(id)?;
         self.leave_loopback(&sandbox);

@@ -85,6 +85,18 @@ impl Bench {
         self.with(|state, context| state.put_sandbox(spec, context))
     }
 
+    /// What networks need now, or need no longer: as if it were applied.
+    pub(crate) fn settle(&mut self) -> Plan {
+        let all: Vec<_> = self.state.networks().keys().cloned().collect();
+        let mut settled = Plan::default();
+        for id in self.state.unsettled(&all) {
+            let plan = self.state.settling(&Registry, &id).expect("planned").expect("it is unsettled");
+            self.state.settled(&id, &plan);
+            settled = settled.then(plan);
+        }
+        settled
+    }
+
     /// Makes a sandbox, programmed.
     pub(crate) fn sandbox(&mut self, id: &str, wire: SandboxPut) -> (Sandbox, Plan) {
         match self.put(id, wire).expect("a sandbox") {

@@ -38,6 +38,12 @@ impl Lanes {
         Turn { subject, lanes: self.clone(), held: Some(held) }
     }
 
+    /// Enters if nobody is there.
+    pub(crate) fn try_enter(&self, subject: Subject) -> Option<Turn> {
+        let held = self.turnstile(&subject).try_lock_owned().ok()?;
+        Some(Turn { subject, lanes: self.clone(), held: Some(held) })
+    }
+
     fn turnstile(&self, subject: &Subject) -> Arc<Turnstile<()>> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turnstile) = lanes.get(subject).and_then(Weak::upgrade) {

@@ -13,23 +13,23 @@ use cnm::{
     api::EventKind,
     driver::{HostView, Planners},
     firewall::Protocol,
-    id::SandboxId,
+    id::{NetworkId, SandboxId},
     ipam::DefaultPools,
     plan::Plan,
+    sandbox::Sandbox,
     spec::NetworkSpec,
     state::{Context, State},
 };
 use jiff::Timestamp;
-use kernel::{ForeignDrop, Host};
+use kernel::ForeignDrop;
 
 pub(crate) use self::{
     networks::NewNetwork,
-    sandboxes::{Leaving, NewEndpoint, NewSandbox},
+    sandboxes::{Gone, Leaving, NewEndpoint, NewSandbox, Reserved},
 };
 use super::firewall::describe_drop;
 use crate::{
     Error,
-    error::chain,
     events::{EventLog, News, Subscription},
     ports::Holdings,
     published::Published,
@@ -53,7 +53,6 @@ impl Default for Outside {
 /// The state of netd.
 pub(crate) struct Ledger {
     pub(crate) state: State,
-    pub(crate) host: Arc<dyn Host>,
     pub(crate) planners: Arc<dyn Planners>,
     pub(crate) pools: DefaultPools,
     /// The host as it was when it was last looked at.
@@ -67,8 +66,6 @@ pub(crate) struct Ledger {
     pub(crate) published: Arc<ArcSwap<Published>>,
     /// Chains of others that events have told of.
     pub(crate) warned_of: BTreeSet<ForeignDrop>,
-    /// See [`super::Start::forwarding_drop`].
-    pub(crate) forwarding_drop: bool,
 }
 
 impl Ledger {
@@ -113,29 +110,14 @@ impl Ledger {
         self.events.subscribe(since, (self.outside.now)())
     }
 
-    /// Does at once, before the next decision, what networks need for a sandbox that comes to them: a write to a sysctl
-    /// of their bridge.
-    fn settle_for(&mut self, sandbox: &SandboxId) -> Result<(), Error> {
-        let plan = self.state.settle_needed(&*self.planners)?;
-        if plan.ops.is_empty() {
-            return Ok(());
-        }
-        let failed = |source| Error::Apply { attempt: format!("set up sandbox {sandbox}"), source };
-        self.host.apply(&plan).map(drop).map_err(failed)
+    /// Networks of a sandbox that need something, or need it no longer, since sandboxes came to them or left them.
+    fn unsettled(&self, sandbox: &Sandbox) -> Vec<NetworkId> {
+        self.state.unsettled(sandbox.endpoints.iter().map(|endpoint| &endpoint.network))
     }
 
-    /// The same where it belongs to no request that could fail, and what is needed no longer.
-    fn settle(&mut self) {
-        let settled = match self.state.settle(&*self.planners) {
-            Ok(plan) if plan.ops.is_empty() => return,
-            Ok(plan) => self.host.apply(&plan).map(drop).map_err(|failed| chain(&*failed)),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = settled {
-            let message = format!("publishing on the host's loopback addresses is not set up as it should be: {error}");
-            tracing::warn!("{message}");
-            self.announce(EventKind::Warning, message);
-        }
+    /// What that is, as it is now.
+    pub(crate) fn settling(&self, network: &NetworkId) -> Result<Option<Plan>, Error> {
+        Ok(self.state.settling(&*self.planners, network)?)
     }
 
     /// Tells of chains of others that drop forwarded packets, once each.
@@ -158,6 +140,11 @@ impl Ledger {
     /// The networks that there should be from the start and aren't.
     pub(crate) fn missing_predefined(&mut self) -> Vec<NetworkSpec> {
         self.with_context(&BTreeSet::new(), |state, context| state.missing_predefined(context))
+    }
+
+    pub(super) fn warn(&mut self, message: String) {
+        tracing::warn!("{message}");
+        self.announce(EventKind::Warning, message);
     }
 
     /// Sets what is known of ports that others have taken while netd was away.

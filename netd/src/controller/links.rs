@@ -1,33 +1,39 @@
-//! Keeps bridges and forwarding as they should be while others change them.
+//! Keeps bridges, host ends and forwarding as they should be while others change them.
 
-use std::{collections::BTreeSet, io, thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io, thread,
+};
 
 use cnm::{
-    api::EventKind,
     diff,
     driver::DriverConfig,
-    id::{LinkName, SandboxId},
+    id::{LinkName, NetworkId, SandboxId},
     observed::Ask,
-    plan::Plan,
+    resource::{Resource, Resources},
 };
-use kernel::{Family, Forwarding, LinkEvent, LinkWatch};
+use kernel::{Family, Forwarding, Host, LinkEvent, LinkWatch};
 use tokio::runtime::Handle;
 
-use super::{Controller, ledger::Ledger};
+use super::{
+    Controller,
+    lanes::{Subject, Turn},
+    ledger::Ledger,
+    start::apply_repair,
+};
 use crate::{Error, error::chain};
 
 /// Mends whatever somebody else breaks, on a thread of its own, for as long as notifications come.
 pub(crate) fn watch_links(controller: &Controller, watch: LinkWatch) -> Result<(), Error> {
-    let (owner, host, runtime) = (controller.owner.clone(), controller.host.clone(), Handle::current());
+    let (controller, runtime) = (controller.clone(), Handle::current());
     let body = move || {
         while let Some(events) = watch.next() {
             if (events.contains(&LinkEvent::Ports) || events.contains(&LinkEvent::Lost))
-                && let Err(error) = host.let_others_forward()
+                && let Err(error) = controller.host.let_others_forward()
             {
                 tracing::warn!(error = %chain(&error), "bridges of others may not forward what they should");
             }
-            // Decisions wait meanwhile: none is made on what isn't there.
-            if runtime.block_on(owner.decide(move |ledger| ledger.mend(&events))).is_err() {
+            if runtime.block_on(controller.mend(events)).is_err() {
                 return;
             }
         }
@@ -39,124 +45,229 @@ pub(crate) fn watch_links(controller: &Controller, watch: LinkWatch) -> Result<(
     start().map_err(Error::file("start a thread to watch", "the host's links"))
 }
 
+/// What may have been changed of one network.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Suspects {
+    /// Its bridge and all that hangs on it: with a bridge more may have gone than shows.
+    bridge: Option<NetworkId>,
+    sandboxes: BTreeSet<SandboxId>,
+    /// Links that events name.
+    links: BTreeSet<LinkName>,
+}
+
+/// What was found and done about it.
+#[derive(Debug, Default)]
+struct Mended {
+    put_back: Vec<LinkName>,
+    /// What is made anew, or lacks something.
+    made: BTreeSet<LinkName>,
+    steps: usize,
+    failures: Vec<String>,
+}
+
 impl Controller {
     /// Tells whoever reads the log or follows events. It fails when netd is stopping.
     pub(crate) async fn warn(&self, message: String) {
         let _ = self.owner.decide(move |ledger| ledger.warn(message)).await;
     }
+
+    /// Has all looked at that events speak of, each network's by itself and in the lanes of what is looked at.
+    pub(super) async fn mend(&self, events: BTreeSet<LinkEvent>) -> Result<(), Error> {
+        let (suspects, any) = self.owner.decide(move |ledger| ledger.suspects(&events)).await?;
+        for suspects in suspects {
+            tokio::spawn(self.clone().mend_free(suspects));
+        }
+        if any {
+            self.mend_forwarding().await;
+        }
+        Ok(())
+    }
+
+    /// Looks at what nobody works on at this moment, and at the rest when that is done.
+    async fn mend_free(self, mut suspects: Suspects) {
+        let mut turns: Vec<Turn> = Vec::new();
+        suspects.sandboxes.retain(|id| match self.lanes.try_enter(Subject::Sandbox(id.clone())) {
+            Some(turn) => {
+                turns.push(turn);
+                true
+            }
+            None => {
+                let busy = Suspects { bridge: None, sandboxes: [id.clone()].into(), links: suspects.links.clone() };
+                tokio::spawn(self.clone().mend_later(busy, Subject::Sandbox(id.clone())));
+                false
+            }
+        });
+        match suspects.bridge.clone() {
+            Some(bridge) => self.mend_later(suspects, Subject::Network(bridge)).await,
+            None => self.mend_in_lane(suspects).await,
+        }
+        drop(turns);
+    }
+
+    async fn mend_later(self, suspects: Suspects, lane: Subject) {
+        let _turn = self.lanes.enter(lane).await;
+        self.mend_in_lane(suspects).await;
+    }
+
+    /// Puts back what is missing, with all that hung on it. To be called in the lanes of what is looked at.
+    async fn mend_in_lane(&self, suspects: Suspects) {
+        let links = suspects.links.clone();
+        let Ok(desired) = self.owner.decide(move |ledger| ledger.desired_of(&suspects)).await else { return };
+        let desired = match desired {
+            Ok(desired) => desired,
+            Err(message) => return self.warn(message).await,
+        };
+        let mended = self.on_host("observe the host's links", move |host| look_and_mend(host, &desired, &links)).await;
+        match mended {
+            Ok(mended) => self.tell_mended(mended).await,
+            Err(error) => self.warn(format!("links that were changed can't be looked at: {}", error.chain())).await,
+        }
+    }
+
+    async fn tell_mended(&self, mended: Mended) {
+        let listed =
+            |links: &mut dyn Iterator<Item = LinkName>| links.map(|name| format!(" {name}")).collect::<String>();
+        let Mended { put_back, made, steps, failures } = mended;
+        if !put_back.is_empty() {
+            let put_back = listed(&mut put_back.into_iter());
+            self.warn(format!(
+                "somebody else set links of berth down, or took them off their bridge: put back:{put_back}"
+            ))
+            .await;
+        }
+        if steps > 0 {
+            let names = listed(&mut made.into_iter());
+            self.warn(format!("somebody else deleted or changed links of berth{names}: {steps} steps put them back"))
+                .await;
+        }
+        for failure in failures {
+            self.warn(failure).await;
+        }
+    }
+
+    async fn mend_forwarding(&self) {
+        let drops = self.identity.forwarding_drop;
+        let switched =
+            self.on_host("switch IPv4 forwarding on", move |host| host.enable_forwarding(Family::Ipv4, drops));
+        match switched.await {
+            Ok(Forwarding::WasOn) => {}
+            Ok(Forwarding::SwitchedOn) => {
+                let shown = self.owner.decide(|ledger| {
+                    ledger.shown.set_forwarding_by_us();
+                    ledger.publish();
+                    ledger.warn(
+                        "somebody else switched IPv4 forwarding off, which containers need: it is on again".to_owned(),
+                    );
+                });
+                // It fails when netd is stopping.
+                let _ = shown.await;
+            }
+            Err(error) => {
+                self.warn(format!("IPv4 forwarding is off and can't be switched on: {}", error.chain())).await
+            }
+        }
+    }
+}
+
+/// Sets up, and onto its bridge, what is still there: what is made anew loses its connections for a moment, and looks new to a
+/// program that manages links and has just set it down. Then makes what isn't there.
+fn look_and_mend(host: &dyn Host, desired: &Resources, links: &BTreeSet<LinkName>) -> Result<Mended, kernel::Error> {
+    let mut mended = Mended::default();
+    // With a host end that is there, nothing else has gone.
+    let mut is_broken = links.is_empty();
+    for resource in desired {
+        let Some(name) = resource.host_link().filter(|name| links.contains(name)) else { continue };
+        match host.set_right(resource) {
+            Ok(true) => mended.put_back.push(name),
+            Ok(false) => {}
+            Err(_) => {
+                is_broken = true;
+                mended.made.insert(name);
+                continue;
+            }
+        }
+        if let Resource::Bridge(bridge) = resource {
+            is_broken = true;
+            mended.made.insert(bridge.name.clone());
+        }
+    }
+    if is_broken {
+        let observed = host.observe(&Ask::about(desired))?;
+        let plan = diff::missing(desired, &observed);
+        mended.steps = plan.ops.len();
+        // What hangs on a link that an event names may have gone as well, and be named by a later one in vain.
+        mended.made.extend(plan.ops.iter().filter_map(|op| op.resource().host_link()));
+        if mended.steps > 0 {
+            mended.failures = apply_repair(host, plan);
+        }
+    }
+    Ok(mended)
 }
 
 impl Ledger {
-    /// Puts back what is missing of bridges and host ends that events name, with all that hung on them, and forwarding. What
+    /// What events may mean for objects that nobody works on, network by network, and whether they mean anything to us. What
     /// goes because we take it away belongs to networks and endpoints that are going, and is left alone.
-    pub(crate) fn mend(&mut self, events: &BTreeSet<LinkEvent>) {
-        let is_ours = |event: &LinkEvent| match event {
-            LinkEvent::Bridge(name) => {
-                self.state.network_on(name).is_some_and(|network| network.lifecycle.is_programmed())
-            }
-            LinkEvent::HostEnd(name) => self.has_programmed(name),
-            LinkEvent::Ports => false,
-            LinkEvent::ForwardingOff | LinkEvent::Lost => true,
-        };
-        let events: Vec<&LinkEvent> = events.iter().filter(|event| is_ours(event)).collect();
-        let links = events.iter().filter_map(|event| match event {
-            LinkEvent::Bridge(name) | LinkEvent::HostEnd(name) => Some(name),
-            LinkEvent::Ports | LinkEvent::ForwardingOff | LinkEvent::Lost => None,
-        });
-        let links: Vec<&LinkName> = links.collect();
-        let gone = if links.is_empty() { BTreeSet::new() } else { self.set_right(&links) };
-        // With a bridge more may have gone than shows; with a host end that is there, nothing has.
-        let broken: Vec<&LinkName> =
-            links.into_iter().filter(|name| !name.is_host_end() || gone.contains(*name)).collect();
-        if !broken.is_empty() || events.contains(&&LinkEvent::Lost) {
-            self.mend_links(&broken);
-        }
-        if !events.is_empty() {
-            self.mend_forwarding();
-        }
-    }
-
-    /// Whether a host end is that of an endpoint which nobody works on at this moment.
-    fn has_programmed(&self, host_end: &LinkName) -> bool {
-        self.state.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed()).any(|sandbox| {
-            let mut endpoints = sandbox.endpoints.iter().filter(|endpoint| endpoint.lifecycle.is_programmed());
-            endpoints.any(|endpoint| endpoint.interface().is_some_and(|link| link.host_end == *host_end))
-        })
-    }
-
-    /// Sets up, and onto its bridge, what is still there: what is made anew loses its connections for a moment, and looks new
-    /// to a program that manages links and has just set it down. Answers with what isn't there.
-    fn set_right(&mut self, links: &[&LinkName]) -> BTreeSet<LinkName> {
-        let (mut put_back, mut gone) = (String::new(), BTreeSet::new());
-        for resource in self.state.desired(&*self.planners, &BTreeSet::new()).unwrap_or_default() {
-            let Some(name) = resource.host_link() else { continue };
-            if links.contains(&&name) {
-                match self.host.set_right(&resource) {
-                    Ok(true) => put_back.push_str(&format!(" {name}")),
-                    Ok(false) => {}
-                    Err(_) => drop(gone.insert(name)),
+    fn suspects(&self, events: &BTreeSet<LinkEvent>) -> (Vec<Suspects>, bool) {
+        let mut by_network: BTreeMap<NetworkId, Suspects> = BTreeMap::new();
+        let mut any = false;
+        for event in events {
+            match event {
+                LinkEvent::Ports => {}
+                LinkEvent::ForwardingOff => any = true,
+                LinkEvent::Lost => {
+                    any = true;
+                    self.state
+                        .networks()
+                        .keys()
+                        .for_each(|id| self.suspect_all_of(id, by_network.entry(id.clone()).or_default()));
+                }
+                LinkEvent::Bridge(name) => {
+                    let network = self.state.network_on(name).filter(|network| network.lifecycle.is_programmed());
+                    let Some(network) = network else { continue };
+                    any = true;
+                    let suspects = by_network.entry(network.id.clone()).or_default();
+                    suspects.links.insert(name.clone());
+                    self.suspect_all_of(&network.id, suspects);
+                }
+                LinkEvent::HostEnd(name) => {
+                    let Some((sandbox, network)) = self.holder_of(name) else { continue };
+                    any = true;
+                    let suspects = by_network.entry(network).or_default();
+                    suspects.links.insert(name.clone());
+                    suspects.sandboxes.insert(sandbox);
                 }
             }
         }
-        if !put_back.is_empty() {
-            self.warn(format!(
-                "somebody else set links of berth down, or took them off their bridge: put back:{put_back}"
-            ));
-        }
-        gone
+        (by_network.into_values().collect(), any)
     }
 
-    fn mend_links(&mut self, bridges: &[&LinkName]) {
-        if let Some(name) = bridges.iter().find(|name| self.is_the_users(name)) {
-            let message =
-                format!("bridge {name}, which berth uses and did not make, was changed: see that it is there");
-            return self.warn(message);
+    fn suspect_all_of(&self, network: &NetworkId, suspects: &mut Suspects) {
+        suspects.bridge = Some(network.clone());
+        suspects.sandboxes.extend(self.state.members(network).map(|(sandbox, _)| sandbox.id().clone()));
+    }
+
+    /// Whose host end that is, of endpoints that are there for good.
+    fn holder_of(&self, host_end: &LinkName) -> Option<(SandboxId, NetworkId)> {
+        self.state.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed()).find_map(|sandbox| {
+            let mut endpoints = sandbox.endpoints.iter().filter(|endpoint| endpoint.lifecycle.is_programmed());
+            let endpoint = endpoints.find(|end| end.interface().is_some_and(|link| link.host_end == *host_end))?;
+            Some((sandbox.id().clone(), endpoint.network.clone()))
+        })
+    }
+
+    /// All that there should be of suspects; else what to tell.
+    fn desired_of(&self, suspects: &Suspects) -> Result<Resources, String> {
+        let name = suspects.bridge.as_ref().and_then(|id| self.state.networks().get(id)?.link());
+        if let Some(name) = name.filter(|name| suspects.links.contains(*name) && self.is_the_users(name)) {
+            return Err(format!("bridge {name}, which berth uses and did not make, was changed: see that it is there"));
         }
-        let plan = match self.missing() {
-            Ok(plan) if plan.ops.is_empty() => return,
-            Ok(plan) => plan,
-            Err(error) => return self.warn(format!("links that were changed can't be looked at: {}", error.chain())),
-        };
-        // What hangs on a link that an event names may have gone as well, and be named by a later one in vain.
-        let made = plan.ops.iter().filter_map(|op| op.resource().host_link());
-        let names: BTreeSet<LinkName> = bridges.iter().map(|name| (*name).clone()).chain(made).collect();
-        let names: String = names.into_iter().map(|name| format!(" {name}")).collect();
-        let steps = plan.ops.len();
-        self.warn(format!("somebody else deleted or changed links of berth{names}: {steps} steps put them back"));
-        self.apply_repair(plan);
+        self.state
+            .desired_of(&*self.planners, suspects.bridge.as_ref(), &suspects.sandboxes)
+            .map_err(|error| format!("links that were changed can't be looked at: {error}"))
     }
 
     fn is_the_users(&self, bridge: &LinkName) -> bool {
         let network = self.state.network_on(bridge);
         network.is_some_and(|network| matches!(&network.config, DriverConfig::Bridge(bridge) if bridge.created_by_user))
-    }
-
-    /// What is missing of all that nobody works on at this moment.
-    fn missing(&self) -> Result<Plan, Error> {
-        let sandboxes = self.state.sandboxes().values();
-        let at_work = sandboxes.filter(|sandbox| sandbox.endpoints.iter().any(|e| !e.lifecycle.is_programmed()));
-        let at_work: BTreeSet<SandboxId> = at_work.map(|sandbox| sandbox.id().clone()).collect();
-        let desired = self.state.desired(&*self.planners, &at_work)?;
-        let observed = self.host.observe(&Ask::about(&desired)).map_err(Error::host("observe the host's links"))?;
-        Ok(diff::missing(&desired, &observed))
-    }
-
-    fn mend_forwarding(&mut self) {
-        match self.host.enable_forwarding(Family::Ipv4, self.forwarding_drop) {
-            Ok(Forwarding::WasOn) => {}
-            Ok(Forwarding::SwitchedOn) => {
-                self.shown.set_forwarding_by_us();
-                self.publish();
-                self.warn(
-                    "somebody else switched IPv4 forwarding off, which containers need: it is on again".to_owned(),
-                );
-            }
-            Err(error) => self.warn(format!("IPv4 forwarding is off and can't be switched on: {}", chain(&error))),
-        }
-    }
-
-    fn warn(&mut self, message: String) {
-        tracing::warn!("{message}");
-        self.announce(EventKind::Warning, message);
     }
 }

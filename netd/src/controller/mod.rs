@@ -1,7 +1,8 @@
 //! What netd does with a request: decide, store the intent, let the kernel apply the plan, store that it is done.
 //!
-//! Decisions are made one at a time by the [`owner`]'s task; storing and applying happen in the task of the request, so
-//! that requests about different objects go side by side.
+//! Decisions are made one at a time by the [`owner`]'s thread and wait for nobody; storing and applying happen in the task of
+//! the request, in the lane of its object, so that requests about different objects go side by side. What watches find
+//! amiss is put right in the same way.
 
 mod claim;
 mod firewall;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     firewall::watch_firewall,
     ledger::Outside,
     links::watch_links,
+    owner::OwnerEnd,
     sandboxes::PutSandbox,
     start::{Start, start},
     timing::{Timed, Timing},
@@ -54,6 +56,8 @@ struct Identity {
     instance: String,
     /// The directory that namespaces are pinned in.
     namespaces: PathBuf,
+    /// See [`Start::forwarding_drop`].
+    forwarding_drop: bool,
 }
 
 impl Controller {

@@ -14,7 +14,7 @@ use cnm::{
 };
 use kernel::HostFacts;
 
-use super::{Controller, Timed, Timing, lanes::Subject, ledger::NewNetwork, prune::Filter, sandboxes::settle_quietly};
+use super::{Controller, Timed, Timing, lanes::Subject, ledger::NewNetwork, prune::Filter, sandboxes::store_quietly};
 use crate::Error;
 
 impl Controller {
@@ -38,7 +38,7 @@ impl Controller {
         };
         if let Err(error) = made.await {
             let (commit, error) = self.owner.decide(move |ledger| (ledger.network_failed(&id, &error), error)).await?;
-            settle_quietly(commit).await;
+            store_quietly(commit).await;
             self.retry_later();
             return Err(error);
         }
@@ -59,7 +59,7 @@ impl Controller {
     async fn take_network_back<T>(&self, id: NetworkId, error: Error) -> Result<T, Error> {
         let leaving = id.clone();
         let (plan, commit) = self.owner.decide(move |ledger| ledger.network_leaving(&leaving)).await??;
-        settle_quietly(Some(commit)).await;
+        store_quietly(Some(commit)).await;
         if let Err(failed) = self.take_network_away(id, plan).await {
             tracing::error!(error = %failed.chain(), "a network could not be stored and can't be taken away");
         }
@@ -107,7 +107,7 @@ impl Controller {
         if let Err(error) = self.apply(plan.clone(), || format!("remove network {}", id.short())).await {
             let reason = error.chain();
             let stuck = self.owner.decide(move |ledger| ledger.network_stuck(&id, plan, reason)).await?;
-            settle_quietly(stuck).await;
+            store_quietly(stuck).await;
             self.retry_later();
             return Err(error);
         }

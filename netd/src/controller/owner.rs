@@ -1,9 +1,11 @@
-//! The one task that owns the state: requests visit it in turn, decide, and leave; nobody else holds the state, and no
-//! visit waits for anything.
+//! The one thread that owns the state: requests visit it in turn, decide, and leave; nobody else holds the state, and no
+//! visit waits for anything: neither for the kernel nor for a disk nor for anybody.
+
+use std::{io, thread};
 
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, oneshot},
-    task::JoinHandle,
 };
 
 use super::ledger::Ledger;
@@ -20,22 +22,34 @@ pub(crate) struct Owner {
     visits: mpsc::Sender<Visit>,
 }
 
+/// Comes when the thread has ended.
+pub(crate) type OwnerEnd = oneshot::Receiver<()>;
+
 impl Owner {
-    /// Starts the task; it ends when the last handle is dropped.
-    pub(crate) fn start(mut ledger: Ledger) -> (Self, JoinHandle<()>) {
+    /// Starts the thread; it ends when the last handle is dropped. To be called in a runtime.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub(crate) fn start(mut ledger: Ledger) -> io::Result<(Self, OwnerEnd)> {
         let (visits, mut waiting) = mpsc::channel::<Visit>(WAITING);
-        let task = tokio::spawn(async move {
-            while let Some(visit) = waiting.recv().await {
+        let (ended, end) = oneshot::channel::<()>();
+        let runtime = Handle::current();
+        let serve = move || {
+            let _ended = ended;
+            // Relays are started in visits, and start tasks.
+            let _runtime = runtime.enter();
+            while let Some(visit) = waiting.blocking_recv() {
                 visit(&mut ledger);
             }
-        });
-        (Self { visits }, task)
+        };
+        thread::Builder::new().name("netd-owner".to_owned()).spawn(serve)?;
+        Ok((Self { visits }, end))
     }
 
     /// Decides something.
     ///
     /// # Errors
-    /// When the task is gone.
+    /// When the thread is gone.
     pub(crate) async fn decide<R: Send + 'static>(
         &self,
         decision: impl FnOnce(&mut Ledger) -> R + Send + 'static,

@@ -1,9 +1,9 @@
 //! Sandboxes and endpoints: put, remove, connect, disconnect.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use cnm::{
-    id::{EndpointId, SandboxId},
+    id::{EndpointId, NetworkId, SandboxId},
     plan::Plan,
     sandbox::Sandbox,
     spec::{EndpointSpec, NamespaceSpec, SandboxSpec},
@@ -12,14 +12,17 @@ use cnm::{
 use super::{
     Controller, Timed, Timing,
     lanes::Subject,
-    ledger::{Leaving, NewEndpoint, NewSandbox},
+    ledger::{Gone, Leaving, NewEndpoint, NewSandbox, Reserved},
 };
 use crate::{
     Error, holder,
+    ports::{self, Held},
     published::{find_endpoint, show_endpoint},
-    relay::LetGo,
     store::Commit,
 };
+
+/// So many ports of our choice may turn out to be somebody else's before we give up.
+const MOST_PORTS_AVOIDED: usize = 1000;
 
 /// What putting a sandbox led to.
 #[derive(Debug, Clone)]
@@ -37,28 +40,46 @@ impl Controller {
         let id = spec.id.clone();
         let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
         let mut timing = Timing::default();
-        let (plan, commit) = loop {
-            let spec = spec.clone();
-            let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(&spec));
-            match timing.measure("decide", decision).await? {
+        let mut avoided = BTreeSet::new();
+        let (Reserved { plan, commit, unsettled, .. }, held) = loop {
+            let (spec, but) = (spec.clone(), avoided.clone());
+            let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(spec, &but));
+            let mut reserved = match timing.measure("decide", decision).await? {
                 Ok(NewSandbox::There(sandbox)) => return Ok(timing.of(PutSandbox::There(sandbox))),
-                Ok(NewSandbox::Leftover) => timing.measure("leftover", self.tear_down(&id)).await?,
-                Ok(NewSandbox::Reserved(plan, commit)) => break (plan, commit),
+                Ok(NewSandbox::Leftover) => {
+                    timing.measure("leftover", self.tear_down(&id)).await?;
+                    continue;
+                }
+                Ok(NewSandbox::Reserved(reserved)) => reserved,
+                Err(error) => return Err(error),
+            };
+            let not_held = match ports::bind_all(std::mem::take(&mut reserved.sockets)) {
+                Ok(held) => break (reserved, held),
+                Err(not_held) => not_held,
+            };
+            let may_choose = not_held.taken && !not_held.what.fixed && avoided.len() < MOST_PORTS_AVOIDED;
+            let place = (not_held.what.protocol, not_held.what.port);
+            let refused = self.give_up_sandbox::<()>(&id, not_held.error, Vec::new()).await;
+            match refused {
+                Err(_) if may_choose => drop(avoided.insert(place)),
                 Err(error) => return Err(holder::explain(error).await),
+                Ok(()) => {}
             }
         };
+        let attempt = || format!("set up sandbox {id}");
         let made = async {
             timing.measure("reserve", commit.done()).await?;
             check_namespace(spec.namespace).await?;
-            timing.measure("apply", self.apply(plan, || format!("set up sandbox {id}"))).await
+            self.settle(unsettled, attempt).await?;
+            timing.measure("apply", self.apply(plan, attempt)).await
         };
         match made.await {
             Ok(applied) => timing.extend(applied.spans),
-            Err(error) => return self.give_up_sandbox(id, error).await,
+            Err(error) => return self.give_up_sandbox(&id, error, held).await,
         }
         let programmed = id.clone();
         let stored = async {
-            let decision = self.owner.decide(move |ledger| ledger.sandbox_programmed(&programmed));
+            let decision = self.owner.decide(move |ledger| ledger.sandbox_programmed(&programmed, held));
             let (sandbox, commit) = timing.measure("programmed", decision).await??;
             timing.measure("commit", commit.done()).await?;
             Ok(sandbox)
@@ -73,20 +94,59 @@ impl Controller {
     async fn take_sandbox_back<T>(&self, id: SandboxId, error: Error) -> Result<T, Error> {
         let leaving = id.clone();
         let decision = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving));
-        let Leaving { plan, commit, let_go } = decision.await??;
-        settle_quietly(Some(commit)).await;
-        if let Err(failed) = self.take_away(&id, plan, let_go, &mut Timing::default()).await {
+        let leaving = decision.await??;
+        if let Err(failed) = self.take_away(&id, leaving, &mut Timing::default()).await {
             tracing::error!(error = %failed.chain(), "sandbox {id} could not be stored and can't be taken away");
         }
         Err(error)
     }
 
     /// Gives back what a sandbox that failed had been given; the failure is the answer.
-    async fn give_up_sandbox<T>(&self, id: SandboxId, error: Error) -> Result<T, Error> {
-        let (commit, error) = self.owner.decide(move |ledger| (ledger.sandbox_failed(&id, &error), error)).await?;
-        settle_quietly(commit).await;
+    async fn give_up_sandbox<T>(&self, id: &SandboxId, error: Error, held: Vec<Held>) -> Result<T, Error> {
+        let failed = id.clone();
+        let decision = self.owner.decide(move |ledger| (ledger.sandbox_failed(&failed, &error, held), error));
+        let (gone, error) = decision.await?;
+        self.conclude_quietly(id, gone).await;
         self.retry_later();
         Err(error)
+    }
+
+    /// Has networks have what sandboxes on them need, and nothing that nobody needs: in the lane of each, as it is then.
+    async fn settle(&self, networks: Vec<NetworkId>, attempt: impl Fn() -> String) -> Result<(), Error> {
+        for id in networks {
+            let _turn = self.lanes.enter(Subject::Network(id.clone())).await;
+            let asked = id.clone();
+            let Some(plan) = self.owner.decide(move |ledger| ledger.settling(&asked)).await?? else { continue };
+            self.apply(plan.clone(), &attempt).await?;
+            self.owner.decide(move |ledger| ledger.state.settled(&id, &plan)).await?;
+        }
+        Ok(())
+    }
+
+    /// The same where it belongs to no request that could fail.
+    async fn settle_or_warn(&self, networks: Vec<NetworkId>) {
+        if let Err(error) = self.settle(networks, || "change how ports are published on loopback".to_owned()).await {
+            let error = error.chain();
+            self.warn(format!("publishing on the host's loopback addresses is not as it should be: {error}")).await;
+        }
+    }
+
+    /// What is left to do when something is gone: networks may need less, ports may lead elsewhere.
+    async fn conclude(&self, id: &SandboxId, gone: Option<Gone>) -> Result<(), Error> {
+        let Some(Gone { commit, unsettled, sockets }) = gone else { return Ok(()) };
+        self.settle_or_warn(unsettled).await;
+        if !sockets.is_empty() {
+            let (id, held) = (id.clone(), ports::bind_all(sockets));
+            self.owner.decide(move |ledger| ledger.hold(&id, held)).await?;
+        }
+        commit.done().await
+    }
+
+    /// On the way out of a failure, which is what the caller has to hear of.
+    async fn conclude_quietly(&self, id: &SandboxId, gone: Option<Gone>) {
+        if let Err(error) = self.conclude(id, gone).await {
+            tracing::error!(error = %error.chain(), "a failed request's outcome is not stored");
+        }
     }
 
     /// Takes a sandbox down.
@@ -105,32 +165,33 @@ impl Controller {
         let mut timing = Timing::default();
         let leaving = id.clone();
         let decision = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving));
-        let Leaving { plan, commit, let_go } = timing.measure("decide", decision).await??;
-        timing.measure("reserve", commit.done()).await?;
-        self.take_away(id, plan, let_go, &mut timing).await?;
+        let leaving = timing.measure("decide", decision).await??;
+        self.take_away(id, leaving, &mut timing).await?;
         Ok(timing.of(()))
     }
 
-    /// Applies the plan of a sandbox that is going, and forgets it.
-    async fn take_away(&self, id: &SandboxId, plan: Plan, let_go: LetGo, timing: &mut Timing) -> Result<(), Error> {
+    /// Stores and applies the plan of a sandbox that is going, and forgets it.
+    async fn take_away(&self, id: &SandboxId, leaving: Leaving, timing: &mut Timing) -> Result<(), Error> {
         let id = id.clone();
+        let Leaving { plan, commit, let_go, unsettled } = leaving;
+        timing.measure("reserve", commit.done()).await?;
         let applied = self.apply(plan.clone(), || format!("take down sandbox {id}"));
         match timing.measure("apply", applied).await {
             Ok(applied) => timing.extend(applied.spans),
             Err(error) => {
                 let reason = error.chain();
                 let commit = self.owner.decide(move |ledger| ledger.sandbox_stuck(&id, plan, reason)).await?;
-                settle_quietly(commit).await;
+                store_quietly(commit).await;
                 self.retry_later();
                 return Err(error);
             }
         }
         let_go.done().await;
-        let commit = self.owner.decide(move |ledger| ledger.sandbox_gone(&id));
-        if let Some(commit) = timing.measure("forget", commit).await? {
-            timing.measure("commit", commit.done()).await?;
-        }
-        Ok(())
+        self.settle_or_warn(unsettled).await;
+        let leaving = id.clone();
+        let gone = self.owner.decide(move |ledger| ledger.sandbox_gone(&leaving));
+        let gone = timing.measure("forget", gone).await?;
+        timing.measure("commit", self.conclude(&id, gone)).await
     }
 
     /// Attaches a sandbox to one more network.
@@ -138,27 +199,29 @@ impl Controller {
     pub(crate) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
         let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
         let sandbox = id.clone();
-        let reserved = match self.owner.decide(move |ledger| ledger.reserve_endpoint(&sandbox, spec)).await? {
-            Ok(reserved) => reserved,
-            Err(error) => return Err(holder::explain(error).await),
+        let reserved = self.owner.decide(move |ledger| ledger.reserve_endpoint(&sandbox, spec)).await??;
+        let NewEndpoint { id: endpoint, reserved: Reserved { plan, commit, sockets, unsettled } } = reserved;
+        let held = match ports::bind_all(sockets) {
+            Ok(held) => held,
+            Err(not_held) => {
+                let refused = self.give_up_endpoint(&id, endpoint, not_held.error, Vec::new()).await;
+                return Err(holder::explain(refused).await);
+            }
         };
-        let NewEndpoint { id: endpoint, plan, commit } = reserved;
+        let attempt = || format!("connect sandbox {id}");
         let connected = async {
             commit.done().await?;
-            self.apply(plan, || format!("connect sandbox {id}")).await
+            self.settle(unsettled, attempt).await?;
+            self.apply(plan, attempt).await
         };
         if let Err(error) = connected.await {
-            let (commit, error) =
-                self.owner.decide(move |ledger| (ledger.endpoint_failed(&id, &endpoint, &error), error)).await?;
-            settle_quietly(commit).await;
-            self.retry_later();
-            return Err(error);
+            return Err(self.give_up_endpoint(&id, endpoint, error, held).await);
         }
         let (sandbox, programmed) = (id.clone(), endpoint.clone());
         let stored = async {
-            let decision = self.owner.decide(move |ledger| ledger.endpoint_programmed(&sandbox, &programmed));
-            let (sandbox, commit) = decision.await??;
-            commit.done().await?;
+            let decision = self.owner.decide(move |ledger| ledger.endpoint_programmed(&sandbox, &programmed, held));
+            let (sandbox, gone) = decision.await??;
+            self.conclude(&id, Some(gone)).await?;
             Ok(sandbox)
         };
         match stored.await {
@@ -167,12 +230,26 @@ impl Controller {
         }
     }
 
+    /// Gives back what an endpoint that failed had been given; answers with the failure.
+    async fn give_up_endpoint(&self, id: &SandboxId, endpoint: EndpointId, error: Error, held: Vec<Held>) -> Error {
+        let sandbox = id.clone();
+        let decision =
+            self.owner.decide(move |ledger| (ledger.endpoint_failed(&sandbox, &endpoint, &error, held), error));
+        let (gone, error) = match decision.await {
+            Ok(decided) => decided,
+            Err(stopping) => return stopping,
+        };
+        self.conclude_quietly(id, gone).await;
+        self.retry_later();
+        error
+    }
+
     /// Takes away an endpoint that the kernel has and the store doesn't; that it isn't stored is the answer.
     async fn take_endpoint_back<T>(&self, id: SandboxId, endpoint: EndpointId, error: Error) -> Result<T, Error> {
         let (sandbox, leaving) = (id.clone(), endpoint.clone());
         let decision = self.owner.decide(move |ledger| ledger.endpoint_leaving(&sandbox, &leaving));
         let Leaving { plan, commit, .. } = decision.await??;
-        settle_quietly(Some(commit)).await;
+        store_quietly(Some(commit)).await;
         if let Err(failed) = self.take_endpoint_away(id, endpoint, plan).await {
             tracing::error!(error = %failed.chain(), "an endpoint could not be stored and can't be taken away");
         }
@@ -189,8 +266,10 @@ impl Controller {
             let leaving = ledger.endpoint_leaving(&sandbox, &endpoint)?;
             Ok::<_, Error>((endpoint, leaving))
         });
-        let (endpoint, Leaving { plan, commit, .. }) = decided.await??;
+        let (endpoint, Leaving { plan, commit, unsettled, .. }) = decided.await??;
         commit.done().await?;
+        // The endpoint goes all the same if its sandbox's ports aren't led elsewhere over loopback.
+        self.settle_or_warn(unsettled).await;
         self.take_endpoint_away(id, endpoint, plan).await
     }
 
@@ -199,14 +278,13 @@ impl Controller {
         if let Err(error) = self.apply(plan.clone(), || format!("disconnect sandbox {id}")).await {
             let reason = error.chain();
             let stuck = self.owner.decide(move |ledger| ledger.endpoint_stuck(&id, &endpoint, plan, reason));
-            settle_quietly(stuck.await?).await;
+            store_quietly(stuck.await?).await;
             self.retry_later();
             return Err(error);
         }
-        match self.owner.decide(move |ledger| ledger.endpoint_gone(&id, &endpoint)).await? {
-            Some(commit) => commit.done().await,
-            None => Ok(()),
-        }
+        let sandbox = id.clone();
+        let gone = self.owner.decide(move |ledger| ledger.endpoint_gone(&sandbox, &endpoint)).await?;
+        self.conclude(&id, gone).await
     }
 }
 
@@ -225,7 +303,7 @@ async fn check_namespace(namespace: NamespaceSpec) -> Result<(), Error> {
 }
 
 /// Waits for a change that is stored on the way out of a failure: the failure is what the caller has to hear of.
-pub(super) async fn settle_quietly(commit: Option<Commit>) {
+pub(super) async fn store_quietly(commit: Option<Commit>) {
     if let Some(commit) = commit
         && let Err(error) = commit.done().await
     {

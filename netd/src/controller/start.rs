@@ -7,27 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use arc_swap::ArcSwap;
-use cnm::{
-    api::EventKind,
-    diff,
-    driver::Planners,
-    id::SandboxId,
-    ipam::DefaultPools,
-    observed::Ask,
-    plan::Plan,
-    ports,
-    state::{State, Unfinished},
-};
-use kernel::{Family, Forwarding, Host};
-use tokio::task::JoinHandle;
-
 use super::{
     Controller, Identity,
     lanes::Lanes,
-    ledger::{Ledger, Outside},
+    ledger::{Gone, Ledger, Outside},
     networks::view_of,
-    owner::Owner,
+    owner::{Owner, OwnerEnd},
 };
 use crate::{
     Error,
@@ -38,6 +23,18 @@ use crate::{
     relay::Relay,
     store::{Commit, Loaded, Store},
 };
+use arc_swap::ArcSwap;
+use cnm::{
+    diff,
+    driver::Planners,
+    id::SandboxId,
+    ipam::DefaultPools,
+    observed::Ask,
+    plan::Plan,
+    ports,
+    state::{State, Unfinished},
+};
+use kernel::{Family, Forwarding, Host};
 
 /// What netd starts from.
 pub(crate) struct Start {
@@ -53,11 +50,12 @@ pub(crate) struct Start {
     pub(crate) outside: Outside,
 }
 
-/// Brings the host in line with what is stored, and starts the controller. Its task is handed over too: it ends only
-/// with the last handle or by a panic.
-pub(crate) async fn start(start: Start) -> Result<(Controller, JoinHandle<()>), Error> {
+/// Brings the host in line with what is stored, and starts the controller. The end of its owner is handed over too: it comes
+/// only with the last handle or by a panic.
+pub(crate) async fn start(start: Start) -> Result<(Controller, OwnerEnd), Error> {
     let (host, planners, published) = (start.host.clone(), start.planners.clone(), Arc::default());
     let (shown, namespaces) = (Arc::clone(&published), start.namespaces.clone());
+    let forwarding_drop = start.forwarding_drop;
     let runtime = tokio::runtime::Handle::current();
     let recovered = tokio::task::spawn_blocking(move || {
         // The relay starts tasks for the connections that it accepts.
@@ -68,14 +66,14 @@ pub(crate) async fn start(start: Start) -> Result<(Controller, JoinHandle<()>), 
     for commit in commits {
         commit.done().await?;
     }
-    let (owner, task) = Owner::start(ledger);
-    let identity = Arc::new(Identity { instance, namespaces });
+    let (owner, end) = Owner::start(ledger).map_err(Error::file("start a thread to own", "the state"))?;
+    let identity = Arc::new(Identity { instance, namespaces, forwarding_drop });
     let controller =
         Controller { owner, lanes: Lanes::default(), host, planners, published, identity, retrying: Arc::default() };
     controller.make_predefined().await?;
     controller.warn_of_foreign_drops().await;
     controller.retry_later();
-    Ok((controller, task))
+    Ok((controller, end))
 }
 
 struct Recovered {
@@ -89,7 +87,6 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
     let facts = host.facts().map_err(Error::host("look at the host's network"))?;
     let mut ledger = Ledger {
         state: State::restore(loaded.networks, loaded.sandboxes)?,
-        host,
         planners,
         pools,
         view: view_of(facts),
@@ -101,7 +98,6 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
         shown: Published::default(),
         published,
         warned_of: BTreeSet::new(),
-        forwarding_drop,
     };
     for (network, last) in loaded.last_leases {
         ledger.state.resume_leases(&network, last);
@@ -109,13 +105,12 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
     let unfinished = ledger.state.unfinished(&*ledger.planners)?;
     // The firewall comes first: what is repaired or forwarded afterwards is guarded from its first packet on.
     let elements = ledger.state.firewall(&*ledger.planners)?;
-    ledger.host.sync_firewall(&elements, &loaded.admin_chains).map_err(Error::host("set up the firewall"))?;
-    let mut commits: Vec<Commit> = unfinished.into_iter().flat_map(|unfinished| ledger.finish(unfinished)).collect();
-    ledger.repair()?;
-    let forwarding = ledger
-        .host
-        .enable_forwarding(Family::Ipv4, forwarding_drop)
-        .map_err(Error::host("switch IPv4 forwarding on"))?;
+    host.sync_firewall(&elements, &loaded.admin_chains).map_err(Error::host("set up the firewall"))?;
+    let mut commits: Vec<Commit> =
+        unfinished.into_iter().flat_map(|unfinished| ledger.finish(&*host, unfinished)).collect();
+    ledger.repair(&*host)?;
+    let forwarding =
+        host.enable_forwarding(Family::Ipv4, forwarding_drop).map_err(Error::host("switch IPv4 forwarding on"))?;
     if forwarding == Forwarding::SwitchedOn {
         ledger.shown.set_forwarding_by_us();
     }
@@ -128,22 +123,25 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
 
 impl Ledger {
     /// Takes away what was on its way in or out when netd ended: nobody was told that it is there.
-    fn finish(&mut self, unfinished: Unfinished) -> Vec<Commit> {
+    fn finish(&mut self, host: &dyn Host, unfinished: Unfinished) -> Vec<Commit> {
         let (what, plan) = match &unfinished {
             Unfinished::Sandbox(sandbox, plan) => (format!("sandbox {}", sandbox.id()), plan),
             Unfinished::Endpoint(sandbox, _, plan) => (format!("an endpoint of sandbox {}", sandbox.id()), plan),
             Unfinished::Network(network, plan) => (format!("network {}", network.spec.name), plan),
         };
         tracing::info!("{what} was left unfinished and is taken away");
-        let applied = self.host.apply(plan).map_err(|failed| {
+        let applied = host.apply(plan).map_err(|failed| {
             let error = chain(&*failed);
             tracing::error!(%error, "{what} can't be taken away: it is tried again later");
             error
         });
+        let gone = |gone: Gone| gone.commit;
         let commit = match (unfinished, applied) {
-            (Unfinished::Sandbox(sandbox, _), Ok(_)) => self.sandbox_gone(sandbox.id()),
+            (Unfinished::Sandbox(sandbox, _), Ok(_)) => self.sandbox_gone(sandbox.id()).map(gone),
             (Unfinished::Sandbox(sandbox, plan), Err(error)) => self.sandbox_stuck(sandbox.id(), plan, error),
-            (Unfinished::Endpoint(sandbox, endpoint, _), Ok(_)) => self.endpoint_gone(sandbox.id(), &endpoint),
+            (Unfinished::Endpoint(sandbox, endpoint, _), Ok(_)) => {
+                self.endpoint_gone(sandbox.id(), &endpoint).map(gone)
+            }
             (Unfinished::Endpoint(sandbox, endpoint, plan), Err(error)) => {
                 self.endpoint_stuck(sandbox.id(), &endpoint, plan, error)
             }
@@ -154,32 +152,17 @@ impl Ledger {
     }
 
     /// Makes the kernel hold what it should.
-    fn repair(&mut self) -> Result<(), Error> {
-        let desired = self.state.desired(&*self.planners, &BTreeSet::new())?;
+    fn repair(&mut self, host: &dyn Host) -> Result<(), Error> {
+        let desired = self.state.desired(&*self.planners)?;
         let known = self.state.known(&*self.planners)?;
-        let observed = self.host.observe(&Ask::about(&known)).map_err(Error::host("observe the host's links"))?;
+        let observed = host.observe(&Ask::about(&known)).map_err(Error::host("observe the host's links"))?;
         let plan = diff::repair(&desired, &known, &observed);
-        if plan.ops.is_empty() {
-            return Ok(());
+        if !plan.ops.is_empty() {
+            tracing::info!(steps = plan.ops.len(), "the kernel does not hold what it should: repairing");
+            apply_repair(host, plan).into_iter().for_each(|failure| self.warn(failure));
         }
-        tracing::info!(steps = plan.ops.len(), "the kernel does not hold what it should: repairing");
-        self.apply_repair(plan);
+        self.state.all_settled();
         Ok(())
-    }
-
-    /// One thing that can't be repaired must not keep the others from it.
-    pub(super) fn apply_repair(&mut self, plan: Plan) {
-        if self.host.apply(&plan).is_ok() {
-            return;
-        }
-        for op in plan.ops {
-            let step = op.to_string();
-            if let Err(failed) = self.host.apply(&Plan { ops: vec![op] }) {
-                let message = format!("cannot repair ({step}): {}", chain(&failed.cause));
-                tracing::error!("{message}");
-                self.announce(EventKind::Warning, message);
-            }
-        }
     }
 
     fn show_all(&mut self) {
@@ -199,14 +182,27 @@ impl Ledger {
         for (id, sockets) in sandboxes {
             for not_held in self.holdings.hold_again(&id, sockets) {
                 let message = format!("a published port of sandbox {id} is lost: {}", not_held.error.chain());
-                tracing::warn!("{message}");
-                self.announce(EventKind::Warning, message.clone());
+                self.warn(message.clone());
                 lost.entry(id.clone()).or_default().push(message);
             }
             self.holdings.of(&id).iter().for_each(|held| self.relay.serve(held));
         }
         self.set_lost_ports(lost);
     }
+}
+
+/// Applies what puts back what should be there; one thing that can't be must not keep the others from it. Answers with what
+/// failed.
+pub(super) fn apply_repair(host: &dyn Host, plan: Plan) -> Vec<String> {
+    if host.apply(&plan).is_ok() {
+        return Vec::new();
+    }
+    let alone = plan.ops.into_iter().filter_map(|op| {
+        let step = op.to_string();
+        let failed = host.apply(&Plan { ops: vec![op] }).err()?;
+        Some(format!("cannot repair ({step}): {}", chain(&failed.cause)))
+    });
+    alone.collect()
 }
 
 impl Controller {

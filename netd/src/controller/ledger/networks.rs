@@ -77,10 +77,11 @@ impl Ledger {
 
     /// The network is gone.
     pub(crate) fn network_gone(&mut self, id: &NetworkId) -> Option<Commit> {
-        if let Some(network) = self.state.networks().get(id).cloned() {
-            self.announce_network(EventKind::NetworkRemoved, &network);
-        }
-        self.drop_network(id)
+        let network = self.state.networks().get(id).cloned()?;
+        let commit = self.drop_network(id);
+        // Once readers see it gone.
+        self.announce_network(EventKind::NetworkRemoved, &network);
+        commit
     }
 
     fn drop_network(&mut self, id: &NetworkId) -> Option<Commit> {

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use cnm::{
     api::EventKind,
     firewall::Protocol,
-    id::{EndpointId, OwnerName, SandboxId},
+    id::{EndpointId, NetworkId, OwnerName, SandboxId},
     plan::Plan,
-    ports,
+    ports::{self, HeldSocket},
     sandbox::Sandbox,
     spec::{EndpointSpec, SandboxSpec},
     state::Put,
@@ -15,11 +15,14 @@ use cnm::{
 
 use super::{Ledger, remaining};
 use crate::{
-    Error, error::chain, events::News, ports::NotHeld, published::no_such_sandbox, relay::LetGo, store::Commit,
+    Error,
+    error::chain,
+    events::News,
+    ports::{Held, NotHeld},
+    published::no_such_sandbox,
+    relay::LetGo,
+    store::Commit,
 };
-
-/// So many ports of our choice may turn out to be somebody else's before we give up.
-const MOST_PORTS_AVOIDED: usize = 1000;
 
 /// What asking for a sandbox leads to.
 #[derive(Debug)]
@@ -28,16 +31,26 @@ pub(crate) enum NewSandbox {
     There(Arc<Sandbox>),
     /// One of that id is only partly gone: finish that, then ask again.
     Leftover,
-    /// It is *Reserved*: to be stored, then applied.
-    Reserved(Plan, Commit),
+    /// It is *Reserved*.
+    Reserved(Reserved),
+}
+
+/// What is to be bound and stored, then applied.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    pub(crate) plan: Plan,
+    pub(crate) commit: Commit,
+    /// To be held from here on.
+    pub(crate) sockets: Vec<HeldSocket>,
+    /// To be settled before it is applied.
+    pub(crate) unsettled: Vec<NetworkId>,
 }
 
 /// An endpoint that is *Reserved*.
 #[derive(Debug)]
 pub(crate) struct NewEndpoint {
     pub(crate) id: EndpointId,
-    pub(crate) plan: Plan,
-    pub(crate) commit: Commit,
+    pub(crate) reserved: Reserved,
 }
 
 /// Something that is to go: to be stored, then applied.
@@ -47,40 +60,40 @@ pub(crate) struct Leaving {
     pub(crate) commit: Commit,
     /// To be waited for before its ports are free.
     pub(crate) let_go: LetGo,
+    /// To be settled as well.
+    pub(crate) unsettled: Vec<NetworkId>,
+}
+
+/// Something that is gone, or never came to be: to be stored.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) commit: Commit,
+    /// To be settled now.
+    pub(crate) unsettled: Vec<NetworkId>,
+    /// To be held now, since ports lead elsewhere.
+    pub(crate) sockets: Vec<HeldSocket>,
 }
 
 impl Ledger {
-    /// Reserves a sandbox with its addresses and ports, which are held from here on.
-    pub(crate) fn reserve_sandbox(&mut self, spec: &SandboxSpec) -> Result<NewSandbox, Error> {
+    /// Reserves a sandbox with its addresses and ports, without those that turned out to be somebody else's.
+    pub(crate) fn reserve_sandbox(
+        &mut self,
+        spec: SandboxSpec,
+        avoided: &BTreeSet<(Protocol, u16)>,
+    ) -> Result<NewSandbox, Error> {
         let there = self.state.sandboxes().get(&spec.id);
         if there.is_some_and(|sandbox| !sandbox.lifecycle.is_programmed()) {
             return Ok(NewSandbox::Leftover);
         }
-        let mut avoided = BTreeSet::new();
-        loop {
-            let put = self.with_context(&avoided, |state, context| state.put_sandbox(spec.clone(), context))?;
-            let (sandbox, plan) = match put {
-                Put::There(sandbox) => return Ok(NewSandbox::There(Arc::new(sandbox))),
-                Put::Made(sandbox, plan) => (sandbox, plan),
-            };
-            match self.holdings.hold(&spec.id, ports::sockets(&sandbox.ports)) {
-                Ok(()) => {
-                    if let Err(error) = self.settle_for(&spec.id) {
-                        self.holdings.release(&spec.id);
-                        self.state.forget_sandbox(&spec.id);
-                        self.settle();
-                        return Err(error);
-                    }
-                    let sandbox = self.show_sandbox(sandbox);
-                    return Ok(NewSandbox::Reserved(plan, self.store_reserved(sandbox)));
-                }
-                Err(not_held) => {
-                    self.state.forget_sandbox(&spec.id);
-                    self.settle();
-                    avoid_or_refuse(*not_held, &mut avoided)?;
-                }
-            }
-        }
+        let put = self.with_context(avoided, |state, context| state.put_sandbox(spec, context))?;
+        let (sandbox, plan) = match put {
+            Put::There(sandbox) => return Ok(NewSandbox::There(Arc::new(sandbox))),
+            Put::Made(sandbox, plan) => (sandbox, plan),
+        };
+        let (sockets, unsettled) = (ports::sockets(&sandbox.ports), self.unsettled(&sandbox));
+        let sandbox = self.show_sandbox(sandbox);
+        let commit = self.store_reserved(sandbox);
+        Ok(NewSandbox::Reserved(Reserved { plan, commit, sockets, unsettled }))
     }
 
     /// Stores what was chosen for a sandbox, and where its networks' addresses go on from.
@@ -91,9 +104,14 @@ impl Ledger {
     }
 
     /// The kernel has the sandbox: its relayed ports are served.
-    pub(crate) fn sandbox_programmed(&mut self, id: &SandboxId) -> Result<(Arc<Sandbox>, Commit), Error> {
+    pub(crate) fn sandbox_programmed(
+        &mut self,
+        id: &SandboxId,
+        held: Vec<Held>,
+    ) -> Result<(Arc<Sandbox>, Commit), Error> {
         let sandbox = self.state.sandbox_programmed(id)?;
         let sandbox = self.show_sandbox(sandbox);
+        self.holdings.add(id, held);
         self.holdings.of(id).iter().for_each(|held| self.relay.serve(held));
         for endpoint in &sandbox.endpoints {
             self.tell_endpoint(EventKind::EndpointConnected, &sandbox, &endpoint.id);
@@ -107,10 +125,17 @@ impl Ledger {
     }
 
     /// The sandbox did not come to be; what could not be undone is kept to be undone later.
-    pub(crate) fn sandbox_failed(&mut self, id: &SandboxId, error: &Error) -> Option<Commit> {
+    pub(crate) fn sandbox_failed(&mut self, id: &SandboxId, error: &Error, held: Vec<Held>) -> Option<Gone> {
         match remaining(error) {
-            Some(plan) => self.sandbox_stuck(id, plan, chain(error)),
-            None => self.drop_sandbox(id, None),
+            Some(plan) => {
+                self.holdings.add(id, held);
+                self.sandbox_stuck(id, plan, chain(error)).map(Gone::not_yet)
+            }
+            None => {
+                // Before others may have them.
+                drop(held);
+                self.drop_sandbox(id, Told::No)
+            }
         }
     }
 
@@ -119,7 +144,9 @@ impl Ledger {
         let (sandbox, plan) = self.state.remove_sandbox(&*self.planners, id)?;
         self.holdings.of(id).iter().for_each(|held| self.relay.stop(held));
         let sandbox = self.show_sandbox(sandbox);
-        Ok(Leaving { plan, commit: self.store.put_sandbox(sandbox, None), let_go: self.relay.let_go() })
+        let unsettled = self.unsettled(&sandbox);
+        let commit = self.store.put_sandbox(sandbox, None);
+        Ok(Leaving { plan, commit, let_go: self.relay.let_go(), unsettled })
     }
 
     /// Taking the sandbox down, or undoing its making, stopped.
@@ -130,23 +157,25 @@ impl Ledger {
     }
 
     /// The sandbox is gone: its addresses and ports are free.
-    pub(crate) fn sandbox_gone(&mut self, id: &SandboxId) -> Option<Commit> {
-        let sandbox = self.state.sandboxes().get(id).cloned()?;
-        for endpoint in &sandbox.endpoints {
-            self.tell_endpoint(EventKind::EndpointDisconnected, &sandbox, &endpoint.id);
-        }
-        let revision = self.tell(News::of_sandbox(EventKind::SandboxRemoved, id));
-        self.drop_sandbox(id, Some(revision))
+    pub(crate) fn sandbox_gone(&mut self, id: &SandboxId) -> Option<Gone> {
+        self.drop_sandbox(id, Told::Yes)
     }
 
-    fn drop_sandbox(&mut self, id: &SandboxId, revision: Option<u64>) -> Option<Commit> {
-        self.state.forget_sandbox(id)?;
-        self.settle();
+    fn drop_sandbox(&mut self, id: &SandboxId, told: Told) -> Option<Gone> {
+        let sandbox = self.state.forget_sandbox(id)?;
         let closed = self.holdings.release(id);
         closed.iter().for_each(|held| self.relay.stop(held));
         self.shown.remove_sandbox(id);
         self.publish();
-        Some(self.store.delete_sandbox(id.clone(), revision))
+        let mut revision = None;
+        if told == Told::Yes {
+            for endpoint in &sandbox.endpoints {
+                self.tell_endpoint(EventKind::EndpointDisconnected, &sandbox, &endpoint.id);
+            }
+            revision = Some(self.tell(News::of_sandbox(EventKind::SandboxRemoved, id)));
+        }
+        let commit = self.store.delete_sandbox(id.clone(), revision);
+        Some(Gone { commit, unsettled: self.unsettled(&sandbox), sockets: Vec::new() })
     }
 
     /// An owner's sandboxes that it doesn't claim, and what it claims and doesn't have.
@@ -164,18 +193,11 @@ impl Ledger {
     pub(crate) fn reserve_endpoint(&mut self, sandbox: &SandboxId, spec: EndpointSpec) -> Result<NewEndpoint, Error> {
         let (record, id, plan) =
             self.with_context(&BTreeSet::new(), |state, context| state.connect(sandbox, spec, context))?;
-        let held =
-            self.holdings.hold_missing(sandbox, ports::sockets(&record.ports)).map_err(|not_held| not_held.error);
-        if let Err(error) = held.and_then(|()| self.settle_for(sandbox)) {
-            let forgotten =
-                self.with_context(&BTreeSet::new(), |state, context| state.forget_endpoint(sandbox, &id, context));
-            self.settle();
-            let record = forgotten?;
-            self.holdings.follow(sandbox, &ports::sockets(&record.ports));
-            return Err(error);
-        }
+        let sockets = self.holdings.missing(sandbox, ports::sockets(&record.ports));
+        let unsettled = self.unsettled(&record);
         let record = self.show_sandbox(record);
-        Ok(NewEndpoint { id, plan, commit: self.store_reserved(record) })
+        let commit = self.store_reserved(record);
+        Ok(NewEndpoint { id, reserved: Reserved { plan, commit, sockets, unsettled } })
     }
 
     /// The kernel has the endpoint.
@@ -183,14 +205,16 @@ impl Ledger {
         &mut self,
         sandbox: &SandboxId,
         endpoint: &EndpointId,
-    ) -> Result<(Arc<Sandbox>, Commit), Error> {
+        held: Vec<Held>,
+    ) -> Result<(Arc<Sandbox>, Gone), Error> {
         let record = self.state.endpoint_programmed(sandbox, endpoint)?;
-        self.settle();
         let record = self.show_sandbox(record);
-        self.follow_ports(&record);
+        self.holdings.add(sandbox, held);
+        let sockets = self.follow_ports(&record);
         let revision = self.tell_endpoint(EventKind::EndpointConnected, &record, endpoint);
         let commit = self.store.put_sandbox(record.clone(), revision);
-        Ok((record, commit))
+        let unsettled = self.unsettled(&record);
+        Ok((record, Gone { commit, unsettled, sockets }))
     }
 
     /// The endpoint did not come to be.
@@ -199,10 +223,17 @@ impl Ledger {
         sandbox: &SandboxId,
         endpoint: &EndpointId,
         error: &Error,
-    ) -> Option<Commit> {
+        held: Vec<Held>,
+    ) -> Option<Gone> {
         match remaining(error) {
-            Some(plan) => self.endpoint_stuck(sandbox, endpoint, plan, chain(error)),
-            None => self.drop_endpoint(sandbox, endpoint, None),
+            Some(plan) => {
+                self.holdings.add(sandbox, held);
+                self.endpoint_stuck(sandbox, endpoint, plan, chain(error)).map(Gone::not_yet)
+            }
+            None => {
+                drop(held);
+                self.drop_endpoint(sandbox, endpoint, Told::No)
+            }
         }
     }
 
@@ -210,12 +241,9 @@ impl Ledger {
     pub(crate) fn endpoint_leaving(&mut self, sandbox: &SandboxId, endpoint: &EndpointId) -> Result<Leaving, Error> {
         let (record, plan) =
             self.with_context(&BTreeSet::new(), |state, context| state.disconnect(sandbox, endpoint, context))?;
-        if let Err(error) = self.settle_for(sandbox) {
-            // The endpoint goes all the same: its sandbox's ports are then not led elsewhere over loopback.
-            tracing::warn!(error = %error.chain(), "publishing on the host's loopback addresses can't be set up");
-        }
+        let unsettled = self.unsettled(&record);
         let record = self.show_sandbox(record);
-        Ok(Leaving { plan, commit: self.store.put_sandbox(record, None), let_go: LetGo::default() })
+        Ok(Leaving { plan, commit: self.store.put_sandbox(record, None), let_go: LetGo::default(), unsettled })
     }
 
     /// Taking the endpoint away, or undoing its making, stopped.
@@ -232,33 +260,44 @@ impl Ledger {
     }
 
     /// The endpoint is gone: its addresses are free.
-    pub(crate) fn endpoint_gone(&mut self, sandbox: &SandboxId, endpoint: &EndpointId) -> Option<Commit> {
-        let record = self.state.sandboxes().get(sandbox).cloned()?;
-        let revision = self.tell_endpoint(EventKind::EndpointDisconnected, &record, endpoint);
-        self.drop_endpoint(sandbox, endpoint, revision)
+    pub(crate) fn endpoint_gone(&mut self, sandbox: &SandboxId, endpoint: &EndpointId) -> Option<Gone> {
+        self.drop_endpoint(sandbox, endpoint, Told::Yes)
     }
 
-    fn drop_endpoint(&mut self, sandbox: &SandboxId, endpoint: &EndpointId, revision: Option<u64>) -> Option<Commit> {
+    fn drop_endpoint(&mut self, sandbox: &SandboxId, endpoint: &EndpointId, told: Told) -> Option<Gone> {
+        let before = self.state.sandboxes().get(sandbox).cloned()?;
         let forgotten =
             self.with_context(&BTreeSet::new(), |state, context| state.forget_endpoint(sandbox, endpoint, context));
-        let record = forgotten.ok()?;
-        self.settle();
-        let record = self.show_sandbox(record);
-        self.follow_ports(&record);
-        Some(self.store.put_sandbox(record, revision))
+        let record = self.show_sandbox(forgotten.ok()?);
+        let sockets = self.follow_ports(&record);
+        let gone = EventKind::EndpointDisconnected;
+        let revision = if told == Told::Yes { self.tell_endpoint(gone, &before, endpoint) } else { None };
+        let commit = self.store.put_sandbox(record, revision);
+        Some(Gone { commit, unsettled: self.unsettled(&before), sockets })
     }
 
     /// Ports may lead elsewhere after the gateway has moved: the sockets and the relay follow. Connections through those
-    /// that lead where they did are not disturbed.
-    fn follow_ports(&mut self, sandbox: &Sandbox) {
+    /// that lead where they did are not disturbed. Answers with what isn't held yet.
+    fn follow_ports(&mut self, sandbox: &Sandbox) -> Vec<HeldSocket> {
         let (id, sockets) = (sandbox.id(), ports::sockets(&sandbox.ports));
         self.holdings.follow(id, &sockets).iter().for_each(|held| self.relay.stop(held));
-        if let Err(not_held) = self.holdings.hold_missing(id, sockets) {
-            let message = format!("a published port of sandbox {id} is lost: {}", not_held.error.chain());
-            tracing::warn!("{message}");
-            self.announce(EventKind::Warning, message);
-        }
         self.holdings.of(id).iter().for_each(|held| self.relay.serve(held));
+        self.holdings.missing(id, sockets)
+    }
+
+    /// Sockets that weren't held of a sandbox are now, or are somebody else's.
+    pub(crate) fn hold(&mut self, id: &SandboxId, held: Result<Vec<Held>, Box<NotHeld>>) {
+        match held {
+            // It may have gone meanwhile.
+            Ok(held) if self.state.sandboxes().contains_key(id) => {
+                held.iter().for_each(|held| self.relay.serve(held));
+                self.holdings.add(id, held);
+            }
+            Ok(_) => {}
+            Err(not_held) => {
+                self.warn(format!("a published port of sandbox {id} is lost: {}", not_held.error.chain()));
+            }
+        }
     }
 
     /// The sandbox, or that there is none.
@@ -281,13 +320,16 @@ impl Ledger {
     }
 }
 
-/// A port that was ours to choose is avoided from here on; any other refusal is final.
-fn avoid_or_refuse(not_held: NotHeld, avoided: &mut BTreeSet<(Protocol, u16)>) -> Result<(), Error> {
-    let NotHeld { what, taken, error } = not_held;
-    if taken && !what.fixed && avoided.len() < MOST_PORTS_AVOIDED {
-        avoided.insert((what.protocol, what.port));
-        Ok(())
-    } else {
-        Err(error)
+/// Whether anybody was told that it was there, and has to hear that it is gone: once readers see it gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Yes,
+    No,
+}
+
+impl Gone {
+    /// It stopped on its way out.
+    fn not_yet(commit: Commit) -> Self {
+        Self { commit, unsettled: Vec::new(), sockets: Vec::new() }
     }
 }

@@ -1,130 +1,14 @@
 //! netd is killed between any two steps: the next one finds the world as before or as asked.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Condvar, Mutex},
-};
+use std::sync::Arc;
 
-use cnm::{
-    firewall::Element,
-    observed::{Ask, Observed, ObservedLink},
-    plan::Plan,
-    resource::{NamespaceAt, Resource},
-};
-use kernel::{
-    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkWatch,
-    Repaired, fake::FakeHost,
-};
-use tokio::sync::Notify;
+use cnm::{observed::ObservedLink, resource::NamespaceAt};
 
-use super::world::{World, address, id, put};
+use super::{
+    deadly::Deadly,
+    world::{World, address, id, put},
+};
 use crate::controller::Controller;
-
-/// A host that stops in the middle of a plan, as if its caller had been killed: it does no more and never answers.
-struct Deadly {
-    host: Arc<FakeHost>,
-    /// Operations left until then.
-    left: Mutex<Option<usize>>,
-    dead: Notify,
-    buried: Mutex<bool>,
-    burial: Condvar,
-}
-
-impl Deadly {
-    fn new(host: Arc<FakeHost>) -> Self {
-        Self { host, left: Mutex::new(None), dead: Notify::new(), buried: Mutex::new(false), burial: Condvar::new() }
-    }
-
-    fn dies_after(&self, operations: usize) {
-        *self.left.lock().expect("not poisoned") = Some(operations);
-    }
-
-    /// Lets the threads that hang in it end with the test.
-    fn bury(&self) {
-        *self.buried.lock().expect("not poisoned") = true;
-        self.burial.notify_all();
-    }
-
-    /// Whether one more operation may be done.
-    fn lives(&self) -> bool {
-        match &mut *self.left.lock().expect("not poisoned") {
-            None => true,
-            Some(0) => false,
-            Some(left) => {
-                *left -= 1;
-                true
-            }
-        }
-    }
-
-    fn die<T>(&self) -> T {
-        self.dead.notify_one();
-        let mut buried = self.buried.lock().expect("not poisoned");
-        while !*buried {
-            buried = self.burial.wait(buried).expect("not poisoned");
-        }
-        panic!("the test is over");
-    }
-}
-
-impl Host for Deadly {
-    fn apply(&self, plan: &Plan) -> Result<Applied, Box<Failed>> {
-        for op in &plan.ops {
-            if !self.lives() {
-                self.die()
-            }
-            self.host.apply(&Plan { ops: vec![op.clone()] })?;
-        }
-        if !self.lives() {
-            self.die()
-        }
-        Ok(Applied::default())
-    }
-
-    fn observe(&self, ask: &Ask) -> Result<Observed, Error> {
-        self.host.observe(ask)
-    }
-
-    fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
-        self.host.sync_firewall(elements, administrator)
-    }
-
-    fn repair_firewall(&self) -> Result<Repaired, Error> {
-        self.host.repair_firewall()
-    }
-
-    fn admin_chains(&self) -> Result<AdminChains, Error> {
-        self.host.admin_chains()
-    }
-
-    fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
-        self.host.watch_firewall()
-    }
-
-    fn watch_links(&self) -> Result<LinkWatch, Error> {
-        self.host.watch_links()
-    }
-
-    fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
-        self.host.set_right(resource)
-    }
-
-    fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {
-        self.host.foreign_drops()
-    }
-
-    fn enable_forwarding(&self, family: Family, guard: bool) -> Result<Forwarding, Error> {
-        self.host.enable_forwarding(family, guard)
-    }
-
-    fn let_others_forward(&self) -> Result<(), Error> {
-        self.host.let_others_forward()
-    }
-
-    fn facts(&self) -> Result<HostFacts, Error> {
-        self.host.facts()
-    }
-}
 
 /// More steps than any request here takes, also where each port that it chooses first is held by a test beside it: the
 /// bridge is settled once more for each of these.

@@ -1,0 +1,151 @@
+//! A host that dies under those who ask it.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Condvar, Mutex},
+};
+
+use cnm::{
+    firewall::Element,
+    id::LinkName,
+    observed::{Ask, Observed},
+    plan::Plan,
+    resource::{LinkAt, Place, Resource},
+};
+use kernel::{
+    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkWatch,
+    Repaired, fake::FakeHost,
+};
+use tokio::sync::Notify;
+
+/// A host that stops in the middle of a plan, as if its caller had been killed: it does no more and never answers. It may do
+/// so for one link alone, while all else goes on.
+pub(super) struct Deadly {
+    host: Arc<FakeHost>,
+    /// Operations left until then.
+    left: Mutex<Option<usize>>,
+    /// Whatever concerns this link of the host's is never answered.
+    dead_link: Mutex<Option<LinkName>>,
+    pub(super) dead: Notify,
+    buried: Mutex<bool>,
+    burial: Condvar,
+}
+
+impl Deadly {
+    pub(super) fn new(host: Arc<FakeHost>) -> Self {
+        Self {
+            host,
+            left: Mutex::new(None),
+            dead_link: Mutex::new(None),
+            dead: Notify::new(),
+            buried: Mutex::new(false),
+            burial: Condvar::new(),
+        }
+    }
+
+    pub(super) fn dies_after(&self, operations: usize) {
+        *self.left.lock().expect("not poisoned") = Some(operations);
+    }
+
+    pub(super) fn dies_at(&self, link: LinkName) {
+        *self.dead_link.lock().expect("not poisoned") = Some(link);
+    }
+
+    fn concerns_dead_link(&self, resource: &Resource) -> bool {
+        let Some(link) = self.dead_link.lock().expect("not poisoned").clone() else { return false };
+        let dead = Place::Link(LinkAt::on_host(&link));
+        resource.places().into_iter().chain(resource.needs()).any(|place| place == dead)
+    }
+
+    /// Lets the threads that hang in it end with the test.
+    pub(super) fn bury(&self) {
+        *self.buried.lock().expect("not poisoned") = true;
+        self.burial.notify_all();
+    }
+
+    /// Whether one more operation may be done.
+    fn lives(&self) -> bool {
+        match &mut *self.left.lock().expect("not poisoned") {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
+
+    fn die<T>(&self) -> T {
+        self.dead.notify_one();
+        let mut buried = self.buried.lock().expect("not poisoned");
+        while !*buried {
+            buried = self.burial.wait(buried).expect("not poisoned");
+        }
+        panic!("the test is over");
+    }
+}
+
+impl Host for Deadly {
+    fn apply(&self, plan: &Plan) -> Result<Applied, Box<Failed>> {
+        for op in &plan.ops {
+            if !self.lives() || self.concerns_dead_link(op.resource()) {
+                self.die()
+            }
+            self.host.apply(&Plan { ops: vec![op.clone()] })?;
+        }
+        if !self.lives() {
+            self.die()
+        }
+        Ok(Applied::default())
+    }
+
+    fn observe(&self, ask: &Ask) -> Result<Observed, Error> {
+        if self.dead_link.lock().expect("not poisoned").as_ref().is_some_and(|link| ask.links.contains(link)) {
+            self.die()
+        }
+        self.host.observe(ask)
+    }
+
+    fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
+        self.host.sync_firewall(elements, administrator)
+    }
+
+    fn repair_firewall(&self) -> Result<Repaired, Error> {
+        self.host.repair_firewall()
+    }
+
+    fn admin_chains(&self) -> Result<AdminChains, Error> {
+        self.host.admin_chains()
+    }
+
+    fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
+        self.host.watch_firewall()
+    }
+
+    fn watch_links(&self) -> Result<LinkWatch, Error> {
+        self.host.watch_links()
+    }
+
+    fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
+        if self.concerns_dead_link(resource) {
+            self.die()
+        }
+        self.host.set_right(resource)
+    }
+
+    fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {
+        self.host.foreign_drops()
+    }
+
+    fn enable_forwarding(&self, family: Family, guard: bool) -> Result<Forwarding, Error> {
+        self.host.enable_forwarding(family, guard)
+    }
+
+    fn let_others_forward(&self) -> Result<(), Error> {
+        self.host.let_others_forward()
+    }
+
+    fn facts(&self) -> Result<HostFacts, Error> {
+        self.host.facts()
+    }
+}

@@ -1,0 +1,71 @@
+//! The kernel never answers about one network: nobody on another one notices.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use cnm::{
+    api::NetworkCreate,
+    id::LinkName,
+    spec::{NetworkSpec, SandboxSpec},
+};
+use kernel::LinkEvent;
+
+use super::{
+    deadly::Deadly,
+    world::{World, id, request},
+};
+use crate::controller::Controller;
+
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn network(netd: &Controller, name: &str) -> LinkName {
+    let wire = NetworkCreate { name: name.to_owned(), ..NetworkCreate::default() };
+    let network = netd.create_network(NetworkSpec::try_from(wire).expect("a valid request")).await.expect("a network");
+    network.value.link().expect("a bridge").clone()
+}
+
+fn on(network: &str, id: &str) -> SandboxSpec {
+    let mut wire = request();
+    wire.endpoints[0].network = network.to_owned();
+    SandboxSpec::parse(id, wire).expect("a valid request")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kernel_that_hangs_over_one_network_keeps_no_other_waiting() {
+    let world = World::new();
+    let deadly = Arc::new(Deadly::new(world.host.clone()));
+    let netd = world.netd_on(deadly.clone()).await;
+    let (dead, alive) = (network(&netd, "dead").await, network(&netd, "alive").await);
+    netd.put_sandbox(on("dead", "d0")).await.expect("it still lives");
+    netd.put_sandbox(on("alive", "a0")).await.expect("a sandbox");
+    deadly.dies_at(dead.clone());
+    // A put that needs nothing of the network itself, one that does, a removal, a removal of the network, a repair.
+    let hanging = netd.clone();
+    tokio::spawn(async move { hanging.put_sandbox(on("dead", "d1")).await });
+    deadly.dead.notified().await;
+    let hanging = netd.clone();
+    tokio::spawn(async move { hanging.remove_sandbox(id("d0")).await });
+    deadly.dead.notified().await;
+    let hanging = netd.clone();
+    tokio::spawn(async move { hanging.remove_network("dead".parse().expect("a name")).await });
+    netd.mend([LinkEvent::Bridge(dead)].into()).await.expect("it is looked at beside");
+
+    let rest = async {
+        netd.put_sandbox(on("alive", "a1")).await.expect("a sandbox");
+        netd.remove_sandbox(id("a0")).await.expect("the sandbox");
+        netd.remove_sandbox(id("a1")).await.expect("the sandbox");
+        netd.handshake().await.expect("an answer");
+        assert_eq!(netd.published().networks().count(), 5);
+        let mut events = netd.subscribe(None).await.expect("events");
+        world.host.meddle(|state| {
+            let host = state.namespaces.get_mut(&cnm::resource::NamespaceAt::Host).expect("the host's namespace");
+            host.links.get_mut(&alive).expect("the bridge").addresses.clear();
+        });
+        netd.mend(BTreeSet::from([LinkEvent::Bridge(alive.clone())])).await.expect("it is looked at");
+        let told = events.coming.recv().await.expect("an event").message.unwrap_or_default();
+        assert!(told.contains(alive.as_str()) && told.contains("put them back"), "{told}");
+        netd.remove_network("alive".parse().expect("a name")).await.expect("nobody is on it");
+    };
+    tokio::time::timeout(PATIENCE, rest).await.expect("nobody waits for the dead network");
+    deadly.bury();
+}
