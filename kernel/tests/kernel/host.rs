@@ -22,6 +22,8 @@ pub(crate) fn in_fresh_host<T: Send>(test: impl FnOnce(&Path) -> T + Send) -> T 
                 let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
                 mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
                 run("ip", &["link", "set", "lo", "up"]);
+                // A new namespace begins with what the machine has here.
+                run("sysctl", &["-qw", "net.ipv4.ip_forward=0"]);
                 // On a tmpfs of this mount namespace: nothing is left, whatever the test does.
                 let run_dir = PathBuf::from("/mnt");
                 mount(Some("tmpfs"), &run_dir, Some("tmpfs"), MsFlags::empty(), None::<&str>).expect("a tmpfs");
