@@ -53,7 +53,27 @@ pub(super) fn list_tables() -> Result<Listing, Error> {
             listing.push_str(&list(&["table", family, TABLE])?);
         }
     }
-    Ok(Listing(listing))
+    Ok(Listing(without_expiring(&listing)))
+}
+
+/// A listing without the elements of sets that have timeouts, the administrator's sets too: that they expire is nobody's
+/// change.
+fn without_expiring(listing: &str) -> String {
+    let (mut timeouts, mut inside) = (false, false);
+    let mut kept = String::new();
+    for line in listing.lines() {
+        match line.trim_start() {
+            "}" => timeouts = false,
+            text if text.starts_with("flags ") => timeouts = text.contains("timeout"),
+            text => inside |= timeouts && text.starts_with("elements = {"),
+        }
+        if !inside {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        inside &= !line.ends_with('}');
+    }
+    kept
 }
 
 /// The whole rule set as JSON, without the elements of sets.
@@ -134,6 +154,26 @@ fn depth_change(line: &str) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn elements_with_a_timeout_are_not_compared() {
+        let sets = [
+            ("ifname", &["elements = { \"bb-1\",", "\t     \"bb-2\" }"][..]),
+            (
+                "ipv4_addr\n\t\tflags dynamic,timeout",
+                &["elements = { 192.0.2.1 timeout 1m,", "\t     192.0.2.2 timeout 1m }"],
+            ),
+            ("ipv4_addr\n\t\tflags interval,timeout", &["elements = { 192.0.2.0/24 timeout 1m }"]),
+            ("ipv4_addr\n\t\tflags interval", &["elements = { 192.0.2.0/24 }"]),
+        ];
+        let set = |(types, elements): (&str, &[&str])| {
+            let elements: String = elements.iter().map(|line| format!("\t\t{line}\n")).collect();
+            format!("\tset s {{\n\t\ttype {types}\n{elements}\t}}\n\n")
+        };
+        let listing = format!("table inet berth {{\n{}}}\n", sets.map(set).concat());
+        let others = listing.lines().filter(|line| !line.contains("timeout 1m"));
+        assert_eq!(without_expiring(&listing), others.map(|line| format!("{line}\n")).collect::<String>());
+    }
 
     #[test]
     fn rules_of_a_chain() {
