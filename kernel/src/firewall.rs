@@ -3,9 +3,12 @@
 mod compile;
 mod conntrack;
 mod element;
+mod field;
 mod foreign;
 mod forwarding;
 mod nft;
+mod set;
+mod sets;
 mod skeleton;
 #[cfg(test)]
 mod tests;
@@ -28,9 +31,11 @@ use cnm::{
 use nix::errno::Errno;
 
 use self::{
-    compile::{compile, member},
-    element::{Field, SetElement},
+    compile::compile,
+    element::SetElement,
     forwarding::Guards,
+    set::Declaration,
+    sets::{OTHERS, SETS},
     skeleton::Load,
     transaction::Transaction,
     watch::OwnPorts,
@@ -47,6 +52,8 @@ pub(crate) struct Firewall {
     ledger: Mutex<Ledger>,
     own: Arc<OwnPorts>,
     run_dir: std::path::PathBuf,
+    /// What the table is made of besides its rules.
+    sets: &'static [Declaration],
     isolates_ports: bool,
 }
 
@@ -80,7 +87,7 @@ impl Firewall {
                  networks with icc=false don't reach each other's published ports"
             );
         }
-        Ok(Self { ledger: Mutex::new(ledger), own, run_dir: run_dir.to_owned(), isolates_ports })
+        Ok(Self { ledger: Mutex::new(ledger), own, run_dir: run_dir.to_owned(), sets: &SETS, isolates_ports })
     }
 
     /// Whether the firewall keeps ports apart that are to be isolated; else their bridge must.
@@ -198,8 +205,9 @@ impl Firewall {
     fn load(&self, ledger: &Ledger, elements: &BTreeSet<Element>) -> Result<Repaired, Error> {
         let before = nft::list_tables()?;
         let guards = ledger.guards.elements();
-        let elements: Vec<SetElement> =
+        let mut elements: Vec<SetElement> =
             elements.iter().flat_map(compile).chain(guards).chain(ledger.others.iter().map(other)).collect();
+        let mut expiring = self.expiring()?;
         let administrator = (!before.is_whole()).then_some(&ledger.administrator);
         let kept = before.administrator();
         let attempts = [
@@ -210,7 +218,10 @@ impl Firewall {
         ];
         let mut refusal = None;
         for (load, administrator) in attempts {
-            let text = skeleton::render(load, &elements, administrator, self.isolates_ports);
+            if load == Load::Anew {
+                elements.append(&mut expiring);
+            }
+            let text = skeleton::render(load, self.sets, &elements, administrator, self.isolates_ports);
             match nft::load(&text, &self.own) {
                 Ok(()) if refusal.is_none() && nft::list_tables()? == before => return Ok(Repaired::AlreadyRight),
                 Ok(()) => {
@@ -233,6 +244,13 @@ impl Firewall {
         }))
     }
 
+    /// What is in the table and expires: only the kernel knows it.
+    fn expiring(&self) -> Result<Vec<SetElement>, Error> {
+        let sets = self.sets.iter().filter(|set| set.timeout);
+        let read: io::Result<Vec<_>> = sets.map(transaction::read_expiring).collect();
+        Ok(read.map_err(|source| no_nftables("read the firewall's table", source))?.concat())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Ledger> {
         // Each change of the ledger is one assignment, so it is whole whatever its holder was doing.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
@@ -240,7 +258,7 @@ impl Firewall {
 }
 
 fn other(bridge: &LinkName) -> SetElement {
-    member(skeleton::OTHERS, vec![Field::Link(bridge.clone())])
+    OTHERS.member(bridge.clone())
 }
 
 /// Whether a transaction was refused because the table isn't what it should be, or isn't there.

@@ -1,125 +1,48 @@
 //! Elements of the table's sets and maps, as `nft` writes them and as netlink wants them.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::{fmt, time::Duration};
 
-use cnm::{
-    firewall::Protocol,
-    id::{LinkName, MacAddress},
-};
 use netlink_packet_core::DefaultNla;
 use netlink_packet_netfilter::nftables::{DataAttribute, ListAttribute, SetElementAttribute, SetElementFlags};
 
-use crate::Family;
+use super::{
+    field::Encoded,
+    set::{Declaration, Name},
+};
 
 /// `NFTA_DATA_VALUE`: raw data inside a key or a value.
 const NFTA_DATA_VALUE: u16 = 1;
 
-/// What holds elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Set,
-    Map,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Set => "set",
-            Self::Map => "map",
-        })
-    }
-}
-
-/// One part of a concatenated key or value.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Field {
-    Link(LinkName),
-    Mac(MacAddress),
-    Family(Family),
-    Protocol(Protocol),
-    Port(u16),
-    Ipv4(Ipv4Addr),
-    Ipv6(Ipv6Addr),
-}
-
-impl From<IpAddr> for Field {
-    fn from(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(v4) => Self::Ipv4(v4),
-            IpAddr::V6(v6) => Self::Ipv6(v6),
-        }
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Link(name) => write!(f, "\"{name}\""),
-            Self::Mac(address) => address.fmt(f),
-            Self::Family(Family::Ipv4) => f.write_str("ipv4"),
-            Self::Family(Family::Ipv6) => f.write_str("ipv6"),
-            Self::Protocol(protocol) => protocol.fmt(f),
-            Self::Port(port) => port.fmt(f),
-            Self::Ipv4(address) => address.fmt(f),
-            Self::Ipv6(address) => address.fmt(f),
-        }
-    }
-}
-
-impl Field {
-    /// As it lies in a register: names filled with NULs to 16 bytes (IFNAMSIZ), numbers in network order, everything
-    /// padded to whole registers of 4 bytes.
-    fn append(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Link(name) => {
-                bytes.extend(name.as_str().as_bytes());
-                bytes.resize(bytes.len() + 16 - name.as_str().len(), 0);
-            }
-            Self::Mac(address) => {
-                bytes.extend(address.0);
-                bytes.extend([0, 0]);
-            }
-            // NFPROTO_IPV4 and NFPROTO_IPV6.
-            Self::Family(Family::Ipv4) => bytes.extend([2, 0, 0, 0]),
-            Self::Family(Family::Ipv6) => bytes.extend([10, 0, 0, 0]),
-            Self::Protocol(protocol) => bytes.extend([protocol.number(), 0, 0, 0]),
-            Self::Port(port) => {
-                bytes.extend(port.to_be_bytes());
-                bytes.extend([0, 0]);
-            }
-            Self::Ipv4(address) => bytes.extend(address.octets()),
-            Self::Ipv6(address) => bytes.extend(address.octets()),
-        }
-    }
-}
-
-/// One element of a set or a map.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// One element of a set or a map; made by the [`super::set::Set`] that it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SetElement {
-    /// The name of the set or map.
-    pub(super) set: &'static str,
+    pub(super) set: Name,
     /// The key; the first of an interval.
-    pub(super) key: Vec<Field>,
+    pub(super) key: Encoded,
     /// The last key of an interval; none in sets without intervals.
-    pub(super) last: Option<Vec<Field>>,
+    pub(super) last: Option<Encoded>,
     /// What a map's key leads to; empty in sets.
-    pub(super) value: Vec<Field>,
+    pub(super) value: Encoded,
+    /// After what time it expires, if it does.
+    pub(super) timeout: Option<Duration>,
 }
 
 impl fmt::Display for SetElement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let last = self.last.as_ref().unwrap_or(&self.key);
-        for (index, (first, last)) in self.key.iter().zip(last).enumerate() {
+        for (index, (first, last)) in self.key.texts.iter().zip(&last.texts).enumerate() {
             f.write_str(if index == 0 { "" } else { " . " })?;
-            first.fmt(f)?;
+            f.write_str(first)?;
             if first != last {
                 write!(f, "-{last}")?;
             }
         }
-        for (index, field) in self.value.iter().enumerate() {
+        if let Some(timeout) = self.timeout {
+            let milliseconds = milliseconds(timeout);
+            // `nft` takes no number of more than 8 digits before `ms`.
+            write!(f, " timeout {}s{}ms", milliseconds / 1000, milliseconds % 1000)?;
+        }
+        for (index, field) in self.value.texts.iter().enumerate() {
             write!(f, "{}{field}", if index == 0 { " : " } else { " . " })?;
         }
         Ok(())
@@ -130,19 +53,21 @@ impl SetElement {
     /// The netlink attributes of the element: one list entry, or two for an interval of a key that isn't concatenated,
     /// which the kernel keeps as a start and an exclusive end.
     pub(super) fn attributes(&self) -> Vec<ListAttribute<SetElementAttribute>> {
-        let mut element = vec![SetElementAttribute::Key(DataAttribute::Value(bytes(&self.key)))];
-        if !self.value.is_empty() {
-            element.push(SetElementAttribute::Data(DataAttribute::Value(bytes(&self.value))));
+        let mut element = vec![SetElementAttribute::Key(DataAttribute::Value(self.key.bytes.clone()))];
+        if !self.value.bytes.is_empty() {
+            element.push(SetElementAttribute::Data(DataAttribute::Value(self.value.bytes.clone())));
         }
+        element.extend(self.timeout.map(|timeout| SetElementAttribute::Timeout(milliseconds(timeout))));
         match &self.last {
             None => vec![ListAttribute::Element(element)],
-            Some(last) if self.key.len() > 1 => {
-                element.push(SetElementAttribute::KeyEnd(vec![DefaultNla::new(NFTA_DATA_VALUE, bytes(last))]));
+            Some(last) if self.key.texts.len() > 1 => {
+                let last = DefaultNla::new(NFTA_DATA_VALUE, last.bytes.clone());
+                element.push(SetElementAttribute::KeyEnd(vec![last]));
                 vec![ListAttribute::Element(element)]
             }
             Some(last) => {
                 let mut list = vec![ListAttribute::Element(element)];
-                if let Some(end) = successor(bytes(last)) {
+                if let Some(end) = successor(last.bytes.clone()) {
                     list.push(ListAttribute::Element(vec![
                         SetElementAttribute::Key(DataAttribute::Value(end)),
                         SetElementAttribute::Flags(SetElementFlags::IntervalEnd),
@@ -152,12 +77,26 @@ impl SetElement {
             }
         }
     }
+
+    /// An element of a set as the kernel tells of it, with the time that it has left as its timeout; none if it doesn't
+    /// expire, or the set has another shape there.
+    pub(super) fn restore(set: &Declaration, attributes: &[SetElementAttribute]) -> Option<Self> {
+        let (mut key, mut value, mut left): (&[u8], &[u8], _) = (&[], &[], None);
+        for attribute in attributes {
+            match attribute {
+                SetElementAttribute::Key(DataAttribute::Value(bytes)) => key = bytes,
+                SetElementAttribute::Data(DataAttribute::Value(bytes)) => value = bytes,
+                SetElementAttribute::Expiration(milliseconds) => left = Some(Duration::from_millis(*milliseconds)),
+                _ => {}
+            }
+        }
+        set.restore(key, value, left?)
+    }
 }
 
-fn bytes(fields: &[Field]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    fields.iter().for_each(|field| field.append(&mut bytes));
-    bytes
+/// At least one: with none it would never expire.
+fn milliseconds(timeout: Duration) -> u64 {
+    u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// The number after this one, in network order; none after the last.

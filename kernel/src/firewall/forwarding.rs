@@ -8,7 +8,10 @@ use std::{
 
 use cnm::id::LinkName;
 
-use super::{Field, SetElement, compile::member};
+use super::{
+    SetElement,
+    sets::{GUARDED, ROUTED_BEFORE},
+};
 use crate::{Error, Family, error::attempted, sysctl};
 
 /// The file in the run directory that remembers the guards, since only who switches forwarding on can know what was
@@ -67,10 +70,8 @@ impl Guards {
     pub(super) fn elements(&self) -> Vec<SetElement> {
         let mut elements = Vec::new();
         for (family, links) in &self.0 {
-            elements.push(member("guarded", vec![Field::Family(*family)]));
-            let before =
-                |link: &LinkName| member("routed_before", vec![Field::Family(*family), Field::Link(link.clone())]);
-            elements.extend(links.iter().map(before));
+            elements.push(GUARDED.member(*family));
+            elements.extend(links.iter().map(|link| ROUTED_BEFORE.member((*family, link.clone()))));
         }
         elements
     }

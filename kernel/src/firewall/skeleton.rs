@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::element::{Kind, SetElement};
+use super::{element::SetElement, set::Declaration};
 use crate::{AdminChains, route::ISOLATED_GROUP};
 
 /// The table. `inet`: one table for both families.
@@ -13,36 +13,6 @@ pub(super) const TABLE: &str = "berth";
 pub(super) const USER_PRE: &str = "user-pre";
 /// The administrator's chain for what would be refused.
 pub(super) const USER_POST: &str = "user-post";
-
-/// The set of bridges of others whose owners judge what they forward.
-pub(super) const OTHERS: &str = "others";
-
-/// Every set and map with its type; they are flushed and filled by each synchronisation.
-pub(super) const SETS: [(&str, Kind, &str); 23] = [
-    ("bridges", Kind::Set, "type ifname;"),
-    ("gateways", Kind::Set, "type ifname . ether_addr;"),
-    ("internal", Kind::Set, "type ifname;"),
-    ("inter_container", Kind::Set, "type ifname . ifname;"),
-    ("isolated4", Kind::Set, "type ifname;"),
-    ("isolated6", Kind::Set, "type ifname;"),
-    ("routed4", Kind::Set, "type ifname;"),
-    ("routed6", Kind::Set, "type ifname;"),
-    ("home4", Kind::Set, "type ifname . ipv4_addr; flags interval;"),
-    ("home6", Kind::Set, "type ifname . ipv6_addr; flags interval;"),
-    ("masquerade4", Kind::Set, "type ipv4_addr; flags interval;"),
-    ("masquerade6", Kind::Set, "type ipv6_addr; flags interval;"),
-    ("open4", Kind::Set, "type ipv4_addr . inet_proto . inet_service; flags interval;"),
-    ("open6", Kind::Set, "type ipv6_addr . inet_proto . inet_service; flags interval;"),
-    ("exact4", Kind::Map, "type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service;"),
-    ("exact6", Kind::Map, "type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service;"),
-    ("any4", Kind::Map, "type inet_proto . inet_service : ipv4_addr . inet_service;"),
-    ("any6", Kind::Map, "type inet_proto . inet_service : ipv6_addr . inet_service;"),
-    ("range4", Kind::Map, "type inet_proto . inet_service : ipv4_addr; flags interval;"),
-    ("range6", Kind::Map, "type inet_proto . inet_service : ipv6_addr; flags interval;"),
-    ("guarded", Kind::Set, "type nf_proto;"),
-    ("routed_before", Kind::Set, "type nf_proto . ifname;"),
-    (OTHERS, Kind::Set, "type ifname;"),
-];
 
 /// Chains of ours with their hooks and rules, in an order in which each is there before it is jumped to.
 const CHAINS: [(&str, &str, &[&str]); 8] = [
@@ -162,13 +132,14 @@ pub(super) fn between_ports_alone() -> String {
 /// The whole table as one transaction. `administrator` is given if their chains are to be filled too.
 pub(super) fn render(
     load: Load,
+    sets: &[Declaration],
     elements: &[SetElement],
     administrator: Option<&AdminChains>,
     between_ports: bool,
 ) -> String {
     let mut text = String::new();
     let mut write = || {
-        write_table(&mut text, load, elements, administrator)?;
+        write_table(&mut text, load, sets, elements, administrator)?;
         if between_ports { write_between_ports(&mut text, load) } else { Ok(()) }
     };
     write().expect("writing to a string can't fail");
@@ -191,6 +162,7 @@ fn write_between_ports(text: &mut String, load: Load) -> std::fmt::Result {
 fn write_table(
     text: &mut String,
     load: Load,
+    sets: &[Declaration],
     elements: &[SetElement],
     administrator: Option<&AdminChains>,
 ) -> std::fmt::Result {
@@ -199,8 +171,8 @@ fn write_table(
         writeln!(text, "table inet {TABLE}\ndelete table inet {TABLE}")?;
     }
     writeln!(text, "table inet {TABLE} {{")?;
-    for (name, kind, definition) in SETS {
-        writeln!(text, "\t{kind} {name} {{ {definition} }}")?;
+    for set in sets {
+        writeln!(text, "\t{set}")?;
     }
     writeln!(text, "\tchain {USER_PRE} {{ }}\n\tchain {USER_POST} {{ }}")?;
     for (name, hook, _) in CHAINS {
@@ -210,8 +182,9 @@ fn write_table(
     for (name, _, _) in CHAINS {
         writeln!(text, "flush chain inet {TABLE} {name}")?;
     }
-    for (name, kind, _) in SETS {
-        writeln!(text, "flush {kind} inet {TABLE} {name}")?;
+    // What expires stays: only the kernel knows for how long.
+    for set in sets.iter().filter(|set| !set.timeout) {
+        writeln!(text, "flush {} inet {TABLE} {}", set.kind(), set.name)?;
     }
     if let Some(AdminChains { pre, post }) = administrator {
         for (chain, rules) in [(USER_PRE, pre), (USER_POST, post)] {
@@ -226,13 +199,13 @@ fn write_table(
             writeln!(text, "add rule inet {TABLE} {name} {rule}")?;
         }
     }
-    write_elements(text, elements)
+    write_elements(text, sets, elements)
 }
 
-fn write_elements(text: &mut String, elements: &[SetElement]) -> std::fmt::Result {
-    for (name, _, _) in SETS {
+fn write_elements(text: &mut String, sets: &[Declaration], elements: &[SetElement]) -> std::fmt::Result {
+    for Declaration { name, .. } in sets {
         let mut separator = "";
-        for element in elements.iter().filter(|element| element.set == name) {
+        for element in elements.iter().filter(|element| element.set == *name) {
             if separator.is_empty() {
                 write!(text, "add element inet {TABLE} {name} {{ ")?;
             }

@@ -1,13 +1,27 @@
 //! The compiler's decisions as text, and the bytes that netlink gets for them.
 
-use cnm::firewall::{Element, GatewayMode, NetworkPolicy, OpenPorts, PortForward, Protocol};
+mod expiring;
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use cnm::{
+    firewall::{Element, GatewayMode, NetworkPolicy, OpenPorts, PortForward, Protocol},
+    id::LinkName,
+};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::{
     compile::compile,
-    element::{Field, SetElement},
-    skeleton::{self, Load, SETS},
+    element::SetElement,
+    field::{Encoded, Fields, Port},
+    set::{Expiring, Set},
+    sets::{Address, SETS},
+    skeleton::{self, Load},
+    transaction::Transaction,
 };
 use crate::AdminChains;
 
@@ -118,7 +132,7 @@ fn the_whole_table() {
     let elements: Vec<SetElement> =
         [Element::Network(policy()), Element::Port(port(None, 4000, 80, 1))].iter().flat_map(compile).collect();
     let administrator = AdminChains { pre: vec!["ip saddr 203.0.113.0/24 drop".to_owned()], post: Vec::new() };
-    assert_snapshot!(skeleton::render(Load::Anew, &elements, Some(&administrator), true));
+    assert_snapshot!(skeleton::render(Load::Anew, &SETS, &elements, Some(&administrator), true));
 }
 
 #[test]
@@ -126,20 +140,77 @@ fn the_rules_are_the_same_whatever_is_published() {
     let rules = |count: u16| {
         let elements: Vec<SetElement> =
             (0..count).flat_map(|offset| compile(&Element::Port(port(None, 4000 + offset, 80, 1)))).collect();
-        let text = skeleton::render(Load::InPlace, &elements, None, true);
+        let text = skeleton::render(Load::InPlace, &SETS, &elements, None, true);
         text.lines().filter(|line| line.starts_with("add rule")).count()
     };
     assert_eq!(rules(1), rules(500));
 }
 
+/// A set that is missing is refused by the kernel; one that no rule asks is noticed by nobody.
 #[test]
-fn every_element_is_for_a_set_that_exists() {
-    let routed = NetworkPolicy { gateway_mode_ipv4: GatewayMode::Routed, internal: true, ..policy() };
-    for element in [Element::Network(policy()), Element::Network(routed), Element::Port(port(None, 1, 2, 3))] {
-        for compiled in compile(&element) {
-            assert!(SETS.iter().any(|(name, _, _)| *name == compiled.set), "{} isn't in the skeleton", compiled.set);
-        }
+fn rules_ask_every_set_and_no_other() {
+    let text = skeleton::render(Load::InPlace, &SETS, &[], None, true);
+    let mut asked: Vec<&str> = text.split('@').skip(1).filter_map(|rest| rest.split_whitespace().next()).collect();
+    let mut declared: Vec<String> = SETS.iter().map(|set| set.name.to_string()).collect();
+    asked.sort_unstable();
+    asked.dedup();
+    declared.sort_unstable();
+    assert_eq!(asked, declared);
+}
+
+#[test]
+fn a_set_with_timeouts() {
+    const NAMED: Set<Expiring<(LinkName, Ipv4Addr)>> = Set::new("named");
+    const TAKEN: Set<Expiring<Port>, (Ipv4Addr, Port)> = Set::of_family("taken", "4");
+    assert_snapshot!(NAMED.declaration, @"set named { type ifname . ipv4_addr; flags timeout; }");
+    assert_snapshot!(TAKEN.declaration, @"map taken4 { type inet_service : ipv4_addr . inet_service; flags timeout; }");
+    let timeout = Duration::from_millis(86_400_000_500);
+    let address = Ipv4Addr::new(192, 0, 2, 7);
+    let named = NAMED.member(Expiring { key: (policy().bridge, address), timeout });
+    assert_snapshot!(named, @r#""bb-0123456789ab" . 192.0.2.7 timeout 86400000s500ms"#);
+    let taken = TAKEN.entry(Expiring { key: Port(80), timeout: Duration::ZERO }, (address, Port(8080)));
+    assert_snapshot!(taken, @"80 timeout 0s1ms : 192.0.2.7 . 8080");
+    // What the kernel tells of an element is that element; of a set with another shape it is none.
+    let told = |element: &SetElement, left| NAMED.declaration.restore(&element.key.bytes, &element.value.bytes, left);
+    assert_eq!(told(&named, timeout), Some(named));
+    assert_eq!(told(&taken, timeout), None);
+    let bridge = <Ipv4Addr as Address>::ROUTED.member(policy().bridge);
+    assert_eq!(
+        <Ipv4Addr as Address>::ROUTED.declaration.restore(&bridge.key.bytes, &[], timeout),
+        None,
+        "it doesn't expire"
+    );
+}
+
+/// The order that needs no knowledge of what has expired, and that gives a new timeout before Linux 6.12 too.
+#[test]
+fn what_expires_is_added_and_removed_whether_there_or_not() {
+    const NAMED: Set<Expiring<Port>> = Set::new("named");
+    let element = || vec![NAMED.member(Expiring { key: Port(80), timeout: Duration::from_secs(1) })];
+    let kinds = |change: fn(&mut Transaction, Vec<SetElement>)| {
+        let mut transaction = Transaction::default();
+        change(&mut transaction, element());
+        let kinds = transaction.messages.iter().map(|message| u8::from(message.message_type()));
+        kinds.collect::<Vec<_>>()
+    };
+    let (new, delete) = (12, 14);
+    assert_eq!(kinds(Transaction::remove), [new, delete]);
+    assert_eq!(kinds(Transaction::add), [new, delete, new]);
+}
+
+#[test]
+fn fields_are_what_was_encoded() {
+    fn same<F: Fields + PartialEq + std::fmt::Debug>(fields: F) {
+        let Encoded { bytes, .. } = fields.encode();
+        assert_eq!(bytes.len() % 4, 0);
+        assert_eq!(F::decode(&bytes), Some(fields));
+        assert_eq!(F::decode(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(F::decode(&[&bytes[..], &[0; 4]].concat()), None);
     }
+    same((policy().bridge, policy().mac.expect("it has one")));
+    same((crate::Family::Ipv6, Protocol::Sctp, Port(0x1234)));
+    same((Ipv4Addr::new(192, 0, 2, 7), "fd00:1::2".parse::<Ipv6Addr>().expect("an address")));
+    assert_eq!(Protocol::decode(&[1, 0, 0, 0]), None);
 }
 
 proptest! {
@@ -155,10 +226,11 @@ proptest! {
         for offset in 0..count {
             let (host, container) = (host_first + offset, container_first + offset);
             let leads = |element: &&SetElement| {
-                let (Some(Field::Port(first)), last) = (element.key.last(), element.last.as_ref()) else { return false };
-                match last.and_then(|last| last.last()) {
-                    Some(Field::Port(last)) => (*first..=*last).contains(&host) && host == container,
-                    _ => *first == host && element.value.last() == Some(&Field::Port(container)),
+                let last_port = |fields: &Encoded| fields.texts.last().and_then(|text| text.parse::<u16>().ok());
+                let Some(first) = last_port(&element.key) else { return false };
+                match element.last.as_ref().and_then(last_port) {
+                    Some(last) => (first..=last).contains(&host) && host == container,
+                    None => first == host && last_port(&element.value) == Some(container),
                 }
             };
             prop_assert_eq!(compiled.iter().filter(leads).count(), 1);

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, io};
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkPayload};
 use netlink_packet_netfilter::{
-    NetfilterHeader, NetfilterMessage, NetfilterProtoFamily,
-    nftables::{NfTablesMessage, SetElementList, SetElementMessage},
+    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+    nftables::{ListAttribute, NfTablesMessage, SetElementList, SetElementMessage},
     none::ControlMessage,
 };
 use nix::{
@@ -13,8 +13,12 @@ use nix::{
     sys::socket::{setsockopt, sockopt::SndBufForce},
 };
 
-use super::{element::SetElement, skeleton::TABLE};
-use crate::netlink::{append, parse};
+use super::{
+    element::SetElement,
+    set::{Declaration, Name},
+    skeleton::TABLE,
+};
+use crate::netlink::{self, append, parse};
 
 /// The subsystem that a batch is for, in its first and last message (`NFNL_SUBSYS_NFTABLES`).
 const SUBSYSTEM: u16 = 10;
@@ -29,15 +33,19 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024 * 1024;
 /// Elements to remove and to add, in this order, all at once.
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
-    messages: Vec<NfTablesMessage>,
+    pub(super) messages: Vec<NfTablesMessage>,
 }
 
 impl Transaction {
+    /// What expires may be gone: it is added before, since removing what isn't there fails.
     pub(super) fn remove(&mut self, elements: Vec<SetElement>) {
+        self.messages.extend(lists(expiring(&elements)).map(NfTablesMessage::NewSetElement));
         self.messages.extend(lists(elements).map(NfTablesMessage::DeleteSetElement));
     }
 
+    /// What expires may be there: it is removed before, since the kernel gives it no new timeout (before Linux 6.12).
     pub(super) fn add(&mut self, elements: Vec<SetElement>) {
+        self.remove(expiring(&elements));
         self.messages.extend(lists(elements).map(NfTablesMessage::NewSetElement));
     }
 
@@ -57,9 +65,14 @@ impl Transaction {
     }
 }
 
+/// Those among the elements that expire.
+fn expiring(elements: &[SetElement]) -> Vec<SetElement> {
+    elements.iter().filter(|element| element.timeout.is_some()).cloned().collect()
+}
+
 /// Lists of elements by set, none too long for a message.
 fn lists(elements: Vec<SetElement>) -> impl Iterator<Item = SetElementMessage> {
-    let mut by_set: BTreeMap<&'static str, Vec<SetElement>> = BTreeMap::new();
+    let mut by_set: BTreeMap<Name, Vec<SetElement>> = BTreeMap::new();
     for element in elements {
         by_set.entry(element.set).or_default().push(element);
     }
@@ -67,12 +80,39 @@ fn lists(elements: Vec<SetElement>) -> impl Iterator<Item = SetElementMessage> {
         let message = move |chunk: &[SetElement]| SetElementMessage {
             attributes: vec![
                 SetElementList::Table(TABLE.to_owned()),
-                SetElementList::Set(set.to_owned()),
+                SetElementList::Set(set.to_string()),
                 SetElementList::Elements(chunk.iter().flat_map(SetElement::attributes).collect()),
             ],
         };
         elements.chunks(ELEMENTS_A_MESSAGE).map(message).collect::<Vec<_>>()
     })
+}
+
+/// The elements of a set that expire, each with the time that it has left; none if there is no such set.
+pub(super) fn read_expiring(set: &Declaration) -> io::Result<Vec<SetElement>> {
+    let mut socket = netlink::Socket::<NetfilterMessage>::open(netlink_sys::protocols::NETLINK_NETFILTER)?;
+    let answers = socket.dump(|| {
+        let attributes = vec![SetElementList::Table(TABLE.to_owned()), SetElementList::Set(set.name.to_string())];
+        let header = NetfilterHeader::new(NetfilterProtoFamily::Inet, 0, 0);
+        NetfilterMessage::new(header, NfTablesMessage::GetSetElement(SetElementMessage { attributes }))
+    });
+    let messages = match answers {
+        Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let attributes = messages.into_iter().flat_map(|message| match message.inner {
+        NetfilterMessageInner::NfTables(NfTablesMessage::NewSetElement(message)) => message.attributes,
+        _ => Vec::new(),
+    });
+    let elements = attributes.flat_map(|attribute| match attribute {
+        SetElementList::Elements(elements) => elements,
+        _ => Vec::new(),
+    });
+    let restored = elements.filter_map(|element| match element {
+        ListAttribute::Element(attributes) => SetElement::restore(set, &attributes),
+        _ => None,
+    });
+    Ok(restored.collect())
 }
 
 /// A socket for transactions.

@@ -11,7 +11,10 @@ use std::{
 
 use netlink_packet_core::{NlaBuffer, NlasIterator};
 
-use super::skeleton::{SETS, TABLE, USER_POST, USER_PRE};
+use super::{
+    sets::SETS,
+    skeleton::{TABLE, USER_POST, USER_PRE},
+};
 use crate::{
     FirewallEvent, FirewallWatch,
     notify::{self, Notice},
@@ -166,7 +169,7 @@ impl<'a> Message<'a> {
         match (self.kind, name) {
             (Kind::Rule, Some(USER_PRE | USER_POST)) => Some(FirewallEvent::Administrator),
             // Sets of the administrator's own.
-            (Kind::Set | Kind::Elements, Some(set)) if SETS.iter().all(|(ours, _, _)| *ours != set) => None,
+            (Kind::Set | Kind::Elements, Some(set)) if SETS.iter().all(|ours| ours.name != *set) => None,
             _ => Some(FirewallEvent::Changed),
         }
     }
