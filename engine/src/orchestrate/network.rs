@@ -10,10 +10,16 @@ use crate::error::{Error, Result};
 use crate::orchestrate::files;
 use crate::translate::endpoints::is_on;
 
+const ONLY_NONE: &str =
+    "container cannot be connected to multiple networks with one of the networks in private (none) mode";
+
 /// Attaches the container to a network; `wanted.network` is the name or id that the request has.
 pub(crate) async fn connect(owned: &mut Owned, mut wanted: WantedEndpoint) -> Result<()> {
     let network = owned.engine.netd.client().network(&wanted.network).await?;
     refuse_mode(&owned.container.spec.network.mode, &network, Change::Connect)?;
+    if network.driver == "null" && !owned.container.endpoints.is_empty() {
+        return Err(Error::invalid(ONLY_NONE));
+    }
     // netd refuses it as well, once the container runs.
     if network.predefined && (wanted.ipv4.is_some() || wanted.ipv6.is_some()) {
         return Err(Error::invalid(format!(
@@ -93,9 +99,7 @@ fn refuse_mode(mode: &NetworkMode, network: &Network, change: Change) -> Result<
         (NetworkMode::Network(_) | NetworkMode::None, Change::Connect) if network.driver == "host" => Err(
             Error::invalid("cannot connect container to host network - container must be created in host network mode"),
         ),
-        (NetworkMode::None, _) => Err(Error::invalid(
-            "container cannot be connected to multiple networks with one of the networks in private (none) mode",
-        )),
+        (NetworkMode::None, _) => Err(Error::invalid(ONLY_NONE)),
         // Whoever shares a network namespace isn't connected to anything that it could be disconnected from.
         _ => Ok(()),
     }

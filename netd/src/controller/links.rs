@@ -135,13 +135,13 @@ impl Controller {
             ))
             .await;
         }
-        if steps > 0 {
+        if steps > 0 && failures.is_empty() {
             let names = listed(&mut made.into_iter());
             self.warn(format!("somebody else deleted or changed links of berth{names}: {steps} steps put them back"))
                 .await;
-        }
-        for failure in failures {
-            self.warn(failure).await;
+        } else if steps > 0 {
+            let (names, failed) = (listed(&mut made.into_iter()), failures.join("; "));
+            self.warn(format!("somebody else deleted, changed or renamed links of berth{names}, and they can't be put back ({failed}): restart the containers on them")).await;
         }
     }
 

@@ -269,6 +269,11 @@ fn tools_find_the_words_that_they_look_for() {
             "cannot disconnect container from host network - container was created in host network mode",
         ),
         (
+            &["network", "connect", "none", "plain"],
+            1,
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+        ),
+        (
             &["network", "connect", "lan", "hosted"],
             1,
             "container sharing network namespace with another container or host cannot be connected to any other network",
@@ -314,6 +319,7 @@ fn tools_find_the_words_that_they_look_for() {
         ("", "dockerfile parse error: Dockerfile: there is no instruction in it"),
         ("# only words\\n", "there is no instruction in it"),
         ("FROM busybox\\nRUNN true\\n", "dockerfile parse error on line 2: Dockerfile:2: unknown instruction: RUNN"),
+        ("FROM busybox\\nHEALTHCHECK foo\\n", "dockerfile parse error on line 2: Dockerfile:2: HEALTHCHECK"),
     ] {
         let (status, refusal) = message(build(dockerfile));
         assert!(status == 400 && refusal.contains(said), "{dockerfile:?}: {status} {refusal}");

@@ -7,6 +7,7 @@ use super::flags::Flags;
 use super::line::{self, HereDocument, LogicalLine};
 use super::mount::WrittenMount;
 use super::words::raw_words;
+use crate::change::{Change, ChangeError};
 
 /// An instruction of a stage. Words are as they are written: variables and quotes are still in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +120,7 @@ pub(super) fn parse(line: &LogicalLine, escape: char) -> Result<Parsed, Problem>
         }
         "ENTRYPOINT" => Instruction::Entrypoint(command("ENTRYPOINT", arguments)?),
         "CMD" => Instruction::Cmd(command("CMD", arguments)?),
-        "HEALTHCHECK" => Instruction::Healthcheck(whole("HEALTHCHECK", arguments)?),
+        "HEALTHCHECK" => Instruction::Healthcheck(healthcheck(arguments)?),
         "ONBUILD" => Instruction::OnBuild(trigger(arguments, line, escape)?),
         "SHELL" => {
             let words = list("SHELL", arguments)?.filter(|words| !words.is_empty());
@@ -189,6 +190,16 @@ fn pairs(instruction: &'static str, arguments: &str, escape: char) -> Result<Vec
         None => Err(Problem::arguments(instruction, format!("can't find = in {word:?}: write it as name=value"))),
     });
     pairs.collect()
+}
+
+/// No variable is expanded in it: whether it can be understood is known at once.
+fn healthcheck(arguments: &str) -> Result<String, Problem> {
+    let arguments = whole("HEALTHCHECK", arguments)?;
+    match format!("HEALTHCHECK {arguments}").parse::<Change>() {
+        Ok(_) => Ok(arguments),
+        Err(ChangeError::Health(reason)) => Err(Problem::arguments("HEALTHCHECK", reason)),
+        Err(error) => Err(Problem::arguments("HEALTHCHECK", error.to_string())),
+    }
 }
 
 fn run(arguments: &str, line: &LogicalLine) -> Result<Run, Problem> {
