@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use images::RegistryConfig;
 use serde::Deserialize;
 use tracing_subscriber::filter::Targets;
@@ -13,7 +13,7 @@ const DEFAULT_FILE: &str = "/etc/berth/berthd.toml";
 
 /// The berth engine daemon: serves the Docker Engine API.
 ///
-/// Every option can also stand in the configuration file, under its name with `_` for `-`; an option given here wins.
+/// Every option can also stand in the configuration file, as docs/configuration.md says; one that is given here wins.
 #[derive(Debug, Default, Parser)]
 #[command(name = "berthd", version)]
 pub struct Args {
@@ -26,7 +26,7 @@ pub struct Args {
 
 /// What flags and the file can both say.
 #[derive(Debug, Default, Clone, clap::Args, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Settings {
     /// Directory of what must survive a reboot [default: /var/lib/berth]
     #[arg(long, value_name = "DIR")]
@@ -72,22 +72,9 @@ struct Settings {
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file can't be read.
-    #[error("reading the configuration file {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file isn't what berthd understands.
-    #[error("understanding the configuration file {}", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
-    },
+    /// The file can't be read or understood.
+    #[error(transparent)]
+    File(#[from] settings::Error),
     /// A path is empty, or relative while there is no working directory.
     #[error("the path {path:?} leads nowhere")]
     Path {
@@ -168,11 +155,7 @@ pub enum Group {
 impl Config {
     /// Flags over the file over defaults.
     pub fn load(args: Args) -> Result<Self, ConfigError> {
-        let file = match &args.config {
-            Some(path) => read(path)?,
-            None if Path::new(DEFAULT_FILE).exists() => read(Path::new(DEFAULT_FILE))?,
-            None => Settings::default(),
-        };
+        let file = settings::read(args.config.as_deref(), Path::new(DEFAULT_FILE), &Args::command())?;
         Ok(Self { proxies: Proxies::of_environment(), ..Self::combine(args.settings, file)? })
     }
 
@@ -212,13 +195,12 @@ fn path(wanted: Option<PathBuf>, default: impl Into<PathBuf>) -> Result<PathBuf,
     std::path::absolute(&path).map_err(|source| ConfigError::Path { path, source })
 }
 
-/// Flags don't replace what the file lists: they add to it.
 fn registries(flags: &Settings, file: &Settings) -> Result<RegistryConfig, images::ConfigError> {
-    let mirrors = flags.registry_mirrors.iter().chain(&file.registry_mirrors);
-    let insecure = flags.insecure_registries.iter().chain(&file.insecure_registries);
+    let mirrors = either(&flags.registry_mirrors, &file.registry_mirrors);
+    let insecure = either(&flags.insecure_registries, &file.insecure_registries);
     let mut config = RegistryConfig {
-        mirrors: mirrors.map(|mirror| mirror.parse()).collect::<Result<_, _>>()?,
-        insecure: insecure.map(|registry| registry.parse()).collect::<Result<_, _>>()?,
+        mirrors: mirrors.iter().map(|mirror| mirror.parse()).collect::<Result<_, _>>()?,
+        insecure: insecure.iter().map(|registry| registry.parse()).collect::<Result<_, _>>()?,
         ..RegistryConfig::default()
     };
     if let Some(dir) = flags.certificates_dir.as_ref().or(file.certificates_dir.as_ref()) {
@@ -227,14 +209,14 @@ fn registries(flags: &Settings, file: &Settings) -> Result<RegistryConfig, image
     Ok(config)
 }
 
+/// Flags replace what the file lists.
+fn either<'a>(flags: &'a [String], file: &'a [String]) -> &'a [String] {
+    if flags.is_empty() { file } else { flags }
+}
+
 fn own_directory() -> io::Result<PathBuf> {
     let executable = std::env::current_exe()?;
     Ok(executable.parent().unwrap_or(Path::new("/")).to_owned())
-}
-
-fn read(path: &Path) -> Result<Settings, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    toml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
 }
 
 #[cfg(test)]
@@ -249,7 +231,7 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
-        let file = toml::from_str("root = \"/a\"\ncgroup_parent = \"/x\"\nlog_level = \"debug\"").unwrap();
+        let file = toml::from_str("root = \"/a\"\ncgroup-parent = \"/x\"\nlog-level = \"debug\"").unwrap();
         let config = Config::combine(flags(&["--root", "/b", "--run-dir", "/r"]), file).unwrap();
         assert_eq!(config.root, Path::new("/b"));
         assert_eq!(config.socket, Path::new("/r/berth.sock"));
@@ -279,13 +261,26 @@ mod tests {
         };
         assert!(starts(&[], ""));
         assert!(!starts(&["--start-netd=false"], ""));
-        assert!(!starts(&[], "start_netd = false"));
-        assert!(starts(&["--start-netd=true"], "start_netd = false"));
+        assert!(!starts(&[], "start-netd = false"));
+        assert!(starts(&["--start-netd=true"], "start-netd = false"));
     }
 
     #[test]
-    fn unknown_settings_are_refused() {
-        assert!(toml::from_str::<Settings>("rooot = \"/a\"").is_err());
+    fn every_flag_has_its_key() {
+        for key in settings::keys(&Args::command()) {
+            // Of no flag's type: what is complained about is the value.
+            let error = toml::from_str::<Settings>(&format!("{} = 1979-05-27", key.name)).unwrap_err();
+            assert!(!error.message().contains("unknown field"), "{error}");
+        }
+    }
+
+    #[test]
+    fn registries_of_flags_replace_those_of_the_file() {
+        let file = "registry-mirrors = ['https://a.example', 'https://b.example']\ninsecure-registries = ['c.example']";
+        let config = |words: &[&str]| Config::combine(flags(words), toml::from_str(file).unwrap()).unwrap().registries;
+        let (of_file, of_flags) = (config(&[]), config(&["--registry-mirror", "https://d.example"]));
+        assert_eq!((of_file.mirrors.len(), of_flags.mirrors.len()), (2, 1));
+        assert_eq!(of_flags.insecure, of_file.insecure);
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl Netd {
                 Err(Error::refused(
                     cnm::Kind::Unavailable,
                     format!(
-                        "no netd answers on {}, and this berthd leaves starting it to others (start_netd = false): \
+                        "no netd answers on {}, and this berthd leaves starting it to others (start-netd = false): \
                          systemctl start netd.socket",
                         self.client.socket().display()
                     ),

@@ -1,11 +1,8 @@
 //! Where netd keeps things, what it listens on and its defaults: built in, then `netd.toml`, then flags.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use cnm::ipam::DefaultPool;
 use ipnetwork::IpNetwork;
 use serde::Deserialize;
@@ -18,38 +15,49 @@ const DEFAULT_FILE: &str = "/etc/berth/netd.toml";
 /// The network daemon of berth: networks, endpoints, sandboxes and published ports.
 ///
 /// Every default works; any number of netd can run on one machine, each with a --root and a --run-dir of its own and
-/// in a network namespace of its own.
+/// in a network namespace of its own. Every option can also stand in the configuration file, as docs/configuration.md
+/// says; one that is given here wins.
 #[derive(Debug, Clone, Default, Parser)]
 #[command(name = "netd", version)]
 pub struct Flags {
     /// Configuration file [default: /etc/berth/netd.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What flags and the file can both say.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Settings {
     /// What outlives a reboot is kept here [default: /var/lib/berth]
     #[arg(long, value_name = "DIR")]
-    pub root: Option<PathBuf>,
+    root: Option<PathBuf>,
     /// What a reboot makes void is kept here: the socket, pinned namespaces, sandboxes [default: /run/berth]
     #[arg(long, value_name = "DIR")]
-    pub run_dir: Option<PathBuf>,
+    run_dir: Option<PathBuf>,
     /// The socket to serve [default: netd.sock in the run directory]
     #[arg(long, value_name = "PATH")]
-    pub socket: Option<PathBuf>,
+    socket: Option<PathBuf>,
     /// Whose members may use the socket; only root may when the group doesn't exist [default: berth]
     #[arg(long, value_name = "GROUP")]
-    pub group: Option<String>,
-    /// Subnets of new networks are cut from here, as in 10.64.0.0/12/24: base, then the length of each (repeatable)
+    group: Option<String>,
+    /// Subnets of new networks are cut from here, as in 10.64.0.0/12/24: base, then the length of each; may be given
+    /// several times [default: 172.18.0.0 to 172.31.255.255 and 192.168.0.0/16, in subnets of 24 bits]
     #[arg(long = "default-pool", value_name = "CIDR/LENGTH")]
-    pub default_pools: Vec<String>,
+    #[serde(default)]
+    default_pools: Vec<String>,
     /// Whether to drop forwarded packets that are neither ours nor were forwarded before, once netd has switched
     /// forwarding on [default: true]
     #[arg(long, value_name = "BOOL")]
-    pub forwarding_drop: Option<bool>,
+    forwarding_drop: Option<bool>,
     /// What to log, as tracing's filters say it: info, debug, netd=trace,… [default: info]
     #[arg(long, value_name = "FILTER", env = "NETD_LOG")]
-    pub log: Option<String>,
+    log: Option<String>,
     /// How to log: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
-    pub log_format: Option<LogFormat>,
+    log_format: Option<LogFormat>,
 }
 
 /// How log lines look.
@@ -61,21 +69,6 @@ pub enum LogFormat {
     Text,
     /// An object a line.
     Json,
-}
-
-/// What `netd.toml` may hold; each key has a flag of the same name that wins over it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    root: Option<PathBuf>,
-    run_dir: Option<PathBuf>,
-    socket: Option<PathBuf>,
-    group: Option<String>,
-    #[serde(default)]
-    default_pools: Vec<String>,
-    forwarding_drop: Option<bool>,
-    log: Option<String>,
-    log_format: Option<LogFormat>,
 }
 
 /// Everything decided, before anything is opened.
@@ -91,11 +84,11 @@ pub struct Config {
     pub group: String,
     /// Where subnets of new networks are cut from; empty for the built-in ones.
     pub default_pools: Vec<DefaultPool>,
-    /// See [`Flags::forwarding_drop`].
+    /// Whether forwarded packets of others are dropped once netd has switched forwarding on.
     pub forwarding_drop: bool,
-    /// See [`Flags::log`].
+    /// A filter of `tracing`.
     pub log: String,
-    /// See [`Flags::log_format`].
+    /// How log lines look.
     pub log_format: LogFormat,
 }
 
@@ -105,15 +98,11 @@ impl Config {
     /// # Errors
     /// When the file can't be read or understood, or a pool makes no sense.
     pub fn load(flags: Flags) -> Result<Self, Error> {
-        let (path, required) = match &flags.config {
-            Some(path) => (path.as_path(), true),
-            None => (Path::new(DEFAULT_FILE), false),
-        };
-        let file = read(path, required)?;
-        Self::merge(flags, file)
+        let file = settings::read(flags.config.as_deref(), Path::new(DEFAULT_FILE), &Flags::command())?;
+        Self::merge(flags.settings, file)
     }
 
-    fn merge(flags: Flags, file: File) -> Result<Self, Error> {
+    fn merge(flags: Settings, file: Settings) -> Result<Self, Error> {
         let run_dir = flags.run_dir.or(file.run_dir).unwrap_or_else(|| "/run/berth".into());
         let pools = if flags.default_pools.is_empty() { file.default_pools } else { flags.default_pools };
         Ok(Self {
@@ -127,15 +116,6 @@ impl Config {
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
         })
     }
-}
-
-fn read(path: &Path, required: bool) -> Result<File, Error> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !required => return Ok(File::default()),
-        Err(source) => return Err(Error::ReadConfig { path: path.to_owned(), source }),
-    };
-    toml::from_str(&text).map_err(|source| Error::ParseConfig { path: path.to_owned(), source: Box::new(source) })
 }
 
 /// `BASE/LENGTH/SIZE`, as in `10.64.0.0/12/24`; whether they make sense together is for [`cnm::ipam::DefaultPools`].
@@ -165,8 +145,9 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file() {
-        let file: File = toml::from_str("run-dir = '/run/a'\ngroup = 'staff'\nforwarding-drop = false").expect("toml");
-        let flags = Flags { group: Some("wheel".to_owned()), ..Flags::default() };
+        let file: Settings =
+            toml::from_str("run-dir = '/run/a'\ngroup = 'staff'\nforwarding-drop = false").expect("toml");
+        let flags = Settings { group: Some("wheel".to_owned()), ..Settings::default() };
         let config = Config::merge(flags, file).expect("a configuration");
         assert_eq!(config.socket, Path::new("/run/a/netd.sock"));
         assert_eq!(config.group, "wheel");
@@ -175,8 +156,25 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_refused_by_name() {
-        let error = toml::from_str::<File>("fowarding-drop = false").expect_err("a typo");
-        assert!(error.to_string().contains("fowarding-drop"), "{error}");
+    fn pools_of_flags_replace_those_of_the_file() {
+        let pools = |flags: &[&str]| {
+            let flags =
+                Settings { default_pools: flags.iter().map(|&pool| pool.to_owned()).collect(), ..Settings::default() };
+            let file: Settings =
+                toml::from_str("default-pools = ['10.64.0.0/12/24', '10.80.0.0/12/24']").expect("toml");
+            let config = Config::merge(flags, file).expect("a configuration");
+            config.default_pools.iter().map(|pool| pool.base.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(pools(&[]), ["10.64.0.0/12", "10.80.0.0/12"]);
+        assert_eq!(pools(&["10.96.0.0/12/24"]), ["10.96.0.0/12"]);
+    }
+
+    #[test]
+    fn every_flag_has_its_key() {
+        for key in settings::keys(&Flags::command()) {
+            // Of no flag's type: what is complained about is the value.
+            let error = toml::from_str::<Settings>(&format!("{} = 1979-05-27", key.name)).expect_err(&key.name);
+            assert!(!error.message().contains("unknown field"), "{error}");
+        }
     }
 }

@@ -10,24 +10,9 @@ pub enum Error {
     /// The model refused.
     #[error(transparent)]
     Refused(#[from] cnm::Error),
-    /// The configuration file can't be read.
-    #[error("cannot read the configuration {}", path.display())]
-    ReadConfig {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// The configuration file holds something wrong.
-    #[error("the configuration {} is not valid", path.display())]
-    ParseConfig {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong where.
-        #[source]
-        source: Box<toml::de::Error>,
-    },
+    /// The configuration file can't be read or understood.
+    #[error(transparent)]
+    Configuration(#[from] settings::Error),
     /// A default pool isn't written as one.
     #[error("invalid default pool {pool:?}: CIDR/LENGTH is expected, as in 10.64.0.0/12/24")]
     DefaultPool {
@@ -174,9 +159,7 @@ impl Error {
             Self::Apply { source, .. } => source.cause.kind(),
             Self::Host { source, .. } => source.kind(),
             Self::ShuttingDown => Kind::Unavailable,
-            Self::ReadConfig { .. } | Self::ParseConfig { .. } | Self::DefaultPool { .. } | Self::LogFilter { .. } => {
-                Kind::InvalidParameter
-            }
+            Self::Configuration(_) | Self::DefaultPool { .. } | Self::LogFilter { .. } => Kind::InvalidParameter,
             Self::File { .. }
             | Self::InUse { .. }
             | Self::NetworkInUse { .. }

@@ -348,7 +348,8 @@ impl Host {
 
     /// What the daemons wrote, for a failing test's message.
     pub fn logs(&self) -> String {
-        ["netd.log", "berthd.log"]
+        // The last is of a netd that berthd started.
+        ["netd.log", "berthd.log", "run/berth/netd.log"]
             .iter()
             .map(|name| {
                 format!("--- {name}\n{}", std::fs::read_to_string(self.directory.join(name)).unwrap_or_default())

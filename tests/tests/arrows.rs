@@ -6,19 +6,23 @@ use std::{
 };
 
 /// Who may depend on whom; a crate that isn't here may not exist.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("cnm", &[]),
     ("kernel", &["cnm"]),
     ("drivers", &["cnm"]),
-    ("netd", &["cnm", "kernel", "drivers", "netd-client"]),
+    ("netd", &["cnm", "kernel", "drivers", "netd-client", "settings"]),
     ("netd-client", &["cnm"]),
     ("runtime", &["users"]),
     ("dockerignore", &[]),
     ("users", &[]),
+    ("settings", &[]),
     ("images", &["dockerignore", "users"]),
-    ("engine", &["runtime", "images", "netd-client", "cnm"]),
+    ("engine", &["runtime", "images", "netd-client", "cnm", "settings"]),
     ("cli", &["netd-client", "cnm", "dockerignore"]),
-    ("berth-tests", &["cnm", "kernel", "drivers", "netd", "netd-client", "runtime", "images", "engine", "cli"]),
+    (
+        "berth-tests",
+        &["cnm", "kernel", "drivers", "netd", "netd-client", "runtime", "images", "engine", "cli", "settings"],
+    ),
 ];
 
 /// Crates that may contain `unsafe`: what they program has no safe interface.
