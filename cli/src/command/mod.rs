@@ -23,6 +23,7 @@ mod inspect;
 mod load;
 mod login;
 mod logs;
+mod man_pages;
 mod network;
 mod network_attach;
 mod port;
@@ -151,6 +152,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::System { command: system::Command::Df(flags) } => disk_usage::disk_usage(&context, flags).await,
         Command::Version(flags) => version::version(&context, flags).await,
         Command::Completion { shell } => completion::completion(shell),
+        Command::ManPages { directory } => man_pages::man_pages(&directory),
     }
 }
 

@@ -16,7 +16,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Images", &["images", "build", "pull", "push", "load", "save", "import", "tag", "rmi", "history"]),
     ("Registries", &["login", "logout", "search"]),
     ("Management", &["net", "container", "image", "builder", "volume", "system"]),
-    ("More", &["inspect", "events", "info", "version", "completion", "help"]),
+    ("More", &["inspect", "events", "info", "version", "completion", "man-pages", "help"]),
 ];
 
 /// All commands with their help, as they are written down.

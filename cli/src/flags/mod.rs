@@ -1,6 +1,8 @@
 //! What can be typed: the commands and their flags, mirrored as they come, nothing checked beyond their number.
 //!
 //! `request` makes requests of these. [`parse`] makes clap read a command line as Docker's CLI does.
+// Help texts have brackets that lead nowhere, and can't have a backslash before them.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 pub(crate) mod build;
 pub(crate) mod container;
@@ -149,8 +151,18 @@ pub(crate) enum Command {
         /// bash, zsh, fish or elvish
         shell: clap_complete::Shell,
     },
+    /// Write the manual's pages, one for each command
+    #[command(after_help = MAN_PAGES_EXAMPLES)]
+    ManPages {
+        /// Directory to write them to
+        directory: std::path::PathBuf,
+    },
 }
 
+const MAN_PAGES_EXAMPLES: &str = "Examples:
+  berth man-pages ~/.local/share/man/man1
+
+The directory is made if it isn't there.";
 const COMPLETION_EXAMPLES: &str = "Examples:
   berth completion bash > /etc/bash_completion.d/berth
   echo 'source <(berth completion zsh)' >> ~/.zshrc
