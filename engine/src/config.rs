@@ -1,4 +1,6 @@
 //! Where berthd keeps and finds things: flags over `/etc/berth/berthd.toml` over defaults. The only reader of either.
+// Help texts have brackets that lead nowhere, and can't have a backslash before them.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls)]
 
 use std::io;
 use std::path::{Path, PathBuf};

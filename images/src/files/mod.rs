@@ -2,7 +2,7 @@
 //! `cp` and `export`, and what it changed for `commit`; likewise those that a build takes in, and what its steps wrote.
 //!
 //! Nothing on the way is believed to be what it was a moment ago. Names given by users are resolved by the kernel as if
-//! the root were that of the process ([`resolve`]); what is found below is walked through no symbolic link ([`tree`]).
+//! the root were that of the process (`resolve`); what is found below is walked through no symbolic link (`tree`).
 
 mod extract;
 mod member;

@@ -117,7 +117,7 @@ pub enum Removed {
     Layer(ChainId),
 }
 
-/// What [`Store::prune`] took away.
+/// What [`crate::Store::prune`] took away.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Everything that went.

@@ -105,7 +105,7 @@ pub(crate) fn replace_process(program: &OsStr, config: &Config, descriptors: Des
     match nix::unistd::execve(&program, &arguments, &env)? {}
 }
 
-/// Runs the program; the one argument is a [`Config`].
+/// Runs the program; the one argument is a `Config`.
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(config) = arguments.next().and_then(|argument| serde_json::from_slice(argument.as_bytes()).ok()) else {
         return ExitCode::FAILURE;

@@ -1,7 +1,7 @@
 //! System call filters: which one a process has, how a profile becomes programs for the kernel, and their installation.
 //!
 //! Compiling takes milliseconds, so it is done once for each profile and set of capabilities, by the library (see
-//! [`Filters`]); shims get the result as a file.
+//! `Filters`); shims get the result as a file.
 
 mod cache;
 mod compile;

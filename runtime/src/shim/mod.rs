@@ -1,7 +1,7 @@
 //! `berth-shim`: builds one container, or runs one exec, and becomes its monitor.
 //!
 //! It has one thread, which makes forking and changing namespaces safe. Its caller hands it two sockets as standard
-//! input and output: one to talk over (see [`crate::control`]), and the one on which the monitor will listen. When the
+//! input and output: one to talk over (see `crate::control`), and the one on which the monitor will listen. When the
 //! caller goes away before the start is decided, everything is undone.
 
 mod birth;
