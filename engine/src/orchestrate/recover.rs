@@ -251,7 +251,7 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
             }
             Err(error) => tracing::debug!("following netd's events: {}", chain(&error)),
         }
-        let again = async {
+        let mut again = async || {
             let handshake = engine.netd.ensure().await?;
             if handshake.instance != instance {
                 claim(&engine).await?;
@@ -259,11 +259,23 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
             }
             Ok::<(), Error>(())
         };
-        if let Err(error) = again.await {
+        // Nothing of a new one's is followed before it knows what is wanted.
+        while let Err(error) = again().await {
             tracing::error!("netd is away, the next request that needs it tries again: {}", chain(&error));
             if let Err(error) = engine.netd.started_anew().await {
                 return tracing::error!("netd's return can't be noticed: {}", chain(&error));
             }
         }
     }
+}
+
+/// Claims once more, now that a container is shown as ended whose sandbox couldn't be given back: a netd that came meanwhile
+/// was told that it is wanted. One that is still to come will be told by [`follow_netd`].
+pub(super) fn claim_without(engine: &Engine) {
+    let engine = engine.clone();
+    tokio::spawn(async move {
+        if let Err(error) = claim(&engine).await {
+            tracing::debug!("claiming without a container that ended: {}", chain(&error));
+        }
+    });
 }

@@ -70,20 +70,35 @@ pub(crate) fn network(engine: &Engine, container: &Container, sandbox: Option<&S
     }
 }
 
-/// Gives the sandbox back. A netd that is away is no reason to keep a container running: it takes the sandbox down when
-/// its owner no longer claims it, and `left` says that this is still to come.
+/// Gives the sandbox back. Who waits for the container's end finds its ports free, also when netd has just died: one is
+/// started, or waited for. If none comes, that is no reason to keep a container: `left` says that its sandbox is still to go.
 #[tracing::instrument(name = "remove_sandbox", level = "debug", skip_all, fields(container = container.short_id()))]
 pub(crate) async fn remove(engine: &Engine, container: &Container, left: &mut bool) {
     if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
         return;
     }
-    match engine.netd.client().remove_sandbox(container.id.as_str()).await {
-        Ok(()) => *left = false,
-        Err(error) if error.kind() == Kind::NotFound => *left = false,
-        Err(error) => {
-            *left = true;
-            tracing::warn!(container = %container.id, "giving a sandbox back: {}", chain(&error));
+    let removed = match ask_to_remove(engine, container).await {
+        Err(Error::Netd(error))
+            if error.is_not_running() || matches!(error, netd_client::Error::Interrupted { .. }) =>
+        {
+            tracing::info!(container = %container.id, "netd is away, its next one is to take a sandbox down");
+            match engine.netd.ensure().await {
+                Ok(_) => ask_to_remove(engine, container).await,
+                Err(error) => Err(error),
+            }
         }
+        removed => removed,
+    };
+    *left = removed.is_err();
+    if let Err(error) = removed {
+        tracing::warn!(container = %container.id, "giving a sandbox back: {}", chain(&error));
+    }
+}
+
+async fn ask_to_remove(engine: &Engine, container: &Container) -> Result<()> {
+    match engine.netd.client().remove_sandbox(container.id.as_str()).await {
+        Err(error) if error.kind() == Kind::NotFound => Ok(()),
+        removed => Ok(removed?),
     }
 }
 

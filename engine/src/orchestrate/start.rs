@@ -17,7 +17,7 @@ use crate::container::state::Outcome;
 use crate::container::{Container, Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{files, health, links, remove, sandbox, volume};
+use crate::orchestrate::{files, health, links, recover, remove, sandbox, volume};
 
 /// Starts the container. If it can't run, nothing of the attempt is left but the reason.
 pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
@@ -229,5 +229,8 @@ async fn failed(owned: &mut Owned, error: &Error) {
     };
     if let Err(error) = stored {
         tracing::error!(container = %owned.container.id, "recording a start that failed: {}", chain(&error));
+    }
+    if owned.sandbox_left {
+        recover::claim_without(&owned.engine);
     }
 }

@@ -144,6 +144,25 @@ fn output_and_exit_codes_survive_the_engine() {
     assert!(log.starts_with("before\n") && log.ends_with("\n5000"), "{log}");
 }
 
+#[test]
+fn a_removal_is_over_when_what_it_held_is_given_back_also_without_netd() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.berthd_flag("--start-netd=false").start();
+    host.docker(&["run", "-d", "--name", "web", "-p", "4000:80", "busybox", "sleep", "1000"]).ok();
+    let before = belongings(&host);
+    host.kill_netd();
+    let mut client = host.docker_command();
+    let mut client = client.args(["rm", "-f", "web"]).stdout(Stdio::null()).spawn().expect("docker");
+    host.wait_for_daemon_log("berthd", "its next one is to take a sandbox down");
+    assert!(client.try_wait().expect("docker").is_none(), "it answers while the port is taken");
+    host.start_netd();
+    assert!(client.wait().expect("docker").success());
+    let after = belongings(&host);
+    assert!(before.contains(" bv") && !after.contains(" bv"), "{before}\n{after}");
+    host.docker(&["run", "-d", "--name", "next", "-p", "4000:80", "busybox", "sleep", "1000"]).ok();
+}
+
 /// Waits for a client that berthd still serves. One whose berthd was killed would ask again, and wait for the next berthd.
 fn wait_while_served(client: &mut Child, host: &Host) {
     if !host.berthd_runs() {
