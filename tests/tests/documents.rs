@@ -15,7 +15,7 @@ fn documents() -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).expect("a directory").flatten().map(|entry| entry.path());
         entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect::<Vec<_>>()
     };
-    [markdown(root()), markdown(root().join("docs"))].concat()
+    [markdown(root()), markdown(root().join("docs")), markdown(root().join("docs/decisions"))].concat()
 }
 
 /// What stands between two marks, on one line each.
