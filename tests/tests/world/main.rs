@@ -11,6 +11,7 @@ mod command_line;
 mod commit;
 mod cp;
 mod diff;
+mod differences;
 mod ends;
 mod export;
 mod faults;

@@ -16,7 +16,7 @@ use serde_json::Value;
 type Wrong = (&'static str, &'static str, i32, &'static [&'static str]);
 
 /// A wrong HTTP request: method, path, body, status, and what the message has to say.
-type WrongHttp = (&'static str, &'static str, &'static str, u16, &'static str);
+pub(crate) type WrongHttp<'a> = (&'a str, &'a str, &'a str, u16, &'a str);
 
 /// A host whose town is the same for all tables: the network `taken`, a container that runs on it, one that doesn't run.
 fn town(world: &mut World) -> Host {

@@ -1,0 +1,175 @@
+//! What docs/differences-from-docker.md says isn't there yet is refused, each with the status that it says.
+
+use berth_tests::started;
+
+use crate::bad_input::WrongHttp;
+
+/// What the table says, in its words, and the requests that ask for it.
+const NOT_THERE: &[(&str, &[WrongHttp])] = &[
+    (
+        "cluster volumes",
+        &[("POST", "/volumes/create", r#"{"Name":"other","ClusterVolumeSpec":{"AccessMode":{}}}"#, 501, "cluster")],
+    ),
+    (
+        "quotas of volumes (`-o size=`, 400)",
+        &[("POST", "/volumes/create", r#"{"Name":"other","DriverOpts":{"size":"10m"}}"#, 400, "quota")],
+    ),
+    ("plugins that `docker plugin install` would fetch", &[("POST", "/plugins/pull?remote=x", "[]", 501, "plugin")]),
+    (
+        "BuildKit:",
+        &[("POST", "/session", "", 501, ""), ("POST", "/grpc", "", 501, ""), ("POST", "/build?version=2", "", 501, "")],
+    ),
+    (
+        "`--squash`, `--output`, contexts that the daemon fetches",
+        &[
+            ("POST", "/build?squash=1", "", 501, "squash"),
+            ("POST", "/build?remote=https://example.com/x.git", "", 501, "remote"),
+            ("POST", "/build?outputs=%5B%7B%22Type%22%3A%22local%22%7D%5D", "", 501, "output"),
+        ],
+    ),
+    (
+        "`checkpoint`",
+        &[
+            ("POST", "/containers/idle/checkpoints", r#"{"CheckpointID":"a"}"#, 501, "checkpoint"),
+            ("GET", "/containers/idle/checkpoints", "", 501, "checkpoint"),
+            ("POST", "/containers/idle/start?checkpoint=a", "", 501, "checkpoint"),
+        ],
+    ),
+    ("what a registry has, asked through the engine", &[("GET", "/distribution/busybox/json", "", 501, "")]),
+    (
+        "swarm mode:",
+        &[
+            ("POST", "/swarm/init", "{}", 501, "swarm"),
+            ("POST", "/swarm/join", "{}", 501, "swarm"),
+            ("GET", "/swarm", "", 503, "swarm"),
+            ("GET", "/nodes", "", 503, "swarm"),
+            ("GET", "/services", "", 503, "swarm"),
+        ],
+    ),
+    (
+        "IPv6 on networks:",
+        &[
+            ("POST", "/networks/create", r#"{"Name":"other","EnableIPv6":true}"#, 501, "IPv6"),
+            (
+                "POST",
+                "/networks/create",
+                r#"{"Name":"other","IPAM":{"Config":[{"Subnet":"fd00:1::/64"}]}}"#,
+                501,
+                "IPv",
+            ),
+        ],
+    ),
+    (
+        "networks of other drivers:",
+        &[
+            ("POST", "/networks/create", r#"{"Name":"other","Driver":"macvlan"}"#, 404, "macvlan"),
+            ("POST", "/networks/create", r#"{"Name":"other","Driver":"ipvlan"}"#, 404, "ipvlan"),
+            ("POST", "/networks/create", r#"{"Name":"other","Driver":"overlay"}"#, 404, "overlay"),
+        ],
+    ),
+    (
+        "IPAM drivers other than `default`; options for them (400)",
+        &[
+            ("POST", "/networks/create", r#"{"Name":"other","IPAM":{"Driver":"foo"}}"#, 501, "foo"),
+            ("POST", "/networks/create", r#"{"Name":"other","IPAM":{"Options":{"a":"b"}}}"#, 400, ""),
+        ],
+    ),
+    (
+        "configuration-only networks",
+        &[
+            ("POST", "/networks/create", r#"{"Name":"other","ConfigOnly":true}"#, 501, "configuration-only"),
+            ("POST", "/networks/create", r#"{"Name":"other","ConfigFrom":{"Network":"x"}}"#, 501, ""),
+            ("POST", "/networks/create", r#"{"Name":"other","Ingress":true}"#, 501, ""),
+            ("POST", "/networks/create", r#"{"Name":"other","Scope":"swarm"}"#, 501, "swarm"),
+        ],
+    ),
+    ("`rm --link`", &[("DELETE", "/containers/idle?link=1", "", 501, "link")]),
+];
+
+/// The same, of what a container is made with: the row, the request's members, the status.
+const NOT_OF_CONTAINERS: &[(&str, &[&str], u16)] = &[
+    ("user namespaces (`--userns`)", &[r#""HostConfig":{"UsernsMode":"keep-id"}"#], 501),
+    ("other OCI runtimes (`--runtime`", &[r#""HostConfig":{"Runtime":"crun"}"#], 501),
+    ("`--gpus`", &[r#""HostConfig":{"DeviceRequests":[{"Count":-1,"Capabilities":[["gpu"]]}]}"#], 501),
+    ("`--storage-opt`", &[r#""HostConfig":{"StorageOpt":{"size":"1G"}}"#], 501),
+    ("`--annotation`", &[r#""HostConfig":{"Annotations":{"a":"b"}}"#], 501),
+    ("log drivers other than", &[r#""HostConfig":{"LogConfig":{"Type":"journald"}}"#], 501),
+    (
+        "AppArmor profiles and SELinux labels",
+        &[r#""HostConfig":{"SecurityOpt":["apparmor=x"]}"#, r#""HostConfig":{"SecurityOpt":["label=type:x"]}"#],
+        501,
+    ),
+    (
+        "`--mount type=image`, `npipe` and `cluster`",
+        &[
+            r#""HostConfig":{"Mounts":[{"Type":"image","Source":"busybox","Target":"/x"}]}"#,
+            r#""HostConfig":{"Mounts":[{"Type":"npipe","Source":"a","Target":"/x"}]}"#,
+            r#""HostConfig":{"Mounts":[{"Type":"cluster","Source":"a","Target":"/x"}]}"#,
+        ],
+        501,
+    ),
+    (
+        "`--link-local-ip`",
+        &[r#""NetworkingConfig":{"EndpointsConfig":{"bridge":{"IPAMConfig":{"LinkLocalIPs":["169.254.1.1"]}}}}"#],
+        501,
+    ),
+    (
+        "network-scoped aliases on `bridge` (400)",
+        &[r#""NetworkingConfig":{"EndpointsConfig":{"bridge":{"Aliases":["a"]}}}"#],
+        400,
+    ),
+    (
+        "`--ipc none`, `--cpu-rt-*`, recursive read-only binds",
+        &[
+            r#""HostConfig":{"IpcMode":"none"}"#,
+            r#""HostConfig":{"CpuRealtimePeriod":1000}"#,
+            r#""HostConfig":{"CpuRealtimeRuntime":1000}"#,
+            r#""HostConfig":{"Mounts":[{"Type":"bind","Source":"/tmp","Target":"/x","ReadOnly":true,"BindOptions":{"ReadOnlyForceRecursive":true}}]}"#,
+        ],
+        501,
+    ),
+    (
+        "seccomp profiles with `flags` or a listener (`SCMP_ACT_NOTIFY`, 400)",
+        &[
+            r#""HostConfig":{"SecurityOpt":["seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"]}"]}"#,
+            r#""HostConfig":{"SecurityOpt":["seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}"]}"#,
+        ],
+        400,
+    ),
+    (
+        "mount propagation `shared` and `rshared`",
+        &[r#""HostConfig":{"Binds":["/tmp:/x:shared"]}"#, r#""HostConfig":{"Binds":["/tmp:/x:rshared"]}"#],
+        501,
+    ),
+];
+
+#[test]
+fn what_isnt_there_yet_is_refused_as_the_document_says() {
+    let document = include_str!("../../../docs/differences-from-docker.md");
+    let (_world, host) = started();
+    host.docker(&["create", "--name", "idle", "busybox", "true"]).ok();
+    let there = || [["ps", "-aq"], ["volume", "ls"], ["network", "ls"]].map(|list| host.docker(&list).ok());
+    let before = there();
+    let ask = |words: &str, (method, path, body, status, told): WrongHttp| {
+        assert!(document.contains(words), "the document doesn't say {words:?}");
+        let body = Some(body).filter(|body| !body.is_empty());
+        let (got, answer) = host.http("/run/berth/berth.sock", method, &format!("/v1.51{path}"), body);
+        assert_eq!(got, status, "{words}: {method} {path} {body:?}: {answer}");
+        assert!(answer.contains(told), "{method} {path}: {answer}");
+    };
+    for (words, requests) in NOT_THERE {
+        requests.iter().for_each(|request| ask(words, *request));
+    }
+    for (words, members, status) in NOT_OF_CONTAINERS {
+        for members in *members {
+            let body = format!("{{\"Image\":\"busybox\",\"Cmd\":[\"true\"],{members}}}");
+            ask(words, ("POST", "/containers/create", &body, *status, ""));
+        }
+    }
+    assert_eq!(there(), before);
+    host.docker(&["network", "create", "lab"]).ok();
+    let refused =
+        host.docker(&["run", "--rm", "--network", "lab", "--ip6", "fd00::2", "busybox", "true"]).fails_with(125);
+    assert!(refused.contains("network lab has no IPv6 subnet"), "{refused}");
+    assert_eq!(host.docker(&["ps", "-aq"]).ok().lines().count(), 1);
+}
