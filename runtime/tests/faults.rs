@@ -6,17 +6,10 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
-use common::{World, id, network};
+use common::{World, id, monitor_of, network};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use runtime::{Error, Status, Target};
-
-/// The process that looks after a container: the parent of its first one.
-fn monitor_of(pid: i32) -> Pid {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("it has a parent");
-    Pid::from_raw(parent.trim().parse().expect("a pid"))
-}
 
 fn assert_nothing_is_left(world: &World, name: &str) {
     assert_eq!(world.runtime.status(Target::Container(&id(name))).expect("known"), Status::Gone);

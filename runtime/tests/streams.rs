@@ -3,7 +3,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -223,4 +223,42 @@ fn what_the_caller_left_open_is_not_kept_open() {
     world.start(&world.spec("c", &["sleep", "1000"]));
     drop(writer);
     assert_eq!(File::from(reader).read(&mut [0]).expect("its end"), 0);
+}
+
+#[test]
+fn a_client_that_reads_nothing_keeps_nobody_from_the_end_and_finds_its_output() {
+    let world = World::new();
+    let spec = world.spec("c", &["yes", &"x".repeat(99)]);
+    let target = Target::Container(&spec.id);
+    let stalled = start_attached(&world, &spec, Streams { stdout: true, ..Streams::default() });
+    // More than its socket holds, so that the rest waits in the monitor.
+    while fs::metadata(world.log_path("c")).map_or(0, |log| log.len()) < 600_000 {
+        std::thread::yield_now();
+    }
+    world.runtime.signal(target, 9, false).expect("ended");
+    assert_eq!(wait(&world, &spec).code, 137);
+    assert_eq!(wait(&world, &spec).code, 137, "told also after the end");
+    let said = world.log("c");
+    world.runtime.delete(target).expect("deleted");
+    let (received, _) = frames(stalled);
+    assert!(received == said, "{} bytes of {}", received.len(), said.len());
+}
+
+#[test]
+fn a_monitor_that_runs_out_of_files_lets_nobody_in_for_now_and_goes_on() {
+    let world = World::new();
+    let spec = world.spec("c", &["sleep", "1000"]);
+    let target = Target::Container(&spec.id);
+    let started = world.start(&spec);
+    let monitor = rustix::process::Pid::from_raw(common::monitor_of(started.pid).as_raw());
+    let limit = rustix::process::Rlimit { current: Some(20), maximum: Some(20) };
+    rustix::process::prlimit(monitor, rustix::process::Resource::Nofile, limit).expect("limited");
+    let waiting: Vec<_> = (0..30).map(|_| world.runtime.watch(target).expect("connected")).collect();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(matches!(world.runtime.status(target).expect("known"), Status::Running(_)));
+    drop(waiting);
+    let attached = world.runtime.attach(target, Streams { stdout: true, ..Streams::default() }).expect("let in again");
+    world.runtime.signal(target, 9, false).expect("ended");
+    assert_eq!(frames(attached), (String::new(), String::new()));
+    assert_eq!(wait(&world, &spec).code, 137);
 }

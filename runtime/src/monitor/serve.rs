@@ -26,6 +26,9 @@ use crate::status::Exit;
 /// How much output is read at a time.
 const READ_BYTES: usize = 32 * 1024;
 
+/// How long nobody is let in, or nothing is waited for, after an error that time mends: no file or memory is left.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// One stream of the process's output.
 #[derive(Debug)]
 struct Output {
@@ -41,6 +44,8 @@ struct Monitor {
     input: Option<File>,
     outputs: Vec<Output>,
     clients: Vec<Client>,
+    /// Until then who connects waits in the socket's queue.
+    deaf_until: Option<Instant>,
     log: Option<JsonLog>,
     /// What went wrong with the log first.
     log_error: Option<String>,
@@ -87,14 +92,15 @@ impl Monitor {
             Ok(log) => (log, None),
             Err(error) => (None, Some(format!("could not open the log: {error}"))),
         };
-        Ok(Self { config, listener, input, outputs, clients: Vec::new(), log, log_error, exit: None })
+        let (clients, deaf_until) = (Vec::new(), None);
+        Ok(Self { config, listener, input, outputs, clients, deaf_until, log, log_error, exit: None })
     }
 
     /// Waits for something to happen, and deals with all that did.
     fn step(&mut self, process: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        self.wait(process)?;
+        self.wait(process);
         // Clients come before output: one that connected before the process ran must not miss its first words.
-        self.accept_clients()?;
+        self.accept_clients();
         for index in 0..self.clients.len() {
             self.serve_client(index);
         }
@@ -107,8 +113,13 @@ impl Monitor {
         Ok(())
     }
 
-    fn wait(&self, process: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        let mut fds = vec![PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+    fn wait(&self, process: Option<BorrowedFd<'_>>) {
+        let now = Instant::now();
+        let deaf = self.deaf_until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
+        let mut fds = Vec::new();
+        if deaf.is_none() {
+            fds.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
+        }
         fds.extend(process.map(|process| PollFd::new(process, PollFlags::POLLIN)));
         fds.extend(self.clients.iter().map(|client| PollFd::new(client.as_fd(), client.interest())));
         if !self.is_held_up() {
@@ -118,15 +129,15 @@ impl Monitor {
         if let (Some(input), true) = (&self.input, self.clients.iter().any(|client| !client.input.is_empty())) {
             fds.push(PollFd::new(input.as_fd(), PollFlags::POLLOUT));
         }
-        let now = Instant::now();
-        let patience = self.clients.iter().filter_map(|client| client.patience(now)).min();
+        let patience = self.clients.iter().filter_map(|client| client.patience(now)).chain(deaf).min();
         let timeout = patience.map_or(PollTimeout::NONE, |patience| {
             // Rounded up, so that the time has come when the wait ends.
             PollTimeout::try_from(patience + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
         });
         match poll(&mut fds, timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            // Its end would be the process's: it tries again.
+            Err(_) => std::thread::sleep(PAUSE),
         }
     }
 
@@ -136,13 +147,17 @@ impl Monitor {
         self.exit.is_none() && self.clients.iter().any(Client::is_full)
     }
 
-    fn accept_clients(&mut self) -> io::Result<()> {
+    fn accept_clients(&mut self) {
         loop {
             match self.listener.accept() {
-                Ok((stream, _)) => self.clients.push(Client::new(stream)?),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Ok((stream, _)) => self.clients.extend(Client::new(stream).ok()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-                Err(error) => return Err(error),
+                // Too many files are open, by this process or on the host: who is connected already goes on.
+                Err(_) => {
+                    self.deaf_until = Some(Instant::now() + PAUSE);
+                    return;
+                }
             }
         }
     }
@@ -321,29 +336,38 @@ impl Monitor {
         self.exit = Some(exit.clone());
         self.input = None;
         self.outputs.clear();
+        for client in self.clients.iter_mut().filter(|client| client.role == Role::Watching) {
+            client.reply(&Reply::Exited(exit.clone()), Role::Answered);
+        }
+        self.accept_clients();
+        // Whoever asks now is told the end: only those that are behind with their output are waited for, and by nobody else.
+        // Who is in the middle of asking when the last of them goes finds the connection closed, and the exit in its file.
+        loop {
+            for index in 0..self.clients.len() {
+                self.serve_client(index);
+            }
+            self.see_clients_off();
+            if !self.clients.iter().any(Client::has_waiting) {
+                return Ok(());
+            }
+            self.wait(None);
+            self.accept_clients();
+        }
+    }
+
+    /// Lets those go that have all their output, or take none of it any more.
+    fn see_clients_off(&mut self) {
+        let now = Instant::now();
         for client in &mut self.clients {
-            match client.role {
-                Role::Watching => client.reply(&Reply::Exited(exit.clone()), Role::Answered),
-                Role::Attached(_) => {
-                    client.role = Role::Answered;
-                    client.input_ended = true;
-                    client.send();
-                }
-                Role::Asking | Role::Answered => {}
-            }
-        }
-        // Those that are in the middle of asking find the connection closed, and the exit in its file.
-        self.accept_clients()?;
-        self.clients.retain(|client| !client.gone && client.has_waiting());
-        while !self.clients.is_empty() {
-            self.wait(None)?;
-            for client in &mut self.clients {
+            if matches!(client.role, Role::Attached(_)) {
+                client.role = Role::Answered;
+                client.input_ended = true;
+                client.input.clear();
                 client.send();
-                client.gone |= client.patience(Instant::now()).is_some_and(|patience| patience.is_zero());
             }
-            self.clients.retain(|client| !client.gone);
+            client.gone |= client.patience(now).is_some_and(|patience| patience.is_zero());
         }
-        Ok(())
+        self.clients.retain(|client| !client.gone);
     }
 }
 

@@ -228,3 +228,10 @@ pub(crate) fn frames(mut stream: UnixStream) -> (String, String) {
     }
     (String::from_utf8(stdout).expect("UTF-8"), String::from_utf8(stderr).expect("UTF-8"))
 }
+
+/// The process that looks after a container: the parent of its first one.
+pub(crate) fn monitor_of(pid: i32) -> nix::unistd::Pid {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("it has a parent");
+    nix::unistd::Pid::from_raw(parent.trim().parse().expect("a pid"))
+}
