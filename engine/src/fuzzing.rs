@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use crate::frame::{OutputStream, Unframed, put_frame};
-use crate::logs::{Tail, take_records};
+use crate::logs::{Records, Tail};
 use crate::translate::top::{LINE_BYTES_MAX, Selection};
 
 /// What a hostile container can send us: it is read, as whatever we read of containers, or refused.
@@ -37,10 +37,9 @@ fn frames(bytes: &[u8], size: usize) {
 fn log(bytes: &[u8], size: usize) {
     let (written, said) = runtime::fuzzing::log(bytes, size);
     let read = |file: &[u8]| {
-        let (mut unfinished, mut texts) = (Vec::new(), Vec::new());
+        let (mut records, mut texts) = (Records::default(), Vec::new());
         for piece in file.chunks(1021 * size) {
-            unfinished.extend_from_slice(piece);
-            texts.extend(take_records(&mut unfinished).into_iter().map(|entry| entry.text));
+            texts.extend(records.push(piece).into_iter().map(|entry| entry.text));
         }
         texts
     };
@@ -52,7 +51,7 @@ fn log(bytes: &[u8], size: usize) {
         let mut tail = Tail::of(size);
         let offset = tail.search(&mut Cursor::new(file)).expect("memory can be read").expect("it is the youngest file");
         let rest = &file[usize::try_from(offset).expect("within it")..];
-        let ends = take_records(&mut rest.to_vec()).iter().filter(|entry| entry.ends_line()).count();
+        let ends = Records::default().push(rest).iter().filter(|entry| entry.ends_line()).count();
         let skip = tail.skip();
         assert!(ends <= size + skip.stdout + skip.stderr);
     }

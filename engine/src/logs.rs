@@ -4,6 +4,7 @@ mod entry;
 mod file;
 mod follow;
 mod reader;
+mod records;
 mod tail;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ pub use entry::Entry;
 pub use follow::{Follow, stream};
 pub use reader::LogReader;
 #[cfg(fuzzing)]
-pub(crate) use {reader::take_records, tail::Tail};
+pub(crate) use {records::Records, tail::Tail};
 
 use crate::frame::{OutputStream, put_frame};
 

@@ -1,11 +1,13 @@
 //! The files of a log: the one that is written to, and older ones, which may be compressed.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+
+use super::records::RECORD_BYTES_MAX;
 
 /// A file of a log.
 #[derive(Debug)]
@@ -60,6 +62,11 @@ impl LogFile {
         &mut self.file
     }
 
+    /// Whether it ends before the place up to which it was read.
+    pub(super) fn is_cut_off(&mut self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.len() < self.file.stream_position()?)
+    }
+
     /// Whether this is what was found. While a file is open no other one has its inode; once it is compressed, its first
     /// record tells, of which the time is part.
     pub(super) fn is(&mut self, found: &Found) -> io::Result<bool> {
@@ -75,9 +82,10 @@ impl LogFile {
     }
 }
 
+/// What a file begins with, which is enough of its first record to tell it from others.
 fn first_line(file: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    file.read_until(b'\n', &mut line)?;
+    file.take(RECORD_BYTES_MAX as u64).read_until(b'\n', &mut line)?;
     Ok(line)
 }
 
@@ -129,9 +137,14 @@ impl Iterator for Files<'_> {
 }
 
 fn open(path: &Path) -> io::Result<Option<Found>> {
-    match File::open(path) {
+    // What isn't a file must not make us wait for whoever writes to it.
+    match OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path) {
         Ok(file) => {
-            let identity = Identity::Inode(file.metadata()?.ino());
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Err(io::Error::other(format!("{} is no regular file", path.display())));
+            }
+            let identity = Identity::Inode(metadata.ino());
             Ok(Some(Found(LogFile { file, identity })))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -1,11 +1,12 @@
 //! A log as a stream of bytes: what is there, and what comes until the container ends.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use inotify::{EventStream, Inotify, WatchMask};
+use tokio_util::sync::CancellationToken;
 
 use super::{Entry, LogReader, PerStream, Rendering, Selection};
 use crate::moment;
@@ -46,8 +47,8 @@ struct Reading<E> {
     rendering: Rendering,
 }
 
-/// Streams a log, batch by batch.
-pub fn stream<E>(
+/// Streams a log, batch by batch. That it can't be read is found out first.
+pub async fn stream<E>(
     path: &Path,
     selection: Selection,
     rendering: Rendering,
@@ -64,7 +65,7 @@ where
             (Some(Watch::of_directory(directory)?), Some(ended))
         }
     };
-    let reader = LogReader::open(path, selection.tail)?;
+    let reader = open(path.to_owned(), selection.tail).await?;
     let reading = Reading { reader, watch, ended, selection, wanted: PerStream::default(), rendering };
     Ok(futures::stream::try_unfold(Some(reading), |reading| async {
         match reading {
@@ -80,12 +81,12 @@ impl<E: Future<Output = ()> + Send + Unpin + 'static> Reading<E> {
         loop {
             let (reader, batch) = read_batch(self.reader).await?;
             self.reader = reader;
-            if batch.is_empty() {
+            let Some(batch) = batch else {
                 if !self.wait().await? {
                     return Ok(None);
                 }
                 continue;
-            }
+            };
             let mut bytes = BytesMut::new();
             for entry in &batch {
                 if self.takes(entry) {
@@ -125,7 +126,16 @@ impl<E: Future<Output = ()> + Send + Unpin + 'static> Reading<E> {
     }
 }
 
-async fn read_batch(mut reader: LogReader) -> io::Result<(LogReader, Vec<Entry>)> {
+async fn open(path: PathBuf, tail: Option<usize>) -> io::Result<LogReader> {
+    let given_up = CancellationToken::new();
+    let wanted = given_up.clone();
+    // Dropped together with this when the client has gone.
+    let _given_up = given_up.drop_guard();
+    let opened = tokio::task::spawn_blocking(move || LogReader::open(&path, tail, &wanted));
+    opened.await.map_err(io::Error::other)?
+}
+
+async fn read_batch(mut reader: LogReader) -> io::Result<(LogReader, Option<Vec<Entry>>)> {
     let read = tokio::task::spawn_blocking(move || {
         let batch = reader.next_batch()?;
         Ok((reader, batch))

@@ -4,10 +4,14 @@
 //! a new one. The reader keeps its file open, whatever becomes of it, and finds the next one after it, so that it loses
 //! nothing to a rotation.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::file::{Files, LogFile};
+use tokio_util::sync::CancellationToken;
+
+use super::file::{Files, Found, LogFile};
+use super::records::Records;
 use super::tail::Tail;
 use super::{Entry, PerStream};
 
@@ -18,56 +22,66 @@ const READ: usize = 64 * 1024;
 pub struct LogReader {
     path: PathBuf,
     current: Option<LogFile>,
-    /// The beginning of a record whose end isn't written yet.
-    unfinished: Vec<u8>,
+    records: Records,
+    buffer: Vec<u8>,
     /// So many records are of lines before those that are wanted.
     skip: PerStream<usize>,
 }
 
 impl LogReader {
-    /// Opens a log at its beginning, or before its last `tail` lines. A log that isn't there yet is empty.
-    pub fn open(path: &Path, tail: Option<usize>) -> io::Result<Self> {
-        let path = path.to_owned();
-        let mut reader = Self { path, current: None, unfinished: Vec::new(), skip: PerStream::default() };
+    /// Opens a log at its beginning, or before its last `tail` lines. A log that isn't there yet is empty. A search for the
+    /// tail fails when it is given up.
+    pub fn open(path: &Path, tail: Option<usize>, given_up: &CancellationToken) -> io::Result<Self> {
+        let mut reader = Self {
+            path: path.to_owned(),
+            current: None,
+            records: Records::default(),
+            buffer: Vec::new(),
+            skip: PerStream::default(),
+        };
         match tail {
             None => reader.current = reader.oldest()?,
-            Some(lines) => reader.seek_tail(lines)?,
+            Some(lines) => reader.seek_tail(lines, given_up)?,
         }
         Ok(reader)
     }
 
-    /// Reads what is there, up to some tens of kilobytes; nothing means that all of it was read.
-    pub fn next_batch(&mut self) -> io::Result<Vec<Entry>> {
+    /// Reads some tens of kilobytes, whether or not there is anything wanted in them: who reads a file that has none can
+    /// stop. Nothing means that all of it was read.
+    pub fn next_batch(&mut self) -> io::Result<Option<Vec<Entry>>> {
         loop {
             let Some(current) = &mut self.current else {
                 self.current = self.oldest()?;
                 if self.current.is_none() {
-                    return Ok(Vec::new());
+                    return Ok(None);
                 }
                 continue;
             };
-            if read_some(current.file(), &mut self.unfinished)? > 0 {
-                let entries = self.take_wanted();
-                if !entries.is_empty() {
-                    return Ok(entries);
-                }
+            if read_some(current.file(), &mut self.buffer)? {
+                return Ok(Some(self.take_wanted()));
+            }
+            if current.is_cut_off()? {
+                // Somebody emptied it: what is written next stands at its beginning.
+                current.file().rewind()?;
+                self.records.give_up_begun();
+                self.skip = PerStream::default();
                 continue;
             }
-            let Some(next) = self.successor()? else { return Ok(Vec::new()) };
+            let Some(next) = self.successor()? else { return Ok(None) };
             // The monitor may have written between the end that was read and its rename; after the rename it can't.
             if let Some(current) = &mut self.current
-                && read_some(current.file(), &mut self.unfinished)? > 0
+                && read_some(current.file(), &mut self.buffer)?
             {
-                continue;
+                return Ok(Some(self.take_wanted()));
             }
             // A record is written at once: what is left was cut short by a crash and won't be finished.
-            self.unfinished.clear();
+            self.records.give_up_begun();
             self.current = Some(next);
         }
     }
 
     fn take_wanted(&mut self) -> Vec<Entry> {
-        let mut entries = take_records(&mut self.unfinished);
+        let mut entries = self.records.push(&self.buffer);
         entries.retain(|entry| {
             let skip = self.skip.of(entry.stream);
             let wanted = *skip == 0;
@@ -89,19 +103,19 @@ impl LogReader {
             newer = Some(found);
         }
         // Rotated out of existence, it isn't met: the oldest that is left comes next.
-        newer.map(super::file::Found::readable).transpose()
+        newer.map(Found::readable).transpose()
     }
 
     fn oldest(&self) -> io::Result<Option<LogFile>> {
         let oldest = Files::of(&self.path).try_fold(None, |_, found| found.map(Some))?;
-        oldest.map(super::file::Found::readable).transpose()
+        oldest.map(Found::readable).transpose()
     }
 
-    fn seek_tail(&mut self, lines: usize) -> io::Result<()> {
+    fn seek_tail(&mut self, lines: usize, given_up: &CancellationToken) -> io::Result<()> {
         let mut tail = Tail::of(lines);
         for found in Files::of(&self.path) {
             let mut log = found?.readable()?;
-            if let Some(offset) = tail.search(log.file())? {
+            if let Some(offset) = tail.search(&mut Wanted { file: log.file(), given_up })? {
                 log.file().seek(SeekFrom::Start(offset))?;
                 self.current = Some(log);
             }
@@ -114,20 +128,29 @@ impl LogReader {
     }
 }
 
-fn read_some(file: &mut impl Read, into: &mut Vec<u8>) -> io::Result<usize> {
-    into.reserve(READ);
-    file.take(READ as u64).read_to_end(into)
+/// Whether there was anything.
+fn read_some(file: &mut impl Read, into: &mut Vec<u8>) -> io::Result<bool> {
+    into.clear();
+    Ok(file.take(READ as u64).read_to_end(into)? > 0)
 }
 
-/// Takes the complete records out of the buffer. One that can't be read is left out: a crash may have torn it.
-pub(crate) fn take_records(buffer: &mut Vec<u8>) -> Vec<Entry> {
-    let Some(last_end) = buffer.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
-    let records = buffer[..last_end].split(|byte| *byte == b'\n').filter(|record| !record.is_empty());
-    let entries = records
-        .filter_map(|record| {
-            Entry::parse(record).inspect_err(|error| tracing::warn!("{}", crate::error::chain(error))).ok()
-        })
-        .collect();
-    buffer.drain(..=last_end);
-    entries
+/// A file that can be read for as long as somebody wants it: a search through all of a large one takes its time.
+struct Wanted<'a> {
+    file: &'a mut File,
+    given_up: &'a CancellationToken,
+}
+
+impl Read for Wanted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given_up.is_cancelled() {
+            return Err(io::Error::other("nobody wants it any more"));
+        }
+        self.file.read(buffer)
+    }
+}
+
+impl Seek for Wanted<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
 }

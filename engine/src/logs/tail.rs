@@ -1,11 +1,10 @@
 //! Where the last lines of a log begin. A line that was too long for one record is several of them, and those of the other
 //! stream may lie in between.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 
+use super::records::Backwards;
 use super::{Entry, PerStream};
-
-const BLOCK: usize = 32 * 1024;
 
 /// A search for the last lines, from the youngest file to older ones.
 #[derive(Debug)]
@@ -79,65 +78,6 @@ impl Tail {
     }
 }
 
-/// The complete records of a file, the last one first.
-struct Backwards<'a, F> {
-    file: &'a mut F,
-    /// What was read and not given yet: whole records, but for the beginning of the first.
-    buffer: Vec<u8>,
-    /// Where that is in the file.
-    start: u64,
-}
-
-impl<'a, F: Read + Seek> Backwards<'a, F> {
-    fn open(file: &'a mut F) -> io::Result<Self> {
-        let start = file.seek(SeekFrom::End(0))?;
-        let mut backwards = Self { file, buffer: Vec::new(), start };
-        // What follows the last line feed is no record yet.
-        loop {
-            let end = backwards.buffer.iter().rposition(|byte| *byte == b'\n').map(|position| position + 1);
-            if end.is_some() || backwards.start == 0 {
-                backwards.buffer.truncate(end.unwrap_or(0));
-                return Ok(backwards);
-            }
-            backwards.buffer.clear();
-            backwards.read_block()?;
-        }
-    }
-
-    /// Where the last record ends that wasn't given yet.
-    fn end(&self) -> u64 {
-        self.start + self.buffer.len() as u64
-    }
-
-    fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
-        while let Some(before_end) = self.buffer.len().checked_sub(1) {
-            let begin = self.buffer[..before_end].iter().rposition(|byte| *byte == b'\n').map(|position| position + 1);
-            if begin.is_some() || self.start == 0 {
-                let begin = begin.unwrap_or(0);
-                let record = self.buffer.split_off(begin);
-                return Ok(Some((self.end(), record)));
-            }
-            self.read_block()?;
-        }
-        if self.start == 0 {
-            return Ok(None);
-        }
-        self.read_block()?;
-        self.next()
-    }
-
-    fn read_block(&mut self) -> io::Result<()> {
-        let length = self.start.min(BLOCK as u64);
-        self.start -= length;
-        self.file.seek(SeekFrom::Start(self.start))?;
-        let mut block = vec![0; usize::try_from(length).expect("at most a block")];
-        self.file.read_exact(&mut block)?;
-        block.extend_from_slice(&self.buffer);
-        self.buffer = block;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
@@ -145,7 +85,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::logs::reader::take_records;
+    use crate::logs::records::Records;
 
     /// Records by a letter of their stream and their text, which `+` begins if they continue a line.
     fn log(records: &[(char, &str)]) -> String {
@@ -174,14 +114,15 @@ mod tests {
             }
         }
         let Some((index, offset)) = begin else { return String::new() };
-        let mut rest = format!("{}{}", &files[index][offset..], files[index + 1..].concat()).into_bytes();
+        let rest = format!("{}{}", &files[index][offset..], files[index + 1..].concat());
         let mut skip = tail.skip();
-        let wanted = take_records(&mut rest).into_iter().filter(|entry| {
+        let wanted = Records::default().push(rest.as_bytes()).into_iter().filter(|entry| {
             let skip = skip.of(entry.stream);
             std::mem::replace(skip, skip.saturating_sub(1)) == 0
         });
         let text: Vec<u8> = wanted.flat_map(|entry| entry.text).collect();
-        String::from_utf8(text).expect("text") + &String::from_utf8(rest).expect("text")
+        let unfinished = &rest[rest.rfind('\n').map_or(0, |end| end + 1)..];
+        String::from_utf8(text).expect("text") + unfinished
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -76,7 +77,7 @@ impl Log {
 
     async fn read(&self, selection: Selection, rendering: Rendering) -> String {
         let follow: Follow<std::future::Ready<()>> = Follow::No;
-        let stream = stream(&self.path(), selection, rendering, follow).expect("the log is read");
+        let stream = stream(&self.path(), selection, rendering, follow).await.expect("the log is read");
         collect(stream).await
     }
 }
@@ -167,7 +168,7 @@ async fn following_loses_nothing_to_rotation_and_ends_with_the_container() {
     let mut log = Log::new();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let follow = Follow::UntilEnd(Box::pin(ended.map(|_| ())));
-    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).expect("the log is followed"));
+    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).await.expect("the log is followed"));
 
     log.write("stdout", "first");
     assert_eq!(stream.next().await.expect("a piece").expect("read"), "first\n");
@@ -186,7 +187,7 @@ async fn following_ends_at_until() {
     log.write("stdout", "a");
     let selection = Selection { until: at(0), ..EVERYTHING };
     let never = Follow::UntilEnd(Box::pin(std::future::pending::<()>()));
-    assert_eq!(collect(stream(&log.path(), selection, PLAIN, never).expect("the log is followed")).await, "a\n");
+    assert_eq!(collect(stream(&log.path(), selection, PLAIN, never).await.expect("the log is followed")).await, "a\n");
 }
 
 #[tokio::test]
@@ -216,7 +217,7 @@ async fn bytes_come_back_as_they_were_written() {
     let record = r#"{"log":"\ufffd\n","stream":"stdout","bytes":"/wo=","time":"2020-11-21T10:00:00Z"}"#;
     fs::write(log.path(), format!("{record}\n")).expect("written");
     let follow: Follow<std::future::Ready<()>> = Follow::No;
-    let stream = stream(&log.path(), EVERYTHING, PLAIN, follow).expect("the log is read");
+    let stream = stream(&log.path(), EVERYTHING, PLAIN, follow).await.expect("the log is read");
     let pieces: Vec<bytes::Bytes> = stream.try_collect().await.expect("the log is read");
     assert_eq!(pieces.concat(), b"\xff\n");
 }
@@ -246,7 +247,7 @@ async fn following_loses_nothing_to_a_compression_and_repeats_nothing() {
     log.rotate();
     log.compress(1);
     log.write("stdout", "first");
-    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).expect("the log is followed"));
+    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).await.expect("the log is followed"));
     assert_eq!(stream.next().await.expect("a piece").expect("read"), "oldest\n");
     assert_eq!(stream.next().await.expect("a piece").expect("read"), "first\n");
     log.write("stdout", "second");
@@ -266,7 +267,7 @@ async fn following_loses_nothing_where_only_one_file_is_kept() {
     let mut log = Log::new();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let follow = Follow::UntilEnd(Box::pin(ended.map(|_| ())));
-    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).expect("the log is followed"));
+    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).await.expect("the log is followed"));
     for text in ["a", "b", "c"] {
         log.write("stdout", text);
         log.write("stdout", &text.to_uppercase());
@@ -282,4 +283,61 @@ async fn following_loses_nothing_where_only_one_file_is_kept() {
     }
     end.send(()).expect("the stream is still following");
     assert_eq!(collect(stream).await, "");
+}
+
+#[test]
+fn a_batch_is_no_more_than_some_of_the_file() {
+    let log = Log::new();
+    fs::File::create(log.path()).and_then(|file| file.set_len(8 * 1024 * 1024)).expect("made");
+    let wanted = CancellationToken::new();
+    let mut reader = LogReader::open(&log.path(), None, &wanted).expect("opens");
+    let mut batches = 0;
+    while let Some(entries) = reader.next_batch().expect("read") {
+        assert!(entries.is_empty());
+        batches += 1;
+    }
+    assert!(batches >= 100, "{batches}");
+
+    LogReader::open(&log.path(), Some(1), &wanted).expect("opens");
+    wanted.cancel();
+    LogReader::open(&log.path(), Some(1), &wanted).expect_err("nobody wants it");
+}
+
+#[tokio::test]
+async fn who_follows_a_file_that_is_emptied_reads_on_at_its_beginning() {
+    let mut log = Log::new();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let follow = Follow::UntilEnd(Box::pin(ended.map(|_| ())));
+    log.write("stdout", "a line longer than the next");
+    append(&log.path(), "{\"log\":\"unfinished");
+    let mut stream = Box::pin(stream(&log.path(), EVERYTHING, PLAIN, follow).await.expect("the log is followed"));
+    assert_eq!(stream.next().await.expect("a piece").expect("read"), "a line longer than the next\n");
+    fs::File::options().write(true).truncate(true).open(log.path()).expect("emptied");
+    log.write("stdout", "b");
+    assert_eq!(stream.next().await.expect("a piece").expect("read"), "b\n");
+    end.send(()).expect("the stream is still following");
+    assert_eq!(collect(stream).await, "");
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_no_log_and_nobody_waits_for_it() {
+    let log = Log::new();
+    let elsewhere = log.directory.path().join("elsewhere");
+    let refused = async |tail| {
+        let follow: Follow<std::future::Ready<()>> = Follow::No;
+        let opened = stream(&log.path(), Selection { tail, ..EVERYTHING }, PLAIN, follow).await;
+        opened.err().expect("refused").to_string()
+    };
+    let expected = format!("{} is no regular file", log.path().display());
+    fs::create_dir(log.path()).expect("made");
+    assert_eq!((refused(None).await, refused(Some(1)).await), (expected.clone(), expected.clone()));
+    fs::remove_dir(log.path()).expect("removed");
+    nix::unistd::mkfifo(&log.path(), nix::sys::stat::Mode::S_IRWXU).expect("made");
+    assert_eq!((refused(None).await, refused(Some(1)).await), (expected.clone(), expected));
+    fs::remove_file(log.path()).expect("removed");
+    let mut other = Log::new();
+    other.write("stdout", "a");
+    fs::rename(other.path(), &elsewhere).expect("moved");
+    std::os::unix::fs::symlink(&elsewhere, log.path()).expect("made");
+    assert_eq!(log.read(EVERYTHING, PLAIN).await, "a\n");
 }

@@ -1,11 +1,14 @@
 //! `POST /containers/{id}/attach`, and `GET /containers/{id}/attach/ws` over a WebSocket: the streams of the first process, of
 //! now or of the next start.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use futures::TryStreamExt as _;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use runtime::protocol::Streams;
 use runtime::{Status, Target};
 use tokio::io::AsyncWriteExt as _;
@@ -55,9 +58,8 @@ struct Attachment {
     engine: Engine,
     handle: Handle,
     container: Arc<Container>,
-    streams: Streams,
-    /// It wants the log so far, as frames or not.
-    log: Option<LogRendering>,
+    /// The log so far, for a client that wants it.
+    log: Option<BoxStream<'static, io::Result<Bytes>>>,
     /// Where the process's streams are, and how many runs had ended before.
     attached: Option<(Attached, u64)>,
     session: Session,
@@ -75,21 +77,22 @@ impl Attachment {
         let streams = Streams { stdin: query.stdin, stdout: query.stdout, stderr: query.stderr };
         // Connected before the log is read: what is written in between comes twice rather than not at all.
         let attached = if query.stream { Some(handle.attach(streams).await?) } else { None };
+        let log = if query.logs { Some(log(&engine, &container, streams, plain).await?) } else { None };
         engine.container_event(&container, "attach", []);
         let terminal = container.spec.process.terminal.is_some();
-        let log = LogRendering { timestamps: false, details: false, multiplexed: !plain };
         let detach = terminal.then_some(detach_keys);
         let session = Session { stdin: query.stdin, detach, rendering: Rendering::of(terminal, plain) };
-        Ok(Self { engine, handle, container, streams, log: query.logs.then_some(log), attached, session })
+        Ok(Self { engine, handle, container, log, attached, session })
     }
 
     /// Gives the client all that it asked for. The stream is at its end only when the end of the process is recorded: who asks
     /// for the exit code then gets it.
     async fn run(self, mut client: ClientStream) -> ClientStream {
-        let Self { engine, handle, container, streams, log, attached, session } = self;
-        if let Some(rendering) = log
-            && !replay(&engine, &container, streams, rendering, &mut client).await
+        let Self { engine, handle, container, log, attached, session } = self;
+        if let Some(log) = log
+            && let Err(error) = replay(log, &mut client).await
         {
+            tracing::debug!("replaying the log of container {}: {error}", container.id);
             return client;
         }
         let Some((attached, exits)) = attached else { return client };
@@ -133,22 +136,23 @@ fn attachable(container: &Container) -> Result<()> {
     }
 }
 
-/// Sends the log so far; false when the client has gone or the log can't be read.
-async fn replay(
+async fn log(
     engine: &Engine,
     container: &Container,
     streams: Streams,
-    rendering: LogRendering,
-    client: &mut ClientStream,
-) -> bool {
+    plain: bool,
+) -> Result<BoxStream<'static, io::Result<Bytes>>> {
     let selection = Selection { stdout: streams.stdout, stderr: streams.stderr, tail: None, since: None, until: None };
+    let rendering = LogRendering { timestamps: false, details: false, multiplexed: !plain };
     let follow: Follow<std::future::Ready<()>> = Follow::No;
-    let sent = async {
-        let mut log = std::pin::pin!(logs::stream(&engine.log_path(&container.id), selection, rendering, follow)?);
-        while let Some(piece) = log.try_next().await? {
-            client.output.write_all(&piece).await?;
-        }
-        client.output.flush().await
-    };
-    sent.await.inspect_err(|error| tracing::debug!("replaying the log of container {}: {error}", container.id)).is_ok()
+    let log = logs::stream(&engine.log_path(&container.id), selection, rendering, follow).await;
+    Ok(log.map_err(Error::io(format!("reading the log of container {}", container.id)))?.boxed())
+}
+
+/// Sends the log so far.
+async fn replay(mut log: BoxStream<'static, io::Result<Bytes>>, client: &mut ClientStream) -> io::Result<()> {
+    while let Some(piece) = log.try_next().await? {
+        client.output.write_all(&piece).await?;
+    }
+    client.output.flush().await
 }

@@ -36,6 +36,7 @@ pub(super) async fn logs(
     };
     let path = engine.log_path(&container.id);
     let stream = logs::stream(&path, selection, rendering, follow)
+        .await
         .map_err(Error::io(format!("reading the log of container {}", container.id)))?;
     Ok(([(CONTENT_TYPE, content_type(terminal, version))], Body::from_stream(stream)).into_response())
 }
