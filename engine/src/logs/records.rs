@@ -3,6 +3,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use memchr::{memchr2, memrchr2};
+
 use super::Entry;
 
 /// No record is longer. 16 KiB of output take up to 120 KiB, escaped and in base64; what a record says of its container comes
@@ -14,6 +16,15 @@ const BLOCK: usize = 32 * 1024;
 
 /// Where a record ends: at a line feed. A NUL byte is in none: a file has it where its size was on the disk before what was
 /// written was, or where somebody made it longer.
+fn first_end(bytes: &[u8]) -> Option<usize> {
+    memchr2(b'\n', b'\0', bytes)
+}
+
+fn last_end(bytes: &[u8]) -> Option<usize> {
+    memrchr2(b'\n', b'\0', bytes)
+}
+
+/// There may be millions of them in a row.
 fn is_end(byte: &u8) -> bool {
     matches!(byte, b'\n' | b'\0')
 }
@@ -33,10 +44,11 @@ impl Records {
     /// Those that these bytes complete. What can't be read is left out: a crash may have torn it.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Vec<Entry> {
         let mut entries = Vec::new();
-        while let Some(end) = bytes.iter().position(is_end) {
+        while let Some(end) = first_end(bytes) {
             self.extend(&bytes[..end]);
             entries.extend(self.complete());
-            bytes = &bytes[end + 1..];
+            let next = bytes[end..].iter().position(|byte| !is_end(byte));
+            bytes = &bytes[next.map_or(bytes.len(), |next| end + next)..];
         }
         self.extend(bytes);
         entries
@@ -99,7 +111,7 @@ impl<'a, F: Read + Seek> Backwards<'a, F> {
         let mut backwards = Self { file, block, start, end: 0, reversed, too_long: false };
         // What follows the last line feed is no record yet.
         while backwards.read_block()? {
-            if let Some(end) = backwards.block.iter().rposition(is_end) {
+            if let Some(end) = last_end(&backwards.block) {
                 backwards.block.truncate(end);
                 backwards.end = backwards.start + end as u64 + 1;
                 break;
@@ -116,7 +128,7 @@ impl<'a, F: Read + Seek> Backwards<'a, F> {
     /// The next one and where it begins. One that is longer than any record is passed over.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
         loop {
-            let before = self.block.iter().rposition(is_end);
+            let before = last_end(&self.block);
             let begin = before.map_or(0, |end| end + 1);
             self.too_long |= self.reversed.len() + self.block.len() - begin > RECORD_BYTES_MAX;
             if self.too_long {
@@ -124,7 +136,8 @@ impl<'a, F: Read + Seek> Backwards<'a, F> {
             } else {
                 self.reversed.extend(self.block[begin..].iter().rev());
             }
-            self.block.truncate(before.unwrap_or(0));
+            let rest = self.block[..begin].iter().rposition(|byte| !is_end(byte));
+            self.block.truncate(rest.map_or(0, |last| last + 1));
             let is_whole = before.is_some() || self.start == 0;
             if is_whole && !std::mem::take(&mut self.too_long) && !self.reversed.is_empty() {
                 let mut record = std::mem::take(&mut self.reversed);
@@ -176,7 +189,7 @@ mod tests {
         (0..128).for_each(|_| assert_eq!(push(&hole), [b""; 0]));
         assert_eq!(push(&[RECORD, b"\n"].concat()), [b"said\n"]);
         let line = [b'x'; 64 * 1024];
-        (0..2 * RECORD_BYTES_MAX / line.len()).for_each(|_| assert_eq!(push(&line), [b""; 0]));
+        (0..=RECORD_BYTES_MAX / line.len()).for_each(|_| assert_eq!(push(&line), [b""; 0]));
         assert_eq!(push(&[b"x\n", RECORD, b"\n", RECORD, b"\n"].concat()), [b"said\n"; 2]);
         assert_eq!(records.begun.len(), 0);
 
