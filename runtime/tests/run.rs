@@ -76,6 +76,7 @@ fn the_log_is_rotated() {
         max_files: 3,
         compress: false,
         attributes: BTreeMap::new(),
+        buffer_bytes: None,
     };
     world.run(&ContainerSpec { log, ..world.spec("c", &["seq", "1000"]) });
     let size = |path: &Path| fs::metadata(path).expect("there").len();

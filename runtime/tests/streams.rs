@@ -147,6 +147,7 @@ fn a_client_that_does_not_read_keeps_nothing_out_of_the_log() {
         max_files: 1,
         compress: false,
         attributes: BTreeMap::new(),
+        buffer_bytes: None,
     };
     let stream = start_attached(&world, &spec, ALL);
     // It is held up, and goes on when the client is gone.

@@ -71,12 +71,13 @@ pub fn runtime_spec(container: &Container, rootfs: Rootfs, places: &Places) -> C
         cgroup_parent: spec.cgroup_parent.as_deref().unwrap_or(&places.cgroup_parent).into(),
         log: match &spec.log {
             LogSpec::None => Log::None,
-            LogSpec::JsonFile { max_size_bytes, max_files, compress, attributes } => Log::JsonFile {
+            LogSpec::JsonFile { max_size_bytes, max_files, compress, attributes, buffer_bytes } => Log::JsonFile {
                 path: places.log.clone(),
                 max_size_bytes: *max_size_bytes,
                 max_files: *max_files,
                 compress: *compress,
                 attributes: attributes.of(container),
+                buffer_bytes: *buffer_bytes,
             },
         },
     }

@@ -95,6 +95,9 @@ pub enum LogSpec {
         /// What each record says of the container.
         #[serde(default)]
         attributes: Attributes,
+        /// How much output waits for the disk before it is left out (`mode=non-blocking`); without it the process waits.
+        #[serde(default)]
+        buffer_bytes: Option<u64>,
     },
 }
 

@@ -13,7 +13,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::client::{Client, Role};
-use super::json_log::{JsonLog, LineSplitter, Piece};
+use super::json_log::{LineSplitter, LogWriter, Piece};
 use super::{Config, Descriptors, Leftover, set_nonblocking};
 use crate::cgroup::{Cgroup, counts_oom_kills};
 use crate::directory::{self, Directory};
@@ -46,7 +46,7 @@ struct Monitor {
     clients: Vec<Client>,
     /// Until then who connects waits in the socket's queue.
     deaf_until: Option<Instant>,
-    log: Option<JsonLog>,
+    log: Option<LogWriter>,
     /// What went wrong with the log first.
     log_error: Option<String>,
     exit: Option<Exit>,
@@ -88,7 +88,7 @@ impl Monitor {
         if let Some(input) = &input {
             set_nonblocking(input)?;
         }
-        let (log, log_error) = match JsonLog::open(&config.log) {
+        let (log, log_error) = match LogWriter::open(&config.log) {
             Ok(log) => (log, None),
             Err(error) => (None, Some(format!("could not open the log: {error}"))),
         };
@@ -320,8 +320,8 @@ impl Monitor {
                 }
             });
         }
-        if let Some(log) = log {
-            note(log_error, log.flush());
+        if let Some(log) = self.log.take() {
+            note(log_error, log.finish());
         }
         Ok(())
     }

@@ -171,5 +171,9 @@ pub enum Log {
         compress: bool,
         /// What each record says of the container.
         attributes: BTreeMap<String, String>,
+        /// Output waits for the disk in a buffer of so many bytes, and is left out of the log where that is full; without
+        /// it the process waits.
+        #[serde(default)]
+        buffer_bytes: Option<u64>,
     },
 }

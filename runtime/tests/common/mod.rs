@@ -90,6 +90,7 @@ impl World {
                 max_files: 1,
                 compress: false,
                 attributes: BTreeMap::new(),
+                buffer_bytes: None,
             },
         }
     }

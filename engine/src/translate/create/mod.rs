@@ -31,7 +31,7 @@ pub(crate) use versions::adapt;
 use crate::container::mount::MountPoint;
 use crate::container::network::NetworkMode;
 use crate::container::restart::RestartPolicy;
-use crate::container::spec::{AttachDefaults, LogSpec, StopSpec};
+use crate::container::spec::{AttachDefaults, StopSpec};
 use crate::container::state::State;
 use crate::container::{Asked, Container, ImageUse, Spec};
 use crate::error::{Error, Result};
@@ -156,7 +156,7 @@ pub(crate) fn container(
         oom_score_adj: limits::oom_score_adj(&body.host)?,
         init: body.host.init.unwrap_or_default(),
         cgroup_parent: limits::cgroup_parent(&body.host)?,
-        log: log(&body.host)?,
+        log: log::log(body.host.log_config.clone().unwrap_or_default())?,
         stop: stop(&body.config)?,
         labels: body.config.labels.clone().unwrap_or_default().into_iter().collect(),
         auto_remove,
@@ -235,29 +235,6 @@ fn show_as_understood(body: &mut CreateBody, own: &str, spec: &Spec) {
         NetworkMode::None => "none".to_owned(),
         NetworkMode::Container(id) => format!("container:{id}"),
     });
-}
-
-/// Those of Docker's own that berth has no word for yet.
-const DOCKERS_LOG_DRIVERS: [&str; 8] =
-    ["awslogs", "fluentd", "gcplogs", "gelf", "journald", "local", "splunk", "syslog"];
-
-fn log(host: &bollard_stubs::models::HostConfig) -> Result<LogSpec> {
-    let wanted = host.log_config.clone().unwrap_or_default();
-    let driver = wanted.typ.unwrap_or_default();
-    let options: BTreeMap<String, String> = wanted.config.unwrap_or_default().into_iter().collect();
-    match driver.as_str() {
-        "" | "json-file" => log::json_file(&options),
-        "none" => match options.keys().next() {
-            None => Ok(LogSpec::None),
-            Some(option) => Err(Error::invalid(format!("unknown log opt '{option}' for none log driver"))),
-        },
-        other if DOCKERS_LOG_DRIVERS.contains(&other) => {
-            Err(Error::not_implemented(format!("log driver {other:?} is not supported yet: use json-file or none")))
-        }
-        other => Err(Error::invalid(format!(
-            "error looking up logging plugin {other}: plugin {other:?} not found: use json-file or none"
-        ))),
-    }
 }
 
 /// `10m`, `1g`, `512`; `-1` is no limit.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,19 +19,50 @@ pub(super) fn rotate(path: &Path, max_files: u32) -> io::Result<()> {
     if max_files <= 1 {
         return if_there(fs::remove_file(path));
     }
-    for file in [numbered(path, max_files - 1), compressed(path, max_files - 1)] {
-        if_there(fs::remove_file(file))?;
+    let mut kept = older(path, max_files);
+    if kept == max_files - 1 {
+        for file in [numbered(path, kept), compressed(path, kept)] {
+            if_there(fs::remove_file(file))?;
+        }
+        kept -= 1;
     }
-    for number in (1..max_files - 1).rev() {
+    for number in (1..=kept).rev() {
         if_there(fs::rename(compressed(path, number), compressed(path, number + 1)))?;
         if_there(fs::rename(numbered(path, number), numbered(path, number + 1)))?;
     }
     if_there(fs::rename(path, numbered(path, 1)))
 }
 
+/// How many older files there are, up to the first number that is free. What may be kept can be far more.
+fn older(path: &Path, max_files: u32) -> u32 {
+    let is_there = |path: PathBuf| path.symlink_metadata().is_ok();
+    let is_taken = |number: &u32| is_there(numbered(path, *number)) || is_there(compressed(path, *number));
+    (1..max_files).take_while(is_taken).last().unwrap_or(0)
+}
+
 /// Opens the file that is written to.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    // What isn't a file must not make the container wait for whoever reads it.
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other(format!("{} is no regular file", path.display())))
+    }
+}
+
+/// Whether a file ends in the middle of a line: its writer was killed, or the disk was full.
+pub(super) fn is_torn(file: &File, size_bytes: u64) -> io::Result<bool> {
+    let Some(last) = size_bytes.checked_sub(1) else { return Ok(false) };
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, last)?;
+    Ok(byte != *b"\n")
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {
@@ -68,7 +99,7 @@ impl Compressing {
     pub(super) fn begin(path: PathBuf, max_files: u32) -> io::Result<Self> {
         let given_up = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&given_up);
-        let work = move || (1..max_files).try_for_each(|number| compress(&path, number, &stop));
+        let work = move || (1..=older(&path, max_files)).try_for_each(|number| compress(&path, number, &stop));
         let thread = std::thread::Builder::new().name("compress".to_owned()).spawn(work)?;
         Ok(Self { thread: Some(thread), given_up })
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::container::mount::MountPointKind;
+use crate::container::spec::LogSpec;
 
 const ID: &str = "4ecb1f0e2ac2a8b6c7c6f2f0c1d6a1c9b0d7e5f4a3b2c1d0e9f8a7b6c5d4e3f2";
 
@@ -110,13 +111,41 @@ fn a_container_that_asks_for_nothing() {
     assert_eq!(spec.process.env, ["HOSTNAME=4ecb1f0e2ac2", "PATH=/bin", "LANG=C"]);
     assert_eq!((spec.process.cwd.as_str(), spec.hostname.as_str()), ("/", "4ecb1f0e2ac2"));
     assert_eq!(spec.process.capabilities.bits(), 0xa804_25fb);
-    let attributes = Default::default();
-    assert_eq!(spec.log, LogSpec::JsonFile { max_size_bytes: None, max_files: 1, compress: false, attributes });
+    assert_eq!(spec.log, log(json!({})));
     assert_eq!(spec.stop, StopSpec { signal: 15, timeout_seconds: 10 });
     assert_eq!(container.endpoints.len(), 1);
     assert_eq!(container.endpoints[0].network, "bridge");
     assert!(spec.masked_paths.iter().any(|path| path == "/proc/kcore") && !spec.privileged);
     assert_eq!(container.asked.host.network_mode.as_deref(), Some("bridge"));
+}
+
+fn log(options: Value) -> LogSpec {
+    host(json!({ "LogConfig": { "Type": "json-file", "Config": options } })).spec.log
+}
+
+#[test]
+fn logs_as_they_are_asked_for() {
+    let plain = |max_size_bytes, max_files, buffer_bytes| {
+        let attributes = Default::default();
+        LogSpec::JsonFile { max_size_bytes, max_files, compress: false, attributes, buffer_bytes }
+    };
+    let buffered = |bytes| plain(None, 1, Some(bytes));
+    for (options, expected) in [
+        (json!({}), plain(None, 1, None)),
+        (json!({ "max-size": "1k", "max-file": "7" }), plain(Some(1000), 7, None)),
+        // No machine has so many files.
+        (json!({ "max-file": "4294967296" }), plain(None, u32::MAX, None)),
+        (json!({ "max-file": "99999999999999999999" }), plain(None, u32::MAX, None)),
+        (json!({ "mode": "blocking" }), plain(None, 1, None)),
+        (json!({ "mode": "" }), plain(None, 1, None)),
+        (json!({ "mode": "non-blocking" }), buffered(1_000_000)),
+        (json!({ "mode": "non-blocking", "max-buffer-size": "4m" }), buffered(4 * 1024 * 1024)),
+    ] {
+        assert_eq!(log(options.clone()), expected, "{options}");
+    }
+    for options in [json!({ "mode": "blocking" }), json!({ "mode": "non-blocking", "max-buffer-size": "1k" })] {
+        assert_eq!(host(json!({ "LogConfig": { "Type": "none", "Config": options } })).spec.log, LogSpec::None);
+    }
 }
 
 #[test]

@@ -289,7 +289,41 @@ fn of_logs_and_restarts() {
             "unknown log opt 'max-files' for json-file log driver",
         ),
         (of_host(json!({ "LogConfig": { "Config": { "max-size": "ten" } } })), 400, "invalid size: 'ten'"),
-        (of_host(json!({ "LogConfig": { "Config": { "max-file": "0" } } })), 400, "invalid value for max-file: \"0\""),
+        (
+            of_host(json!({ "LogConfig": { "Config": { "max-file": "0" } } })),
+            400,
+            "invalid value for max-file: \"0\", must be at least 1",
+        ),
+        (
+            of_host(json!({ "LogConfig": { "Config": { "max-file": "many" } } })),
+            400,
+            "invalid value for max-file: \"many\", must be a number of files",
+        ),
+        (
+            of_host(json!({ "LogConfig": { "Config": { "mode": "lossy" } } })),
+            400,
+            "logger: logging mode not supported: lossy",
+        ),
+        (
+            of_host(json!({ "LogConfig": { "Type": "none", "Config": { "max-buffer-size": "1m" } } })),
+            400,
+            "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+        ),
+        (
+            of_host(json!({ "LogConfig": { "Config": { "max-buffer-size": "1m", "mode": "blocking" } } })),
+            400,
+            "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+        ),
+        (
+            of_host(json!({ "LogConfig": { "Config": { "max-buffer-size": "ten", "mode": "non-blocking" } } })),
+            400,
+            "error parsing option max-buffer-size: invalid size: 'ten'",
+        ),
+        (
+            of_host(json!({ "LogConfig": { "Type": "none", "Config": { "mode": "blocking", "max-size": "1" } } })),
+            400,
+            "unknown log opt 'max-size' for none log driver",
+        ),
         (
             of_host(json!({ "LogConfig": { "Config": { "compress": "true", "max-size": "1k" } } })),
             400,
