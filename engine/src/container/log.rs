@@ -1,13 +1,24 @@
 //! What a log says of its container: labels, variables of its environment, and a tag.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
+use gotmpl::parse::Node;
 use gotmpl::{MissingKey, Template, TemplateError, Value};
 use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::Container;
+
+/// What errors call the template.
+const NAME: &str = "tag";
+
+/// No tag is longer: each record has it.
+const TAG_BYTES_MAX: usize = 128 * 1024;
+
+/// How often a template may go through something in all.
+const RANGE_MAX: u64 = 100_000;
 
 /// Which attributes each record of a log has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +114,7 @@ impl Tag {
             })
         };
         let functions = [("lower", change(str::to_lowercase)), ("upper", change(str::to_uppercase))];
-        let mut parsed = Template::new("tag").missing_key(MissingKey::Error);
+        let mut parsed = Template::new(NAME).missing_key(MissingKey::Error).max_range_iters(RANGE_MAX);
         for (name, function) in functions {
             parsed = parsed.func(name, move |arguments| function(arguments));
         }
@@ -114,7 +125,38 @@ impl Tag {
             let length = length.as_int().and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
             Ok(Value::from(text.to_string().chars().take(length).collect::<String>()))
         };
-        parsed.func("truncate", truncate).parse(template)?.execute_to_string(&self.0)
+        let parsed = parsed.func("truncate", truncate).parse(template)?;
+        check_ends(template)?;
+        let mut text = Bounded(String::new());
+        match parsed.execute_fmt(&mut text, &self.0) {
+            Ok(()) => Ok(text.0),
+            Err(TemplateError::Write) => Err(TemplateError::Exec(format!("it makes more than {TAG_BYTES_MAX} bytes"))),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// That each `end` ends something, and that nothing lacks one, which the parser lets pass: what follows the template is then
+/// not what its outermost part ends with.
+fn check_ends(template: &str) -> Result<(), TemplateError> {
+    const END: &str = "\u{1}";
+    let longer = Template::new(NAME).parse(&format!("{template}{END}"))?;
+    match longer.lookup(NAME).and_then(|outermost| outermost.nodes.last()) {
+        Some(Node::Text(last)) if last.text.ends_with(END) => Ok(()),
+        _ => Err(TemplateError::Exec("an {{end}} is missing, or one too many".into())),
+    }
+}
+
+/// A text that can't be longer than a tag.
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > TAG_BYTES_MAX {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 
@@ -150,9 +192,29 @@ mod tests {
             (json!({ "tag": "x/{{.Name}}" }), json!({ "tag": "x/calm_cog" })),
             (json!({ "tag": "{{upper .ImageName}}:{{truncate .FullID 3}}" }), json!({ "tag": "BUSYBOX:4ec" })),
             (json!({ "tag": "{{if eq .Name \"other\"}}x{{end}}" }), json!({})),
+            (json!({ "tag": "{{range 3}}{{.}}{{end}} {{- /* no more */ -}}" }), json!({ "tag": "012" })),
         ];
         for (options, expected) in rows {
             assert_eq!(json!(attributes(options.clone())), expected, "{options}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_whole_and_makes_no_more_than_a_tag() {
+        let missing = "execution error: an {{end}} is missing, or one too many";
+        let too_long = "execution error: it makes more than 131072 bytes";
+        for (template, refusal) in [
+            ("{{range .}}", missing),
+            ("{{if .ID}}x", missing),
+            ("{{range .}}{{if .ID}}{{end}}x", missing),
+            ("{{define \"x\"}}y", missing),
+            ("{{end}}x", missing),
+            ("{{if .ID}}{{end}}{{end}}x", missing),
+            ("{{printf \"%100000000s\" .ID}}{{printf \"%100000000s\" .ID}}{{.ID}}", too_long),
+            ("{{range 100000}}xy{{end}}", too_long),
+            ("{{range 10000000}}{{end}}", "range iteration budget exhausted"),
+        ] {
+            assert_eq!(Tag::example().render(template).unwrap_err().to_string(), refusal, "{template}");
         }
     }
 }
