@@ -137,3 +137,40 @@ fn what_a_log_says_of_its_container() {
     host.docker(&["run", "--name", "file", "--log-opt", "max-file=3", "busybox", "echo", "hello"]).ok();
     assert_eq!(host.docker(&["logs", "--details", "file"]).ok(), " hello");
 }
+
+#[test]
+fn a_log_that_was_tampered_with_or_torn_costs_no_other_line() {
+    let (_world, host) = started();
+    host.docker(&["run", "--name", "again", "busybox", "echo", "said"]).ok();
+    let path = log_path(&host, "again");
+    let start = || host.docker(&["start", "-a", "again"]).ok();
+    let said = |times: usize| assert_eq!(logs(&host, &["again"]), b"said\n".repeat(times));
+    // Its writer was killed, or the disk was full.
+    host.sh(&format!("printf '{{\"log\":\"hal' >> {path}")).ok();
+    start();
+    said(2);
+    // A power cut, or somebody's mistake.
+    host.sh(&format!("truncate -s 8M {path}")).ok();
+    said(2);
+    start();
+    said(3);
+    assert_eq!(logs(&host, &["--tail", "2", "again"]), b"said\n".repeat(2));
+
+    // What is no file is no log, and nobody waits for it.
+    for make in ["mkdir", "mkfifo"] {
+        host.sh(&format!("rm -r {path} && {make} {path}")).ok();
+        for tail in ["all", "1"] {
+            let refused = host.docker(&["logs", "--tail", tail, "again"]).fails_with(1);
+            assert!(refused.contains(&format!("{path} is no regular file")), "{refused}");
+        }
+        start();
+        let error = host.docker(&["inspect", "-f", "{{.State.Error}}", "again"]).ok();
+        assert!(error.contains("could not open the log: "), "{error}");
+    }
+
+    // It may fall behind, and says all that has room.
+    let options = ["--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=8m"];
+    let words = [&["run", "--name", "behind"][..], &options, &["busybox", "seq", "5000"]].concat();
+    let said = host.docker(&words).ok();
+    assert_eq!(host.docker(&["logs", "behind"]).ok(), said);
+}
