@@ -8,10 +8,16 @@ use serde_json::{Error, Map, Value};
 
 /// Reads a value; the error begins with the path to what is wrong.
 pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+    from_member("", value)
+}
+
+/// The same of what is a member by this name, which its path begins with.
+pub(super) fn from_member<T: DeserializeOwned>(name: &str, value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(AsGo(value)).map_err(|error| {
         let path = error.path().to_string();
+        let path = [name, &path].into_iter().filter(|part| !["", "."].contains(part)).collect::<Vec<_>>().join(".");
         let reason = error.into_inner();
-        if path == "." { reason.to_string() } else { format!("{path}: {reason}") }
+        if path.is_empty() { reason.to_string() } else { format!("{path}: {reason}") }
     })
 }
 
@@ -19,7 +25,9 @@ pub(super) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, String>
 pub(super) fn name_members(members: &mut Map<String, Value>, fields: &[&str]) {
     let strange: Vec<String> = members.keys().filter(|name| !fields.contains(&name.as_str())).cloned().collect();
     for name in strange {
-        let field = fields.iter().find(|field| field.eq_ignore_ascii_case(&name));
+        // Two letters beyond ASCII fold to one of it: the long s and the sign for Kelvin.
+        let folded = name.replace('\u{17f}', "s").replace('\u{212a}', "k");
+        let field = fields.iter().find(|field| field.eq_ignore_ascii_case(&folded));
         if let Some(field) = field.filter(|field| !members.contains_key(**field))
             && let Some(value) = members.remove(&name)
         {
@@ -55,6 +63,10 @@ impl<'de> Deserializer<'de> for AsGo {
         match self.0 {
             Value::Object(members) => Self::members(members, visitor),
             Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(Self))),
+            // Zero has no sign to Go's whole numbers, and `-0` is one.
+            Value::Number(number) if number.as_f64().is_some_and(|zero| zero == 0.0 && zero.is_sign_negative()) => {
+                visitor.visit_u64(0)
+            }
             plain => plain.deserialize_any(visitor),
         }
     }
@@ -178,11 +190,11 @@ mod tests {
     #[test]
     fn members_are_known_in_any_case() {
         let typed: Outer = from_value(json!({
-            "name": "n", "COUNT": 2, "inner": {"ipv4address": "a", "oN": true}, "byname": {"Key": {"ON": true}},
+            "name": "n", "COUNT": 2, "word\u{17f}": ["w"], "inner": {"ipv4address": "a", "oN": true}, "byname": {"Key": {"ON": true}},
             "nothing": "of ours"
         }))
         .unwrap();
-        assert_eq!((typed.name.as_str(), typed.count), ("n", 2));
+        assert_eq!((typed.name.as_str(), typed.count, typed.words.len()), ("n", 2, 1));
         assert_eq!(typed.inner, Some(Inner { address: "a".into(), on: true }));
         assert_eq!(typed.by_name["Key"], Inner { address: String::new(), on: true }, "keys of maps stay as they are");
         let both: Outer = from_value(json!({"Name": "exact", "name": "other", "NAME": "third"})).unwrap();
@@ -209,6 +221,14 @@ mod tests {
     }
 
     #[test]
+    fn minus_zero_is_zero() {
+        let typed: Outer = from_value(serde_json::from_str(r#"{"Count": -0}"#).unwrap()).unwrap();
+        assert_eq!(typed.count, 0);
+        let host: HostConfig = from_value(serde_json::from_str(r#"{"Memory": -0}"#).unwrap()).unwrap();
+        assert_eq!(host.memory, Some(0));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_by_its_place() {
         for (value, refusal) in [
             (
@@ -221,6 +241,7 @@ mod tests {
                 "Mounts[1].Type: invalid mount config for type \"x\": mount type unknown",
             ),
             (json!({"memory": "much"}), "Memory: invalid type: string \"much\""),
+            (json!({"memory": 1.5}), "Memory: invalid type: floating point"),
             (json!({"PortBindings": {"80/tcp": [{"HostPort": 5}]}}), "PortBindings.80/tcp[0].HostPort: invalid type"),
             (json!([1]), "invalid type: sequence"),
         ] {

@@ -58,6 +58,11 @@ pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
     as_go::from_value(value).map_err(|reason| Error::invalid(format!("invalid JSON: {reason}")))
 }
 
+/// What was taken out of a body by this name, as a type.
+pub(crate) fn from_member<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
+    as_go::from_member(name, value).map_err(|reason| Error::invalid(format!("invalid JSON: {reason}")))
+}
+
 /// The members of an object that are taken out one by one, by these names in any case.
 pub(crate) fn members<'a>(value: &'a mut Value, names: &[&str]) -> Option<&'a mut Map<String, Value>> {
     let members = value.as_object_mut()?;

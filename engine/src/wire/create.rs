@@ -48,8 +48,8 @@ impl CreateBody {
         }
         let mut take = |key| members.remove(key).unwrap_or_default();
         Ok(Self {
-            host: body::from_value(take("HostConfig"))?,
-            networking: body::from_value(take("NetworkingConfig"))?,
+            host: body::from_member("HostConfig", take("HostConfig"))?,
+            networking: body::from_member("NetworkingConfig", take("NetworkingConfig"))?,
             mac_address: match members.remove("MacAddress") {
                 Some(Value::String(mac)) if !mac.is_empty() => Some(mac),
                 _ => None,
@@ -84,10 +84,11 @@ mod tests {
             (&b"[]"[..], "config cannot be empty in order to create a container"),
             (b"", "invalid JSON: got EOF while reading request body"),
             (br#"{"Image": 7}"#, "invalid JSON: Image: invalid type"),
-            (br#"{"HostConfig": {"Memory": "much"}}"#, "invalid JSON: Memory: invalid type"),
+            (br#"{"HostConfig": {"Memory": "much"}}"#, "invalid JSON: HostConfig.Memory: invalid type"),
+            (br#"{"NetworkingConfig": 7}"#, "invalid JSON: NetworkingConfig: invalid type"),
             (
                 br#"{"HostConfig": {"RestartPolicy": {"Name": "x"}}}"#,
-                "invalid JSON: RestartPolicy.Name: invalid restart policy: unknown policy 'x'; use",
+                "invalid JSON: HostConfig.RestartPolicy.Name: invalid restart policy: unknown policy 'x'; use",
             ),
         ] {
             let message = CreateBody::parse(bytes).unwrap_err().message();
