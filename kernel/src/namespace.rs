@@ -15,6 +15,7 @@ use std::{
 
 use cnm::{id::SandboxId, resource::NamespaceAt};
 use nix::{
+    errno::Errno,
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns, unshare},
     sys::statfs::{NSFS_MAGIC, statfs},
@@ -53,12 +54,14 @@ impl Pins {
         // Whoever opens a namespace keeps it alive.
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(attempted(attempt()))?;
         let directory = directory.canonicalize().map_err(attempted(attempt()))?;
-        if !is_mount_point(&directory).map_err(attempted(attempt()))? {
-            mount(Some(&directory), &directory, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-                .map_err(attempted(attempt()))?;
+        let share = || mount(None::<&str>, &directory, None::<&str>, MsFlags::MS_SHARED, None::<&str>);
+        match share() {
+            // It is no mount point, or one that something else is mounted over (mount(2)).
+            Err(Errno::EINVAL) => mount(Some(&directory), &directory, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+                .and_then(|()| share()),
+            shared => shared,
         }
-        mount(None::<&str>, &directory, None::<&str>, MsFlags::MS_SHARED, None::<&str>)
-            .map_err(attempted(attempt()))?;
+        .map_err(attempted(attempt()))?;
         Ok(Self { directory })
     }
 
@@ -102,7 +105,7 @@ impl Pins {
         let pin = self.directory.join(sandbox.as_str());
         match umount2(&pin, MntFlags::MNT_DETACH) {
             // EINVAL: a file that isn't a mount point, as left by a crash between making the file and the mount.
-            Ok(()) | Err(nix::errno::Errno::ENOENT | nix::errno::Errno::EINVAL) => {}
+            Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {}
             Err(errno) => return Err(errno.into()),
         }
         match fs::remove_file(&pin) {
@@ -169,12 +172,4 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Re
         let thread = thread::Builder::new().name("netns".to_owned()).spawn_scoped(scope, work)?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
-}
-
-/// Whether a directory is a mount point in this thread's mount namespace (proc(5), mountinfo: field 5, where blanks are
-/// octal).
-fn is_mount_point(directory: &Path) -> io::Result<bool> {
-    let wanted = directory.to_string_lossy().replace('\\', "\\134").replace(' ', "\\040");
-    let mounts = fs::read_to_string("/proc/thread-self/mountinfo")?;
-    Ok(mounts.lines().any(|line| line.split(' ').nth(4) == Some(&wanted)))
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use berth_tests::{Host, World};
+use berth_tests::{Host, Outcome, World};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -302,4 +302,15 @@ fn a_flushed_table_is_whole_again_at_once() {
     let _ = events.wait();
     assert_eq!(neighbour.fetch(&url).ok(), "Hello from berth");
     host.sh("nft list chain inet berth user-pre | grep counter").ok();
+}
+
+#[test]
+fn a_run_directory_that_was_mounted_over_is_taken_into_use_again() {
+    let mut world = World::new();
+    let mut host = world.host();
+    let outside = host.directory().join("run");
+    let script = "mkdir -p /run/berth/netns && mount --bind /run/berth/netns /run/berth/netns && mount --bind $0 /run";
+    Outcome::of(host.command("sh").args(["-c", script]).arg(outside)).ok();
+    host.start();
+    host.docker(&["run", "--rm", "busybox", "ip", "address", "show", "eth0"]).ok();
 }
