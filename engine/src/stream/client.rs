@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::connection::take_over;
@@ -29,6 +30,8 @@ pub(crate) struct ClientStream {
     pub(crate) input: Pin<Box<dyn AsyncRead + Send>>,
     /// What the client is sent.
     pub(crate) output: Pin<Box<dyn AsyncWrite + Send>>,
+    /// Ready once nobody is there to be sent anything; that a client sends no more is none of it. Not to be asked again then.
+    pub(crate) gone: BoxFuture<'static, ()>,
 }
 
 impl<S: Sync> FromRequest<S> for Client {

@@ -115,14 +115,14 @@ async fn attend(stream: UnixStream, app: Router, mut stopping: watch::Receiver<b
             }
         }
     };
-    drop(peer);
     let Parts { io, read_buf, .. } = connection.into_parts();
     let (input, mut output) = io.into_inner().into_split();
     if let Err(error) = output.write_all(&head).await {
         return tracing::debug!("a client left before its stream began: {error}");
     }
     let input = Cursor::new(read_buf).chain(input);
-    tokio::spawn(session(ClientStream { input: Box::pin(input), output: Box::pin(output) }));
+    let gone = async move { peer.is_gone().await }.boxed();
+    tokio::spawn(session(ClientStream { input: Box::pin(input), output: Box::pin(output), gone }));
 }
 
 /// The head of a reply as it is sent. Without a length or an encoding, what follows lasts until the connection is closed.

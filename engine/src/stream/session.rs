@@ -1,6 +1,7 @@
 //! Passing a process's streams through to a client and back, until one of them has had enough.
 
 use bytes::BytesMut;
+use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -72,7 +73,7 @@ impl Session {
         let (from_process, to_process) = process.into_split();
         tokio::select! {
             end = pass_output(from_process, &mut client.output, rendering) => end,
-            end = pass_input(&mut client.input, to_process, stdin, detach) => end,
+            end = pass_input(&mut client.input, &mut client.gone, to_process, stdin, detach) => end,
         }
     }
 }
@@ -80,6 +81,7 @@ impl Session {
 /// Ends only when the client leaves: the end of its input isn't the end of its interest in output.
 async fn pass_input(
     client: &mut (impl AsyncRead + Unpin),
+    gone: &mut BoxFuture<'static, ()>,
     to_process: impl AsyncWrite + Unpin,
     stdin: bool,
     mut detach: Option<DetachKeys>,
@@ -110,7 +112,8 @@ async fn pass_input(
     }
     // Dropping one half of a socket shuts it down for writing: the process reads the end of its input.
     drop(to_process);
-    std::future::pending().await
+    gone.await;
+    End::ClientGone
 }
 
 /// A process that doesn't take input any more goes on without it.
@@ -145,12 +148,14 @@ async fn pass_output(
 #[cfg(test)]
 mod tests {
     use tokio::io::DuplexStream;
+    use tokio::sync::oneshot;
 
     use super::*;
 
     /// A client and a process, seen from their own ends.
     struct Ends {
         client: DuplexStream,
+        leaves: oneshot::Sender<()>,
         process: UnixStream,
         session: tokio::task::JoinHandle<End>,
     }
@@ -158,12 +163,14 @@ mod tests {
     fn session(stdin: bool, detach: Option<&str>) -> Ends {
         let (client, ours) = tokio::io::duplex(1024);
         let (input, output) = tokio::io::split(ours);
+        let (leaves, left) = oneshot::channel();
         let (process, theirs) = UnixStream::pair().expect("a pair of sockets");
         let detach = detach.map(|keys| DetachKeys::parse(keys).expect("keys"));
         let session = Session { stdin, detach, rendering: Rendering::AsItIs };
-        let mut stream = ClientStream { input: Box::pin(input), output: Box::pin(output) };
+        let gone = Box::pin(async move { drop(left.await) });
+        let mut stream = ClientStream { input: Box::pin(input), output: Box::pin(output), gone };
         let session = tokio::spawn(async move { session.run(&mut stream, theirs).await });
-        Ends { client, process, session }
+        Ends { client, leaves, process, session }
     }
 
     async fn read(from: &mut (impl AsyncRead + Unpin), bytes: usize) -> String {
@@ -186,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn both_ways_until_the_process_ends() {
-        let Ends { mut client, mut process, session } = session(true, None);
+        let Ends { mut client, mut process, session, leaves: _leaves } = session(true, None);
         client.write_all(b"question").await.expect("written");
         assert_eq!(read(&mut process, 8).await, "question");
         process.write_all(b"answer").await.expect("written");
@@ -197,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_input_is_passed_on_and_output_goes_on() {
-        let Ends { mut client, mut process, session } = session(true, None);
+        let Ends { mut client, mut process, session, leaves: _leaves } = session(true, None);
         client.write_all(b"all").await.expect("written");
         client.shutdown().await.expect("shut down");
         let mut input = String::new();
@@ -210,8 +217,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_client_that_leaves_a_quiet_process_is_let_go_and_what_it_sent_is_read() {
+        let Ends { mut client, leaves, mut process, session } = session(true, None);
+        client.write_all(b"all").await.expect("written");
+        leaves.send(()).expect("it listens");
+        client.shutdown().await.expect("shut down");
+        assert_eq!(session.await.expect("no panic"), End::ClientGone);
+        let mut input = String::new();
+        process.read_to_string(&mut input).await.expect("the end of input");
+        assert_eq!(input, "all");
+    }
+
+    #[tokio::test]
     async fn keys_detach_and_the_process_goes_on() {
-        let Ends { mut client, mut process, session } = session(true, Some(""));
+        let Ends { mut client, mut process, session, leaves: _leaves } = session(true, Some(""));
         client.write_all(b"ls\x10\x11").await.expect("written");
         assert_eq!(session.await.expect("no panic"), End::Detached);
         let mut input = String::new();
@@ -221,7 +240,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_standard_input_nothing_reaches_the_process() {
-        let Ends { mut client, process, session } = session(false, None);
+        let Ends { mut client, process, session, leaves: _leaves } = session(false, None);
         client.write_all(b"ignored").await.expect("written");
         client.shutdown().await.expect("shut down");
         assert_eq!(process.try_read(&mut [0; 8]).map_err(|error| error.kind()), Err(std::io::ErrorKind::WouldBlock));

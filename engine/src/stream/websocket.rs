@@ -10,6 +10,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -73,45 +74,52 @@ async fn carry<F>(stream: ClientStream, session: impl FnOnce(ClientStream) -> F)
 where
     F: Future<Output = ClientStream>,
 {
-    let ClientStream { input, output } = stream;
+    let ClientStream { input, output, gone } = stream;
     let mut socket = WebSocketStream::from_raw_socket(tokio::io::join(input, output), Role::Server, None).await;
     let (ours, theirs) = tokio::io::duplex(MESSAGE_BYTES);
     let (from_process, to_process) = tokio::io::split(ours);
     let (input, output) = tokio::io::split(theirs);
+    let (leaves, left) = oneshot::channel();
+    let left = Box::pin(async move { drop(left.await) });
     let session = async {
-        let mut stream = session(ClientStream { input: Box::pin(input), output: Box::pin(output) }).await;
+        let mut stream = session(ClientStream { input: Box::pin(input), output: Box::pin(output), gone: left }).await;
         // Nobody is left to tell if it fails.
         let _ = stream.output.shutdown().await;
+        Ok(())
     };
     let (sink, messages) = (&mut socket).split();
     tokio::select! {
-        ((), ()) = async { tokio::join!(session, send(from_process, sink)) } => {}
-        () = receive(messages, to_process) => {}
+        _ = async { tokio::try_join!(session, send(from_process, sink)) } => {}
+        () = receive(messages, to_process, leaves) => {}
     }
     // It is closed when both sides have said so.
     let closed = async { while let Some(Ok(_)) = socket.next().await {} };
     let _ = tokio::time::timeout(PATIENCE, closed).await;
     let joined = socket.into_inner();
     let (input, output) = joined.into_inner();
-    ClientStream { input, output }
+    ClientStream { input, output, gone }
 }
 
-async fn send(mut from_process: impl AsyncRead + Unpin, mut sink: impl Sink<Message> + Unpin) {
+/// # Errors
+/// When the client can't be sent anything.
+async fn send(
+    mut from_process: impl AsyncRead + Unpin,
+    mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
+) -> tungstenite::Result<()> {
     let mut buffer = vec![0; MESSAGE_BYTES];
     while let Ok(length @ 1..) = from_process.read(&mut buffer).await {
         let piece = buffer.get(..length).unwrap_or_default().to_vec();
-        if sink.send(Message::binary(piece)).await.is_err() {
-            return;
-        }
+        sink.send(Message::binary(piece)).await?;
     }
-    // Nobody is left to tell if it fails.
-    let _ = sink.close().await;
+    sink.close().await
 }
 
-/// Ends never: what the client says last is still read by the process, and the session notices when nobody listens.
+/// Ends never: the process still reads what the client says last, and then the session is told that it has left. Who closes a
+/// WebSocket is sent nothing more.
 async fn receive(
     mut messages: impl Stream<Item = tungstenite::Result<Message>> + Unpin,
     mut to_process: impl AsyncWrite + Unpin,
+    leaves: oneshot::Sender<()>,
 ) {
     while let Some(Ok(message)) = messages.next().await {
         if matches!(message, Message::Text(_) | Message::Binary(_))
@@ -121,5 +129,6 @@ async fn receive(
         }
     }
     let _ = to_process.shutdown().await;
+    drop(leaves);
     std::future::pending().await
 }

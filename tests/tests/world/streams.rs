@@ -253,3 +253,43 @@ fn an_exec_that_meets_its_containers_end_says_that_it_is_not_running() {
     }
     assert!(met > 0, "no exec met an end");
 }
+
+/// How many descriptors berthd and the monitors have open.
+fn open_descriptors(host: &Host) -> usize {
+    let pids = [host.processes("berthd"), host.processes("berth-monitor")].concat();
+    pids.into_iter().map(|pid| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)).sum()
+}
+
+#[test]
+fn clients_that_leave_are_let_go_also_by_a_process_that_says_nothing() {
+    let (_world, host) = started();
+    host.docker(&["create", "--name", "new", "busybox", "true"]).ok();
+    host.docker(&["run", "-d", "-i", "--name", "quiet", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["run", "-d", "--name", "loud", "busybox", "sh", "-c", "while :; do date; usleep 1000; done"]).ok();
+    host.wait_for_log("loud", ":");
+    let before = open_descriptors(&host);
+    for name in ["new", "quiet", "loud"] {
+        for _ in 0..10 {
+            let path = format!("/containers/{name}/attach?stream=1&stdin=1&stdout=1&stderr=1");
+            let mut client = connect(&host);
+            client.write_all(post(&path, "Upgrade: tcp\r\nConnection: Upgrade\r\n", "").as_bytes()).expect("sent");
+            let mut head = [0; 12];
+            client.read_exact(&mut head).expect("a reply");
+            assert_eq!(&head, b"HTTP/1.1 101");
+            for says_so in [true, false] {
+                let request = format!("ws://localhost/containers/{name}/attach/ws?stream=1&stdin=1&stdout=1");
+                let (mut client, _) = tungstenite::client(request, connect(&host)).expect("a WebSocket");
+                if says_so {
+                    client.send(Message::Close(None)).expect("sent");
+                }
+            }
+        }
+    }
+    for _ in 0..200 {
+        if open_descriptors(&host) <= before + 10 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{before} descriptors before, {} after", open_descriptors(&host));
+}

@@ -98,7 +98,10 @@ impl Attachment {
         let Some((attached, exits)) = attached else { return client };
         let process = match attached {
             Attached::Now(process) => Some(process),
-            Attached::AtStart(process) => process.await.ok(),
+            Attached::AtStart(process) => tokio::select! {
+                process = process => process.ok(),
+                () = &mut client.gone => return client,
+            },
         };
         let Some(process) = process else {
             // It couldn't be started, or is removed instead.
