@@ -57,8 +57,9 @@ impl Pins {
         let share = || mount(None::<&str>, &directory, None::<&str>, MsFlags::MS_SHARED, None::<&str>);
         match share() {
             // It is no mount point, or one that something else is mounted over (mount(2)).
-            Err(Errno::EINVAL) => mount(Some(&directory), &directory, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-                .and_then(|()| share()),
+            Err(Errno::EINVAL) => {
+                mount(Some(&directory), &directory, None::<&str>, MsFlags::MS_BIND, None::<&str>).and_then(|()| share())
+            }
             shared => shared,
         }
         .map_err(attempted(attempt()))?;
