@@ -1,6 +1,8 @@
 //! A stream in the messages of a WebSocket (RFC 6455), as browsers take it: what a process says in binary messages, and
 //! whatever comes in messages is what it reads.
 
+use std::sync::OnceLock;
+
 use axum::extract::FromRequestParts;
 use axum::http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -13,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::ClientStream;
@@ -23,6 +26,12 @@ use crate::error::{Error, Result};
 
 /// What is sent at once, and may wait between a process and its client.
 const MESSAGE_BYTES: usize = 32 * 1024;
+
+/// The most that a client may say in one message, however many fragments it is in.
+const RECEIVED_MESSAGE_BYTES: usize = 16 << 20;
+
+/// What may wait for a client that doesn't read; answers to its pings are left out beyond it.
+const UNSENT_BYTES: usize = 1 << 20;
 
 /// A client that asked for a WebSocket.
 #[derive(Debug)]
@@ -75,7 +84,12 @@ where
     F: Future<Output = ClientStream>,
 {
     let ClientStream { input, output, gone } = stream;
-    let mut socket = WebSocketStream::from_raw_socket(tokio::io::join(input, output), Role::Server, None).await;
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(RECEIVED_MESSAGE_BYTES))
+        .max_frame_size(Some(RECEIVED_MESSAGE_BYTES))
+        .max_write_buffer_size(UNSENT_BYTES);
+    let mut socket = WebSocketStream::from_raw_socket(tokio::io::join(input, output), Role::Server, Some(limits)).await;
+    let refusal = OnceLock::new();
     let (ours, theirs) = tokio::io::duplex(MESSAGE_BYTES);
     let (from_process, to_process) = tokio::io::split(ours);
     let (input, output) = tokio::io::split(theirs);
@@ -89,8 +103,8 @@ where
     };
     let (sink, messages) = (&mut socket).split();
     tokio::select! {
-        _ = async { tokio::try_join!(session, send(from_process, sink)) } => {}
-        () = receive(messages, to_process, leaves) => {}
+        _ = async { tokio::try_join!(session, send(from_process, sink, &refusal)) } => {}
+        () = receive(messages, to_process, leaves, &refusal) => {}
     }
     // It is closed when both sides have said so.
     let closed = async { while let Some(Ok(_)) = socket.next().await {} };
@@ -105,13 +119,17 @@ where
 async fn send(
     mut from_process: impl AsyncRead + Unpin,
     mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
+    refusal: &OnceLock<CloseFrame>,
 ) -> tungstenite::Result<()> {
     let mut buffer = vec![0; MESSAGE_BYTES];
     while let Ok(length @ 1..) = from_process.read(&mut buffer).await {
         let piece = buffer.get(..length).unwrap_or_default().to_vec();
         sink.send(Message::binary(piece)).await?;
     }
-    sink.close().await
+    match refusal.get() {
+        Some(refusal) => sink.send(Message::Close(Some(refusal.clone()))).await,
+        None => sink.close().await,
+    }
 }
 
 /// Ends never: the process still reads what the client says last, and then the session is told that it has left. Who closes a
@@ -120,15 +138,36 @@ async fn receive(
     mut messages: impl Stream<Item = tungstenite::Result<Message>> + Unpin,
     mut to_process: impl AsyncWrite + Unpin,
     leaves: oneshot::Sender<()>,
+    refusal: &OnceLock<CloseFrame>,
 ) {
-    while let Some(Ok(message)) = messages.next().await {
-        if matches!(message, Message::Text(_) | Message::Binary(_))
-            && to_process.write_all(&message.into_data()).await.is_err()
-        {
-            break;
+    while let Some(message) = messages.next().await {
+        match message {
+            Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                if to_process.write_all(&message.into_data()).await.is_err() {
+                    break;
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                if let Some(refused) = refused(&error) {
+                    refusal.get_or_init(|| refused);
+                }
+                break;
+            }
         }
     }
     let _ = to_process.shutdown().await;
     drop(leaves);
     std::future::pending().await
+}
+
+/// How a client is told that what it sent can't be taken (RFC 6455, 7.4.1).
+fn refused(error: &tungstenite::Error) -> Option<CloseFrame> {
+    let code = match error {
+        tungstenite::Error::Capacity(_) => CloseCode::Size,
+        tungstenite::Error::Protocol(_) => CloseCode::Protocol,
+        tungstenite::Error::Utf8(_) => CloseCode::Invalid,
+        _ => return None,
+    };
+    Some(CloseFrame { code, reason: error.to_string().into() })
 }

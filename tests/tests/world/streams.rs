@@ -210,6 +210,18 @@ fn browsers_attach_over_a_websocket() {
         }
     }
     assert_eq!(host.docker(&["inspect", "-f", "{{.State.Running}}", "shell"]).ok(), "true");
+    // What is too long isn't taken, and the client is told why.
+    let (mut socket, _) = attach("shell");
+    let long = tungstenite::Bytes::from(vec![b'x'; (16 << 20) + 1]);
+    socket.send(Message::binary(long)).ok();
+    let code = loop {
+        match socket.read() {
+            Ok(Message::Binary(_)) => {}
+            Ok(Message::Close(Some(frame))) => break u16::from(frame.code),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(code, 1009, "message too big (RFC 6455)");
     let (status, reply) = host.http(SOCKET, "GET", "/containers/shell/attach/ws?stream=1", None);
     assert!(status == 400 && reply.contains("Upgrade: websocket"), "{reply}");
 }
