@@ -50,6 +50,8 @@ struct Monitor {
     /// What went wrong with the log first.
     log_error: Option<String>,
     exit: Option<Exit>,
+    /// All that the process has said is in the log, and its end in a file: now it may be told.
+    recorded: bool,
 }
 
 /// Looks after the process until it has ended and everybody has been told.
@@ -93,7 +95,7 @@ impl Monitor {
             Err(error) => (None, Some(format!("could not open the log: {error}"))),
         };
         let (clients, deaf_until) = (Vec::new(), None);
-        Ok(Self { config, listener, input, outputs, clients, deaf_until, log, log_error, exit: None })
+        Ok(Self { config, listener, input, outputs, clients, deaf_until, log, log_error, exit: None, recorded: false })
     }
 
     /// Waits for something to happen, and deals with all that did.
@@ -185,8 +187,8 @@ impl Monitor {
         let (reply, role) = match request {
             Request::Attach(streams) => (Reply::Attached { terminal }, Role::Attached(streams)),
             Request::Watch => match &self.exit {
-                Some(exit) => (Reply::Exited(exit.clone()), Role::Answered),
-                None => {
+                Some(exit) if self.recorded => (Reply::Exited(exit.clone()), Role::Answered),
+                _ => {
                     self.clients[index].role = Role::Watching;
                     return;
                 }
@@ -334,6 +336,7 @@ impl Monitor {
             .write(directory::File::Exit, &exit)
             .map_err(|error| io::Error::other(crate::control::describe(&error)))?;
         self.exit = Some(exit.clone());
+        self.recorded = true;
         self.input = None;
         self.outputs.clear();
         for client in self.clients.iter_mut().filter(|client| client.role == Role::Watching) {
