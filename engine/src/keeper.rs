@@ -19,34 +19,94 @@ use crate::error::{Error, Result, chain};
 const FAREWELL: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n\
     Content-Length: 74\r\n\r\n{\"message\":\"berthd isn't running: start it, containers run on meanwhile\"}\n";
 
+/// What a keeper calls the listener: it holds one, wherever that is.
+const NAME: &str = "listener";
+
 /// How long until a keeper that somebody ended is replaced: who ends it again and again doesn't keep berthd busy.
 const REPLACED_AFTER: Duration = Duration::from_secs(1);
+/// How long until that is tried again at most.
+const REPLACED_AFTER_AT_MOST: Duration = Duration::from_secs(30);
+
+/// As many clients may wait as the kernel lets (`net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
 
 /// The API's listener: the one that the keeper holds if it is still what its path leads to, else one made by `bind`, which
 /// is held from now on. Without a keeper berthd serves all the same.
-pub(crate) fn listener(config: &Config, bind: impl FnOnce() -> Result<UnixListener>) -> Result<UnixListener> {
+pub(crate) fn listener(
+    config: &Config,
+    bind: impl FnOnce() -> Result<UnixListener>,
+) -> Result<(UnixListener, Keeping)> {
     let place = Place::of(config);
-    let keeper = place.reach();
-    let taken = keeper.as_ref().map_err(ToString::to_string).and_then(|(keeper, _)| place.take(keeper));
-    let listener = match &taken {
-        Ok(Some(listener)) => listener.try_clone().map_err(Error::io("sharing the API's socket"))?,
-        _ => bind()?,
+    // A keeper that is just ending doesn't answer any more: then there is room for another.
+    let (held, taken) = match place.reach_and_take().or_else(|_| place.reach_and_take()) {
+        Ok((held, taken)) => (Ok(held), taken),
+        Err(error) => (Err(error), None),
+    };
+    let is_taken = taken.is_some();
+    let listener = match taken {
+        Some(listener) => listener,
+        None => bind()?,
     };
     // The keeper must never wait for a connection that we were faster to take.
     listener.set_nonblocking(true).map_err(Error::io("setting up the API's socket"))?;
-    let held = match (taken, keeper) {
-        (Ok(Some(_)), Ok(held)) => Ok(held),
-        (_, Ok((keeper, child))) => place.keep(&keeper, &listener).map(|()| (keeper, child)).map_err(|e| e.to_string()),
-        (_, Err(error)) => Err(chain(&error)),
+    // Again also where somebody did before: who connects is told the pid of who did last (unix(7), SO_PEERCRED).
+    rustix::net::listen(&listener, BACKLOG).map_err(|errno| Error::io("serving the API's socket")(errno.into()))?;
+    let held = match held {
+        Ok(held) if is_taken => Ok(held),
+        held => held.and_then(|held| place.keep(&held.0, &listener).map(|()| held)),
     };
-    match held {
-        Ok(held) => place.stay_held(held, &listener)?,
-        Err(error) => tracing::warn!(
-            "{} is made anew with each start of berthd, and containers that have it mounted are cut off then: {error}",
-            config.socket.display()
-        ),
+    if let Err(error) = &held {
+        tracing::warn!(
+            "{} is made anew if berthd starts again now, and containers that have it mounted are cut off then: {}",
+            config.socket.display(),
+            chain(error)
+        );
     }
-    Ok(listener)
+    Ok((listener, Keeping { place, held: held.ok() }))
+}
+
+/// Has a keeper that runs let go of the listener: it isn't what is served.
+pub(crate) fn let_go(config: &Config) {
+    // One that can't be reached holds nothing that anybody could ask for.
+    let told = Keeper::connect(&config.run_dir.join("keeper.sock")).and_then(|keeper| keeper.let_go(NAME));
+    if let Err(error) = told
+        && !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+    {
+        tracing::warn!("netd-keeper still holds a socket that isn't served: {error}");
+    }
+}
+
+/// A listener that is held, or is to be.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    place: Place,
+    held: Option<Held>,
+}
+
+impl Keeping {
+    /// Says that the listener is served, and sees to it, on a thread of its own, that a keeper holds it for as long as berthd
+    /// lives.
+    pub(crate) fn begin(self, listener: &UnixListener) -> Result<()> {
+        let listener = listener.try_clone().map_err(Error::io("sharing the API's socket"))?;
+        let thread = std::thread::Builder::new().name("keeper".to_owned()).stack_size(256 * 1024);
+        thread.spawn(move || self.stay(&listener)).map(drop).map_err(Error::io("starting a thread"))
+    }
+
+    fn stay(self, listener: &UnixListener) {
+        let Self { place, held } = self;
+        let mut missed = held.is_none();
+        let mut held = held.filter(|(keeper, _)| place.keep(keeper, listener).is_ok());
+        loop {
+            if let Some((keeper, child)) = held {
+                keeper.wait_until_gone();
+                // Reaped, so that no zombie stays behind.
+                let _ = child.map(|mut child| child.wait());
+            }
+            held = Some(place.replace(listener, missed));
+            missed = false;
+            tracing::warn!("netd-keeper had ended: another holds the API's socket");
+        }
+    }
 }
 
 /// Where the listener is, and its keeper.
@@ -69,11 +129,6 @@ impl Place {
             program: config.bin_dir.join("netd-keeper"),
             cgroup_parent: config.cgroup_parent.clone().into(),
         }
-    }
-
-    /// What the keeper calls the listener.
-    fn name(&self) -> String {
-        format!("listener {}", self.socket.display())
     }
 
     /// The file that the listener is bound to. Its number isn't given away again while the listener is held.
@@ -119,40 +174,42 @@ impl Place {
         Ok((keeper, child))
     }
 
-    /// The listener that is held, unless its path leads elsewhere by now.
-    fn take(&self, keeper: &Keeper) -> Result<Option<UnixListener>, String> {
-        let taken = keeper.take(&self.name()).map_err(|error| error.to_string())?;
+    /// A keeper, and the listener that it holds, unless its path leads elsewhere by now.
+    fn reach_and_take(&self) -> Result<(Held, Option<UnixListener>)> {
+        let held = self.reach()?;
+        let taken = held.0.take(NAME).map_err(Error::io("asking netd-keeper for the API's socket"))?;
         let ours = taken.filter(|(_, mark)| self.mark().is_ok_and(|here| here == *mark));
-        Ok(ours.map(|(descriptor, _)| descriptor.into()))
+        Ok((held, ours.map(|(descriptor, _)| descriptor.into())))
     }
 
-    fn keep(&self, keeper: &Keeper, listener: &UnixListener) -> io::Result<()> {
-        keeper.keep(&self.name(), &self.mark()?, FAREWELL, listener.as_fd())
+    fn keep(&self, keeper: &Keeper, listener: &UnixListener) -> Result<()> {
+        self.mark()
+            .and_then(|mark| keeper.keep(NAME, &mark, FAREWELL, listener.as_fd()))
+            .map_err(Error::io("handing over the API's socket"))
     }
 
-    /// Sees to it, on a thread of its own, that a keeper holds the listener for as long as berthd lives.
-    fn stay_held(self, mut held: Held, listener: &UnixListener) -> Result<()> {
-        let listener = listener.try_clone().map_err(Error::io("sharing the API's socket"))?;
-        let watch = move || {
-            loop {
-                let (keeper, child) = held;
-                keeper.wait_until_gone();
-                // Reaped, so that no zombie stays behind.
-                let _ = child.map(|mut child| child.wait());
-                std::thread::sleep(REPLACED_AFTER);
-                let again = self.reach().and_then(|(keeper, child)| {
-                    self.keep(&keeper, &listener).map_err(Error::io("handing over the API's socket"))?;
-                    Ok((keeper, child))
-                });
-                held = match again {
-                    Ok(again) => again,
-                    Err(error) => return tracing::error!("nobody holds the API's socket: {}", chain(&error)),
-                };
-                tracing::warn!("netd-keeper had ended: another holds the API's socket");
+    fn hand_over(&self, (keeper, mut child): Held, listener: &UnixListener) -> Result<Held> {
+        let kept = self.keep(&keeper, listener);
+        if let (Err(_), Some(child)) = (&kept, &mut child) {
+            // Nobody would wait for its end.
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+        kept.map(|()| (keeper, child))
+    }
+
+    /// Another keeper, however often that has to be tried; `told` says that it is known that there is none.
+    fn replace(&self, listener: &UnixListener, mut told: bool) -> Held {
+        let mut pause = REPLACED_AFTER;
+        loop {
+            std::thread::sleep(pause);
+            match self.reach().and_then(|held| self.hand_over(held, listener)) {
+                Ok(held) => return held,
+                Err(error) if !told => tracing::error!("nobody holds the API's socket: {}", chain(&error)),
+                Err(_) => {}
             }
-        };
-        let thread = std::thread::Builder::new().name("keeper".to_owned()).stack_size(256 * 1024).spawn(watch);
-        thread.map(drop).map_err(Error::io("starting a thread"))
+            told = true;
+            pause = (pause * 2).min(REPLACED_AFTER_AT_MOST);
+        }
     }
 }
 

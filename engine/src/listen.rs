@@ -9,19 +9,26 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use listenfd::ListenFd;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::config::{Config, Group};
 use crate::error::{Error, Result};
-use crate::keeper;
+use crate::keeper::{self, Keeping};
+use crate::serve::DRAIN;
 
 /// A berthd that was killed while it started a program leaves its locks and its listener open in that child until the child's
-/// exec: nothing tells when.
-const FORMER_DAEMON_LINGERS: Duration = Duration::from_secs(1);
+/// exec, and one that was told to stop has them until it has drained: nothing tells when.
+const FORMER_DAEMON_LINGERS: Duration = DRAIN.saturating_add(Duration::from_secs(1));
 
 /// The socket that the API is served on, and the claim on berthd's directories for as long as this lives.
 #[derive(Debug)]
 pub struct Listening {
     pub(crate) listener: UnixListener,
+    /// Of a listener that no service manager holds.
+    pub(crate) keeping: Option<Keeping>,
     pub(crate) _claims: [File; 2],
 }
 
@@ -44,16 +51,19 @@ pub fn listen(config: &Config, inherited: Option<UnixListener>) -> Result<Listen
         make_private_directory(dir)?;
     }
     let claims = [claim(config, &config.root)?, claim(config, &config.run_dir)?];
-    let listener = match inherited {
-        Some(listener) => listener,
+    let (listener, keeping) = match inherited {
+        Some(listener) => {
+            keeper::let_go(config);
+            (listener, None)
+        }
         None => {
-            let listener = keeper::listener(config, || bind(config))?;
+            let (listener, keeping) = keeper::listener(config, || bind(config))?;
             admit(&config.socket, &config.group)?;
-            listener
+            (listener, Some(keeping))
         }
     };
     listener.set_nonblocking(true).map_err(Error::io("setting up the API's socket"))?;
-    Ok(Listening { listener, _claims: claims })
+    Ok(Listening { listener, keeping, _claims: claims })
 }
 
 /// Containers' files lie below: others may pass through to their sockets, not list.
@@ -98,7 +108,7 @@ fn unless_served(config: &Config, is_free: impl Fn() -> Result<bool>) -> Result<
 /// Makes the socket anew: nobody holds one at its place.
 fn bind(config: &Config) -> Result<UnixListener> {
     let path = &config.socket;
-    unless_served(config, || Ok(UnixStream::connect(path).is_err()))?;
+    unless_served(config, || Ok(!is_served(path)))?;
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(Error::io(format!("removing the stale socket {}", path.display()))(error));
@@ -106,6 +116,20 @@ fn bind(config: &Config) -> Result<UnixListener> {
         _ => {}
     }
     UnixListener::bind(path).map_err(Error::io(format!("listening on {}", path.display())))
+}
+
+/// Whether who listens on a socket is there. A keeper's socket takes connections as well, for nobody: what tells is the pid of
+/// who listened last (unix(7), SO_PEERCRED).
+fn is_served(path: &Path) -> bool {
+    let Ok(connection) = UnixStream::connect(path) else { return false };
+    let maker = getsockopt(&connection, PeerCredentials).ok().and_then(|maker| Pid::from_raw(maker.pid()));
+    // None is somebody in another pid namespace.
+    let Some(maker) = maker else { return true };
+    match pidfd_open(maker, PidfdFlags::empty()) {
+        // Readable is one that has ended and that nobody has waited for.
+        Ok(process) => poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&Timespec::default())) == Ok(0),
+        Err(errno) => errno != Errno::SRCH,
+    }
 }
 
 /// Gives the socket to the group that may use the API, or to root alone.

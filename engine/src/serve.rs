@@ -13,7 +13,7 @@ use crate::stream::serve;
 
 /// How long requests under way may take once berthd is told to stop. Followers of logs and events never end by
 /// themselves, and containers don't need berthd to go on.
-const DRAIN: Duration = Duration::from_secs(3);
+pub(crate) const DRAIN: Duration = Duration::from_secs(3);
 
 /// Takes SIGHUP, which ends a process that doesn't: whoever closes the terminal that berthd was started from doesn't mean it.
 pub fn outlive_hangups() -> Result<()> {
@@ -30,7 +30,8 @@ pub fn outlive_hangups() -> Result<()> {
 
 /// Serves until SIGTERM or SIGINT, then lets requests under way finish for a moment. Containers go on.
 pub async fn until_told_to_stop(listening: Listening, engine: Engine) -> Result<()> {
-    let Listening { listener, _claims } = listening;
+    let Listening { listener, keeping, _claims } = listening;
+    keeping.map(|keeping| keeping.begin(&listener)).transpose()?;
     let listener = UnixListener::from_std(listener).map_err(Error::io("serving the API's socket"))?;
     let watch = |kind| signal(kind).map_err(Error::io("watching for signals"));
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);

@@ -104,9 +104,30 @@ struct Kept {
 
 #[derive(Clone, Copy)]
 enum Served {
-    By(u64),
+    /// By that connection. Until it has said so, by having it kept, it may be a daemon that fails while it starts: what was
+    /// left of the patience when it took over is then still left.
+    By { connection: u64, patient_until: Option<Instant> },
     /// By nobody; whoever connects waits until then.
     Until(Instant),
+}
+
+impl Served {
+    fn taken_by(self, connection: u64) -> Self {
+        match self {
+            Self::By { patient_until, .. } => Self::By { connection, patient_until },
+            Self::Until(moment) => Self::By { connection, patient_until: Some(moment) },
+        }
+    }
+
+    /// That connection is closed.
+    fn left_by(self, number: u64, patience: Duration) -> Self {
+        match self {
+            Self::By { connection, patient_until } if connection == number => {
+                Self::Until(patient_until.unwrap_or_else(|| Instant::now() + patience))
+            }
+            served => served,
+        }
+    }
 }
 
 /// Who connected to a socket whose daemon is away.
@@ -194,9 +215,8 @@ impl Keeper {
             self.connections.insert(number, connection);
             return;
         }
-        let patient_until = Instant::now() + self.patience;
-        for kept in self.kept.values_mut().filter(|kept| matches!(kept.served, Served::By(by) if by == number)) {
-            kept.served = Served::Until(patient_until);
+        for kept in self.kept.values_mut() {
+            kept.served = kept.served.left_by(number, self.patience);
         }
     }
 
@@ -209,7 +229,8 @@ impl Keeper {
     ) -> io::Result<()> {
         match (request, descriptor) {
             (Request::Keep { name, mark, farewell }, Some(descriptor)) => {
-                self.kept.insert(name, Kept { descriptor, mark, farewell, served: Served::By(number) });
+                let served = Served::By { connection: number, patient_until: None };
+                self.kept.insert(name, Kept { descriptor, mark, farewell, served });
                 send(connection, &Reply::Done, None)
             }
             (Request::Keep { .. }, None) => {
@@ -217,7 +238,7 @@ impl Keeper {
             }
             (Request::Take { name }, _) => match self.kept.get_mut(&name) {
                 Some(kept) => {
-                    kept.served = Served::By(number);
+                    kept.served = kept.served.taken_by(number);
                     send(connection, &Reply::Here { mark: kept.mark.clone() }, Some(kept.descriptor.as_fd()))
                 }
                 None => send(connection, &Reply::Nothing, None),
@@ -370,6 +391,18 @@ mod tests {
         guest.read_to_string(&mut heard).expect("heard");
         assert_eq!(heard, "here");
         kept.end();
+    }
+
+    #[test]
+    fn a_daemon_that_fails_while_it_starts_makes_nobody_wait_longer() {
+        let (patience, now) = (Duration::from_secs(10), Instant::now());
+        let left = Served::By { connection: 1, patient_until: None }.left_by(1, patience);
+        let Served::Until(told_at) = left else { panic!("it is served") };
+        assert!(told_at >= now + patience);
+        // One takes it and ends, another takes it from that one.
+        let failed =
+            left.taken_by(2).left_by(2, patience).taken_by(3).taken_by(4).left_by(3, patience).left_by(4, patience);
+        assert!(matches!(failed, Served::Until(moment) if moment == told_at));
     }
 
     #[test]

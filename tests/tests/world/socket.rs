@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Stdio};
 
-use berth_tests::daemon::{stop, wait_for_end};
+use berth_tests::daemon::{Daemon, Ready, stop, wait_for_end};
 use berth_tests::{Host, Outcome, World, started, world::binary};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -147,4 +147,40 @@ fn a_hangup_ends_neither_daemon() {
         assert_eq!(host.processes(program), [pid]);
     }
     host.docker(&["network", "ls"]).ok();
+}
+
+#[test]
+fn the_socket_is_the_same_by_another_name_and_one_that_nobody_serves_is_no_daemon() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start_netd();
+    host.sh("ln -s /run/berth /run/alias").ok();
+    let serve = |run_directory: &str, socket: &str| {
+        let mut command = host.command(binary("berthd").to_str().expect("a path"));
+        command.args([
+            "--root",
+            "/var/lib/berth",
+            "--netd-socket",
+            "/run/berth/netd.sock",
+            "--run-dir",
+            run_directory,
+            "--socket",
+            socket,
+        ]);
+        let ready = Ready::new(&host.directory().join("berthd.ready"));
+        let daemon = Daemon::start(command, &host.directory().join("berthd.log"), ready);
+        assert_eq!(host.http(socket, "GET", "/_ping", None), (200, "OK".to_owned()));
+        daemon
+    };
+    serve("/run/berth", "/run/alias/berth.sock").kill();
+    let inode = host_inode("/run/berth/berth.sock", &host);
+    serve("/run/berth", "/run/berth/berth.sock").kill();
+    assert_eq!(host_inode("/run/berth/berth.sock", &host), inode, "the other name is of the same");
+    // It is held in another run directory, and nobody serves it.
+    serve("/run/other", "/run/berth/berth.sock").kill();
+    // What isn't served any more isn't held.
+    let daemon = serve("/run/other", "/run/elsewhere.sock");
+    let refused = host.sh("curl -sS --unix-socket /run/berth/berth.sock http://localhost/_ping").fails_with(7);
+    assert!(refused.contains("onnect"), "{refused}");
+    daemon.kill();
 }
