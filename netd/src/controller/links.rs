@@ -175,33 +175,53 @@ fn look_and_mend(host: &dyn Host, desired: &Resources, links: &BTreeSet<LinkName
     let mut mended = Mended::default();
     // With a host end that is there, nothing else has gone.
     let mut is_broken = links.is_empty();
+    let mut lost_bridge = false;
     for resource in desired {
-        let Some(name) = resource.host_link().filter(|name| links.contains(name)) else { continue };
-        match host.set_right(resource) {
-            Ok(true) => mended.put_back.push(name),
-            Ok(false) => {}
-            Err(_) => {
-                is_broken = true;
-                mended.made.insert(name);
-                continue;
-            }
+        let Some(name) = resource.host_link() else { continue };
+        let is_bridge = matches!(resource, Resource::Bridge(_));
+        let is_named = links.contains(&name);
+        if !(is_named || is_bridge || lost_bridge) {
+            continue;
         }
-        if let Resource::Bridge(bridge) = resource {
+        let found = host.set_right(resource);
+        if is_bridge && found.is_err() {
+            // The kernel leaves its ports without one: they are put onto the new one.
+            mended.make_missing(host, &with_its_parts(resource, desired))?;
+            lost_bridge = true;
+        }
+        if found.is_err() || (is_bridge && is_named) {
             is_broken = true;
-            mended.made.insert(bridge.name.clone());
+            mended.made.insert(name.clone());
+        }
+        if matches!(found, Ok(true)) {
+            mended.put_back.push(name);
         }
     }
     if is_broken {
-        let observed = host.observe(&Ask::about(desired))?;
-        let plan = diff::missing(desired, &observed);
-        mended.steps = plan.ops.len();
-        // What hangs on a link that an event names may have gone as well, and be named by a later one in vain.
-        mended.made.extend(plan.ops.iter().filter_map(|op| op.resource().host_link()));
-        if mended.steps > 0 {
-            mended.failures = apply_repair(host, plan);
-        }
+        mended.make_missing(host, desired)?;
     }
     Ok(mended)
+}
+
+/// A link and what goes with it.
+fn with_its_parts(link: &Resource, desired: &Resources) -> Resources {
+    let places = link.places();
+    let is_of_it = |other: &&Resource| *other == link || other.is_part_of().is_some_and(|place| places.contains(&place));
+    desired.iter().filter(is_of_it).cloned().collect()
+}
+
+impl Mended {
+    fn make_missing(&mut self, host: &dyn Host, desired: &Resources) -> Result<(), kernel::Error> {
+        let observed = host.observe(&Ask::about(desired))?;
+        let plan = diff::missing(desired, &observed);
+        self.steps += plan.ops.len();
+        // What hangs on a link that an event names may have gone as well, and be named by a later one in vain.
+        self.made.extend(plan.ops.iter().filter_map(|op| op.resource().host_link()));
+        if !plan.ops.is_empty() {
+            self.failures.extend(apply_repair(host, plan));
+        }
+        Ok(())
+    }
 }
 
 impl Ledger {
@@ -232,9 +252,11 @@ impl Ledger {
                 LinkEvent::HostEnd(name) => {
                     let Some((sandbox, network)) = self.holder_of(name) else { continue };
                     any = true;
-                    let suspects = by_network.entry(network).or_default();
+                    let suspects = by_network.entry(network.clone()).or_default();
                     suspects.links.insert(name.clone());
                     suspects.sandboxes.insert(sandbox);
+                    // A port that lost its bridge is named before the bridge is.
+                    suspects.bridge = Some(network);
                 }
             }
         }
