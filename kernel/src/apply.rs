@@ -20,7 +20,7 @@ use crate::{
     Applied, Error, Failed, Kernel, Stuck,
     error::attempted,
     namespace::Inside,
-    resource::{About, Given, Message, Reaping, RouteRequest, Step, kind},
+    resource::{About, Given, Message, Reaping, RouteRequest, Step, steps},
     route, sysctl,
 };
 
@@ -85,8 +85,8 @@ impl<'k, 'p> Application<'k, 'p> {
     fn run(&mut self) -> Result<(), Failure> {
         for (index, op) in self.ops.iter().enumerate() {
             let steps = match op {
-                Op::Make(resource) => kind(resource).make(),
-                Op::Remove(resource) => kind(resource).remove(),
+                Op::Make(resource) => steps(resource).make(),
+                Op::Remove(resource) => steps(resource).remove(),
             };
             for step in steps {
                 self.take_up(index, step)?;
@@ -303,7 +303,7 @@ fn lacking(op: &Op, refusal: &io::Error, socket: &mut route::Socket) -> Option<E
     if refusal.raw_os_error() != Some(Errno::EOPNOTSUPP as i32) {
         return None;
     }
-    let (feature, config) = kind(resource).lacking(socket)?;
+    let (feature, config) = steps(resource).lacking(socket)?;
     Some(Error::Lacking { attempt: op.attempt(), feature, config })
 }
 

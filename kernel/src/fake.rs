@@ -227,7 +227,7 @@ impl Host for FakeHost {
     }
 
     fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
-        let done = rules::kind(resource).set_right(&mut self.lock());
+        let done = rules::rules(resource).set_right(&mut self.lock());
         done.map_err(|errno| Error::refused(Op::Make(resource.clone()).attempt(), errno))
     }
 

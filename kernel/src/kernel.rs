@@ -24,7 +24,7 @@ use crate::{
     names,
     namespace::{Inside, Pins},
     reaper::Reaper,
-    resource::kind,
+    resource::steps,
     route, sysctl,
 };
 
@@ -126,7 +126,7 @@ impl Host for Kernel {
 
     fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
         let mut host = self.host.take().map_err(attempted("look at the host's links"))?;
-        let done = kind(resource).set_right(&mut host.socket, self.firewall.isolates_ports());
+        let done = steps(resource).set_right(&mut host.socket, self.firewall.isolates_ports());
         let done = done.map_err(attempted(Op::Make(resource.clone()).attempt()));
         self.host.give_back(host);
         done

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Found, Key, Kind, LinkAt, Place, Resource, Verb};
+use super::{Found, Key, LinkAt, Place, Resource, ResourceKind, Verb};
 use crate::{
     id::{LinkName, MacAddress},
     observed::{Ask, LinkKind, Observed},
@@ -28,7 +28,7 @@ impl Bridge {
     }
 }
 
-impl Kind for Bridge {
+impl ResourceKind for Bridge {
     fn key(&self) -> Key {
         Key::Place(self.place())
     }

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use super::{Found, Key, Kind, Verb};
+use super::{Found, Key, ResourceKind, Verb};
 use crate::{
     firewall::Element,
     observed::{Ask, Observed},
 };
 
-impl Kind for Element {
+impl ResourceKind for Element {
     fn key(&self) -> Key {
         Key::Element(self.clone())
     }

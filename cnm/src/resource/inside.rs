@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::{Found, Key, Kind, LinkAt, NamespaceAt, Place, Resource, Verb};
+use super::{Found, Key, LinkAt, NamespaceAt, Place, Resource, ResourceKind, Verb};
 use crate::{
     id::MacAddress,
     observed::{Ask, Observed},
@@ -67,7 +67,7 @@ impl Sysctl {
     }
 }
 
-impl Kind for LinkAddress {
+impl ResourceKind for LinkAddress {
     fn key(&self) -> Key {
         Key::Address(self.link.clone(), self.address)
     }
@@ -97,7 +97,7 @@ impl Kind for LinkAddress {
     }
 }
 
-impl Kind for Route {
+impl ResourceKind for Route {
     fn key(&self) -> Key {
         Key::Route(self.link.namespace.clone(), self.destination)
     }
@@ -136,7 +136,7 @@ impl Kind for Route {
     }
 }
 
-impl Kind for Neighbour {
+impl ResourceKind for Neighbour {
     fn key(&self) -> Key {
         Key::Neighbour(self.link.clone(), self.address)
     }
@@ -168,7 +168,7 @@ impl Kind for Neighbour {
     }
 }
 
-impl Kind for Sysctl {
+impl ResourceKind for Sysctl {
     fn key(&self) -> Key {
         Key::Sysctl(self.namespace.clone(), self.key.clone())
     }

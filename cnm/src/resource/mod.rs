@@ -78,8 +78,25 @@ pub enum Found {
     Other(Resource),
 }
 
+/// An expression of what a resource is, whatever its kind: for traits that each crate has all kinds implement.
+#[macro_export]
+macro_rules! of_each_kind {
+    ($resource:expr, $kind:ident => $value:expr) => {
+        match $resource {
+            $crate::resource::Resource::Namespace($kind) => $value,
+            $crate::resource::Resource::Bridge($kind) => $value,
+            $crate::resource::Resource::Veth($kind) => $value,
+            $crate::resource::Resource::Address($kind) => $value,
+            $crate::resource::Resource::Route($kind) => $value,
+            $crate::resource::Resource::Neighbour($kind) => $value,
+            $crate::resource::Resource::Sysctl($kind) => $value,
+            $crate::resource::Resource::Element($kind) => $value,
+        }
+    };
+}
+
 /// What a kind of resource says of itself.
-trait Kind: fmt::Debug {
+trait ResourceKind: fmt::Debug {
     fn key(&self) -> Key;
 
     /// The places that it is: others stand on them, or are part of them.
@@ -129,17 +146,8 @@ impl Verb {
 }
 
 impl Resource {
-    fn kind(&self) -> &dyn Kind {
-        match self {
-            Self::Namespace(namespace) => namespace,
-            Self::Bridge(bridge) => bridge,
-            Self::Veth(pair) => pair,
-            Self::Address(address) => address,
-            Self::Route(route) => route,
-            Self::Neighbour(neighbour) => neighbour,
-            Self::Sysctl(sysctl) => sysctl,
-            Self::Element(element) => element,
-        }
+    fn kind(&self) -> &dyn ResourceKind {
+        of_each_kind!(self, resource => resource)
     }
 
     /// What it is known by.

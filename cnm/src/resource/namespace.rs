@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Found, Key, Kind, NamespaceAt, Place, Verb};
+use super::{Found, Key, NamespaceAt, Place, ResourceKind, Verb};
 use crate::{
     id::SandboxId,
     observed::{Ask, Observed},
@@ -26,7 +26,7 @@ impl Namespace {
     }
 }
 
-impl Kind for Namespace {
+impl ResourceKind for Namespace {
     fn key(&self) -> Key {
         Key::Place(Place::Namespace(self.at()))
     }

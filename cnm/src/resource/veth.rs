@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Found, Key, Kind, LinkAt, Place, Resource, Verb};
+use super::{Found, Key, LinkAt, Place, Resource, ResourceKind, Verb};
 use crate::{
     id::{LinkName, MacAddress},
     observed::{Ask, LinkKind, Observed, ObservedLink},
@@ -55,7 +55,7 @@ impl VethPair {
     }
 }
 
-impl Kind for VethPair {
+impl ResourceKind for VethPair {
     fn key(&self) -> Key {
         Key::Place(Place::Link(LinkAt::on_host(&self.host_end)))
     }

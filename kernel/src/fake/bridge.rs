@@ -8,9 +8,9 @@ use cnm::{
 };
 use nix::errno::Errno;
 
-use super::{State, rules::Kind};
+use super::{State, rules::Rules};
 
-impl Kind for Bridge {
+impl Rules for Bridge {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
         let link = ObservedLink {
             kind: LinkKind::Bridge,

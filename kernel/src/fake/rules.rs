@@ -13,7 +13,7 @@ use super::State;
 use crate::Error;
 
 /// How the fake makes and removes a kind of resource.
-pub(super) trait Kind {
+pub(super) trait Rules {
     fn make(&self, state: &mut State) -> Result<(), Errno>;
 
     /// That it isn't there is as good.
@@ -25,17 +25,8 @@ pub(super) trait Kind {
     }
 }
 
-pub(super) fn kind(resource: &Resource) -> &dyn Kind {
-    match resource {
-        Resource::Namespace(namespace) => namespace,
-        Resource::Bridge(bridge) => bridge,
-        Resource::Veth(pair) => pair,
-        Resource::Address(address) => address,
-        Resource::Route(route) => route,
-        Resource::Neighbour(neighbour) => neighbour,
-        Resource::Sysctl(sysctl) => sysctl,
-        Resource::Element(element) => element,
-    }
+pub(super) fn rules(resource: &Resource) -> &dyn Rules {
+    cnm::of_each_kind!(resource, kind => kind)
 }
 
 /// A namespace as it is made: a loopback device that is up.
@@ -60,9 +51,9 @@ impl State {
     /// Applies an operation by the kernel's rules.
     pub(super) fn obey(&mut self, op: &Op) -> Result<(), Error> {
         let result = match op {
-            Op::Make(resource) => kind(resource).make(self),
+            Op::Make(resource) => rules(resource).make(self),
             Op::Remove(resource) => {
-                kind(resource).remove(self);
+                rules(resource).remove(self);
                 Ok(())
             }
         };
@@ -102,7 +93,7 @@ impl State {
     }
 }
 
-impl Kind for Namespace {
+impl Rules for Namespace {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
         if state.namespaces.contains_key(&self.at()) {
             return Err(Errno::EEXIST);
@@ -121,7 +112,7 @@ impl Kind for Namespace {
     }
 }
 
-impl Kind for LinkAddress {
+impl Rules for LinkAddress {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
         if state.link(&self.link)?.addresses.insert(self.address) { Ok(()) } else { Err(Errno::EEXIST) }
     }
@@ -133,7 +124,7 @@ impl Kind for LinkAddress {
     }
 }
 
-impl Kind for Route {
+impl Rules for Route {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
         let namespace = state.namespaces.get_mut(&self.link.namespace).ok_or(Errno::ENOENT)?;
         let link = namespace.links.get(&self.link.name).ok_or(Errno::ENODEV)?;
@@ -158,7 +149,7 @@ impl Kind for Route {
     }
 }
 
-impl Kind for Neighbour {
+impl Rules for Neighbour {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
         state.link(&self.link)?;
         let namespace = state.namespaces.get_mut(&self.link.namespace).ok_or(Errno::ENOENT)?;
@@ -189,7 +180,7 @@ impl State {
     }
 }
 
-impl Kind for Sysctl {
+impl Rules for Sysctl {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
         state.set_sysctl(self, &self.value)
     }
@@ -200,7 +191,7 @@ impl Kind for Sysctl {
     }
 }
 
-impl Kind for Element {
+impl Rules for Element {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
         state.elements.insert(self.clone());
         state.intended.insert(self.clone());

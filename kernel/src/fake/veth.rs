@@ -8,9 +8,9 @@ use cnm::{
 };
 use nix::errno::Errno;
 
-use super::{State, rules::Kind};
+use super::{State, rules::Rules};
 
-impl Kind for VethPair {
+impl Rules for VethPair {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
         if state.link(&LinkAt::on_host(&self.bridge))?.kind != LinkKind::Bridge {
             return Err(Errno::EOPNOTSUPP);

@@ -5,10 +5,10 @@ use std::io;
 use cnm::resource::Bridge;
 use nix::errno::Errno;
 
-use super::{About, Kind, Message, Step};
+use super::{About, Message, Step, Steps};
 use crate::route;
 
-impl Kind for Bridge {
+impl Steps for Bridge {
     fn make(&self) -> Vec<Step<'_>> {
         let create = Message::to_host(About::Nothing, |_| route::create_bridge(self)).making([&self.name]);
         vec![create.into(), Message::to_host(About::Name(&self.name), |_| route::set_bridge_mtu_and_up(self)).into()]

@@ -2,10 +2,10 @@
 
 use cnm::resource::{LinkAddress, Neighbour, Route};
 
-use super::{About, Given, Kind, Message, Step};
+use super::{About, Given, Message, Step, Steps};
 use crate::route;
 
-impl Kind for LinkAddress {
+impl Steps for LinkAddress {
     fn make(&self) -> Vec<Step<'_>> {
         let add = |given: &Given<'_>| route::add_address(given.index, self.address);
         vec![Message::to(&self.link.namespace, About::Index(&self.link.name), add).into()]
@@ -17,7 +17,7 @@ impl Kind for LinkAddress {
     }
 }
 
-impl Kind for Route {
+impl Steps for Route {
     fn make(&self) -> Vec<Step<'_>> {
         let add = |given: &Given<'_>| route::add_route(given.index, self);
         vec![Message::to(&self.link.namespace, About::Index(&self.link.name), add).into()]
@@ -29,7 +29,7 @@ impl Kind for Route {
     }
 }
 
-impl Kind for Neighbour {
+impl Steps for Neighbour {
     fn make(&self) -> Vec<Step<'_>> {
         let add = |given: &Given<'_>| route::add_neighbour(given.index, self);
         vec![Message::to(&self.link.namespace, About::Index(&self.link.name), add).into()]

@@ -17,7 +17,7 @@ use crate::route;
 pub(crate) use crate::route::RouteRequest;
 
 /// What a kind of resource says of how it is made.
-pub(crate) trait Kind {
+pub(crate) trait Steps {
     fn make(&self) -> Vec<Step<'_>>;
 
     fn remove(&self) -> Vec<Step<'_>>;
@@ -146,21 +146,12 @@ impl<'p> From<Message<'p>> for Step<'p> {
     }
 }
 
-/// The kind of a resource.
-pub(crate) fn kind(resource: &Resource) -> &dyn Kind {
-    match resource {
-        Resource::Namespace(namespace) => namespace,
-        Resource::Bridge(bridge) => bridge,
-        Resource::Veth(pair) => pair,
-        Resource::Address(address) => address,
-        Resource::Route(route) => route,
-        Resource::Neighbour(neighbour) => neighbour,
-        Resource::Sysctl(sysctl) => sysctl,
-        Resource::Element(element) => element,
-    }
+/// The steps of a resource.
+pub(crate) fn steps(resource: &Resource) -> &dyn Steps {
+    cnm::of_each_kind!(resource, kind => kind)
 }
 
-impl Kind for Namespace {
+impl Steps for Namespace {
     fn make(&self) -> Vec<Step<'_>> {
         vec![Step::Pin(&self.sandbox)]
     }
@@ -170,7 +161,7 @@ impl Kind for Namespace {
     }
 }
 
-impl Kind for Sysctl {
+impl Steps for Sysctl {
     fn make(&self) -> Vec<Step<'_>> {
         vec![Step::Sysctl { namespace: &self.namespace, key: &self.key, value: &self.value }]
     }
@@ -180,7 +171,7 @@ impl Kind for Sysctl {
     }
 }
 
-impl Kind for Element {
+impl Steps for Element {
     fn make(&self) -> Vec<Step<'_>> {
         vec![Step::AddElement(self)]
     }

@@ -5,10 +5,10 @@ use std::io;
 use cnm::{id::LinkName, observed::LinkKind, resource::VethPair};
 use nix::errno::Errno;
 
-use super::{About, Kind, Message, Reaping, Step};
+use super::{About, Message, Reaping, Step, Steps};
 use crate::route;
 
-impl Kind for VethPair {
+impl Steps for VethPair {
     fn make(&self) -> Vec<Step<'_>> {
         let create = Message::to_host(About::Index(&self.bridge), |given| {
             route::create_veth(self, given.index, given.peer_namespace)

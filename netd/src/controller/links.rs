@@ -206,7 +206,8 @@ fn look_and_mend(host: &dyn Host, desired: &Resources, links: &BTreeSet<LinkName
 /// A link and what goes with it.
 fn with_its_parts(link: &Resource, desired: &Resources) -> Resources {
     let places = link.places();
-    let is_of_it = |other: &&Resource| *other == link || other.is_part_of().is_some_and(|place| places.contains(&place));
+    let is_of_it =
+        |other: &&Resource| *other == link || other.is_part_of().is_some_and(|place| places.contains(&place));
     desired.iter().filter(is_of_it).cloned().collect()
 }
 
