@@ -10,6 +10,7 @@ pub mod frames;
 pub mod host;
 pub mod image;
 pub mod leftovers;
+pub mod machine;
 pub mod probe;
 pub mod registry;
 pub mod terminal;
@@ -18,5 +19,6 @@ pub mod world;
 
 pub use command::Outcome;
 pub use host::Host;
+pub use machine::on_a_fresh_machine;
 pub use terminal::Terminal;
 pub use world::{World, started};

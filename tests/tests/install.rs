@@ -1,36 +1,16 @@
 //! `scripts/install` puts berth on a machine, and takes it away again whole: on a host of its own, without systemd.
 
-use std::{path::Path, process::Command};
+use berth_tests::on_a_fresh_machine;
 
-use berth_tests::world::binary;
-
-/// Runs a script at the top of the tree where `/usr/local` and `/run` are empty, and `/etc` and `/var/lib` copies or empty.
-fn on_a_fresh_machine(script: &str) -> String {
-    let directory = tempfile::Builder::new().prefix("bt").tempdir_in("/tmp").expect("a directory");
-    let prologue = "
-        set -euo pipefail
-        cp -a /etc $DIRECTORY/etc
-        mount --bind $DIRECTORY/etc /etc
-        sed -i /^berth:/d /etc/group /etc/gshadow
-        for place in /usr/local /run /var/lib; do mount -t tmpfs none $place; done
-        mkdir /usr/local/bin
-    ";
-    let output = Command::new("unshare")
-        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c"])
-        .arg(format!("{prologue}\n{script}"))
-        .env("DIRECTORY", directory.path())
-        .env("BUILT", binary("berth").parent().expect("the target directory"))
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .output()
-        .expect("unshare (util-linux)");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
-    stdout.into_owned()
-}
+const EMPTY: &str = "
+    for place in /usr/local /run /var/lib; do mount -t tmpfs none $place; done
+    mkdir /usr/local/bin
+";
 
 #[test]
 fn programs_manual_and_completions_come_and_go() {
     let told = on_a_fresh_machine(
+        EMPTY,
         r#"
         scripts/install --built $BUILT >/dev/null
         touch /usr/local/share/man/man1/berthold.1

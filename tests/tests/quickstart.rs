@@ -2,39 +2,22 @@
 //!
 //! It builds with the profile `quick`, which takes minutes: `cargo nextest run --test quickstart --run-ignored only`.
 
-use std::{path::Path, process::Command};
+use berth_tests::on_a_fresh_machine;
 
-/// Runs a script at the top of the tree, on a host without interfaces, with an empty `/run`, an empty `/var/lib` but
-/// for Debian's list of packages, and an `/etc` of its own.
-fn on_a_fresh_host(script: &str) -> String {
-    let directory = tempfile::Builder::new().prefix("bt").tempdir_in("/tmp").expect("a directory");
-    let prologue = "
-        set -euo pipefail
-        mkdir -p $DIRECTORY/lib/dpkg
-        mount --bind /var/lib/dpkg $DIRECTORY/lib/dpkg
-        mount --rbind $DIRECTORY/lib /var/lib
-        cp -a /etc $DIRECTORY/etc
-        mount --bind $DIRECTORY/etc /etc
-        sed -i /^berth:/d /etc/group /etc/gshadow
-        mount -t tmpfs none /run
-        ip link set lo up
-    ";
-    let output = Command::new("unshare")
-        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c"])
-        .arg(format!("{prologue}\n{script}"))
-        .env("DIRECTORY", directory.path())
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .output()
-        .expect("unshare (util-linux)");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
-    stdout.into_owned()
-}
+/// Debian's list of packages is all that there is in `/var/lib`.
+const EMPTY: &str = "
+    mkdir -p $DIRECTORY/lib/dpkg
+    mount --bind /var/lib/dpkg $DIRECTORY/lib/dpkg
+    mount --rbind $DIRECTORY/lib /var/lib
+    mount -t tmpfs none /run
+    ip link set lo up
+";
 
 #[test]
 #[ignore = "builds with another profile, which takes minutes"]
 fn it_serves_a_page_is_harmless_again_and_leaves_nothing() {
-    let told = on_a_fresh_host(
+    let told = on_a_fresh_machine(
+        EMPTY,
         "
         scripts/quickstart
         getent group berth
@@ -64,7 +47,8 @@ fn it_serves_a_page_is_harmless_again_and_leaves_nothing() {
 #[test]
 #[ignore = "builds with another profile, which takes minutes"]
 fn a_berth_that_was_there_before_stays() {
-    let told = on_a_fresh_host(
+    let told = on_a_fresh_machine(
+        EMPTY,
         "
         scripts/quickstart
         rm /var/lib/berth/quickstart
