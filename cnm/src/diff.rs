@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::{
     observed::Observed,
     plan::{Op, Plan},
-    resource::{Found, Key, Namespace, NamespaceAt, Place, Resource, VethPair},
+    resource::{Found, Key, Namespace, NamespaceAt, Place, Places, Resource, VethPair},
 };
 
 /// The plan after which the kernel holds what is desired, and nothing else of what is known to be ours: `known` is all that
@@ -37,14 +37,14 @@ pub fn missing(desired: &[Resource], observed: &Observed) -> Plan {
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
     /// Places that are made, or made anew, which takes along what they had.
-    made: BTreeSet<Place>,
+    made: Places,
 }
 
 impl Comparison {
     /// What has to be done for a resource to be there as it is wanted.
     pub(crate) fn missing(&mut self, wanted: &Resource, found: Found) -> Vec<Op> {
-        let went_along = |there: &Resource| there.is_part_of().is_some_and(|place| self.is_made(&place));
-        let lost_ground = wanted.needs().iter().any(|place| self.is_made(place));
+        let went_along = |there: &Resource| self.made.take_along_resource(there);
+        let lost_ground = wanted.needs().iter().any(|place| self.made.take_along(place));
         let make = Op::Make(wanted.clone());
         let ops = match found {
             Found::Absent => vec![make],
@@ -56,10 +56,6 @@ impl Comparison {
         };
         self.made.extend(wanted.places());
         ops
-    }
-
-    fn is_made(&self, place: &Place) -> bool {
-        self.made.iter().any(|made| made.takes_along(place))
     }
 
     /// Whether a namespace is there or will be.

@@ -3,13 +3,16 @@
 //! A plan holds no choices: every name, address and port in it is already chosen and stored. `kernel` applies the
 //! operations in order and undoes them in reverse when one fails.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     diff::Comparison,
-    resource::{Found, Key, Place, Resource, Verb},
+    resource::{Found, Key, Places, Resource, Verb},
 };
 
 /// The version of stored plans; a stored plan of another version is made anew from its object, not applied.
@@ -76,16 +79,25 @@ impl Plan {
     /// Takes all of these down, the last first, without what goes by itself: addresses, routes and neighbours go with their
     /// link, and links with their namespace.
     pub fn teardown(resources: &[Resource]) -> Self {
-        let going = Going::of(resources);
-        resources.iter().rev().filter(|resource| !going.takes_along(resource)).cloned().map(Op::Remove).collect()
+        let going = Places::of(resources);
+        resources
+            .iter()
+            .rev()
+            .filter(|resource| !going.take_along_resource(resource))
+            .cloned()
+            .map(Op::Remove)
+            .collect()
     }
 
     /// Turns one set into another. What comes or is another now comes first, so that what stays goes on over it; what the
     /// firewall holds then changes in one transaction; what goes is taken down at the end.
     pub fn change(before: &[Resource], after: &[Resource]) -> Self {
         let mut comparison = Comparison::default();
-        let come: Vec<Op> =
-            after.iter().flat_map(|wanted| comparison.missing(wanted, found_among(before, wanted))).collect();
+        let there: BTreeMap<Key, &Resource> = before.iter().map(|resource| (resource.key(), resource)).collect();
+        let come: Vec<Op> = after
+            .iter()
+            .flat_map(|wanted| comparison.missing(wanted, found(there.get(&wanted.key()), wanted)))
+            .collect();
         let keys: BTreeSet<Key> = after.iter().map(Resource::key).collect();
         let gone: Vec<Resource> = before.iter().filter(|old| !keys.contains(&old.key())).cloned().collect();
         let is_element = |op: &Op| matches!(op.resource(), Resource::Element(_));
@@ -106,8 +118,8 @@ impl Plan {
             .iter()
             .filter_map(|op| if let Op::Make(resource) = op { Some(resource.clone()) } else { None })
             .collect();
-        let gone = Going::of(&made);
-        let goes_by_itself = |op: &Op| matches!(op, Op::Make(resource) if gone.takes_along(resource));
+        let gone = Places::of(&made);
+        let goes_by_itself = |op: &Op| matches!(op, Op::Make(resource) if gone.take_along_resource(resource));
         stuck.rev().filter(|op| !goes_by_itself(op)).map(Op::inverse).collect()
     }
 
@@ -118,28 +130,11 @@ impl Plan {
     }
 }
 
-fn found_among(set: &[Resource], wanted: &Resource) -> Found {
-    let key = wanted.key();
-    match set.iter().find(|other| other.key() == key) {
+fn found(there: Option<&&Resource>, wanted: &Resource) -> Found {
+    match there {
         None => Found::Absent,
-        Some(same) if same == wanted => Found::Same,
-        Some(other) => Found::Other(other.clone()),
-    }
-}
-
-/// Places that go.
-#[derive(Debug)]
-struct Going(BTreeSet<Place>);
-
-impl Going {
-    fn of<'r>(resources: impl IntoIterator<Item = &'r Resource>) -> Self {
-        Self(resources.into_iter().flat_map(Resource::places).collect())
-    }
-
-    fn takes_along(&self, resource: &Resource) -> bool {
-        resource.is_part_of().is_some_and(|part_of| {
-            self.0.contains(&part_of) || self.0.contains(&Place::Namespace(part_of.namespace().clone()))
-        })
+        Some(same) if *same == wanted => Found::Same,
+        Some(other) => Found::Other((*other).clone()),
     }
 }
 

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use bridge::Bridge;
 pub use inside::{LinkAddress, Neighbour, Route, Sysctl};
 pub use namespace::Namespace;
+pub(crate) use place::Places;
 pub use place::{LinkAt, NamespaceAt, Place};
 pub use veth::VethPair;
 

@@ -1,9 +1,10 @@
 //! Where resources are: network namespaces and the links in them.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use super::Resource;
 use crate::id::{LinkName, SandboxId};
 
 /// A network namespace.
@@ -81,9 +82,32 @@ impl Place {
             Self::Link(link) => &link.namespace,
         }
     }
+}
 
-    /// Whether another place goes when this one goes: itself, and the links in a namespace.
-    pub fn takes_along(&self, other: &Self) -> bool {
-        self == other || matches!(self, Self::Namespace(namespace) if other.namespace() == namespace)
+/// Places that go, or are made anew.
+#[derive(Debug, Default)]
+pub(crate) struct Places(BTreeSet<Place>);
+
+impl Places {
+    pub(crate) fn of<'r>(resources: impl IntoIterator<Item = &'r Resource>) -> Self {
+        Self(resources.into_iter().flat_map(Resource::places).collect())
+    }
+
+    pub(crate) fn extend(&mut self, places: impl IntoIterator<Item = Place>) {
+        self.0.extend(places);
+    }
+
+    pub(crate) fn contains(&self, place: &Place) -> bool {
+        self.0.contains(place)
+    }
+
+    /// Whether a place goes with them: it is one of them, or a link in one.
+    pub(crate) fn take_along(&self, place: &Place) -> bool {
+        self.contains(place) || self.contains(&Place::Namespace(place.namespace().clone()))
+    }
+
+    /// Whether what is part of a place goes with it.
+    pub(crate) fn take_along_resource(&self, resource: &Resource) -> bool {
+        resource.is_part_of().is_some_and(|place| self.take_along(&place))
     }
 }
