@@ -3,7 +3,7 @@
 //! Every change is a set of elements added and removed: rules exist once, in the skeleton of the table, and never name
 //! a network, an endpoint or a port.
 
-use std::{collections::BTreeSet, fmt, net::IpAddr};
+use std::{fmt, net::IpAddr};
 
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -156,21 +156,5 @@ impl fmt::Display for Element {
                 write!(f, "open {}/{}:{}+{} on {}", open.protocol, open.endpoint, open.first, open.count, open.bridge)
             }
         }
-    }
-}
-
-/// A change of the firewall, applied as one nftables transaction.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct FirewallChange {
-    /// Elements that come.
-    pub add: BTreeSet<Element>,
-    /// Elements that go.
-    pub remove: BTreeSet<Element>,
-}
-
-impl FirewallChange {
-    /// The change that takes this one back.
-    pub fn inverse(&self) -> Self {
-        Self { add: self.remove.clone(), remove: self.add.clone() }
     }
 }

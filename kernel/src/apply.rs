@@ -9,7 +9,6 @@ use std::{
 };
 
 use cnm::{
-    firewall::FirewallChange,
     id::LinkName,
     plan::{Op, Plan},
     resource::{NamespaceAt, Resource},
@@ -19,8 +18,9 @@ use nix::errno::Errno;
 use crate::{
     Applied, Error, Failed, Kernel, Stuck,
     error::attempted,
+    firewall::FirewallChange,
     namespace::Inside,
-    resource::{About, Given, Message, Reaping, RouteRequest, Step, steps},
+    resource::{About, Given, Message, Reaping, RouteRequest, Step, Work, steps},
     route, sysctl,
 };
 
@@ -98,26 +98,18 @@ impl<'k, 'p> Application<'k, 'p> {
     fn take_up(&mut self, op: usize, step: Step<'p>) -> Result<(), Failure> {
         match step {
             Step::Message(message) => self.enqueue(op, message),
-            Step::AddElement(element) => {
-                let (change, ops) = self.transaction()?;
-                change.add.insert(element.clone());
-                ops.push(op);
-                Ok(())
-            }
+            Step::AddElement(element) => self.change(op, |change| change.add.insert(element.clone())),
             Step::RemoveElement(element) => {
                 // In a transaction what goes does so before what comes.
                 if matches!(&self.waiting, Some(Batch::Elements(change, _)) if change.add.contains(element)) {
                     self.flush()?;
                 }
-                let (change, ops) = self.transaction()?;
-                change.remove.insert(element.clone());
-                ops.push(op);
-                Ok(())
+                self.change(op, |change| change.remove.insert(element.clone()))
             }
-            Step::Pin(_) | Step::Unpin(_) | Step::Sysctl { .. } => {
+            Step::Work(work) => {
                 self.flush()?;
                 let start = Instant::now();
-                let done = self.perform(&step);
+                let done = self.perform(&work);
                 let span = done.map_err(|source| Failure { op, cause: explain(&self.ops[op], source) })?;
                 self.applied.spans.push((span, start.elapsed()));
                 self.touched[op] = true;
@@ -126,24 +118,29 @@ impl<'k, 'p> Application<'k, 'p> {
         }
     }
 
-    /// What is neither a message nor the firewall's. Answers with what kind of work it was.
-    fn perform(&mut self, step: &Step<'p>) -> io::Result<&'static str> {
-        match step {
-            Step::Pin(sandbox) => {
+    /// Answers with what kind of work it was.
+    fn perform(&mut self, work: &Work<'p>) -> io::Result<&'static str> {
+        match work {
+            Work::Pin(sandbox) => {
                 let inside = self.kernel.pins.create(sandbox)?;
                 self.open.insert(NamespaceAt::Pinned((*sandbox).clone()), inside);
                 Ok("namespace")
             }
-            Step::Unpin(sandbox) => {
+            Work::Unpin(sandbox) => {
                 self.open.remove(&NamespaceAt::Pinned((*sandbox).clone()));
                 self.kernel.pins.drop_pin(sandbox)?;
                 Ok("namespace")
             }
-            Step::Sysctl { namespace, key, value } => {
+            Work::Sysctl { namespace, key, value } => {
                 self.kernel.pins.run_at(namespace, || sysctl::write(key, value))?;
                 Ok("sysctl")
             }
-            Step::Message(_) | Step::AddElement(_) | Step::RemoveElement(_) => Ok("nothing"),
+            Work::PutBackSysctl { namespace, key, value } => {
+                match self.kernel.pins.run_at(namespace, || sysctl::write(key, value)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    _ => Ok("sysctl"),
+                }
+            }
         }
     }
 
@@ -163,15 +160,20 @@ impl<'k, 'p> Application<'k, 'p> {
         Ok(())
     }
 
-    /// The transaction of the firewall that waits.
-    fn transaction(&mut self) -> Result<(&mut FirewallChange, &mut Vec<usize>), Failure> {
-        if matches!(self.waiting, Some(Batch::Messages(..))) {
-            self.flush()?;
-        }
-        match self.waiting.get_or_insert_with(|| Batch::Elements(FirewallChange::default(), Vec::new())) {
-            Batch::Elements(change, ops) => Ok((change, ops)),
-            Batch::Messages(..) => unreachable!("they are sent above"),
-        }
+    /// Has the transaction of the firewall that waits, or a new one, do more.
+    fn change(&mut self, op: usize, extend: impl FnOnce(&mut FirewallChange) -> bool) -> Result<(), Failure> {
+        let (mut change, mut ops) = match self.waiting.take() {
+            Some(Batch::Elements(change, ops)) => (change, ops),
+            other => {
+                self.waiting = other;
+                self.flush()?;
+                (FirewallChange::default(), Vec::new())
+            }
+        };
+        extend(&mut change);
+        ops.push(op);
+        self.waiting = Some(Batch::Elements(change, ops));
+        Ok(())
     }
 
     /// Does what waits.

@@ -1,6 +1,6 @@
 //! A host in memory that obeys the kernel's rules as far as plans can tell: for tests of whoever applies plans.
 //!
-//! What the rules are is settled by the battery in `tests/battery`, which runs against this and the real kernel alike.
+//! What the rules are is settled by the battery (`kernel/tests/kernel/battery.rs`), which runs against this and the real kernel alike.
 
 mod bridge;
 mod rules;

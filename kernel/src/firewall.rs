@@ -24,10 +24,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use cnm::{
-    firewall::{Element, FirewallChange},
-    id::LinkName,
-};
+use cnm::{firewall::Element, id::LinkName};
 use nix::errno::Errno;
 
 use self::{
@@ -44,6 +41,13 @@ use crate::{AdminChains, Error, Family, FirewallWatch, Forwarding, Repaired, err
 
 /// What was tried, in errors.
 const CHANGE: &str = "change the firewall";
+
+/// A change, applied as one nftables transaction. What both goes and comes is there afterwards.
+#[derive(Debug, Default)]
+pub(crate) struct FirewallChange {
+    pub(crate) add: BTreeSet<Element>,
+    pub(crate) remove: BTreeSet<Element>,
+}
 
 /// The table and what it should hold.
 #[derive(Debug)]
@@ -99,7 +103,8 @@ impl Firewall {
     pub(crate) fn change(&self, change: &FirewallChange) -> Result<(), Error> {
         let mut ledger = self.lock();
         let known = |element: &&Element| ledger.elements.contains(element);
-        let gone: Vec<&Element> = change.remove.iter().filter(known).collect();
+        // What goes and comes back stays.
+        let gone: Vec<&Element> = change.remove.difference(&change.add).filter(known).collect();
         let new: Vec<&Element> = change.add.iter().filter(|element| !known(element)).collect();
         if gone.is_empty() && new.is_empty() {
             return Ok(());

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Found, Key, LinkAt, NamespaceAt, Place, Resource, ResourceKind, Verb};
 use crate::{
-    id::MacAddress,
+    id::{LinkName, MacAddress},
     observed::{Ask, Observed},
 };
 
@@ -57,13 +57,18 @@ pub struct Sysctl {
 }
 
 impl Sysctl {
-    /// The link that it belongs to, as `net/ipv4/conf/LINK/route_localnet` does.
-    fn link(&self) -> Option<LinkAt> {
-        let ["net", "ipv4" | "ipv6", _, link, ..] = self.key.split('/').collect::<Vec<_>>()[..] else { return None };
-        if matches!(link, "all" | "default") {
-            return None;
+    /// The link that a key belongs to and goes with, as `net/ipv4/conf/LINK/route_localnet` does.
+    pub fn link_of(key: &str) -> Option<LinkName> {
+        match key.split('/').collect::<Vec<_>>()[..] {
+            ["net", "ipv4" | "ipv6", "conf" | "neigh", link, _] if !matches!(link, "all" | "default") => {
+                link.parse().ok()
+            }
+            _ => None,
         }
-        Some(LinkAt { namespace: self.namespace.clone(), name: link.parse().ok()? })
+    }
+
+    fn link(&self) -> Option<LinkAt> {
+        Self::link_of(&self.key).map(|name| LinkAt { namespace: self.namespace.clone(), name })
     }
 }
 

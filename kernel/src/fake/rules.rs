@@ -2,7 +2,6 @@
 
 use cnm::{
     firewall::Element,
-    id::LinkName,
     observed::{LinkKind, ObservedLink, ObservedNamespace},
     plan::Op,
     resource::{LinkAddress, LinkAt, Namespace, Neighbour, Resource, Route, Sysctl},
@@ -85,7 +84,9 @@ impl State {
                 let ports = namespace.links.values_mut().filter(|port| port.bridge.as_ref() == Some(&at.name));
                 ports.for_each(|port| port.bridge = None);
             }
-            self.sysctls.retain(|(namespace, key), _| *namespace != at.namespace || !is_of_link(key, &at.name));
+            self.sysctls.retain(|(namespace, key), _| {
+                *namespace != at.namespace || Sysctl::link_of(key).as_ref() != Some(&at.name)
+            });
         }
         if let Some(other_end) = other_end {
             self.peers.remove(&other_end);
@@ -169,10 +170,7 @@ impl State {
     fn set_sysctl(&mut self, sysctl: &Sysctl, value: &str) -> Result<(), Errno> {
         let namespace = self.namespaces.get(&sysctl.namespace).ok_or(Errno::ENOENT)?;
         // Sysctls of a link are there as long as the link is.
-        if let ["net", "ipv4" | "ipv6", "conf", link, _] = sysctl.key.split('/').collect::<Vec<_>>()[..]
-            && !matches!(link, "all" | "default")
-            && !namespace.links.keys().any(|name| name.as_str() == link)
-        {
+        if Sysctl::link_of(&sysctl.key).is_some_and(|link| !namespace.links.contains_key(&link)) {
             return Err(Errno::ENOENT);
         }
         self.sysctls.insert((sysctl.namespace.clone(), sysctl.key.clone()), value.to_owned());
@@ -202,9 +200,4 @@ impl Rules for Element {
         state.elements.remove(self);
         state.intended.remove(self);
     }
-}
-
-/// Whether a sysctl is one of a link's, which go with it.
-fn is_of_link(key: &str, link: &LinkName) -> bool {
-    matches!(key.split('/').collect::<Vec<_>>()[..], ["net", "ipv4" | "ipv6", "conf", of, _] if of == link.as_str())
 }

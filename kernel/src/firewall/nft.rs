@@ -65,6 +65,8 @@ fn without_expiring(listing: &str) -> String {
         match line.trim_start() {
             "}" => timeouts = false,
             text if text.starts_with("flags ") => timeouts = text.contains("timeout"),
+            // A default timeout implies the flag, which nft then leaves out.
+            text if text.starts_with("timeout ") => timeouts = true,
             text => inside |= timeouts && text.starts_with("elements = {"),
         }
         if !inside {
@@ -164,6 +166,7 @@ mod tests {
                 &["elements = { 192.0.2.1 timeout 1m,", "\t     192.0.2.2 timeout 1m }"],
             ),
             ("ipv4_addr\n\t\tflags interval,timeout", &["elements = { 192.0.2.0/24 timeout 1m }"]),
+            ("ipv4_addr\n\t\ttimeout 1h", &["elements = { 192.0.2.9 timeout 1m,", "\t     192.0.2.8 timeout 1m }"]),
             ("ipv4_addr\n\t\tflags interval", &["elements = { 192.0.2.0/24 }"]),
         ];
         let set = |(types, elements): (&str, &[&str])| {

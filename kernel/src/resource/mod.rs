@@ -38,16 +38,24 @@ pub(crate) trait Steps {
 pub(crate) enum Step<'p> {
     /// A message to one namespace. Those that follow each other are sent together.
     Message(Message<'p>),
+    /// What goes by itself.
+    Work(Work<'p>),
+    /// Changes what the firewall holds. Those that follow each other are one transaction.
+    AddElement(&'p Element),
+    /// The same.
+    RemoveElement(&'p Element),
+}
+
+/// What is neither a message nor the firewall's.
+pub(crate) enum Work<'p> {
     /// Makes and pins a namespace.
     Pin(&'p SandboxId),
     /// Unpins one.
     Unpin(&'p SandboxId),
     /// Writes a value.
     Sysctl { namespace: &'p NamespaceAt, key: &'p str, value: &'p str },
-    /// Changes what the firewall holds. Those that follow each other are one transaction.
-    AddElement(&'p Element),
-    /// The same.
-    RemoveElement(&'p Element),
+    /// Writes the value that was there before, where there still is such a sysctl: it may have gone with its link.
+    PutBackSysctl { namespace: &'p NamespaceAt, key: &'p str, value: &'p str },
 }
 
 /// A netlink message.
@@ -133,8 +141,13 @@ impl<'p> Message<'p> {
     }
 
     /// Whether it can only be sent when those before it have succeeded: since the kernel handles each message whatever
-    /// becomes of the others, changing what a refused creation didn't make would change somebody else's link.
+    /// becomes of the others, changing what a refused creation didn't make would change somebody else's link. And a pair is
+    /// made when those that were retired before it are deleted, which they aren't before they are retired.
     pub(crate) fn must_follow(&self, before: &[(usize, Self)]) -> bool {
+        let is_retired = |(_, message): &(usize, Self)| matches!(message.reaping, Reaping::Delete(_));
+        if matches!(self.reaping, Reaping::WaitFor(_)) && before.iter().any(is_retired) {
+            return true;
+        }
         let makes_it = |name| before.iter().any(|(_, message)| message.makes.contains(&name));
         self.about.name().is_some_and(makes_it)
     }
@@ -153,21 +166,22 @@ pub(crate) fn steps(resource: &Resource) -> &dyn Steps {
 
 impl Steps for Namespace {
     fn make(&self) -> Vec<Step<'_>> {
-        vec![Step::Pin(&self.sandbox)]
+        vec![Step::Work(Work::Pin(&self.sandbox))]
     }
 
     fn remove(&self) -> Vec<Step<'_>> {
-        vec![Step::Unpin(&self.sandbox)]
+        vec![Step::Work(Work::Unpin(&self.sandbox))]
     }
 }
 
 impl Steps for Sysctl {
     fn make(&self) -> Vec<Step<'_>> {
-        vec![Step::Sysctl { namespace: &self.namespace, key: &self.key, value: &self.value }]
+        vec![Step::Work(Work::Sysctl { namespace: &self.namespace, key: &self.key, value: &self.value })]
     }
 
     fn remove(&self) -> Vec<Step<'_>> {
-        vec![Step::Sysctl { namespace: &self.namespace, key: &self.key, value: &self.previous }]
+        let (namespace, key, value) = (&self.namespace, &self.key, &self.previous);
+        vec![Step::Work(Work::PutBackSysctl { namespace, key, value })]
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use cnm::{
+    diff,
     firewall::{Element, Protocol},
     observed::{Ask, LinkKind, ObservedLink},
     plan::{Op, Plan},
@@ -276,5 +277,72 @@ fn what_was_retired_is_not_in_the_way_of_its_successor() {
         let peer = LinkAt::on_host(&leftover.host_end);
         retire(host, VethPair { peer, ..leftover });
         make(host, vec![Resource::Veth(veth())]);
+    });
+}
+
+#[test]
+fn what_takes_away_and_makes_anew_leaves_the_new() {
+    on_both(|host| {
+        make(host, everything());
+        let other = VethPair { mtu_bytes: 1300, ..veth() };
+        let port = Resource::Element(Element::Port(port(1, "*:4000>80", 2)));
+        let anew = [Resource::Veth(veth()), port].map(|old| {
+            let new = if matches!(old, Resource::Veth(_)) { Resource::Veth(other.clone()) } else { old.clone() };
+            [Op::Remove(old), Op::Make(new)]
+        });
+        apply(host, &Plan { ops: anew.concat() });
+        let seen = seen(host).join("\n");
+        assert!(seen.contains("bv0000000001 veth up mtu 1300 on"), "{seen}");
+        assert_eq!(host.repair_firewall().expect("a repair"), Repaired::AlreadyRight);
+        let all = everything().into_iter().filter_map(|resource| match resource {
+            Resource::Element(element) => Some(element),
+            _ => None,
+        });
+        assert_eq!(
+            host.sync_firewall(&all.collect(), &AdminChains::default()).expect("a sync"),
+            Repaired::AlreadyRight
+        );
+    });
+}
+
+#[test]
+fn what_goes_with_its_link_can_be_removed_afterwards() {
+    on_both(|host| {
+        let key = format!("net/ipv4/conf/{}/route_localnet", bridge(1));
+        let (value, previous) = ("1".to_owned(), "0".to_owned());
+        let sysctl = Resource::Sysctl(Sysctl { namespace: NamespaceAt::Host, key, value, previous });
+        make(host, vec![Resource::Bridge(red()), sysctl.clone()]);
+        apply(host, &Plan::teardown(&[Resource::Bridge(red())]));
+        apply(host, &Plan::teardown(std::slice::from_ref(&sysctl)));
+        refused(host, vec![sysctl], 0, nix::errno::Errno::ENOENT);
+    });
+}
+
+#[test]
+fn a_repair_makes_right_what_was_broken() {
+    on_both(|host| {
+        let desired = everything();
+        make(host, desired.clone());
+        let whole = seen(host);
+        let repair = |host: &dyn Host| {
+            let observed = host.observe(&Ask::about(&desired)).expect("an observation");
+            apply(host, &diff::repair(&desired, &desired, &observed));
+        };
+        let other = |pair: VethPair| [Op::Remove(Resource::Veth(veth())), Op::Make(Resource::Veth(pair))];
+        let breaks = [
+            vec![Op::Remove(Resource::Bridge(red()))],
+            vec![Op::Remove(Resource::Veth(veth()))],
+            vec![Op::Remove(address(veth().peer, "172.20.1.2/24"))],
+            vec![Op::Remove(namespace("s1"))],
+            other(VethPair { mtu_bytes: 1300, ..veth() }).into(),
+            other(VethPair { peer_mac: parsed("02:42:ac:14:01:99"), ..veth() }).into(),
+        ];
+        for ops in breaks {
+            let plan = Plan { ops };
+            apply(host, &plan);
+            assert_ne!(seen(host), whole, "{plan}");
+            repair(host);
+            assert_eq!(seen(host), whole, "{plan}");
+        }
     });
 }
