@@ -13,6 +13,7 @@ use cnm::{
     resource::{Resource, Resources},
 };
 use kernel::{Family, Forwarding, Host, LinkEvent, LinkWatch};
+use nix::errno::Errno;
 use tokio::runtime::Handle;
 
 use super::{
@@ -135,11 +136,11 @@ impl Controller {
             ))
             .await;
         }
-        if steps > 0 && failures.is_empty() {
+        if failures.is_empty() && steps > 0 {
             let names = listed(&mut made.into_iter());
             self.warn(format!("somebody else deleted or changed links of berth{names}: {steps} steps put them back"))
                 .await;
-        } else if steps > 0 {
+        } else if !failures.is_empty() {
             let (names, failed) = (listed(&mut made.into_iter()), failures.join("; "));
             self.warn(format!("somebody else deleted, changed or renamed links of berth{names}, and they can't be put back ({failed}): restart the containers on them")).await;
         }
@@ -183,18 +184,27 @@ fn look_and_mend(host: &dyn Host, desired: &Resources, links: &BTreeSet<LinkName
         if !(is_named || is_bridge || lost_bridge) {
             continue;
         }
-        let found = host.set_right(resource);
-        if is_bridge && found.is_err() {
+        let is_absent = match host.set_right(resource) {
+            Ok(was_wrong) => {
+                mended.put_back.extend(was_wrong.then(|| name.clone()));
+                false
+            }
+            Err(error) if error.errno() == Some(Errno::ENODEV as i32) => true,
+            // What is there isn't made anew: it would lose its connections.
+            Err(error) => {
+                mended.failures.push(chain(&error));
+                mended.made.insert(name);
+                continue;
+            }
+        };
+        if is_bridge && is_absent {
             // The kernel leaves its ports without one: they are put onto the new one.
             mended.make_missing(host, &with_its_parts(resource, desired))?;
             lost_bridge = true;
         }
-        if found.is_err() || (is_bridge && is_named) {
+        if is_absent || (is_bridge && is_named) {
             is_broken = true;
-            mended.made.insert(name.clone());
-        }
-        if matches!(found, Ok(true)) {
-            mended.put_back.push(name);
+            mended.made.insert(name);
         }
     }
     if is_broken {
