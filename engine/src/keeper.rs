@@ -68,7 +68,7 @@ pub(crate) fn listener(
 /// Has a keeper that runs let go of the listener: it isn't what is served.
 pub(crate) fn let_go(config: &Config) {
     // One that can't be reached holds nothing that anybody could ask for.
-    let told = Keeper::connect(&config.run_dir.join("keeper.sock")).and_then(|keeper| keeper.let_go(NAME));
+    let told = Keeper::connect(&Place::of(config).keeper).and_then(|keeper| keeper.let_go(NAME));
     if let Err(error) = told
         && !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
     {
@@ -94,17 +94,24 @@ impl Keeping {
 
     fn stay(self, listener: &UnixListener) {
         let Self { place, held } = self;
-        let mut missed = held.is_none();
-        let mut held = held.filter(|(keeper, _)| place.keep(keeper, listener).is_ok());
+        let kept = held.map(|held| place.hand_over(held, listener)).transpose();
+        let mut held = kept.unwrap_or_else(|error| {
+            tracing::error!("nobody holds the API's socket: {}", chain(&error));
+            None
+        });
         loop {
+            let had_one = held.is_some();
             if let Some((keeper, child)) = held {
                 keeper.wait_until_gone();
                 // Reaped, so that no zombie stays behind.
                 let _ = child.map(|mut child| child.wait());
             }
-            held = Some(place.replace(listener, missed));
-            missed = false;
-            tracing::warn!("netd-keeper had ended: another holds the API's socket");
+            held = Some(place.replace(listener, !had_one));
+            if had_one {
+                tracing::warn!("netd-keeper had ended: another holds the API's socket");
+            } else {
+                tracing::info!("netd-keeper holds the API's socket from now on");
+            }
         }
     }
 }

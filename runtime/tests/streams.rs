@@ -255,7 +255,13 @@ fn a_monitor_that_runs_out_of_files_lets_nobody_in_for_now_and_goes_on() {
     let limit = rustix::process::Rlimit { current: Some(20), maximum: Some(20) };
     rustix::process::prlimit(monitor, rustix::process::Resource::Nofile, limit).expect("limited");
     let waiting: Vec<_> = (0..30).map(|_| world.runtime.watch(target).expect("connected")).collect();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    while std::fs::read_dir(format!("/proc/{}/fd", monitor.expect("a monitor").as_raw_pid()))
+        .expect("its files")
+        .count()
+        < 20
+    {
+        std::thread::yield_now();
+    }
     assert!(matches!(world.runtime.status(target).expect("known"), Status::Running(_)));
     drop(waiting);
     let attached = world.runtime.attach(target, Streams { stdout: true, ..Streams::default() }).expect("let in again");

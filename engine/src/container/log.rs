@@ -136,8 +136,8 @@ impl Tag {
     }
 }
 
-/// That each `end` ends something, and that nothing lacks one, which the parser lets pass: what follows the template is then
-/// not what its outermost part ends with.
+/// That each `end` ends something, and that nothing lacks one: the parser (gotmpl) lets both pass. So a mark is put behind the
+/// template: it isn't the last part of the outermost level when the template leaves that, or doesn't come back to it.
 fn check_ends(template: &str) -> Result<(), TemplateError> {
     const END: &str = "\u{1}";
     let longer = Template::new(NAME).parse(&format!("{template}{END}"))?;

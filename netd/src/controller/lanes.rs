@@ -1,4 +1,7 @@
 //! Requests about one object pass one after the other, in the order in which they came; those about others don't wait.
+//!
+//! Whoever needs several lanes enters a sandbox's before a network's, and never waits for a second sandbox's: so nobody waits
+//! for somebody who waits for them.
 
 use std::{
     collections::HashMap,
@@ -80,8 +83,10 @@ mod tests {
         let _other = lanes.enter(subject("b")).await;
         let mut second = std::pin::pin!(lanes.enter(subject("a")));
         assert!(futures::poll!(&mut second).is_pending());
+        assert!(lanes.try_enter(subject("a")).is_none());
         drop(first);
         drop(second.await);
+        drop(lanes.try_enter(subject("a")).expect("nobody is there"));
         let left: Vec<_> = lanes.lanes.lock().expect("not poisoned").keys().cloned().collect();
         assert_eq!(left, [subject("b")]);
     }

@@ -33,7 +33,7 @@ struct Buffer {
     bytes: u64,
     max_bytes: u64,
     /// What became of the line that each stream is in the middle of.
-    now: Vec<(&'static str, Fate)>,
+    current_lines: Vec<(&'static str, Fate)>,
     /// No more will come.
     ended: bool,
 }
@@ -47,7 +47,7 @@ struct Fate {
 
 impl Buffer {
     fn new(max_bytes: u64) -> Self {
-        Self { lines: VecDeque::new(), bytes: 0, max_bytes, now: Vec::new(), ended: false }
+        Self { lines: VecDeque::new(), bytes: 0, max_bytes, current_lines: Vec::new(), ended: false }
     }
 
     /// Takes a line if there is room, or if nothing waits at all. Of one that was begun and has no room any more the end is
@@ -72,11 +72,11 @@ impl Buffer {
     }
 
     fn fate(&mut self, stream: &'static str) -> &mut Fate {
-        let index = self.now.iter().position(|(known, _)| *known == stream).unwrap_or_else(|| {
-            self.now.push((stream, Fate::default()));
-            self.now.len() - 1
+        let index = self.current_lines.iter().position(|(known, _)| *known == stream).unwrap_or_else(|| {
+            self.current_lines.push((stream, Fate::default()));
+            self.current_lines.len() - 1
         });
-        &mut self.now[index].1
+        &mut self.current_lines[index].1
     }
 
     fn push(&mut self, line: Line) {
