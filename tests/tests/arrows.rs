@@ -6,13 +6,14 @@ use std::{
 };
 
 /// Who may depend on whom; a crate that isn't here may not exist.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("cnm", &[]),
     ("kernel", &["cnm"]),
     ("drivers", &["cnm"]),
     ("netd", &["cnm", "kernel", "drivers", "netd-client", "settings"]),
     ("netd-client", &["cnm"]),
     ("runtime", &["users"]),
+    ("libcgroups", &[]),
     ("dockerignore", &[]),
     ("users", &[]),
     ("settings", &[]),

@@ -2,12 +2,26 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::{Error, Result};
 
 /// The v1 controllers that a container is put under. Others (`perf_event`, `net_cls`, …) limit nothing that we offer,
 /// and each hierarchy costs a move.
 const CONTROLLERS: [&str; 8] = ["cpu", "cpuacct", "cpuset", "devices", "memory", "pids", "blkio", "freezer"];
+
+/// What `/proc/self/mountinfo` says of cgroups. Read once by each process: the table is long where much is mounted, and
+/// cgroups stay where they are.
+pub(super) fn mount_table() -> Result<&'static str> {
+    static CGROUPS: OnceLock<String> = OnceLock::new();
+    if let Some(known) = CGROUPS.get() {
+        return Ok(known);
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(Error::io("read /proc/self/mountinfo"))?;
+    let cgroups: String = mounts.split_inclusive('\n').filter(|line| line.contains(" - cgroup")).collect();
+    // Where there are none, somebody may still mount them.
+    if cgroups.is_empty() { Ok("") } else { Ok(CGROUPS.get_or_init(|| cgroups)) }
+}
 
 /// How cgroups are mounted. Hybrid is v1 here: its v2 tree has no controllers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +44,7 @@ pub(crate) struct Hierarchy {
 impl Layout {
     /// Reads it from this process's mounts.
     pub(crate) fn detect() -> Result<Self> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(Error::io("read /proc/self/mountinfo"))?;
-        Self::parse(&mounts).ok_or_else(|| Error::NotSupported {
+        Self::parse(mount_table()?).ok_or_else(|| Error::NotSupported {
             what: "running containers".to_owned(),
             reason: "neither cgroup v2 nor any v1 hierarchy is mounted; mount them on /sys/fs/cgroup".to_owned(),
         })

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use super::layout::mount_table;
 use crate::{Error, Result};
 
 /// Where shims, monitors and netd are, below the parent of the containers; no id begins with an underscore.
@@ -26,7 +27,7 @@ impl Exile {
     /// Where the calling process has to go. Nowhere when it belongs to no service.
     pub(crate) fn from_own_service(parent: &Path) -> Result<Self> {
         let read = |path: &str| fs::read_to_string(path).map_err(Error::io(format!("read {path}")));
-        Ok(Self::of(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?, parent))
+        Ok(Self::of(&read("/proc/self/cgroup")?, mount_table()?, parent))
     }
 
     fn of(own_cgroups: &str, mountinfo: &str, parent: &Path) -> Self {

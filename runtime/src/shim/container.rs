@@ -68,7 +68,6 @@ fn build(
     let cgroups = mounts::detach_cgroups(cgroup, &spec.mounts)?;
     let host_devices = if spec.privileged { mounts::host_devices() } else { Vec::new() };
     let late_mounts = LateMounts::take(spec, &host_devices)?;
-    mounts::hide_cgroups()?;
     let user = user::resolve_in(&rootfs, &spec.process.user)?;
     let init_program = spec.init.then(|| init::install(directory)).transpose()?;
     mounts::mount_asked(spec, &rootfs, init_program.as_deref(), &late_mounts)?;

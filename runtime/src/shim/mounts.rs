@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
@@ -206,14 +206,6 @@ fn check_kernel_directories(root: &OwnedFd) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Takes the host's cgroups away: libcontainer moves a process into every hierarchy that it finds, while the start waits.
-/// What is left looks like v1 without any hierarchy, where it does nothing.
-pub(super) fn hide_cgroups() -> Result<()> {
-    let action = "hide /sys/fs/cgroup from libcontainer";
-    umount2("/sys/fs/cgroup", MntFlags::MNT_DETACH).map_err(Error::io(action))?;
-    mount(Some("none"), "/sys/fs/cgroup", Some("tmpfs"), MsFlags::empty(), Some("size=4k")).map_err(Error::io(action))
 }
 
 /// Every device node of the host, for a privileged container; without those that a container has of its own.
