@@ -2,16 +2,17 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::stream::hear_out;
-use crate::{route, version};
+use crate::{route, version, waiting};
 
 /// The whole API as a service on one socket.
 pub fn app(engine: Engine) -> Router {
-    negotiated(route::all().with_state(engine))
+    let waits = from_fn_with_state(engine.clone(), waiting::wait);
+    negotiated(route::all().layer(waits).with_state(engine))
 }
 
 /// The version is taken off the path before the router looks at it, so negotiation goes around the router: a layer on the

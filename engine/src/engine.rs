@@ -17,6 +17,7 @@ use crate::container::registry::Registry;
 use crate::error::{Error, Result};
 use crate::events::{Bus, Event, Subject};
 use crate::netd::Netd;
+use crate::orchestrate::recover::Loaded;
 use crate::store::Store;
 use crate::volume::{self, Volume};
 use crate::{orchestrate, plugin};
@@ -98,9 +99,15 @@ impl Engine {
         })))
     }
 
+    /// Makes known what the last berthd has recorded. To be called before the API is served, which then waits for what each
+    /// request is about.
+    pub async fn load(&self) -> Result<Loaded> {
+        orchestrate::recover::load(self).await
+    }
+
     /// Takes up where the last berthd ended: netd answers, containers are known and watched, leftovers are swept.
-    pub async fn recover(&self) -> Result<()> {
-        orchestrate::recover::recover(self).await
+    pub async fn recover(&self, loaded: Loaded) -> Result<()> {
+        orchestrate::recover::recover(self, loaded).await
     }
 
     /// Does blocking work on another thread, to its end even if the caller goes away.
@@ -111,6 +118,12 @@ impl Engine {
         let engine = self.clone();
         let joined = tokio::task::spawn_blocking(move || work(&engine)).await;
         joined.map_err(|_| Error::Interrupted { doing: "working on another thread" })?
+    }
+
+    /// Waits until what the last berthd left is sorted out.
+    pub(crate) async fn after_recovery(&self) {
+        // The sender lives as long as the engine.
+        let _ = self.recovered.subscribe().wait_for(|recovered| *recovered).await;
     }
 
     /// The name under which netd knows our sandboxes.

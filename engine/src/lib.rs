@@ -32,6 +32,7 @@ mod stream;
 mod translate;
 pub mod version;
 pub mod volume;
+mod waiting;
 mod wire;
 
 pub use engine::Engine;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::IsTerminal as _;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -33,10 +34,15 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         serve::outlive_hangups()?;
         let listening = listen::listen(&config, inherited)?;
         let engine = Engine::open(config).await?;
-        engine.recover().await?;
+        let loaded = engine.load().await?;
+        let mut serving = pin!(serve::until_told_to_stop(listening, engine.clone()));
+        tokio::select! {
+            served = &mut serving => return Ok(served?),
+            recovered = engine.recover(loaded) => recovered?,
+        }
         // Whoever supervises us (systemd's Type=notify, a test) waits for this; without one it does nothing.
         sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
-        serve::until_told_to_stop(listening, engine).await?;
+        serving.await?;
         Ok(())
     })
 }

@@ -21,6 +21,7 @@ pub struct Handle {
     id: Id,
     snapshot: watch::Receiver<Arc<Container>>,
     jobs: mpsc::Sender<Job>,
+    known: watch::Receiver<bool>,
     rootfs: RootfsLock,
 }
 
@@ -43,9 +44,10 @@ impl Handle {
         id: Id,
         snapshot: watch::Receiver<Arc<Container>>,
         jobs: mpsc::Sender<Job>,
+        known: watch::Receiver<bool>,
         rootfs: RootfsLock,
     ) -> Self {
-        Self { id, snapshot, jobs, rootfs }
+        Self { id, snapshot, jobs, known, rootfs }
     }
 
     pub(crate) fn rootfs_lock(&self) -> RootfsLock {
@@ -60,6 +62,12 @@ impl Handle {
     /// The container as it is.
     pub fn container(&self) -> Arc<Container> {
         self.snapshot.borrow().clone()
+    }
+
+    /// Waits until the container is as the kernel has it: one that a former berthd left has to be looked at first.
+    pub(crate) async fn known(&self) {
+        // An error means that its owner is gone, and the container with it.
+        let _ = self.known.clone().wait_for(|known| *known).await;
     }
 
     /// The container as it becomes; the stream of snapshots ends after [`super::Phase::Removed`].

@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use runtime::protocol::Streams;
 use runtime::{Exit, Target, Watch};
@@ -49,17 +50,39 @@ pub(crate) struct PendingAttach {
 /// The end of a process, whenever it comes.
 pub(crate) type ExitFuture = BoxFuture<'static, Result<Exit>>;
 
-/// Gives a container to a task of its own. `exit` is the end of its process, if it has one that is to be waited for.
-pub(crate) fn spawn(engine: Engine, container: Container, exit: Option<ExitFuture>) -> Handle {
+/// Gives a new container to a task of its own.
+pub(crate) fn spawn(engine: Engine, container: Container) -> Handle {
+    let (owned, handle, queue, known) = owned(engine, container);
+    known.send_replace(true);
+    tokio::spawn(owned.live(queue));
+    handle
+}
+
+/// Gives a container that a former berthd left to a task of its own, which takes it up before all else.
+pub(crate) fn spawn_left<F>(engine: Engine, container: Container, take_up: F) -> Handle
+where
+    F: for<'a> FnOnce(&'a mut Owned) -> BoxFuture<'a, ()> + Send + 'static,
+{
+    let (mut owned, handle, queue, known) = owned(engine, container);
+    tokio::spawn(async move {
+        take_up(&mut owned).await;
+        known.send_replace(true);
+        owned.live(queue).await;
+    });
+    handle
+}
+
+fn owned(engine: Engine, container: Container) -> (Owned, Handle, mpsc::Receiver<Job>, watch::Sender<bool>) {
     let id = container.id.clone();
     let (published, snapshot) = watch::channel(Arc::new(container.clone()));
     let (jobs, queue) = mpsc::channel(QUEUE);
+    let (known, is_known) = watch::channel(false);
     let rootfs = RootfsLock::default();
     let owned = Owned {
         engine,
         container,
         published,
-        exit,
+        exit: None,
         sandbox_left: false,
         restart: None,
         back_off: BackOff::default(),
@@ -67,8 +90,7 @@ pub(crate) fn spawn(engine: Engine, container: Container, exit: Option<ExitFutur
         waiting: Vec::new(),
         rootfs: rootfs.clone(),
     };
-    tokio::spawn(owned.live(queue));
-    Handle::new(id, snapshot, jobs, rootfs)
+    (owned, Handle::new(id, snapshot, jobs, is_known, rootfs), queue, known)
 }
 
 impl Owned {
@@ -104,6 +126,15 @@ impl Owned {
     /// Shows the container as it is now to everybody.
     pub(crate) fn publish(&mut self) {
         self.published.send_replace(Arc::new(self.container.clone()));
+    }
+
+    /// Waits for that end of its process besides what is asked for; one that lies in the past is dealt with at once.
+    pub(crate) async fn take_up(&mut self, exit: Option<ExitFuture>) {
+        self.exit = exit;
+        if let Some(ended) = self.exit.as_mut().and_then(|exit| exit.now_or_never()) {
+            self.exit = None;
+            orchestrate::exit::ended(self, ended).await;
+        }
     }
 
     /// Waits for the end of the process that runs now, besides what is asked for.

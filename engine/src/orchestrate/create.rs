@@ -80,7 +80,7 @@ async fn make(engine: &Engine, container: Container, volumes: Vec<Wanted>) -> Re
         return Err(error);
     }
     obtained.publish(engine, Some(&container.id));
-    let handle = owned::spawn(engine.clone(), container, None);
+    let handle = owned::spawn(engine.clone(), container);
     engine.containers.insert(handle.clone());
     engine.container_event(&handle.container(), "create", []);
     Ok(())

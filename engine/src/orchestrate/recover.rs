@@ -1,19 +1,20 @@
 //! Taking up where the last berthd ended, however it ended: every container is as the kernel has it, what ended
 //! meanwhile has its exit code, and what belongs to nothing is gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use cnm::Kind;
-use cnm::api::NamespaceRequest;
+use cnm::api::{NamespaceRequest, Sandbox};
 use futures::StreamExt as _;
-use futures::future::{BoxFuture, ready};
+use futures::future::{BoxFuture, join_all, ready};
 use jiff::Timestamp;
 use runtime::spec::Id;
 use runtime::{Exit, Status, Target};
+use tokio::sync::{Semaphore, watch};
 
 use crate::container::network::NetworkMode;
-use crate::container::owned::{ExitFuture, exit_of};
+use crate::container::owned::{ExitFuture, Owned, exit_of};
 use crate::container::{Container, Handle, Phase, from_record, owned};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
@@ -22,51 +23,83 @@ use crate::orchestrate::{exit, health, remove, restart, sandbox, volume};
 /// A container of an earlier boot has no exit code; Docker says this.
 const LOST_WITH_THE_BOOT: u8 = 255;
 
-pub(crate) async fn recover(engine: &Engine) -> Result<()> {
-    let handshake = engine.netd.ensure().await?;
+/// How many containers are looked at side by side: each is a handful of files.
+const AT_A_TIME: usize = 8;
+
+/// What the last berthd has recorded, known and to be taken up.
+#[derive(Debug)]
+pub struct Loaded {
+    containers: Vec<Handle>,
+    sandboxes: watch::Sender<Option<Sandboxes>>,
+}
+
+/// What netd has, by name.
+type Sandboxes = Arc<BTreeMap<String, Sandbox>>;
+
+/// Gives every stored container to its owner, who begins once [`recover`] says what netd has.
+pub(crate) async fn load(engine: &Engine) -> Result<Loaded> {
     volume::load(engine).await?;
-    let mut handles = Vec::new();
+    let (sandboxes, told) = watch::channel::<Option<Sandboxes>>(None);
+    let turns = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut containers = Vec::new();
     for stored in engine.store.containers().await? {
-        let handle = take_up(engine, from_record(&stored)?).await?;
-        engine.containers.take_name(&stored.name, handle.id())?;
+        let container = from_record(&stored)?;
+        let (mut told, turns) = (told.clone(), turns.clone());
+        engine.containers.take_name(&stored.name, &container.id)?;
+        let handle = owned::spawn_left(engine.clone(), container, move |owned| {
+            Box::pin(async move {
+                // They fail only when this berthd ends.
+                let Ok(Some(sandboxes)) = told.wait_for(Option::is_some).await.map(|told| told.clone()) else { return };
+                let Ok(_turn) = turns.acquire().await else { return };
+                take_up(owned, &sandboxes).await;
+            })
+        });
         engine.containers.insert(handle.clone());
-        handles.push(handle);
+        containers.push(handle);
     }
-    // Ends that came meanwhile are dealt with first: what isn't claimed then is nobody's.
-    for handle in &handles {
-        settle(handle).await;
-    }
+    Ok(Loaded { containers, sandboxes })
+}
+
+pub(crate) async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
+    let Loaded { containers, sandboxes } = loaded;
+    let handshake = engine.netd.ensure().await?;
+    let known = engine.netd.client().sandboxes().await?;
+    sandboxes.send_replace(Some(Arc::new(known.into_iter().map(|sandbox| (sandbox.id.clone(), sandbox)).collect())));
+    // Ends that came meanwhile are dealt with by then: what isn't claimed is nobody's.
+    join_all(containers.iter().map(Handle::known)).await;
     claim(engine).await?;
     sweep(engine).await?;
     volume::sweep(engine).await?;
-    for handle in &handles {
+    join_all(containers.iter().map(async |handle| {
         restart::resume(engine, handle).await;
         health::resume(handle).await;
-    }
+    }))
+    .await;
     engine.recovered.send_replace(true);
     tokio::spawn(follow_netd(engine.clone(), handshake.instance, handshake.revision));
     Ok(())
 }
 
-/// Gives a stored container to its owner, corrected by what the runtime knows.
-async fn take_up(engine: &Engine, mut container: Container) -> Result<Handle> {
-    let exit = match reconcile(engine, &mut container).await {
+/// Brings a stored container in line with what the runtime knows, and finishes what was under way with it.
+async fn take_up(owned: &mut Owned, sandboxes: &BTreeMap<String, Sandbox>) {
+    let engine = owned.engine.clone();
+    let exit = match reconcile(&engine, &mut owned.container).await {
         Ok(exit) => exit,
         // One container that can't be understood must not keep the others from being taken up: it is ended, and says why.
         Err(error) => {
-            tracing::error!(container = %container.id, "taking up a container: {}", chain(&error));
-            container.state.phase.is_alive().then(|| at_once(exit::killed(&error.message())))
+            tracing::error!(container = %owned.container.id, "taking up a container: {}", chain(&error));
+            owned.container.state.phase.is_alive().then(|| at_once(exit::killed(&error.message())))
         }
     };
-    if container.state.phase.is_alive() {
-        container.sandbox = match engine.netd.client().sandbox(container.id.as_str()).await {
-            Ok(sandbox) => Some(sandbox),
-            Err(error) if error.kind() == Kind::NotFound => None,
-            Err(error) => return Err(error.into()),
-        };
+    if owned.container.state.phase.is_alive() {
+        owned.container.sandbox = sandboxes.get(owned.container.id.as_str()).cloned();
     }
-    volume::know(engine, &container).await?;
-    Ok(owned::spawn(engine.clone(), container, exit))
+    if let Err(error) = volume::know(&engine, &owned.container).await {
+        tracing::error!(container = %owned.container.id, "taking up a container's volumes: {}", chain(&error));
+    }
+    owned.publish();
+    owned.take_up(exit).await;
+    settle(owned).await;
 }
 
 async fn reconcile(engine: &Engine, container: &mut Container) -> Result<Option<ExitFuture>> {
@@ -144,25 +177,17 @@ fn at_once(exit: Exit) -> ExitFuture {
 
 /// Finishes what was under way: removals, and `--rm` of containers whose end was recorded but not their removal, or that
 /// were only about to run. A container that can't be removed now stays marked, and keeps nobody else waiting.
-async fn settle(handle: &Handle) {
-    let finished = handle.run(|owned| {
-        Box::pin(async move {
-            let container = &owned.container;
-            let volumes = match container.spec.auto_remove {
-                true => remove::Volumes::Remove,
-                false => remove::Volumes::Keep,
-            };
-            let state = &container.state;
-            let over = state.phase == Phase::Exited || state.start_was_cut_short();
-            let left_over = state.phase == Phase::Removing || (over && container.spec.auto_remove);
-            if left_over { remove::erase(owned, volumes).await } else { Ok(()) }
-        })
-    });
-    match finished.await {
-        Ok(()) => {}
-        // Its own task was faster, having dealt with its end.
-        Err(error) if error.kind() == Kind::NotFound => {}
-        Err(error) => tracing::error!(container = %handle.id(), "finishing a removal: {}", chain(&error)),
+async fn settle(owned: &mut Owned) {
+    let container = &owned.container;
+    let volumes = match container.spec.auto_remove {
+        true => remove::Volumes::Remove,
+        false => remove::Volumes::Keep,
+    };
+    let state = &container.state;
+    let over = state.phase == Phase::Exited || state.start_was_cut_short();
+    let left_over = state.phase == Phase::Removing || (over && container.spec.auto_remove);
+    if left_over && let Err(error) = remove::erase(owned, volumes).await {
+        tracing::error!(container = %owned.container.id, "finishing a removal: {}", chain(&error));
     }
 }
 
@@ -192,7 +217,7 @@ fn has_sandbox(handle: &Handle) -> bool {
     container.state.phase.is_alive() && !matches!(container.spec.network.mode, NetworkMode::Container(_))
 }
 
-async fn make_again(owned: &mut owned::Owned) -> Result<()> {
+async fn make_again(owned: &mut Owned) -> Result<()> {
     let Some(pid) = owned.container.state.phase.pid() else { return Ok(()) };
     let namespace = match owned.container.spec.network.mode {
         NetworkMode::Host => NamespaceRequest::Host,

@@ -32,11 +32,10 @@ pub(super) fn plan(owned: &mut Owned) {
 
 /// The owner starts the container when the time has come, though not before berthd has sorted out what there is.
 fn schedule(owned: &mut Owned, wait: Duration) {
-    let mut recovered = owned.engine.recovered.subscribe();
+    let engine = owned.engine.clone();
     let due = async move {
         tokio::time::sleep(wait).await;
-        // The sender lives as long as the engine.
-        let _ = recovered.wait_for(|recovered| *recovered).await;
+        engine.after_recovery().await;
     };
     owned.restart = Some(due.boxed());
 }
