@@ -110,10 +110,15 @@ impl<'k, 'p> Application<'k, 'p> {
                 self.flush()?;
                 let start = Instant::now();
                 let done = self.perform(&work);
-                let span = done.map_err(|source| Failure { op, cause: explain(&self.ops[op], source) })?;
-                self.applied.spans.push((span, start.elapsed()));
-                self.touched[op] = true;
-                Ok(())
+                match done {
+                    Ok(span) => {
+                        self.applied.spans.push((span, start.elapsed()));
+                        self.touched[op] = true;
+                        Ok(())
+                    }
+                    Err(error) if work.removes() && is_absence(&error) => Ok(()),
+                    Err(source) => Err(Failure { op, cause: explain(&self.ops[op], source) }),
+                }
             }
         }
     }
@@ -121,6 +126,10 @@ impl<'k, 'p> Application<'k, 'p> {
     /// Answers with what kind of work it was.
     fn perform(&mut self, work: &Work<'p>) -> io::Result<&'static str> {
         match work {
+            Work::Delete(name) => {
+                self.kernel.reaper.delete_now(name)?;
+                Ok("links")
+            }
             Work::Pin(sandbox) => {
                 let inside = self.kernel.pins.create(sandbox)?;
                 self.open.insert(NamespaceAt::Pinned((*sandbox).clone()), inside);
@@ -131,15 +140,9 @@ impl<'k, 'p> Application<'k, 'p> {
                 self.kernel.pins.drop_pin(sandbox)?;
                 Ok("namespace")
             }
-            Work::Sysctl { namespace, key, value } => {
+            Work::Sysctl { namespace, key, value } | Work::PutBackSysctl { namespace, key, value } => {
                 self.kernel.pins.run_at(namespace, || sysctl::write(key, value))?;
                 Ok("sysctl")
-            }
-            Work::PutBackSysctl { namespace, key, value } => {
-                match self.kernel.pins.run_at(namespace, || sysctl::write(key, value)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                    _ => Ok("sysctl"),
-                }
             }
         }
     }

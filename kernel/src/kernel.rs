@@ -6,6 +6,7 @@ use std::{
     io,
     path::Path,
     sync::{Mutex, PoisonError},
+    thread,
 };
 
 use cnm::{
@@ -82,26 +83,26 @@ impl Host for Kernel {
         let ours = host.socket.observe(&NamespaceAt::Host, |name| names::is_ours(name) || ask.links.contains(name));
         namespaces.insert(NamespaceAt::Host, ours.map_err(attempted("observe the host's links"))?);
         self.host.give_back(host);
-        for at in &ask.namespaces {
+        let seen = side_by_side(&ask.namespaces, |at| {
             let attempt = || attempted(format!("look into the network namespace {at}"));
             match self.pins.open(at) {
                 Ok(mut inside) => {
-                    namespaces.insert(at.clone(), inside.socket.observe(at, |_| true).map_err(attempt())?);
+                    inside.socket.observe(at, |_| true).map(|seen| Some((at.clone(), seen))).map_err(attempt())
                 }
-                Err(error) if is_no_namespace(&error) => {}
-                Err(error) => return Err(attempt()(error)),
+                Err(error) if is_no_namespace(&error) => Ok(None),
+                Err(error) => Err(attempt()(error)),
             }
-        }
-        let mut sysctls = BTreeMap::new();
-        for asked in &ask.sysctls {
+        })?;
+        namespaces.extend(seen);
+        let sysctls = side_by_side(&ask.sysctls, |asked| {
             let (at, key) = asked;
             match self.pins.run_at(at, || sysctl::read(key)) {
-                Ok(value) => sysctls.extend(value.map(|value| (asked.clone(), value))),
-                Err(error) if is_no_namespace(&error) => {}
-                Err(error) => return Err(attempted(format!("read sysctl {key} in {at}"))(error)),
+                Ok(value) => Ok(value.map(|value| (asked.clone(), value))),
+                Err(error) if is_no_namespace(&error) => Ok(None),
+                Err(error) => Err(attempted(format!("read sysctl {key} in {at}"))(error)),
             }
-        }
-        Ok(Observed { namespaces, pinned, sysctls })
+        })?;
+        Ok(Observed { namespaces, pinned, sysctls: sysctls.into_iter().collect() })
     }
 
     fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {
@@ -147,6 +148,30 @@ impl Host for Kernel {
     fn facts(&self) -> Result<HostFacts, Error> {
         self.gather_facts()
     }
+}
+
+/// Looks at many things on as many threads as there are processors; the first error is the answer.
+fn side_by_side<T: Sync, S: Send>(
+    asked: &BTreeSet<T>,
+    look: impl Fn(&T) -> Result<Option<S>, Error> + Sync,
+) -> Result<Vec<S>, Error> {
+    /// A thread costs more than a few looks.
+    const EACH_AT_LEAST: usize = 16;
+    let asked: Vec<&T> = asked.iter().collect();
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let share = asked.len().div_ceil(threads).max(EACH_AT_LEAST);
+    let look_at =
+        |share: &[&T]| share.iter().filter_map(|one| look(one).transpose()).collect::<Result<Vec<S>, Error>>();
+    let mut shares = asked.chunks(share);
+    let first = shares.next().unwrap_or_default();
+    thread::scope(|scope| {
+        let others: Vec<_> = shares.map(|share| scope.spawn(|| look_at(share))).collect();
+        let mut seen = look_at(first)?;
+        for other in others {
+            seen.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(seen)
+    })
 }
 
 /// Whether a namespace couldn't be opened because it isn't one (any more): EINVAL is what `setns` answers for a file that

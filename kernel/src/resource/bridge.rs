@@ -5,7 +5,7 @@ use std::io;
 use cnm::resource::Bridge;
 use nix::errno::Errno;
 
-use super::{About, Message, Step, Steps};
+use super::{About, Message, Step, Steps, Work};
 use crate::route;
 
 impl Steps for Bridge {
@@ -15,7 +15,7 @@ impl Steps for Bridge {
     }
 
     fn remove(&self) -> Vec<Step<'_>> {
-        vec![Message::to_host(About::Name(&self.name), |_| route::delete_link(&self.name)).removing().into()]
+        vec![Step::Work(Work::Delete(&self.name))]
     }
 
     fn set_right(&self, socket: &mut route::Socket, _isolated_by_firewall: bool) -> io::Result<bool> {

@@ -48,6 +48,8 @@ pub(crate) enum Step<'p> {
 
 /// What is neither a message nor the firewall's.
 pub(crate) enum Work<'p> {
+    /// Deletes a link of the host's, together with those that others delete at the same moment.
+    Delete(&'p LinkName),
     /// Makes and pins a namespace.
     Pin(&'p SandboxId),
     /// Unpins one.
@@ -56,6 +58,13 @@ pub(crate) enum Work<'p> {
     Sysctl { namespace: &'p NamespaceAt, key: &'p str, value: &'p str },
     /// Writes the value that was there before, where there still is such a sysctl: it may have gone with its link.
     PutBackSysctl { namespace: &'p NamespaceAt, key: &'p str, value: &'p str },
+}
+
+impl Work<'_> {
+    /// Whether its aim is reached where there is nothing to do it to.
+    pub(crate) const fn removes(&self) -> bool {
+        matches!(self, Self::Delete(_) | Self::PutBackSysctl { .. })
+    }
 }
 
 /// A netlink message.

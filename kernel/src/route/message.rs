@@ -90,6 +90,20 @@ pub(crate) fn delete_link(name: &LinkName) -> RouteRequest {
     request(RouteNetlinkMessage::DelLink(named(name)))
 }
 
+/// Puts a link into a group, by which many can be meant at once.
+pub(crate) fn set_group(name: &LinkName, group: u32) -> RouteRequest {
+    let mut link = named(name);
+    link.attributes.push(LinkAttribute::Group(group));
+    request(RouteNetlinkMessage::SetLink(link))
+}
+
+/// Deletes all links of a group in one step.
+pub(crate) fn delete_group(group: u32) -> RouteRequest {
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::Group(group));
+    request(RouteNetlinkMessage::DelLink(link))
+}
+
 /// A pair whose peer is born in its namespace. The host end isn't up yet: the kernel ignores flags of its bridge port in a
 /// creation, and a port that is up without them would leak. The peer must not be up in this message (ENOTCONN).
 pub(crate) fn create_veth(pair: &VethPair, bridge_index: u32, peer_namespace: BorrowedFd<'_>) -> RouteRequest {

@@ -12,10 +12,14 @@ use cnm::{
     plan::Plan,
     spec::{NetworkRef, NetworkSpec},
 };
+use futures::{StreamExt as _, stream};
 use kernel::HostFacts;
 
 use super::{Controller, Timed, Timing, lanes::Subject, ledger::NewNetwork, prune::Filter, sandboxes::store_quietly};
 use crate::Error;
+
+/// How many networks a prune removes side by side.
+const PRUNED_AT_A_TIME: usize = 64;
 
 impl Controller {
     /// Makes a network.
@@ -122,21 +126,26 @@ impl Controller {
     pub(crate) async fn prune(&self, request: PruneRequest) -> Result<Vec<String>, Error> {
         let filter = Filter::parse(request)?;
         let published = self.published();
-        let unused = published.networks().filter(|network| {
-            !network.predefined && filter.accepts(network) && published.members(&network.id).next().is_none()
-        });
-        let mut removed = BTreeSet::new();
-        for network in unused {
-            match self.tear_network_down(network.id.clone()).await {
-                Ok(()) => {
-                    removed.insert(network.spec.name.to_string());
-                }
-                // Somebody has come, or has removed it, in the meantime.
-                Err(error) if matches!(error.kind(), Kind::Forbidden | Kind::NotFound | Kind::Conflict) => {}
-                Err(error) => return Err(error),
+        let mut going = Vec::new();
+        for network in published.networks() {
+            if !network.predefined && filter.accepts(network) && published.members(&network.id).next().is_none() {
+                going.push(self.remove_if_unused(network.clone()));
             }
         }
+        // Side by side: what is deleted at one moment takes the kernel as long as one of them.
+        let gone: Vec<_> = stream::iter(going).buffer_unordered(PRUNED_AT_A_TIME).collect().await;
+        let removed: BTreeSet<_> = gone.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
         Ok(removed.into_iter().collect())
+    }
+
+    /// Answers with the name of what it has removed.
+    async fn remove_if_unused(&self, network: Arc<Network>) -> Result<Option<String>, Error> {
+        match self.tear_network_down(network.id.clone()).await {
+            Ok(()) => Ok(Some(network.spec.name.to_string())),
+            // Somebody has come, or has removed it, in the meantime.
+            Err(error) if matches!(error.kind(), Kind::Forbidden | Kind::NotFound | Kind::Conflict) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
