@@ -6,8 +6,8 @@
 //! what reads layers as one tree ([`Store::build`], [`Store::copy_out`]) mounts them itself: a read-only overlay in the mount
 //! namespace of a thread that ends at once, which nobody else sees.
 //!
-//! All calls block. They can be made from any number of threads at once; what takes long (unpacking) happens outside
-//! of the store's lock.
+//! All calls block. They can be made from any number of threads at once; what takes long (unpacking, waiting for the disk)
+//! happens outside of the store's lock.
 //!
 //! On disk, below the root directory:
 //!

@@ -88,24 +88,21 @@ impl Store {
         if new_name.digest().is_some() {
             return Err(Error::TagWithDigest(new_name.familiar()));
         }
-        let mut inner = self.inner();
-        let failed = || Error::database("tag an image");
-        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
-        let id = find(&transaction, name)?.id();
-        let before = database::set_name(&transaction, &new_name.clone().or_latest(), &id).map_err(failed())?;
-        transaction.commit().map_err(failed())?;
-        Ok(before)
+        self.change("tag an image", Durability::PowerCut, |connection, _| {
+            let id = find(connection, name)?.id();
+            database::set_name(connection, &new_name.clone().or_latest(), &id).map_err(Error::database("tag an image"))
+        })
     }
 
     /// Gives an image a name that it is known by at a registry, unless it has been removed meanwhile.
     pub(super) fn name(&self, image: ImageId, name: &Reference) -> Result<(), Error> {
-        let mut inner = self.inner();
         let failed = || Error::database("name an image");
-        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
-        if database::image(&transaction, &image).map_err(failed())?.is_some() {
-            database::set_name(&transaction, name, &image).map_err(failed())?;
-        }
-        transaction.commit().map_err(failed())
+        self.change("name an image", Durability::ProcessEnd, |connection, _| {
+            if database::image(connection, &image).map_err(failed())?.is_some() {
+                database::set_name(connection, name, &image).map_err(failed())?;
+            }
+            Ok(())
+        })
     }
 
     /// How an image came to be, newest step first.

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::database::{self, Durability, LayerRow};
-use super::{Inner, Store, between_steps, delete};
+use super::{Store, Wait, before_waiting, between_steps, delete};
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::error::Error;
 use crate::reference::Reference;
@@ -78,8 +78,8 @@ impl Store {
         Ok((Lease { store: self, layers }, present))
     }
 
-    /// Makes layers and images exist: the directories first, then all their records and names in one transaction.
-    /// Lower layers stand before those on top of them. Answers, per image, who had its names before.
+    /// Makes layers and images exist: the directories first, on the disk, then all their records and names in one
+    /// transaction. Lower layers stand before those on top of them. Answers, per image, who had its names before.
     pub(super) fn publish(
         &self,
         layers: &[NewLayer],
@@ -87,61 +87,67 @@ impl Store {
         loaded_at_milliseconds: i64,
     ) -> Result<Vec<Vec<(Reference, ImageId)>>, Error> {
         between_steps();
+        let mut placing = None;
+        let mut placed = Vec::new();
         if !layers.is_empty() {
             self.synchronise()?;
             between_steps();
-        }
-        let mut inner = self.inner();
-        let failed = || Error::database("record images");
-        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
-        for layer in layers {
-            self.place(&transaction, layer)?;
-        }
-        if !layers.is_empty() {
+            placing = Some(self.placing());
+            for layer in layers {
+                placed.extend(self.place(layer)?.then_some(layer));
+            }
+            before_waiting(Wait::Layers);
             let dir = self.root_dir.join("layers");
             File::open(&dir).and_then(|dir| dir.sync_all()).map_err(Error::file("synchronise", dir))?;
         }
-        let mut replaced = Vec::new();
-        for image in images {
-            let row = database::ImageRow { id: image.id, document: image.document.clone(), loaded_at_milliseconds };
-            database::insert_image(&transaction, &row, image.top.as_ref()).map_err(failed())?;
-            let mut before = Vec::new();
-            for reference in &image.references {
-                let other = database::set_name(&transaction, reference, &image.id).map_err(failed())?;
-                before.extend(other.map(|other| (reference.clone(), other)));
+        let failed = || Error::database("record images");
+        let replaced = self.inner().change(&self.log, "record images", |connection, _| {
+            placed.iter().try_for_each(|layer| self.record(connection, layer))?;
+            let mut replaced = Vec::new();
+            for image in images {
+                let row = database::ImageRow { id: image.id, document: image.document.clone(), loaded_at_milliseconds };
+                database::insert_image(connection, &row, image.top.as_ref()).map_err(failed())?;
+                let mut before = Vec::new();
+                for reference in &image.references {
+                    let other = database::set_name(connection, reference, &image.id).map_err(failed())?;
+                    before.extend(other.map(|other| (reference.clone(), other)));
+                }
+                replaced.push(before);
             }
-            replaced.push(before);
-        }
-        between_steps();
-        transaction.commit().map_err(failed())?;
+            Ok(replaced)
+        })?;
+        drop(placing);
+        self.log.synchronise()?;
         between_steps();
         Ok(replaced)
     }
 
-    pub(super) fn place(&self, connection: &Connection, layer: &NewLayer) -> Result<(), Error> {
-        let known = database::layer(connection, &layer.chain_id).map_err(Error::database("look for a layer"))?;
-        if known.is_some() {
-            // Somebody else loaded the same layer meanwhile: theirs is in use, ours goes.
-            return Ok(());
+    /// Moves a layer to its place; `false` if somebody else brought the same one meanwhile: theirs is in use, ours goes.
+    /// It is the caller's to hold `placing` until the layer is on record.
+    pub(super) fn place(&self, layer: &NewLayer) -> Result<bool, Error> {
+        let known = database::layer(&self.inner().connection, &layer.chain_id);
+        if known.map_err(Error::database("look for a layer"))?.is_some() {
+            return Ok(false);
         }
         let target = self.layer_dir(&layer.chain_id);
         // Left by a commit that failed.
         delete(self.set_aside(&target)?)?;
         fs::rename(&layer.dir, &target).map_err(Error::file("move a layer to", &target))?;
         between_steps();
-        let row = database::insert_layer(
-            connection,
-            &layer.chain_id,
-            &layer.diff_id,
-            layer.parent.as_ref(),
-            layer.size_bytes,
-        )
-        .map_err(Error::database("record a layer"))?;
+        Ok(true)
+    }
+
+    /// Records a layer that is in its place.
+    pub(super) fn record(&self, connection: &Connection, layer: &NewLayer) -> Result<(), Error> {
+        let NewLayer { chain_id, diff_id, parent, size_bytes, .. } = layer;
+        let row = database::insert_layer(connection, chain_id, diff_id, parent.as_ref(), *size_bytes)
+            .map_err(Error::database("record a layer"))?;
         self.make_link(&row)
     }
 
     /// Brings what was written to disk: a power cut must not lose the files of an image that has a name.
     pub(super) fn synchronise(&self) -> Result<(), Error> {
+        before_waiting(Wait::Files);
         let dir = self.tmp_dir();
         File::open(&dir).and_then(|dir| Ok(rustix::fs::syncfs(dir)?)).map_err(Error::file("synchronise", dir))
     }
@@ -167,9 +173,22 @@ impl Store {
         }
     }
 
-    /// Takes the directories of forgotten layers out of sight. Still under the lock, or a load could publish the same
-    /// layer again in between; deleting them can wait until after it.
-    pub(super) fn set_layers_aside(&self, layers: &[LayerRow]) -> Result<Vec<TempDir>, Error> {
+    /// Takes layers away: `decide` deletes their records, and what else there is to delete, and says which they are. Once
+    /// that is on the disk, or the records could come back alone, their directories go out of sight. Deleting what this
+    /// answers can take its time.
+    pub(super) fn take_layers<T>(
+        &self,
+        doing: &'static str,
+        decide: impl FnOnce(&Connection, &HashMap<ChainId, usize>) -> Result<(T, Vec<LayerRow>), Error>,
+    ) -> Result<(T, Vec<LayerRow>, Vec<TempDir>), Error> {
+        // Or a load could publish the same layer again in between.
+        let _placing = self.placing();
+        let (decided, layers) = self.change(doing, Durability::PowerCut, decide)?;
+        let aside = self.set_layers_aside(&layers)?;
+        Ok((decided, layers, aside))
+    }
+
+    fn set_layers_aside(&self, layers: &[LayerRow]) -> Result<Vec<TempDir>, Error> {
         let mut aside = Vec::new();
         for layer in layers {
             between_steps();
@@ -186,17 +205,15 @@ impl Store {
 
     /// Brings directories and records together after whatever ended the process before this one.
     pub(super) fn sweep(&self) -> Result<(), Error> {
-        let mut guard = self.inner();
-        let inner: &mut Inner = &mut guard;
         for left in list(&self.tmp_dir())? {
             remove(&left)?;
         }
-        let failed = || Error::database("sweep");
-        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
-        Self::forget_unused(&transaction, &inner.leases)?;
-        let layers = database::layers(&transaction).map_err(failed())?;
-        let snapshots = database::snapshots(&transaction).map_err(failed())?;
-        transaction.commit().map_err(failed())?;
+        let (layers, snapshots) = self.change("sweep", Durability::PowerCut, |connection, leases| {
+            Self::forget_unused(connection, leases)?;
+            let failed = || Error::database("sweep");
+            let layers = database::layers(connection).map_err(failed())?;
+            Ok((layers, database::snapshots(connection).map_err(failed())?))
+        })?;
         let known: HashSet<PathBuf> = layers
             .iter()
             .map(|layer| self.layer_dir(&layer.chain_id))

@@ -40,6 +40,7 @@ use crate::unpack::Limits;
 pub use caches::CacheDirectory;
 use caches::CachesInUse;
 pub(crate) use caches::{CacheUse, CacheWish, HeldCaches};
+use database::{Durability, Log};
 pub(crate) use layers::{Lease, NewImage};
 pub use pull::PullRequest;
 pub use push::PushRequest;
@@ -58,6 +59,10 @@ pub struct Store {
     limits: Limits,
     platform: Platform,
     inner: Mutex<Inner>,
+    log: Log,
+    /// Held by who changes which layers are on disk, also while waiting for it. Who only reads, or makes or removes a
+    /// snapshot, doesn't need it. Taken before `inner`.
+    placing: Mutex<()>,
     /// A layer that was being unpacked no longer is, one way or the other.
     settled: Notify,
     caches: Mutex<CachesInUse>,
@@ -67,13 +72,31 @@ pub struct Store {
     _lock: File,
 }
 
-/// What one operation at a time may touch.
+/// What one operation at a time may touch. A container's start needs it too: it is never held while waiting for the disk.
 struct Inner {
     connection: Connection,
     /// Layers that an operation in progress counts on. They aren't collected meanwhile.
     leases: HashMap<ChainId, usize>,
     /// Layers that a pull is unpacking.
     unpacking: HashSet<ChainId>,
+}
+
+impl Inner {
+    /// Changes records, all or none, and stays in the lock: for who has more to do in it.
+    fn change<T>(
+        &mut self,
+        log: &Log,
+        doing: &'static str,
+        change: impl FnOnce(&Connection, &HashMap<ChainId, usize>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let transaction = database::begin(&mut self.connection).map_err(Error::database(doing))?;
+        let changed = change(&transaction, &self.leases)?;
+        between_steps();
+        transaction.commit().map_err(Error::database(doing))?;
+        between_steps();
+        log.committed(&self.connection).map_err(Error::database(doing))?;
+        Ok(changed)
+    }
 }
 
 impl Store {
@@ -105,6 +128,8 @@ impl Store {
                 leases: HashMap::new(),
                 unpacking: HashSet::new(),
             }),
+            log: Log::of(&database)?,
+            placing: Mutex::default(),
             settled: Notify::new(),
             caches: Mutex::default(),
             cache_left: Notify::new(),
@@ -131,6 +156,26 @@ impl Store {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere left no half transaction: those roll back when they are dropped.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn placing(&self) -> MutexGuard<'_, ()> {
+        self.placing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes records, all or none. To survive a power cut, it waits for the disk, and keeps nobody from anything
+    /// meanwhile.
+    fn change<T>(
+        &self,
+        doing: &'static str,
+        durability: Durability,
+        change: impl FnOnce(&Connection, &HashMap<ChainId, usize>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let changed = self.inner().change(&self.log, doing, change)?;
+        if durability == Durability::PowerCut {
+            self.log.synchronise()?;
+            between_steps();
+        }
+        Ok(changed)
     }
 
     fn tmp_dir(&self) -> PathBuf {
@@ -176,6 +221,23 @@ impl Store {
 pub(crate) fn between_steps() {
     #[cfg(test)]
     tests::steps::count();
+}
+
+/// What somebody waits for until it is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// The files of new layers.
+    Files,
+    /// Where they were moved to.
+    Layers,
+    /// What was committed.
+    Log,
+}
+
+/// Stands before each wait for the disk: tests see there who else waits, and what has been done by then.
+fn before_waiting(_for: Wait) {
+    #[cfg(test)]
+    tests::disk::waiting(_for);
 }
 
 /// Deletes what has been set aside.

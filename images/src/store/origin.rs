@@ -7,7 +7,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, params};
 
 use super::Store;
-use super::database::{self, Durability};
+use super::database::Durability;
 use crate::compression::Compression;
 use crate::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::error::Error;
@@ -34,14 +34,13 @@ impl Store {
         layers: impl Iterator<Item = (ChainId, LayerBlob)>,
     ) -> Result<(), Error> {
         let failed = || Error::database("record where an image's layers are");
-        let mut inner = self.inner();
         // Less than a power cut could take is lost when an image isn't known to be at a registry any more.
-        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
-        for (chain_id, blob) in layers {
-            insert_blob(&transaction, &chain_id, repository, &blob).map_err(failed())?;
-        }
-        insert_manifest(&transaction, image, manifest).map_err(failed())?;
-        transaction.commit().map_err(failed())
+        self.change("record where an image's layers are", Durability::ProcessEnd, |connection, _| {
+            for (chain_id, blob) in layers {
+                insert_blob(connection, &chain_id, repository, &blob).map_err(failed())?;
+            }
+            insert_manifest(connection, image, manifest).map_err(failed())
+        })
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::Connection;
 
 use super::catalog::{self, Found};
-use super::database::{self, Durability, LayerRow};
-use super::{ContainerUse, Image, Inner, Pruned, Removed, Store, between_steps, delete};
+use super::database::{self, LayerRow};
+use super::{ContainerUse, Image, Pruned, Removed, Store, delete};
 use crate::digest::{ChainId, ImageId};
 use crate::error::{DeleteObstacle, Error};
 use crate::reference::Reference;
@@ -64,16 +64,11 @@ impl Store {
         doing: &'static str,
         decide: impl FnOnce(&Connection, &HashMap<ChainId, usize>) -> Result<Taken, Error>,
     ) -> Result<Taken, Error> {
-        let mut guard = self.inner();
-        let inner: &mut Inner = &mut guard;
-        let transaction =
-            database::begin(&mut inner.connection, Durability::PowerCut).map_err(Error::database(doing))?;
-        let mut taken = decide(&transaction, &inner.leases)?;
-        between_steps();
-        transaction.commit().map_err(Error::database(doing))?;
-        between_steps();
-        let aside = self.set_layers_aside(&taken.layers)?;
-        drop(guard);
+        let (removed, layers, aside) = self.take_layers(doing, |connection, leases| {
+            let taken = decide(connection, leases)?;
+            Ok((taken.removed, taken.layers))
+        })?;
+        let mut taken = Taken { removed, layers };
         taken.removed.extend(taken.layers.iter().map(|layer| Removed::Layer(layer.chain_id)));
         delete(aside)?;
         Ok(taken)

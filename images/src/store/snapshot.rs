@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::database::{self, Durability, LayerRow};
-use super::{Inner, Rootfs, Store, between_steps, delete};
+use super::{Rootfs, Store, delete};
 use crate::digest::{ChainId, ImageId};
 use crate::error::Error;
 use crate::unpack;
@@ -55,21 +55,16 @@ impl Store {
         insert: impl FnOnce(&Connection) -> Result<bool, Error>,
     ) -> Result<Rootfs, Error> {
         check_id(container_id)?;
-        let mut guard = self.inner();
-        let inner: &mut Inner = &mut guard;
-        let failed = || Error::database("record a snapshot");
-        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
-        if !insert(&transaction)? {
-            return Err(Error::SnapshotExists(container_id.to_owned()));
-        }
-        let layers = database::snapshot_layers(&transaction, container_id).map_err(failed())?.unwrap_or_default();
-        // Left by a commit that failed.
-        delete(self.set_aside(&self.snapshot_dir(container_id))?)?;
-        let rootfs = self.directories(container_id, &layers)?;
-        between_steps();
-        transaction.commit().map_err(failed())?;
-        between_steps();
-        Ok(rootfs)
+        self.change("record a snapshot", Durability::ProcessEnd, |connection, _| {
+            if !insert(connection)? {
+                return Err(Error::SnapshotExists(container_id.to_owned()));
+            }
+            let layers = database::snapshot_layers(connection, container_id);
+            let layers = layers.map_err(Error::database("record a snapshot"))?.unwrap_or_default();
+            // Left by a commit that failed.
+            delete(self.set_aside(&self.snapshot_dir(container_id))?)?;
+            self.directories(container_id, &layers)
+        })
     }
 
     /// The directories of a container that [`Store::prepare`] made.
@@ -87,25 +82,27 @@ impl Store {
         database::snapshots(&self.inner().connection).map_err(Error::database("list snapshots"))
     }
 
-    /// Removes what a container wrote. Removing what isn't there is fine. What is left to do is to delete the files.
+    /// Removes what a container wrote. Removing what isn't there is fine. What is left to do is to delete the files. Waits
+    /// for the disk only if layers go with it, those of an image that has been removed.
     pub fn remove_snapshot(&self, container_id: &str) -> Result<Discarded, Error> {
-        let mut guard = self.inner();
-        let inner: &mut Inner = &mut guard;
         let failed = || Error::database("remove a snapshot");
-        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
-        if !database::delete_snapshot(&transaction, container_id).map_err(failed())? {
+        let mut inner = self.inner();
+        let (was_there, leaves_layers) = inner.change(&self.log, "remove a snapshot", |connection, _| {
+            let was_there = database::delete_snapshot(connection, container_id).map_err(failed())?;
+            let unused = database::unused_layers(connection).map_err(failed())?;
+            Ok((was_there, !unused.is_empty()))
+        })?;
+        if !was_there {
             return Ok(Discarded::default());
         }
-        let layers = Self::forget_unused(&transaction, &inner.leases)?;
-        between_steps();
-        transaction.commit().map_err(failed())?;
-        between_steps();
-        if !layers.is_empty() {
-            // The records of layers must not come back without their directories.
-            database::synchronise(&inner.connection).map_err(failed())?;
+        // Still in the lock, or somebody could make another of the same name in between.
+        let mut aside = Vec::from_iter(self.set_aside(&self.snapshot_dir(container_id))?);
+        drop(inner);
+        if leaves_layers {
+            let forget = |connection: &Connection, leases: &_| Ok(((), Self::forget_unused(connection, leases)?));
+            let ((), _, layers) = self.take_layers("remove the layers of a container", forget)?;
+            aside.extend(layers);
         }
-        let mut aside = self.set_layers_aside(&layers)?;
-        aside.extend(self.set_aside(&self.snapshot_dir(container_id))?);
         Ok(Discarded(aside))
     }
 

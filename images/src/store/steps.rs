@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::database::{self, Durability, StepRow};
 use super::layers::{Lease, NewImage, NewLayer};
-use super::{Inner, Pruned, Removed, Store, between_steps, delete};
+use super::{Pruned, Removed, Store, between_steps, delete};
 use crate::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::error::Error;
 use crate::files::PackError;
@@ -89,13 +89,11 @@ impl Store {
         let (layer, ()) = self.make_layer(parent, work.path(), write)?;
         let NewLayer { chain_id, diff_id, .. } = layer;
         let (lease, _) = self.lease(vec![chain_id])?;
-        let mut inner = self.inner();
-        let failed = || Error::database("record a layer");
-        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
-        self.place(&transaction, &layer)?;
-        transaction.commit().map_err(failed())?;
-        drop(inner);
-        between_steps();
+        let placing = self.placing();
+        if self.place(&layer)? {
+            self.change("record a layer", Durability::ProcessEnd, |connection, _| self.record(connection, &layer))?;
+        }
+        drop(placing);
         Ok((StepLayer { chain_id, diff_id }, lease))
     }
 
@@ -120,25 +118,21 @@ impl Store {
         }
         between_steps();
         let now = Timestamp::now().as_millisecond();
-        let failed = || Error::database("record build steps");
-        let mut guard = self.inner();
-        let inner: &mut Inner = &mut guard;
-        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
-        for step in steps {
-            let row = StepRow {
-                key: step.key,
-                instruction: step.instruction.clone(),
-                layer: step.result.layer.map(|layer| (layer.chain_id, layer.diff_id)),
-                created_at_milliseconds: step.result.created.as_millisecond(),
-                used_at_milliseconds: now,
-                size_bytes: 0,
-                is_of_image: false,
-            };
-            database::put_step(&transaction, &row).map_err(failed())?;
-        }
-        transaction.commit().map_err(failed())?;
-        drop(guard);
-        between_steps();
+        self.change("record build steps", Durability::ProcessEnd, |connection, _| {
+            for step in steps {
+                let row = StepRow {
+                    key: step.key,
+                    instruction: step.instruction.clone(),
+                    layer: step.result.layer.map(|layer| (layer.chain_id, layer.diff_id)),
+                    created_at_milliseconds: step.result.created.as_millisecond(),
+                    used_at_milliseconds: now,
+                    size_bytes: 0,
+                    is_of_image: false,
+                };
+                database::put_step(connection, &row).map_err(Error::database("record build steps"))?;
+            }
+            Ok(())
+        })?;
         let Some(BuiltImage { image, steps }) = built else { return Ok(()) };
         let id = image.id;
         if !self.is_published(&image)? {
@@ -149,13 +143,10 @@ impl Store {
 
     /// Remembers which steps an image was built by: as long as it is there, somebody needs them.
     fn remember_steps(&self, image: ImageId, steps: &[Digest]) -> Result<(), Error> {
-        let failed = || Error::database("record the steps of an image");
-        let mut inner = self.inner();
-        let transaction = database::begin(&mut inner.connection, Durability::ProcessEnd).map_err(failed())?;
-        for step in steps {
-            database::put_image_step(&transaction, &image, step).map_err(failed())?;
-        }
-        transaction.commit().map_err(failed())
+        self.change("record the steps of an image", Durability::ProcessEnd, |connection, _| {
+            let mut put = steps.iter().map(|step| database::put_image_step(connection, &image, step));
+            put.try_for_each(|put| put).map_err(Error::database("record the steps of an image"))
+        })
     }
 
     fn is_published(&self, image: &NewImage) -> Result<bool, Error> {
@@ -171,21 +162,15 @@ impl Store {
 
     /// Forgets records of the build cache, and removes layers that nothing else needs.
     pub fn prune_steps(&self, mut select: impl FnMut(&CachedStep) -> bool) -> Result<(Vec<Digest>, Pruned), Error> {
-        let mut guard = self.inner();
-        let inner: &mut Inner = &mut guard;
         let failed = || Error::database("prune the build cache");
-        let transaction = database::begin(&mut inner.connection, Durability::PowerCut).map_err(failed())?;
-        let mut keys = Vec::new();
-        for step in cached_steps(&transaction).map_err(failed())?.iter().filter(|step| select(step)) {
-            database::delete_step(&transaction, &step.key).map_err(failed())?;
-            keys.push(step.key);
-        }
-        let layers = Self::forget_unused(&transaction, &inner.leases)?;
-        between_steps();
-        transaction.commit().map_err(failed())?;
-        between_steps();
-        let aside = self.set_layers_aside(&layers)?;
-        drop(guard);
+        let (keys, layers, aside) = self.take_layers("prune the build cache", |connection, leases| {
+            let mut keys = Vec::new();
+            for step in cached_steps(connection).map_err(failed())?.iter().filter(|step| select(step)) {
+                database::delete_step(connection, &step.key).map_err(failed())?;
+                keys.push(step.key);
+            }
+            Ok((keys, Self::forget_unused(connection, leases)?))
+        })?;
         delete(aside)?;
         let reclaimed_bytes = layers.iter().map(|layer| layer.size_bytes).sum();
         let removed = layers.iter().map(|layer| Removed::Layer(layer.chain_id)).collect();

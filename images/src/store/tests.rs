@@ -6,6 +6,7 @@ mod catalog;
 mod commit;
 mod copy_out;
 mod crash;
+pub(super) mod disk;
 mod load;
 mod overlay;
 mod pull;

@@ -2,6 +2,7 @@
 
 mod images;
 mod layers;
+mod log;
 mod snapshots;
 mod steps;
 
@@ -15,6 +16,9 @@ use crate::log_room::reserve_log;
 
 pub(super) use images::*;
 pub(super) use layers::*;
+pub(super) use log::Log;
+#[cfg(test)]
+pub(super) use log::pages;
 pub(super) use snapshots::*;
 pub(super) use steps::*;
 
@@ -94,7 +98,8 @@ const MIGRATIONS: [&str; 4] = [
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let opening = |source| damaged_or(path, source, "open a file");
     let mut connection = Connection::open(path).map_err(opening)?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(opening)?;
+    // Nobody else has the file, but the thread that begins the log anew, which waits for the disk.
+    connection.busy_timeout(Duration::from_secs(600)).map_err(opening)?;
     let pragma = |connection: &Connection, name: &str| {
         connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(opening)
     };
@@ -118,6 +123,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
         migrate(&mut connection, version).map_err(opening)?;
     }
     reserve_log(path);
+    // From here on a commit waits for no disk, and takes nothing over into the file: see `log`.
+    connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;").map_err(opening)?;
     Ok(connection)
 }
 
@@ -141,7 +148,7 @@ fn damaged_or(path: &Path, source: rusqlite::Error, doing: &'static str) -> Erro
 }
 
 fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
-    let transaction = begin(connection, Durability::PowerCut)?;
+    let transaction = begin(connection)?;
     for (version, migration) in (1_i64..).zip(MIGRATIONS) {
         if version > from {
             transaction.execute_batch(migration)?;
@@ -152,29 +159,18 @@ fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// What a commit survives.
+/// What a change of records survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
-    /// A power cut: the commit waits for the disk.
+    /// A power cut: who changes them waits for the disk, once they are committed.
     PowerCut,
     /// The end of this process. A power cut may take the last commits, never one without those after it.
     ProcessEnd,
 }
 
 /// A transaction that may write, from its beginning.
-pub(super) fn begin(connection: &mut Connection, durability: Durability) -> rusqlite::Result<Transaction<'_>> {
-    // With a write-ahead log FULL syncs the log at every commit, NORMAL only before it is taken over into the database.
-    let synchronous = match durability {
-        Durability::PowerCut => "FULL",
-        Durability::ProcessEnd => "NORMAL",
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
+pub(super) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
-}
-
-/// Makes all commits up to now survive a power cut.
-pub(super) fn synchronise(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 fn parsed<T>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T>

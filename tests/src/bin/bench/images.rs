@@ -1,10 +1,15 @@
 //! Figures about images: from a local registry and from an archive, beside podman and beside plain tools.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Instant,
+};
 
 use berth_tests::{Host, registry, world::look};
 
-use super::{Figure, median, peak_resident_mib, resident_mib};
+use super::{Figure, median, milliseconds, peak_resident_mib, resident_mib, run, time};
 
 const LAYERS: usize = 6;
 const ROUNDS: usize = 3;
@@ -73,6 +78,42 @@ pub(crate) fn seconds(host: &Host, script: &str, clean_up: &str) -> f64 {
     median(samples)
 }
 
+/// Starts that must fall into pulls as a whole, and how many are tried for that.
+const STARTS: usize = 40;
+const TRIES: usize = 1000;
+
+/// How long `run --rm` takes, in milliseconds: the median of it alone, and all of those during pulls.
+fn starts_beside_pulls(host: &Host) -> (f64, Vec<f64>) {
+    let start = || run(host, "berth", &["run", "--rm", "busybox", "true"]);
+    let alone = time(|_| start(), |_| ());
+    let (pulls, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
+    let beside = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                pulls.store(true, Ordering::SeqCst);
+                run(host, "berth", &["pull", "-q", NAME]);
+                pulls.store(false, Ordering::SeqCst);
+                run(host, "berth", &["rmi", NAME]);
+            }
+        });
+        let mut samples = Vec::new();
+        for _ in 0..TRIES {
+            let begun = pulls.load(Ordering::SeqCst);
+            let beginning = Instant::now();
+            start();
+            if begun && pulls.load(Ordering::SeqCst) {
+                samples.push(milliseconds(beginning.elapsed()));
+            }
+            if samples.len() == STARTS {
+                break;
+            }
+        }
+        is_over.store(true, Ordering::SeqCst);
+        samples
+    });
+    (alone, beside)
+}
+
 /// Measures with an image of this size.
 pub(crate) fn measure(host: &Host, megabytes: usize) -> Vec<Figure> {
     let Made { archive, urls, directory } = make(host, megabytes);
@@ -98,6 +139,8 @@ pub(crate) fn measure(host: &Host, megabytes: usize) -> Vec<Figure> {
     let podman_pull = by_podman(&format!("pull -q --tls-verify=false {NAME}"));
     let load = by_berth(&format!("load -q -i {archive}"));
     let podman_load = by_podman(&format!("load -q -i {archive}"));
+    let (start_alone, starts) = starts_beside_pulls(host);
+    let slowest = starts.iter().copied().fold(f64::NAN, f64::max);
     let figure = |what, measured, unit, mark| Figure { what, measured, unit, mark, docker: None };
     vec![
         figure("podman pull, 6 layers", podman_pull, "s", None),
@@ -105,6 +148,9 @@ pub(crate) fn measure(host: &Host, megabytes: usize) -> Vec<Figure> {
         figure("berth pull: 0.6 of podman's", pull, "s", Some(0.6 * podman_pull)),
         figure("berth pull: 1.3 of plain tools'", pull, "s", Some(1.3 * by_tools)),
         figure("memory: berthd above idle, pulling", above_idle, "MiB", Some(60.0)),
+        figure("berth run alone", start_alone, "ms", None),
+        figure("berth run during a pull: 1.3 of alone", median(starts) / start_alone, "x", Some(1.3)),
+        figure("the slowest run during a pull", slowest, "ms", None),
         figure("podman load", podman_load, "s", None),
         figure("berth load: 0.6 of podman's", load, "s", Some(0.6 * podman_load)),
     ]
