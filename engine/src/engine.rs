@@ -18,9 +18,9 @@ use crate::error::{Error, Result};
 use crate::events::{Bus, Event, Subject};
 use crate::netd::Netd;
 use crate::orchestrate::recover::Loaded;
+use crate::orchestrate;
 use crate::store::Store;
 use crate::volume::{self, Volume};
-use crate::{orchestrate, plugin};
 
 /// A cheap handle on the engine; the router's state.
 #[derive(Debug, Clone)]

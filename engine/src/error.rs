@@ -46,7 +46,7 @@ pub enum Error {
         /// What was being tried.
         doing: String,
         /// What it said, or why it couldn't be asked.
-        source: crate::plugin::PluginError,
+        source: plugin::PluginError,
     },
     /// The image store.
     #[error(transparent)]
@@ -126,7 +126,7 @@ impl Error {
             Self::Refused { kind, .. } => *kind,
             Self::NotInSwarm(_) => Kind::Unavailable,
             Self::Filter(_) | Self::Moment(_) => Kind::InvalidParameter,
-            Self::VolumePlugin { source: crate::plugin::PluginError::NotFound { .. }, .. } => Kind::NotFound,
+            Self::VolumePlugin { source: plugin::PluginError::NotFound { .. }, .. } => Kind::NotFound,
             Self::VolumePlugin { .. } => Kind::Internal,
             Self::Image(error) => of_images(error.kind()),
             Self::Build(error) => of_images(error.kind()),

@@ -23,7 +23,6 @@ pub mod logs;
 pub mod moment;
 pub mod netd;
 mod orchestrate;
-pub mod plugin;
 mod route;
 pub mod serve;
 pub mod signal;

@@ -48,14 +48,8 @@ impl FetchError {
         if error.is_timeout() && !error.is_connect() {
             return FetchError::Connection(silence(patience));
         }
-        FetchError::Connection(last_cause(&error))
+        FetchError::Connection(reason::last_cause(&error))
     }
-}
-
-/// What has gone wrong on a connection: the innermost cause. The ones around it say which layer of a client passed it on,
-/// and repeat a URL that is said already.
-pub fn last_cause(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// What is wrong with a connection on which nothing comes.

@@ -36,7 +36,6 @@ mod digest;
 mod error;
 mod fetch;
 pub mod files;
-mod foreign;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod index;
@@ -67,8 +66,7 @@ pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig,
 pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
-pub use fetch::{FetchError, Heard, last_cause};
-pub use foreign::foreign_words;
+pub use fetch::{FetchError, Heard};
 pub use log_room::reserve_log;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, PushProgress, PushStep, Silent};

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Who may depend on whom; a crate that isn't here may not exist.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("cnm", &[]),
     ("kernel", &["cnm"]),
     ("drivers", &["cnm"]),
@@ -17,8 +17,10 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("dockerignore", &[]),
     ("users", &[]),
     ("settings", &[]),
-    ("images", &["dockerignore", "users"]),
-    ("engine", &["runtime", "images", "netd-client", "cnm", "settings"]),
+    ("reason", &[]),
+    ("plugin", &["reason"]),
+    ("images", &["dockerignore", "users", "reason"]),
+    ("engine", &["runtime", "images", "plugin", "netd-client", "cnm", "settings"]),
     ("cli", &["netd-client", "cnm", "dockerignore"]),
     (
         "berth-tests",

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use plugin::volume::Found;
+
 use crate::error::{Error, Result};
 use crate::filters::{Filters, Patterns};
-use crate::plugin::volume::Found;
 use crate::version::ApiVersion;
 use crate::volume::registry::Entry;
 use crate::volume::{Backing, Volume, Wanted};

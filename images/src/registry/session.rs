@@ -22,8 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::endpoint::Place;
 use super::{Credentials, RegistryError};
-use crate::fetch::{CONNECT_TIMEOUT, last_cause, silence};
-use crate::foreign::foreign_words;
+use crate::fetch::{CONNECT_TIMEOUT, silence};
 
 /// Of a manifest, an index or a page of tags. Registries themselves take no larger manifests.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 4 << 20;
@@ -210,7 +209,7 @@ impl Session {
                 (text, _) => format!("status {}: {text}", status.as_u16()),
             },
         };
-        let message = foreign_words(&message);
+        let message = reason::printable(&message);
         RegistryError::Refused { place: self.place.to_string(), status: status.as_u16(), message }
     }
 
@@ -224,10 +223,10 @@ impl Session {
         }
         if error.is_connect() && is_about_a_certificate(&error) {
             let authority = self.certificates_dir.join("ca.crt");
-            return RegistryError::Untrusted { place, authority, source: last_cause(&error).into() };
+            return RegistryError::Untrusted { place, authority, source: reason::last_cause(&error).into() };
         }
         let passing = !error.is_connect() && !error.is_builder();
-        RegistryError::Connection { place, passing, source: last_cause(&error).into() }
+        RegistryError::Connection { place, passing, source: reason::last_cause(&error).into() }
     }
 
     pub(super) fn silent(&self, patience: Duration) -> RegistryError {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use jiff::Timestamp;
+use plugin::PluginError;
+use plugin::volume::{Found, VolumePlugin};
 
 use crate::engine::Engine;
 use crate::error::chain;
-use crate::plugin::PluginError;
-use crate::plugin::volume::{Found, VolumePlugin};
 use crate::volume::{Backing, Volume, VolumeName};
 
 /// A volume that berthd has no record of, and what its plugin says about it.

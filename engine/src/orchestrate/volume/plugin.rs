@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use ::plugin::volume::{Found, VolumePlugin};
 use runtime::spec::Id;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::plugin::volume::{Found, VolumePlugin};
 use crate::volume::VolumeName;
 
 /// The plugin of that name.
@@ -15,7 +15,7 @@ pub(super) async fn find(engine: &Engine, driver: &str) -> Result<VolumePlugin> 
     found.map_err(|source| Error::VolumePlugin { doing: format!("error looking up volume plugin {driver}"), source })
 }
 
-fn failed(doing: &'static str, name: &VolumeName) -> impl FnOnce(crate::plugin::PluginError) -> Error {
+fn failed(doing: &'static str, name: &VolumeName) -> impl FnOnce(::plugin::PluginError) -> Error {
     let doing = format!("{doing} {name}");
     move |source| Error::VolumePlugin { doing, source }
 }

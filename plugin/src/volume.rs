@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Directories, Plugin, PluginError};
+use crate::{Directories, Plugin, PluginError};
 
 /// A plugin that keeps volumes.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Docker's plugins: other programs on this host (or reached from it) that are asked over HTTP. Found by name where Docker
 //! looks for them, asked what they implement, and then called as `/Interface.Method` with JSON and a deadline.
+#![forbid(unsafe_code)]
 
 mod client;
 mod discovery;
@@ -49,7 +50,7 @@ pub enum PluginError {
         implements: String,
     },
     /// It can't be reached, or doesn't answer in time.
-    #[error("calling {method} of plugin {name:?}: {}", images::last_cause(reason))]
+    #[error("calling {method} of plugin {name:?}: {}", reason::last_cause(reason))]
     Call {
         /// The plugin.
         name: String,

@@ -1,10 +1,21 @@
-//! What strangers say, where it becomes a part of what we say.
+//! Why something failed at somebody else's, in words that fit into an error of ours.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::iter;
 
 /// More than any reason needs.
 const CHARACTERS_MAX: usize = 500;
 
-/// A stranger's words, fit for an error: in one line, not endless, and without what a terminal would obey.
-pub fn foreign_words(text: &str) -> String {
+/// The innermost cause of what went wrong on a connection. The ones around it say which layer of a client passed it on, and
+/// repeat a URL that is said already.
+pub fn last_cause(error: &dyn Error) -> String {
+    iter::successors(Some(error), |error| (**error).source()).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// What a server, a registry or a plugin says, fit for an error: in one line, not endless, and without what a terminal would
+/// obey.
+pub fn printable(text: &str) -> String {
     let mut characters = text.trim().chars();
     let mut words = String::new();
     for character in characters.by_ref().take(CHARACTERS_MAX) {
@@ -40,8 +51,8 @@ mod tests {
             ("\u{9b}31m\u{7f}\0", "\\u{9b}31m\\u{7f}\\u{0}"),
             ("\u{202e}gnp", "\\u{202e}gnp"),
         ] {
-            assert_eq!(foreign_words(text), words);
+            assert_eq!(printable(text), words);
         }
-        assert_eq!(foreign_words(&"é".repeat(501)), format!("{}…", "é".repeat(500)));
+        assert_eq!(printable(&"é".repeat(501)), format!("{}…", "é".repeat(500)));
     }
 }

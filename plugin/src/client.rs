@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use images::foreign_words;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Address, Directories, PluginError};
+use crate::{Address, Directories, PluginError};
 
 /// The protocol's version, as Docker names it.
 const MEDIA_TYPE: &str = "application/vnd.docker.plugins.v1.2+json";
@@ -53,6 +52,8 @@ impl Plugin {
         interface: &'static str,
         deadline: Duration,
     ) -> Result<Self, PluginError> {
+        // Whoever was first decides: all programs of ours mean the same one.
+        rustls::crypto::ring::default_provider().install_default().ok();
         let builder = reqwest::Client::builder().no_proxy().timeout(deadline);
         let (builder, base) = match address {
             Address::Socket(path) => (builder.unix_socket(path), "http://plugin.moby.localhost".to_owned()),
@@ -65,7 +66,7 @@ impl Plugin {
             return Ok(plugin);
         }
         let implements =
-            if implements.is_empty() { "nothing".to_owned() } else { foreign_words(&implements.join(", ")) };
+            if implements.is_empty() { "nothing".to_owned() } else { reason::printable(&implements.join(", ")) };
         Err(PluginError::Other { name: plugin.name, interface, implements })
     }
 
@@ -92,7 +93,7 @@ impl Plugin {
             bytes.extend_from_slice(&piece);
         }
         if let Some(message) = complaint(status, &bytes) {
-            return Err(PluginError::Refused { method: method.to_owned(), message: foreign_words(&message) });
+            return Err(PluginError::Refused { method: method.to_owned(), message: reason::printable(&message) });
         }
         // `null` is an empty answer, too.
         let bytes = if bytes.trim_ascii() == b"null" || bytes.trim_ascii().is_empty() { &b"{}"[..] } else { &bytes };
@@ -145,8 +146,6 @@ mod tests {
 
     #[tokio::test]
     async fn answers_and_refusals_and_silence() {
-        // As berthd does at its start.
-        images::Registries::new(Default::default(), tokio::runtime::Handle::current());
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("p.sock");
         let server = serve(&socket);

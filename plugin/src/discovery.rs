@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::PluginError;
+use crate::PluginError;
 
 /// Where plugins are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
