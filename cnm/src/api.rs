@@ -442,8 +442,45 @@ pub struct Info {
     /// What subnets are cut from when a request names none, in this order.
     #[serde(default)]
     pub default_pools: Vec<DefaultPool>,
-    /// What an administrator should know: foreign chains that drop forwarded packets, ports lost to others.
+    /// What an administrator should know: foreign chains that drop forwarded packets, ports lost to others, what others don't
+    /// take back.
     pub warnings: Vec<String>,
+}
+
+/// One line of the reply of `GET /v1/owed`: something that another program was asked for and has to be told of, since nothing
+/// here has it any more, or nobody knows whether it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Owed {
+    /// Whom it is owed to: the driver.
+    pub to: String,
+    /// The network that it is or was for, by id.
+    pub network: String,
+    /// The sandbox whose endpoint it was for; absent if it was for the network itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
+    /// That endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// When it was asked for.
+    #[schema(value_type = String, format = DateTime)]
+    pub asked: Timestamp,
+    /// How far it is.
+    pub state: OwedState,
+    /// How often giving it back has failed.
+    pub attempts: u32,
+    /// Why, the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How far something owed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OwedState {
+    /// It was asked for, and the answer isn't there yet.
+    Unanswered,
+    /// It is to be given back.
+    Due,
 }
 
 /// A range that subnets are cut from.

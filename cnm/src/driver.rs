@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::IpAddr,
+    sync::Arc,
 };
 
 use ipnetwork::IpNetwork;
@@ -15,6 +16,7 @@ use crate::{
     api::PortRange,
     endpoint::{Address, Endpoint, Interface},
     firewall::GatewayMode,
+    grant::Grantor,
     id::{DriverName, EndpointId, LinkName, MacAddress, NetworkId},
     ipam::Pool,
     network::Network,
@@ -204,4 +206,9 @@ pub trait Planners: Send + Sync {
 
     /// Names of all drivers, sorted.
     fn names(&self) -> Vec<&'static str>;
+
+    /// Whom to ask before a network of a driver, or an endpoint on one, is decided; nobody for drivers that know by themselves.
+    fn grantor(&self, _driver: &DriverName) -> Option<Arc<dyn Grantor>> {
+        None
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api,
+    grant::EndpointGrant,
     id::{EndpointId, LinkName, MacAddress, NetworkId, NetworkName},
     lifecycle::Lifecycle,
     spec::{EndpointSpec, Family},
@@ -25,6 +26,9 @@ pub struct Endpoint {
     pub spec: EndpointSpec,
     /// What it is in the sandbox.
     pub attachment: Attachment,
+    /// What others gave for it, where its network's driver asks them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<EndpointGrant>,
     /// How far it is, apart from its sandbox: an endpoint connected later has its own steps.
     pub lifecycle: Lifecycle,
 }

@@ -7,6 +7,7 @@ use crate::{
     api,
     driver::DriverConfig,
     firewall::GatewayMode,
+    grant::NetworkGrant,
     id::{LinkName, NetworkId},
     ipam::Pool,
     lifecycle::Lifecycle,
@@ -28,6 +29,9 @@ pub struct Network {
     pub pools: Vec<Pool>,
     /// What its driver made of the options.
     pub config: DriverConfig,
+    /// What others gave for it, where its driver asks them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<NetworkGrant>,
     /// How far it is.
     pub lifecycle: Lifecycle,
 }

@@ -4,6 +4,7 @@
 //! A method that answers with an error has changed nothing but the place where the search for free addresses and ports
 //! goes on.
 
+mod asks;
 mod endpoints;
 mod leases;
 mod networks;
@@ -24,6 +25,7 @@ use crate::{
     driver::{HostView, Planner, Planners},
     endpoint::Endpoint,
     firewall::Protocol,
+    grant::Grants,
     id::{EndpointId, LinkName, NetworkId, NetworkName, SandboxId},
     ipam::{AddressSpace, DefaultPools, Leases},
     network::Network,
@@ -47,6 +49,8 @@ pub struct Context<'a> {
     pub random: &'a mut dyn FnMut() -> [u8; 32],
     /// Host ports that were found in use by somebody else.
     pub avoid_ports: &'a BTreeSet<(Protocol, u16)>,
+    /// What others have given for this decision, see [`State::asks_of_put`].
+    pub grants: &'a Grants,
 }
 
 impl fmt::Debug for Context<'_> {

@@ -92,7 +92,7 @@ pub enum Error {
     Record {
         /// The file.
         path: PathBuf,
-        /// Network or sandbox.
+        /// Network, sandbox or owed.
         what: &'static str,
         /// Which.
         id: String,

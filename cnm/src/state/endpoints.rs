@@ -52,7 +52,12 @@ impl State {
         }
     }
 
-    fn check_connect(&self, sandbox: &Sandbox, spec: &EndpointSpec, planners: &dyn Planners) -> Result<(), Error> {
+    pub(super) fn check_connect(
+        &self,
+        sandbox: &Sandbox,
+        spec: &EndpointSpec,
+        planners: &dyn Planners,
+    ) -> Result<(), Error> {
         let id = sandbox.id();
         if !sandbox.lifecycle.is_programmed() {
             return Err(Error::new(Kind::Conflict, format!("sandbox {id} is being made or removed: try again")));

@@ -7,6 +7,7 @@ use crate::{
     Error, Kind,
     driver::Attaching,
     endpoint::{Address, Attachment, Endpoint},
+    grant::{EndpointGrant, bad_endpoint},
     id::{EndpointId, LinkName, NetworkId},
     ipam::with_prefix,
     lifecycle::Lifecycle,
@@ -25,13 +26,25 @@ impl State {
         let network = self.network(&spec.network)?;
         let planner = planner_of(context.planners, network)?;
         check_fixed(network, spec)?;
-        let id = EndpointId::from_bytes((context.random)());
+        let (id, grant) = match context.grants.endpoints.get(&network.id) {
+            Some((id, grant)) => {
+                grant.check(network, spec)?;
+                (id.clone(), Some(grant.clone()))
+            }
+            None if context.planners.grantor(&network.spec.driver).is_some() => {
+                let (driver, name) = (&network.spec.driver, &network.spec.name);
+                let message = format!("driver {driver} wasn't asked before an endpoint was made on network {name}");
+                return Err(Error::new(Kind::Internal, message));
+            }
+            None => (EndpointId::from_bytes((context.random)()), None),
+        };
         let mut endpoint = Endpoint {
             id,
             network: network.id.clone(),
             network_name: network.spec.name.clone(),
             spec: spec.clone(),
             attachment: Attachment::Bare,
+            grant,
             lifecycle: Lifecycle::Reserved,
         };
         if !planner.traits().addresses {
@@ -39,15 +52,24 @@ impl State {
         }
         let interface = choose_interface(network, spec, names)?;
         let network_id = network.id.clone();
-        let addresses = self.lease_addresses(&network_id, spec)?;
+        let addresses = self.lease_addresses(&network_id, spec, endpoint.grant.as_ref())?;
         let network = self.network_by_id(&network_id)?;
         let attaching = Attaching { id: &endpoint.id, spec, interface: &interface, addresses: &addresses };
-        endpoint.attachment = planner.attach(network, attaching).map_or(Attachment::Bare, Attachment::Link);
+        let mut link = planner.attach(network, attaching);
+        if let (Some(link), Some(mac)) = (&mut link, endpoint.grant.as_ref().and_then(|grant| grant.mac)) {
+            link.mac = mac;
+        }
+        endpoint.attachment = link.map_or(Attachment::Bare, Attachment::Link);
         names.insert(interface);
         Ok(endpoint)
     }
 
-    fn lease_addresses(&mut self, network: &NetworkId, spec: &EndpointSpec) -> Result<Vec<Address>, Error> {
+    fn lease_addresses(
+        &mut self,
+        network: &NetworkId,
+        spec: &EndpointSpec,
+        grant: Option<&EndpointGrant>,
+    ) -> Result<Vec<Address>, Error> {
         let record = self.network_by_id(network)?.clone();
         let mut leases = self.leases.get(network).cloned().unwrap_or_default();
         let mut addresses = Vec::with_capacity(leases.len());
@@ -56,7 +78,12 @@ impl State {
                 Family::Ipv4 => spec.ipv4.map(IpAddr::from),
                 Family::Ipv6 => spec.ipv6.map(IpAddr::from),
             };
-            let address = match fixed {
+            let granted = grant.and_then(|grant| grant.address(lease.family()));
+            let address = match granted.or(fixed) {
+                Some(granted) if fixed.is_none() => lease.reserve(granted).map(|()| granted).map_err(|error| {
+                    let held = self.name_holder(network, granted, error);
+                    bad_endpoint(&record, &granted.to_string(), &held.message)
+                })?,
                 Some(wanted) => {
                     lease.reserve(wanted).map(|()| wanted).map_err(|error| self.name_holder(network, wanted, error))?
                 }

@@ -63,6 +63,36 @@ impl State {
         predefined: bool,
         context: &mut Context<'_>,
     ) -> Result<(Network, Plan), Error> {
+        let planner = self.check_new(&spec, predefined, context.planners)?;
+        let grant = match &context.grants.network {
+            None if context.planners.grantor(&spec.driver).is_some() => {
+                let message = format!("driver {} wasn't asked before network {} was made", spec.driver, spec.name);
+                return Err(Error::new(Kind::Internal, message));
+            }
+            grant => grant.clone(),
+        };
+        let pools = self.choose_pools(&spec, planner, context)?;
+        let (id, grant) = match grant {
+            Some((id, grant)) => (id, Some(grant)),
+            None => (NetworkId::from_bytes((context.random)()), None),
+        };
+        let config = planner.configure(&id, &spec, &pools, context.host)?;
+        let lifecycle = Lifecycle::Reserved;
+        let network = Network { id, spec, created: context.now, predefined, pools, config, grant, lifecycle };
+        self.check_link(&network)?;
+        let resources = planner.network(&network);
+        let plan = without_leftovers(&resources, context.host).then(Plan::make(resources));
+        self.adopt_network(network.clone())?;
+        Ok((network, plan))
+    }
+
+    /// Checks what can be said of a new network before anything is chosen for it, or anybody asked.
+    pub(super) fn check_new<'a>(
+        &self,
+        spec: &NetworkSpec,
+        predefined: bool,
+        planners: &'a dyn Planners,
+    ) -> Result<&'a dyn Planner, Error> {
         let name = &spec.name;
         if !predefined && ["bridge", "host", "none", "default"].contains(&name.as_str()) {
             return Err(Error::new(
@@ -73,8 +103,8 @@ impl State {
         if self.names.contains_key(name) {
             return Err(Error::new(Kind::Conflict, format!("network with name {name} already exists")));
         }
-        let planner = context.planners.planner(&spec.driver).ok_or_else(|| {
-            let drivers = context.planners.names().join(", ");
+        let planner = planners.planner(&spec.driver).ok_or_else(|| {
+            let drivers = planners.names().join(", ");
             Error::new(Kind::NotFound, format!("plugin {:?} not found: drivers are {drivers}", spec.driver.as_str()))
         })?;
         if planner.traits().single_instance && !predefined {
@@ -83,16 +113,7 @@ impl State {
                 format!("only one instance of {:?} network is allowed", planner.name()),
             ));
         }
-        let pools = self.choose_pools(&spec, planner, context)?;
-        let id = NetworkId::from_bytes((context.random)());
-        let config = planner.configure(&id, &spec, &pools, context.host)?;
-        let network =
-            Network { id, spec, created: context.now, predefined, pools, config, lifecycle: Lifecycle::Reserved };
-        self.check_link(&network)?;
-        let resources = planner.network(&network);
-        let plan = without_leftovers(&resources, context.host).then(Plan::make(resources));
-        self.adopt_network(network.clone())?;
-        Ok((network, plan))
+        Ok(planner)
     }
 
     fn choose_pools(
@@ -118,8 +139,13 @@ impl State {
             aux_addresses: BTreeMap::new(),
         };
         let without_ipv4 = !spec.pools.iter().any(|pool| pool.subnet.family() == Family::Ipv4);
-        let wanted = spec.pools.iter().chain((spec.ipv4 && without_ipv4).then_some(&unasked));
+        let wanted = spec.pools.iter().chain((spec.ipv4 && without_ipv4).then_some(&unasked)).cloned().collect();
+        let wanted = match &context.grants.network {
+            Some((_, grant)) => grant.apply(spec, wanted)?,
+            None => wanted,
+        };
         wanted
+            .iter()
             .map(|pool| {
                 let subnet = self.space.choose(pool.subnet, context.pools, &context.host.routes)?;
                 Pool::choose(subnet, pool)

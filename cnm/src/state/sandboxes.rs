@@ -46,7 +46,7 @@ impl State {
     }
 
     /// Checks which networks are asked for together, before anything is leased.
-    fn check_attachments(&self, spec: &SandboxSpec, planners: &dyn Planners) -> Result<(), Error> {
+    pub(super) fn check_attachments(&self, spec: &SandboxSpec, planners: &dyn Planners) -> Result<(), Error> {
         let mut seen = BTreeSet::new();
         for endpoint in &spec.endpoints {
             let network = self.network(&endpoint.network)?;

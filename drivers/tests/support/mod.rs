@@ -10,6 +10,7 @@ use cnm::{
     api::{EndpointRequest, NamespaceRequest, NetworkCreate, PortRange, PortRequest, SandboxPut},
     driver::HostView,
     firewall::Protocol,
+    grant::Grants,
     id::SandboxId,
     ipam::DefaultPools,
     network::Network,
@@ -26,6 +27,7 @@ pub(crate) struct Bench {
     pub(crate) host: HostView,
     pub(crate) pools: DefaultPools,
     pub(crate) avoid: BTreeSet<(Protocol, u16)>,
+    pub(crate) grants: Grants,
     pub(crate) drawn: u8,
 }
 
@@ -36,6 +38,7 @@ impl Bench {
             host: HostView::default(),
             pools: DefaultPools::default(),
             avoid: BTreeSet::new(),
+            grants: Grants::default(),
             drawn: 0,
         }
     }
@@ -63,6 +66,7 @@ impl Bench {
             now: "2026-11-21T00:00:00Z".parse().expect("a time"),
             random: &mut random,
             avoid_ports: &self.avoid,
+            grants: &self.grants,
         };
         decide(&mut self.state, &mut context)
     }

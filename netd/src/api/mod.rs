@@ -5,6 +5,7 @@ mod body;
 mod events;
 mod networks;
 mod openapi;
+mod owed;
 mod owners;
 mod refusal;
 mod sandboxes;
@@ -49,6 +50,7 @@ pub(crate) fn router(desk: Desk) -> Router {
         .route("/v1/info", get(about::info))
         .route("/v1/openapi.json", get(about::openapi))
         .route("/v1/events", get(events::stream))
+        .route("/v1/owed", get(owed::list))
         .route("/v1/networks", get(networks::list).post(networks::create))
         .route("/v1/networks/prune", post(networks::prune))
         .route("/v1/networks/{reference}", get(networks::inspect).delete(networks::remove))

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{about, events, networks, owners, sandboxes};
+use super::{about, events, networks, owed, owners, sandboxes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -11,6 +11,7 @@ use super::{about, events, networks, owners, sandboxes};
         about::version,
         about::info,
         about::openapi,
+        owed::list,
         events::stream,
         networks::list,
         networks::create,

@@ -1,6 +1,7 @@
 //! The state and all that changes with it: every decision is made here, in one visit of the owner's task.
 
 mod networks;
+mod owed;
 mod sandboxes;
 
 use std::{
@@ -13,6 +14,7 @@ use cnm::{
     api::EventKind,
     driver::{HostView, Planners},
     firewall::Protocol,
+    grant::Grants,
     id::{NetworkId, SandboxId},
     ipam::DefaultPools,
     plan::Plan,
@@ -24,8 +26,9 @@ use jiff::Timestamp;
 use kernel::ForeignDrop;
 
 pub(crate) use self::{
-    networks::NewNetwork,
-    sandboxes::{Gone, Leaving, NewEndpoint, NewSandbox, Reserved},
+    networks::{NetworkDecision, NewNetwork},
+    owed::{Books, Failed},
+    sandboxes::{EndpointDecision, Gone, Leaving, NewEndpoint, NewSandbox, Reserved},
 };
 use super::firewall::describe_drop;
 use crate::{
@@ -59,6 +62,7 @@ pub(crate) struct Ledger {
     pub(crate) view: HostView,
     pub(crate) holdings: Holdings,
     pub(crate) relay: Relay,
+    pub(crate) owed: Books,
     pub(crate) store: Arc<Store>,
     pub(crate) events: EventLog,
     pub(crate) outside: Outside,
@@ -75,6 +79,16 @@ impl Ledger {
         avoid_ports: &BTreeSet<(Protocol, u16)>,
         decide: impl FnOnce(&mut State, &mut Context<'_>) -> R,
     ) -> R {
+        self.with_grants(avoid_ports, &Grants::default(), decide)
+    }
+
+    /// The same with what others have given for it.
+    fn with_grants<R>(
+        &mut self,
+        avoid_ports: &BTreeSet<(Protocol, u16)>,
+        grants: &Grants,
+        decide: impl FnOnce(&mut State, &mut Context<'_>) -> R,
+    ) -> R {
         let Outside { now, random } = self.outside;
         let mut random = random;
         let mut context = Context {
@@ -84,6 +98,7 @@ impl Ledger {
             now: now(),
             random: &mut random,
             avoid_ports,
+            grants,
         };
         decide(&mut self.state, &mut context)
     }

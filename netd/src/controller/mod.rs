@@ -10,7 +10,9 @@ mod lanes;
 mod ledger;
 mod links;
 mod networks;
+mod owed;
 mod owner;
+mod prepare;
 mod prune;
 mod retry;
 mod sandboxes;
@@ -34,7 +36,7 @@ pub(crate) use self::{
     start::{Start, start},
     timing::{Timed, Timing},
 };
-use self::{lanes::Lanes, owner::Owner, retry::Retrying};
+use self::{lanes::Lanes, owed::Others, owner::Owner, retry::Retrying};
 use crate::{Error, events::Subscription, published::Published};
 
 /// The way to everything that netd does; cheap to clone.
@@ -47,6 +49,7 @@ pub(crate) struct Controller {
     published: Arc<ArcSwap<Published>>,
     identity: Arc<Identity>,
     retrying: Arc<Retrying>,
+    others: Arc<Others>,
 }
 
 /// What is known of this netd from its start on.
@@ -92,13 +95,16 @@ impl Controller {
         let published = self.published();
         let mut warnings: Vec<String> = drops.iter().map(firewall::describe_drop).collect();
         warnings.extend(published.lost_ports().cloned());
+        let (default_pools, not_taken_back) =
+            self.owner.decide(|ledger| (ledger.pools.to_api(), ledger.owed.warnings())).await?;
+        warnings.extend(not_taken_back);
         Ok(api::Info {
             networks: published.count_networks(),
             sandboxes: published.count_sandboxes(),
             endpoints: published.count_endpoints(),
             drivers: self.planners.names().into_iter().map(str::to_owned).collect(),
             forwarding_by_us: published.forwarding_by_us(),
-            default_pools: self.owner.decide(|ledger| ledger.pools.to_api()).await?,
+            default_pools,
             warnings,
         })
     }

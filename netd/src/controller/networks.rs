@@ -15,7 +15,14 @@ use cnm::{
 use futures::{StreamExt as _, stream};
 use kernel::HostFacts;
 
-use super::{Controller, Timed, Timing, lanes::Subject, ledger::NewNetwork, prune::Filter, sandboxes::store_quietly};
+use super::{
+    Controller, Timed, Timing,
+    lanes::Subject,
+    ledger::{Gone, NetworkDecision, NewNetwork},
+    prepare::Prepared,
+    prune::Filter,
+    sandboxes::store_quietly,
+};
 use crate::Error;
 
 /// How many networks a prune removes side by side.
@@ -29,11 +36,32 @@ impl Controller {
     }
 
     pub(super) async fn make_network(&self, spec: NetworkSpec, predefined: bool) -> Result<Timed<Arc<Network>>, Error> {
+        let mut prepared = Prepared::default();
+        let made = self.make_prepared(spec, predefined, &mut prepared).await;
+        self.let_go(prepared).await;
+        made
+    }
+
+    async fn make_prepared(
+        &self,
+        spec: NetworkSpec,
+        predefined: bool,
+        prepared: &mut Prepared,
+    ) -> Result<Timed<Arc<Network>>, Error> {
         let mut timing = Timing::default();
-        let view = timing.measure("look", self.look_for(&spec)).await?;
         let name = spec.name.clone();
-        let decision = self.owner.decide(move |ledger| ledger.reserve_network(spec, predefined, view));
-        let NewNetwork { network, plan, commit } = timing.measure("decide", decision).await??;
+        let NewNetwork { network, plan, commit } = loop {
+            let view = timing.measure("look", self.look_for(&spec)).await?;
+            let (spec, grants) = (spec.clone(), prepared.grants());
+            let decision = self.owner.decide(move |ledger| ledger.reserve_network(spec, predefined, view, &grants));
+            match timing.measure("decide", decision).await?? {
+                NetworkDecision::Ask(asks) => {
+                    let called_off = std::future::pending();
+                    timing.measure("prepare", self.prepare(asks, prepared, called_off)).await?;
+                }
+                NetworkDecision::Reserved(reserved) => break reserved,
+            }
+        };
         let _turn = self.lanes.enter(Subject::Network(network.id.clone())).await;
         let id = network.id.clone();
         let made = async {
@@ -41,8 +69,10 @@ impl Controller {
             timing.measure("apply", self.apply(plan, || format!("create network {name}"))).await
         };
         if let Err(error) = made.await {
-            let (commit, error) = self.owner.decide(move |ledger| (ledger.network_failed(&id, &error), error)).await?;
-            store_quietly(commit).await;
+            let (gone, error) = self.owner.decide(move |ledger| (ledger.network_failed(&id, &error), error)).await?;
+            if let Err(error) = self.conclude_network(gone).await {
+                tracing::error!(error = %error.chain(), "a failed request's outcome is not stored");
+            }
             self.retry_later();
             return Err(error);
         }
@@ -115,10 +145,16 @@ impl Controller {
             self.retry_later();
             return Err(error);
         }
-        match self.owner.decide(move |ledger| ledger.network_gone(&id)).await? {
-            Some(commit) => commit.done().await,
-            None => Ok(()),
-        }
+        let gone = self.owner.decide(move |ledger| ledger.network_gone(&id)).await?;
+        self.conclude_network(gone).await
+    }
+
+    /// What is left to do when a network is gone: others get theirs back.
+    async fn conclude_network(&self, gone: Option<Gone>) -> Result<(), Error> {
+        let Some(Gone { commit, due, .. }) = gone else { return Ok(()) };
+        let stored = commit.done().await;
+        self.pay(due).await;
+        stored
     }
 
     /// Removes the networks that nobody is on and that the filter lets through; answers with their names.

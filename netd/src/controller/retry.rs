@@ -11,9 +11,9 @@ use super::{Controller, lanes::Subject};
 use crate::{Error, published::Published};
 
 /// Until the first try; doubled after each round that leaves something.
-const FIRST_DELAY: Duration = Duration::from_secs(1);
+pub(super) const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// As long as it takes at the most until the next try.
-const LONGEST_DELAY: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
 /// Whether the task that tries again is there.
 #[derive(Debug, Default)]

@@ -12,7 +12,8 @@ use cnm::{
 use super::{
     Controller, Timed, Timing,
     lanes::Subject,
-    ledger::{Gone, Leaving, NewEndpoint, NewSandbox, Reserved},
+    ledger::{EndpointDecision, Gone, Leaving, NewEndpoint, NewSandbox, Reserved},
+    prepare::Prepared,
 };
 use crate::{
     Error, holder,
@@ -37,17 +38,28 @@ impl Controller {
     /// Makes a sandbox, or finds the one that the same request made.
     #[tracing::instrument(level = "debug", skip_all, fields(sandbox = %spec.id))]
     pub(crate) async fn put_sandbox(&self, spec: SandboxSpec) -> Result<Timed<PutSandbox>, Error> {
+        let _turn = self.lanes.enter(Subject::Sandbox(spec.id.clone())).await;
+        let mut prepared = Prepared::default();
+        let put = self.put_prepared(spec, &mut prepared).await;
+        self.let_go(prepared).await;
+        put
+    }
+
+    async fn put_prepared(&self, spec: SandboxSpec, prepared: &mut Prepared) -> Result<Timed<PutSandbox>, Error> {
         let id = spec.id.clone();
-        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
         let mut timing = Timing::default();
         let mut avoided = BTreeSet::new();
         let (Reserved { plan, commit, unsettled, .. }, held) = loop {
-            let (spec, but) = (spec.clone(), avoided.clone());
-            let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(spec, &but));
+            let (spec, but, grants) = (spec.clone(), avoided.clone(), prepared.grants());
+            let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(spec, &but, &grants));
             let mut reserved = match timing.measure("decide", decision).await? {
                 Ok(NewSandbox::There(sandbox)) => return Ok(timing.of(PutSandbox::There(sandbox))),
                 Ok(NewSandbox::Leftover) => {
                     timing.measure("leftover", self.tear_down(&id)).await?;
+                    continue;
+                }
+                Ok(NewSandbox::Ask(asks)) => {
+                    timing.measure("prepare", self.prepare_sandbox(&id, asks, prepared)).await?;
                     continue;
                 }
                 Ok(NewSandbox::Reserved(reserved)) => reserved,
@@ -131,15 +143,17 @@ impl Controller {
         }
     }
 
-    /// What is left to do when something is gone: networks may need less, ports may lead elsewhere.
+    /// What is left to do when something is gone: networks may need less, ports may lead elsewhere, others get theirs back.
     async fn conclude(&self, id: &SandboxId, gone: Option<Gone>) -> Result<(), Error> {
-        let Some(Gone { commit, unsettled, sockets }) = gone else { return Ok(()) };
+        let Some(Gone { commit, unsettled, sockets, due }) = gone else { return Ok(()) };
         self.settle_or_warn(unsettled).await;
         if !sockets.is_empty() {
             let (id, held) = (id.clone(), ports::bind_all(sockets));
             self.owner.decide(move |ledger| ledger.hold(&id, held)).await?;
         }
-        commit.done().await
+        let stored = commit.done().await;
+        self.pay(due).await;
+        stored
     }
 
     /// On the way out of a failure, which is what the caller has to hear of.
@@ -152,7 +166,9 @@ impl Controller {
     /// Takes a sandbox down.
     #[tracing::instrument(level = "debug", skip(self))]
     pub(crate) async fn remove_sandbox(&self, id: SandboxId) -> Result<Timed<()>, Error> {
+        let departure = self.depart(&id);
         let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        drop(departure);
         self.tear_down_timed(&id).await
     }
 
@@ -198,8 +214,25 @@ impl Controller {
     #[tracing::instrument(level = "debug", skip(self, spec), fields(network = %spec.network))]
     pub(crate) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
         let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
-        let sandbox = id.clone();
-        let reserved = self.owner.decide(move |ledger| ledger.reserve_endpoint(&sandbox, spec)).await??;
+        let mut prepared = Prepared::default();
+        let connected = self.connect_prepared(id, spec, &mut prepared).await;
+        self.let_go(prepared).await;
+        connected
+    }
+
+    async fn connect_prepared(
+        &self,
+        id: SandboxId,
+        spec: EndpointSpec,
+        prepared: &mut Prepared,
+    ) -> Result<cnm::api::Endpoint, Error> {
+        let reserved = loop {
+            let (sandbox, spec, grants) = (id.clone(), spec.clone(), prepared.grants());
+            match self.owner.decide(move |ledger| ledger.reserve_endpoint(&sandbox, spec, &grants)).await?? {
+                EndpointDecision::Ask(asks) => self.prepare_sandbox(&id, asks, prepared).await?,
+                EndpointDecision::Reserved(reserved) => break reserved,
+            }
+        };
         let NewEndpoint { id: endpoint, reserved: Reserved { plan, commit, sockets, unsettled } } = reserved;
         let held = match ports::bind_all(sockets) {
             Ok(held) => held,

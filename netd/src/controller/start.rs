@@ -10,7 +10,7 @@ use std::{
 use super::{
     Controller, Identity,
     lanes::Lanes,
-    ledger::{Gone, Ledger, Outside},
+    ledger::{Books, Gone, Ledger, Outside},
     networks::view_of,
     owner::{Owner, OwnerEnd},
 };
@@ -68,11 +68,20 @@ pub(crate) async fn start(start: Start) -> Result<(Controller, OwnerEnd), Error>
     }
     let (owner, end) = Owner::start(ledger).map_err(Error::file("start a thread to own", "the state"))?;
     let identity = Arc::new(Identity { instance, namespaces, forwarding_drop });
-    let controller =
-        Controller { owner, lanes: Lanes::default(), host, planners, published, identity, retrying: Arc::default() };
+    let controller = Controller {
+        owner,
+        lanes: Lanes::default(),
+        host,
+        planners,
+        published,
+        identity,
+        retrying: Arc::default(),
+        others: Arc::default(),
+    };
     controller.make_predefined().await?;
     controller.warn_of_foreign_drops().await;
     controller.retry_later();
+    controller.pay_what_is_left();
     Ok((controller, end))
 }
 
@@ -85,8 +94,10 @@ struct Recovered {
 fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered, Error> {
     let Start { host, planners, pools, store, loaded, forwarding_drop, outside, .. } = start;
     let facts = host.facts().map_err(Error::host("look at the host's network"))?;
+    let state = State::restore(loaded.networks, loaded.sandboxes)?;
     let mut ledger = Ledger {
-        state: State::restore(loaded.networks, loaded.sandboxes)?,
+        owed: Books::new(loaded.owed, &state),
+        state,
         planners,
         pools,
         view: view_of(facts),
@@ -145,7 +156,7 @@ impl Ledger {
             (Unfinished::Endpoint(sandbox, endpoint, plan), Err(error)) => {
                 self.endpoint_stuck(sandbox.id(), &endpoint, plan, error)
             }
-            (Unfinished::Network(network, _), Ok(_)) => self.network_gone(&network.id),
+            (Unfinished::Network(network, _), Ok(_)) => self.network_gone(&network.id).map(gone),
             (Unfinished::Network(network, plan), Err(error)) => self.network_stuck(&network.id, plan, error),
         };
         commit.into_iter().collect()

@@ -2,7 +2,7 @@
 //!
 //! | file | table | a power cut may cost |
 //! |---|---|---|
-//! | `ROOT/netd.db` | `network`, `admin_rule` (a copy of the administrator's chains) | nothing that was answered: each commit is synced |
+//! | `ROOT/netd.db` | `network`, `owed` (to others, also for endpoints of earlier boots), `admin_rule` (a copy of the administrator's chains) | nothing that was answered: each commit is synced |
 //! | `RUN_DIR/netd-BOOT_ID.db` | `sandbox`, `revision`, `last_lease` | all of it, with the kernel's state that it describes |
 //!
 //! The second file is never synced: it survives a killed netd because the kernel has its pages, and a reboot makes it
@@ -22,6 +22,7 @@ use std::{
 };
 
 use cnm::{
+    grant::{Holder, Owed},
     id::{NetworkId, SandboxId},
     network::Network,
     sandbox::Sandbox,
@@ -39,9 +40,12 @@ use crate::Error;
 /// "ntwk": marks the durable file as ours (`PRAGMA application_id`).
 const DURABLE: Schema = Schema {
     application_id: 0x6e74_776b,
-    migrations: &["CREATE TABLE network (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT;
+    migrations: &[
+        "CREATE TABLE network (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT;
          CREATE TABLE admin_rule (chain TEXT NOT NULL CHECK (chain IN ('pre', 'post')), position INTEGER NOT NULL,
-                                  rule TEXT NOT NULL, PRIMARY KEY (chain, position)) WITHOUT ROWID, STRICT"],
+                                  rule TEXT NOT NULL, PRIMARY KEY (chain, position)) WITHOUT ROWID, STRICT",
+        "CREATE TABLE owed (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT",
+    ],
 };
 
 /// "ntbt": marks the boot's file as ours.
@@ -66,6 +70,8 @@ pub(crate) struct Store {
 pub(crate) struct Loaded {
     pub(crate) networks: Vec<Network>,
     pub(crate) sandboxes: Vec<Sandbox>,
+    /// To others.
+    pub(crate) owed: Vec<Owed>,
     /// The copy of the administrator's chains.
     pub(crate) admin_chains: AdminChains,
     /// The newest event's; none in a new boot.
@@ -96,6 +102,7 @@ impl Store {
         let loaded = Loaded {
             networks: record::load(&durable, &durable_path, "network")?,
             sandboxes: record::load(&boot, &boot_path, "sandbox")?,
+            owed: record::load(&durable, &durable_path, "owed")?,
             admin_chains: record::load_admin_chains(&durable, &durable_path)?,
             revision: record::load_revision(&boot, &boot_path)?,
             last_leases: record::load_last_leases(&boot, &boot_path)?,
@@ -117,6 +124,14 @@ impl Store {
         // Nobody waits: what is left of a network that is gone goes with the boot.
         drop(self.boot.write(vec![BootChange::ForgetLease(id.clone())]));
         Commit(self.durable.write(vec![DurableChange::Delete(id)]))
+    }
+
+    pub(crate) fn put_owed(&self, owed: impl IntoIterator<Item = Owed>) -> Commit {
+        Commit(self.durable.write(owed.into_iter().map(DurableChange::PutOwed).collect()))
+    }
+
+    pub(crate) fn delete_owed(&self, holder: &Holder) -> Commit {
+        Commit(self.durable.write(vec![DurableChange::DeleteOwed(holder.id().to_owned())]))
     }
 
     pub(crate) fn put_admin_chains(&self, chains: AdminChains) -> Commit {

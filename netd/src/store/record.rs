@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::Path, sync::Arc};
 
 use cnm::{
+    grant::Owed,
     id::{NetworkId, SandboxId},
     network::Network,
     sandbox::Sandbox,
@@ -19,6 +20,9 @@ use crate::Error;
 pub(super) enum DurableChange {
     Put(Arc<Network>),
     Delete(NetworkId),
+    PutOwed(Owed),
+    /// By its holder's id.
+    DeleteOwed(String),
     AdminChains(AdminChains),
 }
 
@@ -34,13 +38,15 @@ pub(super) enum BootChange {
 
 impl Change for DurableChange {
     fn deletes(&self) -> bool {
-        matches!(self, Self::Delete(_))
+        matches!(self, Self::Delete(_) | Self::DeleteOwed(_))
     }
 
     fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         match self {
             Self::Put(network) => put(transaction, "network", network.id.as_str(), &**network),
             Self::Delete(id) => delete(transaction, "network", id.as_str()),
+            Self::PutOwed(owed) => put(transaction, "owed", owed.holder.id(), owed),
+            Self::DeleteOwed(id) => delete(transaction, "owed", id),
             Self::AdminChains(chains) => put_admin_chains(transaction, chains),
         }
     }

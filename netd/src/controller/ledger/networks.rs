@@ -5,14 +5,24 @@ use std::{collections::BTreeSet, sync::Arc};
 use cnm::{
     api::EventKind,
     driver::HostView,
+    grant::{Ask, Grants, Holder},
     id::NetworkId,
     network::Network,
     plan::Plan,
     spec::{NetworkRef, NetworkSpec},
 };
 
-use super::{Ledger, remaining};
+use super::{Gone, Ledger, remaining};
 use crate::{Error, error::chain, events::News, store::Commit};
+
+/// What asking for a network leads to.
+#[derive(Debug)]
+pub(crate) enum NetworkDecision {
+    /// Others have to be asked first.
+    Ask(Vec<Ask>),
+    /// It is *Reserved*.
+    Reserved(NewNetwork),
+}
 
 /// A network that is *Reserved*: to be stored, then applied.
 #[derive(Debug)]
@@ -29,13 +39,19 @@ impl Ledger {
         spec: NetworkSpec,
         predefined: bool,
         view: HostView,
-    ) -> Result<NewNetwork, Error> {
+        grants: &Grants,
+    ) -> Result<NetworkDecision, Error> {
+        let asks =
+            self.with_grants(&BTreeSet::new(), grants, |state, context| state.asks_of_network(&spec, context))?;
+        if !asks.is_empty() {
+            return Ok(NetworkDecision::Ask(asks));
+        }
         self.view = view;
-        let (network, plan) =
-            self.with_context(&BTreeSet::new(), |state, context| state.create_network(spec, predefined, context))?;
+        let (network, plan) = self
+            .with_grants(&BTreeSet::new(), grants, |state, context| state.create_network(spec, predefined, context))?;
         let network = self.show_network(network);
         let commit = self.store.put_network(network.clone());
-        Ok(NewNetwork { network, plan, commit })
+        Ok(NetworkDecision::Reserved(NewNetwork { network, plan, commit }))
     }
 
     /// The kernel has the network.
@@ -48,9 +64,9 @@ impl Ledger {
     }
 
     /// The network did not come to be; what could not be undone is kept to be undone later.
-    pub(crate) fn network_failed(&mut self, id: &NetworkId, error: &Error) -> Option<Commit> {
+    pub(crate) fn network_failed(&mut self, id: &NetworkId, error: &Error) -> Option<Gone> {
         match remaining(error) {
-            Some(plan) => self.network_stuck(id, plan, chain(error)),
+            Some(plan) => self.network_stuck(id, plan, chain(error)).map(Gone::not_yet),
             None => self.drop_network(id),
         }
     }
@@ -76,19 +92,21 @@ impl Ledger {
     }
 
     /// The network is gone.
-    pub(crate) fn network_gone(&mut self, id: &NetworkId) -> Option<Commit> {
+    pub(crate) fn network_gone(&mut self, id: &NetworkId) -> Option<Gone> {
         let network = self.state.networks().get(id).cloned()?;
-        let commit = self.drop_network(id);
+        let gone = self.drop_network(id);
         // Once readers see it gone.
         self.announce_network(EventKind::NetworkRemoved, &network);
-        commit
+        gone
     }
 
-    fn drop_network(&mut self, id: &NetworkId) -> Option<Commit> {
+    fn drop_network(&mut self, id: &NetworkId) -> Option<Gone> {
         self.state.forget_network(id)?;
         self.shown.remove_network(id);
         self.publish();
-        Some(self.store.delete_network(id.clone()))
+        let commit = self.store.delete_network(id.clone());
+        let due = self.owed.given_up([Holder { network: id.clone(), endpoint: None }]);
+        Some(Gone { due, ..Gone::not_yet(commit) })
     }
 
     fn announce_network(&mut self, what: EventKind, network: &Network) {

@@ -4,8 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use cnm::{
     api::EventKind,
+    endpoint::Endpoint,
     firewall::Protocol,
-    id::{EndpointId, NetworkId, OwnerName, SandboxId},
+    grant::{Ask, Grants, Holder},
+    id::{DriverName, EndpointId, NetworkId, OwnerName, SandboxId},
     plan::Plan,
     ports::{self, HeldSocket},
     sandbox::Sandbox,
@@ -31,6 +33,8 @@ pub(crate) enum NewSandbox {
     There(Arc<Sandbox>),
     /// One of that id is only partly gone: finish that, then ask again.
     Leftover,
+    /// Others have to be asked first.
+    Ask(Vec<Ask>),
     /// It is *Reserved*.
     Reserved(Reserved),
 }
@@ -44,6 +48,15 @@ pub(crate) struct Reserved {
     pub(crate) sockets: Vec<HeldSocket>,
     /// To be settled before it is applied.
     pub(crate) unsettled: Vec<NetworkId>,
+}
+
+/// What asking for an endpoint leads to.
+#[derive(Debug)]
+pub(crate) enum EndpointDecision {
+    /// Others have to be asked first.
+    Ask(Vec<Ask>),
+    /// It is *Reserved*.
+    Reserved(NewEndpoint),
 }
 
 /// An endpoint that is *Reserved*.
@@ -72,6 +85,8 @@ pub(crate) struct Gone {
     pub(crate) unsettled: Vec<NetworkId>,
     /// To be held now, since ports lead elsewhere.
     pub(crate) sockets: Vec<HeldSocket>,
+    /// To be given back now what was theirs.
+    pub(crate) due: BTreeSet<DriverName>,
 }
 
 impl Ledger {
@@ -80,12 +95,17 @@ impl Ledger {
         &mut self,
         spec: SandboxSpec,
         avoided: &BTreeSet<(Protocol, u16)>,
+        grants: &Grants,
     ) -> Result<NewSandbox, Error> {
         let there = self.state.sandboxes().get(&spec.id);
         if there.is_some_and(|sandbox| !sandbox.lifecycle.is_programmed()) {
             return Ok(NewSandbox::Leftover);
         }
-        let put = self.with_context(avoided, |state, context| state.put_sandbox(spec, context))?;
+        let asks = self.with_grants(avoided, grants, |state, context| state.asks_of_put(&spec, context))?;
+        if !asks.is_empty() {
+            return Ok(NewSandbox::Ask(asks));
+        }
+        let put = self.with_grants(avoided, grants, |state, context| state.put_sandbox(spec, context))?;
         let (sandbox, plan) = match put {
             Put::There(sandbox) => return Ok(NewSandbox::There(Arc::new(sandbox))),
             Put::Made(sandbox, plan) => (sandbox, plan),
@@ -175,7 +195,8 @@ impl Ledger {
             revision = Some(self.tell(News::of_sandbox(EventKind::SandboxRemoved, id)));
         }
         let commit = self.store.delete_sandbox(id.clone(), revision);
-        Some(Gone { commit, unsettled: self.unsettled(&sandbox), sockets: Vec::new() })
+        let due = self.owed.given_up(held_by(id, &sandbox.endpoints));
+        Some(Gone { unsettled: self.unsettled(&sandbox), due, ..Gone::not_yet(commit) })
     }
 
     /// An owner's sandboxes that it doesn't claim, and what it claims and doesn't have.
@@ -190,14 +211,24 @@ impl Ledger {
     }
 
     /// Reserves an endpoint of a sandbox. Ports may move to it.
-    pub(crate) fn reserve_endpoint(&mut self, sandbox: &SandboxId, spec: EndpointSpec) -> Result<NewEndpoint, Error> {
+    pub(crate) fn reserve_endpoint(
+        &mut self,
+        sandbox: &SandboxId,
+        spec: EndpointSpec,
+        grants: &Grants,
+    ) -> Result<EndpointDecision, Error> {
+        let none = BTreeSet::new();
+        let asks = self.with_grants(&none, grants, |state, context| state.asks_of_connect(sandbox, &spec, context))?;
+        if !asks.is_empty() {
+            return Ok(EndpointDecision::Ask(asks));
+        }
         let (record, id, plan) =
-            self.with_context(&BTreeSet::new(), |state, context| state.connect(sandbox, spec, context))?;
+            self.with_grants(&none, grants, |state, context| state.connect(sandbox, spec, context))?;
         let sockets = self.holdings.missing(sandbox, ports::sockets(&record.ports));
         let unsettled = self.unsettled(&record);
         let record = self.show_sandbox(record);
         let commit = self.store_reserved(record);
-        Ok(NewEndpoint { id, reserved: Reserved { plan, commit, sockets, unsettled } })
+        Ok(EndpointDecision::Reserved(NewEndpoint { id, reserved: Reserved { plan, commit, sockets, unsettled } }))
     }
 
     /// The kernel has the endpoint.
@@ -214,7 +245,7 @@ impl Ledger {
         let revision = self.tell_endpoint(EventKind::EndpointConnected, &record, endpoint);
         let commit = self.store.put_sandbox(record.clone(), revision);
         let unsettled = self.unsettled(&record);
-        Ok((record, Gone { commit, unsettled, sockets }))
+        Ok((record, Gone { unsettled, sockets, ..Gone::not_yet(commit) }))
     }
 
     /// The endpoint did not come to be.
@@ -273,7 +304,8 @@ impl Ledger {
         let gone = EventKind::EndpointDisconnected;
         let revision = if told == Told::Yes { self.tell_endpoint(gone, &before, endpoint) } else { None };
         let commit = self.store.put_sandbox(record, revision);
-        Some(Gone { commit, unsettled: self.unsettled(&before), sockets })
+        let due = self.owed.given_up(held_by(sandbox, before.endpoint(endpoint)));
+        Some(Gone { commit, unsettled: self.unsettled(&before), sockets, due })
     }
 
     /// Ports may lead elsewhere after the gateway has moved: the sockets and the relay follow. Connections through those
@@ -320,6 +352,15 @@ impl Ledger {
     }
 }
 
+/// Those of a sandbox's endpoints for which others gave something.
+fn held_by<'a>(
+    sandbox: &'a SandboxId,
+    endpoints: impl IntoIterator<Item = &'a Endpoint>,
+) -> impl Iterator<Item = Holder> {
+    let granted = endpoints.into_iter().filter(|endpoint| endpoint.grant.is_some());
+    granted.map(|endpoint| Holder::of_endpoint(sandbox, endpoint))
+}
+
 /// Whether anybody was told that it was there, and has to hear that it is gone: once readers see it gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
@@ -329,7 +370,7 @@ enum Told {
 
 impl Gone {
     /// It stopped on its way out.
-    fn not_yet(commit: Commit) -> Self {
-        Self { commit, unsettled: Vec::new(), sockets: Vec::new() }
+    pub(super) fn not_yet(commit: Commit) -> Self {
+        Self { commit, unsettled: Vec::new(), sockets: Vec::new(), due: BTreeSet::new() }
     }
 }

@@ -1,0 +1,85 @@
+//! What has to be asked of others before a decision: nothing for drivers that know by themselves.
+
+use super::{Context, State};
+use crate::{
+    Error,
+    grant::{Ask, EndpointAsk, Holder, NetworkAsk},
+    id::{EndpointId, NetworkId, SandboxId},
+    spec::{EndpointSpec, NetworkSpec, SandboxSpec},
+};
+
+impl State {
+    /// What to ask before [`State::create_network`], unless it has been granted already.
+    ///
+    /// # Errors
+    /// When the network can't be made whatever the answer: nobody is asked in vain.
+    pub fn asks_of_network(&self, spec: &NetworkSpec, context: &mut Context<'_>) -> Result<Vec<Ask>, Error> {
+        if context.grants.network.is_some() || context.planners.grantor(&spec.driver).is_none() {
+            return Ok(Vec::new());
+        }
+        self.check_new(spec, false, context.planners)?;
+        let network = NetworkId::from_bytes((context.random)());
+        Ok(vec![Ask::Network(NetworkAsk { network, spec: spec.clone() })])
+    }
+
+    /// What to ask before [`State::put_sandbox`], beyond what has been granted already.
+    ///
+    /// # Errors
+    /// When the sandbox can't be made whatever the answers: nobody is asked in vain.
+    pub fn asks_of_put(&self, spec: &SandboxSpec, context: &mut Context<'_>) -> Result<Vec<Ask>, Error> {
+        let there = self.sandboxes.get(&spec.id);
+        if there.is_some_and(|there| there.spec == *spec) {
+            return Ok(Vec::new());
+        }
+        let asks = self.asks(&spec.id, &spec.endpoints, context);
+        if !asks.is_empty() && there.is_none() {
+            self.check_attachments(spec, context.planners)?;
+        }
+        Ok(asks)
+    }
+
+    /// What to ask before [`State::connect`], unless it has been granted already.
+    ///
+    /// # Errors
+    /// When the endpoint can't be made whatever the answer: nobody is asked in vain.
+    pub fn asks_of_connect(
+        &self,
+        id: &SandboxId,
+        spec: &EndpointSpec,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<Ask>, Error> {
+        let asks = self.asks(id, std::slice::from_ref(spec), context);
+        if !asks.is_empty() {
+            self.check_connect(self.sandbox(id)?, spec, context.planners)?;
+        }
+        Ok(asks)
+    }
+
+    /// Whether somebody here has what was given for a holder.
+    pub fn has(&self, holder: &Holder) -> bool {
+        match &holder.endpoint {
+            None => self.networks.contains_key(&holder.network),
+            Some((sandbox, endpoint)) => {
+                self.sandboxes.get(sandbox).is_some_and(|sandbox| sandbox.endpoint(endpoint).is_some())
+            }
+        }
+    }
+
+    /// On networks that the sandbox is on already there is nothing to ask. Those that don't exist are for the decision to refuse.
+    fn asks(&self, id: &SandboxId, wanted: &[EndpointSpec], context: &mut Context<'_>) -> Vec<Ask> {
+        let there = self.sandboxes.get(id).map_or(&[][..], |sandbox| &sandbox.endpoints);
+        let is_on = |network: &NetworkId| there.iter().any(|endpoint| endpoint.network == *network);
+        let mut asks = Vec::new();
+        for spec in wanted {
+            let Ok(network) = self.network(&spec.network) else { continue };
+            let is_granted = context.grants.endpoints.contains_key(&network.id);
+            if is_granted || is_on(&network.id) || context.planners.grantor(&network.spec.driver).is_none() {
+                continue;
+            }
+            let endpoint = EndpointId::from_bytes((context.random)());
+            let (network, sandbox, spec) = (network.clone(), id.clone(), spec.clone());
+            asks.push(Ask::Endpoint(Box::new(EndpointAsk { network, sandbox, endpoint, spec })));
+        }
+        asks
+    }
+}

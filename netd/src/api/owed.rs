@@ -1,0 +1,12 @@
+//! What is owed to others.
+
+use axum::{Json, extract::State};
+use cnm::api::Owed;
+
+use super::{Desk, refusal::Refusal};
+
+/// What other programs were asked for and is to be given back to them, in the order of networks; empty when all is as it should be.
+#[utoipa::path(get, operation_id = "list_owed", path = "/v1/owed", tag = "about", responses((status = 200, body = [Owed])))]
+pub(super) async fn list(State(desk): State<Desk>) -> Result<Json<Vec<Owed>>, Refusal> {
+    Ok(Json(desk.controller.owed().await?))
+}

@@ -1,0 +1,185 @@
+//! What is owed to others is given back when nobody here has it any more; by whoever let go of it, if they answer, else later
+//! and ever less often, until they have taken it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use cnm::{
+    Error as Refusal, Kind, api,
+    grant::{Holder, Owed},
+    id::{DriverName, SandboxId},
+};
+use futures::future::join_all;
+use tokio::sync::{Notify, watch};
+
+use super::{
+    Controller,
+    ledger::Failed,
+    retry::{FIRST_DELAY, LONGEST_DELAY},
+};
+use crate::Error;
+
+/// How much is given back to one at the same time.
+const AT_ONCE: usize = 16;
+
+/// How it stands between us and those whom we ask.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    /// Those that didn't take something back, with what wakes the task that tries again.
+    backing_off: Mutex<BTreeMap<DriverName, Arc<Notify>>>,
+    /// Sandboxes that somebody waits to remove, and how many do: nobody is asked for these any more.
+    pub(super) leaving: watch::Sender<BTreeMap<SandboxId, usize>>,
+}
+
+/// What came of giving something back.
+enum Outcome {
+    Taken,
+    Refused(Failed),
+    Silent(Failed),
+}
+
+/// What came of giving back what was due to one.
+struct Round {
+    /// Something is left.
+    left: bool,
+    /// Not even an answer came.
+    silent: bool,
+}
+
+impl Others {
+    fn is_backing_off(&self, to: &DriverName) -> bool {
+        self.backing_off.lock().unwrap_or_else(PoisonError::into_inner).contains_key(to)
+    }
+
+    fn back_off(&self, to: &DriverName) -> Option<Arc<Notify>> {
+        let mut backing_off = self.backing_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if backing_off.contains_key(to) {
+            return None;
+        }
+        let woken = Arc::new(Notify::new());
+        backing_off.insert(to.clone(), woken.clone());
+        Some(woken)
+    }
+
+    fn recovered(&self, to: &DriverName) {
+        self.backing_off.lock().unwrap_or_else(PoisonError::into_inner).remove(to);
+    }
+
+    /// It has answered something: what is due to it is tried at once.
+    pub(super) fn is_back(&self, to: &DriverName) {
+        if let Some(woken) = self.backing_off.lock().unwrap_or_else(PoisonError::into_inner).get(to) {
+            woken.notify_one();
+        }
+    }
+}
+
+impl Controller {
+    /// What is owed to others and not in use here.
+    pub(crate) async fn owed(&self) -> Result<Vec<api::Owed>, Error> {
+        self.owner.decide(|ledger| ledger.owed.to_api()).await
+    }
+
+    /// Gives back what is due to some, if they take it now. To those that didn't lately it is given back later, with what
+    /// else is due to them: nobody waits for that.
+    pub(super) async fn pay(&self, to: BTreeSet<DriverName>) {
+        join_all(to.into_iter().map(|to| self.pay_one(to))).await;
+    }
+
+    async fn pay_one(&self, to: DriverName) {
+        if self.others.is_backing_off(&to) {
+            return;
+        }
+        // It fails when netd is stopping: what is due is stored.
+        if let Ok(Round { left: true, .. }) = self.pay_round(&to, |round| round.left).await {
+            self.pay_later(to);
+        }
+    }
+
+    /// Gives back what was due when netd ended.
+    pub(super) fn pay_what_is_left(&self) {
+        let controller = self.clone();
+        tokio::spawn(async move {
+            if let Ok(to) = controller.owner.decide(|ledger| ledger.owed.creditors()).await {
+                controller.pay(to).await;
+            }
+        });
+    }
+
+    fn pay_later(&self, to: DriverName) {
+        if let Some(woken) = self.others.back_off(&to) {
+            tokio::spawn(self.clone().keep_paying(to, woken));
+        }
+    }
+
+    async fn keep_paying(self, to: DriverName, woken: Arc<Notify>) {
+        let mut delay = FIRST_DELAY;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => delay = (delay * 2).min(LONGEST_DELAY),
+                () = woken.notified() => delay = FIRST_DELAY,
+            }
+            match self.pay_round(&to, |round| round.silent).await {
+                Err(_) => return,
+                Ok(Round { left: true, .. }) => continue,
+                Ok(Round { left: false, .. }) => {}
+            }
+            self.others.recovered(&to);
+            // Something may have become due while this task was still there to see to it.
+            return Box::pin(self.pay_one(to)).await;
+        }
+    }
+
+    /// Gives back all that is due to one, until that is to stop.
+    async fn pay_round(&self, to: &DriverName, stop: impl Fn(&Round) -> bool) -> Result<Round, Error> {
+        let (mut round, mut tried) = (Round { left: false, silent: false }, BTreeSet::new());
+        while !stop(&round) {
+            let (asked, passed) = (to.clone(), tried.clone());
+            let due = self.owner.decide(move |ledger| ledger.owed.take_due(&asked, &passed, AT_ONCE)).await?;
+            if due.is_empty() {
+                break;
+            }
+            tried.extend(due.iter().map(|owed| owed.holder.clone()));
+            for outcome in join_all(due.into_iter().map(|owed| self.give_back(owed))).await {
+                let (failed, silent) = match outcome {
+                    Outcome::Taken => continue,
+                    Outcome::Refused(failed) => (failed, false),
+                    Outcome::Silent(failed) => (failed, true),
+                };
+                round = Round { left: true, silent: round.silent || silent };
+                let Failed { holder, error } = &failed;
+                tracing::warn!(%error, "driver {to} has not taken back what it gave for {holder}: it is asked again");
+                self.owner.decide(move |ledger| ledger.owed.not_paid(failed)).await?;
+            }
+        }
+        Ok(round)
+    }
+
+    async fn give_back(&self, owed: Owed) -> Outcome {
+        let failed = |holder: Holder, error: &Refusal| Failed { holder, error: error.message.clone() };
+        let Some(grantor) = self.planners.grantor(&owed.to) else {
+            let error = Refusal::new(Kind::NotFound, format!("there is no driver {}", owed.to));
+            return Outcome::Refused(failed(owed.holder, &error));
+        };
+        let deadline = grantor.deadline();
+        // A task of its own: a panic in it is its own.
+        let (holder, asked) = (owed.holder.clone(), grantor.clone());
+        let giving = tokio::spawn(async move { tokio::time::timeout(deadline, asked.give_back(&owed)).await });
+        match giving.await {
+            Ok(Ok(Ok(()))) => {
+                let taken = holder.clone();
+                if let Ok(commit) = self.owner.decide(move |ledger| ledger.paid(&taken)).await {
+                    super::sandboxes::store_quietly(Some(commit)).await;
+                }
+                Outcome::Taken
+            }
+            Ok(Ok(Err(error))) => Outcome::Refused(failed(holder, &error)),
+            Ok(Err(_)) => {
+                let error = Refusal::new(Kind::Unavailable, format!("it did not answer within {deadline:?}"));
+                Outcome::Silent(failed(holder, &error))
+            }
+            Err(_) => Outcome::Silent(failed(holder, &Refusal::new(Kind::Internal, "asking it failed"))),
+        }
+    }
+}
