@@ -1,7 +1,7 @@
 //! Before a decision, others are asked for what it needs of them: with a deadline, and with no lane held but that of the object
 //! that it is for. The answers enter the decision as a value.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use cnm::{
     Error as Refusal, Kind,
@@ -88,24 +88,18 @@ impl Controller {
     }
 
     async fn ask(&self, ask: Ask, in_hand: InHand) -> Answered {
-        let (to, what) = (ask.to().clone(), ask.to_string());
-        let Some(grantor) = self.planners.grantor(&to) else {
-            return Err(Refusal::new(Kind::NotFound, format!("there is no driver {to}, which {what} needs")).into());
+        let Some(grantor) = self.planners.grantor(ask.to()) else {
+            let message = format!("there is no driver {}, which {ask} needs", ask.to());
+            return Err(Refusal::new(Kind::NotFound, message).into());
         };
-        let deadline = grantor.deadline();
         let (answer, answered) = oneshot::channel();
-        // It is asked until it answers, whether or not anybody still waits for that: only then can it be given back.
         let asking = self.clone().ask_until_answered(grantor, ask, in_hand, answer);
         tokio::spawn(asking.instrument(tracing::Span::current()));
-        match timeout(deadline, answered).await {
-            Ok(answered) => answered.unwrap_or(Err(Error::Panicked)),
-            Err(_) => {
-                let why = format!("driver {to} did not answer within {deadline:?} when it was asked for {what}");
-                Err(Refusal::new(Kind::Unavailable, format!("{why}: see whether it runs, and try again")).into())
-            }
-        }
+        answered.await.unwrap_or(Err(Error::Panicked))
     }
 
+    /// Asks one until it answers, whether or not anybody still waits for that: only then can it be given back. What is in hand is
+    /// let go unless it reaches who waits.
     async fn ask_until_answered(
         self,
         grantor: Arc<dyn Grantor>,
@@ -113,24 +107,45 @@ impl Controller {
         in_hand: InHand,
         answer: oneshot::Sender<Answered>,
     ) {
-        let asked = async {
+        let mut call = pin!(async {
             match &ask {
                 Ask::Network(ask) => grantor.ask_network(ask).await.map(Grant::Network),
                 Ask::Endpoint(ask) => grantor.ask_endpoint(ask).await.map(Grant::Endpoint),
             }
-        };
-        let Ok(answered) = timeout(LATEST_ANSWER, asked).await else { return };
-        let answered = async {
-            let grant = answered.map_err(|error| refused(&ask, error))?;
-            self.others.is_back(ask.to());
-            let (holder, given) = (ask.holder(), grant.clone());
-            if let Some(stored) = self.owner.decide(move |ledger| ledger.answered(&holder, given)).await? {
-                stored.done().await?;
+        });
+        let deadline = grantor.deadline();
+        match timeout(deadline, &mut call).await {
+            Ok(answered) => {
+                let grant = self.note_answer(&ask, answered).await;
+                let answered = grant.map(|grant| (ask.clone(), grant, in_hand));
+                // Nobody may wait any more.
+                drop(answer.send(answered));
             }
-            Ok((ask, grant, in_hand))
-        };
-        // When nobody waits any more, what is in hand is dropped here.
-        let _ = answer.send(answered.await);
+            Err(_) => {
+                let why = format!("driver {} did not answer within {deadline:?} when it was asked for {ask}", ask.to());
+                let refusal = Refusal::new(Kind::Unavailable, format!("{why}: see whether it runs, and try again"));
+                drop(answer.send(Err(refusal.into())));
+                if let Ok(late) = timeout(LATEST_ANSWER, call).await
+                    && let Err(error) = self.note_answer(&ask, late).await
+                {
+                    tracing::debug!(error = %error.chain(), "an answer that came too late");
+                }
+            }
+        }
+    }
+
+    /// Stores what was given, which may be needed to give it back.
+    async fn note_answer(&self, ask: &Ask, answered: Result<Grant, Refusal>) -> Result<Grant, Error> {
+        let grant = answered.map_err(|error| {
+            let message = format!("driver {} has refused {ask}: {}", ask.to(), error.message);
+            Error::from(Refusal::new(error.kind, message))
+        })?;
+        self.others.is_back(ask.to());
+        let (holder, given) = (ask.holder(), grant.clone());
+        if let Some(stored) = self.owner.decide(move |ledger| ledger.answered(&holder, given)).await? {
+            stored.done().await?;
+        }
+        Ok(grant)
     }
 
     /// The request is done: what it was granted and has no record here is given back.
@@ -154,10 +169,6 @@ impl Controller {
         self.others.leaving.send_modify(|leaving| *leaving.entry(sandbox.clone()).or_default() += 1);
         Departure { others: self.others.clone(), sandbox: sandbox.clone() }
     }
-}
-
-fn refused(ask: &Ask, error: Refusal) -> Error {
-    Refusal::new(error.kind, format!("driver {} has refused {ask}: {}", ask.to(), error.message)).into()
 }
 
 impl InHand {

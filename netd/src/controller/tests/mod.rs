@@ -1,8 +1,12 @@
-//! The controller on a host in memory: idempotence, faults at every step, kills between any two, a kernel that hangs.
+//! The controller on a host in memory: idempotence, faults at every step, kills between any two, a kernel that hangs, others
+//! that are asked and answer late, wrongly or never.
 
 mod deadly;
 mod faults;
+mod grants;
 mod hangs;
 mod kills;
+mod lender;
+mod owed;
 mod requests;
 mod world;

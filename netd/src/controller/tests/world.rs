@@ -9,6 +9,7 @@ use std::{
 
 use cnm::{
     api::{EndpointRequest, NamespaceRequest, PortRange, PortRequest, SandboxPut},
+    driver::Planners,
     firewall::Element,
     id::SandboxId,
     ipam::DefaultPools,
@@ -31,6 +32,7 @@ const BOOT: &str = "boot";
 pub(super) struct World {
     pub(super) host: Arc<FakeHost>,
     directory: TempDir,
+    planners: Arc<dyn Planners>,
 }
 
 /// Everything of a host that plans change.
@@ -44,7 +46,12 @@ pub(super) struct Seen {
 
 impl World {
     pub(super) fn new() -> Self {
-        Self { host: Arc::new(FakeHost::new()), directory: tempfile::tempdir().expect("a directory") }
+        Self::with(Arc::new(Registry))
+    }
+
+    /// With drivers of the test's.
+    pub(super) fn with(planners: Arc<dyn Planners>) -> Self {
+        Self { host: Arc::new(FakeHost::new()), directory: tempfile::tempdir().expect("a directory"), planners }
     }
 
     /// A netd on this world's own host.
@@ -53,16 +60,25 @@ impl World {
     }
 
     pub(super) async fn netd_on(&self, host: Arc<dyn Host>) -> Controller {
-        start_in(self.directory.path(), host).await.expect("a netd")
+        self.netd_of(host, self.planners.clone()).await
+    }
+
+    pub(super) async fn netd_of(&self, host: Arc<dyn Host>, planners: Arc<dyn Planners>) -> Controller {
+        start_in(self.directory.path(), BOOT, host, planners).await.expect("a netd")
     }
 
     /// The files as a kill at this moment leaves them, with a netd started on them.
     pub(super) async fn netd_after_kill(&self) -> (TempDir, Controller) {
+        self.next_netd(BOOT, self.planners.clone()).await
+    }
+
+    /// The same in another boot, or with other drivers.
+    pub(super) async fn next_netd(&self, boot: &str, planners: Arc<dyn Planners>) -> (TempDir, Controller) {
         let copy = tempfile::tempdir().expect("a directory");
         for entry in fs::read_dir(self.directory.path()).expect("a listing").filter_map(Result::ok) {
             fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
         }
-        let controller = start_in(copy.path(), self.host.clone()).await.expect("a netd");
+        let controller = start_in(copy.path(), boot, self.host.clone(), planners).await.expect("a netd");
         (copy, controller)
     }
 
@@ -85,11 +101,16 @@ impl World {
     }
 }
 
-async fn start_in(directory: &Path, host: Arc<dyn Host>) -> Result<Controller, Error> {
-    let (store, loaded) = Store::open(directory, directory, BOOT)?;
+async fn start_in(
+    directory: &Path,
+    boot: &str,
+    host: Arc<dyn Host>,
+    planners: Arc<dyn Planners>,
+) -> Result<Controller, Error> {
+    let (store, loaded) = Store::open(directory, directory, boot)?;
     let started = start(Start {
         host,
-        planners: Arc::new(Registry),
+        planners,
         pools: DefaultPools::default(),
         store: Arc::new(store),
         loaded,
