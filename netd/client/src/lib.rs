@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use cnm::api::{
     API_VERSION, Claim, ClaimReply, Endpoint, EndpointRequest, Handshake, Info, Network, NetworkCreate, NetworkQuery,
-    PruneRequest, Pruned, Sandbox, SandboxPut,
+    Owed, PruneRequest, Pruned, Sandbox, SandboxPut,
 };
 use hyper::Method;
 
@@ -67,6 +67,14 @@ impl Client {
     /// Any [`Error`], as for every request.
     pub async fn info(&self) -> Result<Info, Error> {
         self.get("/v1/info").await
+    }
+
+    /// What other programs were asked for and is to be given back to them; empty when all is as it should be.
+    ///
+    /// # Errors
+    /// Any [`Error`], as for every request.
+    pub async fn owed(&self) -> Result<Vec<Owed>, Error> {
+        self.get("/v1/owed").await
     }
 
     /// All networks, in the order of their names.

@@ -1,6 +1,12 @@
 use std::{fs, path::Path};
 
-use cnm::{api::SandboxPut, endpoint::Endpoint, lifecycle::Lifecycle, spec::SandboxSpec};
+use cnm::{
+    api::SandboxPut,
+    endpoint::Endpoint,
+    grant::{EndpointGrant, Grant},
+    lifecycle::Lifecycle,
+    spec::SandboxSpec,
+};
 use rusqlite::Connection;
 
 use super::*;
@@ -43,6 +49,33 @@ async fn what_was_committed_is_there_again() {
     let (_store, loaded) = open(directory.path(), "boot").expect("the same files");
     assert_eq!(loaded.sandboxes, [(*sandbox("a")).clone(), (*sandbox("c")).clone()]);
     assert_eq!(loaded.revision, Some(9));
+}
+
+#[tokio::test]
+async fn what_is_owed_to_others_outlives_the_boot() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let network: NetworkId = "7".repeat(64).parse().expect("an id");
+    let endpoint = Some(("web".parse().expect("an id"), "8".repeat(64).parse().expect("an id")));
+    let owed = |endpoint, grant| Owed {
+        to: "lent".parse().expect("a name"),
+        holder: Holder { network: network.clone(), endpoint },
+        asked: "2026-11-30T10:00:00Z".parse().expect("a time"),
+        grant,
+    };
+    let address = EndpointGrant { addresses: vec!["10.9.0.7".parse().expect("an address")], mac: None };
+    let (of_network, of_endpoint) = (owed(None, None), owed(endpoint, Some(Grant::Endpoint(address))));
+    {
+        let (store, _) = open(directory.path(), "first").expect("new files");
+        let unanswered = Owed { grant: None, ..of_endpoint.clone() };
+        store.put_owed([of_network.clone(), unanswered]).done().await.expect("a commit");
+        store.put_owed([of_endpoint.clone()]).done().await.expect("a commit");
+    }
+    let (store, loaded) = open(directory.path(), "second").expect("the durable file");
+    assert_eq!(loaded.owed, [of_network.clone(), of_endpoint.clone()]);
+    store.delete_owed(&of_network.holder).done().await.expect("a commit");
+    drop(store);
+    let (_store, loaded) = open(directory.path(), "second").expect("the same files");
+    assert_eq!(loaded.owed, [of_endpoint]);
 }
 
 #[tokio::test]
