@@ -14,6 +14,9 @@ use crate::controller::Controller;
 /// More steps than any request here takes, see the other kills.
 const STEPS: usize = 64;
 
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What a kill left.
 struct Killed<'a> {
     world: &'a World,
@@ -59,7 +62,9 @@ where
 
 /// What the next netd has no record of goes back by itself; then so many endpoints and networks have something.
 async fn goes_back(killed: &Killed<'_>, lent: (usize, usize)) {
-    killed.lent.until(|lender| lender.given.len() == lent.0 + lent.1).await;
+    let gone = killed.lent.until(|lender| lender.given.len() == lent.0 + lent.1);
+    let in_time = tokio::time::timeout(PATIENCE, gone).await;
+    assert!(in_time.is_ok(), "{:?} after a kill at step {}", killed.lent.lent(), killed.step);
     assert_eq!(killed.lent.lent(), lent, "after a kill at step {}", killed.step);
 }
 
