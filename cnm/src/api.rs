@@ -149,8 +149,8 @@ pub struct NetworkQuery {
 
 /// `PUT /v1/sandboxes/{id}`: a sandbox with all its endpoints and published ports, made at once or not at all.
 ///
-/// The id is the caller's. The same request again answers with the sandbox that is there; another request under the
-/// same id is refused with a conflict.
+/// The id is the caller's. The same request again answers with the sandbox that is there; another one has it become what it
+/// says: endpoints, ports, labels and name may differ, the owner and the namespace can't.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SandboxPut {
@@ -389,6 +389,8 @@ pub enum EventKind {
     NetworkRemoved,
     /// A sandbox is in place.
     SandboxCreated,
+    /// A sandbox's ports, labels or name are others now.
+    SandboxChanged,
     /// A sandbox is gone.
     SandboxRemoved,
     /// An endpoint joined a sandbox.

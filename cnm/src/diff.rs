@@ -33,6 +33,18 @@ pub fn missing(desired: &[Resource], observed: &Observed) -> Plan {
     plan
 }
 
+/// The plan after which a part of the host holds what is desired of it, and nothing of what else it might hold: whatever was
+/// done of a change, and whatever went with what was taken away.
+pub fn put_back(desired: &[Resource], unwanted: &[Resource], observed: &Observed) -> Plan {
+    let is_element = |resource: &&Resource| matches!(resource, Resource::Element(_));
+    let elements = |set: &[Resource]| set.iter().filter(is_element).cloned().collect::<Vec<_>>();
+    let firewall = Plan::teardown(&elements(unwanted)).then(Plan::make(elements(desired)));
+    let wanted: BTreeSet<Key> = desired.iter().map(Resource::key).collect();
+    let gone = there(unwanted, observed).filter(|resource| !is_element(&resource) && !wanted.contains(&resource.key()));
+    let gone = Plan::teardown(&gone.collect::<Vec<_>>());
+    firewall.then(gone).then(missing(desired, observed))
+}
+
 /// A set being compared, in the order of making, with what there is.
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
@@ -71,16 +83,20 @@ fn superfluous(desired: &[Resource], known: &[Resource], observed: &Observed) ->
     let wanted: BTreeSet<Key> = desired.iter().map(Resource::key).collect();
     let of_records: BTreeSet<Key> = known.iter().map(Resource::key).collect();
     let recognised = recognised(observed).into_iter().filter(|resource| !of_records.contains(&resource.key()));
-    let there = known.iter().filter(|resource| resource.is_there(observed)).filter_map(|resource| {
+    let is_stale = |resource: &Resource| !matches!(resource, Resource::Element(_)) && !wanted.contains(&resource.key());
+    let stale: Vec<Resource> = recognised.chain(there(known, observed)).filter(is_stale).collect();
+    Plan::teardown(&stale)
+}
+
+/// What there is of a set, as it is.
+fn there<'r>(known: &'r [Resource], observed: &'r Observed) -> impl Iterator<Item = Resource> + use<'r> {
+    known.iter().filter(|resource| resource.is_there(observed)).filter_map(|resource| {
         match resource.found_in(observed) {
             Found::Absent => None,
             Found::Same => Some(resource.clone()),
             Found::Other(other) => Some(other),
         }
-    });
-    let is_stale = |resource: &Resource| !matches!(resource, Resource::Element(_)) && !wanted.contains(&resource.key());
-    let stale: Vec<Resource> = recognised.chain(there).filter(is_stale).collect();
-    Plan::teardown(&stale)
+    })
 }
 
 /// What is ours by the look of it, whatever records say.

@@ -9,7 +9,6 @@ use crate::{
     api,
     grant::EndpointGrant,
     id::{EndpointId, LinkName, MacAddress, NetworkId, NetworkName},
-    lifecycle::Lifecycle,
     spec::{EndpointSpec, Family},
 };
 
@@ -29,8 +28,6 @@ pub struct Endpoint {
     /// What others gave for it, where its network's driver asks them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<EndpointGrant>,
-    /// How far it is, apart from its sandbox: an endpoint connected later has its own steps.
-    pub lifecycle: Lifecycle,
 }
 
 /// What an endpoint is in its sandbox.
@@ -81,6 +78,35 @@ impl Endpoint {
     /// Its address of a family.
     pub fn address(&self, family: Family) -> Option<&Address> {
         self.interface()?.addresses.iter().find(|address| Family::of_network(address.address) == family)
+    }
+
+    /// Whether it has all that a request for an endpoint on its network names; what the request leaves open is as it is.
+    pub fn has_all_of(&self, wanted: &EndpointSpec) -> bool {
+        let Some(interface) = self.interface() else { return true };
+        let has = |wanted: Option<IpAddr>, family| {
+            wanted.is_none_or(|wanted| self.address(family).is_some_and(|address| address.address.ip() == wanted))
+        };
+        wanted.options == self.spec.options
+            && wanted.interface.as_ref().is_none_or(|name| *name == interface.name)
+            && wanted.mac.is_none_or(|mac| mac == interface.mac)
+            && has(wanted.ipv4.map(IpAddr::from), Family::Ipv4)
+            && has(wanted.ipv6.map(IpAddr::from), Family::Ipv6)
+    }
+
+    /// The same endpoint under another request for it, all of which it has.
+    #[must_use]
+    pub fn asked_for_as(&self, wanted: &EndpointSpec) -> Self {
+        let mut endpoint = self.clone();
+        if let Attachment::Link(interface) = &mut endpoint.attachment {
+            for address in &mut interface.addresses {
+                address.fixed = match Family::of_network(address.address) {
+                    Family::Ipv4 => wanted.ipv4.is_some(),
+                    Family::Ipv6 => wanted.ipv6.is_some(),
+                };
+            }
+        }
+        endpoint.spec = wanted.clone();
+        endpoint
     }
 
     /// As the API shows it, given whether it is its sandbox's gateway for each family.

@@ -106,6 +106,27 @@ impl PublishedPort {
         self.host_first + (self.count - 1)
     }
 
+    /// The host's port that leads to a port of the container.
+    pub(crate) fn host_port_of(&self, container: u16) -> Option<u16> {
+        let offset = container.checked_sub(self.container_first).filter(|offset| *offset < self.count)?;
+        Some(self.host_first + offset)
+    }
+
+    /// The part up to a port of the host, and what is left behind it.
+    fn split_after(self, last: u16) -> (Self, Option<Self>) {
+        if last < self.host_first || last >= self.host_last() {
+            return (self, None);
+        }
+        let count = last - self.host_first + 1;
+        let rest = Self {
+            host_first: self.host_first + count,
+            container_first: self.container_first + count,
+            count: self.count - count,
+            ..self.clone()
+        };
+        (Self { count, ..self }, Some(rest))
+    }
+
     /// Whether the host reaches it over 127.0.0.1 by translation, which needs `route_localnet` on the bridge.
     pub fn needs_route_localnet(&self) -> bool {
         let over_loopback = match self.host {
@@ -134,6 +155,35 @@ impl PublishedPort {
             count: self.count,
         }
     }
+}
+
+/// Parts of ports that others don't have on the host.
+pub(crate) fn without(ports: &[PublishedPort], others: &[PublishedPort]) -> Vec<PublishedPort> {
+    let mut left = Vec::new();
+    for port in ports {
+        let is_beside = |other: &&PublishedPort| (other.protocol, other.host) == (port.protocol, port.host);
+        let mut rest = Some(port.clone());
+        let mut taken: Vec<(u16, u16)> =
+            others.iter().filter(is_beside).map(|other| (other.host_first, other.host_last())).collect();
+        taken.sort_unstable();
+        for (first, last) in taken {
+            let Some(port) = rest.take() else { break };
+            if last < port.host_first || first > port.host_last() {
+                rest = Some(port);
+                continue;
+            }
+            let behind = if first > port.host_first {
+                let (before, behind) = port.split_after(first - 1);
+                left.push(before);
+                behind
+            } else {
+                Some(port)
+            };
+            rest = behind.and_then(|port| if last >= port.host_last() { None } else { port.split_after(last).1 });
+        }
+        left.extend(rest);
+    }
+    left
 }
 
 /// A socket that the daemon binds, so that nobody else on the host takes the port.

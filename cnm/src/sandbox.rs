@@ -17,7 +17,7 @@ use crate::{
 /// A sandbox, everything chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sandbox {
-    /// What was asked for; endpoints connected later aren't in it.
+    /// What its owner wants it to be; its id and owner are what it is known by.
     pub spec: SandboxSpec,
     /// Its attachments in the order of their interfaces.
     pub endpoints: Vec<Endpoint>,
@@ -25,6 +25,10 @@ pub struct Sandbox {
     pub ports: Vec<PublishedPort>,
     /// How far it is.
     pub lifecycle: Lifecycle,
+    /// What it is to become: *Reserved* while that is being applied, *PartlyTorn* when it failed and could not be taken
+    /// back. Until that is over the sandbox has what it had, and holds what it is to have as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Box<Self>>,
 }
 
 /// The endpoints that a sandbox's default routes go out by.
@@ -66,15 +70,16 @@ impl Sandbox {
         self.endpoints.iter().find(|endpoint| endpoint.id == *id)
     }
 
-    /// The endpoints that the default routes go out by, of those that aren't on their way out themselves.
-    pub fn gateways(&self) -> Gateways<'_> {
-        self.gateways_among(|endpoint| !endpoint.lifecycle.is_going())
+    /// Its endpoints and those that it is to have.
+    pub fn all_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        let coming = self.change.iter().flat_map(|change| &change.endpoints);
+        self.endpoints.iter().chain(coming.filter(|endpoint| self.endpoint(&endpoint.id).is_none()))
     }
 
-    /// The same among the endpoints that a condition holds for. The highest gateway priority goes first, then who has
-    /// both families, then the network's name.
-    pub(crate) fn gateways_among(&self, eligible: impl Fn(&Endpoint) -> bool) -> Gateways<'_> {
-        let mut candidates: Vec<&Endpoint> = self.endpoints.iter().filter(|endpoint| eligible(endpoint)).collect();
+    /// The endpoints that the default routes go out by. The highest gateway priority goes first, then who has both families,
+    /// then the network's name.
+    pub fn gateways(&self) -> Gateways<'_> {
+        let mut candidates: Vec<&Endpoint> = self.endpoints.iter().collect();
         candidates.sort_by_key(|endpoint| {
             let families =
                 usize::from(has_way_out(endpoint, Family::Ipv4)) + usize::from(has_way_out(endpoint, Family::Ipv6));

@@ -5,7 +5,7 @@
 //! goes on.
 
 mod asks;
-mod endpoints;
+mod changes;
 mod leases;
 mod networks;
 mod plans;
@@ -81,10 +81,12 @@ pub struct State {
 /// What [`State::put_sandbox`] decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Put {
-    /// The same request was made before: this is what it led to (look at its lifecycle).
+    /// It is there, just as asked for (look at its lifecycle).
     There(Sandbox),
     /// It is *Reserved*; store it and apply the plan.
     Made(Sandbox, Plan),
+    /// It is there and was asked for differently: [`State::change`] has it become what is asked for now.
+    Differs,
 }
 
 /// Something that was on its way in or out when the daemon ended; the plan takes away what there may be of it.
@@ -92,8 +94,8 @@ pub enum Put {
 pub enum Unfinished {
     /// Store the record, apply the plan, then [`State::forget_sandbox`].
     Sandbox(Sandbox, Plan),
-    /// Store the sandbox's record, apply the plan, then [`State::forget_endpoint`].
-    Endpoint(Sandbox, EndpointId, Plan),
+    /// Apply the plan, then [`State::unchanged`].
+    Change(Sandbox, Plan),
     /// Store the record, apply the plan, then [`State::forget_network`].
     Network(Network, Plan),
 }
@@ -114,7 +116,8 @@ impl State {
         Ok(state)
     }
 
-    /// What was on its way in or out when the daemon ended, sandboxes first; from here on it is all on its way out.
+    /// What was on its way in or out when the daemon ended, sandboxes first; from here on it is all on its way out. What was
+    /// about to change is taken back.
     ///
     /// # Errors
     /// When a record is of a driver that isn't there.
@@ -123,10 +126,7 @@ impl State {
         let halfway: Vec<SandboxId> = self
             .sandboxes
             .values()
-            .filter(|sandbox| {
-                !sandbox.lifecycle.is_programmed()
-                    || sandbox.endpoints.iter().any(|endpoint| !endpoint.lifecycle.is_programmed())
-            })
+            .filter(|sandbox| !sandbox.lifecycle.is_programmed() || sandbox.change.is_some())
             .map(|sandbox| sandbox.id().clone())
             .collect();
         for id in halfway {
@@ -134,7 +134,7 @@ impl State {
                 let (sandbox, plan) = self.remove_sandbox(planners, &id)?;
                 unfinished.push(Unfinished::Sandbox(sandbox, plan));
             } else {
-                unfinished.extend(self.unfinished_endpoints(planners, &id)?);
+                unfinished.push(self.unfinished_change(planners, &id)?);
             }
         }
         let halfway: Vec<NetworkId> = self
@@ -210,7 +210,7 @@ impl State {
     pub fn members(&self, network: &NetworkId) -> impl Iterator<Item = (&Sandbox, &Endpoint)> {
         self.members.get(network).into_iter().flatten().filter_map(|(sandbox, endpoint)| {
             let sandbox = self.sandboxes.get(sandbox)?;
-            Some((sandbox, sandbox.endpoint(endpoint)?))
+            Some((sandbox, sandbox.all_endpoints().find(|other| other.id == *endpoint)?))
         })
     }
 

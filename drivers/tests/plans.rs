@@ -205,7 +205,7 @@ fn connecting_moves_the_way_out() {
     bench.network(net("b"));
     bench.sandbox("web", put_with_ports(vec![on("m")], vec![port(None, 4000, 80)]));
     let spec = on("b").try_into().expect("a valid endpoint");
-    let (_, endpoint, plan) = bench.with(|state, context| state.connect(&id("web"), spec, context)).expect("connected");
+    let (_, plan) = bench.with(|state, context| state.connect(&id("web"), spec, context)).expect("connected");
     insta::assert_snapshot!(plan, @r"
     neighbour add 172.18.1.2 is 02:42:ac:12:01:02 dev bb-020202020202 in host
     link add bv0404040404 mtu 1500 master bb-020202020202 type veth peer eth1@web address 02:42:ac:12:01:02
@@ -218,8 +218,16 @@ fn connecting_moves_the_way_out() {
     firewall del {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
     firewall add {port tcp/*:4000+1 -> 172.18.1.2:80 on bb-020202020202}
     ");
-    bench.state.endpoint_programmed(&id("web"), &endpoint).expect("reserved before");
-    let (sandbox, plan) =
+    let (_, sandbox) = bench.state.changed(&id("web")).expect("reserved before");
+    let ways: Vec<(String, bool)> = sandbox
+        .to_api(None)
+        .endpoints
+        .into_iter()
+        .map(|endpoint| (endpoint.network_name, endpoint.is_gateway_ipv4))
+        .collect();
+    assert_eq!(ways, [("m".to_owned(), false), ("b".to_owned(), true)]);
+    let endpoint = sandbox.endpoints[1].id.clone();
+    let (_, plan) =
         bench.with(|state, context| state.disconnect(&id("web"), &endpoint, context)).expect("disconnected");
     insta::assert_snapshot!(plan, @r"
     route del 0.0.0.0/0 via 172.18.1.1 dev eth1 in web
@@ -229,13 +237,6 @@ fn connecting_moves_the_way_out() {
     link retire bv0404040404
     neighbour del 172.18.1.2 is 02:42:ac:12:01:02 dev bb-020202020202 in host
     ");
-    let ways: Vec<(String, bool)> = sandbox
-        .to_api(None)
-        .endpoints
-        .into_iter()
-        .map(|endpoint| (endpoint.network_name, endpoint.is_gateway_ipv4))
-        .collect();
-    assert_eq!(ways, [("m".to_owned(), true), ("b".to_owned(), false)]);
 }
 
 #[test]

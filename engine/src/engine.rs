@@ -17,8 +17,8 @@ use crate::container::registry::Registry;
 use crate::error::{Error, Result};
 use crate::events::{Bus, Event, Subject};
 use crate::netd::Netd;
-use crate::orchestrate::recover::Loaded;
 use crate::orchestrate;
+use crate::orchestrate::recover::Loaded;
 use crate::store::Store;
 use crate::volume::{self, Volume};
 

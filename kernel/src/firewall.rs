@@ -18,7 +18,7 @@ mod watch;
 pub(crate) use foreign::foreign_drops;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -109,9 +109,16 @@ impl Firewall {
         if gone.is_empty() && new.is_empty() {
             return Ok(());
         }
+        // A range that is cut or grows is another element of the model's; what is in both is left where it is.
+        let mut going: Vec<SetElement> = gone.iter().flat_map(|element| compile(element)).collect();
+        let mut coming: Vec<SetElement> = new.iter().flat_map(|element| compile(element)).collect();
+        let old: HashSet<&SetElement> = going.iter().collect();
+        let stays: HashSet<SetElement> = coming.iter().filter(|element| old.contains(element)).cloned().collect();
+        going.retain(|element| !stays.contains(element));
+        coming.retain(|element| !stays.contains(element));
         let mut transaction = Transaction::default();
-        transaction.remove(gone.iter().flat_map(|element| compile(element)).collect());
-        transaction.add(new.iter().flat_map(|element| compile(element)).collect());
+        transaction.remove(going);
+        transaction.add(coming);
         let committed = ledger.socket.commit(&transaction);
         let adjust = |elements: &mut BTreeSet<Element>| {
             for element in &change.remove {
@@ -131,7 +138,7 @@ impl Firewall {
         }
         adjust(&mut ledger.elements);
         drop(ledger);
-        if let Err(error) = conntrack::forget(gone.into_iter().chain(new)) {
+        if let Err(error) = conntrack::forget(&gone, &new) {
             // The change is committed: failing it here would leave its elements in force with nobody to take them back.
             tracing::warn!(%error, "connections of changed UDP ports are not forgotten: clients that go on sending keep \
                                     their old way until they pause");

@@ -109,8 +109,8 @@ impl Holdings {
 }
 
 /// What a socket occupies, wherever it leads.
-const fn place(what: &HeldSocket) -> (Protocol, IpAddr, u16) {
-    (what.protocol, what.address, what.port)
+const fn place(what: &HeldSocket) -> (Protocol, IpAddr, u16, bool) {
+    (what.protocol, what.address, what.port, what.dual_stack)
 }
 
 /// Binds all sockets, or none.

@@ -32,6 +32,8 @@ pub struct PortContext<'a> {
     pub ipv4: Option<(IpAddr, GatewayMode)>,
     /// The endpoint's IPv6 address with the mode of its network's gateway.
     pub ipv6: Option<(IpAddr, GatewayMode)>,
+    /// What the same sandbox has been granted: chosen again for the same ports of the container, and its runs stay runs.
+    pub granted: &'a [PublishedPort],
 }
 
 /// Who holds which ports of the host.
@@ -72,7 +74,7 @@ impl PortTable {
         context: PortContext<'_>,
     ) -> Result<Vec<PublishedPort>, Error> {
         let mut by_spec = vec![Vec::new(); specs.len()];
-        for index in most_particular_first(specs) {
+        for index in most_particular_first(specs, context.granted) {
             match self.publish_one(holder, name, &specs[index], context) {
                 Ok(ports) => by_spec[index] = ports,
                 Err(error) => {
@@ -81,7 +83,7 @@ impl PortTable {
                 }
             }
         }
-        Ok(join_runs(by_spec.concat()))
+        Ok(join_runs(by_spec.concat(), context.granted))
     }
 
     fn publish_one(
@@ -139,7 +141,10 @@ impl PortTable {
                 }
             }
             HostPorts::OneOf(range) => {
-                let free = (range.first..=range.last).find(|port| self.is_free(protocol, addresses, *port, context));
+                let again = self.again(spec, spec.container_first, addresses, context);
+                let again = again.filter(|port| (range.first..=range.last).contains(port));
+                let is_free = |port: &u16| self.is_free(protocol, addresses, *port, context);
+                let free = again.or_else(|| (range.first..=range.last).find(is_free));
                 let free = free.ok_or_else(|| {
                     Error::new(
                         Kind::Conflict,
@@ -165,20 +170,48 @@ impl PortTable {
         let mut runs = Vec::with_capacity(usize::from(spec.count));
         let start = if (first..last).contains(&self.last_ephemeral) { self.last_ephemeral + 1 } else { first };
         let mut candidates = (start..=last).chain(first..start);
+        let granted: BTreeSet<u16> = context
+            .granted
+            .iter()
+            .filter(|granted| is_ours(granted, spec))
+            .flat_map(|granted| granted.host_first..=granted.host_last())
+            .collect();
         for offset in 0..spec.count {
-            let free = candidates.find(|port| self.is_free(spec.protocol, addresses, *port, context));
+            let container = spec.container_first + offset;
+            if let Some(again) = self.again(spec, container, addresses, context) {
+                runs.push((again, container, 1));
+                continue;
+            }
+            let is_free =
+                |port: &u16| self.is_free(spec.protocol, addresses, *port, context) && !granted.contains(port);
+            let free = candidates.find(is_free);
             let free = free.ok_or_else(|| {
                 Error::new(
                     Kind::Conflict,
                     format!("no free port is left in the host's ephemeral range {first}-{last}/{}", spec.protocol),
                 )
             })?;
-            runs.push((free, spec.container_first + offset, 1));
-        }
-        if let Some((last, ..)) = runs.last() {
-            self.last_ephemeral = *last;
+            self.last_ephemeral = free;
+            runs.push((free, container, 1));
         }
         Ok(runs)
+    }
+
+    /// The host's port that leads to a container's port already, if it was our choice and is still to be had.
+    fn again(
+        &self,
+        spec: &PortSpec,
+        container: u16,
+        addresses: &[HostAddress],
+        context: PortContext<'_>,
+    ) -> Option<u16> {
+        let is_free = |port: &u16| {
+            let others = addresses.iter().find_map(|host| self.conflict(spec.protocol, *host, *port, *port));
+            others.is_none() && !context.avoid.contains(&(spec.protocol, *port))
+        };
+        let on_first =
+            context.granted.iter().filter(|granted| is_ours(granted, spec) && addresses.first() == Some(&granted.host));
+        on_first.filter_map(|granted| granted.host_port_of(container)).find(is_free)
     }
 
     fn is_free(&self, protocol: Protocol, addresses: &[HostAddress], port: u16, context: PortContext<'_>) -> bool {
@@ -220,10 +253,18 @@ impl PortTable {
         for port in ports.iter().filter(|port| port.path != PortPath::Open) {
             let key = (port.protocol, port.host);
             let Some(runs) = self.held.get_mut(&key) else { continue };
-            // A published run may be made of several held ones, see `join_runs`.
-            let starts: Vec<u16> = runs.range(port.host_first..=port.host_last()).map(|(start, _)| *start).collect();
-            for start in starts {
+            // A published run may be made of several held ones, or be a part of one, see `join_runs`.
+            let (first, last) = (port.host_first, port.host_last());
+            let met = runs.range(..=last).rev().take_while(|(_, held)| held.last >= first);
+            let met: Vec<(u16, Held)> = met.map(|(start, held)| (*start, held.clone())).collect();
+            for (start, held) in met {
                 runs.remove(&start);
+                if held.last > last {
+                    runs.insert(last + 1, held.clone());
+                }
+                if start < first {
+                    runs.insert(start, Held { last: first - 1, ..held });
+                }
             }
             if runs.is_empty() {
                 self.held.remove(&key);
@@ -232,15 +273,27 @@ impl PortTable {
     }
 }
 
-/// The order in which ports are given: whoever leaves the choice to us takes no port that another spec names.
-fn most_particular_first(specs: &[PortSpec]) -> Vec<usize> {
+/// The order in which ports are given: whoever leaves the choice to us takes no port that another spec names, but for those
+/// that it has.
+fn most_particular_first(specs: &[PortSpec], granted: &[PublishedPort]) -> Vec<usize> {
+    let has_some = |spec: &PortSpec| {
+        let mut containers = spec.container_first..=spec.container_first + (spec.count - 1);
+        containers
+            .any(|port| granted.iter().any(|granted| is_ours(granted, spec) && granted.host_port_of(port).is_some()))
+    };
     let mut order: Vec<usize> = (0..specs.len()).collect();
-    order.sort_by_key(|index| match specs[*index].host {
-        HostPorts::From(_) => 0,
-        HostPorts::OneOf(_) => 1,
-        HostPorts::Ephemeral => 2,
+    order.sort_by_cached_key(|index| match specs[*index].host {
+        HostPorts::OneOf(_) | HostPorts::Ephemeral if has_some(&specs[*index]) => 0,
+        HostPorts::From(_) => 1,
+        HostPorts::OneOf(_) => 2,
+        HostPorts::Ephemeral => 3,
     });
     order
+}
+
+/// Whether a granted port's number was our choice, for a spec that leaves it to us.
+fn is_ours(granted: &PublishedPort, spec: &PortSpec) -> bool {
+    !granted.fixed && granted.path != PortPath::Open && granted.protocol == spec.protocol
 }
 
 fn exact_range(first: IpAddr, last: IpAddr) -> RangeInclusive<IpAddr> {
@@ -327,13 +380,14 @@ fn unreachable(spec: &PortSpec, host: HostAddress, why: &str) -> Error {
     ))
 }
 
-/// Joins what follows on each other on both sides: ports chosen one by one become one range again.
-fn join_runs(ports: Vec<PublishedPort>) -> Vec<PublishedPort> {
+/// Joins what follows on each other on both sides: ports chosen one by one become one range again. What has been granted stays
+/// as it is beside what comes: the run that it is in the firewall isn't touched.
+fn join_runs(ports: Vec<PublishedPort>, granted: &[PublishedPort]) -> Vec<PublishedPort> {
     let mut joined: Vec<PublishedPort> = Vec::with_capacity(ports.len());
     // Where the last run of each kind is: a request may hold thousands.
     let mut last = HashMap::new();
-    for port in ports {
-        let kind = (port.protocol, port.host, port.path, port.endpoint, port.fixed);
+    for (port, run_of) in ports.into_iter().flat_map(|port| cut_as_granted(port, granted)) {
+        let kind = (port.protocol, port.host, port.path, port.endpoint, port.fixed, run_of);
         match last.get(&kind).and_then(|index: &usize| joined.get_mut(*index)) {
             Some(run)
                 if run.host_last().checked_add(1) == Some(port.host_first)
@@ -348,4 +402,27 @@ fn join_runs(ports: Vec<PublishedPort>) -> Vec<PublishedPort> {
         }
     }
     joined
+}
+
+/// The parts of a run that have been granted, each with the granted run that it is of, and those that haven't.
+fn cut_as_granted(port: PublishedPort, granted: &[PublishedPort]) -> Vec<(PublishedPort, Option<usize>)> {
+    let leads_alike = |old: &PublishedPort| {
+        let kind = |port: &PublishedPort| (port.protocol, port.host, port.path, port.endpoint);
+        let shift = |port: &PublishedPort| i32::from(port.host_first) - i32::from(port.container_first);
+        kind(old) == kind(&port) && shift(old) == shift(&port)
+    };
+    let alike: Vec<(usize, &PublishedPort)> = granted.iter().enumerate().filter(|(_, old)| leads_alike(old)).collect();
+    let mut parts = Vec::new();
+    let mut rest = Some(port);
+    while let Some(port) = rest.take() {
+        let run_of = alike.iter().find(|(_, old)| (old.host_first..=old.host_last()).contains(&port.host_first));
+        let next_edge = match run_of {
+            Some((_, old)) => Some(old.host_last()),
+            None => alike.iter().map(|(_, old)| old.host_first - 1).filter(|edge| *edge >= port.host_first).min(),
+        };
+        let (part, after) = port.split_after(next_edge.unwrap_or(u16::MAX));
+        parts.push((part, run_of.map(|(index, _)| *index)));
+        rest = after;
+    }
+    parts
 }

@@ -33,6 +33,7 @@ fn context() -> PortContext<'static> {
         host_ipv6: true,
         ipv4: Some((ip("172.17.0.2"), GatewayMode::Nat)),
         ipv6: None,
+        granted: &[],
     }
 }
 

@@ -1,6 +1,6 @@
 //! A sandbox as asked for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,8 @@ use crate::{
     id::{OwnerName, SandboxId},
 };
 
-/// A sandbox with its endpoints and ports as asked for. Equal specs make a repeated request the same request.
+/// A sandbox with its endpoints and ports as asked for. Equal specs make a repeated request the same request; of the same id
+/// and owner another spec is a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxSpec {
     /// The caller's id.
@@ -73,6 +74,16 @@ impl SandboxSpec {
             ports,
             id,
         })
+    }
+}
+
+impl fmt::Display for NamespaceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New => f.write_str("a network namespace of its own"),
+            Self::Path(path) => write!(f, "network namespace {path}"),
+            Self::Host => f.write_str("the host's network namespace"),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What has to be asked of others before a decision: nothing for drivers that know by themselves.
 
-use super::{Context, State};
+use super::{Context, State, changes::check_identity};
 use crate::{
     Error,
     grant::{Ask, EndpointAsk, Holder, NetworkAsk},
@@ -22,7 +22,7 @@ impl State {
         Ok(vec![Ask::Network(NetworkAsk { network, spec: spec.clone() })])
     }
 
-    /// What to ask before [`State::put_sandbox`], beyond what has been granted already.
+    /// What to ask before [`State::put_sandbox`] or [`State::change`], beyond what has been granted already.
     ///
     /// # Errors
     /// When the sandbox can't be made whatever the answers: nobody is asked in vain.
@@ -32,7 +32,8 @@ impl State {
             return Ok(Vec::new());
         }
         let asks = self.asks(&spec.id, &spec.endpoints, context);
-        if !asks.is_empty() && there.is_none() {
+        if !asks.is_empty() {
+            there.map_or(Ok(()), |there| check_identity(there, spec))?;
             self.check_attachments(spec, context.planners)?;
         }
         Ok(asks)
@@ -59,9 +60,10 @@ impl State {
     pub fn has(&self, holder: &Holder) -> bool {
         match &holder.endpoint {
             None => self.networks.contains_key(&holder.network),
-            Some((sandbox, endpoint)) => {
-                self.sandboxes.get(sandbox).is_some_and(|sandbox| sandbox.endpoint(endpoint).is_some())
-            }
+            Some((sandbox, endpoint)) => self
+                .sandboxes
+                .get(sandbox)
+                .is_some_and(|sandbox| sandbox.all_endpoints().any(|other| other.id == *endpoint)),
         }
     }
 

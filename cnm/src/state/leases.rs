@@ -10,33 +10,38 @@ use crate::{
     grant::{EndpointGrant, bad_endpoint},
     id::{EndpointId, LinkName, NetworkId},
     ipam::with_prefix,
-    lifecycle::Lifecycle,
     network::Network,
     spec::{EndpointSpec, Family, SubnetRequest},
 };
 
 impl State {
-    /// Leases addresses for an endpoint and chooses everything else of it. `names` are the interface names in use.
+    /// Leases addresses for an endpoint and chooses everything else of it. `names` are the interface names in use. One that is
+    /// there and is to be another keeps its id and what the request leaves open.
     pub(super) fn lease_endpoint(
         &mut self,
         spec: &EndpointSpec,
+        there: Option<&Endpoint>,
         names: &mut BTreeSet<LinkName>,
         context: &mut Context<'_>,
     ) -> Result<Endpoint, Error> {
         let network = self.network(&spec.network)?;
         let planner = planner_of(context.planners, network)?;
         check_fixed(network, spec)?;
-        let (id, grant) = match context.grants.endpoints.get(&network.id) {
-            Some((id, grant)) => {
+        let (id, grant) = match (there, context.grants.endpoints.get(&network.id)) {
+            (Some(there), _) => {
+                check_kept(there, network, spec)?;
+                (there.id.clone(), there.grant.clone())
+            }
+            (None, Some((id, grant))) => {
                 grant.check(network, spec)?;
                 (id.clone(), Some(grant.clone()))
             }
-            None if context.planners.grantor(&network.spec.driver).is_some() => {
+            (None, None) if context.planners.grantor(&network.spec.driver).is_some() => {
                 let (driver, name) = (&network.spec.driver, &network.spec.name);
                 let message = format!("driver {driver} wasn't asked before an endpoint was made on network {name}");
                 return Err(Error::new(Kind::Internal, message));
             }
-            None => (EndpointId::from_bytes((context.random)()), None),
+            (None, None) => (EndpointId::from_bytes((context.random)()), None),
         };
         let mut endpoint = Endpoint {
             id,
@@ -45,14 +50,16 @@ impl State {
             spec: spec.clone(),
             attachment: Attachment::Bare,
             grant,
-            lifecycle: Lifecycle::Reserved,
         };
         if !planner.traits().addresses {
             return Ok(endpoint);
         }
-        let interface = choose_interface(network, spec, names)?;
+        let interface = match there.and_then(Endpoint::interface) {
+            Some(interface) if spec.interface.is_none() => interface.name.clone(),
+            _ => choose_interface(network, spec, names)?,
+        };
         let network_id = network.id.clone();
-        let addresses = self.lease_addresses(&network_id, spec, endpoint.grant.as_ref())?;
+        let addresses = self.lease_addresses(&network_id, spec, endpoint.grant.as_ref(), there)?;
         let network = self.network_by_id(&network_id)?;
         let attaching = Attaching { id: &endpoint.id, spec, interface: &interface, addresses: &addresses };
         let mut link = planner.attach(network, attaching);
@@ -69,6 +76,7 @@ impl State {
         network: &NetworkId,
         spec: &EndpointSpec,
         grant: Option<&EndpointGrant>,
+        there: Option<&Endpoint>,
     ) -> Result<Vec<Address>, Error> {
         let record = self.network_by_id(network)?.clone();
         let mut leases = self.leases.get(network).cloned().unwrap_or_default();
@@ -79,15 +87,18 @@ impl State {
                 Family::Ipv6 => spec.ipv6.map(IpAddr::from),
             };
             let granted = grant.and_then(|grant| grant.address(lease.family()));
-            let address = match granted.or(fixed) {
-                Some(granted) if fixed.is_none() => lease.reserve(granted).map(|()| granted).map_err(|error| {
+            let held = there.and_then(|there| there.address(lease.family())).map(|address| address.address.ip());
+            let address = match (granted.or(fixed), held) {
+                (None, Some(held)) => held,
+                (Some(wanted), Some(held)) if wanted == held => held,
+                (Some(granted), _) if fixed.is_none() => lease.reserve(granted).map(|()| granted).map_err(|error| {
                     let held = self.name_holder(network, granted, error);
                     bad_endpoint(&record, &granted.to_string(), &held.message)
                 })?,
-                Some(wanted) => {
+                (Some(wanted), _) => {
                     lease.reserve(wanted).map(|()| wanted).map_err(|error| self.name_holder(network, wanted, error))?
                 }
-                None => lease.allocate().map_err(|error| {
+                (None, None) => lease.allocate().map_err(|error| {
                     Error::new(error.kind, format!("network {}: {}", record.spec.name, error.message))
                 })?,
             };
@@ -114,11 +125,18 @@ impl State {
         }
     }
 
-    pub(super) fn release_endpoints(&mut self, endpoints: &[Endpoint]) {
+    /// Gives back the addresses of endpoints, but for those that others of the same sandbox have, too.
+    pub(super) fn release_endpoints(&mut self, endpoints: &[Endpoint], kept: &[Endpoint]) {
         for endpoint in endpoints {
             for lease in self.leases.get_mut(&endpoint.network).into_iter().flatten() {
                 if let Some(held) = endpoint.address(lease.family()) {
-                    lease.release(held.address.ip());
+                    let is_it = |other: &Endpoint| {
+                        let same = other.address(lease.family()).map(|address| address.address.ip());
+                        other.network == endpoint.network && same == Some(held.address.ip())
+                    };
+                    if !kept.iter().any(is_it) {
+                        lease.release(held.address.ip());
+                    }
                 }
             }
         }
@@ -147,6 +165,19 @@ fn check_fixed(network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// What was given for an endpoint is given once: it can't be had otherwise while that is in use.
+fn check_kept(there: &Endpoint, network: &Network, spec: &EndpointSpec) -> Result<(), Error> {
+    if there.grant.as_ref().is_none_or(|grant| grant.check(network, spec).is_ok()) {
+        return Ok(());
+    }
+    let (driver, name) = (&network.spec.driver, &network.spec.name);
+    let message = format!(
+        "the endpoint on network {name} has what driver {driver} gave for it, and that isn't what is asked for now: \
+         disconnect it first"
+    );
+    Err(Error::new(Kind::Conflict, message))
 }
 
 /// The name asked for, or the first of `eth0`, `eth1`, … that is free.

@@ -20,34 +20,36 @@ use crate::{
 };
 
 impl State {
-    /// What a sandbox is made of with those of its endpoints that are meant.
-    pub(super) fn sandbox_resources(
-        &self,
-        planners: &dyn Planners,
-        sandbox: &Sandbox,
-        included: impl Fn(&Endpoint) -> bool,
-    ) -> Result<Resources, Error> {
+    /// What a sandbox is made of, as it is.
+    pub(super) fn sandbox_resources(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Resources, Error> {
         let mut resources = Resources::new();
         if sandbox.spec.namespace == NamespaceSpec::New {
             resources.push(Resource::Namespace(Namespace { sandbox: sandbox.id().clone() }));
         }
-        for endpoint in sandbox.endpoints.iter().filter(|endpoint| included(endpoint)) {
-            resources.extend(self.endpoint_resources(planners, sandbox, endpoint)?);
+        for endpoint in &sandbox.endpoints {
+            let network = self.network_by_id(&endpoint.network)?;
+            resources.extend(planner_of(planners, network)?.endpoint(network, &sandbox.namespace(), endpoint));
         }
-        let gateways = sandbox.gateways_among(included);
+        let gateways = sandbox.gateways();
         resources.extend(default_routes(sandbox, gateways));
         resources.extend(self.port_resources(planners, sandbox, gateways)?);
         Ok(resources)
     }
 
-    pub(super) fn endpoint_resources(
-        &self,
-        planners: &dyn Planners,
-        sandbox: &Sandbox,
-        endpoint: &Endpoint,
-    ) -> Result<Resources, Error> {
-        let network = self.network_by_id(&endpoint.network)?;
-        Ok(planner_of(planners, network)?.endpoint(network, &sandbox.namespace(), endpoint))
+    /// All that there may be of a sandbox: what it is made of, and what it is to be made of.
+    pub(super) fn all_sandbox_resources(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Resources, Error> {
+        let mut resources = self.sandbox_resources(planners, sandbox)?;
+        resources.extend(self.coming_resources(planners, sandbox)?);
+        Ok(resources)
+    }
+
+    /// What a sandbox is to be made of and isn't made of.
+    pub(super) fn coming_resources(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Resources, Error> {
+        let Some(change) = &sandbox.change else { return Ok(Resources::new()) };
+        let there = self.sandbox_resources(planners, sandbox)?;
+        let mut coming = self.sandbox_resources(planners, change)?;
+        coming.retain(|resource| !there.contains(resource));
+        Ok(coming)
     }
 
     fn port_resources(
@@ -67,16 +69,15 @@ impl State {
         Ok(resources)
     }
 
-    /// What turns a sandbox into what it is to be. Endpoints that are going are for the plans that they are going by.
+    /// What turns a sandbox into what it is to be.
     pub(super) fn plan_change(
         &self,
         planners: &dyn Planners,
         before: &Sandbox,
         after: &Sandbox,
     ) -> Result<Plan, Error> {
-        let stays = |endpoint: &Endpoint| !endpoint.lifecycle.is_going();
-        let before = self.sandbox_resources(planners, before, stays)?;
-        Ok(Plan::change(&before, &self.sandbox_resources(planners, after, stays)?))
+        let before = self.sandbox_resources(planners, before)?;
+        Ok(Plan::change(&before, &self.sandbox_resources(planners, after)?))
     }
 
     pub(super) fn enter_loopback(&mut self, sandbox: &Sandbox) {
@@ -171,8 +172,7 @@ impl State {
             }
         }
         for sandbox in sandboxes.into_iter().filter(|sandbox| sandbox.lifecycle.is_programmed()) {
-            let is_there = |endpoint: &Endpoint| endpoint.lifecycle.is_programmed();
-            resources.extend(self.sandbox_resources(planners, sandbox, is_there)?);
+            resources.extend(self.sandbox_resources(planners, sandbox)?);
         }
         Ok(resources)
     }
@@ -189,7 +189,7 @@ impl State {
             resources.extend(planner.loopback_publishing(network));
         }
         for sandbox in self.sandboxes.values() {
-            resources.extend(self.sandbox_resources(planners, sandbox, |_| true)?);
+            resources.extend(self.all_sandbox_resources(planners, sandbox)?);
         }
         Ok(resources)
     }

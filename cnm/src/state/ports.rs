@@ -5,14 +5,19 @@ use crate::{
     Error,
     endpoint::Endpoint,
     firewall::GatewayMode,
-    ports::{PortContext, PortPath},
+    ports::{PortContext, PortPath, PublishedPort, without},
     sandbox::{Gateways, Sandbox},
     spec::Family,
 };
 
 impl State {
-    /// Chooses ports for a sandbox and holds them, if it has a way out.
-    pub(super) fn publish(&mut self, sandbox: &mut Sandbox, context: &Context<'_>) -> Result<(), Error> {
+    /// Chooses ports for a sandbox and holds them, if it has a way out. What is granted already is chosen again.
+    pub(super) fn publish(
+        &mut self,
+        sandbox: &mut Sandbox,
+        granted: &[PublishedPort],
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
         let gateways = sandbox.gateways();
         let Some(way) = gateways.ipv4.or(gateways.ipv6) else { return Ok(()) };
         let leads_to = |endpoint: Option<&Endpoint>, family| {
@@ -28,27 +33,43 @@ impl State {
             host_ipv6: context.host.ipv6,
             ipv4: leads_to(gateways.ipv4, Family::Ipv4),
             ipv6: leads_to(gateways.ipv6, Family::Ipv6),
+            granted,
         };
         sandbox.ports = self.ports.publish(sandbox.id(), &sandbox.spec.name, &sandbox.spec.ports, ports)?;
         Ok(())
     }
 
-    /// Leads a sandbox's ports to where its way out is now. The ports on the host stay the same unless the new way wants
-    /// others. Nothing changes on an error.
-    pub(super) fn rehome_ports(&mut self, sandbox: &mut Sandbox, context: &Context<'_>) -> Result<(), Error> {
-        lead_to_way_out(sandbox);
-        if self.ports_fit(sandbox) {
+    /// Chooses the ports of a sandbox that is to change: those that are as they were, led to where its way out is then, and
+    /// others where something else is wanted or the way out is of another kind. All that it has and is to have is held from
+    /// here on; nothing changes on an error.
+    pub(super) fn change_ports(
+        &mut self,
+        before: &Sandbox,
+        after: &mut Sandbox,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        after.ports.clone_from(&before.ports);
+        lead_to_way_out(after);
+        if after.spec.ports == before.spec.ports && self.ports_fit(after) {
             return Ok(());
         }
-        let before = std::mem::take(&mut sandbox.ports);
-        self.ports.release(&before);
-        self.publish(sandbox, context).inspect_err(|_| {
-            self.ports.restore(sandbox.id(), &sandbox.spec.name, &before);
-        })
+        let granted = std::mem::take(&mut after.ports);
+        self.ports.release(&before.ports);
+        let published = self.publish(after, &granted, context);
+        let rest = if published.is_ok() { without(&before.ports, &after.ports) } else { before.ports.clone() };
+        self.ports.restore(before.id(), &before.spec.name, &rest);
+        published
+    }
+
+    /// A sandbox has these ports alone.
+    pub(super) fn have_ports(&mut self, sandbox: &Sandbox, dropped: &[PublishedPort]) {
+        self.ports.release(dropped);
+        self.ports.release(&sandbox.ports);
+        self.ports.restore(sandbox.id(), &sandbox.spec.name, &sandbox.ports);
     }
 
     /// Whether a sandbox's ports are of the kind that its way out wants.
-    pub(super) fn ports_fit(&self, sandbox: &Sandbox) -> bool {
+    fn ports_fit(&self, sandbox: &Sandbox) -> bool {
         let gateways = sandbox.gateways();
         if sandbox.ports.is_empty() {
             return sandbox.spec.ports.is_empty() || gateways == Gateways::default();
@@ -67,7 +88,7 @@ impl State {
 }
 
 /// Leads each port to the address that its family's way out has now.
-pub(super) fn lead_to_way_out(sandbox: &mut Sandbox) {
+fn lead_to_way_out(sandbox: &mut Sandbox) {
     let gateways = sandbox.gateways();
     let address = |family| Some(gateways.of(family)?.address(family)?.address.ip());
     let (ipv4, ipv6) = (address(Family::Ipv4), address(Family::Ipv6));

@@ -11,32 +11,35 @@ use crate::{
     lifecycle::Lifecycle,
     network::Network,
     plan::Plan,
+    ports::without,
     sandbox::Sandbox,
     spec::{EndpointSpec, NamespaceSpec, SandboxSpec},
 };
 
 impl State {
-    /// Makes a sandbox with all its endpoints and ports, or finds the one that the same request made. Then
-    /// [`State::settling`].
+    /// Makes a sandbox with all its endpoints and ports, or finds the one that is there. Then [`State::settling`].
     ///
     /// # Errors
-    /// When another request has the id, a network doesn't exist, an address or a port is taken or none is free.
+    /// When it is being removed, a network doesn't exist, an address or a port is taken or none is free.
     pub fn put_sandbox(&mut self, spec: SandboxSpec, context: &mut Context<'_>) -> Result<Put, Error> {
         if let Some(there) = self.sandboxes.get(&spec.id) {
-            return repeated(there, &spec).map(|()| Put::There(there.clone()));
+            if there.lifecycle.is_going() {
+                return Err(Error::new(Kind::Conflict, format!("sandbox {} is being removed: try again", spec.id)));
+            }
+            return Ok(if there.spec == spec { Put::There(there.clone()) } else { Put::Differs });
         }
         self.check_attachments(&spec, context.planners)?;
         let endpoints = self.lease_endpoints(&spec, context)?;
-        let mut sandbox = Sandbox { spec, endpoints, ports: Vec::new(), lifecycle: Lifecycle::Reserved };
-        if let Err(error) = self.publish(&mut sandbox, context) {
-            self.release_endpoints(&sandbox.endpoints);
+        let mut sandbox = Sandbox { spec, endpoints, ports: Vec::new(), lifecycle: Lifecycle::Reserved, change: None };
+        if let Err(error) = self.publish(&mut sandbox, &[], context) {
+            self.release_endpoints(&sandbox.endpoints, &[]);
             return Err(error);
         }
-        let plan = match self.sandbox_resources(context.planners, &sandbox, |_| true) {
+        let plan = match self.sandbox_resources(context.planners, &sandbox) {
             Ok(resources) => Plan::make(resources),
             Err(error) => {
                 self.ports.release(&sandbox.ports);
-                self.release_endpoints(&sandbox.endpoints);
+                self.release_endpoints(&sandbox.endpoints, &[]);
                 return Err(error);
             }
         };
@@ -66,7 +69,7 @@ impl State {
     }
 
     /// Checks one endpoint against its network and its sandbox's namespace.
-    pub(super) fn check_attachment(
+    fn check_attachment(
         &self,
         network: &Network,
         endpoint: &EndpointSpec,
@@ -99,10 +102,10 @@ impl State {
         let mut names: BTreeSet<LinkName> = spec.endpoints.iter().filter_map(|asked| asked.interface.clone()).collect();
         let mut endpoints = Vec::with_capacity(spec.endpoints.len());
         for asked in &spec.endpoints {
-            match self.lease_endpoint(asked, &mut names, context) {
+            match self.lease_endpoint(asked, None, &mut names, context) {
                 Ok(endpoint) => endpoints.push(endpoint),
                 Err(error) => {
-                    self.release_endpoints(&endpoints);
+                    self.release_endpoints(&endpoints, &[]);
                     return Err(error);
                 }
             }
@@ -112,16 +115,40 @@ impl State {
 
     /// Writes down who is on which network and whose ports go over loopback.
     pub(super) fn enter(&mut self, sandbox: &Sandbox) {
-        for endpoint in &sandbox.endpoints {
+        for endpoint in sandbox.all_endpoints() {
             let member = (sandbox.id().clone(), endpoint.id.clone());
             self.members.entry(endpoint.network.clone()).or_default().insert(member);
         }
         self.enter_loopback(sandbox);
+        if let Some(change) = &sandbox.change {
+            self.enter_loopback(change);
+        }
+    }
+
+    /// Takes all of that back.
+    pub(super) fn leave(&mut self, sandbox: &Sandbox) {
+        for endpoint in sandbox.all_endpoints() {
+            let Some(members) = self.members.get_mut(&endpoint.network) else { continue };
+            members.remove(&(sandbox.id().clone(), endpoint.id.clone()));
+            if members.is_empty() {
+                self.members.remove(&endpoint.network);
+            }
+        }
+        self.leave_all_loopback(sandbox);
+    }
+
+    fn leave_all_loopback(&mut self, sandbox: &Sandbox) {
+        self.leave_loopback(sandbox);
+        if let Some(change) = &sandbox.change {
+            self.leave_loopback(change);
+        }
     }
 
     /// Takes a stored sandbox into the books.
     pub(super) fn adopt_sandbox(&mut self, sandbox: Sandbox) -> Result<(), Error> {
-        for endpoint in &sandbox.endpoints {
+        let mut held_already = BTreeSet::new();
+        let coming = sandbox.change.iter().flat_map(|change| &change.endpoints);
+        for endpoint in sandbox.endpoints.iter().chain(coming) {
             let taken = |why: String| {
                 let id = sandbox.id();
                 Error::new(Kind::Internal, format!("records contradict each other: sandbox {id}: {why}"))
@@ -131,11 +158,17 @@ impl State {
             }
             for lease in self.leases.get_mut(&endpoint.network).into_iter().flatten() {
                 let Some(held) = endpoint.address(lease.family()) else { continue };
+                if !held_already.insert((endpoint.network.clone(), held.address)) {
+                    continue;
+                }
                 lease.reserve(held.address.ip()).map_err(|error| taken(error.message))?;
                 lease.resume_after_highest(held.address.ip());
             }
         }
         self.ports.restore(sandbox.id(), &sandbox.spec.name, &sandbox.ports);
+        if let Some(change) = &sandbox.change {
+            self.ports.restore(sandbox.id(), &sandbox.spec.name, &without(&change.ports, &sandbox.ports));
+        }
         self.enter(&sandbox);
         self.sandboxes.insert(sandbox.id().clone(), sandbox);
         Ok(())
@@ -148,11 +181,6 @@ impl State {
     pub fn sandbox_programmed(&mut self, id: &SandboxId) -> Result<Sandbox, Error> {
         let sandbox = self.sandbox_mut(id)?;
         sandbox.lifecycle = sandbox.lifecycle.clone().programmed()?;
-        for endpoint in &mut sandbox.endpoints {
-            if endpoint.lifecycle == Lifecycle::Reserved {
-                endpoint.lifecycle = Lifecycle::Programmed;
-            }
-        }
         Ok(sandbox.clone())
     }
 
@@ -161,12 +189,12 @@ impl State {
     /// # Errors
     /// When it isn't known.
     pub fn remove_sandbox(&mut self, planners: &dyn Planners, id: &SandboxId) -> Result<(Sandbox, Plan), Error> {
-        let teardown = Plan::teardown(&self.sandbox_resources(planners, self.sandbox(id)?, |_| true)?);
+        let teardown = Plan::teardown(&self.all_sandbox_resources(planners, self.sandbox(id)?)?);
         let sandbox = self.sandbox_mut(id)?;
         sandbox.lifecycle = sandbox.lifecycle.clone().tearing(teardown);
         let plan = sandbox.lifecycle.remaining().cloned().unwrap_or_default();
         let sandbox = sandbox.clone();
-        self.leave_loopback(&sandbox);
+        self.leave_all_loopback(&sandbox);
         Ok((sandbox, plan))
     }
 
@@ -183,39 +211,17 @@ impl State {
     /// The sandbox is gone, or never came to be: gives back its addresses and ports. Then [`State::settling`].
     pub fn forget_sandbox(&mut self, id: &SandboxId) -> Option<Sandbox> {
         let sandbox = self.sandboxes.remove(id)?;
-        self.leave_loopback(&sandbox);
+        self.leave(&sandbox);
+        if let Some(change) = &sandbox.change {
+            self.ports.release(&change.ports);
+            self.release_endpoints(&change.endpoints, &sandbox.endpoints);
+        }
         self.ports.release(&sandbox.ports);
-        self.release_endpoints(&sandbox.endpoints);
-        for endpoint in &sandbox.endpoints {
-            self.leave(&sandbox, endpoint);
-        }
+        self.release_endpoints(&sandbox.endpoints, &[]);
         Some(sandbox)
-    }
-
-    pub(super) fn leave(&mut self, sandbox: &Sandbox, endpoint: &Endpoint) {
-        let Some(members) = self.members.get_mut(&endpoint.network) else { return };
-        members.remove(&(sandbox.id().clone(), endpoint.id.clone()));
-        if members.is_empty() {
-            self.members.remove(&endpoint.network);
-        }
     }
 
     pub(super) fn sandbox_mut(&mut self, id: &SandboxId) -> Result<&mut Sandbox, Error> {
         self.sandboxes.get_mut(id).ok_or_else(|| Error::new(Kind::NotFound, format!("sandbox {id} not found")))
     }
-}
-
-/// Whether a request under an id that is there is the one that made it.
-fn repeated(there: &Sandbox, spec: &SandboxSpec) -> Result<(), Error> {
-    let id = &spec.id;
-    if there.lifecycle.is_going() {
-        return Err(Error::new(Kind::Conflict, format!("sandbox {id} is being removed: try again")));
-    }
-    if there.spec != *spec {
-        return Err(Error::new(
-            Kind::Conflict,
-            format!("sandbox {id} exists already and was asked for differently: remove it first"),
-        ));
-    }
-    Ok(())
 }

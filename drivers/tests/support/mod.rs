@@ -105,8 +105,20 @@ impl Bench {
     pub(crate) fn sandbox(&mut self, id: &str, wire: SandboxPut) -> (Sandbox, Plan) {
         match self.put(id, wire).expect("a sandbox") {
             Put::Made(sandbox, plan) => (self.state.sandbox_programmed(sandbox.id()).expect("reserved before"), plan),
-            Put::There(_) => panic!("sandbox {id} is there"),
+            Put::There(_) | Put::Differs => panic!("sandbox {id} is there"),
         }
+    }
+
+    /// Asks for a sandbox that is there to be another as the API does.
+    pub(crate) fn wish(&mut self, id: &str, wire: SandboxPut) -> Result<Plan, Error> {
+        let spec = SandboxSpec::parse(id, wire)?;
+        self.with(|state, context| state.change(spec, context)).map(|(_, plan)| plan)
+    }
+
+    /// The same, programmed.
+    pub(crate) fn change(&mut self, id: &str, wire: SandboxPut) -> (Sandbox, Plan) {
+        let plan = self.wish(id, wire).expect("a change");
+        (self.state.changed(&id.parse().expect("an id")).expect("reserved before").1, plan)
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn of_netd(event: &cnm::api::Event) -> Option<Event> {
         EventKind::EndpointConnected => "connect",
         EventKind::EndpointDisconnected => "disconnect",
         EventKind::SandboxCreated
+        | EventKind::SandboxChanged
         | EventKind::SandboxRemoved
         | EventKind::FirewallRepaired
         | EventKind::Warning

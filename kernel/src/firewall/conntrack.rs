@@ -25,22 +25,42 @@ const MATCH_DESTINATION: u32 = 1 << 1;
 const MATCH_PROTOCOL: u32 = 1 << 3;
 const MATCH_DESTINATION_PORT: u32 = 1 << 5;
 
-/// Forgets the connections to published UDP ports among these elements.
-pub(super) fn forget<'e>(elements: impl Iterator<Item = &'e Element>) -> io::Result<()> {
-    let mut ports = elements
-        .filter_map(|element| match element {
-            Element::Port(port) if port.protocol == Protocol::Udp => Some(port),
-            _ => None,
-        })
-        .peekable();
-    if ports.peek().is_none() {
+/// Forgets the connections to UDP ports that are published now or no longer, or lead elsewhere. Those to ports that lead where
+/// they did go on.
+pub(super) fn forget(gone: &[&Element], new: &[&Element]) -> io::Result<()> {
+    let (gone, new) = (udp_ports(gone), udp_ports(new));
+    if gone.is_empty() && new.is_empty() {
         return Ok(());
     }
+    let leads_elsewhere = |tuple: &[Tuple]| way(&gone, tuple) != way(&new, tuple);
     let mut socket = Socket::open(netlink_sys::protocols::NETLINK_NETFILTER)?;
-    ports.try_for_each(|port| forget_port(&mut socket, port))
+    gone.iter().chain(&new).try_for_each(|port| forget_port(&mut socket, port, leads_elsewhere))
 }
 
-fn forget_port(socket: &mut Socket<NetfilterMessage>, port: &PortForward) -> io::Result<()> {
+fn udp_ports<'e>(elements: &[&'e Element]) -> Vec<&'e PortForward> {
+    let udp = elements.iter().filter_map(|element| match element {
+        Element::Port(port) if port.protocol == Protocol::Udp => Some(port),
+        _ => None,
+    });
+    udp.collect()
+}
+
+/// Where ports lead a connection, as its client sees it.
+fn way(ports: &[&PortForward], tuple: &[Tuple]) -> Option<(IpAddr, u16)> {
+    let port = ports.iter().find(|port| is_to(tuple, port))?;
+    Some((port.endpoint, port.container_first + (destination_port(tuple)? - port.host_first)))
+}
+
+fn destination_port(tuple: &[Tuple]) -> Option<u16> {
+    let parts = tuple.iter().flat_map(|part| if let Tuple::Proto(parts) = part { parts.as_slice() } else { &[] });
+    parts.into_iter().find_map(|part| if let ProtoTuple::DestinationPort(number) = part { Some(*number) } else { None })
+}
+
+fn forget_port(
+    socket: &mut Socket<NetfilterMessage>,
+    port: &PortForward,
+    leads_elsewhere: impl Fn(&[Tuple]) -> bool,
+) -> io::Result<()> {
     let family = if port.endpoint.is_ipv4() { NetfilterProtoFamily::IPv4 } else { NetfilterProtoFamily::IPv6 };
     let header = || NetfilterHeader::new(family, 0, 0);
     let message = |inner: ConntrackMessage| NetfilterMessage::new(header(), inner);
@@ -52,7 +72,7 @@ fn forget_port(socket: &mut Socket<NetfilterMessage>, port: &PortForward) -> io:
     let deletions = found
         .into_iter()
         .filter_map(original_tuple)
-        .filter(|tuple| is_to(tuple, port))
+        .filter(|tuple| is_to(tuple, port) && leads_elsewhere(tuple))
         .map(|tuple| ConntrackMessage::Delete(vec![ConntrackAttribute::CtaTupleOrig(tuple)]))
         .map(|inner| Request { message: message(inner), flags: 0 })
         .collect();

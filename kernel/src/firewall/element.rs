@@ -14,7 +14,7 @@ use super::{
 const NFTA_DATA_VALUE: u16 = 1;
 
 /// One element of a set or a map; made by the [`super::set::Set`] that it is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct SetElement {
     pub(super) set: Name,
     /// The key; the first of an interval.

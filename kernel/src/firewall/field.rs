@@ -36,7 +36,7 @@ pub(super) trait Fields: Sized {
 }
 
 /// A key or a value as text and as bytes, whatever its types were.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Encoded {
     /// The text of each field.
     pub(super) texts: Vec<String>,

@@ -35,7 +35,7 @@ pub(super) struct Declaration {
 }
 
 /// A set's name: one for all sets of its kind, and what tells those of the families apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name(&'static str, &'static str);
 
 impl fmt::Display for Name {

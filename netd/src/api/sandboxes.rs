@@ -22,18 +22,19 @@ pub(super) async fn list(State(desk): State<Desk>) -> Json<Vec<Sandbox>> {
     Json(published.sandboxes().map(|sandbox| desk.controller.show_sandbox(sandbox)).collect())
 }
 
-/// Makes a sandbox with all its endpoints and published ports at once, or not at all.
+/// Makes a sandbox with all its endpoints and published ports at once, or not at all; or has one become that.
 ///
-/// The id is the caller's. The same request again answers with the sandbox that is there.
+/// The id is the caller's. The same request again answers with the sandbox that is there. Another one of its owner's changes
+/// it, at once or not at all: what it asks for as before stays untouched, ports of netd's choice among it.
 #[utoipa::path(put, operation_id = "put_sandbox", path = "/v1/sandboxes/{id}", tag = "sandboxes", request_body = SandboxPut,
     params(("id" = String, Path, description = "Chosen by the caller: a container's id, a CNI attachment")),
     responses(
         (status = 201, body = Sandbox, description = "It was made"),
-        (status = 200, body = Sandbox, description = "The same request had made it"),
+        (status = 200, body = Sandbox, description = "It was there, and is as asked for now"),
         (status = 400, body = ErrorReply, description = "The request is wrong"),
-        (status = 403, body = ErrorReply, description = "A network or its driver doesn't allow it"),
+        (status = 403, body = ErrorReply, description = "It is another owner's; a network or its driver doesn't allow it"),
         (status = 404, body = ErrorReply, description = "There is no such network"),
-        (status = 409, body = ErrorReply, description = "Another request has made it; an address or a port is taken"),
+        (status = 409, body = ErrorReply, description = "It lives in another namespace; an address or a port is taken"),
         (status = 501, body = ErrorReply, description = "This release or this kernel can't do it"),
     ))]
 pub(super) async fn put(
@@ -47,7 +48,7 @@ pub(super) async fn put(
     Ok(timed(put, |put| {
         let (status, sandbox) = match &put {
             PutSandbox::Made(sandbox) => (StatusCode::CREATED, sandbox),
-            PutSandbox::There(sandbox) => (StatusCode::OK, sandbox),
+            PutSandbox::There(sandbox) | PutSandbox::Changed(sandbox) => (StatusCode::OK, sandbox),
         };
         (status, Json(desk.controller.show_sandbox(sandbox))).into_response()
     }))

@@ -170,7 +170,28 @@ const WRONG: &[Wrong] = &[
     // Sandboxes.
     ("PUT", "/v1/sandboxes/-x", r#"{"owner":"o"}"#, 400, "sandbox id \"-x\""),
     ("PUT", "/v1/sandboxes/x", r#"{"owner":"o o"}"#, 400, "owner \"o o\""),
-    ("PUT", "/v1/sandboxes/there", r#"{"owner":"another"}"#, 409, "there"),
+    ("PUT", "/v1/sandboxes/there", r#"{"owner":"another"}"#, 403, "of owner o, and another can't change it"),
+    (
+        "PUT",
+        "/v1/sandboxes/there",
+        r#"{"owner":"o","namespace":{"path":"/n"}}"#,
+        409,
+        "can't move to network namespace /n",
+    ),
+    (
+        "PUT",
+        "/v1/sandboxes/there",
+        r#"{"owner":"o","endpoints":[{"network":"nowhere"}]}"#,
+        404,
+        "network nowhere not found",
+    ),
+    (
+        "PUT",
+        "/v1/sandboxes/there",
+        r#"{"owner":"o","ports":[{"protocol":"tcp","container_ports":{"first":0,"last":0}}]}"#,
+        400,
+        "invalid container port 0",
+    ),
     ("PUT", "/v1/sandboxes/x", r#"{"owner":"o","namespace":{"path":"relative"}}"#, 400, "relative"),
     ("PUT", "/v1/sandboxes/x", r#"{"owner":"o","namespace":"host","endpoints":[{"network":"bridge"}]}"#, 400, "host"),
     (

@@ -1,5 +1,6 @@
 //! The state and all that changes with it: every decision is made here, in one visit of the owner's task.
 
+mod changes;
 mod networks;
 mod owed;
 mod sandboxes;
@@ -26,9 +27,10 @@ use jiff::Timestamp;
 use kernel::ForeignDrop;
 
 pub(crate) use self::{
+    changes::{Changed, NewChange, Wish},
     networks::{NetworkDecision, NewNetwork},
     owed::{Books, Failed},
-    sandboxes::{EndpointDecision, Gone, Leaving, NewEndpoint, NewSandbox, Reserved},
+    sandboxes::{Gone, Leaving, NewSandbox, Reserved},
 };
 use super::firewall::describe_drop;
 use crate::{
@@ -127,7 +129,13 @@ impl Ledger {
 
     /// Networks of a sandbox that need something, or need it no longer, since sandboxes came to them or left them.
     fn unsettled(&self, sandbox: &Sandbox) -> Vec<NetworkId> {
-        self.state.unsettled(sandbox.endpoints.iter().map(|endpoint| &endpoint.network))
+        self.unsettled_of([sandbox])
+    }
+
+    fn unsettled_of<'s>(&self, sandboxes: impl IntoIterator<Item = &'s Sandbox>) -> Vec<NetworkId> {
+        let endpoints = sandboxes.into_iter().flat_map(Sandbox::all_endpoints);
+        let networks: BTreeSet<&NetworkId> = endpoints.map(|endpoint| &endpoint.network).collect();
+        self.state.unsettled(networks)
     }
 
     /// What that is, as it is now.

@@ -282,8 +282,8 @@ impl Ledger {
     /// Whose host end that is, of endpoints that are there for good.
     fn holder_of(&self, host_end: &LinkName) -> Option<(SandboxId, NetworkId)> {
         self.state.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed()).find_map(|sandbox| {
-            let mut endpoints = sandbox.endpoints.iter().filter(|endpoint| endpoint.lifecycle.is_programmed());
-            let endpoint = endpoints.find(|end| end.interface().is_some_and(|link| link.host_end == *host_end))?;
+            let endpoint =
+                sandbox.endpoints.iter().find(|end| end.interface().is_some_and(|link| link.host_end == *host_end))?;
             Some((sandbox.id().clone(), endpoint.network.clone()))
         })
     }

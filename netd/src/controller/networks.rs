@@ -132,21 +132,30 @@ impl Controller {
         let _turn = self.lanes.enter(Subject::Network(id.clone())).await;
         let leaving = id.clone();
         let (plan, commit) = self.owner.decide(move |ledger| ledger.network_leaving(&leaving)).await??;
-        commit.done().await?;
+        if let Err(error) = commit.done().await {
+            return Err(self.network_stays(id, plan, error).await);
+        }
         self.take_network_away(id, plan).await
     }
 
     /// Applies the plan of a network that is going, and forgets it.
     async fn take_network_away(&self, id: NetworkId, plan: Plan) -> Result<(), Error> {
         if let Err(error) = self.apply(plan.clone(), || format!("remove network {}", id.short())).await {
-            let reason = error.chain();
-            let stuck = self.owner.decide(move |ledger| ledger.network_stuck(&id, plan, reason)).await?;
-            store_quietly(stuck).await;
-            self.retry_later();
-            return Err(error);
+            return Err(self.network_stays(id, plan, error).await);
         }
         let gone = self.owner.decide(move |ledger| ledger.network_gone(&id)).await?;
         self.conclude_network(gone).await
+    }
+
+    /// Keeps what is left of a network to be taken away later; answers with why.
+    async fn network_stays(&self, id: NetworkId, plan: Plan, error: Error) -> Error {
+        let reason = error.chain();
+        match self.owner.decide(move |ledger| ledger.network_stuck(&id, plan, reason)).await {
+            Ok(commit) => store_quietly(commit).await,
+            Err(stopping) => return stopping,
+        }
+        self.retry_later();
+        error
     }
 
     /// What is left to do when a network is gone: others get theirs back.

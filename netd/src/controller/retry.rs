@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use cnm::id::{EndpointId, NetworkId, SandboxId};
+use cnm::id::{NetworkId, SandboxId};
 
 use super::{Controller, lanes::Subject};
 use crate::{Error, published::Published};
@@ -22,7 +22,8 @@ pub(super) struct Retrying(AtomicBool);
 /// Something that is on its way out and stopped.
 enum Stuck {
     Sandbox(SandboxId),
-    Endpoint(SandboxId, EndpointId),
+    /// A change of one that failed.
+    Change(SandboxId),
     Network(NetworkId),
 }
 
@@ -62,7 +63,12 @@ impl Controller {
                 let is_going = self.published().sandbox(id.as_str()).is_ok_and(|it| it.lifecycle.is_going());
                 if is_going { self.tear_down(id).await } else { Ok(()) }
             }
-            Stuck::Endpoint(sandbox, endpoint) => self.disconnect(sandbox.clone(), endpoint.to_string()).await,
+            Stuck::Change(id) => {
+                let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+                let published = self.published();
+                let is_there = published.sandbox(id.as_str()).is_ok_and(|it| it.change.is_some());
+                if is_there { self.take_change_back(id).await } else { Ok(()) }
+            }
             Stuck::Network(id) => self.tear_network_down(id.clone()).await,
         }
     }
@@ -71,9 +77,8 @@ impl Controller {
 fn all_stuck(published: &Published) -> Vec<Stuck> {
     let sandboxes = published.sandboxes().flat_map(|sandbox| {
         let whole = sandbox.lifecycle.is_stuck().then(|| Stuck::Sandbox(sandbox.id().clone()));
-        let endpoints = sandbox.endpoints.iter().filter(|endpoint| endpoint.lifecycle.is_stuck());
-        let endpoints = endpoints.map(|endpoint| Stuck::Endpoint(sandbox.id().clone(), endpoint.id.clone()));
-        whole.into_iter().chain(endpoints)
+        let change = sandbox.change.as_ref().filter(|change| change.lifecycle.is_stuck());
+        whole.or_else(|| change.map(|_| Stuck::Change(sandbox.id().clone())))
     });
     let networks = published.networks().filter(|network| network.lifecycle.is_stuck());
     sandboxes.chain(networks.map(|network| Stuck::Network(network.id.clone()))).collect()

@@ -1,41 +1,41 @@
-//! Sandboxes and endpoints: put, remove, connect, disconnect.
+//! Sandboxes: put and remove.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use cnm::{
-    id::{EndpointId, NetworkId, SandboxId},
-    plan::Plan,
+    id::{NetworkId, SandboxId},
     sandbox::Sandbox,
-    spec::{EndpointSpec, NamespaceSpec, SandboxSpec},
+    spec::{NamespaceSpec, SandboxSpec},
 };
 
 use super::{
     Controller, Timed, Timing,
     lanes::Subject,
-    ledger::{EndpointDecision, Gone, Leaving, NewEndpoint, NewSandbox, Reserved},
+    ledger::{Gone, Leaving, NewSandbox, Reserved, Wish},
     prepare::Prepared,
 };
 use crate::{
     Error, holder,
     ports::{self, Held},
-    published::{find_endpoint, show_endpoint},
     store::Commit,
 };
 
 /// So many ports of our choice may turn out to be somebody else's before we give up.
-const MOST_PORTS_AVOIDED: usize = 1000;
+pub(super) const MOST_PORTS_AVOIDED: usize = 1000;
 
 /// What putting a sandbox led to.
 #[derive(Debug, Clone)]
 pub(crate) enum PutSandbox {
-    /// The same request had been made before.
+    /// It was there, just as asked for.
     There(Arc<Sandbox>),
+    /// It was there, and has become what is asked for.
+    Changed(Arc<Sandbox>),
     /// It is new.
     Made(Arc<Sandbox>),
 }
 
 impl Controller {
-    /// Makes a sandbox, or finds the one that the same request made.
+    /// Makes a sandbox, finds the one that is as asked for, or has one become that.
     #[tracing::instrument(level = "debug", skip_all, fields(sandbox = %spec.id))]
     pub(crate) async fn put_sandbox(&self, spec: SandboxSpec) -> Result<Timed<PutSandbox>, Error> {
         let _turn = self.lanes.enter(Subject::Sandbox(spec.id.clone())).await;
@@ -50,10 +50,14 @@ impl Controller {
         let mut timing = Timing::default();
         let mut avoided = BTreeSet::new();
         let (Reserved { plan, commit, unsettled, .. }, held) = loop {
-            let (spec, but, grants) = (spec.clone(), avoided.clone(), prepared.grants());
-            let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(spec, &but, &grants));
+            let (asked, but, grants) = (spec.clone(), avoided.clone(), prepared.grants());
+            let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(asked, &but, &grants));
             let mut reserved = match timing.measure("decide", decision).await? {
                 Ok(NewSandbox::There(sandbox)) => return Ok(timing.of(PutSandbox::There(sandbox))),
+                Ok(NewSandbox::Differs) => {
+                    let Timed { value, timing } = self.change(&id, Wish::All(Box::new(spec)), prepared, timing).await?;
+                    return Ok(timing.of(PutSandbox::Changed(value)));
+                }
                 Ok(NewSandbox::Leftover) => {
                     timing.measure("leftover", self.tear_down(&id)).await?;
                     continue;
@@ -81,7 +85,7 @@ impl Controller {
         let attempt = || format!("set up sandbox {id}");
         let made = async {
             timing.measure("reserve", commit.done()).await?;
-            check_namespace(spec.namespace).await?;
+            check_namespace(&spec.namespace).await?;
             self.settle(unsettled, attempt).await?;
             timing.measure("apply", self.apply(plan, attempt)).await
         };
@@ -124,7 +128,7 @@ impl Controller {
     }
 
     /// Has networks have what sandboxes on them need, and nothing that nobody needs: in the lane of each, as it is then.
-    async fn settle(&self, networks: Vec<NetworkId>, attempt: impl Fn() -> String) -> Result<(), Error> {
+    pub(super) async fn settle(&self, networks: Vec<NetworkId>, attempt: impl Fn() -> String) -> Result<(), Error> {
         for id in networks {
             let _turn = self.lanes.enter(Subject::Network(id.clone())).await;
             let asked = id.clone();
@@ -144,7 +148,7 @@ impl Controller {
     }
 
     /// What is left to do when something is gone: networks may need less, ports may lead elsewhere, others get theirs back.
-    async fn conclude(&self, id: &SandboxId, gone: Option<Gone>) -> Result<(), Error> {
+    pub(super) async fn conclude(&self, id: &SandboxId, gone: Option<Gone>) -> Result<(), Error> {
         let Some(Gone { commit, unsettled, sockets, due }) = gone else { return Ok(()) };
         self.settle_or_warn(unsettled).await;
         if !sockets.is_empty() {
@@ -157,7 +161,7 @@ impl Controller {
     }
 
     /// On the way out of a failure, which is what the caller has to hear of.
-    async fn conclude_quietly(&self, id: &SandboxId, gone: Option<Gone>) {
+    pub(super) async fn conclude_quietly(&self, id: &SandboxId, gone: Option<Gone>) {
         if let Err(error) = self.conclude(id, gone).await {
             tracing::error!(error = %error.chain(), "a failed request's outcome is not stored");
         }
@@ -190,9 +194,11 @@ impl Controller {
     async fn take_away(&self, id: &SandboxId, leaving: Leaving, timing: &mut Timing) -> Result<(), Error> {
         let id = id.clone();
         let Leaving { plan, commit, let_go, unsettled } = leaving;
-        timing.measure("reserve", commit.done()).await?;
-        let applied = self.apply(plan.clone(), || format!("take down sandbox {id}"));
-        match timing.measure("apply", applied).await {
+        let applied = async {
+            timing.measure("reserve", commit.done()).await?;
+            timing.measure("apply", self.apply(plan.clone(), || format!("take down sandbox {id}"))).await
+        };
+        match applied.await {
             Ok(applied) => timing.extend(applied.spans),
             Err(error) => {
                 let reason = error.chain();
@@ -209,121 +215,11 @@ impl Controller {
         let gone = timing.measure("forget", gone).await?;
         timing.measure("commit", self.conclude(&id, gone)).await
     }
-
-    /// Attaches a sandbox to one more network.
-    #[tracing::instrument(level = "debug", skip(self, spec), fields(network = %spec.network))]
-    pub(crate) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
-        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
-        let mut prepared = Prepared::default();
-        let connected = self.connect_prepared(id, spec, &mut prepared).await;
-        self.let_go(prepared).await;
-        connected
-    }
-
-    async fn connect_prepared(
-        &self,
-        id: SandboxId,
-        spec: EndpointSpec,
-        prepared: &mut Prepared,
-    ) -> Result<cnm::api::Endpoint, Error> {
-        let reserved = loop {
-            let (sandbox, spec, grants) = (id.clone(), spec.clone(), prepared.grants());
-            match self.owner.decide(move |ledger| ledger.reserve_endpoint(&sandbox, spec, &grants)).await?? {
-                EndpointDecision::Ask(asks) => self.prepare_sandbox(&id, asks, prepared).await?,
-                EndpointDecision::Reserved(reserved) => break reserved,
-            }
-        };
-        let NewEndpoint { id: endpoint, reserved: Reserved { plan, commit, sockets, unsettled } } = reserved;
-        let held = match ports::bind_all(sockets) {
-            Ok(held) => held,
-            Err(not_held) => {
-                let refused = self.give_up_endpoint(&id, endpoint, not_held.error, Vec::new()).await;
-                return Err(holder::explain(refused).await);
-            }
-        };
-        let attempt = || format!("connect sandbox {id}");
-        let connected = async {
-            commit.done().await?;
-            self.settle(unsettled, attempt).await?;
-            self.apply(plan, attempt).await
-        };
-        if let Err(error) = connected.await {
-            return Err(self.give_up_endpoint(&id, endpoint, error, held).await);
-        }
-        let (sandbox, programmed) = (id.clone(), endpoint.clone());
-        let stored = async {
-            let decision = self.owner.decide(move |ledger| ledger.endpoint_programmed(&sandbox, &programmed, held));
-            let (sandbox, gone) = decision.await??;
-            self.conclude(&id, Some(gone)).await?;
-            Ok(sandbox)
-        };
-        match stored.await {
-            Ok(sandbox) => Ok(show_endpoint(&sandbox, find_endpoint(&sandbox, endpoint.as_str())?)),
-            Err(error) => self.take_endpoint_back(id, endpoint, error).await,
-        }
-    }
-
-    /// Gives back what an endpoint that failed had been given; answers with the failure.
-    async fn give_up_endpoint(&self, id: &SandboxId, endpoint: EndpointId, error: Error, held: Vec<Held>) -> Error {
-        let sandbox = id.clone();
-        let decision =
-            self.owner.decide(move |ledger| (ledger.endpoint_failed(&sandbox, &endpoint, &error, held), error));
-        let (gone, error) = match decision.await {
-            Ok(decided) => decided,
-            Err(stopping) => return stopping,
-        };
-        self.conclude_quietly(id, gone).await;
-        self.retry_later();
-        error
-    }
-
-    /// Takes away an endpoint that the kernel has and the store doesn't; that it isn't stored is the answer.
-    async fn take_endpoint_back<T>(&self, id: SandboxId, endpoint: EndpointId, error: Error) -> Result<T, Error> {
-        let (sandbox, leaving) = (id.clone(), endpoint.clone());
-        let decision = self.owner.decide(move |ledger| ledger.endpoint_leaving(&sandbox, &leaving));
-        let Leaving { plan, commit, .. } = decision.await??;
-        store_quietly(Some(commit)).await;
-        if let Err(failed) = self.take_endpoint_away(id, endpoint, plan).await {
-            tracing::error!(error = %failed.chain(), "an endpoint could not be stored and can't be taken away");
-        }
-        Err(error)
-    }
-
-    /// Detaches a sandbox from a network.
-    #[tracing::instrument(level = "debug", skip(self))]
-    pub(crate) async fn disconnect(&self, id: SandboxId, endpoint: String) -> Result<(), Error> {
-        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
-        let sandbox = id.clone();
-        let decided = self.owner.decide(move |ledger| {
-            let endpoint = find_endpoint(ledger.sandbox(&sandbox)?, &endpoint)?.id.clone();
-            let leaving = ledger.endpoint_leaving(&sandbox, &endpoint)?;
-            Ok::<_, Error>((endpoint, leaving))
-        });
-        let (endpoint, Leaving { plan, commit, unsettled, .. }) = decided.await??;
-        commit.done().await?;
-        // The endpoint goes all the same if its sandbox's ports aren't led elsewhere over loopback.
-        self.settle_or_warn(unsettled).await;
-        self.take_endpoint_away(id, endpoint, plan).await
-    }
-
-    /// Applies the plan of an endpoint that is going, and forgets it.
-    async fn take_endpoint_away(&self, id: SandboxId, endpoint: EndpointId, plan: Plan) -> Result<(), Error> {
-        if let Err(error) = self.apply(plan.clone(), || format!("disconnect sandbox {id}")).await {
-            let reason = error.chain();
-            let stuck = self.owner.decide(move |ledger| ledger.endpoint_stuck(&id, &endpoint, plan, reason));
-            store_quietly(stuck.await?).await;
-            self.retry_later();
-            return Err(error);
-        }
-        let sandbox = id.clone();
-        let gone = self.owner.decide(move |ledger| ledger.endpoint_gone(&sandbox, &endpoint)).await?;
-        self.conclude(&id, gone).await
-    }
 }
 
 /// Refuses somebody else's namespace that isn't there or isn't one. Only for a sandbox that is to be made: the request
 /// of one that is there may be repeated when its namespace has gone.
-async fn check_namespace(namespace: NamespaceSpec) -> Result<(), Error> {
+async fn check_namespace(namespace: &NamespaceSpec) -> Result<(), Error> {
     let NamespaceSpec::Path(path) = namespace else { return Ok(()) };
     let asked = path.clone();
     let checked = tokio::task::spawn_blocking(move || kernel::is_network_namespace(Path::new(&asked)));

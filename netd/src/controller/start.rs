@@ -137,7 +137,7 @@ impl Ledger {
     fn finish(&mut self, host: &dyn Host, unfinished: Unfinished) -> Vec<Commit> {
         let (what, plan) = match &unfinished {
             Unfinished::Sandbox(sandbox, plan) => (format!("sandbox {}", sandbox.id()), plan),
-            Unfinished::Endpoint(sandbox, _, plan) => (format!("an endpoint of sandbox {}", sandbox.id()), plan),
+            Unfinished::Change(sandbox, plan) => (format!("a change of sandbox {}", sandbox.id()), plan),
             Unfinished::Network(network, plan) => (format!("network {}", network.spec.name), plan),
         };
         tracing::info!("{what} was left unfinished and is taken away");
@@ -150,12 +150,8 @@ impl Ledger {
         let commit = match (unfinished, applied) {
             (Unfinished::Sandbox(sandbox, _), Ok(_)) => self.sandbox_gone(sandbox.id()).map(gone),
             (Unfinished::Sandbox(sandbox, plan), Err(error)) => self.sandbox_stuck(sandbox.id(), plan, error),
-            (Unfinished::Endpoint(sandbox, endpoint, _), Ok(_)) => {
-                self.endpoint_gone(sandbox.id(), &endpoint).map(gone)
-            }
-            (Unfinished::Endpoint(sandbox, endpoint, plan), Err(error)) => {
-                self.endpoint_stuck(sandbox.id(), &endpoint, plan, error)
-            }
+            (Unfinished::Change(sandbox, _), Ok(_)) => self.unchanged(sandbox.id(), Vec::new()).map(gone),
+            (Unfinished::Change(sandbox, _), Err(error)) => self.change_stuck(sandbox.id(), error, Vec::new()),
             (Unfinished::Network(network, _), Ok(_)) => self.network_gone(&network.id).map(gone),
             (Unfinished::Network(network, plan), Err(error)) => self.network_stuck(&network.id, plan, error),
         };

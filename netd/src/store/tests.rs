@@ -22,7 +22,7 @@ fn sandbox(id: &str) -> Arc<Sandbox> {
     };
     let spec = SandboxSpec::parse(id, wire).expect("a valid request");
     let endpoints: Vec<Endpoint> = Vec::new();
-    Arc::new(Sandbox { spec, endpoints, ports: Vec::new(), lifecycle: Lifecycle::Reserved })
+    Arc::new(Sandbox { spec, endpoints, ports: Vec::new(), lifecycle: Lifecycle::Reserved, change: None })
 }
 
 fn open(directory: &Path, boot_id: &str) -> Result<(Store, Loaded), Error> {

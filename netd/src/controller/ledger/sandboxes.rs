@@ -1,4 +1,4 @@
-//! Decisions about sandboxes and their endpoints.
+//! Decisions about sandboxes.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,7 +11,7 @@ use cnm::{
     plan::Plan,
     ports::{self, HeldSocket},
     sandbox::Sandbox,
-    spec::{EndpointSpec, SandboxSpec},
+    spec::SandboxSpec,
     state::Put,
 };
 
@@ -31,6 +31,8 @@ use crate::{
 pub(crate) enum NewSandbox {
     /// It is there already.
     There(Arc<Sandbox>),
+    /// It is there and is to become otherwise: [`Ledger::reserve_change`].
+    Differs,
     /// One of that id is only partly gone: finish that, then ask again.
     Leftover,
     /// Others have to be asked first.
@@ -48,22 +50,6 @@ pub(crate) struct Reserved {
     pub(crate) sockets: Vec<HeldSocket>,
     /// To be settled before it is applied.
     pub(crate) unsettled: Vec<NetworkId>,
-}
-
-/// What asking for an endpoint leads to.
-#[derive(Debug)]
-pub(crate) enum EndpointDecision {
-    /// Others have to be asked first.
-    Ask(Vec<Ask>),
-    /// It is *Reserved*.
-    Reserved(NewEndpoint),
-}
-
-/// An endpoint that is *Reserved*.
-#[derive(Debug)]
-pub(crate) struct NewEndpoint {
-    pub(crate) id: EndpointId,
-    pub(crate) reserved: Reserved,
 }
 
 /// Something that is to go: to be stored, then applied.
@@ -108,6 +94,7 @@ impl Ledger {
         let put = self.with_grants(avoided, grants, |state, context| state.put_sandbox(spec, context))?;
         let (sandbox, plan) = match put {
             Put::There(sandbox) => return Ok(NewSandbox::There(Arc::new(sandbox))),
+            Put::Differs => return Ok(NewSandbox::Differs),
             Put::Made(sandbox, plan) => (sandbox, plan),
         };
         let (sockets, unsettled) = (ports::sockets(&sandbox.ports), self.unsettled(&sandbox));
@@ -117,8 +104,8 @@ impl Ledger {
     }
 
     /// Stores what was chosen for a sandbox, and where its networks' addresses go on from.
-    fn store_reserved(&self, sandbox: Arc<Sandbox>) -> Commit {
-        let networks = sandbox.endpoints.iter().map(|endpoint| &endpoint.network);
+    pub(super) fn store_reserved(&self, sandbox: Arc<Sandbox>) -> Commit {
+        let networks = sandbox.all_endpoints().map(|endpoint| &endpoint.network);
         let leases = networks.filter_map(|network| Some((network.clone(), self.state.last_lease(network)?))).collect();
         self.store.reserve_sandbox(sandbox, leases)
     }
@@ -195,7 +182,7 @@ impl Ledger {
             revision = Some(self.tell(News::of_sandbox(EventKind::SandboxRemoved, id)));
         }
         let commit = self.store.delete_sandbox(id.clone(), revision);
-        let due = self.owed.given_up(held_by(id, &sandbox.endpoints));
+        let due = self.owed.given_up(held_by(id, sandbox.all_endpoints()));
         Some(Gone { unsettled: self.unsettled(&sandbox), due, ..Gone::not_yet(commit) })
     }
 
@@ -210,107 +197,9 @@ impl Ledger {
         (unclaimed, claimed.iter().filter(is_missing).cloned().collect())
     }
 
-    /// Reserves an endpoint of a sandbox. Ports may move to it.
-    pub(crate) fn reserve_endpoint(
-        &mut self,
-        sandbox: &SandboxId,
-        spec: EndpointSpec,
-        grants: &Grants,
-    ) -> Result<EndpointDecision, Error> {
-        let none = BTreeSet::new();
-        let asks = self.with_grants(&none, grants, |state, context| state.asks_of_connect(sandbox, &spec, context))?;
-        if !asks.is_empty() {
-            return Ok(EndpointDecision::Ask(asks));
-        }
-        let (record, id, plan) =
-            self.with_grants(&none, grants, |state, context| state.connect(sandbox, spec, context))?;
-        let sockets = self.holdings.missing(sandbox, ports::sockets(&record.ports));
-        let unsettled = self.unsettled(&record);
-        let record = self.show_sandbox(record);
-        let commit = self.store_reserved(record);
-        Ok(EndpointDecision::Reserved(NewEndpoint { id, reserved: Reserved { plan, commit, sockets, unsettled } }))
-    }
-
-    /// The kernel has the endpoint.
-    pub(crate) fn endpoint_programmed(
-        &mut self,
-        sandbox: &SandboxId,
-        endpoint: &EndpointId,
-        held: Vec<Held>,
-    ) -> Result<(Arc<Sandbox>, Gone), Error> {
-        let record = self.state.endpoint_programmed(sandbox, endpoint)?;
-        let record = self.show_sandbox(record);
-        self.holdings.add(sandbox, held);
-        let sockets = self.follow_ports(&record);
-        let revision = self.tell_endpoint(EventKind::EndpointConnected, &record, endpoint);
-        let commit = self.store.put_sandbox(record.clone(), revision);
-        let unsettled = self.unsettled(&record);
-        Ok((record, Gone { unsettled, sockets, ..Gone::not_yet(commit) }))
-    }
-
-    /// The endpoint did not come to be.
-    pub(crate) fn endpoint_failed(
-        &mut self,
-        sandbox: &SandboxId,
-        endpoint: &EndpointId,
-        error: &Error,
-        held: Vec<Held>,
-    ) -> Option<Gone> {
-        match remaining(error) {
-            Some(plan) => {
-                self.holdings.add(sandbox, held);
-                self.endpoint_stuck(sandbox, endpoint, plan, chain(error)).map(Gone::not_yet)
-            }
-            None => {
-                drop(held);
-                self.drop_endpoint(sandbox, endpoint, Told::No)
-            }
-        }
-    }
-
-    /// The endpoint is to go. Ports may move to another.
-    pub(crate) fn endpoint_leaving(&mut self, sandbox: &SandboxId, endpoint: &EndpointId) -> Result<Leaving, Error> {
-        let (record, plan) =
-            self.with_context(&BTreeSet::new(), |state, context| state.disconnect(sandbox, endpoint, context))?;
-        let unsettled = self.unsettled(&record);
-        let record = self.show_sandbox(record);
-        Ok(Leaving { plan, commit: self.store.put_sandbox(record, None), let_go: LetGo::default(), unsettled })
-    }
-
-    /// Taking the endpoint away, or undoing its making, stopped.
-    pub(crate) fn endpoint_stuck(
-        &mut self,
-        sandbox: &SandboxId,
-        endpoint: &EndpointId,
-        plan: Plan,
-        error: String,
-    ) -> Option<Commit> {
-        let record = self.state.endpoint_stuck(sandbox, endpoint, plan, error).ok()?;
-        let record = self.show_sandbox(record);
-        Some(self.store.put_sandbox(record, None))
-    }
-
-    /// The endpoint is gone: its addresses are free.
-    pub(crate) fn endpoint_gone(&mut self, sandbox: &SandboxId, endpoint: &EndpointId) -> Option<Gone> {
-        self.drop_endpoint(sandbox, endpoint, Told::Yes)
-    }
-
-    fn drop_endpoint(&mut self, sandbox: &SandboxId, endpoint: &EndpointId, told: Told) -> Option<Gone> {
-        let before = self.state.sandboxes().get(sandbox).cloned()?;
-        let forgotten =
-            self.with_context(&BTreeSet::new(), |state, context| state.forget_endpoint(sandbox, endpoint, context));
-        let record = self.show_sandbox(forgotten.ok()?);
-        let sockets = self.follow_ports(&record);
-        let gone = EventKind::EndpointDisconnected;
-        let revision = if told == Told::Yes { self.tell_endpoint(gone, &before, endpoint) } else { None };
-        let commit = self.store.put_sandbox(record, revision);
-        let due = self.owed.given_up(held_by(sandbox, before.endpoint(endpoint)));
-        Some(Gone { commit, unsettled: self.unsettled(&before), sockets, due })
-    }
-
     /// Ports may lead elsewhere after the gateway has moved: the sockets and the relay follow. Connections through those
     /// that lead where they did are not disturbed. Answers with what isn't held yet.
-    fn follow_ports(&mut self, sandbox: &Sandbox) -> Vec<HeldSocket> {
+    pub(super) fn follow_ports(&mut self, sandbox: &Sandbox) -> Vec<HeldSocket> {
         let (id, sockets) = (sandbox.id(), ports::sockets(&sandbox.ports));
         self.holdings.follow(id, &sockets).iter().for_each(|held| self.relay.stop(held));
         self.holdings.of(id).iter().for_each(|held| self.relay.serve(held));
@@ -337,7 +226,7 @@ impl Ledger {
         Ok(self.state.sandboxes().get(id).ok_or_else(|| no_such_sandbox(id.as_str()))?)
     }
 
-    fn tell_endpoint(&mut self, what: EventKind, sandbox: &Sandbox, endpoint: &EndpointId) -> Option<u64> {
+    pub(super) fn tell_endpoint(&mut self, what: EventKind, sandbox: &Sandbox, endpoint: &EndpointId) -> Option<u64> {
         let endpoint = sandbox.endpoint(endpoint)?;
         let network = self.state.networks().get(&endpoint.network)?;
         let news = News::of_endpoint(what, sandbox.id(), endpoint, network);
@@ -353,7 +242,7 @@ impl Ledger {
 }
 
 /// Those of a sandbox's endpoints for which others gave something.
-fn held_by<'a>(
+pub(super) fn held_by<'a>(
     sandbox: &'a SandboxId,
     endpoints: impl IntoIterator<Item = &'a Endpoint>,
 ) -> impl Iterator<Item = Holder> {

@@ -1,6 +1,6 @@
 //! Every operation fails once: what was asked for is then not there, and can be had.
 
-use cnm::api::SandboxState;
+use cnm::api::{EventKind, SandboxState};
 
 use super::world::{World, id, put};
 
@@ -68,14 +68,35 @@ async fn what_is_left_goes_by_itself() {
     (0..3).for_each(|step| world.host.fail_after(step));
     netd.remove_sandbox(id("web")).await.expect_err("a step fails");
     assert_eq!(netd.published().count_sandboxes(), 1);
-    while events.coming.recv().await.expect("an event").what != cnm::api::EventKind::SandboxRemoved {}
+    while events.coming.recv().await.expect("an event").what != EventKind::SandboxRemoved {}
     assert_eq!((world.seen(), netd.published().count_sandboxes()), (before.clone(), 0));
 
     netd.create_network(net("net")).await.expect("a network");
     world.host.fail_after(0);
     netd.remove_network("net".parse().expect("a name")).await.expect_err("a step fails");
-    while events.coming.recv().await.expect("an event").what != cnm::api::EventKind::NetworkRemoved {}
+    while events.coming.recv().await.expect("an event").what != EventKind::NetworkRemoved {}
     assert_eq!((world.seen(), netd.published().count_networks()), (before, 3));
+}
+
+/// Whatever is stuck is tried again.
+#[tokio::test]
+async fn a_removal_that_can_not_be_stored_is_stuck() {
+    let world = World::new();
+    let going = "json_type(NEW.record, '$.lifecycle.partly_torn') = 'object'";
+    world.refuse_to_store("netd-boot.db", "sandbox", going);
+    world.refuse_to_store("netd.db", "network", going);
+    let netd = world.netd().await;
+    netd.create_network(net("net")).await.expect("a network");
+    put(&netd, "web").await.expect("a sandbox");
+    for error in [
+        netd.remove_sandbox(id("web")).await.expect_err("no room"),
+        netd.remove_network("net".parse().expect("a name")).await.expect_err("no room"),
+    ] {
+        assert!(error.chain().starts_with("cannot write the state file "), "{error}");
+    }
+    let published = netd.published();
+    assert!(published.sandbox("web").expect("it is there").lifecycle.is_stuck());
+    assert!(published.network("net").expect("it is there").lifecycle.is_stuck());
 }
 
 #[tokio::test]
@@ -138,7 +159,7 @@ async fn what_is_applied_and_can_not_be_stored_is_taken_back() {
 #[tokio::test]
 async fn an_endpoint_that_can_not_be_stored_is_taken_back() {
     let world = World::new();
-    let second = "json_extract(NEW.record, '$.endpoints[1].lifecycle') = 'programmed'";
+    let second = "json_array_length(NEW.record, '$.endpoints') = 2";
     world.refuse_to_store("netd-boot.db", "sandbox", second);
     let netd = world.netd().await;
     netd.create_network(net("net")).await.expect("a network");

@@ -2,11 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cnm::{Kind, api::OwedState, sandbox::Sandbox};
+use cnm::{
+    Kind,
+    api::{EndpointRequest, OwedState, SandboxPut},
+    sandbox::Sandbox,
+};
 
 use super::{
     lender::{Lent, Mood, NO_DEADLINE, endpoint, network, on},
-    world::{World, address, id, put},
+    world::{World, address, id, put, put_as, request},
 };
 use crate::{
     Error,
@@ -18,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn put_on(netd: &Controller, network: &str, id: &str) -> Result<Arc<Sandbox>, Error> {
     netd.put_sandbox(on(network, id)).await.map(|put| match put.value {
-        PutSandbox::There(sandbox) | PutSandbox::Made(sandbox) => sandbox,
+        PutSandbox::There(sandbox) | PutSandbox::Changed(sandbox) | PutSandbox::Made(sandbox) => sandbox,
     })
 }
 
@@ -277,4 +281,31 @@ async fn of_two_at_once_one_is_made_and_what_the_other_was_given_goes_back() {
     let (one, other) = tokio::join!(put_on(&netd, "twin", "web"), put_on(&netd, "twin", "web"));
     assert_eq!(one.expect("a sandbox"), other.expect("the same"));
     assert_eq!((lent.lender.borrow().asked, lent.lent()), (4, (1, 2)));
+}
+
+#[tokio::test]
+async fn a_change_asks_for_what_comes_and_gives_back_what_goes() {
+    let (world, lent, netd) = started(NO_DEADLINE).await;
+    put(&netd, "web").await.expect("a sandbox");
+    let with = |lent: EndpointRequest| SandboxPut { endpoints: vec![lent, request().endpoints.remove(0)], ..request() };
+    let on_lent = EndpointRequest { network: "lent".to_owned(), ..EndpointRequest::default() };
+    let both = put_as(&netd, "web", with(on_lent.clone())).await.expect("it is on both");
+    assert_eq!((both.endpoints.len(), lent.lent()), (2, (1, 1)));
+    let asked = lent.lender.borrow().asked;
+    let on_lent_again = on_lent.clone();
+    let elsewhere = EndpointRequest { mac: Some("02:00:00:00:00:09".to_owned()), ..on_lent };
+    let error = put_as(&netd, "web", with(elsewhere)).await.expect_err("it was given another");
+    assert_eq!(error.kind(), Kind::Conflict, "{error}");
+    let (there, seen) = (put_as(&netd, "web", with(on_lent_again)).await.expect("as before"), world.seen());
+    assert_eq!((there.endpoints.clone(), lent.lender.borrow().asked), (both.endpoints.clone(), asked));
+    let alone = put(&netd, "web").await.expect("it leaves one");
+    assert_eq!((alone.endpoints.len(), lent.lent()), (1, (0, 1)));
+    assert_ne!(world.seen(), seen);
+    assert_eq!(netd.owed().await.expect("a list"), []);
+
+    // What can't be had takes nothing along.
+    lent.gives(Mood::Refusing);
+    let asked_for = with(EndpointRequest { network: "lent".to_owned(), ..EndpointRequest::default() });
+    put_as(&netd, "web", asked_for).await.expect_err("nothing is given");
+    assert_eq!(put(&netd, "web").await.expect("as before"), alone);
 }

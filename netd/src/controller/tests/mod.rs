@@ -1,6 +1,7 @@
 //! The controller on a host in memory: idempotence, faults at every step, kills between any two, a kernel that hangs, others
 //! that are asked and answer late, wrongly or never.
 
+mod changes;
 mod deadly;
 mod faults;
 mod grants;

@@ -25,10 +25,7 @@ async fn a_repeated_put_answers_with_what_is_there() {
     let puts: Vec<_> = puts.into_iter().map(|put| put.expect("a sandbox").value).collect();
     let made = puts.iter().filter(|put| matches!(put, PutSandbox::Made(_))).count();
     assert_eq!(made, 1);
-    let mut other = request();
-    other.name = "another".to_owned();
-    let error = netd.put_sandbox(SandboxSpec::parse("web", other).expect("a valid request")).await;
-    assert_eq!(error.expect_err("another request").kind(), Kind::Conflict);
+    assert!(puts.iter().all(|put| matches!(put, PutSandbox::Made(_) | PutSandbox::There(_))));
     assert_eq!(netd.published().count_sandboxes(), 1);
 }
 

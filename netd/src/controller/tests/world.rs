@@ -147,8 +147,13 @@ pub(super) fn id(text: &str) -> SandboxId {
 }
 
 pub(super) async fn put(netd: &Controller, id: &str) -> Result<Arc<cnm::sandbox::Sandbox>, Error> {
-    netd.put_sandbox(spec(id)).await.map(|put| match put.value {
-        PutSandbox::There(sandbox) | PutSandbox::Made(sandbox) => sandbox,
+    put_as(netd, id, request()).await
+}
+
+pub(super) async fn put_as(netd: &Controller, id: &str, wire: SandboxPut) -> Result<Arc<cnm::sandbox::Sandbox>, Error> {
+    let put = netd.put_sandbox(SandboxSpec::parse(id, wire).expect("a valid request")).await?;
+    Ok(match put.value {
+        PutSandbox::There(sandbox) | PutSandbox::Changed(sandbox) | PutSandbox::Made(sandbox) => sandbox,
     })
 }
 

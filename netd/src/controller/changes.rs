@@ -1,0 +1,157 @@
+//! Sandboxes that are there and become otherwise: by a put with another wish, by connecting and disconnecting.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use cnm::{diff, id::SandboxId, observed::Ask, sandbox::Sandbox, spec::EndpointSpec};
+
+use super::{
+    Controller, Timed, Timing,
+    lanes::Subject,
+    ledger::{Changed, NewChange, Reserved, Wish},
+    prepare::Prepared,
+    sandboxes::{MOST_PORTS_AVOIDED, store_quietly},
+};
+use crate::{
+    Error, holder,
+    ports::{self, Held},
+    published::{no_such_endpoint, show_endpoint},
+};
+
+impl Controller {
+    /// Attaches a sandbox to one more network.
+    #[tracing::instrument(level = "debug", skip(self, spec), fields(network = %spec.network))]
+    pub(crate) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
+        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        let mut prepared = Prepared::default();
+        let changed = self.change(&id, Wish::With(spec), &mut prepared, Timing::default()).await;
+        self.let_go(prepared).await;
+        let sandbox = changed?.value;
+        let endpoint = sandbox.endpoints.last().ok_or_else(|| no_such_endpoint(&id, "that is new"))?;
+        Ok(show_endpoint(&sandbox, endpoint))
+    }
+
+    /// Detaches a sandbox from a network.
+    #[tracing::instrument(level = "debug", skip(self))]
+    pub(crate) async fn disconnect(&self, id: SandboxId, endpoint: String) -> Result<(), Error> {
+        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        self.change(&id, Wish::Without(endpoint), &mut Prepared::default(), Timing::default()).await.map(drop)
+    }
+
+    /// Has a sandbox become what is wished, or leaves it as it is. To be called in its lane.
+    pub(super) async fn change(
+        &self,
+        id: &SandboxId,
+        wish: Wish,
+        prepared: &mut Prepared,
+        mut timing: Timing,
+    ) -> Result<Timed<Arc<Sandbox>>, Error> {
+        let (Reserved { plan, commit, unsettled, .. }, held) =
+            self.reserve_change(id, &wish, prepared, &mut timing).await?;
+        let attempt = || format!("change sandbox {id}");
+        let stored = async {
+            timing.measure("reserve", commit.done()).await?;
+            self.settle(unsettled, attempt).await?;
+            let applied = timing.measure("apply", self.apply(plan, attempt)).await?;
+            timing.extend(applied.spans);
+            let asked = id.clone();
+            let commit = self.owner.decide(move |ledger| ledger.store_changed(&asked)).await??;
+            timing.measure("commit", commit.done()).await
+        };
+        if let Err(error) = stored.await {
+            return Err(self.undo_change(id, error, held).await);
+        }
+        let asked = id.clone();
+        let changed = self.owner.decide(move |ledger| ledger.changed(&asked, held));
+        let Changed { sandbox, gone, let_go } = timing.measure("changed", changed).await??;
+        let_go.done().await;
+        self.conclude(id, Some(gone)).await?;
+        Ok(timing.of(sandbox))
+    }
+
+    /// Decides on a change and binds the ports that come by it. Ports of our choice that turn out to be somebody else's are
+    /// chosen anew.
+    async fn reserve_change(
+        &self,
+        id: &SandboxId,
+        wish: &Wish,
+        prepared: &mut Prepared,
+        timing: &mut Timing,
+    ) -> Result<(Reserved, Vec<Held>), Error> {
+        let mut avoided = BTreeSet::new();
+        loop {
+            let (asked, wish, but, grants) = (id.clone(), wish.clone(), avoided.clone(), prepared.grants());
+            let decision = self.owner.decide(move |ledger| ledger.reserve_change(&asked, wish, &but, &grants));
+            let mut reserved = match timing.measure("decide", decision).await?? {
+                NewChange::Leftover => {
+                    timing.measure("leftover", self.take_change_back(id)).await?;
+                    continue;
+                }
+                NewChange::Ask(asks) => {
+                    timing.measure("prepare", self.prepare_sandbox(id, asks, prepared)).await?;
+                    continue;
+                }
+                NewChange::Reserved(reserved) => reserved,
+            };
+            let not_held = match ports::bind_all(std::mem::take(&mut reserved.sockets)) {
+                Ok(held) => return Ok((reserved, held)),
+                Err(not_held) => not_held,
+            };
+            let may_choose = not_held.taken && !not_held.what.fixed && avoided.len() < MOST_PORTS_AVOIDED;
+            avoided.insert((not_held.what.protocol, not_held.what.port));
+            let refused = self.give_up_change(id, not_held.error, Vec::new()).await;
+            if !may_choose {
+                return Err(holder::explain(refused).await);
+            }
+        }
+    }
+
+    /// Gives back what a change had been given of which nothing is applied; answers with why.
+    async fn give_up_change(&self, id: &SandboxId, error: Error, held: Vec<Held>) -> Error {
+        let given_up = id.clone();
+        match self.owner.decide(move |ledger| ledger.unchanged(&given_up, held)).await {
+            Ok(gone) => self.conclude_quietly(id, gone).await,
+            Err(stopping) => return stopping,
+        }
+        error
+    }
+
+    /// The same when some or all of it may be applied.
+    async fn undo_change(&self, id: &SandboxId, error: Error, held: Vec<Held>) -> Error {
+        let Err(failed) = self.put_back(id).await else { return self.give_up_change(id, error, held).await };
+        tracing::warn!(error = %failed.chain(), "a change of sandbox {id} failed and can't be taken back now");
+        if let Err(stopping) = self.change_stays(id, failed.chain(), held).await {
+            return stopping;
+        }
+        error
+    }
+
+    async fn change_stays(&self, id: &SandboxId, reason: String, held: Vec<Held>) -> Result<(), Error> {
+        let stuck = id.clone();
+        let commit = self.owner.decide(move |ledger| ledger.change_stuck(&stuck, reason, held)).await?;
+        store_quietly(commit).await;
+        self.retry_later();
+        Ok(())
+    }
+
+    /// Takes back what is left of a change that failed. To be called in the sandbox's lane.
+    pub(super) async fn take_change_back(&self, id: &SandboxId) -> Result<(), Error> {
+        if let Err(error) = self.put_back(id).await {
+            self.change_stays(id, error.chain(), Vec::new()).await?;
+            return Err(error);
+        }
+        let taken_back = id.clone();
+        let gone = self.owner.decide(move |ledger| ledger.unchanged(&taken_back, Vec::new())).await?;
+        self.conclude(id, gone).await
+    }
+
+    /// Has the kernel hold what a sandbox is made of, and nothing of what it was to become. What undid operations one by one
+    /// knows nothing of what went by itself with what they took away.
+    async fn put_back(&self, id: &SandboxId) -> Result<(), Error> {
+        let asked = id.clone();
+        let (desired, unwanted) = self.owner.decide(move |ledger| ledger.before_change(&asked)).await??;
+        let ask = Ask::about(desired.iter().chain(&unwanted));
+        let observed = self.on_host("observe the host's links", move |host| host.observe(&ask)).await?;
+        let plan = diff::put_back(&desired, &unwanted, &observed);
+        self.apply(plan, || format!("take a change of sandbox {id} back")).await.map(drop)
+    }
+}

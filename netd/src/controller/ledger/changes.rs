@@ -1,0 +1,175 @@
+//! Decisions about sandboxes that are there and are to be otherwise.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use cnm::{
+    api::EventKind,
+    endpoint::Endpoint,
+    firewall::Protocol,
+    grant::{Ask, Grants},
+    id::SandboxId,
+    ports::{self, HeldSocket, PublishedPort},
+    resource::Resources,
+    sandbox::Sandbox,
+    spec::{EndpointSpec, SandboxSpec},
+};
+
+use super::{
+    Ledger, Reserved,
+    sandboxes::{Gone, held_by},
+};
+use crate::{Error, events::News, ports::Held, published::find_endpoint, relay::LetGo, store::Commit};
+
+/// What a sandbox that is there is to be.
+#[derive(Debug, Clone)]
+pub(crate) enum Wish {
+    /// Just this.
+    All(Box<SandboxSpec>),
+    /// What it is, and this endpoint.
+    With(EndpointSpec),
+    /// What it is, without the endpoint that is named so.
+    Without(String),
+}
+
+/// What wishing for a change leads to.
+#[derive(Debug)]
+pub(crate) enum NewChange {
+    /// An earlier one failed and could not be taken back: do that, then ask again.
+    Leftover,
+    /// Others have to be asked first.
+    Ask(Vec<Ask>),
+    /// It is *Reserved*.
+    Reserved(Reserved),
+}
+
+/// What a sandbox has become.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) gone: Gone,
+    /// To be waited for before ports that went are free.
+    pub(crate) let_go: LetGo,
+}
+
+impl Ledger {
+    /// Reserves what a sandbox is to become, without ports that turned out to be somebody else's.
+    pub(crate) fn reserve_change(
+        &mut self,
+        id: &SandboxId,
+        wish: Wish,
+        avoided: &BTreeSet<(Protocol, u16)>,
+        grants: &Grants,
+    ) -> Result<NewChange, Error> {
+        let there = self.sandbox(id)?;
+        if there.change.is_some() && there.lifecycle.is_programmed() {
+            return Ok(NewChange::Leftover);
+        }
+        let asks = self.with_grants(avoided, grants, |state, context| match &wish {
+            Wish::All(spec) => state.asks_of_put(spec, context),
+            Wish::With(endpoint) => state.asks_of_connect(id, endpoint, context),
+            Wish::Without(_) => Ok(Vec::new()),
+        })?;
+        if !asks.is_empty() {
+            return Ok(NewChange::Ask(asks));
+        }
+        let there = self.sandbox(id)?;
+        let leaving = match &wish {
+            Wish::Without(endpoint) => Some(find_endpoint(there, endpoint)?.id.clone()),
+            Wish::All(_) | Wish::With(_) => None,
+        };
+        let (record, plan) = self.with_grants(avoided, grants, |state, context| match (wish, leaving) {
+            (Wish::All(spec), _) => state.change(*spec, context),
+            (Wish::With(endpoint), _) => state.connect(id, endpoint, context),
+            (Wish::Without(_), leaving) => {
+                let leaving = leaving.ok_or_else(|| cnm::Error::invalid("no endpoint is named"))?;
+                state.disconnect(id, &leaving, context)
+            }
+        })?;
+        let (sockets, unsettled) = (self.coming_sockets(&record), self.unsettled(&record));
+        let record = self.show_sandbox(record);
+        Ok(NewChange::Reserved(Reserved { plan, commit: self.store_reserved(record), sockets, unsettled }))
+    }
+
+    /// What a sandbox is to hold and doesn't hold. Where it has the same port already, that one goes first, or stays: a change
+    /// doesn't fail for what had been lost before.
+    fn coming_sockets(&self, record: &Sandbox) -> Vec<HeldSocket> {
+        let wanted = record.change.as_ref().map_or_else(Vec::new, |change| ports::sockets(&change.ports));
+        let mut missing = self.holdings.missing(record.id(), wanted);
+        let there = ports::sockets(&record.ports);
+        missing
+            .retain(|socket| !there.iter().any(|there| (there.protocol, there.port) == (socket.protocol, socket.port)));
+        missing
+    }
+
+    /// Stores what the kernel has now.
+    pub(crate) fn store_changed(&self, id: &SandboxId) -> Result<Commit, Error> {
+        Ok(self.store.put_sandbox(Arc::new(self.state.after_change(id)?), None))
+    }
+
+    /// What a sandbox is made of, and what else there may be of it.
+    pub(crate) fn before_change(&self, id: &SandboxId) -> Result<(Resources, Resources), Error> {
+        Ok(self.state.before_change(&*self.planners, id)?)
+    }
+
+    /// The kernel has what a sandbox was to become, and it is stored: its relayed ports are served.
+    pub(crate) fn changed(&mut self, id: &SandboxId, held: Vec<Held>) -> Result<Changed, Error> {
+        let (before, after) = self.state.changed(id)?;
+        let sandbox = self.show_sandbox(after);
+        self.holdings.add(id, held);
+        let sockets = self.follow_ports(&sandbox);
+        let revision = self.tell_changed(&before, &sandbox);
+        let unsettled = self.unsettled_of([&before, &sandbox]);
+        let commit = self.store.put_revision(revision.unwrap_or_else(|| self.events.newest()));
+        let due = self.owed.given_up(held_by(id, left(&before.endpoints, &sandbox.endpoints)));
+        Ok(Changed { sandbox, gone: Gone { commit, unsettled, sockets, due }, let_go: self.relay.let_go() })
+    }
+
+    /// Nothing is left of what a sandbox was to become.
+    pub(crate) fn unchanged(&mut self, id: &SandboxId, held: Vec<Held>) -> Option<Gone> {
+        // Before others may have them.
+        drop(held);
+        let during = self.state.sandboxes().get(id).cloned()?;
+        let record = self.state.unchanged(id).ok()?;
+        let record = self.show_sandbox(record);
+        let sockets = self.follow_ports(&record);
+        let coming = during.change.as_ref().map_or(&[][..], |change| &change.endpoints);
+        let due = self.owed.given_up(held_by(id, left(coming, &record.endpoints)));
+        Some(Gone { commit: self.store.put_sandbox(record, None), unsettled: self.unsettled(&during), sockets, due })
+    }
+
+    /// A change that failed can't be taken back now: what it had been given is kept until it is.
+    pub(crate) fn change_stuck(&mut self, id: &SandboxId, error: String, held: Vec<Held>) -> Option<Commit> {
+        self.holdings.add(id, held);
+        let sandbox = self.state.change_stuck(id, error).ok()?;
+        let sandbox = self.show_sandbox(sandbox);
+        Some(self.store.put_sandbox(sandbox, None))
+    }
+
+    /// Tells what came, what went and what is otherwise; answers with the newest revision.
+    fn tell_changed(&mut self, before: &Sandbox, after: &Sandbox) -> Option<u64> {
+        let is_in = |sandbox: &Sandbox, id| sandbox.endpoint(id).is_some();
+        let mut revision = None;
+        for endpoint in before.endpoints.iter().filter(|endpoint| !is_in(after, &endpoint.id)) {
+            revision = self.tell_endpoint(EventKind::EndpointDisconnected, before, &endpoint.id);
+        }
+        for endpoint in after.endpoints.iter().filter(|endpoint| !is_in(before, &endpoint.id)) {
+            revision = self.tell_endpoint(EventKind::EndpointConnected, after, &endpoint.id);
+        }
+        let shown = |sandbox: &Sandbox| {
+            let ports: Vec<_> = sandbox.ports.iter().map(PublishedPort::to_api).collect();
+            (ports, sandbox.spec.name.clone(), sandbox.spec.labels.clone())
+        };
+        if shown(before) != shown(after) {
+            revision = Some(self.tell(News::of_sandbox(EventKind::SandboxChanged, after.id())));
+        }
+        if after.ports.iter().any(|port| !before.ports.contains(port)) {
+            self.warn_again_of_drops();
+        }
+        revision
+    }
+}
+
+/// Endpoints that are no more.
+fn left<'a>(before: &'a [Endpoint], after: &'a [Endpoint]) -> impl Iterator<Item = &'a Endpoint> {
+    before.iter().filter(|endpoint| !after.iter().any(|other| other.id == endpoint.id))
+}
