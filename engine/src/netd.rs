@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use inotify::{EventStream, Inotify, WatchMask};
 use netd_client::Client;
 use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, Notify, RwLock, RwLockReadGuard};
+use tokio::sync::{Mutex, Notify, RwLock, RwLockReadGuard, watch};
 use tokio::time::timeout;
 
 use crate::config::{Config, Group};
@@ -45,6 +45,10 @@ pub struct Netd {
     claims: RwLock<()>,
     /// Sandboxes of containers that don't run yet.
     in_the_making: std::sync::Mutex<BTreeSet<String>>,
+    /// Sandboxes that it is to take down and couldn't be told of, see `orchestrate::owed`.
+    owed: std::sync::Mutex<BTreeSet<String>>,
+    /// Told when there is another instance that knows what is wanted.
+    returned: watch::Sender<()>,
 }
 
 /// A claim on a sandbox, from before it is asked for until its container runs or doesn't.
@@ -74,6 +78,8 @@ impl Netd {
             started: Notify::new(),
             claims: RwLock::default(),
             in_the_making: std::sync::Mutex::default(),
+            owed: std::sync::Mutex::default(),
+            returned: watch::Sender::default(),
         }
     }
 
@@ -88,13 +94,54 @@ impl Netd {
         self.claims.read().await
     }
 
-    /// Tells netd which sandboxes are wanted: those that `known` answers, and all in the making.
+    /// Tells netd which sandboxes are wanted: those that `known` answers, and all in the making, but none that it is owed to
+    /// take down.
     pub(crate) async fn claim(&self, owner: &str, known: impl FnOnce() -> Vec<String>) -> Result<ClaimReply> {
         let _no_requests = self.claims.write().await;
         // In this order: what is made meanwhile becomes known before it stops being in the making.
         let mut sandboxes: Vec<String> = self.in_the_making().iter().cloned().collect();
         sandboxes.extend(known());
+        sandboxes.retain(|sandbox| !self.owes(sandbox));
         Ok(self.client.claim(owner, &Claim { sandboxes }).await?)
+    }
+
+    /// Owes netd to have a sandbox taken down; says whether that is new.
+    pub(crate) fn owe(&self, sandbox: &str) -> bool {
+        self.owed().insert(sandbox.to_owned())
+    }
+
+    /// Whether a sandbox is still to be taken down.
+    pub(crate) fn owes(&self, sandbox: &str) -> bool {
+        self.owed().contains(sandbox)
+    }
+
+    /// A sandbox is taken down.
+    pub(crate) fn paid(&self, sandbox: &str) {
+        self.owed().remove(sandbox);
+    }
+
+    /// What a user should know of sandboxes that are still there.
+    pub(crate) fn owed_warning(&self) -> Option<String> {
+        let owed = self.owed();
+        let first = owed.first()?;
+        let more = if owed.len() > 1 { format!(" and {} more", owed.len() - 1) } else { String::new() };
+        Some(format!(
+            "netd has not taken down the network of container {first}{more}, which has ended: it is asked again"
+        ))
+    }
+
+    fn owed(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another instance of netd knows what is wanted.
+    pub(crate) fn has_returned(&self) {
+        self.returned.send_replace(());
+    }
+
+    /// Tells when that happens from now on.
+    pub(crate) fn returns(&self) -> watch::Receiver<()> {
+        self.returned.subscribe()
     }
 
     fn in_the_making(&self) -> MutexGuard<'_, BTreeSet<String>> {

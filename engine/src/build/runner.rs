@@ -80,8 +80,7 @@ async fn run(
         engine.runtime.delete(Target::Container(&id))?;
         remove::remove_tree(&engine.container_directory(&id))
     });
-    let mut is_left = false;
-    let (cleared, ()) = tokio::join!(cleared, sandbox::remove(engine, container, &mut is_left));
+    let (cleared, ()) = tokio::join!(cleared, sandbox::remove(engine, container));
     if let Err(error) = cleared {
         tracing::error!(container = %container.id, "clearing up after a build's step: {}", chain(&error));
     }

@@ -28,8 +28,6 @@ pub struct Owned {
     pub(crate) container: Container,
     published: watch::Sender<Arc<Container>>,
     exit: Option<ExitFuture>,
-    /// netd couldn't be told to take the last sandbox down.
-    pub(crate) sandbox_left: bool,
     /// When the container's restart policy starts it, if it does.
     pub(crate) restart: Option<BoxFuture<'static, ()>>,
     /// How long the next wait for that is.
@@ -83,7 +81,6 @@ fn owned(engine: Engine, container: Container) -> (Owned, Handle, mpsc::Receiver
         container,
         published,
         exit: None,
-        sandbox_left: false,
         restart: None,
         back_off: BackOff::default(),
         health: None,

@@ -7,7 +7,7 @@ use runtime::{Exit, Status, Target};
 use crate::container::owned::Owned;
 use crate::container::{Phase, to_record};
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{health, recover, remove, restart, sandbox, volume};
+use crate::orchestrate::{health, remove, restart, sandbox, volume};
 use crate::signal;
 
 /// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
@@ -46,7 +46,7 @@ pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
     };
     let (forgotten, (), ()) = tokio::join!(
         forget,
-        sandbox::remove(&owned.engine, &owned.container, &mut owned.sandbox_left),
+        sandbox::remove(&owned.engine, &owned.container),
         volume::release(&owned.engine, &owned.container)
     );
     if let Err(error) = forgotten {
@@ -54,9 +54,6 @@ pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
     }
     owned.container.sandbox = None;
     owned.publish();
-    if owned.sandbox_left {
-        recover::claim_without(&owned.engine);
-    }
     tell(owned);
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod files;
 pub(crate) mod health;
 mod links;
 pub(crate) mod network;
+pub(crate) mod owed;
 pub(crate) mod pause;
 pub(crate) mod recover;
 pub(crate) mod remove;

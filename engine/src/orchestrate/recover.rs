@@ -281,6 +281,7 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
             if handshake.instance != instance {
                 claim(&engine).await?;
                 instance = handshake.instance;
+                engine.netd.has_returned();
             }
             Ok::<(), Error>(())
         };
@@ -292,15 +293,4 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
             }
         }
     }
-}
-
-/// Claims once more, now that a container is shown as ended whose sandbox couldn't be given back: a netd that came meanwhile
-/// was told that it is wanted. One that is still to come will be told by [`follow_netd`].
-pub(super) fn claim_without(engine: &Engine) {
-    let engine = engine.clone();
-    tokio::spawn(async move {
-        if let Err(error) = claim(&engine).await {
-            tracing::debug!("claiming without a container that ended: {}", chain(&error));
-        }
-    });
 }

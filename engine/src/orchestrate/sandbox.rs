@@ -11,6 +11,7 @@ use crate::container::Container;
 use crate::container::network::NetworkMode;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
+use crate::orchestrate::owed;
 
 /// What netd is asked for when a container starts.
 pub(crate) fn request(container: &Container, owner: String, namespace: NamespaceRequest) -> SandboxPut {
@@ -71,34 +72,15 @@ pub(crate) fn network(engine: &Engine, container: &Container, sandbox: Option<&S
 }
 
 /// Gives the sandbox back. Who waits for the container's end finds its ports free, also when netd has just died: one is
-/// started, or waited for. If none comes, that is no reason to keep a container: `left` says that its sandbox is still to go.
+/// started, or waited for. If none comes, that is no reason to keep a container: it is owed.
 #[tracing::instrument(name = "remove_sandbox", level = "debug", skip_all, fields(container = container.short_id()))]
-pub(crate) async fn remove(engine: &Engine, container: &Container, left: &mut bool) {
+pub(crate) async fn remove(engine: &Engine, container: &Container) {
     if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
         return;
     }
-    let removed = match ask_to_remove(engine, container).await {
-        Err(Error::Netd(error))
-            if error.is_not_running() || matches!(error, netd_client::Error::Interrupted { .. }) =>
-        {
-            tracing::info!(container = %container.id, "netd is away, its next one is to take a sandbox down");
-            match engine.netd.ensure().await {
-                Ok(_) => ask_to_remove(engine, container).await,
-                Err(error) => Err(error),
-            }
-        }
-        removed => removed,
-    };
-    *left = removed.is_err();
-    if let Err(error) = removed {
-        tracing::warn!(container = %container.id, "giving a sandbox back: {}", chain(&error));
-    }
-}
-
-async fn ask_to_remove(engine: &Engine, container: &Container) -> Result<()> {
-    match engine.netd.client().remove_sandbox(container.id.as_str()).await {
-        Err(error) if error.kind() == Kind::NotFound => Ok(()),
-        removed => Ok(removed?),
+    if let Err(error) = owed::give_back(engine, &container.id).await {
+        tracing::warn!(container = %container.id, "giving a sandbox back, which is tried again: {}", chain(&error));
+        owed::owe(engine, &container.id);
     }
 }
 

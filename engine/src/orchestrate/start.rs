@@ -17,7 +17,7 @@ use crate::container::state::Outcome;
 use crate::container::{Container, Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{files, health, links, recover, remove, sandbox, volume};
+use crate::orchestrate::{files, health, links, owed, remove, sandbox, volume};
 
 /// Starts the container. If it can't run, nothing of the attempt is left but the reason.
 pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
@@ -45,9 +45,7 @@ pub(super) async fn attempt(owned: &mut Owned) -> Result<()> {
 #[tracing::instrument(name = "start", level = "debug", skip_all, fields(container = owned.container.short_id()))]
 async fn run(owned: &mut Owned) -> Result<()> {
     let engine = owned.engine.clone();
-    if owned.sandbox_left {
-        sandbox::remove(&engine, &owned.container, &mut owned.sandbox_left).await;
-    }
+    owed::pay(&engine, &owned.container.id).await.map_err(networking)?;
     check_joined(&engine, &owned.container)?;
     links::check(&engine, &owned.container)?;
     if owned.container.spec.auto_remove {
@@ -78,6 +76,14 @@ async fn run(owned: &mut Owned) -> Result<()> {
     engine.container_event(&owned.container, "start", []);
     links::tell(&engine, &owned.container).await;
     Ok(())
+}
+
+/// A failure of netd's as one of a start.
+fn networking(error: Error) -> Error {
+    match error {
+        Error::Netd(error) => Error::Networking(error),
+        other => other,
+    }
 }
 
 /// The containers whose namespaces this one joins must run.
@@ -209,7 +215,7 @@ pub(crate) fn let_run(
 }
 
 async fn failed(owned: &mut Owned, error: &Error) {
-    sandbox::remove(&owned.engine, &owned.container, &mut owned.sandbox_left).await;
+    sandbox::remove(&owned.engine, &owned.container).await;
     volume::release(&owned.engine, &owned.container).await;
     // Clients that attached see their streams end; the request that started it has the reason.
     owned.waiting.clear();
@@ -229,8 +235,5 @@ async fn failed(owned: &mut Owned, error: &Error) {
     };
     if let Err(error) = stored {
         tracing::error!(container = %owned.container.id, "recording a start that failed: {}", chain(&error));
-    }
-    if owned.sandbox_left {
-        recover::claim_without(&owned.engine);
     }
 }

@@ -163,6 +163,41 @@ fn a_removal_is_over_when_what_it_held_is_given_back_also_without_netd() {
     host.docker(&["run", "-d", "--name", "next", "-p", "4000:80", "busybox", "sleep", "1000"]).ok();
 }
 
+#[test]
+fn a_sandbox_that_netd_could_not_be_told_to_take_down_is_owed_to_it() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start();
+    let ids = ["web", "gone"].map(|name| host.docker(&["run", "-d", "--name", name, "busybox", "sleep", "1000"]).ok());
+    let sandboxes = |host: &Host| {
+        let asked = "curl -s --unix-socket /run/berth/netd.sock http://localhost/v1/sandboxes";
+        host.sh(&format!("{asked} | grep -o '\"state\"' | wc -l")).ok()
+    };
+    assert_eq!(sandboxes(&host), "2");
+    // None can be started: what ends now can't be given back.
+    let program = berth_tests::world::binary("netd");
+    host.sh(&format!("mount --bind /bin/false {}", program.display())).ok();
+    host.kill_netd();
+    host.docker(&["kill", "web", "gone"]).ok();
+    host.docker(&["wait", "web", "gone"]).ok();
+    host.docker(&["rm", "gone"]).ok();
+    let refused = host.docker(&["start", "web"]).fails_with(1);
+    assert!(refused.contains("netd ended at once"), "{refused}");
+    host.sh(&format!("umount {}", program.display())).ok();
+    // Its start has the last sandbox taken down before it asks for the next one; the other goes by itself.
+    host.docker(&["start", "web"]).ok();
+    for id in &ids {
+        host.wait_for_daemon_log(
+            "berthd",
+            &format!("netd has taken down a sandbox that it was owed to be told of container={id}"),
+        );
+    }
+    assert_eq!(sandboxes(&host), "1");
+    let warnings = host.docker(&["info", "--format", "{{.Warnings}}"]).ok();
+    assert!(!warnings.contains("netd has not taken down"), "{warnings}");
+    host.docker(&["exec", "web", "ip", "-4", "addr", "show", "eth0"]).ok();
+}
+
 /// Waits for a client that berthd still serves. One whose berthd was killed would ask again, and wait for the next berthd.
 fn wait_while_served(client: &mut Child, host: &Host) {
     if !host.berthd_runs() {

@@ -19,7 +19,7 @@ pub(super) async fn info(State(engine): State<Engine>, version: ApiVersion) -> R
     let read = |engine: &Engine| Ok((engine.images.list()?.len(), Host::read(), warn_of_public_servers()?));
     let (images, host, public_servers) = engine.blocking(read).await?;
     let mut network = engine.netd.running().await?.info().await?;
-    network.warnings.extend(public_servers);
+    network.warnings.extend(public_servers.into_iter().chain(engine.netd.owed_warning()));
     let facts = Facts {
         id: &engine.id,
         root: &engine.config.root,

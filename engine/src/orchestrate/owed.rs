@@ -1,0 +1,87 @@
+//! What berthd owes netd: to have sandboxes taken down that it couldn't be told of when their containers ended. It is tried again,
+//! ever less often, until it is done. None of it is stored: the next berthd claims what it still wants, and netd takes down the
+//! rest.
+
+use std::time::Duration;
+
+use cnm::Kind;
+use runtime::spec::Id;
+use tokio::time::sleep;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+
+/// Until the first try; doubled after each.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// As long as it takes at the most until the next try.
+const LONGEST_DELAY: Duration = Duration::from_secs(300);
+
+/// Owes netd to have a container's sandbox taken down. From here on it isn't claimed.
+pub(super) fn owe(engine: &Engine, id: &Id) {
+    if engine.netd.owe(id.as_str()) {
+        tokio::spawn(keep_paying(engine.clone(), id.clone()));
+    }
+}
+
+/// Has a container's sandbox taken down before its next one is asked for, if that is owed: else netd would answer with the
+/// last one.
+pub(super) async fn pay(engine: &Engine, id: &Id) -> Result<()> {
+    if engine.netd.owes(id.as_str()) {
+        give_back(engine, id).await?;
+    }
+    Ok(())
+}
+
+/// Has netd take a container's sandbox down; one that has just died is started, or waited for.
+pub(super) async fn give_back(engine: &Engine, id: &Id) -> Result<()> {
+    match take_down(engine, id).await {
+        Err(Error::Netd(error))
+            if error.is_not_running() || matches!(error, netd_client::Error::Interrupted { .. }) =>
+        {
+            tracing::info!(container = %id, "netd is away, its next one is to take a sandbox down");
+            engine.netd.ensure().await?;
+            take_down(engine, id).await
+        }
+        taken_down => taken_down,
+    }
+}
+
+/// The same of a netd that is there.
+async fn take_down(engine: &Engine, id: &Id) -> Result<()> {
+    match engine.netd.client().remove_sandbox(id.as_str()).await {
+        Err(error) if error.kind() != Kind::NotFound => return Err(error.into()),
+        _ => engine.netd.paid(id.as_str()),
+    }
+    Ok(())
+}
+
+async fn keep_paying(engine: Engine, id: Id) {
+    let mut returns = engine.netd.returns();
+    let mut delay = FIRST_DELAY;
+    while engine.netd.owes(id.as_str()) {
+        tokio::select! {
+            () = sleep(delay) => delay = (delay * 2).min(LONGEST_DELAY),
+            // netd is as old as the engine.
+            _ = returns.changed() => delay = FIRST_DELAY,
+        }
+        let paid = match engine.containers.find(id.as_str()) {
+            // In its turn, so that nothing is taken down that its next start asks for.
+            Ok(handle) => {
+                handle.run(|owned| Box::pin(try_again(owned.engine.clone(), owned.container.id.clone()))).await
+            }
+            Err(_) => try_again(engine.clone(), id.clone()).await,
+        };
+        if let Err(error) = paid {
+            tracing::debug!(container = %id, "giving a sandbox back once more: {}", chain(&error));
+        }
+    }
+    tracing::info!(container = %id, "netd has taken down a sandbox that it was owed to be told of");
+}
+
+/// Nobody waits for it, so that a netd that isn't there isn't started for it: whoever needs one does that.
+async fn try_again(engine: Engine, id: Id) -> Result<()> {
+    if engine.netd.owes(id.as_str()) {
+        take_down(&engine, &id).await?;
+    }
+    Ok(())
+}
