@@ -73,6 +73,7 @@ async fn what_is_granted_is_decided_with_stored_and_not_asked_for_again() {
 async fn a_lender_that_is_silent_keeps_no_other_request_waiting() {
     let (_world, lent, netd) = started(NO_DEADLINE).await;
     put(&netd, "there").await.expect("a sandbox");
+    put_on(&netd, "lent", "old").await.expect("a sandbox");
     lent.gives(Mood::Silent);
     let hanging = [
         tokio::spawn({
@@ -88,10 +89,12 @@ async fn a_lender_that_is_silent_keeps_no_other_request_waiting() {
             async move { netd.create_network(network("slow")).await.map(drop) }
         }),
     ];
-    lent.until(|lender| lender.asked == 4).await;
     let rest = async {
+        lent.until(|lender| lender.asked == 5).await;
         put(&netd, "web").await.expect("a sandbox");
         netd.remove_sandbox(id("web")).await.expect("the sandbox");
+        // On the same network, which has to be told that nobody needs loopback there any more.
+        netd.remove_sandbox(id("old")).await.expect("the sandbox");
         let other = cnm::api::NetworkCreate { name: "other".to_owned(), ..Default::default() };
         let other = cnm::spec::NetworkSpec::try_from(other).expect("a valid request");
         netd.create_network(other).await.expect("a network");
@@ -162,6 +165,23 @@ async fn a_refusal_is_said_and_leaves_nothing() {
     let error = netd.create_network(network("more")).await.expect_err("a refusal").to_string();
     assert_eq!(error, "driver lent has refused network more: nothing is left");
     assert_eq!((world.seen(), lent.lent()), (before, (0, 1)));
+}
+
+#[tokio::test]
+async fn a_fault_in_a_driver_fails_only_who_asked_it() {
+    let (world, lent, netd) = started(NO_DEADLINE).await;
+    let before = world.seen();
+    lent.gives(Mood::Broken);
+    let error = put_on(&netd, "lent", "web").await.expect_err("a fault").to_string();
+    assert!(error.starts_with("netd failed while it worked on this request"), "{error}");
+    lent.until(|lender| lender.taken_back.len() == 1).await;
+    lent.gives(Mood::Willing);
+    put_on(&netd, "lent", "web").await.expect("a sandbox");
+    lent.takes(Mood::Broken);
+    netd.remove_sandbox(id("web")).await.expect("that is no reason to stay");
+    let owed = netd.owed().await.expect("a list");
+    assert_eq!((owed.len(), owed[0].error.as_deref()), (1, Some("asking it failed")));
+    assert_eq!((world.seen(), lent.lent()), (before, (1, 1)));
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ pub(super) enum Mood {
     Refusing,
     /// It does nothing until its mood changes.
     Silent,
+    /// It has a fault of its own.
+    Broken,
 }
 
 /// What there is at the lender's.
@@ -141,8 +143,10 @@ impl Lent {
         self.step().await;
         self.lender.send_modify(|lender| lender.asked += 1);
         self.until(|lender| lender.giving != Mood::Silent).await;
-        if self.lender.borrow().giving == Mood::Refusing {
-            return Err(Error::new(Kind::Conflict, "nothing is left"));
+        match self.lender.borrow().giving {
+            Mood::Refusing => return Err(Error::new(Kind::Conflict, "nothing is left")),
+            Mood::Broken => panic!("as a fault in a driver does"),
+            Mood::Willing | Mood::Silent => {}
         }
         let number = {
             let mut addresses = self.addresses.lock().expect("not poisoned");
@@ -159,8 +163,10 @@ impl Lent {
     async fn take(&self, holder: Holder) -> Result<(), Error> {
         self.step().await;
         self.until(|lender| lender.taking != Mood::Silent).await;
-        if self.lender.borrow().taking == Mood::Refusing {
-            return Err(Error::new(Kind::Internal, "come back tomorrow"));
+        match self.lender.borrow().taking {
+            Mood::Refusing => return Err(Error::new(Kind::Internal, "come back tomorrow")),
+            Mood::Broken => panic!("as a fault in a driver does"),
+            Mood::Willing | Mood::Silent => {}
         }
         self.lender.send_modify(|lender| {
             lender.given.remove(&holder);
