@@ -49,4 +49,19 @@ fn on_a_network_of_ones_own_links_are_kept() {
     host.docker(&["network", "connect", "--link", "web:other", "more", "client"]).ok();
     let links = "{{json .NetworkSettings.Networks.more.Links}}";
     assert_eq!(host.docker(&["inspect", "-f", links, "client"]).ok(), r#"["web:other"]"#);
+    // As docker-compose 1.29 asks for a service's container and for that of its `run`: it joins again with the same words.
+    let ask = |path: &str, body: &str| {
+        let (status, said) = host.http("/run/berth/berth.sock", "POST", path, Some(body));
+        assert!((200..300).contains(&status), "{path}: {status} {said}");
+    };
+    let endpoint = r#"{"Aliases":["job"],"IPAMConfig":{},"Links":["web:web","web:shop_web_1","later:later"]}"#;
+    let create = format!(
+        r#"{{"Image":"busybox","Cmd":["sleep","1000"],"HostConfig":{{"NetworkMode":"own","Links":[]}},"NetworkingConfig":{{"EndpointsConfig":{{"own":{endpoint}}}}}}}"#
+    );
+    ask("/v1.25/containers/create?name=job", &create);
+    ask("/v1.25/networks/own/disconnect", r#"{"Container":"job"}"#);
+    ask("/v1.25/networks/own/connect", &format!(r#"{{"Container":"job","EndpointConfig":{endpoint}}}"#));
+    ask("/v1.25/containers/job/start", "");
+    let links = "{{json .NetworkSettings.Networks.own.Links}}";
+    assert_eq!(host.docker(&["inspect", "-f", links, "job"]).ok(), r#"["web:web","web:shop_web_1","later:later"]"#);
 }

@@ -26,7 +26,9 @@ pub(super) fn resolve(own: &str, host: &HostConfig, surroundings: &Surroundings<
         "none" => NetworkMode::None,
         mode => match mode.strip_prefix("container:") {
             None => NetworkMode::Network(mode.to_owned()),
-            Some("") => return Err(Error::invalid("invalid container format container:<name|id>")),
+            Some("") => {
+                return Err(Error::invalid("invalid network mode: invalid container format container:<name|id>"));
+            }
             Some(reference) => {
                 let other = join("network")(reference)?;
                 let id = other.id.clone();

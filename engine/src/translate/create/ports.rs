@@ -9,7 +9,8 @@ use cnm::api::PortRange;
 use crate::container::network::{ExtraHost, Link, NetworkMode, NetworkSpec, Port, PortBinding, Protocol};
 use crate::error::{Error, Result};
 
-/// Refuses what a request asks of a network that is another container's. What its image exposes is no request.
+/// Refuses what a request asks of a network that is another container's. What its image exposes is no request. Of several
+/// things, Docker names the one that comes first here.
 pub(super) fn refuse_shared(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     if !host.network_mode.as_deref().is_some_and(|mode| mode.starts_with("container:")) {
         return Ok(());
@@ -17,13 +18,13 @@ pub(super) fn refuse_shared(config: &ContainerConfig, host: &HostConfig) -> Resu
     let any = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let publishes = host.port_bindings.as_ref().is_some_and(|bindings| !bindings.is_empty());
     let refused = [
+        (any(&host.dns), "dns and the network mode"),
+        (any(&host.extra_hosts), "custom host-to-IP mapping and the network mode"),
         (
             publishes || host.publish_all_ports.unwrap_or_default(),
             "port publishing and the container type network mode",
         ),
         (any(&config.exposed_ports), "port exposing and the container type network mode"),
-        (any(&host.dns), "dns and the network mode"),
-        (any(&host.extra_hosts), "custom host-to-IP mapping and the network mode"),
     ];
     match refused.into_iter().find(|(refused, _)| *refused) {
         Some((_, what)) => Err(Error::invalid(format!("conflicting options: {what}"))),

@@ -2,6 +2,9 @@
 
 use super::{Wrong, cannot_start, refuses, town};
 
+const PUBLISHED: &str = "conflicting options: port publishing and the container type network mode";
+const EXPOSED: &str = "conflicting options: port exposing and the container type network mode";
+
 const PORTS_AND_NETWORKS: &[Wrong] = &[
     ("both", "run -p 99999:80 busybox true", 125, &["99999"]),
     ("both", "run -p 80:99999 busybox true", 125, &["99999"]),
@@ -15,7 +18,10 @@ const PORTS_AND_NETWORKS: &[Wrong] = &[
     ("both", "run --expose 99999 busybox true", 125, &["99999"]),
     ("both", "run --network container:nonesuch busybox true", 125, &["No such container: nonesuch"]),
     ("both", "run --network container: busybox true", 125, &["container"]),
-    ("both", "run --network container:keeper -p 80:80 busybox true", 125, &["conflicting options", "port"]),
+    ("both", "run --network container:keeper -p 80:80 busybox true", 125, &[PUBLISHED]),
+    ("both", "run --network container:keeper -P busybox true", 125, &[PUBLISHED]),
+    ("both", "run --network container:keeper --expose 80 busybox true", 125, &[EXPOSED]),
+    ("both", "run --name self --network container:self busybox true", 125, &["cannot join own network"]),
     ("both", "run --network container:keeper --hostname x busybox true", 125, &["conflicting options", "hostname"]),
     ("both", "run --network taken --network taken busybox true", 125, &["taken"]),
     ("both", "run --ip 10.1.1.1 busybox true", 125, &["user"]),

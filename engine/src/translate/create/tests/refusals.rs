@@ -113,7 +113,11 @@ fn of_networking() {
             "invalid port specification: \"20-10\"",
         ),
         (of_host(json!({ "PortBindings": { "80/tcp": [{ "HostIp": "1.2.3" }] } })), 400, "invalid IP address: 1.2.3"),
-        (of_host(json!({ "NetworkMode": "container:" })), 400, "invalid container format container:<name|id>"),
+        (
+            of_host(json!({ "NetworkMode": "container:" })),
+            400,
+            "invalid network mode: invalid container format container:<name|id>",
+        ),
         (
             of_host(json!({ "NetworkMode": "container:web", "PublishAllPorts": true })),
             400,
@@ -408,6 +412,11 @@ fn of_links_and_shared_networks() {
             of_host(json!({ "NetworkMode": "container:web", "Dns": ["1.1.1.1"] })),
             400,
             "conflicting options: dns and the network mode",
+        ),
+        (
+            of_host(json!({ "NetworkMode": "container:web", "ExtraHosts": ["a:1.1.1.1"], "PublishAllPorts": true })),
+            400,
+            "conflicting options: custom host-to-IP mapping and the network mode",
         ),
         (
             of_host(json!({ "NetworkMode": "container:nobody" })),
