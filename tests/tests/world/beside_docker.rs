@@ -40,13 +40,18 @@ impl Docker {
         client
     }
 
-    /// A container of Docker's reaches the wire, and the wire what it publishes.
-    fn has_its_network(&self, host: &Host, neighbour: &Host) {
+    /// A container of Docker's, new or one to enter, reaches the wire.
+    fn reaches_the_wire(host: &Host, neighbour: &Host, container: &[&str]) {
         let greeting = greet(neighbour.listen(9000));
         let script = format!("echo | nc -w 5 {} 9000", neighbour.address());
-        let out = Outcome::of(Self::client(host).args(["run", "--rm", "busybox", "sh", "-c", &script]));
+        let out = Outcome::of(Self::client(host).args(container).args(["sh", "-c", &script]));
         assert_eq!(out.ok(), "greetings", "from a container of Docker's to the wire");
         greeting.join().expect("a guest");
+    }
+
+    /// A container of Docker's reaches the wire, and the wire what it publishes.
+    fn has_its_network(&self, host: &Host, neighbour: &Host) {
+        Self::reaches_the_wire(host, neighbour, &["run", "--rm", "busybox"]);
         let serve = "httpd -p 80 -h /var/www && echo listening && exec sleep 1000";
         let run = ["run", "-d", "--name", "web", "-p", "5000:80", "busybox", "sh", "-c", serve];
         Outcome::of(Self::client(host).args(run)).ok();
@@ -79,9 +84,11 @@ fn docker_started_after_berth_keeps_its_network() {
     host.serve("web", &["-p", "4000:80"]);
     let docker = Docker::start(&host);
     docker.has_its_network(&host, &neighbour);
-    // netd comes back to a host on which both are: berthd starts another.
+    Outcome::of(Docker::client(&host).args(["run", "-d", "--name", "steady", "busybox", "sleep", "1000"])).ok();
+    // netd comes back to a host on which both are: berthd starts another, that hears of no link of Docker's.
     host.kill_netd();
     host.docker(&["network", "ls"]).ok();
+    Docker::reaches_the_wire(&host, &neighbour, &["exec", "steady"]);
     docker.has_its_network(&host, &neighbour);
     assert_eq!(neighbour.fetch(&format!("http://{}:4000", host.address())).ok(), PAGE);
     let greeting = greet(neighbour.listen(9001));
