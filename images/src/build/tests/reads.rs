@@ -73,9 +73,10 @@ fn mounts_begin_with_what_they_say_and_go_where_the_step_works() {
 
 #[test]
 fn stages_of_one_name_and_arguments_named_by_others() {
-    let text = "ARG N=FROM_OUTSIDE\nARG $N=outside\nFROM scratch AS x\nRUN first\nFROM x AS x\nRUN second\n\
-                FROM scratch\nARG N=INNER\nARG ${N}=set ${NONE}\nCOPY --from=x /made /made\nRUN third $INNER\n";
-    assert_eq!(ran(text).expect("built"), ["first", "second", "third $INNER"]);
+    let text = "ARG N=FROM_OUTSIDE\nARG $N=scratch\nFROM $FROM_OUTSIDE AS x\nRUN first\nFROM x AS x\nRUN second\n\
+                FROM scratch\nARG N=INNER\nARG ${N}=set ${NONE}\nCOPY --from=x /made /made\n\
+                RUN --mount=type=bind,target=/$INNER third\n";
+    assert_eq!(ran(text).expect("built"), ["first", "second", "third /set=[\"Dockerfile\"]"]);
 }
 
 #[test]
