@@ -1,6 +1,7 @@
 //! Dockerfiles as text and what is made of them.
 
 mod as_buildkit;
+mod recorded;
 
 use insta::assert_snapshot;
 use proptest::prelude::*;
