@@ -150,17 +150,29 @@ fn an_image_works_in_its_root_if_nothing_else_is_said() {
 
 #[test]
 fn nothing_is_taken_from_a_stage_that_comes_later() {
-    // An image of that name would be there.
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = Store::open(&dir.path().join("root"), &dir.path().join("run")).expect("the store opens");
+    let builder = Builder::new(&store);
+    let tags = vec![Reference::parse("later").expect("a name")];
+    let image = BuildRequest { tags, ..BuildRequest::default() };
+    builder.build("FROM scratch\nRUN base\n", &image, &base).expect("an image of that name, with such a file");
+    let refused = |text: &str| {
+        // Were it carried out, that would be the failure.
+        let fails = |_: &RunStep, _: &mut StepOutput<'_>| 99;
+        let built = builder.build(text, &BuildRequest { no_cache: true, ..BuildRequest::default() }, &fails);
+        told(&built.err().expect(text))
+    };
     for text in [
-        "FROM scratch AS first\nCOPY --from=later /x /\nFROM scratch AS Later\nCOPY --from=first / /\n",
+        "FROM scratch AS first\nRUN x\nCOPY --from=later /etc/passwd /\nFROM scratch AS Later\nCOPY --from=first / /\n",
         "FROM scratch AS first\nRUN --mount=from=LATER,target=/x base\nFROM scratch AS later\nCOPY --from=first / /\n",
-        "FROM scratch AS later\nFROM scratch AS first\nCOPY --from=later /x /\nFROM scratch AS later\nCOPY --from=first / /\n",
-        "FROM scratch AS later\nCOPY --from=later /x /\n",
-        "FROM scratch AS first\nARG S=later\nCOPY --from=$S /x /\nFROM scratch AS later\nCOPY --from=first / /\n",
+        "FROM scratch AS later\nFROM scratch AS first\nCOPY --from=later /etc/passwd /\nFROM scratch AS later\n\
+         COPY --from=first / /\n",
+        "FROM scratch AS later\nCOPY --from=later /etc/passwd /\n",
+        "FROM scratch AS first\nARG S=later\nCOPY --from=$S /etc/passwd /\nFROM scratch AS later\nCOPY --from=first / /\n",
     ] {
-        let refusal = build(text, Tar::new()).err().expect(text).to_lowercase();
+        let refusal = refused(text).to_lowercase();
         assert!(refusal.contains("later") && refusal.contains("isn't an earlier stage"), "{refusal}");
     }
-    let refusal = build("FROM scratch\nCOPY --from=1 /x /\n", Tar::new()).err().expect("refused");
+    let refusal = refused("FROM scratch\nCOPY --from=1 /x /\n");
     assert!(refusal.contains("there is no stage of this number"), "{refusal}");
 }
