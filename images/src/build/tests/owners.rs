@@ -160,7 +160,7 @@ fn nothing_is_taken_from_a_stage_that_comes_later() {
         // Were it carried out, that would be the failure.
         let fails = |_: &RunStep, _: &mut StepOutput<'_>| 99;
         let built = builder.build(text, &BuildRequest { no_cache: true, ..BuildRequest::default() }, &fails);
-        told(&built.err().expect(text))
+        told(&built.expect_err(text))
     };
     for text in [
         "FROM scratch AS first\nRUN x\nCOPY --from=later /etc/passwd /\nFROM scratch AS Later\nCOPY --from=first / /\n",
