@@ -6,56 +6,42 @@
 //! the database doesn't know is swept at the next start. Volumes that somebody makes or removes by themselves are
 //! committed to the disk: nobody waits for many of these.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sqlite::{Access, Schema, Synchronous};
 use tokio::sync::oneshot;
 
-/// The schema that this build reads and writes.
-const SCHEMA: i64 = 2;
-
-/// Each entry brings the schema from its index to the next version.
-const MIGRATIONS: [&str; SCHEMA as usize] = [
-    "
-    CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-    ",
-    "CREATE TABLE volumes (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;",
-];
+/// What the file holds.
+const SCHEMA: Schema = Schema {
+    // "been" in ASCII.
+    application_id: 0x6265_656e,
+    migrations: &[
+        "
+        CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        ",
+        "CREATE TABLE volumes (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+    ],
+    unmarked_up_to: 2,
+    whole: "the file",
+};
 
 /// What went wrong with the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It can't be opened at all.
-    #[error("opening the database {}", path.display())]
-    Open {
+    /// It can't be used.
+    #[error(transparent)]
+    Open(#[from] sqlite::OpenError),
+    /// Nobody can look after it.
+    #[error("can't start a thread for the database {}", path.display())]
+    Thread {
         /// The file.
         path: PathBuf,
-        /// What SQLite or the kernel says.
-        source: rusqlite::Error,
-    },
-    /// It isn't a sound database; it is left alone.
-    #[error("the database {} is damaged ({problem}); restore it or move it away, berthd won't overwrite it", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// SQLite's first complaint.
-        problem: String,
-    },
-    /// A newer berthd wrote it; it is left alone.
-    #[error(
-        "the database {} has schema {found}, written by a newer berthd; this one knows {SCHEMA}: use the newer berthd",
-        path.display()
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The schema found.
-        found: i64,
+        /// Why.
+        source: io::Error,
     },
     /// A statement failed.
     #[error("{doing} in the engine's database")]
@@ -101,7 +87,8 @@ pub struct Store {
 impl Store {
     /// Opens or makes the database at `path`, and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = connect(path)?;
+        let mut connection = sqlite::open(path, &SCHEMA, Access::Shared, Synchronous::Normal)?;
+        sqlite::reserve_log(path);
         let (jobs, queue) = mpsc::channel::<Job>();
         std::thread::Builder::new()
             .name("engine-db".into())
@@ -110,10 +97,7 @@ impl Store {
                     job(&mut connection);
                 }
             })
-            .map_err(|error| StoreError::Open {
-                path: path.to_owned(),
-                source: rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
-            })?;
+            .map_err(|source| StoreError::Thread { path: path.to_owned(), source })?;
         Ok(Self { jobs })
     }
 
@@ -236,53 +220,11 @@ fn to_disk(db: &mut Connection, change: impl FnOnce(&Connection) -> rusqlite::Re
     changed
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let failed = |source| explain(path, source);
-    // Containers' environments are in it: nobody else may read it. SQLite gives its log the same mode. What fails here
-    // fails again in the next line.
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).ok();
-    let mut db = Connection::open(path).map_err(failed)?;
-    db.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
-    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
-    if found > SCHEMA {
-        return Err(StoreError::Newer { path: path.to_owned(), found });
-    }
-    let check: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
-    if check != "ok" {
-        return Err(StoreError::Damaged { path: path.to_owned(), problem: check });
-    }
-    db.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-    db.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
-    if found < SCHEMA {
-        let transaction = db.transaction().map_err(failed)?;
-        migrate(&transaction, found).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-    }
-    images::reserve_log(path);
-    Ok(db)
-}
-
-fn migrate(db: &Transaction<'_>, found: i64) -> rusqlite::Result<()> {
-    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
-        db.execute_batch(migration)?;
-    }
-    db.pragma_update(None, "user_version", SCHEMA)
-}
-
-/// A file that is no database is damage, and says so; the rest is a failure to open it.
-fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    match source.sqlite_error_code() {
-        Some(DatabaseCorrupt | NotADatabase) => {
-            StoreError::Damaged { path: path.to_owned(), problem: source.to_string() }
-        }
-        _ => StoreError::Open { path: path.to_owned(), source },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
+
+    use sqlite::OpenError;
 
     use super::*;
 
@@ -334,14 +276,24 @@ mod tests {
         assert_eq!(Store::open(&path).unwrap().fact("owner", "y".into()).await.unwrap(), "x");
     }
 
+    #[tokio::test]
+    async fn a_file_of_before_it_was_marked_is_taken_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engine.db");
+        Store::open(&path).unwrap().put_container(container("a", "one")).await.unwrap();
+        Connection::open(&path).unwrap().pragma_update(None, "application_id", 0).unwrap();
+        assert_eq!(Store::open(&path).unwrap().containers().await.unwrap(), [container("a", "one")]);
+    }
+
     #[test]
     fn a_newer_file_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("engine.db");
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+        drop(Store::open(&path).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let before = std::fs::read(&path).unwrap();
         let error = Store::open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found, .. } if found == SCHEMA + 1), "{error}");
+        assert!(matches!(error, StoreError::Open(OpenError::Newer { found: 99, .. })), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
@@ -351,7 +303,7 @@ mod tests {
         let path = dir.path().join("engine.db");
         std::fs::write(&path, "this is no database, whatever its name says").unwrap();
         let error = Store::open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        assert!(matches!(error, StoreError::Open(OpenError::Damaged { .. })), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"this is no database, whatever its name says");
     }
 }

@@ -150,30 +150,9 @@ pub enum Error {
         /// Where.
         root_dir: PathBuf,
     },
-    /// The database is another program's or a later version's.
-    #[error("{} has schema version {found}, this program knows up to {known}: it is left as it is", path.display())]
-    NewerDatabase {
-        /// The file.
-        path: PathBuf,
-        /// What it says.
-        found: i64,
-        /// What we know.
-        known: i64,
-    },
-    /// The database file holds something else.
-    #[error("{} isn't an image database of this program: it is left as it is", path.display())]
-    ForeignDatabase {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The database is damaged.
-    #[error("{} is damaged ({detail}): it is left as it is; restore it, or move the whole directory away", path.display())]
-    DamagedDatabase {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite found.
-        detail: String,
-    },
+    /// The database file can't be used.
+    #[error(transparent)]
+    Unusable(#[from] sqlite::OpenError),
     /// There are layers and no database that knows them.
     #[error(
         "{} holds layers or snapshots but no images.db: restore it, or move the whole directory away",
@@ -279,9 +258,7 @@ impl Error {
             | Error::Push { .. }
             | Error::CalledOff
             | Error::InUse { .. }
-            | Error::NewerDatabase { .. }
-            | Error::ForeignDatabase { .. }
-            | Error::DamagedDatabase { .. }
+            | Error::Unusable(_)
             | Error::DatabaseGone { .. }
             | Error::Encode(_)
             | Error::DamagedImage(_)

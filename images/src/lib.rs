@@ -39,7 +39,6 @@ pub mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod index;
-mod log_room;
 mod lowers;
 mod piped;
 mod platform;
@@ -67,7 +66,6 @@ pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
 pub use fetch::{FetchError, Heard};
-pub use log_room::reserve_log;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, PushProgress, PushStep, Silent};
 pub use reference::{Reference, ReferenceError};

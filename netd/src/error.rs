@@ -59,26 +59,10 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
-    /// A state file is of a later release.
-    #[error(
-        "{} has schema version {found} and this netd knows up to {known}: run the newer netd, or move the file away",
-        path.display()
-    )]
-    NewerStore {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-        /// Ours.
-        known: u32,
-    },
-    /// A file lies where a state file should.
-    #[error("{} is not a state file of netd: move it away", path.display())]
-    ForeignStore {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A state file can't be opened or read: damaged, or no access.
+    /// A state file can't be used.
+    #[error(transparent)]
+    Store(#[from] sqlite::OpenError),
+    /// What a state file holds can't be read.
     #[error("cannot read the state file {}: repair it, or move it away to start without it", path.display())]
     OpenStore {
         /// The file.
@@ -164,8 +148,7 @@ impl Error {
             | Self::InUse { .. }
             | Self::NetworkInUse { .. }
             | Self::SocketPathTooLong { .. }
-            | Self::NewerStore { .. }
-            | Self::ForeignStore { .. }
+            | Self::Store(_)
             | Self::OpenStore { .. }
             | Self::Record { .. }
             | Self::WriteStore { .. }

@@ -8,7 +8,6 @@
 //! The second file is never synced: it survives a killed netd because the kernel has its pages, and a reboot makes it
 //! void as a whole. It carries the boot's id in its name, so that one which a power cut damaged is never opened.
 
-mod file;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -28,10 +27,11 @@ use cnm::{
     sandbox::Sandbox,
 };
 use kernel::AdminChains;
+use rusqlite::Connection;
+use sqlite::{Access, Schema, Synchronous};
 use tokio::sync::oneshot;
 
 use self::{
-    file::{Schema, Synchronous},
     record::{BootChange, DurableChange},
     writer::Writer,
 };
@@ -46,6 +46,8 @@ const DURABLE: Schema = Schema {
                                   rule TEXT NOT NULL, PRIMARY KEY (chain, position)) WITHOUT ROWID, STRICT",
         "CREATE TABLE owed (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID, STRICT",
     ],
+    unmarked_up_to: 0,
+    whole: "the file",
 };
 
 /// "ntbt": marks the boot's file as ours.
@@ -56,6 +58,8 @@ const OF_THIS_BOOT: Schema = Schema {
          CREATE TABLE revision (only INTEGER PRIMARY KEY CHECK (only = 1), newest INTEGER NOT NULL) STRICT",
         "CREATE TABLE last_lease (network TEXT PRIMARY KEY, address TEXT NOT NULL) WITHOUT ROWID, STRICT",
     ],
+    unmarked_up_to: 0,
+    whole: "the file",
 };
 
 /// The two files, each written by a thread of its own, so that the durable one's syncs delay no sandbox.
@@ -95,10 +99,10 @@ impl Store {
     /// Opens both files, making what is missing, and removes those of earlier boots.
     pub(crate) fn open(root: &Path, run_dir: &Path, boot_id: &str) -> Result<(Self, Loaded), Error> {
         let durable_path = root.join("netd.db");
-        let durable = file::open(&durable_path, &DURABLE, Synchronous::Full)?;
+        let durable = open(&durable_path, &DURABLE, Synchronous::Full)?;
         let boot_path = run_dir.join(format!("netd-{boot_id}.db"));
         remove_void(run_dir, &boot_path)?;
-        let boot = file::open(&boot_path, &OF_THIS_BOOT, Synchronous::Off)?;
+        let boot = open(&boot_path, &OF_THIS_BOOT, Synchronous::Off)?;
         let loaded = Loaded {
             networks: record::load(&durable, &durable_path, "network")?,
             sandboxes: record::load(&boot, &boot_path, "sandbox")?,
@@ -162,6 +166,15 @@ impl Store {
         let changes = [Some(change), revision.map(BootChange::Revision)];
         Commit(self.boot.write(changes.into_iter().flatten().collect()))
     }
+}
+
+/// Opens a file that this process owns: its directory is locked.
+fn open(path: &Path, schema: &Schema, synchronous: Synchronous) -> Result<Connection, Error> {
+    let connection = sqlite::open(path, schema, Access::Alone, synchronous)?;
+    // 256 KiB instead of 2 MiB: all is read once, at start.
+    let small = connection.pragma_update(None, "cache_size", -256);
+    small.map_err(|source| Error::OpenStore { path: path.to_owned(), source })?;
+    Ok(connection)
 }
 
 /// Removes the files of earlier boots: what they describe is gone.

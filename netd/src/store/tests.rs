@@ -114,14 +114,14 @@ fn a_damaged_or_foreign_file_is_refused_by_name_and_kept() {
     let path = directory.path().join("netd.db");
     fs::write(&path, "not a database at all, and longer than the header of one would be: ".repeat(8)).expect("a file");
     let message = refusal(directory.path());
-    assert!(message.contains("netd.db") && message.contains("move it away"), "{message}");
+    assert!(message.contains("netd.db") && message.contains("move the file away"), "{message}");
 
     fs::remove_file(&path).expect("the file");
     let foreign = Connection::open(&path).expect("a file");
     foreign.execute_batch("CREATE TABLE someone_elses (id)").expect("a table");
     drop(foreign);
     let message = refusal(directory.path());
-    assert!(message.contains("netd.db") && message.contains("not a state file of netd"), "{message}");
+    assert!(message.contains("netd.db") && message.contains("isn't a database of this program"), "{message}");
     assert!(path.exists());
 }
 

@@ -9,10 +9,10 @@ mod steps;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use sqlite::{Access, Schema, Synchronous, reserve_log};
 
 use crate::error::Error;
-use crate::log_room::reserve_log;
 
 pub(super) use images::*;
 pub(super) use layers::*;
@@ -22,10 +22,15 @@ pub(super) use log::pages;
 pub(super) use snapshots::*;
 pub(super) use steps::*;
 
-/// Marks the file as ours: "beim" in ASCII.
-const APPLICATION_ID: i64 = 0x6265_696d;
+const SCHEMA: Schema = Schema {
+    // "beim" in ASCII.
+    application_id: 0x6265_696d,
+    migrations: &MIGRATIONS,
+    unmarked_up_to: 0,
+    // Without it, nothing is known of the layers and of what containers wrote.
+    whole: "the whole directory",
+};
 
-/// Each brings the schema one version further. Never change one that was released.
 const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE layer (
@@ -96,67 +101,17 @@ const MIGRATIONS: [&str; 4] = [
 
 /// Opens the file, making it if there is none. What isn't ours, is newer or is damaged stays as it is.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
-    let opening = |source| damaged_or(path, source, "open a file");
-    let mut connection = Connection::open(path).map_err(opening)?;
-    // Nobody else has the file, but the thread that begins the log anew, which waits for the disk.
-    connection.busy_timeout(Duration::from_secs(600)).map_err(opening)?;
-    let pragma = |connection: &Connection, name: &str| {
-        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(opening)
-    };
-    let application = pragma(&connection, "application_id")?;
-    let version = pragma(&connection, "user_version")?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(opening)?;
-    let is_new = application == 0 && version == 0 && tables == 0;
-    if !is_new && application != APPLICATION_ID {
-        return Err(Error::ForeignDatabase { path: path.to_owned() });
-    }
-    let known = i64::try_from(MIGRATIONS.len()).expect("a handful of migrations");
-    if version > known {
-        return Err(Error::NewerDatabase { path: path.to_owned(), found: version, known });
-    }
-    check(&connection, path)?;
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
-        .map_err(opening)?;
-    if version < known {
-        migrate(&mut connection, version).map_err(opening)?;
-    }
+    let connection = sqlite::open(path, &SCHEMA, Access::Shared, Synchronous::Full)?;
     reserve_log(path);
-    // From here on a commit waits for no disk, and takes nothing over into the file: see `log`.
-    connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;").map_err(opening)?;
+    let configure = || {
+        // Nobody else has the file, but the thread that begins the log anew, which waits for the disk.
+        connection.busy_timeout(Duration::from_secs(600))?;
+        // A migration has waited for the disk. From here on a commit doesn't, and takes nothing over into the file: see `log`.
+        connection
+            .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;")
+    };
+    configure().map_err(Error::database("open a file"))?;
     Ok(connection)
-}
-
-fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
-    let detail: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|source| damaged_or(path, source, "check a file"))?;
-    match detail.as_str() {
-        "ok" => Ok(()),
-        _ => Err(Error::DamagedDatabase { path: path.to_owned(), detail }),
-    }
-}
-
-fn damaged_or(path: &Path, source: rusqlite::Error, doing: &'static str) -> Error {
-    match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            Error::DamagedDatabase { path: path.to_owned(), detail: source.to_string() }
-        }
-        _ => Error::Database { doing, source },
-    }
-}
-
-fn migrate(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
-    let transaction = begin(connection)?;
-    for (version, migration) in (1_i64..).zip(MIGRATIONS) {
-        if version > from {
-            transaction.execute_batch(migration)?;
-            transaction.pragma_update(None, "user_version", version)?;
-        }
-    }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.commit()
 }
 
 /// What a change of records survives.

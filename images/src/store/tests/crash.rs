@@ -178,8 +178,8 @@ fn a_database_that_isnt_ours_stays_as_it_is() {
             connection.execute_batch(statement).expect("changed");
         }
     };
-    insta::assert_snapshot!(refused(&sql("PRAGMA user_version = 99")), @"ROOT/images.db has schema version 99, this program knows up to 4: it is left as it is");
-    insta::assert_snapshot!(refused(&sql("PRAGMA application_id = 1")), @"ROOT/images.db isn't an image database of this program: it is left as it is");
+    insta::assert_snapshot!(refused(&sql("PRAGMA user_version = 99")), @"ROOT/images.db has schema version 99, this program knows up to 4: it is left as it is; run the newer program, or move the whole directory away");
+    insta::assert_snapshot!(refused(&sql("PRAGMA application_id = 1")), @"ROOT/images.db isn't a database of this program: it is left as it is; move the whole directory away");
     insta::assert_snapshot!(refused(&|path| fs::write(path, "not a database".repeat(100)).expect("written")), @"ROOT/images.db is damaged (file is not a database): it is left as it is; restore it, or move the whole directory away");
     let damage = |path: &Path| {
         let mut content = fs::read(path).expect("a file");
