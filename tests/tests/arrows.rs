@@ -94,3 +94,32 @@ fn unsafe_is_forbidden_where_the_design_forbids_it() {
         }
     }
 }
+
+/// The Rust files below a directory, with their paths from there.
+fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(next) = directories.pop() {
+        for path in std::fs::read_dir(&next).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source");
+                found.push((path.strip_prefix(directory).expect("below it").to_owned(), text));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn dockers_types_stand_behind_one_door_and_none_is_stored() {
+    let sources = sources(&root().join("engine/src"));
+    assert!(sources.len() > 100, "only {} sources of the engine were found", sources.len());
+    for (path, text) in sources {
+        let is_door = path == Path::new("wire/models.rs");
+        assert!(is_door || !text.contains("bollard_stubs"), "{} names bollard_stubs", path.display());
+        let is_kept = ["container", "volume", "exec", "store.rs"].iter().any(|kept| path.starts_with(kept));
+        assert!(!is_kept || !text.contains("wire::"), "{} is kept, and names what goes over the wire", path.display());
+    }
+}

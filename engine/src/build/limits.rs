@@ -1,6 +1,5 @@
 //! The bounds that a build's steps run in, as a container's would be asked for.
 
-use bollard_stubs::models::{ContainerConfig, HostConfig};
 use images::{Image, ImageConfig, RootFs, RunStep, StepMountKind, StepNetwork};
 use jiff::Timestamp;
 use runtime::spec::BindPropagation;
@@ -13,6 +12,7 @@ use crate::error::Result;
 use crate::orchestrate::create;
 use crate::translate::create::{Identity, Translated};
 use crate::wire::create::CreateBody;
+use crate::wire::models::{ContainerConfig, HostConfig};
 
 /// The same for every build, so that what a step makes doesn't depend on it.
 const HOSTNAME: &str = "build";

@@ -39,7 +39,7 @@ impl Attributes {
     /// What they are of this container.
     pub fn of(&self, container: &Container) -> BTreeMap<String, String> {
         let labels = container.spec.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let variables = container.asked.config.env.iter().flatten().filter_map(|variable| variable.split_once('='));
+        let variables = container.asked.config.texts("Env").filter_map(|variable| variable.split_once('='));
         let mut chosen = BTreeMap::new();
         choose(&mut chosen, labels, &self.labels, self.labels_regex.as_deref());
         choose(&mut chosen, variables, &self.env, self.env_regex.as_deref());
@@ -71,13 +71,13 @@ impl Tag {
     /// Of a container.
     pub fn of(container: &Container) -> Self {
         let config = &container.asked.config;
-        let words = config.entrypoint.iter().chain(&config.cmd).flatten();
+        let words = config.texts("Entrypoint").chain(config.texts("Cmd"));
         Self::new(
             container.id.as_str(),
             &container.name,
             &container.image.id.to_string(),
             &container.image.reference,
-            &words.map(String::as_str).collect::<Vec<_>>().join(" "),
+            &words.collect::<Vec<_>>().join(" "),
         )
     }
 

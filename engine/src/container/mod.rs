@@ -2,6 +2,7 @@
 //!
 //! A container is owned by one task (see [`owned`]); everybody else reads the snapshots that it publishes.
 
+mod asked;
 pub mod compose;
 pub mod etc;
 pub mod handle;
@@ -17,13 +18,13 @@ pub mod restart;
 pub mod spec;
 pub mod state;
 
-use bollard_stubs::models::{ContainerConfig, HostConfig};
 use cnm::api::Sandbox;
 use images::ImageId;
 use jiff::Timestamp;
 use runtime::spec::Id;
 use serde::{Deserialize, Serialize};
 
+pub use asked::{Asked, Said};
 pub use handle::Handle;
 pub use network::WantedEndpoint;
 pub use record::{RecordError, from_record, to_record};
@@ -62,15 +63,6 @@ pub struct ImageUse {
     pub id: ImageId,
     /// As the request named it.
     pub reference: String,
-}
-
-/// A request as its maker sees it again.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
-    /// `Config`.
-    pub config: ContainerConfig,
-    /// `HostConfig`.
-    pub host: HostConfig,
 }
 
 impl Container {

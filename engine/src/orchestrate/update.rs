@@ -1,15 +1,18 @@
 //! `update`: other limits for a container, at once if it runs, and another restart policy.
 
+use crate::container::Said;
 use crate::container::owned::Owned;
 use crate::error::{Result, chain};
 use crate::orchestrate::{create, restart};
 use crate::translate::create::limits;
 use crate::translate::update::Update;
+use crate::wire::body;
+use crate::wire::models::HostConfig;
 
 /// Changes a container. If the kernel refuses a limit, all stay as they were.
 pub(crate) async fn update(owned: &mut Owned, update: &Update) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    let mut host = owned.container.asked.host.clone();
+    let mut host: HostConfig = body::from_value(owned.container.asked.host.to_json())?;
     update.apply(&mut host);
     if update.has_limits() {
         let mut resources = limits::resources(&host, &create::machine()?, &mut warnings)?;
@@ -37,7 +40,7 @@ pub(crate) async fn update(owned: &mut Owned, update: &Update) -> Result<Vec<Str
     if let Some(policy) = update.restart {
         restart::set_policy(owned, policy)?;
     }
-    owned.container.asked.host = host;
+    owned.container.asked.host = Said::of(&host);
     owned.save().await?;
     owned.engine.container_event(&owned.container, "update", []);
     Ok(warnings)

@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use bollard_stubs::models::{ExecConfig, ExecStartConfig};
 use cnm::Kind;
 use jiff::Timestamp;
 use runtime::Target;
@@ -30,6 +29,7 @@ use crate::version::ApiVersion;
 use crate::wire::body;
 use crate::wire::exec::{CreatedView, ExecView};
 use crate::wire::lifecycle::ResizeQuery;
+use crate::wire::models::{ExecConfig, ExecStartConfig};
 
 /// How long a request for another size waits for an exec that is to be started; Docker waits as long.
 const LONGEST_START: Duration = Duration::from_secs(10);

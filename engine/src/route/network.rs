@@ -4,7 +4,6 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use bollard_stubs::models::{NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
 use cnm::Kind;
 use cnm::api::NetworkQuery;
 use jiff::Timestamp;
@@ -21,6 +20,7 @@ use crate::translate::create::endpoint;
 use crate::translate::network::{self, Selection};
 use crate::version::ApiVersion;
 use crate::wire::body;
+use crate::wire::models::{NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest};
 use crate::wire::network::{CreatedView, InspectQuery, NetworkView, PrunedView};
 
 pub(crate) fn routes() -> Router<Engine> {

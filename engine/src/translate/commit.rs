@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use bollard_stubs::models::ContainerConfig as AskedConfig;
 use images::ContainerConfig;
 
+use crate::container::Said;
 use crate::error::Result;
 use crate::wire::body;
 
 /// The configuration to alter: the container's, below what the request's body says, if it says anything.
-pub(crate) fn config(request: &[u8], container: &AskedConfig) -> Result<ContainerConfig> {
+pub(crate) fn config(request: &[u8], container: &Said) -> Result<ContainerConfig> {
     // Both sides read and write Docker's JSON of a configuration; what only containers have falls away on the way.
     let json = serde_json::to_vec(container).expect("a configuration consists of texts and numbers");
     let container: ContainerConfig = body::parse(&json)?;
@@ -68,15 +68,11 @@ pub(crate) fn changes(query: &str, config: &ContainerConfig) -> Result<Vec<Strin
 mod tests {
     use super::*;
 
-    fn container() -> AskedConfig {
-        AskedConfig {
-            hostname: Some("c".into()),
-            cmd: Some(vec!["sh".into()]),
-            env: Some(vec!["A=1".into(), "B=2".into()]),
-            exposed_ports: Some(vec!["80/tcp".into()]),
-            tty: Some(true),
-            ..AskedConfig::default()
-        }
+    fn container() -> Said {
+        let json = serde_json::json!({
+            "Hostname": "c", "Cmd": ["sh"], "Env": ["A=1", "B=2"], "ExposedPorts": { "80/tcp": {} }, "Tty": true
+        });
+        serde_json::from_value(json).unwrap()
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A request for a further process in a container, as a complete description of that process.
 
-use bollard_stubs::models::{ExecConfig, ExecStartConfig};
 use runtime::ExecSpec;
 use runtime::capabilities::CapabilitySet;
 use runtime::protocol::Streams;
@@ -13,6 +12,7 @@ use crate::exec::{Description, Exec, Phase};
 use crate::stream::detach::DetachKeys;
 use crate::translate::create::merge_environment;
 use crate::wire::exec::{ExecView, ProcessView};
+use crate::wire::models::{ExecConfig, ExecStartConfig};
 
 /// The exec that a request describes: what it leaves open is as for the container's first process.
 pub(crate) fn describe(id: Id, request: ExecConfig, container: &Container) -> Result<Description> {
@@ -55,8 +55,8 @@ pub(crate) fn describe(id: Id, request: ExecConfig, container: &Container) -> Re
 
 /// The environment that further processes of a container begin with: the first one's, without what it has for its terminal.
 pub(crate) fn first_environment(container: &Container) -> Vec<String> {
-    let names_terminal = |variable: &&String| variable.starts_with("TERM=");
-    let asked = container.asked.config.env.iter().flatten().any(|variable| names_terminal(&variable));
+    let names_terminal = |variable: &str| variable.starts_with("TERM=");
+    let asked = container.asked.config.texts("Env").any(names_terminal);
     container.spec.process.env.iter().filter(|variable| asked || !names_terminal(variable)).cloned().collect()
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bollard_stubs::models::HealthConfig;
 use images::Healthcheck;
 
 use crate::container::health::HealthSpec;
 use crate::error::{Error, Result};
+use crate::wire::models::HealthConfig;
 
 /// What isn't said, as Docker has it.
 const INTERVAL: Duration = Duration::from_secs(30);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use bollard_stubs::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use cnm::api::{Endpoint, Network, NetworkCreate, NetworkEndpoint, PoolConfig, PruneRequest};
 use cnm::ipam::Occupancy;
 use jiff::Timestamp;
@@ -12,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::filters::{FilterError, Filters, Patterns};
 use crate::moment;
 use crate::version::ApiVersion;
+use crate::wire::models::{Ipam, IpamConfig, NetworkCreateRequest};
 use crate::wire::network::{
     AttachedView, ConfigFromView, IpamStatusView, IpamView, NetworkView, PoolView, StatusView, SubnetStatusView,
 };

@@ -1,9 +1,8 @@
 //! `--restart`, of new containers and of those that are there.
 
-use bollard_stubs::models::{RestartPolicy as Asked, RestartPolicyNameEnum as Name};
-
 use crate::container::restart::RestartPolicy;
 use crate::error::{Error, Result};
+use crate::wire::models::{RestartPolicy as Asked, RestartPolicyNameEnum as Name};
 
 /// The policy that a request asks for; texts of refusals are Docker's.
 pub(crate) fn policy(asked: Option<&Asked>) -> Result<RestartPolicy> {

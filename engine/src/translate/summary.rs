@@ -35,7 +35,7 @@ pub(crate) fn container(
         state: container.state.phase.as_str(),
         status: status(container, now),
         health: (version >= WITH_HEALTH).then(|| health_view(container)),
-        host_config: HostConfigView { network_mode: container.asked.host.network_mode.clone().unwrap_or_default() },
+        host_config: HostConfigView { network_mode: container.asked.host.text("NetworkMode").to_owned() },
         network_settings: NetworkSettingsView { networks: endpoints::networks_in_list(container) },
         mounts: container.spec.mounts.iter().filter_map(|mount| inspect::mount_point(mount, volumes)).collect(),
     }

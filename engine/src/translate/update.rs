@@ -1,10 +1,9 @@
 //! `docker update`: limits and the restart policy of a container that is there.
 
-use bollard_stubs::models::{ContainerUpdateBody, HostConfig};
-
 use crate::container::restart::RestartPolicy;
 use crate::error::{Error, Result};
 use crate::translate::restart;
+use crate::wire::models::{ContainerUpdateBody, HostConfig};
 
 /// What a request changes.
 #[derive(Debug)]

@@ -163,7 +163,7 @@ fn unknown(name: &str, word: &str, variants: &[&str]) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
+    use crate::wire::models::{ContainerConfig, HostConfig, NetworkingConfig};
     use serde::Deserialize;
     use serde_json::json;
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
-use bollard_stubs::models::HostConfig;
 use bytes::Bytes;
 use images::Credentials;
 use serde::de::DeserializeOwned;
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::query::{flag, is_yes, pairs};
 use super::{body, registry_auth};
 use crate::error::{Error, Result};
+use crate::wire::models::HostConfig;
 
 const REGISTRIES: &str = "X-Registry-Config";
 /// Ours: what `berth build --secret` gives, by id, each in base64.

@@ -1,11 +1,11 @@
 //! `POST /containers/create`.
 
-use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::body;
 use crate::error::{Error, Result};
+use crate::wire::models::{ContainerConfig, HostConfig, NetworkingConfig};
 
 /// Query of `POST /containers/create`.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -11,6 +11,7 @@ pub(crate) mod event;
 pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod lifecycle;
+pub(crate) mod models;
 pub(crate) mod network;
 pub(crate) mod progress;
 pub(crate) mod query;

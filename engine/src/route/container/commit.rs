@@ -36,7 +36,7 @@ pub(crate) async fn commit(
         config,
         author: query.author,
         comment: query.comment,
-        created_by: container.asked.config.cmd.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "),
+        created_by: container.asked.config.texts("Cmd").collect::<Vec<_>>().join(" "),
         created: Timestamp::now(),
     };
     let freeze = query.pause.unwrap_or(true);

@@ -1,7 +1,6 @@
 //! `POST /containers/{id}/update`
 
 use axum::Json;
-use bollard_stubs::models::{ContainerUpdateBody, ContainerUpdateResponse};
 
 use super::named::Named;
 use crate::error::Result;
@@ -10,6 +9,7 @@ use crate::stream::Whole;
 use crate::translate::update::Update;
 use crate::version::ApiVersion;
 use crate::wire::body;
+use crate::wire::models::{ContainerUpdateBody, ContainerUpdateResponse};
 
 /// Since this version a limit of processes can be changed.
 const WITH_PIDS_LIMIT: ApiVersion = ApiVersion::new(1, 40);

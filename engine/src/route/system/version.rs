@@ -1,13 +1,13 @@
 //! `GET /version`
 
 use axum::Json;
-use bollard_stubs::models::{SystemVersion, SystemVersionComponents, SystemVersionPlatform};
 
 use axum::extract::State;
 
 use crate::engine::Engine;
 use crate::host::Host;
 use crate::version::{ApiVersion, RELEASE};
+use crate::wire::models::{SystemVersion, SystemVersionComponents, SystemVersionPlatform};
 
 pub(super) async fn version(State(engine): State<Engine>) -> Json<SystemVersion> {
     let host = Host::read();

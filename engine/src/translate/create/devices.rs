@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use bollard_stubs::models::HostConfig;
 use runtime::spec::{Device, DeviceKind, DeviceRule};
 
 use super::Machine;
 use crate::container::mount::MountPoint;
 use crate::error::{Error, Result};
+use crate::wire::models::HostConfig;
 
 /// The devices asked for; a privileged container has all of them anyway.
 pub(super) fn devices(host: &HostConfig, mounts: &[MountPoint], machine: &Machine<'_>) -> Result<Vec<Device>> {

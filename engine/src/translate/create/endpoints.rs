@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use bollard_stubs::models::{EndpointSettings, HostConfig};
-
 use super::links;
 use crate::container::network::{NetworkMode, WantedEndpoint};
 use crate::error::{Error, Result};
 use crate::wire::create::CreateBody;
+use crate::wire::models::{EndpointSettings, HostConfig};
 
 /// The endpoints of a new container, that of its network mode first. The default network is only for who names none.
 pub(super) fn wanted(body: &CreateBody, mode: &NetworkMode) -> Result<Vec<WantedEndpoint>> {

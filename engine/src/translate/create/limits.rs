@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use bollard_stubs::models::{HostConfig, ThrottleDevice as Rate};
 use runtime::defaults::SHM_SIZE_BYTES;
 use runtime::spec::{BlkioWeightDevice, Resources, ThrottleDevice};
 
 use super::{Machine, devices};
 use crate::error::{Error, Result};
+use crate::wire::models::{HostConfig, ThrottleDevice as Rate};
 
 /// The runtime itself needs some memory inside of the limit while a container starts.
 const MEMORY_MIN_BYTES: i64 = 6 * 1024 * 1024;

@@ -1,11 +1,10 @@
 //! `--link`: another container by a name of this one's own.
 
-use bollard_stubs::models::HostConfig;
-
 use super::Surroundings;
 use super::endpoints::is_user_defined;
 use crate::container::network::{Link, NetworkMode};
 use crate::error::{Error, Result};
+use crate::wire::models::HostConfig;
 
 /// The links of a container on the default network, where they are lines of `/etc/hosts`. On networks that a user made they
 /// are the endpoint's.

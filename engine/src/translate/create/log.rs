@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::num::IntErrorKind;
 
-use bollard_stubs::models::HostConfigLogConfig;
 use regex_lite::Regex;
 
 use crate::container::log::{Attributes, Tag};
 use crate::container::spec::LogSpec;
 use crate::error::{Error, Result};
+use crate::wire::models::HostConfigLogConfig;
 
 /// Those of Docker's own that berth has no word for yet.
 const DOCKERS_LOG_DRIVERS: [&str; 8] =

@@ -33,7 +33,7 @@ use crate::container::network::NetworkMode;
 use crate::container::restart::RestartPolicy;
 use crate::container::spec::{AttachDefaults, StopSpec};
 use crate::container::state::State;
-use crate::container::{Asked, Container, ImageUse, Spec};
+use crate::container::{Asked, Container, ImageUse, Said, Spec};
 use crate::error::{Error, Result};
 use crate::signal;
 use crate::translate::{health, restart};
@@ -174,7 +174,7 @@ pub(crate) fn container(
         spec,
         endpoints,
         state: State::default(),
-        asked: Box::new(Asked { config: body.config, host: body.host }),
+        asked: Box::new(Asked { config: Said::of(&body.config), host: Said::of(&body.host) }),
         sandbox: None,
     };
     Ok(Translated { container, volumes: mounts.volumes, warnings })
@@ -260,7 +260,7 @@ fn bytes(text: &str, kilo: u64) -> Result<Option<u64>> {
     number.checked_mul(kilo.pow(power)).filter(|bytes| *bytes > 0).map(Some).ok_or_else(invalid)
 }
 
-fn stop(config: &bollard_stubs::models::ContainerConfig) -> Result<StopSpec> {
+fn stop(config: &crate::wire::models::ContainerConfig) -> Result<StopSpec> {
     let default = StopSpec::default();
     Ok(StopSpec {
         signal: match config.stop_signal.as_deref().unwrap_or_default() {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use bollard_stubs::models::{ContainerConfig, HostConfig, Mount, MountBindOptionsPropagationEnum as Propagation};
 use runtime::spec::{self, BindPropagation, KernelPlace};
 
 use super::Surroundings;
@@ -12,6 +11,7 @@ use super::volumes::{self, Volumes};
 use crate::container::mount::{MountPoint, MountPointKind, VolumeSources};
 use crate::error::{Error, Result};
 use crate::volume::Wanted;
+use crate::wire::models::{ContainerConfig, HostConfig, Mount, MountBindOptionsPropagationEnum as Propagation};
 
 /// What is mounted into a container, and the volumes among that.
 pub(super) struct Mounts {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bollard_stubs::models::{ContainerConfig, HostConfig, HostConfigCgroupnsModeEnum as CgroupMode};
 use runtime::spec::{Id, IpcNamespace, Namespaces, OwnOrHost, PidNamespace};
 
 use super::{Joined, Surroundings};
 use crate::container::network::NetworkMode;
 use crate::error::{Error, Result};
+use crate::wire::models::{ContainerConfig, HostConfig, HostConfigCgroupnsModeEnum as CgroupMode};
 
 /// The namespaces of a request, with the containers that it names found.
 pub(super) struct Resolved {

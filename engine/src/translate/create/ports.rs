@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use bollard_stubs::models::{ContainerConfig, HostConfig};
 use cnm::api::PortRange;
 
 use crate::container::network::{ExtraHost, Link, NetworkMode, NetworkSpec, Port, PortBinding, Protocol};
 use crate::error::{Error, Result};
+use crate::wire::models::{ContainerConfig, HostConfig};
 
 /// Refuses what a request asks of a network that is another container's. What its image exposes is no request. Of several
 /// things, Docker names the one that comes first here.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Component, Path, PathBuf};
 
-use bollard_stubs::models::{ContainerConfig, HostConfig};
 use images::ContainerConfig as ImageDefaults;
 use runtime::spec::{Process, Rlimit, RlimitKind, Stdin, TerminalSize, UserSpec};
 
 use super::security::Security;
 use crate::error::{Error, Result};
+use crate::wire::models::{ContainerConfig, HostConfig};
 
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -150,7 +150,7 @@ fn rlimits(host: &HostConfig) -> Result<Vec<Rlimit>> {
     host.ulimits.iter().flatten().map(rlimit).collect()
 }
 
-fn rlimit(limit: &bollard_stubs::models::ResourcesUlimits) -> Result<Rlimit> {
+fn rlimit(limit: &crate::wire::models::ResourcesUlimits) -> Result<Rlimit> {
     let name = limit.name.as_deref().unwrap_or_default();
     let kind = RlimitKind::from_name(name).ok_or_else(|| Error::invalid(format!("invalid ulimit type: {name}")))?;
     // -1 is unlimited.

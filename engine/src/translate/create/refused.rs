@@ -1,9 +1,8 @@
 //! What Docker has and berth doesn't have yet: refused by name, never silently ignored.
 
-use bollard_stubs::models::{HostConfig, HostConfigIsolationEnum};
-
 use crate::error::{Error, Result};
 use crate::wire::create::CreateBody;
+use crate::wire::models::{HostConfig, HostConfigIsolationEnum};
 
 /// Names of what runs containers: its own, then those of what Docker has in its place. Clients that make a container anew as it
 /// was shown to them by a Docker ask for those.

@@ -1,11 +1,11 @@
 //! Capabilities, system call filters, hidden paths: what `--privileged`, `--cap-*` and `--security-opt` say.
 
-use bollard_stubs::models::HostConfig;
 use runtime::capabilities::{self, CapabilitySet};
 use runtime::defaults;
 use runtime::seccomp::{Profile, Seccomp};
 
 use crate::error::{Error, Result};
+use crate::wire::models::HostConfig;
 
 /// What a container's processes may do.
 #[derive(Debug)]

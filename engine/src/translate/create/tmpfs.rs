@@ -1,10 +1,9 @@
 //! `--tmpfs` and `--mount type=tmpfs`.
 
-use bollard_stubs::models::Mount;
-
 use super::mounts::destination;
 use crate::container::mount::{MountPoint, MountPointKind};
 use crate::error::{Error, Result};
+use crate::wire::models::Mount;
 
 pub(super) fn tmpfs_kind(mount: &Mount, invalid: &dyn Fn(&str) -> Error) -> Result<MountPointKind> {
     let options = mount.tmpfs_options.clone().unwrap_or_default();

@@ -1,11 +1,10 @@
 //! What a request means in its API version, put into words of the newest: what the version doesn't know is left out, or refused
 //! where who sent it would get something else than they asked for.
 
-use bollard_stubs::models::{Mount, MountType};
-
 use crate::error::{Error, Result};
 use crate::version::ApiVersion;
 use crate::wire::create::CreateBody;
+use crate::wire::models::{Mount, MountType};
 
 /// Puts a request into words of the newest version, and says what its maker should know.
 pub(crate) fn adapt(body: &mut CreateBody, version: ApiVersion) -> Result<Vec<String>> {

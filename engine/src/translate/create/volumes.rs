@@ -2,13 +2,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use bollard_stubs::models::MountVolumeOptions;
-
 use super::Surroundings;
 use super::mounts::Mode;
 use crate::container::mount::{MountPoint, MountPointKind};
 use crate::error::{Error, Result};
 use crate::volume::{VolumeName, Wanted};
+use crate::wire::models::MountVolumeOptions;
 
 /// The volumes that a request needs, as they are found in it.
 pub(super) struct Volumes<'a> {

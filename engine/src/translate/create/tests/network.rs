@@ -66,7 +66,7 @@ fn network_modes() {
         "NetworkingConfig": { "EndpointsConfig": { "lan": {} } },
     }));
     assert_eq!((disabled.endpoints.len(), disabled.endpoints[0].network.as_str()), (1, "none"));
-    assert_eq!(disabled.asked.host.network_mode.as_deref(), Some("none"));
+    assert_eq!(disabled.asked.host.text("NetworkMode"), "none");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn links() {
     let linked = host(json!({ "Links": ["web:db", "/web:/calm_cog/cache", "web"] }));
     let links: Vec<_> = linked.spec.network.links.iter().map(|l| (l.container.as_str(), l.alias.as_str())).collect();
     assert_eq!(links, [("web0", "db"), ("web0", "cache"), ("web0", "web")]);
-    let shown = linked.asked.host.links.as_deref().unwrap_or_default();
+    let shown = linked.asked.host.texts("Links").collect::<Vec<_>>();
     assert_eq!(shown, ["/web:/calm_cog/db", "/web:/calm_cog/cache", "/web:/calm_cog/web"]);
     // On a network of one's own they belong to the endpoint, and need nobody yet.
     let own = |endpoint: Value, links: Value| {
@@ -114,5 +114,5 @@ fn links() {
     assert_eq!(by_endpoint.endpoints[0].links, ["later:db"]);
     let by_container = own(json!({}), json!(["later:db"]));
     assert_eq!(by_container.endpoints[0].links, ["later:db"]);
-    assert!(by_container.spec.network.links.is_empty() && by_container.asked.host.links.is_none());
+    assert!(by_container.spec.network.links.is_empty() && by_container.asked.host.texts("Links").next().is_none());
 }
