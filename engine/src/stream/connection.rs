@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::ClientStream;
+use super::crowd::one_has_left;
 
 /// After an error that isn't of one connection, such as too many open files.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -60,7 +61,13 @@ pub(crate) async fn serve(listener: UnixListener, app: Router, told: impl Future
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(attend(stream, app.clone(), stopping.clone()))),
+                Ok((stream, _)) => {
+                    let (app, stopping) = (app.clone(), stopping.clone());
+                    connections.spawn(async move {
+                        attend(stream, app, stopping).await;
+                        one_has_left();
+                    });
+                }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::error!("accepting a connection: {error}");

@@ -2,6 +2,7 @@
 
 mod client;
 mod connection;
+mod crowd;
 pub(crate) mod detach;
 pub(crate) mod download;
 mod heard_out;
