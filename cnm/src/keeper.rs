@@ -27,6 +27,16 @@ pub enum Request {
         /// What it was called.
         name: String,
     },
+    /// Holds the descriptor that comes along, of something that isn't served but reached by its path.
+    Hold {
+        /// What to call it; what is kept has names of its own.
+        name: String,
+    },
+    /// Asks for a descriptor that is held, and where.
+    Find {
+        /// What it was called.
+        name: String,
+    },
     /// Closes a descriptor.
     Drop {
         /// What it was called.
@@ -44,6 +54,13 @@ pub enum Reply {
     Here {
         /// What was said of it when it came.
         mark: String,
+    },
+    /// It is held. The descriptor comes along if it was asked for.
+    Held {
+        /// The keeper's process.
+        process: u32,
+        /// Its number there.
+        descriptor: i32,
     },
     /// It holds nothing of that name.
     Nothing,

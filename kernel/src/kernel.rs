@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
@@ -18,8 +18,8 @@ use cnm::{
 };
 
 use crate::{
-    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkWatch,
-    Repaired,
+    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, Keep,
+    LinkWatch, Repaired,
     error::attempted,
     firewall::Firewall,
     names,
@@ -41,15 +41,15 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Takes the host in hand. Namespaces are pinned under `netns` in the run directory; whether forwarding was switched
-    /// on by us is remembered there as well.
+    /// Takes the host in hand. Links under `netns` in the run directory lead to the namespaces that `keep` keeps; whether
+    /// forwarding was switched on by us is remembered there as well.
     ///
     /// # Errors
     /// When the run directory can't be prepared, or netlink isn't to be had.
-    pub fn new(run_dir: &Path) -> Result<Self, Error> {
+    pub fn new(run_dir: &Path, keep: Arc<dyn Keep>) -> Result<Self, Error> {
         let netlink = "talk to the kernel over netlink";
         Ok(Self {
-            pins: Pins::new(run_dir)?,
+            pins: Pins::new(run_dir, keep)?,
             host: HostSockets::default(),
             reaper: Reaper::start().map_err(attempted(netlink))?,
             firewall: Firewall::new(run_dir)?,

@@ -15,7 +15,9 @@ mod facts;
 pub mod fake;
 mod firewall;
 pub mod host;
+mod keep;
 mod kernel;
+mod memory;
 pub mod names;
 mod namespace;
 mod netlink;
@@ -25,7 +27,9 @@ mod resource;
 mod route;
 mod sysctl;
 
+pub use keep::{Keep, KeptHere};
 pub use kernel::Kernel;
+pub use memory::{allocate_from_one_heap, give_memory_back};
 pub use namespace::is_network_namespace;
 
 pub use error::{Error, Failed, Stuck};

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File},
     io,
     os::{
         fd::{AsFd, AsRawFd},
@@ -10,18 +10,22 @@ use std::{
     },
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
     thread,
 };
 
 use cnm::{id::SandboxId, resource::NamespaceAt};
 use nix::{
     errno::Errno,
-    mount::{MntFlags, MsFlags, mount, umount2},
+    mount::{MntFlags, umount2},
     sched::{CloneFlags, setns, unshare},
     sys::statfs::{NSFS_MAGIC, statfs},
 };
 
-use crate::{Error, error::attempted, route, sysctl};
+use crate::{Error, Keep, error::attempted, route, sysctl};
+
+/// `_IO(NSIO, 0x3)` of linux/nsfs.h.
+const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 
 /// How a new namespace differs from the kernel's defaults; whoever it is for may change it.
 const AT_BIRTH: [(&str, &str); 3] = [
@@ -32,11 +36,12 @@ const AT_BIRTH: [(&str, &str); 3] = [
     ("net/ipv4/ping_group_range", "0 2147483647"),
 ];
 
-/// The directory in which namespaces are pinned: a mount point of its own, shared, so that unpinning one reaches the
-/// mount namespaces that were copied while it was there; else they keep it alive, and its links with it.
+/// The directory with a link to each namespace that is kept: pinned, as it is called here. There is no mount, since mount
+/// namespaces that are made while it is there would begin with a copy of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Pins {
     directory: PathBuf,
+    keep: Arc<dyn Keep>,
 }
 
 /// A namespace that is open: a file descriptor that names it and a socket inside.
@@ -47,23 +52,41 @@ pub(crate) struct Inside {
 }
 
 impl Pins {
-    /// Takes `netns` in the run directory into use; makes the mount unless it is there from before.
-    pub(crate) fn new(run_dir: &Path) -> Result<Self, Error> {
+    /// Takes `netns` in the run directory into use, with what is there from before.
+    pub(crate) fn new(run_dir: &Path, keep: Arc<dyn Keep>) -> Result<Self, Error> {
         let directory = run_dir.join("netns");
         let attempt = || format!("prepare {} for network namespaces", directory.display());
         // Whoever opens a namespace keeps it alive.
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(attempted(attempt()))?;
         let directory = directory.canonicalize().map_err(attempted(attempt()))?;
-        let share = || mount(None::<&str>, &directory, None::<&str>, MsFlags::MS_SHARED, None::<&str>);
-        match share() {
-            // It is no mount point, or one that something else is mounted over (mount(2)).
-            Err(Errno::EINVAL) => {
-                mount(Some(&directory), &directory, None::<&str>, MsFlags::MS_BIND, None::<&str>).and_then(|()| share())
+        let pins = Self { directory, keep };
+        pins.resume().map_err(attempted(attempt()))?;
+        Ok(pins)
+    }
+
+    /// Goes through what a former process has left.
+    fn resume(&self) -> io::Result<()> {
+        for sandbox in self.list()? {
+            let pin = self.directory.join(sandbox.as_str());
+            if fs::symlink_metadata(&pin)?.is_symlink() {
+                if !self.keep.resume(&pin)? {
+                    tracing::warn!(%sandbox, "whoever kept its network namespace is gone");
+                    fs::remove_file(&pin)?;
+                }
+            } else {
+                self.resume_mount(&pin)?;
             }
-            shared => shared,
         }
-        .map_err(attempted(attempt()))?;
-        Ok(Self { directory })
+        // The mount that those of a former version are in.
+        unmount(&self.directory)
+    }
+
+    /// Former versions kept a namespace by a mount, which a link takes the place of.
+    fn resume_mount(&self, pin: &Path) -> io::Result<()> {
+        let mounted = is_network_namespace(pin)?.then(|| File::open(pin)).transpose()?;
+        unmount(pin)?;
+        fs::remove_file(pin)?;
+        mounted.map_or(Ok(()), |namespace| self.keep.keep(pin, namespace.as_fd()))
     }
 
     /// Where a namespace is found; none for the host's own.
@@ -78,12 +101,11 @@ impl Pins {
     /// Makes a namespace, pins it and sets its loopback up.
     pub(crate) fn create(&self, sandbox: &SandboxId) -> Result<Inside, io::Error> {
         let pin = self.directory.join(sandbox.as_str());
-        OpenOptions::new().write(true).create_new(true).open(&pin)?;
         let made = on_own_thread(|| {
             unshare(CloneFlags::CLONE_NEWNET)?;
             // Not `/proc/self`: that is the process's first thread, in another namespace.
-            let born = "/proc/thread-self/ns/net";
-            mount(Some(born), &pin, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+            let namespace = File::open("/proc/thread-self/ns/net")?;
+            self.keep.keep(&pin, namespace.as_fd())?;
             for (key, value) in AT_BIRTH {
                 match sysctl::write(key, value) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -92,9 +114,10 @@ impl Pins {
             }
             let mut socket = route::Socket::open()?;
             socket.set_loopback_up()?;
-            Ok(Inside { namespace: File::open(born)?, socket })
+            Ok(Inside { namespace, socket })
         });
-        if made.is_err() {
+        let is_anothers = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+        if made.as_ref().is_err_and(|error| !is_anothers(error)) {
             // Whatever failed, it is told; a pin that can't be removed either is found by the next observation.
             let _ = self.drop_pin(sandbox);
         }
@@ -104,11 +127,7 @@ impl Pins {
     /// Unpins a namespace; none by that name is success.
     pub(crate) fn drop_pin(&self, sandbox: &SandboxId) -> io::Result<()> {
         let pin = self.directory.join(sandbox.as_str());
-        match umount2(&pin, MntFlags::MNT_DETACH) {
-            // EINVAL: a file that isn't a mount point, as left by a crash between making the file and the mount.
-            Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        self.keep.let_go(&pin)?;
         match fs::remove_file(&pin) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -156,8 +175,18 @@ pub fn is_network_namespace(path: &Path) -> io::Result<bool> {
         return Ok(false);
     }
     let namespace = File::open(path)?;
-    let name = fs::read_link(format!("/proc/thread-self/fd/{}", namespace.as_raw_fd()))?;
-    Ok(name.to_string_lossy().starts_with("net:["))
+    // Not by its name, which is that of the mount where it is mounted.
+    // SAFETY: this request has no argument (ioctl_nsfs(2)), and the descriptor is open.
+    let kind = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE) })?;
+    Ok(kind == libc::CLONE_NEWNET)
+}
+
+/// Takes a mount away, if there is one.
+fn unmount(place: &Path) -> io::Result<()> {
+    match umount2(place, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+        Ok(()) | Err(Errno::EINVAL) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Runs something on a thread of its own that has entered a namespace.

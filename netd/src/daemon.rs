@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     controller::{self, Outside, OwnerEnd, Start},
     listen::{self, Directories, NetworkNamespace},
+    namespaces::Namespaces,
     networkd, ports,
     store::{self, Store},
 };
@@ -38,7 +39,9 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
     ports::raise_file_limit();
     let (store, loaded) = Store::open(&config.root, &config.run_dir, &store::boot_id()?)?;
     let store = Arc::new(store);
-    let host: Arc<dyn Host> = Arc::new(Kernel::new(&config.run_dir).map_err(Error::host("take the host in hand"))?);
+    let keep = Namespaces::new(&config.run_dir).map_err(Error::file("find netd-keeper beside", "netd"))?;
+    let host = Kernel::new(&config.run_dir, Arc::new(keep)).map_err(Error::host("take the host in hand"))?;
+    let host: Arc<dyn Host> = Arc::new(host);
     // Before the firewall and the links are looked at: a change that comes in between is not missed.
     let watch = host.watch_firewall().map_err(Error::host("follow changes of the firewall"))?;
     let links = host.watch_links().map_err(Error::host("follow changes of the host's links"))?;
@@ -74,7 +77,8 @@ async fn serve(desk: Desk, owner: OwnerEnd, config: &Config, inherited: Option<U
     // It fails only where a service manager gave a broken address; without one it does nothing.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let stopping = desk.stopping.clone();
-    let server = axum::serve(listener, api::router(desk)).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let service = api::router(desk).into_make_service_with_connect_info::<api::Guest>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut server = pin!(server.into_future());
     let mut owner = pin!(owner);
     tokio::select! {

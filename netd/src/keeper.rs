@@ -6,7 +6,7 @@ use std::{
     fs, io,
     mem::MaybeUninit,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::fs::MetadataExt as _,
     },
     path::{Path, PathBuf},
@@ -38,8 +38,14 @@ pub fn serve(listener: OwnedFd) -> io::Result<()> {
 
 fn serve_with(listener: &OwnedFd, patience: Duration) -> io::Result<()> {
     let place = Place::of(listener)?;
-    let mut keeper =
-        Keeper { connections: BTreeMap::new(), next: 0, kept: BTreeMap::new(), guests: VecDeque::new(), patience };
+    let mut keeper = Keeper {
+        connections: BTreeMap::new(),
+        next: 0,
+        kept: BTreeMap::new(),
+        held: BTreeMap::new(),
+        guests: VecDeque::new(),
+        patience,
+    };
     while place.is_ours() {
         keeper.turn(listener, &place)?;
     }
@@ -90,6 +96,8 @@ struct Keeper {
     /// The next connection's number.
     next: u64,
     kept: BTreeMap<String, Kept>,
+    /// What is only held.
+    held: BTreeMap<String, OwnedFd>,
     guests: VecDeque<Guest>,
     /// How long who connects waits for a daemon that is away.
     patience: Duration,
@@ -233,7 +241,16 @@ impl Keeper {
                 self.kept.insert(name, Kept { descriptor, mark, farewell, served });
                 send(connection, &Reply::Done, None)
             }
-            (Request::Keep { .. }, None) => {
+            (Request::Hold { name }, Some(descriptor)) => {
+                let reply = held_at(&descriptor);
+                self.held.insert(name, descriptor);
+                send(connection, &reply, None)
+            }
+            (Request::Find { name }, _) => match self.held.get(&name) {
+                Some(descriptor) => send(connection, &held_at(descriptor), Some(descriptor.as_fd())),
+                None => send(connection, &Reply::Nothing, None),
+            },
+            (Request::Keep { .. } | Request::Hold { .. }, None) => {
                 send(connection, &Reply::Refused { message: "no descriptor came along".to_owned() }, None)
             }
             (Request::Take { name }, _) => match self.kept.get_mut(&name) {
@@ -244,7 +261,8 @@ impl Keeper {
                 None => send(connection, &Reply::Nothing, None),
             },
             (Request::Drop { name }, _) => {
-                let reply = if self.kept.remove(&name).is_some() { Reply::Done } else { Reply::Nothing };
+                let was_there = self.kept.remove(&name).is_some() | self.held.remove(&name).is_some();
+                let reply = if was_there { Reply::Done } else { Reply::Nothing };
                 send(connection, &reply, None)
             }
         }
@@ -277,6 +295,10 @@ impl Keeper {
             stays
         });
     }
+}
+
+fn held_at(descriptor: &OwnedFd) -> Reply {
+    Reply::Held { process: std::process::id(), descriptor: descriptor.as_raw_fd() }
 }
 
 impl Kept {
@@ -403,6 +425,28 @@ mod tests {
         let failed =
             left.taken_by(2).left_by(2, patience).taken_by(3).taken_by(4).left_by(3, patience).left_by(4, patience);
         assert!(matches!(failed, Served::Until(moment) if moment == told_at));
+    }
+
+    #[test]
+    fn what_is_held_is_reached_by_a_path() {
+        let kept = Kept::new(PATIENCE);
+        let daemon = kept.client();
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"held").expect("written");
+        let path = daemon.hold("one", file.as_fd()).expect("held");
+        drop(file);
+        // Also when who had it held is gone.
+        drop(daemon);
+        let daemon = kept.client();
+        assert_eq!(fs::read_to_string(&path).expect("it leads there"), "held");
+        let (_, again) = daemon.find("one").expect("an answer").expect("it is held");
+        assert_eq!(again, path);
+        assert!(daemon.find("other").expect("an answer").is_none());
+        assert!(daemon.take("one").expect("an answer").is_none(), "it isn't a listener");
+        daemon.let_go("one").expect("gone");
+        daemon.let_go("one").expect("gone already");
+        assert!(daemon.find("one").expect("an answer").is_none());
+        kept.end();
     }
 
     #[test]

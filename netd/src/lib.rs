@@ -13,6 +13,7 @@ mod events;
 mod holder;
 pub mod keeper;
 mod listen;
+mod namespaces;
 mod networkd;
 mod ports;
 mod published;

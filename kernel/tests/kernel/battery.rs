@@ -1,6 +1,6 @@
 //! What every host must do alike: run against the fake and against the real kernel.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use cnm::{
     diff,
@@ -9,7 +9,7 @@ use cnm::{
     plan::{Op, Plan},
     resource::{Bridge, LinkAddress, LinkAt, NamespaceAt, Neighbour, Resource, Resources, Route, Sysctl, VethPair},
 };
-use kernel::{AdminChains, Host, Kernel, Repaired, fake::FakeHost};
+use kernel::{AdminChains, Host, KeptHere, Kernel, Repaired, fake::FakeHost};
 
 use crate::{
     host::in_fresh_host,
@@ -19,7 +19,7 @@ use crate::{
 /// Runs a case on both hosts.
 fn on_both(case: impl Fn(&dyn Host) + Sync) {
     case(&FakeHost::new());
-    in_fresh_host(|run_dir: &Path| case(&Kernel::new(run_dir).expect("the host")));
+    in_fresh_host(|run_dir: &Path| case(&Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host")));
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -254,6 +254,28 @@ fn the_firewall_holds_the_sum_of_changes() {
         assert_eq!(host.sync_firewall(&fewer, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
         assert_eq!(host.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("a sync"), Repaired::Changed);
         assert_eq!(host.repair_firewall().expect("a repair"), Repaired::AlreadyRight);
+    });
+}
+
+#[test]
+fn links_that_go_at_one_moment_go_alone() {
+    on_both(|host| {
+        let bridge = |number: u8| Bridge { name: parsed(&format!("bb-0000000000{number:02}")), ..red() };
+        make(host, bridge_with_address());
+        make(host, (10..90).map(|number| Resource::Bridge(bridge(number))).collect());
+        let before = seen(host);
+        std::thread::scope(|scope| {
+            // The last of them is there no more, which is as well.
+            for number in 12..91 {
+                scope.spawn(move || apply(host, &Plan::teardown(&[Resource::Bridge(bridge(number))])));
+            }
+        });
+        let left: Vec<String> = seen(host).into_iter().filter(|link| link.contains("bb-")).collect();
+        assert!(before.len() > left.len(), "{before:?}");
+        for number in 10..91 {
+            let name = bridge(number).name.to_string();
+            assert_eq!(left.iter().any(|link| link.contains(&name)), number < 12, "{name}: {left:?}");
+        }
     });
 }
 

@@ -1,6 +1,6 @@
 //! A host with networks of every kind, a container or two on each, and a neighbour on the wire.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use cnm::{
     firewall::{Element, GatewayMode, NetworkPolicy, OpenPorts, PortForward, Protocol},
@@ -8,7 +8,7 @@ use cnm::{
     plan::{Op, Plan},
     resource::{Bridge, LinkAddress, LinkAt, Namespace, NamespaceAt, Resource, Route, Sysctl, VethPair},
 };
-use kernel::{AdminChains, Family, Host, Kernel};
+use kernel::{AdminChains, Family, Host, KeptHere, Kernel};
 
 use crate::{host::run, traffic::Place};
 
@@ -73,7 +73,7 @@ pub(crate) fn open(network: u8, endpoint: u8, port: u16) -> Element {
 impl Town {
     /// A host with an uplink 192.0.2.1/24 to a neighbour at 192.0.2.2 who has routes to all container subnets.
     pub(crate) fn new(run_dir: &Path, switch: BridgeNetfilter) -> Self {
-        let kernel = Kernel::new(run_dir).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
         let town = Self { kernel, switch };
         town.set_bridge_netfilter(switch.before);
         town.make(vec![namespace("wire")]);

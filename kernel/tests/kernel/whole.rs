@@ -1,13 +1,13 @@
 //! The table stays whole, the administrator's rules stay, and UDP clients are translated anew.
 
-use std::{collections::BTreeSet, os::fd::AsFd, time::Duration};
+use std::{collections::BTreeSet, os::fd::AsFd, sync::Arc, time::Duration};
 
 use cnm::{
     firewall::{Element, PortForward, Protocol},
     plan::Plan,
     resource::Resource,
 };
-use kernel::{AdminChains, FirewallEvent, Host, Kernel, Repaired};
+use kernel::{AdminChains, FirewallEvent, Host, KeptHere, Kernel, Repaired};
 
 use crate::{
     host::{in_fresh_host, run},
@@ -23,7 +23,7 @@ fn elements() -> BTreeSet<Element> {
 #[test]
 fn a_flush_is_noticed_and_repaired() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         run("nft", &["add", "rule", "inet", "berth", "user-pre", "ip", "saddr", "203.0.113.9", "drop"]);
         let administrator = kernel.admin_chains().expect("the administrator's rules");
@@ -56,7 +56,7 @@ fn a_flush_is_noticed_and_repaired() {
 #[test]
 fn a_change_to_a_table_that_is_gone_brings_it_back() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         run("nft", &["flush", "ruleset"]);
         let added = Element::Port(port(1, "*:4001>81", 2));
@@ -69,7 +69,7 @@ fn a_change_to_a_table_that_is_gone_brings_it_back() {
 #[test]
 fn foreign_chains_that_drop_are_named() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         assert_eq!(kernel.foreign_drops().expect("a list"), []);
         for line in [
@@ -97,7 +97,7 @@ fn the_guard_outlives_the_daemon() {
         let before = run("nft", &["-s", "list", "table", "inet", "berth"]);
         assert!(before.contains("elements = { ipv4 }"), "{before}");
         drop(town);
-        let kernel = Kernel::new(run_dir).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
         let again = kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("a sync");
         assert_eq!(again, Repaired::AlreadyRight);
     });
@@ -134,7 +134,7 @@ fn udp_clients_that_go_on_sending_are_translated_anew() {
 #[test]
 fn connections_that_can_not_be_forgotten_do_not_fail_a_change() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         let udp = Element::Port(PortForward { protocol: Protocol::Udp, ..port(1, "*:4002>80", 2) });
         // No socket to connection tracking can be opened: this thread's own table of descriptors is full.

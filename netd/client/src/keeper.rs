@@ -6,7 +6,7 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -56,6 +56,29 @@ impl Keeper {
     pub fn take(&self, name: &str) -> io::Result<Option<(OwnedFd, String)>> {
         match self.ask(&Request::Take { name: name.to_owned() }, None)? {
             (Reply::Here { mark }, Some(descriptor)) => Ok(Some((descriptor, mark))),
+            (Reply::Nothing, _) => Ok(None),
+            (reply, _) => Err(unexpected(reply)),
+        }
+    }
+
+    /// Has a descriptor held that others reach by a path: the one that this answers with, for as long as the keeper lives.
+    ///
+    /// # Errors
+    /// When the keeper went away, or refuses.
+    pub fn hold(&self, name: &str, descriptor: BorrowedFd<'_>) -> io::Result<PathBuf> {
+        match self.ask(&Request::Hold { name: name.to_owned() }, Some(descriptor))? {
+            (Reply::Held { process, descriptor }, _) => Ok(path_to(process, descriptor)),
+            (reply, _) => Err(unexpected(reply)),
+        }
+    }
+
+    /// A descriptor that is held under this name, and the path to it.
+    ///
+    /// # Errors
+    /// When the keeper went away, or refuses.
+    pub fn find(&self, name: &str) -> io::Result<Option<(OwnedFd, PathBuf)>> {
+        match self.ask(&Request::Find { name: name.to_owned() }, None)? {
+            (Reply::Held { process, descriptor }, Some(found)) => Ok(Some((found, path_to(process, descriptor)))),
             (Reply::Nothing, _) => Ok(None),
             (reply, _) => Err(unexpected(reply)),
         }
@@ -139,6 +162,10 @@ pub fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result<Option
     let message = serde_json::from_slice(&text[..received.bytes]);
     let message = message.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(Some((message, descriptor)))
+}
+
+fn path_to(process: u32, descriptor: i32) -> PathBuf {
+    PathBuf::from(format!("/proc/{process}/fd/{descriptor}"))
 }
 
 fn unexpected(reply: Reply) -> io::Error {

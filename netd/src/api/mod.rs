@@ -2,6 +2,7 @@
 
 mod about;
 mod body;
+mod crowd;
 mod events;
 mod networks;
 mod openapi;
@@ -26,6 +27,7 @@ use cnm::Kind;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+pub(crate) use self::crowd::Guest;
 pub use self::openapi::document;
 use self::refusal::Refusal;
 use crate::{

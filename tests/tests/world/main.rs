@@ -24,6 +24,7 @@ mod limits;
 mod links;
 mod login;
 mod logs;
+mod many;
 mod networks;
 mod ports;
 mod pull;

@@ -1,0 +1,213 @@
+//! Namespaces of sandboxes live on when netd ends, however it ends: a `netd-keeper` holds a descriptor of each, and a link
+//! leads to that. A mount would do as well, were it not that every container's mount namespace begins as a copy of the
+//! host's: with 500 of them each start would copy 500 mounts.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, Permissions},
+    io,
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::fs::{PermissionsExt as _, symlink},
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use kernel::Keep;
+use netd_client::keeper::{Keeper, seqpacket};
+
+/// How long until a keeper that can't be started is tried again.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long until that is at most.
+const TRIED_AGAIN_AFTER_AT_MOST: Duration = Duration::from_secs(30);
+
+/// Where a link leads to until the keeper has said where it holds the namespace. Whoever finds it knows whose it was.
+const NOWHERE: &str = "/proc/nowhere";
+
+/// The namespaces that a keeper holds for this netd. It is started with the first of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Namespaces {
+    socket: PathBuf,
+    program: PathBuf,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    keeper: Option<Keeper>,
+    /// How many keepers there have been.
+    generation: u64,
+    /// What leads to which: should somebody end the keeper, another gets them from here.
+    links: BTreeMap<PathBuf, OwnedFd>,
+}
+
+impl Namespaces {
+    /// A keeper behind a socket in the run directory, started from where this program is.
+    pub(crate) fn new(run_dir: &Path) -> io::Result<Self> {
+        let program = std::env::current_exe()?.with_file_name("netd-keeper");
+        Ok(Self { socket: run_dir.join("netns.sock"), program, held: Arc::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // Links and keeper are put right by whoever needs them next.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the keeper hold one, and gives the path to it. A keeper that is gone is replaced.
+    fn hold(&self, held: &mut Held, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<PathBuf> {
+        if let Some(keeper) = &held.keeper
+            && let Ok(path) = keeper.hold(name_of(link)?, namespace)
+        {
+            return Ok(path);
+        }
+        self.replace(held)?.hold(name_of(link)?, namespace)
+    }
+
+    /// Starts a keeper and gives it all that the former one had.
+    fn replace<'h>(&self, held: &'h mut Held) -> io::Result<&'h Keeper> {
+        held.keeper = None;
+        let (keeper, child) = self.start()?;
+        for (link, namespace) in &held.links {
+            lead(link, &keeper.hold(name_of(link)?, namespace.as_fd())?)?;
+        }
+        self.attend(held, Some(child))?;
+        Ok(held.keeper.insert(keeper))
+    }
+
+    /// Starts a keeper on a socket that is there before it: whoever connects waits until it runs.
+    fn start(&self) -> io::Result<(Keeper, Child)> {
+        let doing = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", self.program.display()));
+        fs::metadata(&self.program).map_err(doing)?;
+        match fs::remove_file(&self.socket) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let served = seqpacket()?;
+        rustix::net::bind(&served, &rustix::net::SocketAddrUnix::new(&self.socket)?)?;
+        fs::set_permissions(&self.socket, Permissions::from_mode(0o600))?;
+        rustix::net::listen(&served, 16)?;
+        let keeper = Keeper::connect(&self.socket)?;
+        // setsid(1) gives it a session of its own: what ends netd's terminal or process group doesn't reach it.
+        // The word is for who looks at the list of processes.
+        let mut command = Command::new("setsid");
+        command.arg(&self.program).arg("namespaces").env_remove("NOTIFY_SOCKET").current_dir("/");
+        let child = command.stdin(served).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(doing)?;
+        Ok((keeper, child))
+    }
+
+    /// Sees to it, on a thread of its own, that the keeper is replaced when it ends.
+    fn attend(&self, held: &mut Held, child: Option<Child>) -> io::Result<()> {
+        held.generation += 1;
+        let (generation, attending, all) = (held.generation, Keeper::connect(&self.socket)?, self.clone());
+        let thread = thread::Builder::new().name("netns-keeper".to_owned()).stack_size(256 * 1024);
+        thread.spawn(move || {
+            attending.wait_until_gone();
+            // Reaped, so that no zombie stays behind.
+            let _ = child.map(|mut child| child.wait());
+            all.take_over(generation);
+        })?;
+        Ok(())
+    }
+
+    /// Replaces a keeper that has ended, unless somebody was faster or it held nothing.
+    fn take_over(&self, generation: u64) {
+        let mut pause = TRIED_AGAIN_AFTER;
+        loop {
+            let mut held = self.lock();
+            if held.generation != generation {
+                return;
+            }
+            held.keeper = None;
+            if held.links.is_empty() {
+                return;
+            }
+            match self.replace(&mut held) {
+                Ok(_) => return tracing::warn!("netd-keeper had ended: another holds the namespaces of sandboxes"),
+                Err(error) => tracing::error!("nobody holds the namespaces of sandboxes while netd is away: {error}"),
+            }
+            drop(held);
+            thread::sleep(pause);
+            pause = (pause * 2).min(TRIED_AGAIN_AFTER_AT_MOST);
+        }
+    }
+
+    /// The keeper that a former netd has started, if it is still there.
+    fn reach(&self, held: &mut Held) -> io::Result<bool> {
+        if held.keeper.is_none() {
+            match Keeper::connect(&self.socket) {
+                Ok(keeper) => {
+                    held.keeper = Some(keeper);
+                    self.attend(held, None)?;
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(held.keeper.is_some())
+    }
+}
+
+impl Keep for Namespaces {
+    fn keep(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()> {
+        let own = namespace.try_clone_to_owned()?;
+        // Killed from here on, netd finds the link.
+        symlink(NOWHERE, link)?;
+        let mut held = self.lock();
+        self.reach(&mut held)?;
+        lead(link, &self.hold(&mut held, link, namespace)?)?;
+        held.links.insert(link.to_owned(), own);
+        Ok(())
+    }
+
+    fn resume(&self, link: &Path) -> io::Result<bool> {
+        let mut held = self.lock();
+        if !self.reach(&mut held)? {
+            return Ok(false);
+        }
+        let found = match &held.keeper {
+            Some(keeper) => keeper.find(name_of(link)?)?,
+            None => None,
+        };
+        let Some((namespace, path)) = found else { return Ok(false) };
+        if fs::read_link(link)? != path {
+            lead(link, &path)?;
+        }
+        held.links.insert(link.to_owned(), namespace);
+        Ok(true)
+    }
+
+    fn let_go(&self, link: &Path) -> io::Result<()> {
+        let mut held = self.lock();
+        held.links.remove(link);
+        match &held.keeper {
+            // One that has ended holds nothing.
+            Some(keeper) => keeper.let_go(name_of(link)?).or_else(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Ok(()),
+                _ => Err(error),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the keeper calls it.
+fn name_of(link: &Path) -> io::Result<&str> {
+    let name = link.file_name().and_then(|name| name.to_str());
+    name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a namespace's name isn't text"))
+}
+
+/// Has a link lead elsewhere, in one step.
+fn lead(link: &Path, target: &Path) -> io::Result<()> {
+    // No sandbox's name begins with a dot.
+    let new = link.with_file_name(".new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    symlink(target, &new)?;
+    fs::rename(&new, link)
+}
