@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Who may depend on whom; a crate that isn't here may not exist.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("cnm", &[]),
     ("kernel", &["cnm"]),
     ("drivers", &["cnm"]),
