@@ -255,9 +255,7 @@ fn a_monitor_that_runs_out_of_files_lets_nobody_in_for_now_and_goes_on() {
     let limit = rustix::process::Rlimit { current: Some(20), maximum: Some(20) };
     rustix::process::prlimit(monitor, rustix::process::Resource::Nofile, limit).expect("limited");
     let waiting: Vec<_> = (0..30).map(|_| world.runtime.watch(target).expect("connected")).collect();
-    while std::fs::read_dir(format!("/proc/{}/fd", monitor.expect("a monitor").as_raw_pid()))
-        .expect("its files")
-        .count()
+    while fs::read_dir(format!("/proc/{}/fd", monitor.expect("a monitor").as_raw_pid())).expect("its files").count()
         < 20
     {
         std::thread::yield_now();
