@@ -1,17 +1,16 @@
 //! The engine's database: containers and volumes as they should be after a restart. One SQLite file, owned by one thread.
 //!
-//! WAL with `synchronous=NORMAL`: a commit reaches the kernel, not the disk, so a `kill -9` of berthd loses nothing and a
-//! container's start waits for no fsync. A power cut may lose the commits since the last checkpoint (containers created,
-//! renamed or removed in the last moments); the file itself stays consistent. What is left on disk of a container that
-//! the database doesn't know is swept at the next start. Volumes that somebody makes or removes by themselves are
-//! committed to the disk: nobody waits for many of these.
+//! A commit reaches the kernel, not the disk (see [`sqlite::Log`]), so a `kill -9` of berthd loses nothing and a container's
+//! start waits for no fsync. A power cut may lose the last ones (containers created, renamed or removed in the last moments);
+//! the file itself stays consistent. What is left on disk of a container that the database doesn't know is swept at the next
+//! start. Who makes or removes volumes by themselves waits for the disk after the commit, and keeps nobody waiting.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use sqlite::{Access, Schema, Synchronous};
+use sqlite::{Access, Log, Schema, Synchronous};
 use tokio::sync::oneshot;
 
 /// What the file holds.
@@ -51,6 +50,12 @@ pub enum StoreError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// The disk doesn't take it.
+    #[error("bringing the engine's database to the disk")]
+    Log {
+        /// Why.
+        source: io::Error,
+    },
     /// The thread that owns the database is gone.
     #[error("the engine's database is closed")]
     Closed,
@@ -82,23 +87,28 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Debug, Clone)]
 pub struct Store {
     jobs: mpsc::Sender<Job>,
+    log: Arc<Log>,
 }
 
 impl Store {
     /// Opens or makes the database at `path`, and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let mut connection = sqlite::open(path, &SCHEMA, Access::Shared, Synchronous::Normal)?;
-        sqlite::reserve_log(path);
+        let log = Arc::new(Log::of(&connection, path)?);
+        let written = log.clone();
         let (jobs, queue) = mpsc::channel::<Job>();
         std::thread::Builder::new()
             .name("engine-db".into())
             .spawn(move || {
                 for job in queue {
                     job(&mut connection);
+                    if let Err(error) = written.committed(&connection) {
+                        tracing::warn!("the log of the engine's database can't be measured: {error}");
+                    }
                 }
             })
             .map_err(|source| StoreError::Thread { path: path.to_owned(), source })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, log })
     }
 
     /// Every container, ordered by id.
@@ -155,16 +165,21 @@ impl Store {
 
     /// Stores new volumes, to the disk.
     pub async fn put_volumes(&self, volumes: Vec<StoredVolume>) -> Result<(), StoreError> {
-        self.run("storing a volume", move |db| to_disk(db, |db| insert_volumes(db, &volumes))).await
+        self.run("storing a volume", move |db| {
+            let transaction = db.transaction()?;
+            insert_volumes(&transaction, &volumes)?;
+            transaction.commit()
+        })
+        .await?;
+        self.synchronise().await
     }
 
     /// Forgets a volume, on the disk too; one that isn't there is no error.
     pub async fn remove_volume(&self, name: &str) -> Result<(), StoreError> {
         let name = name.to_owned();
-        self.run("removing a volume", move |db| {
-            to_disk(db, |db| db.execute("DELETE FROM volumes WHERE name = ?1", [&name]).map(drop))
-        })
-        .await
+        self.run("removing a volume", move |db| db.execute("DELETE FROM volumes WHERE name = ?1", [&name]).map(drop))
+            .await?;
+        self.synchronise().await
     }
 
     /// Forgets a container; one that isn't there is no error.
@@ -190,6 +205,13 @@ impl Store {
         .await
     }
 
+    /// Waits until all that is committed now survives a power cut.
+    async fn synchronise(&self) -> Result<(), StoreError> {
+        let log = self.log.clone();
+        let done = tokio::task::spawn_blocking(move || log.synchronise()).await.map_err(|_| StoreError::Closed)?;
+        done.map_err(|source| StoreError::Log { source })
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -207,17 +229,6 @@ impl Store {
 fn insert_volumes(db: &Connection, volumes: &[StoredVolume]) -> rusqlite::Result<()> {
     let mut statement = db.prepare_cached("INSERT INTO volumes (name, record) VALUES (?1, ?2)")?;
     volumes.iter().try_for_each(|volume| statement.execute(params![volume.name, volume.record]).map(drop))
-}
-
-/// Does one change, and waits for the disk: a power cut doesn't undo it.
-fn to_disk(db: &mut Connection, change: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
-    db.pragma_update(None, "synchronous", "FULL")?;
-    let changed = db.transaction().and_then(|transaction| {
-        change(&transaction)?;
-        transaction.commit()
-    });
-    db.pragma_update(None, "synchronous", "NORMAL")?;
-    changed
 }
 
 #[cfg(test)]
@@ -266,6 +277,16 @@ mod tests {
         store.remove_volume("absent").await.unwrap();
         assert_eq!(store.volumes().await.unwrap(), [volume("logs")]);
         assert_eq!(store.containers().await.unwrap(), [container("a", "one")]);
+    }
+
+    #[tokio::test]
+    async fn no_commit_waits_for_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("engine.db")).unwrap();
+        for (name, expected) in [("synchronous", 1), ("wal_autocheckpoint", 0)] {
+            let pragma = store.run("", move |db| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)));
+            assert_eq!(pragma.await.unwrap(), expected, "{name}");
+        }
     }
 
     #[tokio::test]

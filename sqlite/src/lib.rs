@@ -2,6 +2,7 @@
 //! name and left as it is.
 #![forbid(unsafe_code)]
 
+mod log;
 mod log_room;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
 
-pub use log_room::reserve_log;
+pub use log::{Log, pages};
+use log_room::reserve_log;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,14 @@ pub enum OpenError {
         found: i64,
         /// The newest that is known.
         known: i64,
+    },
+    /// Its log can't be looked after.
+    #[error("can't open the database's log {}", path.display())]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// It can't be read or written.
     #[error("can't open the database {}", path.display())]

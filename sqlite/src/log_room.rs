@@ -5,14 +5,13 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
+use crate::log::of_database;
+
 /// Reserves the disk's blocks that the write-ahead log takes until it begins anew (1000 pages), so that a full disk keeps
 /// nobody from removing things. Where the file system can't, a full disk is noticed earlier.
-///
-/// The store does it for its own; a program that keeps another database beside it has the same need.
-pub fn reserve_log(path: &Path) {
+pub(crate) fn reserve_log(path: &Path) {
     const LOG_BYTES: u64 = 1008 * 4096;
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
+    let log = of_database(path);
     let reserved = OpenOptions::new().write(true).create(true).truncate(false).open(&log).and_then(|file| {
         // The file keeps its size: SQLite sees what it wrote, and nothing else.
         Ok(fallocate(file, FallocateFlags::KEEP_SIZE, 0, LOG_BYTES)?)

@@ -24,7 +24,7 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> Vec<&'a str> {
     pieces.map(|(inner, _)| inner).filter(|inner| !inner.contains('\n')).collect()
 }
 
-/// Names in code that begin with a directory of the repository.
+/// Names in code that begin with a directory of the repository, or that can only be those of our files.
 fn paths(text: &str) -> Vec<String> {
     let tops: Vec<String> = fs::read_dir(root())
         .expect("the workspace")
@@ -34,7 +34,10 @@ fn paths(text: &str) -> Vec<String> {
         .collect();
     let quoted = text.split('`').skip(1).step_by(2);
     let paths = quoted.filter(|code| !code.contains(char::is_whitespace));
-    let is_ours = |code: &&str| code.split_once('/').is_some_and(|(top, _)| tops.iter().any(|known| known == top));
+    // A directory that is gone must be noticed, too.
+    let is_source = |code: &str| !code.starts_with('/') && code.contains('/') && code.ends_with(".rs");
+    let is_below = |code: &str| code.split_once('/').is_some_and(|(top, _)| tops.iter().any(|known| known == top));
+    let is_ours = |code: &&str| is_source(code) || is_below(code);
     paths.filter(is_ours).map(str::to_owned).collect()
 }
 

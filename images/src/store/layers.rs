@@ -117,7 +117,7 @@ impl Store {
             Ok(replaced)
         })?;
         drop(placing);
-        self.log.synchronise()?;
+        self.synchronise_log()?;
         between_steps();
         Ok(replaced)
     }

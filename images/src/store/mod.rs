@@ -29,6 +29,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
+use sqlite::Log;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -40,7 +41,7 @@ use crate::unpack::Limits;
 pub use caches::CacheDirectory;
 use caches::CachesInUse;
 pub(crate) use caches::{CacheUse, CacheWish, HeldCaches};
-use database::{Durability, Log};
+use database::Durability;
 pub(crate) use layers::{Lease, NewImage};
 pub use pull::PullRequest;
 pub use push::PushRequest;
@@ -118,17 +119,15 @@ impl Store {
         if !exists(&database)? {
             refuse_orphans(root_dir)?;
         }
+        let connection = database::open(&database)?;
+        let log = Log::of(&connection, &database)?;
         let store = Self {
             root_dir: root_dir.to_owned(),
             links_dir: run_dir.join("l"),
             limits: Limits::default(),
             platform: Platform::host(),
-            inner: Mutex::new(Inner {
-                connection: database::open(&database)?,
-                leases: HashMap::new(),
-                unpacking: HashSet::new(),
-            }),
-            log: Log::of(&database)?,
+            inner: Mutex::new(Inner { connection, leases: HashMap::new(), unpacking: HashSet::new() }),
+            log,
             placing: Mutex::default(),
             settled: Notify::new(),
             caches: Mutex::default(),
@@ -172,10 +171,16 @@ impl Store {
     ) -> Result<T, Error> {
         let changed = self.inner().change(&self.log, doing, change)?;
         if durability == Durability::PowerCut {
-            self.log.synchronise()?;
+            self.synchronise_log()?;
             between_steps();
         }
         Ok(changed)
+    }
+
+    /// Waits until all that is committed now survives a power cut.
+    fn synchronise_log(&self) -> Result<(), Error> {
+        before_waiting(Wait::Log);
+        self.log.synchronise().map_err(Error::file("synchronise", self.log.path()))
     }
 
     fn tmp_dir(&self) -> PathBuf {

@@ -2,23 +2,18 @@
 
 mod images;
 mod layers;
-mod log;
 mod snapshots;
 mod steps;
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use sqlite::{Access, Schema, Synchronous, reserve_log};
+use sqlite::{Access, Schema, Synchronous};
 
 use crate::error::Error;
 
 pub(super) use images::*;
 pub(super) use layers::*;
-pub(super) use log::Log;
-#[cfg(test)]
-pub(super) use log::pages;
 pub(super) use snapshots::*;
 pub(super) use steps::*;
 
@@ -102,15 +97,7 @@ const MIGRATIONS: [&str; 4] = [
 /// Opens the file, making it if there is none. What isn't ours, is newer or is damaged stays as it is.
 pub(super) fn open(path: &Path) -> Result<Connection, Error> {
     let connection = sqlite::open(path, &SCHEMA, Access::Shared, Synchronous::Full)?;
-    reserve_log(path);
-    let configure = || {
-        // Nobody else has the file, but the thread that begins the log anew, which waits for the disk.
-        connection.busy_timeout(Duration::from_secs(600))?;
-        // A migration has waited for the disk. From here on a commit doesn't, and takes nothing over into the file: see `log`.
-        connection
-            .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;")
-    };
-    configure().map_err(Error::database("open a file"))?;
+    connection.execute_batch("PRAGMA foreign_keys = ON;").map_err(Error::database("open a file"))?;
     Ok(connection)
 }
 

@@ -194,7 +194,7 @@ fn the_log_is_taken_over_beside_those_who_write_to_it() {
         inner.connection.pragma_query_value(None, name, |row| row.get(0)).expect("a number")
     };
     assert_eq!((number("synchronous"), number("wal_autocheckpoint")), (1, 0));
-    let pages = || database::pages(&store.inner().connection).expect("a number");
+    let pages = || sqlite::pages(&store.inner().connection).expect("a number");
     let mut longest = pages();
     let begun_anew = (0..20_000).position(|at| {
         store.prepare(&at.to_string(), &id).expect("a snapshot");
