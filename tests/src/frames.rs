@@ -45,7 +45,10 @@ impl Tap {
     /// On a link of a container.
     pub fn in_container(host: &Host, container: &str, link: &str) -> Self {
         let inside = host.docker(&["inspect", "-f", "{{.NetworkSettings.SandboxKey}}", container]).ok();
-        Self::open(PathBuf::from(format!("/proc/{}/root{inside}", host.pid())), link)
+        // A link into the host's /proc, which isn't ours.
+        let seen_from_here = |path: &str| format!("/proc/{}/root{path}", host.pid());
+        let inside = std::fs::read_link(seen_from_here(&inside)).expect("a link to a namespace");
+        Self::open(PathBuf::from(seen_from_here(&inside.to_string_lossy())), link)
     }
 
     fn open(namespace: PathBuf, link: &str) -> Self {
