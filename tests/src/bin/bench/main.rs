@@ -1,11 +1,13 @@
 //! Measures the figures that berth promises: medians after a warm-up, on a host made of namespaces.
 //!
 //! `scripts/bench` builds the release binaries and runs this. Every figure stands beside its mark; machines are noisy,
-//! so nothing here passes or fails.
+//! so nothing here passes or fails. And machines differ: a mark of time is so many times what something else takes in the
+//! same run, which isn't ours.
 #![forbid(unsafe_code)]
 
 mod build;
 mod images;
+mod many;
 
 use std::{
     collections::BTreeMap,
@@ -33,6 +35,46 @@ struct Arguments {
     /// Size of the image that is pulled and loaded
     #[arg(long, value_name = "NUMBER", default_value_t = 300)]
     image_megabytes: usize,
+    /// How many containers are many
+    #[arg(long, value_name = "NUMBER", default_value_t = 500)]
+    containers: usize,
+}
+
+/// What marks of time are measured by, in milliseconds.
+struct Yardsticks {
+    /// `docker --version`: the client alone.
+    client: f64,
+    /// By plain tools: namespaces, a veth pair, and a program executed in them.
+    bare: f64,
+}
+
+impl Yardsticks {
+    fn measure() -> Self {
+        let quietly = |program: &str, arguments: &[&str]| {
+            let mut command = Command::new(program);
+            let status = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status();
+            assert!(status.is_ok_and(|status| status.success()), "{program} {arguments:?}");
+        };
+        let script = "ip link add v type veth peer name w && ip link set v up && exec busybox true";
+        let bare = ["--net", "--mount", "--pid", "--fork", "sh", "-c", script];
+        Self {
+            client: time(|_| quietly("docker", &["--version"]), |_| ()),
+            bare: time(|_| quietly("unshare", &bare), |_| ()),
+        }
+    }
+
+    /// So many bare clients' time.
+    fn clients(&self, times: f64) -> f64 {
+        times * self.client
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let figure = |what, measured| Figure { what, measured, unit: "ms", mark: None, docker: None };
+        vec![
+            figure("yardstick: the docker client alone", self.client),
+            figure("yardstick: namespaces, veth and exec", self.bare),
+        ]
+    }
 }
 
 /// What belongs together.
@@ -43,19 +85,21 @@ enum Group {
     Netd,
     Ports,
     SideBySide,
+    Many,
     Images,
     Build,
 }
 
 impl Group {
-    fn measure(self, host: &Host, image_megabytes: usize) -> Vec<Figure> {
+    fn measure(self, host: &mut Host, yardsticks: &Yardsticks, arguments: &Arguments) -> Vec<Figure> {
         match self {
             Self::Memory => idle_memory(host),
-            Self::Runs => runs(host),
-            Self::Netd => netd_calls(host),
-            Self::Ports => port_ranges(host),
-            Self::SideBySide => side_by_side(host),
-            Self::Images => images::measure(host, image_megabytes),
+            Self::Runs => runs(host, yardsticks),
+            Self::Netd => netd_calls(host, yardsticks),
+            Self::Ports => port_ranges(host, yardsticks),
+            Self::SideBySide => side_by_side(host, yardsticks),
+            Self::Many => many::measure(host, yardsticks, arguments.containers),
+            Self::Images => images::measure(host, arguments.image_megabytes),
             Self::Build => build::measure(host),
         }
     }
@@ -132,7 +176,7 @@ fn run(host: &Host, program: &str, arguments: &[&str]) {
     assert!(status.success(), "{program} {arguments:?}: {status}\n{}", host.logs());
 }
 
-fn runs(host: &Host) -> Vec<Figure> {
+fn runs(host: &Host, yardsticks: &Yardsticks) -> Vec<Figure> {
     let one = |program: &str, flags: &[&str]| {
         let arguments: Vec<_> = ["run", "--rm"].iter().chain(flags).chain(&["busybox", "true"]).copied().collect();
         time(|_| run(host, program, &arguments), |_| ())
@@ -142,34 +186,27 @@ fn runs(host: &Host) -> Vec<Figure> {
             what: "docker run --rm busybox true",
             measured: one("docker", &[]),
             unit: "ms",
-            mark: Some(50.0),
+            mark: Some(yardsticks.clients(3.1)),
             docker: Some(230.0),
         },
         Figure {
             what: "berth run --rm busybox true",
             measured: one("berth", &[]),
             unit: "ms",
-            mark: Some(35.0),
+            mark: Some(yardsticks.clients(2.2)),
             docker: None,
         },
         Figure {
             what: "docker run --rm --network none busybox true",
             measured: one("docker", &["--network", "none"]),
             unit: "ms",
-            mark: Some(45.0),
+            mark: Some(yardsticks.clients(2.8)),
             docker: Some(160.0),
-        },
-        Figure {
-            what: "the docker client alone (docker version)",
-            measured: time(|_| run(host, "docker", &["version"]), |_| ()),
-            unit: "ms",
-            mark: None,
-            docker: None,
         },
     ]
 }
 
-fn netd_calls(host: &Host) -> Vec<Figure> {
+fn netd_calls(host: &Host, yardsticks: &Yardsticks) -> Vec<Figure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let client = netd_client::Client::connect(host.directory().join("run/berth/netd.sock"));
     let request = SandboxPut {
@@ -192,7 +229,7 @@ fn netd_calls(host: &Host) -> Vec<Figure> {
             what: "netd: sandbox, endpoint, one port",
             measured: time(|_| put(), |_| remove()),
             unit: "ms",
-            mark: Some(3.0),
+            mark: Some(0.3 * yardsticks.bare),
             docker: None,
         },
         Figure {
@@ -208,13 +245,13 @@ fn netd_calls(host: &Host) -> Vec<Figure> {
                 median(samples)
             },
             unit: "ms",
-            mark: Some(1.0),
+            mark: Some(0.1 * yardsticks.bare),
             docker: None,
         },
     ]
 }
 
-fn port_ranges(host: &Host) -> Vec<Figure> {
+fn port_ranges(host: &Host, yardsticks: &Yardsticks) -> Vec<Figure> {
     let detached = |ports: &str| {
         let arguments = ["run", "-d", "--name", "ports", "-p", ports, "busybox", "sleep", "1000"];
         time(|_| run(host, "docker", &arguments), |_| run(host, "docker", &["rm", "-f", "ports"]))
@@ -226,13 +263,13 @@ fn port_ranges(host: &Host) -> Vec<Figure> {
             what: "201 ports more than one",
             measured: range - one,
             unit: "ms",
-            mark: Some(5.0),
+            mark: Some(yardsticks.clients(0.3)),
             docker: Some(12_500.0),
         },
     ]
 }
 
-fn side_by_side(host: &Host) -> Vec<Figure> {
+fn side_by_side(host: &Host, yardsticks: &Yardsticks) -> Vec<Figure> {
     let start_all = || {
         let start = |number: usize| -> Child {
             let (name, port) = (format!("many{number}"), format!("{}:80", 7100 + number));
@@ -270,7 +307,7 @@ fn side_by_side(host: &Host) -> Vec<Figure> {
             what: "20 containers with a port each, side by side",
             measured: median(samples),
             unit: "s",
-            mark: Some(0.7),
+            mark: Some(yardsticks.clients(44.0) / 1e3),
             docker: Some(1.8),
         },
         Figure {
@@ -370,7 +407,8 @@ fn load_average() -> f64 {
 }
 
 fn main() {
-    let Arguments { only, image_megabytes } = Arguments::parse();
+    let arguments = Arguments::parse();
+    let only = arguments.only;
     let load = load_average();
     if load > QUIET_LOAD {
         println!("this machine is busy (load average {load:.2}, a build just now counts): quiet, it is faster\n");
@@ -379,9 +417,11 @@ fn main() {
     let mut host = world.host();
     host.start();
     println!("{:<48} {:>10} {:>10} {:>5} {:>12}", "what", "measured", "at most", "met", "Docker 29");
-    let mut figures = Vec::new();
+    let yardsticks = Yardsticks::measure();
+    let mut figures = yardsticks.figures();
+    figures.iter().for_each(Figure::print);
     for group in Group::value_variants().iter().filter(|group| only.is_none_or(|only| only == **group)) {
-        for figure in group.measure(&host, image_megabytes) {
+        for figure in group.measure(&mut host, &yardsticks, &arguments) {
             figure.print();
             figures.push(figure);
         }
