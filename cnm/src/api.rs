@@ -264,6 +264,29 @@ pub struct Sandbox {
     pub state: SandboxState,
 }
 
+/// Reply of `GET /v1/sandboxes/{id}/check`: one sandbox against what the kernel holds. All lists are empty when it is as it
+/// should be. What is made in the kernel is written as the step of a plan that makes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SandboxCheck {
+    /// What should be there and isn't.
+    pub missing: Vec<String>,
+    /// What is there, and otherwise than it should be.
+    pub different: Vec<Difference>,
+    /// What is there of a change that failed and is still to be taken back.
+    pub superfluous: Vec<String>,
+    /// Published ports that netd doesn't hold: another program of the host may have them.
+    pub not_held: Vec<String>,
+}
+
+/// Something that is otherwise than it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Difference {
+    /// As it should be.
+    pub wanted: String,
+    /// As it is.
+    pub found: String,
+}
+
 /// How far a sandbox is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    api::{Difference, SandboxCheck},
+    firewall::Element,
     observed::Observed,
     plan::{Op, Plan},
     resource::{Found, Key, Namespace, NamespaceAt, Place, Places, Resource, VethPair},
@@ -43,6 +45,36 @@ pub fn put_back(desired: &[Resource], unwanted: &[Resource], observed: &Observed
     let gone = there(unwanted, observed).filter(|resource| !is_element(&resource) && !wanted.contains(&resource.key()));
     let gone = Plan::teardown(&gone.collect::<Vec<_>>());
     firewall.then(gone).then(missing(desired, observed))
+}
+
+/// How a part of the host is against what is desired of it and what else it might hold, in words; `missing_elements` are those
+/// desired elements that the firewall lacks.
+pub fn compare(
+    desired: &[Resource],
+    unwanted: &[Resource],
+    observed: &Observed,
+    missing_elements: &BTreeSet<Element>,
+) -> SandboxCheck {
+    let words = |resource: &Resource| Op::Make(resource.clone()).to_string();
+    let mut check = SandboxCheck::default();
+    for wanted in desired {
+        let found = match wanted {
+            Resource::Element(element) if missing_elements.contains(element) => Found::Absent,
+            _ => wanted.found_in(observed),
+        };
+        match found {
+            Found::Same => {}
+            Found::Absent => check.missing.push(words(wanted)),
+            Found::Other(other) => {
+                check.different.push(Difference { wanted: words(wanted), found: words(&other) });
+            }
+        }
+    }
+    let kept: BTreeSet<Key> = desired.iter().map(Resource::key).collect();
+    let superfluous = there(unwanted, observed)
+        .filter(|resource| !matches!(resource, Resource::Element(_)) && !kept.contains(&resource.key()));
+    check.superfluous = superfluous.map(|resource| words(&resource)).collect();
+    check
 }
 
 /// A set being compared, in the order of making, with what there is.

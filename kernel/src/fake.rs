@@ -214,6 +214,10 @@ impl Host for FakeHost {
         Ok(self.lock().administrator.clone())
     }
 
+    fn missing_elements(&self, elements: &BTreeSet<Element>) -> Result<BTreeSet<Element>, Error> {
+        Ok(elements.difference(&self.lock().elements).cloned().collect())
+    }
+
     fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
         let (sender, events) = channel();
         self.lock().watchers.push(sender);

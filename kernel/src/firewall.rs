@@ -18,7 +18,7 @@ mod watch;
 pub(crate) use foreign::foreign_drops;
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -29,9 +29,9 @@ use nix::errno::Errno;
 
 use self::{
     compile::compile,
-    element::SetElement,
+    element::{SetElement, Shape},
     forwarding::Guards,
-    set::Declaration,
+    set::{Declaration, Name},
     sets::{OTHERS, SETS},
     skeleton::Load,
     transaction::Transaction,
@@ -119,7 +119,9 @@ impl Firewall {
         let mut transaction = Transaction::default();
         transaction.remove(going);
         transaction.add(coming);
-        let committed = ledger.socket.commit(&transaction);
+        // The kernel answers nothing to nothing.
+        let is_empty = transaction.messages.is_empty();
+        let committed = if is_empty { Ok(()) } else { ledger.socket.commit(&transaction) };
         let adjust = |elements: &mut BTreeSet<Element>| {
             for element in &change.remove {
                 elements.remove(element);
@@ -158,6 +160,28 @@ impl Firewall {
         let repaired = self.load(&ledger, elements)?;
         ledger.elements.clone_from(elements);
         Ok(repaired)
+    }
+
+    /// Those elements that the table lacks a part of, whatever it was asked to hold.
+    pub(crate) fn missing(&self, elements: &BTreeSet<Element>) -> Result<BTreeSet<Element>, Error> {
+        let mut there: HashMap<Name, HashSet<Shape>> = HashMap::new();
+        let mut missing = BTreeSet::new();
+        for element in elements {
+            for part in compile(element) {
+                let shapes = match there.entry(part.set) {
+                    Entry::Occupied(read) => read.into_mut(),
+                    Entry::Vacant(unread) => {
+                        let read = transaction::read(part.set);
+                        let read = read.map_err(|source| no_nftables("read the firewall's table", source))?;
+                        unread.insert(read.iter().map(|attributes| SetElement::shape(attributes)).collect())
+                    }
+                };
+                if !shapes.contains(&part.own_shape()) {
+                    missing.insert(element.clone());
+                }
+            }
+        }
+        Ok(missing)
     }
 
     /// Has the guard let pass what comes from or goes to these bridges.

@@ -58,6 +58,12 @@ pub trait Host: Send + Sync {
     /// When they can't be read.
     fn admin_chains(&self) -> Result<AdminChains, Error>;
 
+    /// Those elements that our table lacks, looked up in the kernel.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    fn missing_elements(&self, elements: &BTreeSet<Element>) -> Result<BTreeSet<Element>, Error>;
+
     /// Tells of changes of our table that somebody else makes.
     ///
     /// # Errors

@@ -117,6 +117,10 @@ impl Host for Kernel {
         self.firewall.admin_chains()
     }
 
+    fn missing_elements(&self, elements: &BTreeSet<Element>) -> Result<BTreeSet<Element>, Error> {
+        self.firewall.missing(elements)
+    }
+
     fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
         self.firewall.watch()
     }

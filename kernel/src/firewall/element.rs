@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use netlink_packet_core::DefaultNla;
+use netlink_packet_core::{DefaultNla, Nla};
 use netlink_packet_netfilter::nftables::{DataAttribute, ListAttribute, SetElementAttribute, SetElementFlags};
 
 use super::{
@@ -12,6 +12,14 @@ use super::{
 
 /// `NFTA_DATA_VALUE`: raw data inside a key or a value.
 const NFTA_DATA_VALUE: u16 = 1;
+
+/// What tells elements of a set apart.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    key: Vec<u8>,
+    end: Vec<u8>,
+    value: Vec<u8>,
+}
 
 /// One element of a set or a map; made by the [`super::set::Set`] that it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -75,6 +83,33 @@ impl SetElement {
                 }
                 list
             }
+        }
+    }
+
+    /// What the kernel knows an element by: its key, the end of an interval, and what it leads to.
+    pub(super) fn shape(attributes: &[SetElementAttribute]) -> Shape {
+        let mut shape = Shape::default();
+        for attribute in attributes {
+            match attribute {
+                SetElementAttribute::Key(DataAttribute::Value(bytes)) => shape.key.clone_from(bytes),
+                SetElementAttribute::KeyEnd(values) => {
+                    for value in values {
+                        shape.end = vec![0; value.value_len()];
+                        value.emit_value(&mut shape.end);
+                    }
+                }
+                SetElementAttribute::Data(DataAttribute::Value(bytes)) => shape.value.clone_from(bytes),
+                _ => {}
+            }
+        }
+        shape
+    }
+
+    /// Its own.
+    pub(super) fn own_shape(&self) -> Shape {
+        match self.attributes().first() {
+            Some(ListAttribute::Element(attributes)) => Self::shape(attributes),
+            _ => Shape::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkPayload};
 use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
-    nftables::{ListAttribute, NfTablesMessage, SetElementList, SetElementMessage},
+    nftables::{ListAttribute, NfTablesMessage, SetElementAttribute, SetElementList, SetElementMessage},
     none::ControlMessage,
 };
 use nix::{
@@ -90,9 +90,14 @@ fn lists(elements: Vec<SetElement>) -> impl Iterator<Item = SetElementMessage> {
 
 /// The elements of a set that expire, each with the time that it has left; none if there is no such set.
 pub(super) fn read_expiring(set: &Declaration) -> io::Result<Vec<SetElement>> {
+    Ok(read(set.name)?.iter().filter_map(|attributes| SetElement::restore(set, attributes)).collect())
+}
+
+/// The elements of a set as the kernel has them; none if there is no such set.
+pub(super) fn read(set: Name) -> io::Result<Vec<Vec<SetElementAttribute>>> {
     let mut socket = netlink::Socket::<NetfilterMessage>::open(netlink_sys::protocols::NETLINK_NETFILTER)?;
     let answers = socket.dump(|| {
-        let attributes = vec![SetElementList::Table(TABLE.to_owned()), SetElementList::Set(set.name.to_string())];
+        let attributes = vec![SetElementList::Table(TABLE.to_owned()), SetElementList::Set(set.to_string())];
         let header = NetfilterHeader::new(NetfilterProtoFamily::Inet, 0, 0);
         NetfilterMessage::new(header, NfTablesMessage::GetSetElement(SetElementMessage { attributes }))
     });
@@ -108,11 +113,11 @@ pub(super) fn read_expiring(set: &Declaration) -> io::Result<Vec<SetElement>> {
         SetElementList::Elements(elements) => elements,
         _ => Vec::new(),
     });
-    let restored = elements.filter_map(|element| match element {
-        ListAttribute::Element(attributes) => SetElement::restore(set, &attributes),
+    let read = elements.filter_map(|element| match element {
+        ListAttribute::Element(attributes) => Some(attributes),
         _ => None,
     });
-    Ok(restored.collect())
+    Ok(read.collect())
 }
 
 /// A socket for transactions.

@@ -11,7 +11,7 @@ use kernel::{AdminChains, FirewallEvent, Host, KeptHere, Kernel, Repaired};
 
 use crate::{
     host::{in_fresh_host, run},
-    town::{BridgeNetfilter, Town, policy, port},
+    town::{BridgeNetfilter, Town, open, policy, port},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,6 +63,51 @@ fn a_change_to_a_table_that_is_gone_brings_it_back() {
         kernel.apply(&Plan::make([Resource::Element(added.clone())])).expect("the change");
         let all = elements().into_iter().chain([added]).collect();
         assert_eq!(kernel.sync_firewall(&all, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
+    });
+}
+
+#[test]
+fn elements_that_are_missing_are_found_in_the_kernel() {
+    in_fresh_host(|run_dir| {
+        let kernel = Kernel::new(run_dir).expect("the host");
+        let range = |first: u16, count| PortForward { count, ..port(1, &format!("*:{first}>{first}"), 2) };
+        let all = elements().into_iter().chain([
+            Element::Port(port(1, "192.0.2.1:4001>81", 2)),
+            Element::Port(range(6000, 200)),
+            Element::Port(PortForward { protocol: Protocol::Udp, count: 3, ..port(1, "*:4001>80", 2) }),
+            open(1, 3, 82),
+        ]);
+        let all: BTreeSet<Element> = all.collect();
+        kernel.sync_firewall(&all, &AdminChains::default()).expect("a sync");
+        assert_eq!(kernel.missing_elements(&all).expect("the table"), BTreeSet::new());
+        // Another endpoint, or a longer range, is another element.
+        let others = BTreeSet::from([Element::Port(port(1, "*:4000>80", 3)), Element::Port(range(6000, 201))]);
+        assert_eq!(kernel.missing_elements(&others).expect("the table"), others);
+        run("nft", &["flush", "map", "inet", "berth", "any4"]);
+        let missing = kernel.missing_elements(&all).expect("the table");
+        assert_eq!(missing.len(), 2, "{missing:?}");
+        run("nft", &["delete", "table", "inet", "berth"]);
+        assert_eq!(kernel.missing_elements(&all).expect("no table"), all);
+    });
+}
+
+/// What is in the range before and after is left where it is, with its connections.
+#[test]
+fn a_range_that_is_cut_keeps_what_is_left_of_it() {
+    in_fresh_host(|run_dir| {
+        let kernel = Kernel::new(run_dir).expect("the host");
+        kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
+        let range = |first: u16, container: u16, count| {
+            Resource::Element(Element::Port(PortForward { count, ..port(1, &format!("*:{first}>{container}"), 2) }))
+        };
+        kernel.apply(&Plan::make([range(7000, 80, 3)])).expect("the change");
+        kernel.apply(&Plan::change(&[range(7000, 80, 3)], &[range(7001, 81, 2)])).expect("the change");
+        kernel
+            .apply(&Plan::change(&[range(7001, 81, 2)], &[range(7001, 81, 1), range(7002, 82, 1)]))
+            .expect("the change");
+        let map = run("nft", &["list", "map", "inet", "berth", "any4"]);
+        let there = [7000, 7001, 7002].map(|port| map.contains(&format!("tcp . {port} :")));
+        assert_eq!(there, [false, true, true], "{map}");
     });
 }
 

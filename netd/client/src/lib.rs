@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use cnm::api::{
     API_VERSION, Claim, ClaimReply, Endpoint, EndpointRequest, Handshake, Info, Network, NetworkCreate, NetworkQuery,
-    Owed, PruneRequest, Pruned, Sandbox, SandboxPut,
+    Owed, PruneRequest, Pruned, Sandbox, SandboxCheck, SandboxPut,
 };
 use hyper::Method;
 
@@ -117,11 +117,12 @@ impl Client {
         self.transport.send_json(Method::POST, "/v1/networks/prune", self.trace.as_ref(), request).await
     }
 
-    /// Makes a sandbox with all its endpoints and published ports, or answers with the one that the same request made.
+    /// Makes a sandbox with all its endpoints and published ports, has the owner's one of that id become that, or answers with it
+    /// as it is.
     ///
     /// # Errors
-    /// [`Error::Refused`] with `Conflict` when another request made the sandbox or a port is taken; and as for every
-    /// request.
+    /// [`Error::Refused`] with `Conflict` when an address or a port is taken, with `Forbidden` when the id is another owner's; and
+    /// as for every request.
     pub async fn put_sandbox(&self, id: &str, request: &SandboxPut) -> Result<Sandbox, Error> {
         let path = format!("/v1/sandboxes/{}", segment(id));
         self.transport.send_json(Method::PUT, &path, self.trace.as_ref(), request).await
@@ -133,6 +134,14 @@ impl Client {
     /// [`Error::Refused`] with `NotFound` when there is none; and as for every request.
     pub async fn sandbox(&self, id: &str) -> Result<Sandbox, Error> {
         self.get(&format!("/v1/sandboxes/{}", segment(id))).await
+    }
+
+    /// One sandbox against what the kernel holds.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `NotFound` when there is none; and as for every request.
+    pub async fn check_sandbox(&self, id: &str) -> Result<SandboxCheck, Error> {
+        self.get(&format!("/v1/sandboxes/{}/check", segment(id))).await
     }
 
     /// All sandboxes, in the order of their ids.

@@ -58,6 +58,7 @@ pub(crate) fn router(desk: Desk) -> Router {
         .route("/v1/networks/{reference}", get(networks::inspect).delete(networks::remove))
         .route("/v1/sandboxes", get(sandboxes::list))
         .route("/v1/sandboxes/{id}", get(sandboxes::inspect).put(sandboxes::put).delete(sandboxes::remove))
+        .route("/v1/sandboxes/{id}/check", get(sandboxes::check))
         .route("/v1/sandboxes/{id}/endpoints", post(sandboxes::connect))
         .route("/v1/sandboxes/{id}/endpoints/{endpoint}", delete(sandboxes::disconnect))
         .route("/v1/owners/{owner}/claim", post(owners::claim))

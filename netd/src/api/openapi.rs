@@ -21,6 +21,7 @@ use super::{about, events, networks, owed, owners, sandboxes};
         sandboxes::list,
         sandboxes::put,
         sandboxes::inspect,
+        sandboxes::check,
         sandboxes::remove,
         sandboxes::connect,
         sandboxes::disconnect,

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cnm::{
-    api::{Endpoint, EndpointRequest, ErrorReply, Sandbox, SandboxPut},
+    api::{Endpoint, EndpointRequest, ErrorReply, Sandbox, SandboxCheck, SandboxPut},
     id::SandboxId,
     spec::{EndpointSpec, SandboxSpec},
 };
@@ -61,6 +61,19 @@ pub(super) async fn put(
 pub(super) async fn inspect(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<Sandbox>, Refusal> {
     let published = desk.controller.published();
     Ok(Json(desk.controller.show_sandbox(published.sandbox(&id)?)))
+}
+
+/// Compares a sandbox with what the kernel holds. Reads the kernel: it is for people.
+#[utoipa::path(get, operation_id = "check_sandbox", path = "/v1/sandboxes/{id}/check", tag = "sandboxes",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = SandboxCheck, description = "What is missing or differs; nothing when it is as it should be"),
+        (status = 404, body = ErrorReply),
+        (status = 409, body = ErrorReply, description = "It is being removed"),
+    ))]
+pub(super) async fn check(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<SandboxCheck>, Refusal> {
+    let id = existing(&id)?;
+    Ok(Json(desk.controller.check_sandbox(id).await?))
 }
 
 /// Takes a sandbox down and frees its addresses and ports.

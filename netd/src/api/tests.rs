@@ -270,6 +270,7 @@ const WRONG: &[Wrong] = &[
     ),
     ("GET", "/v1/sandboxes/nobody", "", 404, "sandbox nobody not found"),
     ("GET", "/v1/sandboxes/..%2F..", "", 404, "not found"),
+    ("GET", "/v1/sandboxes/nobody/check", "", 404, "sandbox nobody not found"),
     ("DELETE", "/v1/sandboxes/nobody", "", 404, "sandbox nobody not found"),
     ("POST", "/v1/sandboxes/nobody/endpoints", r#"{"network":"bridge"}"#, 404, "sandbox nobody not found"),
     ("POST", "/v1/sandboxes/there/endpoints", r#"{"network":"nowhere"}"#, 404, "network nowhere not found"),

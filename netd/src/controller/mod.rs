@@ -5,6 +5,7 @@
 //! amiss is put right in the same way.
 
 mod changes;
+mod check;
 mod claim;
 mod firewall;
 mod lanes;

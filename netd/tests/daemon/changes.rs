@@ -10,7 +10,7 @@ use std::{
 
 use cnm::{
     Kind,
-    api::{EndpointRequest, NetworkCreate, SandboxPut},
+    api::{EndpointRequest, NetworkCreate, SandboxCheck, SandboxPut},
 };
 
 use crate::{
@@ -96,6 +96,8 @@ async fn a_change_is_kept_over_a_kill_and_refused_whole() {
         let answer = ask_tcp(&town.host, address).expect(address);
         assert!(answer.starts_with(&format!("web {gateway}:")), "{address}: {answer}");
     }
+    let nothing = SandboxCheck::default();
+    assert_eq!(town.client.check_sandbox("web").await.expect("the sandbox"), nothing);
     let before = town.traces();
     town.put("other", &[("udp", 6000, 1)]).await;
     let taken = SandboxPut { ports: request(&[("tcp", 4001, 1), ("udp", 6000, 1)]).ports, ..first.clone() };
@@ -105,7 +107,11 @@ async fn a_change_is_kept_over_a_kill_and_refused_whole() {
     assert_eq!(town.client.put_sandbox("web", &theirs).await.expect_err("it isn't theirs").kind(), Kind::Forbidden);
     town.client.remove_sandbox("other").await.expect("the sandbox");
     assert_eq!((town.traces(), town.client.sandbox("web").await.expect("the sandbox")), (before, changed));
-    town.client.put_sandbox("web", &first).await.expect("and back");
+    let web = town.client.put_sandbox("web", &first).await.expect("and back");
+    let interface = web.endpoints[0].interface.as_deref().expect("a link");
+    town.inside(&web).sh(&format!("ip route del default && ip address flush dev {interface}"));
+    let check = town.client.check_sandbox("web").await.expect("the sandbox");
+    assert_eq!(check.missing.len(), 3, "address, neighbour and route: {check:?}");
     assert_eq!(town.traces().len(), start.len(), "{:?}", town.traces());
     town.client.remove_sandbox("web").await.expect("the sandbox");
 }

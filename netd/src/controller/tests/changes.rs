@@ -4,7 +4,8 @@ use std::{net::TcpListener, sync::Arc};
 
 use cnm::{
     Kind,
-    api::{EndpointRequest, EventKind, NetworkCreate, PortRange, PortRequest, SandboxPut},
+    api::{EndpointRequest, EventKind, NetworkCreate, PortRange, PortRequest, SandboxCheck, SandboxPut},
+    resource::NamespaceAt,
     sandbox::Sandbox,
     spec::{EndpointSpec, NetworkSpec},
 };
@@ -256,6 +257,37 @@ async fn a_port_can_be_had_on_fewer_addresses_than_it_was() {
     assert_eq!(host_port(&all, 80), Some(number));
     TcpListener::bind(("::1", number)).expect_err("it is held");
     assert!(netd.info().await.expect("info").warnings.is_empty());
+}
+
+#[tokio::test]
+async fn a_check_says_what_is_missing_and_what_differs() {
+    let world = World::new();
+    let netd = world.netd().await;
+    let web = put(&netd, first()).await.expect("a sandbox");
+    let check = async || netd.check_sandbox(id("web")).await.expect("the sandbox");
+    assert_eq!(check().await, SandboxCheck::default());
+    let host_end = web.endpoints[0].interface().expect("a link").host_end.clone();
+    world.host.meddle(|state| {
+        state.elements.clear();
+        let host = state.namespaces.get_mut(&NamespaceAt::Host).expect("the host's namespace");
+        host.links.get_mut(&host_end).expect("the link").bridge = None;
+        let inside = state.namespaces.get_mut(&NamespaceAt::Pinned(id("web"))).expect("its namespace");
+        inside.routes.clear();
+    });
+    let SandboxCheck { missing, different, superfluous, not_held } = check().await;
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    assert!(
+        missing[0].starts_with("route add 0.0.0.0/0") && missing[1].starts_with("firewall add {port"),
+        "{missing:?}"
+    );
+    assert!(different.iter().all(|it| it.wanted.starts_with("link add")) && different.len() == 1, "{different:?}");
+    assert_eq!((superfluous, not_held), (Vec::<String>::new(), Vec::<String>::new()));
+    // Of a netd that came while another had its ports.
+    let (_copy, next) = world.netd_after_kill().await;
+    let check = next.check_sandbox(id("web")).await.expect("the sandbox");
+    assert_eq!((check.missing, check.not_held.len()), (Vec::<String>::new(), 2));
+    let error = netd.check_sandbox(id("nobody")).await.expect_err("there is none");
+    assert_eq!(error.kind(), Kind::NotFound);
 }
 
 #[tokio::test]

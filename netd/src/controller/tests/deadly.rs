@@ -126,6 +126,10 @@ impl Host for Deadly {
         self.host.admin_chains()
     }
 
+    fn missing_elements(&self, elements: &BTreeSet<Element>) -> Result<BTreeSet<Element>, Error> {
+        self.host.missing_elements(elements)
+    }
+
     fn watch_firewall(&self) -> Result<FirewallWatch, Error> {
         self.host.watch_firewall()
     }

@@ -1,0 +1,52 @@
+//! One sandbox against what the kernel holds.
+
+use std::collections::BTreeSet;
+
+use cnm::{Kind, api::SandboxCheck, diff, firewall::Element, id::SandboxId, observed::Ask, ports, resource::Resource};
+
+use super::{Controller, lanes::Subject, ledger::Ledger};
+use crate::Error;
+
+impl Controller {
+    /// Says what is missing of a sandbox, or otherwise than it should be, when nobody works on it.
+    #[tracing::instrument(level = "debug", skip(self))]
+    pub(crate) async fn check_sandbox(&self, id: SandboxId) -> Result<SandboxCheck, Error> {
+        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        let asked = id.clone();
+        let decided = self.owner.decide(move |ledger| {
+            if ledger.sandbox(&asked)?.lifecycle.is_going() {
+                let message = format!("sandbox {asked} is being removed: there is nothing to compare");
+                return Err(cnm::Error::new(Kind::Conflict, message).into());
+            }
+            Ok::<_, Error>((ledger.before_change(&asked)?, ledger.not_held(&asked)?))
+        });
+        let ((desired, unwanted), not_held) = decided.await??;
+        let compared = self.on_host("look at the host's network", move |host| {
+            let observed = host.observe(&Ask::about(desired.iter().chain(&unwanted)))?;
+            let elements: BTreeSet<Element> = desired.iter().filter_map(element).cloned().collect();
+            let missing = host.missing_elements(&elements)?;
+            Ok(diff::compare(&desired, &unwanted, &observed, &missing))
+        });
+        Ok(SandboxCheck { not_held, ..compared.await? })
+    }
+}
+
+impl Ledger {
+    /// Ports of a sandbox that nothing of ours is bound to, in words.
+    fn not_held(&self, id: &SandboxId) -> Result<Vec<String>, Error> {
+        let sandbox = self.sandbox(id)?;
+        let missing = self.holdings.missing(id, ports::sockets(&sandbox.ports));
+        let words = missing.iter().map(|socket| {
+            let address = std::net::SocketAddr::new(socket.address, socket.port);
+            format!("{address}/{}", socket.protocol)
+        });
+        Ok(words.collect())
+    }
+}
+
+const fn element(resource: &Resource) -> Option<&Element> {
+    match resource {
+        Resource::Element(element) => Some(element),
+        _ => None,
+    }
+}
