@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use super::create::CreateFlags;
 use super::files;
 use super::list::{Filtering, ListShape, ObjectShape};
+use super::port;
 use super::prune;
 use super::update::{self, UpdateFlags};
 
@@ -67,9 +68,6 @@ Exit status: the command's own; 126 when it can't be executed, 127 when it can't
 const TOP_EXAMPLES: &str = "Examples:
   berth top web
   berth top web -o pid,comm";
-const PORT_EXAMPLES: &str = "Examples:
-  berth port web
-  berth port web 80/tcp";
 pub(crate) const STATS_EXAMPLES: &str = "Examples:
   berth stats
   berth stats --no-stream --format '{{.Name}} {{.MemUsage}}' web
@@ -136,9 +134,12 @@ pub(crate) enum Verb {
     /// Show the processes of a container
     #[command(override_usage = "berth top CONTAINER [ps OPTIONS]", after_help = TOP_EXAMPLES)]
     Top(TopFlags),
-    /// Show where a container's ports are published
-    #[command(after_help = PORT_EXAMPLES)]
-    Port(PortFlags),
+    /// Show where a container's ports are published, publish more, or fewer
+    #[command(
+        override_usage = "berth port CONTAINER [PORT]\n       berth port add CONTAINER PORT...\n       berth port rm CONTAINER HOST-PORT...",
+        after_help = port::EXAMPLES
+    )]
+    Port(port::PortFlags),
     /// Show what containers use of this host, live
     #[command(after_help = STATS_EXAMPLES)]
     Stats(StatsFlags),
@@ -339,16 +340,6 @@ pub(crate) struct TopFlags {
     /// The container, then options for ps
     #[arg(required = true, trailing_var_arg = true, num_args = 1.., hide = true)]
     pub(crate) container_and_options: Vec<String>,
-}
-
-/// Arguments of `port`.
-#[derive(Debug, Args)]
-pub(crate) struct PortFlags {
-    /// The container
-    pub(crate) container: String,
-    /// Only this port of the container: PORT[/PROTOCOL]
-    #[arg(value_name = "PORT")]
-    pub(crate) port: Option<String>,
 }
 
 /// Flags of `stats`.

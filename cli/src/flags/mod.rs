@@ -14,6 +14,7 @@ mod limits;
 pub(crate) mod list;
 pub(crate) mod network;
 mod pflag;
+pub(crate) mod port;
 pub(crate) mod prune;
 pub(crate) mod registry;
 pub(crate) mod system;

@@ -18,7 +18,7 @@ mod mount;
 pub(crate) mod network;
 pub(crate) mod network_filter;
 pub(crate) mod pairs;
-mod port;
+pub(crate) mod port;
 pub(crate) mod quantity;
 mod security;
 pub(crate) mod time;

@@ -12,6 +12,7 @@ pub mod mount;
 pub mod name;
 pub mod network;
 pub mod owned;
+pub mod ports;
 mod record;
 pub mod registry;
 pub mod restart;

@@ -189,12 +189,7 @@ impl NetworkSpec {
     /// What netd is asked to publish: bindings that continue each other become one range, however the client spelled
     /// them, so that `-p 6000-6200:6000-6200` is one map element and not 201.
     pub fn port_requests(&self) -> Vec<PortRequest> {
-        let mut bindings = self.ports.clone();
-        if self.publish_all {
-            let bound: BTreeSet<Port> = self.ports.iter().map(|binding| binding.container).collect();
-            let open = self.exposed.difference(&bound);
-            bindings.extend(open.map(|&container| PortBinding { container, host_ip: None, host: None }));
-        }
+        let mut bindings = self.all_bindings();
         bindings.sort_unstable_by_key(|b| (b.container.protocol, b.host_ip, b.container.number, b.host));
         let mut requests: Vec<PortRequest> = Vec::new();
         for binding in bindings {
@@ -203,6 +198,19 @@ impl NetworkSpec {
             }
         }
         requests
+    }
+}
+
+impl NetworkSpec {
+    /// Ports to publish, those that are exposed and all to be published among them.
+    pub(super) fn all_bindings(&self) -> Vec<PortBinding> {
+        let mut bindings = self.ports.clone();
+        if self.publish_all {
+            let bound: BTreeSet<Port> = self.ports.iter().map(|binding| binding.container).collect();
+            let open = self.exposed.difference(&bound);
+            bindings.extend(open.map(|&container| PortBinding { container, host_ip: None, host: None }));
+        }
+        bindings
     }
 }
 

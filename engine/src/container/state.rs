@@ -30,6 +30,10 @@ pub struct State {
     /// A start was begun, and what came of it isn't recorded: if berthd died over it, `--rm` means what was begun.
     #[serde(default)]
     pub start_begun: bool,
+    /// What netd holds for it is being changed, and what came of that isn't recorded: if berthd dies over it, netd is told again
+    /// what is wanted.
+    #[serde(default)]
+    pub network_changes: bool,
     /// How often its restart policy has started it since the user did.
     #[serde(default)]
     pub restart_count: u32,

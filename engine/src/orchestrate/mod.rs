@@ -10,6 +10,7 @@ mod links;
 pub(crate) mod network;
 pub(crate) mod owed;
 pub(crate) mod pause;
+pub(crate) mod ports;
 pub(crate) mod recover;
 pub(crate) mod remove;
 pub(crate) mod rename;

@@ -68,6 +68,11 @@ pub(crate) async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
     // Ends that came meanwhile are dealt with by then: what isn't claimed is nobody's.
     join_all(containers.iter().map(Handle::known)).await;
     claim(engine).await?;
+    for handle in handles.iter().filter(|handle| handle.container().state.network_changes) {
+        if let Err(error) = handle.run(|owned| Box::pin(sandbox::unchange(owned))).await {
+            tracing::error!(container = %handle.id(), "taking a change of its network back: {}", chain(&error));
+        }
+    }
     sweep(engine).await?;
     volume::sweep(engine).await?;
     join_all(containers.iter().map(async |handle| {
@@ -221,7 +226,7 @@ async fn make_again(owned: &mut Owned) -> Result<()> {
     let Some(pid) = owned.container.state.phase.pid() else { return Ok(()) };
     let namespace = match owned.container.spec.network.mode {
         NetworkMode::Host => NamespaceRequest::Host,
-        _ => NamespaceRequest::Path(format!("/proc/{pid}/ns/net")),
+        _ => NamespaceRequest::Path(sandbox::of_process(pid)),
     };
     let request = sandbox::request(&owned.container, owned.engine.owner(), namespace);
     let made = owned.engine.netd.client().put_sandbox(owned.container.id.as_str(), &request).await?;

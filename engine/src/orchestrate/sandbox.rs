@@ -7,8 +7,9 @@ use cnm::Kind;
 use cnm::api::{Endpoint, NamespaceRequest, Sandbox, SandboxPut};
 use runtime::spec::Network;
 
-use crate::container::Container;
 use crate::container::network::NetworkMode;
+use crate::container::owned::Owned;
+use crate::container::{Container, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::orchestrate::owed;
@@ -37,9 +38,13 @@ pub(crate) async fn put(engine: &Engine, container: &Container) -> Result<Option
         NetworkMode::Host => NamespaceRequest::Host,
         NetworkMode::Network(_) | NetworkMode::None => NamespaceRequest::New,
     };
+    let _no_claims = engine.netd.no_claims().await;
+    ask(engine, container, namespace).await.map(Some)
+}
+
+async fn ask(engine: &Engine, container: &Container, namespace: NamespaceRequest) -> Result<Sandbox> {
     let request = request(container, engine.owner(), namespace);
     let client = engine.netd.client();
-    let _no_claims = engine.netd.no_claims().await;
     let reply = match client.put_sandbox(container.id.as_str(), &request).await {
         Err(error) if error.is_not_running() => {
             engine.netd.ensure().await?;
@@ -47,7 +52,54 @@ pub(crate) async fn put(engine: &Engine, container: &Container) -> Result<Option
         }
         reply => reply,
     };
-    reply.map(Some).map_err(Error::Networking)
+    reply.map_err(Error::Networking)
+}
+
+/// Has the sandbox of a container that runs become what another version of the container wants. The caller saves that.
+pub(crate) async fn change(owned: &mut Owned, wanted: &Container) -> Result<Sandbox> {
+    owned.container.state.network_changes = true;
+    owned.engine.store.put_container(to_record(&owned.container)).await?;
+    let changed = ask(&owned.engine, wanted, namespace_of(&owned.container)).await;
+    let is_known = matches!(&changed, Ok(_) | Err(Error::Networking(netd_client::Error::Refused { .. })));
+    if !is_known && let Err(error) = unchange(owned).await {
+        tracing::warn!(container = %owned.container.id, "what netd made of a change is not known: {}", chain(&error));
+        return changed;
+    }
+    owned.container.state.network_changes = false;
+    if changed.is_err() {
+        owned.save().await?;
+    }
+    changed
+}
+
+/// Tells netd again what a container wants, if a daemon died while that was being changed: nobody was told that it is
+/// otherwise.
+pub(crate) async fn unchange(owned: &mut Owned) -> Result<()> {
+    if !owned.container.state.network_changes {
+        return Ok(());
+    }
+    if owned.container.sandbox.is_some() {
+        let asked = ask(&owned.engine, &owned.container, namespace_of(&owned.container)).await?;
+        owned.container.sandbox = Some(asked);
+    }
+    owned.container.state.network_changes = false;
+    owned.save().await
+}
+
+/// The namespace that a container's sandbox was asked for in: one that was made again is around the namespace that the
+/// container was in already.
+fn namespace_of(container: &Container) -> NamespaceRequest {
+    let path = container.sandbox.as_ref().and_then(|sandbox| sandbox.namespace.as_ref());
+    let own = container.state.phase.pid().map(of_process);
+    match &container.spec.network.mode {
+        NetworkMode::Host => NamespaceRequest::Host,
+        _ => own.filter(|own| Some(own) == path).map_or(NamespaceRequest::New, NamespaceRequest::Path),
+    }
+}
+
+/// The path of a process's network namespace.
+pub(crate) fn of_process(pid: i32) -> String {
+    format!("/proc/{pid}/ns/net")
 }
 
 /// The network that the runtime is to release a container into.
@@ -61,7 +113,7 @@ pub(crate) fn network(engine: &Engine, container: &Container, sandbox: Option<&S
                 .phase
                 .pid()
                 .ok_or_else(|| Error::conflict(format!("cannot join network of a non running container: {id}")))?;
-            Ok(Network::Namespace(PathBuf::from(format!("/proc/{pid}/ns/net"))))
+            Ok(Network::Namespace(PathBuf::from(of_process(pid))))
         }
         (NetworkMode::Network(_) | NetworkMode::None, Some(path)) => Ok(Network::Namespace(path.into())),
         (NetworkMode::Network(_) | NetworkMode::None, None) => Err(Error::refused(

@@ -118,7 +118,7 @@ fn dns_names(container: &Container, wanted: &WantedEndpoint) -> Option<Vec<Strin
 }
 
 /// `Ports` of inspect: every exposed port of a container that runs, with where it is published.
-fn port_map(container: &Container) -> BTreeMap<String, Option<Vec<BindingView>>> {
+pub(crate) fn port_map(container: &Container) -> BTreeMap<String, Option<Vec<BindingView>>> {
     let mut map: BTreeMap<String, Option<Vec<BindingView>>> = BTreeMap::new();
     let Some(sandbox) = &container.sandbox else { return map };
     if matches!(container.spec.network.mode, NetworkMode::Host | NetworkMode::None) {

@@ -12,6 +12,7 @@ pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod network;
+pub(crate) mod ports;
 pub(crate) mod restart;
 pub(crate) mod selection;
 pub(crate) mod stats;

@@ -13,6 +13,7 @@ pub(crate) mod image;
 pub(crate) mod lifecycle;
 pub(crate) mod models;
 pub(crate) mod network;
+pub(crate) mod ports;
 pub(crate) mod progress;
 pub(crate) mod query;
 pub(crate) mod registry;

@@ -22,6 +22,7 @@ mod leftovers;
 mod lifecycle;
 mod limits;
 mod links;
+mod live_ports;
 mod login;
 mod logs;
 mod many;

@@ -101,8 +101,11 @@ pub(crate) struct ContainerHostConfig {
 pub(crate) struct ContainerNetworkSettings {
     /// `port/protocol` → where it is published; null for a port that is only exposed.
     #[serde(deserialize_with = "or_default")]
-    pub(crate) ports: BTreeMap<String, Option<Vec<PortBinding>>>,
+    pub(crate) ports: PublishedPorts,
 }
+
+/// Where a container's ports are published, by `port/protocol`.
+pub(crate) type PublishedPorts = BTreeMap<String, Option<Vec<PortBinding>>>;
 
 /// Where a port is published.
 #[derive(Debug, Default, Deserialize)]

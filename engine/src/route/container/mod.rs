@@ -1,4 +1,4 @@
-//! `/containers`, except for execs; and `/commit`, which makes an image of one.
+//! `/containers`, except for execs; `/commit`, which makes an image of one; and `/berth/containers`, which Docker hasn't.
 
 mod archive;
 mod attach;
@@ -11,6 +11,7 @@ mod list;
 mod logs;
 pub(crate) mod moved_name;
 pub(crate) mod named;
+mod ports;
 mod prune;
 mod stats;
 mod top;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<Engine> {
         .route("/containers/{reference}/archive", get(archive::get).head(archive::stat).put(archive::put))
         .route("/containers/{reference}/changes", get(export::changes))
         .route("/containers/{reference}/export", get(export::export))
+        .route("/berth/containers/{reference}/ports", post(ports::change))
         .route("/commit", post(commit::commit))
         .route("/containers/{reference}/attach/ws", get(attach::over_websocket))
         .route("/containers/{reference}/checkpoints", any(|| missing("checkpoints (docker checkpoint)")))

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 pub(crate) use endpoints::endpoint;
 use images::{Image, ImageConfig};
 use jiff::Timestamp;
+pub(crate) use ports::bindings as port_bindings;
 pub(crate) use process::merge_environment;
 pub(crate) use refused::RUNTIMES;
 use runtime::spec::Id;

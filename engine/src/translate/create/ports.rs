@@ -85,7 +85,8 @@ fn exposed(config: &ContainerConfig) -> Result<BTreeSet<Port>> {
     Ok(all)
 }
 
-fn bindings(host: &HostConfig) -> Result<Vec<PortBinding>> {
+/// The ports that a request publishes.
+pub(crate) fn bindings(host: &HostConfig) -> Result<Vec<PortBinding>> {
     let mut all = Vec::new();
     let wanted: BTreeMap<_, _> = host.port_bindings.iter().flatten().collect();
     for (text, bindings) in wanted {
