@@ -27,6 +27,12 @@ impl Said {
         }
     }
 
+    /// Has it say something else under a key.
+    pub fn set(&mut self, key: &str, value: &impl Serialize) {
+        // As in `of`: what can't be JSON isn't an object of the API.
+        self.0.insert(key.to_owned(), serde_json::to_value(value).unwrap_or_default());
+    }
+
     /// The object.
     pub fn to_json(&self) -> Value {
         Value::Object(self.0.clone())
@@ -58,5 +64,8 @@ mod tests {
         assert_eq!((said.text("NetworkMode"), said.text("IpcMode"), said.text("Links")), ("none", "", ""));
         assert_eq!(said.texts("Links").collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(said.texts("NetworkMode").count() + said.texts("Binds").count(), 0);
+        let mut otherwise = said;
+        otherwise.set("NetworkMode", &"host");
+        assert_eq!((otherwise.text("NetworkMode"), otherwise.texts("Links").count()), ("host", 2));
     }
 }

@@ -16,8 +16,8 @@ pub(crate) async fn change(owned: &mut Owned, change: &PortChange) -> Result<()>
         wanted.spec.network.clone_from(&network);
         owned.container.sandbox = Some(sandbox::change(owned, &wanted).await?);
     }
-    owned.container.asked.host.port_bindings = Some(port_map(&network.ports));
-    owned.container.asked.host.publish_all_ports = Some(network.publish_all);
+    owned.container.asked.host.set("PortBindings", &port_map(&network.ports));
+    owned.container.asked.host.set("PublishAllPorts", &network.publish_all);
     owned.container.spec.network = network;
     owned.save().await?;
     owned.engine.container_event(&owned.container, "update", []);

@@ -68,7 +68,7 @@ pub(crate) async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
     // Ends that came meanwhile are dealt with by then: what isn't claimed is nobody's.
     join_all(containers.iter().map(Handle::known)).await;
     claim(engine).await?;
-    for handle in handles.iter().filter(|handle| handle.container().state.network_changes) {
+    for handle in containers.iter().filter(|handle| handle.container().state.network_changes) {
         if let Err(error) = handle.run(|owned| Box::pin(sandbox::unchange(owned))).await {
             tracing::error!(container = %handle.id(), "taking a change of its network back: {}", chain(&error));
         }

@@ -69,7 +69,7 @@ fn a_change_to_a_table_that_is_gone_brings_it_back() {
 #[test]
 fn elements_that_are_missing_are_found_in_the_kernel() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
         let range = |first: u16, count| PortForward { count, ..port(1, &format!("*:{first}>{first}"), 2) };
         let all = elements().into_iter().chain([
             Element::Port(port(1, "192.0.2.1:4001>81", 2)),
@@ -95,7 +95,7 @@ fn elements_that_are_missing_are_found_in_the_kernel() {
 #[test]
 fn a_range_that_is_cut_keeps_what_is_left_of_it() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         let range = |first: u16, container: u16, count| {
             Resource::Element(Element::Port(PortForward { count, ..port(1, &format!("*:{first}>{container}"), 2) }))
