@@ -211,11 +211,15 @@ fn netds_own_socket() {
     assert_eq!(sandbox["ports"][0]["host_first"], 4000);
     let namespace = sandbox["namespace"].as_str().expect("a path");
     assert!(host.sh(&format!("nsenter --net={namespace} ip -o -4 address show eth0")).ok().contains("172.17.0.2/16"));
-    // Once more is the same; something else under the same id is refused.
+    // Once more is the same; another wish of its owner's changes it, and nobody else's does.
     let (status, again) = host.http(socket, "PUT", "/v1/sandboxes/box", Some(put));
     assert_eq!((status, again), (200, body.clone()));
-    let (status, _) = host.http(socket, "PUT", "/v1/sandboxes/box", Some(&put.replace("4000", "4001")));
-    assert_eq!(status, 409);
+    let (status, changed) = host.http(socket, "PUT", "/v1/sandboxes/box", Some(&put.replace("4000", "4001")));
+    assert_eq!((status, changed), (200, body.replace("4000", "4001")));
+    let nothing = r#"{"missing":[],"different":[],"superfluous":[],"not_held":[]}"#;
+    assert_eq!(host.http(socket, "GET", "/v1/sandboxes/box/check", None), (200, nothing.to_owned()));
+    let theirs = put.replace(r#""owner":"test""#, r#""owner":"them""#);
+    assert_eq!(host.http(socket, "PUT", "/v1/sandboxes/box", Some(&theirs)).0, 403);
     let (status, _) = host.http(socket, "DELETE", "/v1/sandboxes/box", None);
     assert!(status == 200 || status == 204);
     assert_eq!(host.http(socket, "GET", "/v1/sandboxes/box", None).0, 404);
