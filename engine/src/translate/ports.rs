@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use bollard_stubs::models::{HostConfig, PortBinding as BindingModel, PortMap};
 use cnm::api::PortRange;
 
 use crate::container::network::{PortBinding, Protocol};
 use crate::container::ports::{HostPortRange, PortChange};
 use crate::error::{Error, Result};
 use crate::translate::create;
+use crate::wire::models::{HostConfig, PortBinding as BindingModel, PortMap};
 use crate::wire::ports::PortsRequest;
 
 /// The change that a request asks for.

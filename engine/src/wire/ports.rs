@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bollard_stubs::models::PortMap;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::BindingView;
+use super::models::PortMap;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
