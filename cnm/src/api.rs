@@ -2,9 +2,13 @@
 //!
 //! Request types mirror the wire and check nothing; the validated types behind them are made with `TryFrom`, so that
 //! a refusal names the value and says what to do. Unknown fields are refused: nothing is accepted and ignored.
+//!
+//! Reply types hold values, not text that would have to be read again, and pass over what a newer netd adds: fields that they
+//! don't have, and kinds of things that they don't know.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
+use ipnetwork::IpNetwork;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,6 +22,21 @@ pub const API_VERSION: u32 = 1;
 /// digits, `-` and `_`. netd sends it back.
 pub const TRACE_HEADER: &str = "x-trace-id";
 
+/// The header that says until when a call may be begun, as a timestamp (RFC 3339). netd begins none whose time has passed:
+/// whoever asked has given it up, and may have asked for something else since.
+pub const BEGIN_BY_HEADER: &str = "x-begin-by";
+
+/// What this release's netd can do beyond the first of version 1, by [`Handshake::features`].
+pub const FEATURES: [&str; 2] = [feature::BEGIN_BY, feature::OWNED_CHANGES];
+
+/// Names of features.
+pub mod feature {
+    /// Calls with a [`BEGIN_BY_HEADER`](super::BEGIN_BY_HEADER) aren't begun later.
+    pub const BEGIN_BY: &str = "begin-by";
+    /// Whoever changes or removes a sandbox names its owner, and nobody else's is touched.
+    pub const OWNED_CHANGES: &str = "owned-changes";
+}
+
 /// Reply of `GET /v1/version`: who is on the other side of the socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Handshake {
@@ -29,6 +48,16 @@ pub struct Handshake {
     pub instance: String,
     /// The newest event's revision.
     pub revision: u64,
+    /// What this netd can do beyond the first of this version of the API: see [`feature`].
+    #[serde(default)]
+    pub features: Vec<String>,
+}
+
+impl Handshake {
+    /// Those of some features that this netd doesn't have.
+    pub fn lacks<'a>(&self, wanted: &[&'a str]) -> Vec<&'a str> {
+        wanted.iter().copied().filter(|wanted| !self.features.iter().any(|has| has == wanted)).collect()
+    }
 }
 
 /// Every reply whose status isn't 2xx.
@@ -69,7 +98,7 @@ pub struct NetworkCreate {
     pub labels: BTreeMap<String, String>,
 }
 
-/// One address pool of a network, as asked for and as shown.
+/// One address pool of a network, as asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolConfig {
@@ -85,6 +114,26 @@ pub struct PoolConfig {
     /// Addresses that are never handed out, by a name for each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aux_addresses: BTreeMap<String, String>,
+}
+
+/// One address pool of a network as it is, everything chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pool {
+    /// All of its addresses.
+    #[schema(value_type = String)]
+    pub subnet: IpNetwork,
+    /// See [`PoolConfig::ip_range`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub ip_range: Option<IpNetwork>,
+    /// The bridge's own address; absent where the bridge has none and nobody named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub gateway: Option<IpAddr>,
+    /// See [`PoolConfig::aux_addresses`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub aux_addresses: BTreeMap<String, IpAddr>,
 }
 
 /// A network as it is: reply of `POST /v1/networks`, `GET /v1/networks` (without endpoints) and
@@ -109,7 +158,7 @@ pub struct Network {
     /// Whether endpoints get IPv6 addresses.
     pub ipv6: bool,
     /// The pools in use, everything chosen.
-    pub pools: Vec<PoolConfig>,
+    pub pools: Vec<Pool>,
     /// Driver options as they were given.
     pub options: BTreeMap<String, String>,
     /// Labels as they were given.
@@ -297,6 +346,9 @@ pub enum SandboxState {
     Programmed,
     /// Taking it down stopped half-way; netd resumes it.
     PartlyTorn,
+    /// A state that only a newer netd knows.
+    #[serde(other)]
+    Unknown,
 }
 
 /// An attachment of a sandbox to a network.
@@ -332,10 +384,12 @@ pub struct Endpoint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EndpointAddress {
     /// Address and prefix length, as in `172.17.0.2/16`.
-    pub address: String,
+    #[schema(value_type = String)]
+    pub address: IpNetwork,
     /// The network's gateway of that family, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub gateway: Option<IpAddr>,
     /// Whether the caller asked for just this address.
     pub fixed: bool,
 }
@@ -346,7 +400,8 @@ pub struct PublishedPort {
     /// `tcp`, `udp` or `sctp`.
     pub protocol: String,
     /// `0.0.0.0` and `::` stand for every address of their family.
-    pub host_ip: String,
+    #[schema(value_type = String)]
+    pub host_ip: IpAddr,
     /// The first port on the host.
     pub host_first: u16,
     /// The first port in the container.
@@ -426,6 +481,9 @@ pub enum EventKind {
     Warning,
     /// Events before this one are no longer kept: list everything anew.
     Gap,
+    /// A kind that only a newer netd knows.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Reply of `POST /v1/networks/prune`.
@@ -506,6 +564,9 @@ pub enum OwedState {
     Unanswered,
     /// It is to be given back.
     Due,
+    /// A state that only a newer netd knows.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A range that subnets are cut from.

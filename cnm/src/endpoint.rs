@@ -131,10 +131,7 @@ impl Endpoint {
 
 impl Address {
     fn to_api(self) -> api::EndpointAddress {
-        api::EndpointAddress {
-            address: self.address.to_string(),
-            gateway: self.gateway.map(|gateway| gateway.to_string()),
-            fixed: self.fixed,
-        }
+        let Self { address, gateway, fixed } = self;
+        api::EndpointAddress { address, gateway, fixed }
     }
 }

@@ -18,7 +18,8 @@ pub enum Kind {
     NotImplemented,
     /// It may work later: something that netd depends on is away (HTTP 503).
     Unavailable,
-    /// netd or the kernel failed (HTTP 500).
+    /// netd or the kernel failed (HTTP 500); so does a kind count that only a newer netd knows.
+    #[serde(other)]
     Internal,
 }
 

@@ -75,11 +75,11 @@ impl Network {
     }
 
     /// A gateway that nobody named and that the bridge doesn't have, as in gateway mode `isolated`, isn't shown.
-    fn show_pool(&self, pool: &Pool) -> api::PoolConfig {
+    fn show_pool(&self, pool: &Pool) -> api::Pool {
         let family = Family::of_network(pool.subnet);
         let is_isolated = self.config.gateway_mode(family) == Some(GatewayMode::Isolated);
         let is_named = self.spec.pools.iter().any(|asked| asked.gateway == Some(pool.gateway));
         let shown = pool.to_api();
-        if is_isolated && !is_named { api::PoolConfig { gateway: None, ..shown } } else { shown }
+        if is_isolated && !is_named { api::Pool { gateway: None, ..shown } } else { shown }
     }
 }

@@ -149,7 +149,7 @@ impl PublishedPort {
     pub fn to_api(&self) -> api::PublishedPort {
         api::PublishedPort {
             protocol: self.protocol.name().to_owned(),
-            host_ip: self.host.to_string(),
+            host_ip: self.host.ip(),
             host_first: self.host_first,
             container_first: self.container_first,
             count: self.count,

@@ -100,20 +100,30 @@ pub enum Unfinished {
     Network(Network, Plan),
 }
 
+/// A stored object that can't be part of the state, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftOut {
+    /// By its name.
+    Network(NetworkName, Error),
+    /// By its id.
+    Sandbox(SandboxId, Error),
+}
+
 impl State {
-    /// The state that stored records describe.
-    ///
-    /// # Errors
-    /// When records contradict each other.
-    pub fn restore(networks: Vec<Network>, sandboxes: Vec<Sandbox>) -> Result<Self, Error> {
+    /// The state that stored records describe. What can't be part of it, because it contradicts another record or is of a
+    /// driver that isn't there, is left out and told.
+    pub fn restore(planners: &dyn Planners, networks: Vec<Network>, sandboxes: Vec<Sandbox>) -> (Self, Vec<LeftOut>) {
         let mut state = Self::default();
+        let mut left_out = Vec::new();
         for network in networks {
-            state.adopt_network(network)?;
+            let adopted = planner_of(planners, &network).map(drop).and_then(|()| state.adopt_network(network.clone()));
+            left_out.extend(adopted.err().map(|why| LeftOut::Network(network.spec.name, why)));
         }
         for sandbox in sandboxes {
-            state.adopt_sandbox(sandbox)?;
+            let id = sandbox.id().clone();
+            left_out.extend(state.adopt_sandbox(sandbox).err().map(|why| LeftOut::Sandbox(id, why)));
         }
-        Ok(state)
+        (state, left_out)
     }
 
     /// What was on its way in or out when the daemon ended, sandboxes first; from here on it is all on its way out. What was

@@ -218,9 +218,10 @@ fn ports_follow_the_way_out_from_mode_to_mode() {
         joined.extend(sandbox.endpoints.last().map(|endpoint| endpoint.id.clone()));
         sandbox.to_api(None).ports.into_iter().map(|port| port.host_ip).collect::<Vec<_>>()
     };
+    let ip = |text: &str| text.parse::<std::net::IpAddr>().expect("an address");
     assert!(start.ports.is_empty());
-    assert_eq!(connect(&mut bench, "bridge"), ["0.0.0.0", "::"]);
-    assert_eq!(connect(&mut bench, "a-campus"), ["172.18.0.2"]);
+    assert_eq!(connect(&mut bench, "bridge"), ["0.0.0.0", "::"].map(ip));
+    assert_eq!(connect(&mut bench, "a-campus"), ["172.18.0.2"].map(ip));
     let shown = joined.into_iter().rev().map(|endpoint| {
         bench.with(|state, context| state.disconnect(&id("web"), &endpoint, context)).expect("disconnected");
         bench.state.changed(&id("web")).expect("it was there").1.ports.len()

@@ -11,8 +11,8 @@ use cnm::{
     lifecycle::Lifecycle,
     observed::{LinkKind, ObservedLink},
     plan::Plan,
-    spec::NetworkRef,
-    state::{Put, State, Unfinished},
+    spec::{NetworkRef, NetworkSpec},
+    state::{LeftOut, Put, State, Unfinished},
 };
 use drivers::Registry;
 use support::{Bench, id, net, net_with, on, port, put, put_with_ports, teardown};
@@ -247,7 +247,8 @@ fn what_a_restart_finds_half_way_is_torn_down() {
         )
     };
     let (networks, sandboxes) = stored(&bench.state);
-    let mut restored = State::restore(networks, sandboxes).expect("records agree");
+    let (mut restored, left_out) = State::restore(&Registry, networks, sandboxes);
+    assert_eq!(left_out, [], "records agree");
     assert_eq!(stored(&restored), stored(&bench.state));
     let unfinished: Vec<String> = restored
         .unfinished(&Registry)
@@ -288,9 +289,12 @@ fn records_survive_being_stored() {
     bench.network(with_subnet("blue", "10.7.0.0/24"));
     let both = vec![with_ip("blue", "10.7.0.9"), on("bridge")];
     bench.sandbox("web", put_with_ports(both, vec![port(Some("::1"), 4000, 80), port(None, 0, 81)]));
+    bench.sandbox("lone", put_with_ports(vec![on("blue")], vec![port(Some("127.0.0.1"), 4100, 80)]));
     bench.state.remove_sandbox(&Registry, &id("web")).expect("it is there");
     bench.sandbox("changing", put(vec![on("bridge")]));
     bench.wish("changing", put(vec![on("blue")])).expect("a change");
+    bench.network(with_subnet("gone", "10.6.0.0/24"));
+    bench.state.remove_network(&Registry, &reference("gone")).expect("it is there");
     for network in bench.state.networks().values() {
         let text = serde_json::to_string(network).expect("records are plain data");
         assert_eq!(serde_json::from_str::<cnm::network::Network>(&text).expect("its own text"), *network);
@@ -302,13 +306,48 @@ fn records_survive_being_stored() {
 }
 
 #[test]
-fn records_that_contradict_each_other_are_refused() {
+fn records_that_contradict_each_other_are_left_out_and_named() {
     let mut bench = Bench::started();
     let (network, _) = bench.network(net("aa"));
-    let networks: Vec<_> = bench.state.networks().values().cloned().chain([network]).collect();
-    assert_eq!(State::restore(networks, Vec::new()).expect_err("a network twice").kind, Kind::Internal);
-    let (sandbox, _) = bench.sandbox("web", put(vec![on("aa")]));
-    assert_eq!(State::restore(Vec::new(), vec![sandbox]).expect_err("no network").kind, Kind::Internal);
+    let mut networks: Vec<_> = bench.state.networks().values().cloned().collect();
+    let count = networks.len();
+    let foreign = cnm::network::Network {
+        id: "f".repeat(64).parse().expect("an id"),
+        spec: NetworkSpec {
+            name: "bb".parse().expect("a name"),
+            driver: "cloud".parse().expect("a name"),
+            ..network.spec.clone()
+        },
+        ..network.clone()
+    };
+    networks.extend([network.clone(), foreign]);
+    let (first, _) = bench.sandbox("first", put(vec![on("bridge"), on("aa")]));
+    let mut second = first.clone();
+    second.spec.id = id("second");
+    let mut nowhere = first.clone();
+    nowhere.spec.id = id("nowhere");
+    nowhere.endpoints[1].network = "e".repeat(64).parse().expect("an id");
+    let (restored, left_out) = State::restore(&Registry, networks, vec![first.clone(), nowhere, second]);
+    assert_eq!((restored.networks().len(), restored.sandboxes().len()), (count, 1));
+    let told: Vec<String> = left_out
+        .iter()
+        .map(|left_out| match left_out {
+            LeftOut::Network(name, why) => format!("network {name}: {why}"),
+            LeftOut::Sandbox(id, why) => format!("sandbox {id}: {why}"),
+        })
+        .collect();
+    for (told, says) in told.iter().zip([
+        "the name or id of network aa is taken",
+        "is of driver cloud",
+        "network aa doesn't exist",
+        "already in use",
+    ]) {
+        assert!(told.contains(says), "{told}: {says}");
+    }
+    assert_eq!(told.len(), 4, "{told:?}");
+    // Who was left out holds nothing.
+    let whole = State::restore(&Registry, restored.networks().values().cloned().collect(), vec![first]).0;
+    assert_eq!(format!("{restored:?}"), format!("{whole:?}"));
 }
 
 #[test]

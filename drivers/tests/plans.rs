@@ -117,7 +117,7 @@ fn isolated_network_has_no_address_on_its_bridge() {
     ");
     assert_eq!(network.to_api(Vec::new()).pools[0].gateway, None);
     let (internal, _) = bench.network(NetworkCreate { internal: true, ..net("internal") });
-    assert_eq!(internal.to_api(Vec::new()).pools[0].gateway.as_deref(), Some("172.18.1.1"));
+    assert_eq!(internal.to_api(Vec::new()).pools[0].gateway, Some("172.18.1.1".parse().expect("an address")));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn routed_network_opens_ports_on_endpoints() {
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     firewall add {open tcp/172.18.0.2:80+1 on bb-010101010101}
     ");
-    assert_eq!(sandbox.to_api(None).ports[0].host_ip, "172.18.0.2");
+    assert_eq!(sandbox.to_api(None).ports[0].host_ip.to_string(), "172.18.0.2");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::events::{Bus, Event, Subject};
 use crate::netd::Netd;
 use crate::orchestrate;
 use crate::orchestrate::recover::Loaded;
-use crate::store::Store;
+use crate::store::{Fact, Store};
 use crate::volume::{self, Volume};
 
 /// A cheap handle on the engine; the router's state.
@@ -54,6 +54,8 @@ pub struct Parts {
     pub netd: Netd,
     /// Whether what the last berthd left is sorted out.
     pub(crate) recovered: watch::Sender<bool>,
+    /// Sentences about facts in the database that can't be read.
+    facts_set_aside: Vec<String>,
 }
 
 impl fmt::Debug for Parts {
@@ -74,13 +76,16 @@ impl Engine {
     /// Opens everything under the configured directories; starts nothing yet (see [`Engine::recover`]).
     pub async fn open(config: Config) -> Result<Self> {
         let store = Store::open(&config.root.join("engine.db"))?;
-        let id = store.fact("engine_id", random_id()).await?;
+        let Fact { value: id, set_aside } = store.fact("engine_id", random_id(), is_id).await?;
+        if let Some(sentence) = &set_aside {
+            tracing::error!("{sentence}");
+        }
         let binaries =
             Binaries { shim: config.bin_dir.join("berth-shim"), monitor: config.bin_dir.join("berth-monitor") };
         let runtime = Runtime::new(config.run_dir.join("containers"), binaries)?;
         let images = images::Store::open(&config.root.join("images"), &config.run_dir.join("images"))?;
         let registries = images::Registries::new(config.registries.clone(), tokio::runtime::Handle::current());
-        let netd = Netd::new(&config);
+        let netd = Netd::new(&config, &owner_of(&id));
         let volumes = volume::Registry::new(config.root.join("volumes"));
         Ok(Self(Arc::new(Parts {
             config,
@@ -96,6 +101,7 @@ impl Engine {
             runtime,
             netd,
             recovered: watch::Sender::new(false),
+            facts_set_aside: set_aside.into_iter().collect(),
         })))
     }
 
@@ -128,7 +134,13 @@ impl Engine {
 
     /// The name under which netd knows our sandboxes.
     pub fn owner(&self) -> String {
-        format!("berthd-{}", self.id.get(..12).unwrap_or(&self.id))
+        owner_of(&self.id)
+    }
+
+    /// Sentences about all records that can't be read.
+    pub(crate) fn set_aside(&self) -> Vec<String> {
+        let containers = self.containers.all_set_aside().into_iter().map(|(_, sentence)| sentence);
+        containers.chain(self.volumes.all_set_aside()).chain(self.facts_set_aside.iter().cloned()).collect()
     }
 
     /// The directory of a container's own files: its log, `/etc/hosts` and so on.
@@ -178,6 +190,15 @@ impl Engine {
     ) {
         self.events.publish(Event { at: Timestamp::now(), subject, action: action.into(), id, attributes });
     }
+}
+
+fn owner_of(id: &str) -> String {
+    format!("berthd-{}", id.get(..12).unwrap_or(id))
+}
+
+/// Whether a text is what [`random_id`] draws.
+fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// 64 hexadecimal digits that nobody else has, not all decimal: a short id must not be taken for a number.

@@ -1,13 +1,15 @@
 //! Our side of netd: reach it, start one when none answers, and notice when it was started anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cnm::api::{Claim, ClaimReply, Handshake};
-use futures::StreamExt as _;
+use cnm::api::{Claim, ClaimReply, FEATURES, Handshake};
+use futures::future::{BoxFuture, Shared};
+use futures::{FutureExt as _, StreamExt as _};
 use inotify::{EventStream, Inotify, WatchMask};
 use netd_client::Client;
 use tokio::process::{Child, Command};
@@ -17,12 +19,21 @@ use tokio::time::timeout;
 use crate::config::{Config, Group};
 use crate::error::{Error, Result, chain};
 
+/// Whether a sandbox is gone, when netd has said so.
+pub(crate) type Removal = Shared<BoxFuture<'static, bool>>;
+
+/// How long an answer may take before it is asked whether anybody answers.
+const LOOKED_INTO_AFTER: Duration = Duration::from_millis(250);
+/// How long a netd that answers takes for that at the most. One that is merely slow costs those who don't wait for it nothing.
+const SAYS_WHO_IT_IS_WITHIN: Duration = Duration::from_millis(750);
 /// netd's exit status when another netd is in the place (`EX_TEMPFAIL`).
 const PLACE_IS_HELD: i32 = 75;
 /// How long a netd that holds the place gets to answer before another is tried.
 const HOLDER_SPEAKS_WITHIN: Duration = Duration::from_millis(300);
 /// How long others may hold the place before that is an error.
 const PLACE_IS_HELD_AT_MOST: Duration = Duration::from_secs(10);
+/// How long a berthd that starts waits for a netd that is there and doesn't answer yet.
+const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a request waits for a netd that somebody else is to start.
 const OTHERS_START_IT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -47,8 +58,14 @@ pub struct Netd {
     in_the_making: std::sync::Mutex<BTreeSet<String>>,
     /// Sandboxes that it is to take down and couldn't be told of, see `orchestrate::owed`.
     owed: std::sync::Mutex<BTreeSet<String>>,
-    /// Told when there is another instance that knows what is wanted.
+    /// Told when there is one that knows what is wanted: another instance, or the same after it answered nobody.
     returned: watch::Sender<()>,
+    /// netd may have what nobody wants, as what it was asked and didn't answer.
+    claim_owed: Notify,
+    /// It is known to answer nobody.
+    still: AtomicBool,
+    /// Sandboxes that netd was asked to take down and hasn't answered about: each is heard out before its id is asked for again.
+    removals: Arc<std::sync::Mutex<BTreeMap<String, Removal>>>,
 }
 
 /// A claim on a sandbox, from before it is asked for until its container runs or doesn't.
@@ -65,9 +82,9 @@ impl Drop for InTheMaking<'_> {
 }
 
 impl Netd {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, owner: &str) -> Self {
         Self {
-            client: Client::connect(&config.netd_socket),
+            client: Client::connect(&config.netd_socket).of_owner(owner),
             is_ours_to_start: config.start_netd,
             program: config.bin_dir.join("netd"),
             root: config.root.clone(),
@@ -80,6 +97,9 @@ impl Netd {
             in_the_making: std::sync::Mutex::default(),
             owed: std::sync::Mutex::default(),
             returned: watch::Sender::default(),
+            claim_owed: Notify::new(),
+            still: AtomicBool::new(false),
+            removals: Arc::default(),
         }
     }
 
@@ -134,7 +154,7 @@ impl Netd {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Another instance of netd knows what is wanted.
+    /// Another instance of netd knows what is wanted, or the same after it answered nobody.
     pub(crate) fn has_returned(&self) {
         self.returned.send_replace(());
     }
@@ -142,6 +162,62 @@ impl Netd {
     /// Tells when that happens from now on.
     pub(crate) fn returns(&self) -> watch::Receiver<()> {
         self.returned.subscribe()
+    }
+
+    /// Whether netd is known to answer nobody: what can be settled later isn't asked for.
+    pub(crate) fn is_still(&self) -> bool {
+        self.still.load(Ordering::Relaxed)
+    }
+
+    /// netd answers again.
+    pub(crate) fn is_back(&self) {
+        self.still.store(false, Ordering::Relaxed);
+    }
+
+    /// Comes when netd doesn't say who it is either, for those who needn't wait for what they have asked.
+    pub(crate) async fn stands_still(&self) {
+        loop {
+            tokio::time::sleep(LOOKED_INTO_AFTER).await;
+            if timeout(SAYS_WHO_IT_IS_WITHIN, self.client.handshake()).await.is_err() {
+                self.still.store(true, Ordering::Relaxed);
+                return self.owe_claim();
+            }
+        }
+    }
+
+    /// Has a sandbox taken down, to the end whether or not somebody waits for it; the same once more is the same.
+    pub(crate) fn removal(&self, sandbox: &str, work: impl Future<Output = bool> + Send + 'static) -> Removal {
+        let mut removals = self.removals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(removal) = removals.get(sandbox) {
+            return removal.clone();
+        }
+        let (all, own) = (self.removals.clone(), sandbox.to_owned());
+        let task = tokio::spawn(async move {
+            let gone = work.await;
+            all.lock().unwrap_or_else(PoisonError::into_inner).remove(&own);
+            gone
+        });
+        let removal = async move { task.await.unwrap_or(false) }.boxed().shared();
+        removals.insert(sandbox.to_owned(), removal.clone());
+        removal
+    }
+
+    /// Waits until netd has answered, or won't begin, a removal that it was asked for.
+    pub(crate) async fn removal_over(&self, sandbox: &str) {
+        let removal = self.removals.lock().unwrap_or_else(PoisonError::into_inner).get(sandbox).cloned();
+        if let Some(removal) = removal {
+            removal.await;
+        }
+    }
+
+    /// netd is to be told once more which sandboxes are wanted, as soon as it answers.
+    pub(crate) fn owe_claim(&self) {
+        self.claim_owed.notify_one();
+    }
+
+    /// Waits until a claim is owed.
+    pub(crate) async fn claim_owed(&self) {
+        self.claim_owed.notified().await;
     }
 
     fn in_the_making(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -157,6 +233,20 @@ impl Netd {
     pub(crate) async fn running(&self) -> Result<&Client> {
         self.ensure().await?;
         Ok(&self.client)
+    }
+
+    /// The same for a berthd that starts, which can't do without: a netd that was handed its socket brings the host in line
+    /// before it answers.
+    pub(crate) async fn ensure_patiently(&self) -> Result<Handshake> {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            match self.ensure().await {
+                Err(Error::Netd(error)) if error.is_given_up() && Instant::now() < deadline => {
+                    tracing::warn!("{}: waiting for it", chain(&error));
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Who answers. If nobody does, a netd is started, or waited for where somebody else starts it.
@@ -191,6 +281,18 @@ impl Netd {
         }
     }
 
+    /// Says what a netd of another release lacks that this berthd counts on.
+    pub(crate) fn compare(handshake: &Handshake) {
+        let lacking = handshake.lacks(&FEATURES);
+        if !lacking.is_empty() {
+            tracing::warn!(
+                "netd is of release {} and lacks {}: restart it from this berthd's release, networks stay",
+                handshake.version,
+                lacking.join(", ")
+            );
+        }
+    }
+
     /// Who answers. One that ends over the question is asked again: the kernel closes its connections first and resets those
     /// that still wait when it closes the listener; the third is refused, or another netd is there.
     async fn handshake(&self) -> Result<Handshake, netd_client::Error> {
@@ -210,10 +312,14 @@ impl Netd {
             return Ok(());
         }
         let mut births = SocketWatch::new(self.client.socket())?;
-        while self.handshake().await.is_err() {
-            births.changed().await?;
+        loop {
+            match self.handshake().await {
+                Ok(_) => return Ok(()),
+                // It is there, and may go on at any moment.
+                Err(error) if error.is_given_up() => {}
+                Err(_) => births.changed().await?,
+            }
         }
-        Ok(())
     }
 
     /// Starts netd and waits until it answers. It isn't ours: it goes on when berthd ends.

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sqlite::{Access, Log, Schema, Synchronous};
 use tokio::sync::oneshot;
 
@@ -68,7 +68,7 @@ pub struct StoredContainer {
     pub id: String,
     /// Without a leading slash.
     pub name: String,
-    /// See `container::record`.
+    /// See `container::record`; empty when what is stored is no text.
     pub record: String,
 }
 
@@ -77,8 +77,17 @@ pub struct StoredContainer {
 pub struct StoredVolume {
     /// Unique.
     pub name: String,
-    /// See `volume::record`.
+    /// See `volume::record`; empty when what is stored is no text.
     pub record: String,
+}
+
+/// A fact, and what is to be said if the stored one couldn't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What holds.
+    pub value: String,
+    /// A sentence for the administrator.
+    pub set_aside: Option<String>,
 }
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -115,8 +124,13 @@ impl Store {
     pub async fn containers(&self) -> Result<Vec<StoredContainer>, StoreError> {
         self.run("listing containers", |db| {
             let mut statement = db.prepare("SELECT id, name, record FROM containers ORDER BY id")?;
-            let rows = statement
-                .query_map([], |row| Ok(StoredContainer { id: row.get(0)?, name: row.get(1)?, record: row.get(2)? }))?;
+            let rows = statement.query_map([], |row| {
+                Ok(StoredContainer {
+                    id: lossy(row, 0)?,
+                    name: lossy(row, 1)?,
+                    record: text(row, 2)?.unwrap_or_default(),
+                })
+            })?;
             rows.collect()
         })
         .await
@@ -157,7 +171,9 @@ impl Store {
     pub async fn volumes(&self) -> Result<Vec<StoredVolume>, StoreError> {
         self.run("listing volumes", |db| {
             let mut statement = db.prepare("SELECT name, record FROM volumes ORDER BY name")?;
-            let rows = statement.query_map([], |row| Ok(StoredVolume { name: row.get(0)?, record: row.get(1)? }))?;
+            let rows = statement.query_map([], |row| {
+                Ok(StoredVolume { name: lossy(row, 0)?, record: text(row, 1)?.unwrap_or_default() })
+            })?;
             rows.collect()
         })
         .await
@@ -191,16 +207,30 @@ impl Store {
         .await
     }
 
-    /// A fact that is drawn once and kept: the stored value, or `initial`, which is stored first.
-    pub async fn fact(&self, name: &'static str, initial: String) -> Result<String, StoreError> {
+    /// A fact that is drawn once and kept: the stored value, or `initial`, which is stored first. A stored value that isn't one
+    /// is set aside under another name.
+    pub async fn fact(
+        &self,
+        name: &'static str,
+        initial: String,
+        is_valid: fn(&str) -> bool,
+    ) -> Result<Fact, StoreError> {
         self.run("reading a fact", move |db| {
             let stored =
-                db.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| row.get(0)).optional()?;
-            if let Some(stored) = stored {
-                return Ok(stored);
+                db.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| text(row, 0)).optional()?;
+            let set_aside = match stored {
+                Some(Some(value)) if is_valid(&value) => return Ok(Fact { value, set_aside: None }),
+                stored => stored.map(|_| format!("{name} (set aside)")),
+            };
+            let transaction = db.transaction()?;
+            if let Some(aside) = &set_aside {
+                transaction.execute("UPDATE OR REPLACE facts SET name = ?2 WHERE name = ?1", params![name, aside])?;
             }
-            db.execute("INSERT INTO facts (name, value) VALUES (?1, ?2)", params![name, initial])?;
-            Ok(initial)
+            transaction.execute("INSERT INTO facts (name, value) VALUES (?1, ?2)", params![name, initial])?;
+            transaction.commit()?;
+            let sentence =
+                |aside| format!("the record of {name} can not be read: it is kept as {aside:?}, and another was drawn");
+            Ok(Fact { value: initial, set_aside: set_aside.map(sentence) })
         })
         .await
     }
@@ -226,10 +256,24 @@ impl Store {
     }
 }
 
+/// A text of the file, if it is one: SQLite doesn't check that it is UTF-8.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    let bytes = row.get_ref(column)?.as_bytes()?;
+    Ok(std::str::from_utf8(bytes).ok().map(str::to_owned))
+}
+
+/// A text of the file as far as it is one.
+fn lossy(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
+}
+
 fn insert_volumes(db: &Connection, volumes: &[StoredVolume]) -> rusqlite::Result<()> {
     let mut statement = db.prepare_cached("INSERT INTO volumes (name, record) VALUES (?1, ?2)")?;
     volumes.iter().try_for_each(|volume| statement.execute(params![volume.name, volume.record]).map(drop))
 }
+
+#[cfg(test)]
+mod golden;
 
 #[cfg(test)]
 mod tests {
@@ -293,8 +337,22 @@ mod tests {
     async fn facts_are_drawn_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("engine.db");
-        assert_eq!(Store::open(&path).unwrap().fact("owner", "x".into()).await.unwrap(), "x");
-        assert_eq!(Store::open(&path).unwrap().fact("owner", "y".into()).await.unwrap(), "x");
+        let fact = async |drawn: &str| {
+            let store = Store::open(&path).unwrap();
+            store.fact("owner", drawn.into(), |value| value != "unreadable").await.unwrap()
+        };
+        assert_eq!(fact("x").await, Fact { value: "x".into(), set_aside: None });
+        assert_eq!(fact("y").await, Fact { value: "x".into(), set_aside: None });
+        for unreadable in ["'unreadable'", "CAST(x'ff' AS TEXT)"] {
+            let file = Connection::open(&path).unwrap();
+            file.execute(&format!("UPDATE facts SET value = {unreadable} WHERE name = 'owner'"), []).unwrap();
+            let Fact { value, set_aside } = fact("z").await;
+            let said = set_aside.expect("a sentence");
+            assert!(value == "z" && said.contains("the record of owner can not be read"), "{value} {said}");
+            let kept = "SELECT count(*) FROM facts WHERE name = 'owner (set aside)'";
+            assert_eq!(file.query_row(kept, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+        }
+        assert_eq!(fact("y").await, Fact { value: "z".into(), set_aside: None });
     }
 
     #[tokio::test]
@@ -310,7 +368,8 @@ mod tests {
     fn a_newer_file_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("engine.db");
-        drop(Store::open(&path).unwrap());
+        // Closed when it is dropped, which a store's thread may be later.
+        drop(sqlite::open(&path, &SCHEMA, Access::Shared, Synchronous::Normal).unwrap());
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let before = std::fs::read(&path).unwrap();
         let error = Store::open(&path).unwrap_err();

@@ -72,17 +72,20 @@ pub enum Error {
         source: rusqlite::Error,
     },
     /// A record in a state file makes no sense.
-    #[error("the record of {what} {id} in the state file {} is damaged", path.display())]
+    #[error(
+        "the record of {what} {id} in the state file {} can not be read and is set aside; it stays there for the netd that can",
+        path.display()
+    )]
     Record {
         /// The file.
         path: PathBuf,
-        /// Network, sandbox or owed.
+        /// Its table.
         what: &'static str,
         /// Which.
         id: String,
         /// What is wrong with it.
         #[source]
-        source: serde_json::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A change could not be stored.
     #[error("cannot write the state file {}", path.display())]

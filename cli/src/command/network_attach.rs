@@ -27,7 +27,8 @@ pub(super) async fn connect(context: &Context, flags: ConnectFlags) -> Result<u8
         Err(error) => error,
     };
     let sandbox = sandbox_instead(context, &flags.container, refusal).await?;
-    context.netd().await?.connect_endpoint(&sandbox.id, &endpoint_request(&flags)).await?;
+    let netd = context.netd().await?.of_owner(&sandbox.owner);
+    netd.connect_endpoint(&sandbox.id, &endpoint_request(&flags)).await?;
     Ok(DONE)
 }
 
@@ -40,7 +41,7 @@ pub(super) async fn disconnect(context: &Context, flags: DisconnectFlags) -> Res
         Err(error) => error,
     };
     let sandbox = sandbox_instead(context, &flags.container, refusal).await?;
-    let netd = context.netd().await?;
+    let netd = context.netd().await?.of_owner(&sandbox.owner);
     let id = netd.network(&flags.network).await?.id;
     let endpoint = sandbox.endpoints.iter().find(|endpoint| endpoint.network == id).ok_or_else(|| {
         Failure::Invalid(format!("sandbox {} is not connected to network {}", flags.container, flags.network))

@@ -33,7 +33,7 @@ pub(crate) fn rows(sandboxes: &[Sandbox], wanted: impl Fn(&str) -> bool, whole: 
 }
 
 fn row(endpoint: &Endpoint, sandbox: &Sandbox, whole: bool) -> Row {
-    let addresses = endpoint.addresses.iter().map(|address| bare(&address.address));
+    let addresses = endpoint.addresses.iter().map(|held| held.address.ip().to_string());
     // What is published leads to the attachment that has the default route.
     let is_gateway = endpoint.is_gateway_ipv4 || endpoint.is_gateway_ipv6;
     let published = if is_gateway { published(&sandbox.ports) } else { String::new() };
@@ -50,16 +50,11 @@ fn row(endpoint: &Endpoint, sandbox: &Sandbox, whole: bool) -> Row {
     ])
 }
 
-/// An address without the length of its prefix.
-fn bare(address: &str) -> &str {
-    address.split_once('/').map_or(address, |(address, _)| address)
-}
-
 /// Published ports in a line, as `ps` shows them.
 pub(crate) fn published(published: &[PublishedPort]) -> String {
     let each = published.iter().flat_map(|range| {
         (0..range.count).map(|offset| PortSummary {
-            ip: range.host_ip.clone(),
+            ip: range.host_ip.to_string(),
             public_port: range.host_first.saturating_add(offset),
             private_port: range.container_first.saturating_add(offset),
             protocol: range.protocol.clone(),

@@ -1,6 +1,6 @@
 //! Networks of netd, in lists and in detail.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use cnm::api::{Network, NetworkEndpoint, Sandbox};
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub(crate) const COLUMNS: Columns = Columns {
 
 /// A network as a line of a list.
 pub(crate) fn row(network: &Network, whole: bool) -> Row {
-    let subnets: Vec<String> = network.pools.iter().filter_map(|pool| pool.subnet.clone()).collect();
+    let subnets: Vec<String> = network.pools.iter().map(|pool| pool.subnet.to_string()).collect();
     Row::new([
         ("ID", shown_id(&network.id, whole)),
         ("Name", network.name.clone()),
@@ -80,13 +80,13 @@ struct Ipam<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Pool<'a> {
-    subnet: &'a str,
+    subnet: String,
     #[serde(rename = "IPRange", skip_serializing_if = "Option::is_none")]
-    ip_range: Option<&'a str>,
+    ip_range: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    gateway: Option<&'a str>,
+    gateway: Option<IpAddr>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    auxiliary_addresses: &'a BTreeMap<String, String>,
+    auxiliary_addresses: &'a BTreeMap<String, IpAddr>,
 }
 
 /// An endpoint, under the sandbox that holds it.
@@ -99,9 +99,9 @@ struct Attached<'a> {
     interface: &'a str,
     mac_address: &'a str,
     #[serde(rename = "IPv4Address")]
-    ipv4_address: &'a str,
+    ipv4_address: String,
     #[serde(rename = "IPv6Address")]
-    ipv6_address: &'a str,
+    ipv6_address: String,
     aliases: &'a [String],
     #[serde(flatten)]
     more: Option<More<'a>>,
@@ -111,7 +111,7 @@ struct Attached<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct More<'a> {
-    gateways: Vec<&'a str>,
+    gateways: Vec<IpAddr>,
     gateway_priority: i32,
     #[serde(rename = "IsGatewayIPv4")]
     is_gateway_ipv4: bool,
@@ -145,11 +145,11 @@ pub(crate) fn details<'a>(network: &'a Network, sandboxes: &'a [Sandbox]) -> Det
     }
 }
 
-fn pool(pool: &cnm::api::PoolConfig) -> Pool<'_> {
+fn pool(pool: &cnm::api::Pool) -> Pool<'_> {
     Pool {
-        subnet: pool.subnet.as_deref().unwrap_or_default(),
-        ip_range: pool.ip_range.as_deref(),
-        gateway: pool.gateway.as_deref(),
+        subnet: pool.subnet.to_string(),
+        ip_range: pool.ip_range.map(|range| range.to_string()),
+        gateway: pool.gateway,
         auxiliary_addresses: &pool.aux_addresses,
     }
 }
@@ -158,8 +158,8 @@ fn attached<'a>(held: &'a NetworkEndpoint, sandboxes: &'a [Sandbox]) -> Attached
     let endpoint = &held.endpoint;
     let sandbox = sandboxes.iter().find(|sandbox| sandbox.id == held.sandbox);
     let address = |is_ipv6: bool| {
-        let mut addresses = endpoint.addresses.iter().map(|address| address.address.as_str());
-        addresses.find(|address| address.contains(':') == is_ipv6).unwrap_or_default()
+        let mut addresses = endpoint.addresses.iter().map(|held| held.address);
+        addresses.find(|address| address.is_ipv6() == is_ipv6).map(|address| address.to_string()).unwrap_or_default()
     };
     Attached {
         name: &held.sandbox_name,
@@ -170,7 +170,7 @@ fn attached<'a>(held: &'a NetworkEndpoint, sandboxes: &'a [Sandbox]) -> Attached
         ipv6_address: address(true),
         aliases: &endpoint.aliases,
         more: sandbox.map(|sandbox| More {
-            gateways: endpoint.addresses.iter().filter_map(|address| address.gateway.as_deref()).collect(),
+            gateways: endpoint.addresses.iter().filter_map(|held| held.gateway).collect(),
             gateway_priority: endpoint.gateway_priority,
             is_gateway_ipv4: endpoint.is_gateway_ipv4,
             is_gateway_ipv6: endpoint.is_gateway_ipv6,

@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use ipnetwork::IpNetwork;
-
 use super::pool::{bounds, number, set_aside};
 use crate::{api, spec::Family};
 
@@ -19,11 +17,10 @@ pub struct Occupancy {
 
 impl Occupancy {
     /// How full a pool is that the API shows with these addresses taken. Those of other subnets don't count.
-    pub fn of(pool: &api::PoolConfig, taken: impl IntoIterator<Item = IpAddr>) -> Option<Self> {
-        let subnet: IpNetwork = pool.subnet.as_deref()?.parse().ok()?;
-        let range = pool.ip_range.as_deref().and_then(|range| range.parse().ok()).unwrap_or(subnet);
-        let named = pool.gateway.iter().chain(pool.aux_addresses.values());
-        let own: Vec<IpAddr> = named.filter_map(|address| address.parse().ok()).collect();
+    pub fn of(pool: &api::Pool, taken: impl IntoIterator<Item = IpAddr>) -> Self {
+        let subnet = pool.subnet;
+        let range = pool.ip_range.unwrap_or(subnet);
+        let own: Vec<IpAddr> = pool.gateway.iter().chain(pool.aux_addresses.values()).copied().collect();
         let mut unavailable = set_aside(subnet, &own);
         for address in taken.into_iter().filter(|address| subnet.contains(*address)) {
             let number = number(address);
@@ -36,7 +33,7 @@ impl Occupancy {
             0
         };
         let (first, last) = bounds(subnet);
-        Some(Self { in_use: unavailable.count_within(first, last), available })
+        Self { in_use: unavailable.count_within(first, last), available }
     }
 }
 
@@ -45,14 +42,14 @@ mod tests {
     use super::*;
 
     fn occupancy(subnet: &str, ip_range: Option<&str>, gateway: &str, taken: &[&str]) -> (u128, u128) {
-        let pool = api::PoolConfig {
-            subnet: Some(subnet.into()),
-            ip_range: ip_range.map(str::to_owned),
-            gateway: Some(gateway.into()),
-            aux_addresses: [("printer".to_owned(), "10.9.0.9".to_owned())].into(),
+        let pool = api::Pool {
+            subnet: subnet.parse().expect("a subnet"),
+            ip_range: ip_range.map(|range| range.parse().expect("a range")),
+            gateway: Some(gateway.parse().expect("an address")),
+            aux_addresses: [("printer".to_owned(), "10.9.0.9".parse().expect("an address"))].into(),
         };
         let taken = taken.iter().map(|address| address.parse().expect("an address"));
-        let found = Occupancy::of(&pool, taken).expect("a pool");
+        let found = Occupancy::of(&pool, taken);
         (found.in_use, found.available)
     }
 

@@ -67,17 +67,9 @@ impl Pool {
     }
 
     /// As the API shows it.
-    pub fn to_api(&self) -> api::PoolConfig {
-        api::PoolConfig {
-            subnet: Some(self.subnet.to_string()),
-            ip_range: self.ip_range.map(|range| range.to_string()),
-            gateway: Some(self.gateway.to_string()),
-            aux_addresses: self
-                .aux_addresses
-                .iter()
-                .map(|(name, address)| (name.clone(), address.to_string()))
-                .collect(),
-        }
+    pub fn to_api(&self) -> api::Pool {
+        let Self { subnet, ip_range, gateway, aux_addresses } = self.clone();
+        api::Pool { subnet, ip_range, gateway: Some(gateway), aux_addresses }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Decisions about sandboxes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Put, State, planner_of};
 use crate::{
     Error, Kind,
     driver::Planners,
     endpoint::Endpoint,
-    id::{LinkName, SandboxId},
+    id::{LinkName, NetworkId, SandboxId},
+    ipam::Leases,
     lifecycle::Lifecycle,
     network::Network,
     plan::Plan,
@@ -144,27 +145,32 @@ impl State {
         }
     }
 
-    /// Takes a stored sandbox into the books.
+    /// Takes a stored sandbox into the books, or leaves them as they were.
     pub(super) fn adopt_sandbox(&mut self, sandbox: Sandbox) -> Result<(), Error> {
+        let contradicts = |why: String| {
+            let id = sandbox.id();
+            Error::new(Kind::Internal, format!("records contradict each other: sandbox {id}: {why}"))
+        };
+        if let Some(endpoint) = sandbox.all_endpoints().find(|it| !self.networks.contains_key(&it.network)) {
+            return Err(contradicts(format!("network {} doesn't exist", endpoint.network_name)));
+        }
+        let networks = sandbox.all_endpoints().map(|endpoint| endpoint.network.clone());
+        let mut leases: BTreeMap<NetworkId, Vec<Leases>> = networks
+            .filter_map(|network| self.leases.get_key_value(&network))
+            .map(|(id, all)| (id.clone(), all.clone()))
+            .collect();
         let mut held_already = BTreeSet::new();
-        let coming = sandbox.change.iter().flat_map(|change| &change.endpoints);
-        for endpoint in sandbox.endpoints.iter().chain(coming) {
-            let taken = |why: String| {
-                let id = sandbox.id();
-                Error::new(Kind::Internal, format!("records contradict each other: sandbox {id}: {why}"))
-            };
-            if !self.networks.contains_key(&endpoint.network) {
-                return Err(taken(format!("network {} doesn't exist", endpoint.network_name)));
-            }
-            for lease in self.leases.get_mut(&endpoint.network).into_iter().flatten() {
+        for endpoint in sandbox.all_endpoints() {
+            for lease in leases.get_mut(&endpoint.network).into_iter().flatten() {
                 let Some(held) = endpoint.address(lease.family()) else { continue };
                 if !held_already.insert((endpoint.network.clone(), held.address)) {
                     continue;
                 }
-                lease.reserve(held.address.ip()).map_err(|error| taken(error.message))?;
+                lease.reserve(held.address.ip()).map_err(|error| contradicts(error.message))?;
                 lease.resume_after_highest(held.address.ip());
             }
         }
+        self.leases.extend(leases);
         self.ports.restore(sandbox.id(), &sandbox.spec.name, &sandbox.ports);
         if let Some(change) = &sandbox.change {
             self.ports.restore(sandbox.id(), &sandbox.spec.name, &without(&change.ports, &sandbox.ports));

@@ -124,10 +124,9 @@ fn fit(binding: &PortBinding, asked: HostPortRange, number: u16, live: Option<&[
     };
     let leads_there = |port: &PublishedPort| {
         let offset = number.checked_sub(port.host_first).filter(|offset| *offset < port.count);
-        let ip = port.host_ip.parse().ok();
         port.protocol == binding.container.protocol.as_str()
             && offset.is_some_and(|offset| port.container_first + offset == binding.container.number)
-            && binding.host_ip.is_none_or(|wanted| Some(wanted) == ip)
+            && binding.host_ip.is_none_or(|wanted| wanted == port.host_ip)
     };
     live?.iter().any(leads_there).then_some(fit)
 }
@@ -199,7 +198,7 @@ mod tests {
         let PortBinding { container, host_ip, host } = binding(text);
         PublishedPort {
             protocol: "tcp".into(),
-            host_ip: host_ip.map_or("0.0.0.0".into(), |ip| ip.to_string()),
+            host_ip: host_ip.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
             host_first: host.unwrap().first,
             container_first: container.number,
             count: 1,

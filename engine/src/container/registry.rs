@@ -19,17 +19,36 @@ struct Index<H> {
     by_name: HashMap<String, String>,
     /// Who has a link to whom, by the id of the latter.
     linked: HashMap<String, BTreeSet<String>>,
+    /// Containers whose records can't be read, by id: their names stay taken.
+    set_aside: BTreeMap<String, SetAside>,
+}
+
+/// A container whose record can't be read.
+#[derive(Debug, Clone)]
+struct SetAside {
+    name: String,
+    /// What is wrong with it.
+    problem: String,
+}
+
+impl SetAside {
+    fn sentence(&self) -> String {
+        format!("container {} is set aside, its name and its files are kept: {}", self.name, self.problem)
+    }
 }
 
 impl<H> Default for Index<H> {
     fn default() -> Self {
-        Self { by_id: BTreeMap::new(), by_name: HashMap::new(), linked: HashMap::new() }
+        Self { by_id: BTreeMap::new(), by_name: HashMap::new(), linked: HashMap::new(), set_aside: BTreeMap::new() }
     }
 }
 
 impl<H: Clone> Index<H> {
     fn find(&self, reference: &str) -> Result<H> {
-        let missing = || Error::not_found(format!("No such container: {reference}"));
+        let missing = || match self.find_set_aside(reference) {
+            Some(set_aside) => Error::conflict(set_aside.sentence()),
+            None => Error::not_found(format!("No such container: {reference}")),
+        };
         if let Some(handle) = self.by_id.get(reference) {
             return Ok(handle.clone());
         }
@@ -46,6 +65,17 @@ impl<H: Clone> Index<H> {
             None => Ok(handle.clone()),
             Some(_) => Err(Error::invalid(format!("multiple IDs found with provided prefix: {reference}"))),
         }
+    }
+
+    fn find_set_aside(&self, reference: &str) -> Option<&SetAside> {
+        let name = reference.strip_prefix('/').unwrap_or(reference);
+        let named = || self.set_aside.values().find(|set_aside| set_aside.name == name);
+        let begins = || {
+            let mut matching =
+                self.set_aside.iter().filter(|(id, _)| !reference.is_empty() && id.starts_with(reference));
+            matching.next().map(|(_, set_aside)| set_aside)
+        };
+        self.set_aside.get(reference).or_else(named).or_else(begins)
     }
 
     fn take_name(&mut self, name: &str, id: &Id) -> Result<()> {
@@ -89,6 +119,21 @@ impl Registry {
     /// Takes a name for a container that is coming or being renamed; refuses one that another has.
     pub(crate) fn take_name(&self, name: &str, id: &Id) -> Result<()> {
         self.0.write().unwrap_or_else(PoisonError::into_inner).take_name(name, id)
+    }
+
+    /// Keeps what a container has whose record can't be read: it can't be used, and nobody else gets its name.
+    pub(crate) fn set_aside(&self, id: &str, name: &str, problem: String) {
+        let set_aside = SetAside { name: name.to_owned(), problem };
+        tracing::error!("{}", set_aside.sentence());
+        let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        index.by_name.insert(name.to_owned(), id.to_owned());
+        index.set_aside.insert(id.to_owned(), set_aside);
+    }
+
+    /// Containers whose records can't be read, and a sentence about each.
+    pub(crate) fn all_set_aside(&self) -> Vec<(String, String)> {
+        let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        index.set_aside.iter().map(|(id, set_aside)| (id.clone(), set_aside.sentence())).collect()
     }
 
     /// Gives a name back.
@@ -156,5 +201,21 @@ mod tests {
         assert!(index.take_name("one", &other).is_err(), "only its holder gives it back");
         index.release_name("one", &first);
         assert!(index.take_name("one", &other).is_ok());
+    }
+
+    #[test]
+    fn a_container_that_can_not_be_read_keeps_its_name_and_says_why() {
+        let registry = Registry::default();
+        registry.set_aside("abc1", "web", "its record is damaged".into());
+        for reference in ["abc1", "abc", "web", "/web"] {
+            let refusal = registry.find(reference).unwrap_err();
+            assert_eq!(refusal.kind(), cnm::Kind::Conflict, "{reference}");
+            assert!(refusal.message().starts_with("container web is set aside"), "{reference}: {}", refusal.message());
+        }
+        for missing in ["", "we", "abc12"] {
+            assert_eq!(registry.find(missing).unwrap_err().kind(), cnm::Kind::NotFound, "{missing}");
+        }
+        registry.take_name("web", &"abc2".parse().unwrap()).unwrap_err();
+        assert_eq!(registry.all_set_aside().len(), 1);
     }
 }

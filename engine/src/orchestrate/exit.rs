@@ -33,7 +33,7 @@ pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
     restart::plan(owned);
     health::stop(owned);
     // Stored before the runtime forgets it: whenever berthd dies, one of the two knows the exit code. Published last:
-    // who waits for the end finds ports and names free.
+    // who waits for the end finds ports and names free, unless netd answers nobody.
     let stored = owned.engine.store.put_container(to_record(&owned.container)).await;
     let id = owned.container.id.clone();
     let forget = async {

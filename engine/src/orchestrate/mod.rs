@@ -12,6 +12,7 @@ pub(crate) mod owed;
 pub(crate) mod pause;
 pub(crate) mod ports;
 pub(crate) mod recover;
+mod refresh;
 pub(crate) mod remove;
 pub(crate) mod rename;
 pub(crate) mod restart;

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
+use crate::netd::Removal;
 
 /// Until the first try; doubled after each.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -23,17 +24,36 @@ pub(super) fn owe(engine: &Engine, id: &Id) {
     }
 }
 
+/// The same of one that netd was asked for and hasn't answered about: it may be there or not.
+pub(super) fn owe_unheard(engine: &Engine, id: &Id) {
+    owe(engine, id);
+    engine.netd.owe_claim();
+}
+
 /// Has a container's sandbox taken down before its next one is asked for, if that is owed: else netd would answer with the
-/// last one.
+/// last one. What netd was asked for and hasn't answered about is heard out first.
 pub(super) async fn pay(engine: &Engine, id: &Id) -> Result<()> {
+    engine.netd.removal_over(id.as_str()).await;
     if engine.netd.owes(id.as_str()) {
         give_back(engine, id).await?;
     }
     Ok(())
 }
 
+/// Has netd take a container's sandbox down, to the end whether or not somebody waits for it. Answers whether it is gone.
+pub(super) fn removal(engine: &Engine, id: &Id) -> Removal {
+    let (asking, own) = (engine.clone(), id.clone());
+    engine.netd.removal(id.as_str(), async move {
+        let given_back = give_back(&asking, &own).await;
+        if let Err(error) = &given_back {
+            tracing::warn!(container = %own, "giving a sandbox back, which is tried again: {}", chain(error));
+        }
+        given_back.is_ok()
+    })
+}
+
 /// Has netd take a container's sandbox down; one that has just died is started, or waited for.
-pub(super) async fn give_back(engine: &Engine, id: &Id) -> Result<()> {
+async fn give_back(engine: &Engine, id: &Id) -> Result<()> {
     match take_down(engine, id).await {
         Err(Error::Netd(error))
             if error.is_not_running() || matches!(error, netd_client::Error::Interrupted { .. }) =>
@@ -63,6 +83,10 @@ async fn keep_paying(engine: Engine, id: Id) {
             () = sleep(delay) => delay = (delay * 2).min(LONGEST_DELAY),
             // netd is as old as the engine.
             _ = returns.changed() => delay = FIRST_DELAY,
+        }
+        // Asked outside of the container's turn, which one that answers nobody would hold up.
+        if engine.netd.client().handshake().await.is_err() {
+            continue;
         }
         let paid = match engine.containers.find(id.as_str()) {
             // In its turn, so that nothing is taken down that its next start asks for.

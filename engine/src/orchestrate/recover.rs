@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cnm::api::{NamespaceRequest, Sandbox};
 use futures::StreamExt as _;
@@ -18,7 +19,11 @@ use crate::container::owned::{ExitFuture, Owned, exit_of};
 use crate::container::{Container, Handle, Phase, from_record, owned};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{exit, health, remove, restart, sandbox, volume};
+use crate::netd::Netd;
+use crate::orchestrate::{exit, health, refresh, remove, restart, sandbox, volume};
+
+/// How long a netd that doesn't answer is left alone.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A container of an earlier boot has no exit code; Docker says this.
 const LOST_WITH_THE_BOOT: u8 = 255;
@@ -36,14 +41,21 @@ pub struct Loaded {
 /// What netd has, by name.
 type Sandboxes = Arc<BTreeMap<String, Sandbox>>;
 
-/// Gives every stored container to its owner, who begins once [`recover`] says what netd has.
+/// Gives every stored container to its owner, who begins once [`recover`] says what netd has. One that can't be read is set
+/// aside.
 pub(crate) async fn load(engine: &Engine) -> Result<Loaded> {
     volume::load(engine).await?;
     let (sandboxes, told) = watch::channel::<Option<Sandboxes>>(None);
     let turns = Arc::new(Semaphore::new(AT_A_TIME));
     let mut containers = Vec::new();
     for stored in engine.store.containers().await? {
-        let container = from_record(&stored)?;
+        let container = match from_record(&stored) {
+            Ok(container) => container,
+            Err(error) => {
+                engine.containers.set_aside(&stored.id, &stored.name, chain(&error));
+                continue;
+            }
+        };
         let (mut told, turns) = (told.clone(), turns.clone());
         engine.containers.take_name(&stored.name, &container.id)?;
         let handle = owned::spawn_left(engine.clone(), container, move |owned| {
@@ -62,7 +74,8 @@ pub(crate) async fn load(engine: &Engine) -> Result<Loaded> {
 
 pub(crate) async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
     let Loaded { containers, sandboxes } = loaded;
-    let handshake = engine.netd.ensure().await?;
+    let handshake = engine.netd.ensure_patiently().await?;
+    Netd::compare(&handshake);
     let known = engine.netd.client().sandboxes().await?;
     sandboxes.send_replace(Some(Arc::new(known.into_iter().map(|sandbox| (sandbox.id.clone(), sandbox)).collect())));
     // Ends that came meanwhile are dealt with by then: what isn't claimed is nobody's.
@@ -81,6 +94,7 @@ pub(crate) async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
     }))
     .await;
     engine.recovered.send_replace(true);
+    tokio::spawn(claim_what_is_owed(engine.clone()));
     tokio::spawn(follow_netd(engine.clone(), handshake.instance, handshake.revision));
     Ok(())
 }
@@ -201,7 +215,9 @@ async fn settle(owned: &mut Owned) {
 async fn claim(engine: &Engine) -> Result<()> {
     let running = || {
         let wanted = engine.containers.all().into_iter().filter(has_sandbox);
-        wanted.map(|handle| handle.id().to_string()).collect()
+        // What can't be read may run.
+        let unread = engine.containers.all_set_aside().into_iter().map(|(id, _)| id);
+        wanted.map(|handle| handle.id().to_string()).chain(unread).collect()
     };
     let reply = engine.netd.claim(&engine.owner(), running).await?;
     for id in &reply.removed {
@@ -222,7 +238,7 @@ fn has_sandbox(handle: &Handle) -> bool {
     container.state.phase.is_alive() && !matches!(container.spec.network.mode, NetworkMode::Container(_))
 }
 
-async fn make_again(owned: &mut Owned) -> Result<()> {
+pub(super) async fn make_again(owned: &mut Owned) -> Result<()> {
     let Some(pid) = owned.container.state.phase.pid() else { return Ok(()) };
     let namespace = match owned.container.spec.network.mode {
         NetworkMode::Host => NamespaceRequest::Host,
@@ -238,7 +254,8 @@ async fn make_again(owned: &mut Owned) -> Result<()> {
 /// Removes what belongs to no container: half of a create, or of a removal, or of what a power cut made us forget.
 async fn sweep(engine: &Engine) -> Result<()> {
     let containers = engine.containers.all();
-    let known: BTreeSet<String> = containers.iter().map(|handle| handle.id().to_string()).collect();
+    let unread = engine.containers.all_set_aside().into_iter().map(|(id, _)| id);
+    let known: BTreeSet<String> = containers.iter().map(|handle| handle.id().to_string()).chain(unread).collect();
     engine
         .blocking(move |engine| {
             for id in engine.runtime.list()?.iter().filter(|id| !known.contains(id.as_str())) {
@@ -274,6 +291,7 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
             Ok(mut events) => {
                 while let Some(Ok(event)) = events.next().await {
                     revision = event.revision;
+                    refresh::heed(&engine, &event);
                     if let Some(event) = crate::translate::event::of_netd(&event) {
                         engine.events.publish(event);
                     }
@@ -284,6 +302,7 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
         let mut again = async || {
             let handshake = engine.netd.ensure().await?;
             if handshake.instance != instance {
+                Netd::compare(&handshake);
                 claim(&engine).await?;
                 instance = handshake.instance;
                 engine.netd.has_returned();
@@ -292,10 +311,39 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
         };
         // Nothing of a new one's is followed before it knows what is wanted.
         while let Err(error) = again().await {
+            if matches!(&error, Error::Netd(error) if error.is_given_up()) {
+                tracing::warn!("{}", chain(&error));
+                tokio::time::sleep(ASKED_AGAIN_AFTER).await;
+                continue;
+            }
             tracing::error!("netd is away, the next request that needs it tries again: {}", chain(&error));
             if let Err(error) = engine.netd.started_anew().await {
                 return tracing::error!("netd's return can't be noticed: {}", chain(&error));
             }
+        }
+    }
+}
+
+/// Claims once more whenever netd may have what nobody wants, since it was asked for something and answered nobody. One that
+/// doesn't answer is asked until it does, holding nobody up; a new one is told by [`follow_netd`].
+async fn claim_what_is_owed(engine: Engine) {
+    loop {
+        engine.netd.claim_owed().await;
+        let claimed = async || {
+            engine.netd.client().handshake().await?;
+            engine.netd.is_back();
+            claim(&engine).await
+        };
+        loop {
+            match claimed().await {
+                Ok(()) => {
+                    tracing::info!("netd knows which sandboxes are wanted");
+                    break engine.netd.has_returned();
+                }
+                Err(Error::Netd(error)) if error.is_not_running() => break engine.netd.is_back(),
+                Err(error) => tracing::debug!("claiming what is still wanted: {}", chain(&error)),
+            }
+            tokio::time::sleep(ASKED_AGAIN_AFTER).await;
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 
 use cnm::Kind;
 use cnm::api::{Endpoint, NamespaceRequest, Sandbox, SandboxPut};
+use futures::future::{Either, select};
 use runtime::spec::Network;
 
 use crate::container::network::NetworkMode;
@@ -124,14 +126,21 @@ pub(crate) fn network(engine: &Engine, container: &Container, sandbox: Option<&S
 }
 
 /// Gives the sandbox back. Who waits for the container's end finds its ports free, also when netd has just died: one is
-/// started, or waited for. If none comes, that is no reason to keep a container: it is owed.
+/// started, or waited for. If none comes, or the one that is there answers nobody, that is no reason to keep a container: it is
+/// owed.
 #[tracing::instrument(name = "remove_sandbox", level = "debug", skip_all, fields(container = container.short_id()))]
 pub(crate) async fn remove(engine: &Engine, container: &Container) {
     if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
         return;
     }
-    if let Err(error) = owed::give_back(engine, &container.id).await {
-        tracing::warn!(container = %container.id, "giving a sandbox back, which is tried again: {}", chain(&error));
+    let is_gone = !engine.netd.is_still() && {
+        let removal = owed::removal(engine, &container.id);
+        match select(removal, pin!(engine.netd.stands_still())).await {
+            Either::Left((is_gone, _)) => is_gone,
+            Either::Right(((), _)) => false,
+        }
+    };
+    if !is_gone {
         owed::owe(engine, &container.id);
     }
 }
@@ -143,19 +152,19 @@ pub(crate) fn addresses(sandbox: &Sandbox) -> Vec<IpAddr> {
 
 /// The addresses of one endpoint.
 pub(super) fn addresses_of(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> {
-    endpoint.addresses.iter().filter_map(|address| address.address.split('/').next()?.parse().ok())
+    endpoint.addresses.iter().map(|held| held.address.ip())
 }
 
 /// The host's address as a container reaches it: the gateway of its default route, else the default bridge's address.
 pub(crate) async fn host_gateway(engine: &Engine, sandbox: Option<&Sandbox>) -> Result<Option<IpAddr>> {
     let default_route = sandbox.into_iter().flat_map(|sandbox| &sandbox.endpoints).find(|e| e.is_gateway_ipv4);
     let gateways = default_route.into_iter().flat_map(|endpoint| &endpoint.addresses);
-    let own = gateways.filter_map(|address| address.gateway.as_deref()?.parse().ok()).find(IpAddr::is_ipv4);
+    let own = gateways.filter_map(|held| held.gateway).find(IpAddr::is_ipv4);
     if own.is_some() {
         return Ok(own);
     }
     let bridge = engine.netd.client().network("bridge").await?;
-    Ok(bridge.pools.iter().filter_map(|pool| pool.gateway.as_deref()?.parse().ok()).find(IpAddr::is_ipv4))
+    Ok(bridge.pools.iter().filter_map(|pool| pool.gateway).find(IpAddr::is_ipv4))
 }
 
 /// The same, if the container's `/etc/hosts` has a line for it: netd isn't asked in vain.

@@ -215,7 +215,11 @@ pub(crate) fn let_run(
 }
 
 async fn failed(owned: &mut Owned, error: &Error) {
-    sandbox::remove(&owned.engine, &owned.container).await;
+    match error {
+        // Who asks again waits again: it is taken down when netd answers.
+        Error::Networking(error) if error.is_given_up() => owed::owe_unheard(&owned.engine, &owned.container.id),
+        _ => sandbox::remove(&owned.engine, &owned.container).await,
+    }
     volume::release(&owned.engine, &owned.container).await;
     // Clients that attached see their streams end; the request that started it has the reason.
     owned.waiting.clear();

@@ -65,6 +65,7 @@ async fn inspect(State(engine): State<Engine>, Path(name): Path<String>) -> Resu
             }
         }
         None => {
+            engine.volumes.refuse_set_aside(&name)?;
             let Elsewhere { volume, found } =
                 elsewhere::find(&engine, &name).await.ok_or_else(|| missing(name.as_str()))?;
             (volume::view_of_found(&volume, &found), Some(found))

@@ -91,15 +91,14 @@ fn view(container: &Container, wanted: &WantedEndpoint, live: Option<&Endpoint>)
     view.endpoint_id = live.id.clone();
     view.mac_address = live.mac.clone().unwrap_or_default();
     for address in &live.addresses {
-        let (ip, length) = address.address.split_once('/').unwrap_or((&address.address, "0"));
-        let length = length.parse().unwrap_or_default();
-        let gateway = address.gateway.clone().unwrap_or_default();
-        match ip.parse::<IpAddr>() {
-            Ok(IpAddr::V6(_)) => {
+        let (ip, length) = (address.address.ip(), address.address.prefix());
+        let gateway = address.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+        match ip {
+            IpAddr::V6(_) => {
                 (view.global_ipv6_address, view.global_ipv6_prefix_len, view.ipv6_gateway) =
-                    (ip.to_owned(), length, gateway);
+                    (ip.to_string(), length, gateway);
             }
-            _ => (view.ip_address, view.ip_prefix_len, view.gateway) = (ip.to_owned(), length, gateway),
+            IpAddr::V4(_) => (view.ip_address, view.ip_prefix_len, view.gateway) = (ip.to_string(), length, gateway),
         }
     }
     view
@@ -126,7 +125,7 @@ pub(crate) fn port_map(container: &Container) -> BTreeMap<String, Option<Vec<Bin
     }
     map.extend(container.spec.network.exposed.iter().map(|port| (port.to_string(), None)));
     for (port, host_ip, host_port) in published(sandbox) {
-        let binding = BindingView { host_ip: host_ip.to_owned(), host_port: host_port.to_string() };
+        let binding = BindingView { host_ip: host_ip.to_string(), host_port: host_port.to_string() };
         map.entry(port).or_default().get_or_insert_default().push(binding);
     }
     map
@@ -140,7 +139,7 @@ pub(crate) fn ports(container: &Container) -> Vec<PortView> {
         .iter()
         .flat_map(|port| {
             steps(port).map(|(host, private)| PortView {
-                ip: Some(port.host_ip.clone()),
+                ip: Some(port.host_ip.to_string()),
                 private_port: private,
                 public_port: Some(host),
                 protocol: port.protocol.clone(),
@@ -165,9 +164,9 @@ pub(crate) fn ports(container: &Container) -> Vec<PortView> {
     shown
 }
 
-fn published(sandbox: &Sandbox) -> impl Iterator<Item = (String, &str, u16)> {
+fn published(sandbox: &Sandbox) -> impl Iterator<Item = (String, IpAddr, u16)> {
     sandbox.ports.iter().flat_map(|port| {
-        steps(port).map(|(host, private)| (format!("{private}/{}", port.protocol), port.host_ip.as_str(), host))
+        steps(port).map(|(host, private)| (format!("{private}/{}", port.protocol), port.host_ip, host))
     })
 }
 

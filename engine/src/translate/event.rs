@@ -45,7 +45,8 @@ pub(crate) fn of_netd(event: &cnm::api::Event) -> Option<Event> {
         | EventKind::SandboxRemoved
         | EventKind::FirewallRepaired
         | EventKind::Warning
-        | EventKind::Gap => return None,
+        | EventKind::Gap
+        | EventKind::Unknown => return None,
     };
     let attributes = [("name", &event.network_name), ("type", &event.driver), ("container", &event.sandbox)];
     let attributes: BTreeMap<String, String> =

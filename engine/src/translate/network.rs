@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use cnm::api::{Endpoint, Network, NetworkCreate, NetworkEndpoint, PoolConfig, PruneRequest};
+use cnm::api::{Endpoint, Network, NetworkCreate, NetworkEndpoint, Pool, PoolConfig, PruneRequest};
 use cnm::ipam::Occupancy;
 use jiff::Timestamp;
 
@@ -115,21 +115,22 @@ pub(crate) fn inspect(network: Network, version: ApiVersion) -> NetworkView {
 
 fn status(network: &Network) -> StatusView {
     let addresses = network.endpoints.iter().flat_map(|on_network| &on_network.endpoint.addresses);
-    let taken: Vec<IpAddr> = addresses.filter_map(|held| held.address.split('/').next()?.parse().ok()).collect();
+    let taken: Vec<IpAddr> = addresses.map(|held| held.address.ip()).collect();
     let number = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
-    let of_pool = |pool: &PoolConfig| {
-        let Occupancy { in_use, available } = Occupancy::of(pool, taken.iter().copied())?;
-        Some((pool.subnet.clone()?, SubnetStatusView { in_use: number(in_use), available: number(available) }))
+    let of_pool = |pool: &Pool| {
+        let Occupancy { in_use, available } = Occupancy::of(pool, taken.iter().copied());
+        (pool.subnet.to_string(), SubnetStatusView { in_use: number(in_use), available: number(available) })
     };
-    StatusView { ipam: IpamStatusView { subnets: network.pools.iter().filter_map(of_pool).collect() } }
+    StatusView { ipam: IpamStatusView { subnets: network.pools.iter().map(of_pool).collect() } }
 }
 
-fn pool_view(pool: PoolConfig) -> PoolView {
+fn pool_view(pool: Pool) -> PoolView {
+    let addresses = pool.aux_addresses.into_iter();
     PoolView {
-        subnet: pool.subnet,
-        ip_range: pool.ip_range,
-        gateway: pool.gateway,
-        auxiliary_addresses: pool.aux_addresses,
+        subnet: pool.subnet.to_string(),
+        ip_range: pool.ip_range.map(|range| range.to_string()),
+        gateway: pool.gateway.map(|gateway| gateway.to_string()),
+        auxiliary_addresses: addresses.map(|(name, address)| (name, address.to_string())).collect(),
     }
 }
 
@@ -147,12 +148,8 @@ fn attached(on_network: NetworkEndpoint) -> (String, AttachedView) {
 
 /// The endpoint's address of a family with its prefix length, or nothing.
 fn address(endpoint: &Endpoint, family: impl Fn(&IpAddr) -> bool) -> String {
-    let of_family = |text: &str| {
-        let (address, _) = text.split_once('/').unwrap_or((text, ""));
-        address.parse().is_ok_and(|address| family(&address))
-    };
-    let mut addresses = endpoint.addresses.iter().map(|address| &address.address);
-    addresses.find(|text| of_family(text)).cloned().unwrap_or_default()
+    let mut addresses = endpoint.addresses.iter().map(|held| held.address);
+    addresses.find(|address| family(&address.ip())).map(|address| address.to_string()).unwrap_or_default()
 }
 
 /// The filters of `docker network ls`, ready to match.

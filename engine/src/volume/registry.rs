@@ -9,6 +9,7 @@ use runtime::spec::Id;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Backing, Volume, VolumeName};
+use crate::error::{Error, Result};
 
 type Slots = Arc<Mutex<BTreeMap<VolumeName, Arc<Slot>>>>;
 
@@ -17,6 +18,8 @@ type Slots = Arc<Mutex<BTreeMap<VolumeName, Arc<Slot>>>>;
 pub struct Registry {
     root: PathBuf,
     slots: Slots,
+    /// Volumes whose records can't be read, and what is wrong with each.
+    set_aside: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 /// A name that a volume has, is about to have, or had a moment ago.
@@ -41,7 +44,7 @@ pub struct Entry {
 impl Registry {
     /// None yet; their files are to be below `root`.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, slots: Slots::default() }
+        Self { root, slots: Slots::default(), set_aside: Arc::default() }
     }
 
     /// The directory of a volume that is berthd's.
@@ -75,6 +78,25 @@ impl Registry {
         self.slots().get(name).and_then(|slot| slot.entry().volume.clone())
     }
 
+    /// Keeps what a volume has whose record can't be read: it can't be used, and none is made in its place.
+    pub(crate) fn set_aside(&self, name: &str, problem: String) {
+        tracing::error!("{}", set_aside_sentence(name, &problem));
+        lock(&self.set_aside).insert(name.to_owned(), problem);
+    }
+
+    /// Sentences about volumes whose records can't be read.
+    pub(crate) fn all_set_aside(&self) -> Vec<String> {
+        lock(&self.set_aside).iter().map(|(name, problem)| set_aside_sentence(name, problem)).collect()
+    }
+
+    /// Why there is no volume of that name, if there is one that can't be read.
+    pub(crate) fn refuse_set_aside(&self, name: &VolumeName) -> Result<()> {
+        match lock(&self.set_aside).get(name.as_str()) {
+            Some(problem) => Err(Error::conflict(set_aside_sentence(name.as_str(), problem))),
+            None => Ok(()),
+        }
+    }
+
     /// All volumes by name, and who has them.
     pub fn all(&self) -> Vec<(Arc<Volume>, Entry)> {
         let entry = |slot: &Arc<Slot>| {
@@ -100,6 +122,10 @@ impl Slot {
     fn entry(&self) -> MutexGuard<'_, Entry> {
         lock(&self.entry)
     }
+}
+
+fn set_aside_sentence(name: &str, problem: &str) -> String {
+    format!("volume {name} is set aside, its name and its files are kept: {problem}")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

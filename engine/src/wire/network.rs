@@ -69,8 +69,7 @@ pub(crate) struct IpamView {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct PoolView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) subnet: Option<String>,
+    pub(crate) subnet: String,
     #[serde(rename = "IPRange", skip_serializing_if = "Option::is_none")]
     pub(crate) ip_range: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! What can go wrong between a caller and netd.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 use cnm::Kind;
 
@@ -33,6 +33,27 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// netd is there and doesn't answer, not even who it is: it is stopped, or hangs. It won't begin what it was asked.
+    #[error(
+        "netd at {} does not answer: {request} was given up after {} s; see whether netd is stopped, and its log",
+        path.display(), after.as_secs()
+    )]
+    StandsStill {
+        /// The socket.
+        path: PathBuf,
+        /// Method and path.
+        request: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// netd is at work and wasn't done in time. It may still do what it was asked.
+    #[error("netd was not done with {request} within {} s: it may still do it, its log says more", after.as_secs())]
+    TooSlow {
+        /// Method and path.
+        request: String,
+        /// The deadline.
+        after: Duration,
+    },
     /// The answer isn't one that this API has.
     #[error("netd answered {request} in a way that this program does not understand")]
     Protocol {
@@ -57,9 +78,16 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Refused { kind, .. } => *kind,
-            Self::Unreachable { .. } | Self::Interrupted { .. } => Kind::Unavailable,
+            Self::Unreachable { .. } | Self::Interrupted { .. } | Self::StandsStill { .. } | Self::TooSlow { .. } => {
+                Kind::Unavailable
+            }
             Self::Protocol { .. } | Self::UnknownVersion { .. } => Kind::Internal,
         }
+    }
+
+    /// Whether netd was given up on: what it was asked may come about without anybody having been told.
+    pub const fn is_given_up(&self) -> bool {
+        matches!(self, Self::StandsStill { .. } | Self::TooSlow { .. })
     }
 
     /// Whether no netd listens on the socket: it has to be started. (A listener that closes at this moment resets.)

@@ -15,7 +15,8 @@ use crate::Error;
 
 const REQUEST: &str = "GET /v1/events";
 
-/// Events as they happen. Ends after its first error.
+/// Events as they happen. Those of kinds that only a newer netd knows are [`Unknown`](cnm::api::EventKind::Unknown), those of
+/// another shape aren't told. Ends after its first error.
 #[derive(Debug)]
 pub struct EventStream {
     body: Option<Incoming>,
@@ -40,10 +41,13 @@ impl Stream for EventStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some(line) = self.lines.complete.pop_front() {
-                return match serde_json::from_slice(&line) {
-                    Ok(event) => Poll::Ready(Some(Ok(event))),
-                    Err(source) => self.end(Error::Protocol { request: REQUEST.to_owned(), source: Box::new(source) }),
-                };
+                match understood(&line) {
+                    Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                    Ok(None) => continue,
+                    Err(source) => {
+                        return self.end(Error::Protocol { request: REQUEST.to_owned(), source: Box::new(source) });
+                    }
+                }
             }
             let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
             match ready!(Pin::new(body).poll_frame(context)) {
@@ -61,6 +65,14 @@ impl Stream for EventStream {
                 }
             }
         }
+    }
+}
+
+/// The event of a line. One of another shape, as a newer netd may have, is none of ours; what is no object is no line of netd's.
+fn understood(line: &[u8]) -> Result<Option<Event>, serde_json::Error> {
+    match serde_json::from_slice(line) {
+        Ok(event) => Ok(Some(event)),
+        Err(_) => serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).map(|_| None),
     }
 }
 
@@ -89,7 +101,22 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::Lines;
+    use cnm::api::EventKind;
+
+    use super::{Lines, understood};
+
+    #[test]
+    fn what_only_a_newer_netd_tells_is_passed_over() {
+        let line =
+            |what: &str| format!(r#"{{"revision":7,"at":"2026-11-21T10:00:00Z","what":{what},"service":{{"n":1}}}}"#);
+        let kind = |what: &str| understood(line(what).as_bytes()).expect("a line").map(|event| event.what);
+        assert_eq!(kind(r#""network_created""#), Some(EventKind::NetworkCreated));
+        assert_eq!(kind(r#""service_moved""#), Some(EventKind::Unknown));
+        assert_eq!(kind(r#"{"service_moved":{"to":"b"}}"#), None);
+        for no_line in ["[]", "7", "{", "HTTP/1.1 400"] {
+            assert!(understood(no_line.as_bytes()).is_err(), "{no_line}");
+        }
+    }
 
     #[test]
     fn lines_are_cut_wherever_chunks_end() {

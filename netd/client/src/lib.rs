@@ -2,15 +2,21 @@
 //!
 //! A [`Client`] is cheap to make and to clone; clones share their connections. Nothing is opened before the first
 //! request. Requests and replies are the types of [`cnm::api`].
+//!
+//! Every call has a deadline, and is given up earlier when netd doesn't answer at all: [`Error::is_given_up`].
 #![forbid(unsafe_code)]
 
+mod deadline;
 mod error;
 mod events;
 pub mod keeper;
 mod trace;
 mod transport;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use cnm::api::{
     API_VERSION, Claim, ClaimReply, Endpoint, EndpointRequest, Handshake, Info, Network, NetworkCreate, NetworkQuery,
@@ -18,7 +24,10 @@ use cnm::api::{
 };
 use hyper::Method;
 
-use crate::transport::{Transport, segment};
+use crate::{
+    deadline::Deadline,
+    transport::{HANDSHAKE, Transport, segment},
+};
 pub use cnm::api::TRACE_HEADER;
 
 pub use crate::{error::Error, events::EventStream, trace::TraceId};
@@ -28,18 +37,25 @@ pub use crate::{error::Error, events::EventStream, trace::TraceId};
 pub struct Client {
     transport: Transport,
     trace: Option<TraceId>,
+    owner: Option<Arc<str>>,
 }
 
 impl Client {
     /// A client of the netd that listens at `socket`. Connects with the first request, not here.
     pub fn connect(socket: impl Into<PathBuf>) -> Self {
-        Self { transport: Transport::new(socket.into()), trace: None }
+        Self { transport: Transport::new(socket.into()), trace: None, owner: None }
     }
 
     /// The same client with every request carrying a trace id, which netd puts into its log lines.
     #[must_use]
     pub fn with_trace(&self, trace: TraceId) -> Self {
-        Self { transport: self.transport.clone(), trace: Some(trace) }
+        Self { trace: Some(trace), ..self.clone() }
+    }
+
+    /// The same client in the name of an owner of sandboxes: netd lets it change these, and no others.
+    #[must_use]
+    pub fn of_owner(&self, owner: &str) -> Self {
+        Self { owner: Some(owner.into()), ..self.clone() }
     }
 
     /// The path of netd's socket.
@@ -53,7 +69,7 @@ impl Client {
     /// # Errors
     /// [`Error::UnknownVersion`] when netd speaks another version of the API; and as for every request.
     pub async fn handshake(&self) -> Result<Handshake, Error> {
-        let handshake: Handshake = self.get("/v1/version").await?;
+        let handshake: Handshake = self.get(HANDSHAKE).await?;
         if handshake.api == API_VERSION {
             Ok(handshake)
         } else {
@@ -98,7 +114,7 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] when the request is wrong or its name or addresses are taken; and as for every request.
     pub async fn create_network(&self, request: &NetworkCreate) -> Result<Network, Error> {
-        self.transport.send_json(Method::POST, "/v1/networks", self.trace.as_ref(), request).await
+        self.send(Method::POST, "/v1/networks", request, Deadline::Change).await
     }
 
     /// Removes a network, by id, name or unique prefix of its id.
@@ -114,7 +130,7 @@ impl Client {
     /// # Errors
     /// Any [`Error`], as for every request.
     pub async fn prune(&self, request: &PruneRequest) -> Result<Pruned, Error> {
-        self.transport.send_json(Method::POST, "/v1/networks/prune", self.trace.as_ref(), request).await
+        self.send(Method::POST, "/v1/networks/prune", request, Deadline::Many).await
     }
 
     /// Makes a sandbox with all its endpoints and published ports, has the owner's one of that id become that, or answers with it
@@ -125,7 +141,7 @@ impl Client {
     /// as for every request.
     pub async fn put_sandbox(&self, id: &str, request: &SandboxPut) -> Result<Sandbox, Error> {
         let path = format!("/v1/sandboxes/{}", segment(id));
-        self.transport.send_json(Method::PUT, &path, self.trace.as_ref(), request).await
+        self.send(Method::PUT, &path, request, Deadline::Change).await
     }
 
     /// One sandbox.
@@ -152,30 +168,33 @@ impl Client {
         self.get("/v1/sandboxes").await
     }
 
-    /// Takes a sandbox down and releases its addresses and ports.
+    /// Takes a sandbox of [this client's owner](Self::of_owner) down and releases its addresses and ports.
     ///
     /// # Errors
-    /// [`Error::Refused`] with `NotFound` when there is none; and as for every request.
-    pub async fn remove_sandbox(&self, id: &str) -> Result<(), Error> {
-        self.delete(&format!("/v1/sandboxes/{}", segment(id))).await
-    }
-
-    /// Attaches a sandbox to one more network.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the sandbox is on that network already, or its address is taken; and as for every
+    /// [`Error::Refused`] with `NotFound` when there is none, with `Forbidden` when it is somebody else's; and as for every
     /// request.
-    pub async fn connect_endpoint(&self, sandbox: &str, request: &EndpointRequest) -> Result<Endpoint, Error> {
-        let path = format!("/v1/sandboxes/{}/endpoints", segment(sandbox));
-        self.transport.send_json(Method::POST, &path, self.trace.as_ref(), request).await
+    pub async fn remove_sandbox(&self, id: &str) -> Result<(), Error> {
+        self.delete(&self.owned(format!("/v1/sandboxes/{}", segment(id)))).await
     }
 
-    /// Detaches a sandbox from a network, by the endpoint's id.
+    /// Attaches a sandbox of [this client's owner](Self::of_owner) to one more network.
     ///
     /// # Errors
-    /// [`Error::Refused`] with `NotFound` when there is no such endpoint; and as for every request.
+    /// [`Error::Refused`] when the sandbox is on that network already or is somebody else's, or its address is taken; and as
+    /// for every request.
+    pub async fn connect_endpoint(&self, sandbox: &str, request: &EndpointRequest) -> Result<Endpoint, Error> {
+        let path = self.owned(format!("/v1/sandboxes/{}/endpoints", segment(sandbox)));
+        self.send(Method::POST, &path, request, Deadline::Change).await
+    }
+
+    /// Detaches a sandbox of [this client's owner](Self::of_owner) from a network, by the endpoint's id.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `NotFound` when there is no such endpoint, with `Forbidden` when it is somebody else's; and as
+    /// for every request.
     pub async fn disconnect_endpoint(&self, sandbox: &str, endpoint: &str) -> Result<(), Error> {
-        self.delete(&format!("/v1/sandboxes/{}/endpoints/{}", segment(sandbox), segment(endpoint))).await
+        let path = format!("/v1/sandboxes/{}/endpoints/{}", segment(sandbox), segment(endpoint));
+        self.delete(&self.owned(path)).await
     }
 
     /// Says which sandboxes `owner` still wants; netd takes its others down and names those that it doesn't have.
@@ -184,7 +203,7 @@ impl Client {
     /// Any [`Error`], as for every request.
     pub async fn claim(&self, owner: &str, claim: &Claim) -> Result<ClaimReply, Error> {
         let path = format!("/v1/owners/{}/claim", segment(owner));
-        self.transport.send_json(Method::POST, &path, self.trace.as_ref(), claim).await
+        self.send(Method::POST, &path, claim, Deadline::Many).await
     }
 
     /// What happens, from the event after revision `since` on, or from now on. A `Gap` event says that older ones are
@@ -203,6 +222,24 @@ impl Client {
     }
 
     async fn delete(&self, path: &str) -> Result<(), Error> {
-        self.transport.discard(Method::DELETE, path, self.trace.as_ref()).await
+        self.transport.discard(Method::DELETE, path, self.trace.as_ref(), Deadline::Change).await
+    }
+
+    async fn send<T: serde::de::DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl serde::Serialize,
+        deadline: Deadline,
+    ) -> Result<T, Error> {
+        self.transport.send_json(method, path, self.trace.as_ref(), body, deadline).await
+    }
+
+    /// The path of a call that changes a sandbox, saying for whom.
+    fn owned(&self, path: String) -> String {
+        match &self.owner {
+            Some(owner) => format!("{path}?owner={}", segment(owner)),
+            None => path,
+        }
     }
 }

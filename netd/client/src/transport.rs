@@ -4,26 +4,37 @@ use std::{
     error::Error as StdError,
     io,
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
-use cnm::api::{ErrorReply, TRACE_HEADER};
+use cnm::api::{BEGIN_BY_HEADER, ErrorReply, TRACE_HEADER};
+use futures::future::{Either, select};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response,
     body::Incoming,
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use hyperlocal::UnixConnector;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Error, TraceId};
+use crate::{
+    Error, TraceId,
+    deadline::{BEGUN_WITHIN, Deadline, LOOKED_INTO_AFTER},
+};
+
+/// What tells whether netd answers at all.
+pub(crate) const HANDSHAKE: &str = "/v1/version";
 
 /// RFC 3986 section 2.3: what never needs encoding.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+const BEGIN_BY: HeaderName = HeaderName::from_static(BEGIN_BY_HEADER);
 
 /// A value as one segment of a path, whatever the user typed.
 pub(crate) fn segment(text: &str) -> String {
@@ -52,11 +63,12 @@ impl Transport {
         path: &str,
         trace: Option<&TraceId>,
         body: &impl Serialize,
+        deadline: Deadline,
     ) -> Result<T, Error> {
         let call = Call { method, path };
         let body = serde_json::to_vec(body).map_err(|source| call.not_understood(source))?;
-        let reply = self.exchange(&call, trace, Bytes::from(body)).await?;
-        decode(&call, reply).await
+        let answered = async { decode(&call, self.exchange(&call, trace, Bytes::from(body)).await?).await };
+        self.in_time(&call, deadline, answered).await
     }
 
     /// Sends an empty body and decodes the reply's.
@@ -67,21 +79,60 @@ impl Transport {
         trace: Option<&TraceId>,
     ) -> Result<T, Error> {
         let call = Call { method, path };
-        let reply = self.exchange(&call, trace, Bytes::new()).await?;
-        decode(&call, reply).await
+        let answered = async { decode(&call, self.exchange(&call, trace, Bytes::new()).await?).await };
+        self.in_time(&call, Deadline::Read, answered).await
     }
 
     /// Sends an empty body for the sake of what it does.
-    pub(crate) async fn discard(&self, method: Method, path: &str, trace: Option<&TraceId>) -> Result<(), Error> {
+    pub(crate) async fn discard(
+        &self,
+        method: Method,
+        path: &str,
+        trace: Option<&TraceId>,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
         let call = Call { method, path };
-        let reply = self.exchange(&call, trace, Bytes::new()).await?;
-        collect(&call, reply).await.map(drop)
+        let answered = async { collect(&call, self.exchange(&call, trace, Bytes::new()).await?).await.map(drop) };
+        self.in_time(&call, deadline, answered).await
     }
 
     /// Sends an empty body and hands over the reply's, which has no end.
     pub(crate) async fn open(&self, method: Method, path: &str, trace: Option<&TraceId>) -> Result<Incoming, Error> {
         let call = Call { method, path };
-        Ok(self.exchange(&call, trace, Bytes::new()).await?.into_body())
+        let begun = async { Ok(self.exchange(&call, trace, Bytes::new()).await?.into_body()) };
+        self.in_time(&call, Deadline::Read, begun).await
+    }
+
+    /// Gives a call up when its deadline has passed, and earlier when nobody answers at all. By then netd doesn't begin it any
+    /// more: what is asked for next can't be overtaken by it.
+    async fn in_time<T>(
+        &self,
+        call: &Call<'_>,
+        deadline: Deadline,
+        answered: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let given_up = tokio::time::timeout(deadline.after(), self.stands_still());
+        match select(pin!(answered), pin!(given_up)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right((Ok(after), _)) => {
+                Err(Error::StandsStill { path: self.socket.to_path_buf(), request: call.name(), after })
+            }
+            Either::Right((Err(_), _)) => Err(Error::TooSlow { request: call.name(), after: deadline.after() }),
+        }
+    }
+
+    /// Comes when netd doesn't answer a handshake either, with how long it was waited for. That there is none any more is heard
+    /// by the call itself.
+    async fn stands_still(&self) -> Duration {
+        let since = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(LOOKED_INTO_AFTER).await;
+            let call = Call { method: Method::GET, path: HANDSHAKE };
+            let answered = self.exchange(&call, None, Bytes::new());
+            if tokio::time::timeout(BEGUN_WITHIN - LOOKED_INTO_AFTER, answered).await.is_err() {
+                return since.elapsed();
+            }
+        }
     }
 
     async fn exchange(
@@ -90,8 +141,9 @@ impl Transport {
         trace: Option<&TraceId>,
         body: Bytes,
     ) -> Result<Response<Incoming>, Error> {
+        let begin_by = (jiff::Timestamp::now() + BEGUN_WITHIN).to_string();
         let reply = loop {
-            match self.http.request(self.request(call, trace, body.clone())).await {
+            match self.http.request(self.request(call, trace, &begin_by, body.clone())).await {
                 Ok(reply) => break reply,
                 // A kept connection whose netd has ended: nothing of the request arrived, and the pool has one such
                 // connection less. New connections fail in another way.
@@ -107,11 +159,12 @@ impl Transport {
         Err(Error::Refused { kind: refusal.kind, message: refusal.message })
     }
 
-    fn request(&self, call: &Call<'_>, trace: Option<&TraceId>, body: Bytes) -> Request<Full<Bytes>> {
+    fn request(&self, call: &Call<'_>, trace: Option<&TraceId>, begin_by: &str, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = hyperlocal::Uri::new(&self.socket, call.path).into();
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request.headers_mut().extend(HeaderValue::from_str(begin_by).ok().map(|by| (BEGIN_BY, by)));
         if let Some(trace) = trace {
             request.headers_mut().insert(TRACE_HEADER, trace.to_header());
         }

@@ -1,6 +1,7 @@
 //! netd's API, version 1: HTTP/1.1 and JSON over the Unix socket. Handlers parse, hand over, and render.
 
 mod about;
+mod begin_by;
 mod body;
 mod crowd;
 mod events;
@@ -64,6 +65,7 @@ pub(crate) fn router(desk: Desk) -> Router {
         .route("/v1/owners/{owner}/claim", post(owners::claim))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
+        .layer(middleware::from_fn(begin_by::refuse_late))
         .layer(middleware::from_fn(trace::follow))
         .with_state(desk)
 }

@@ -46,7 +46,8 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self { status, kind, message } = self;
         match kind {
-            Kind::Internal | Kind::Unavailable => tracing::error!(%message, "request failed"),
+            Kind::Internal => tracing::error!(%message, "request failed"),
+            Kind::Unavailable => tracing::warn!(%message, "request failed"),
             _ => tracing::debug!(%message, "request refused"),
         }
         (status, Json(ErrorReply { kind, message })).into_response()

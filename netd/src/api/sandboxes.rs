@@ -8,12 +8,35 @@ use axum::{
 };
 use cnm::{
     api::{Endpoint, EndpointRequest, ErrorReply, Sandbox, SandboxCheck, SandboxPut},
-    id::SandboxId,
+    id::{OwnerName, SandboxId},
     spec::{EndpointSpec, SandboxSpec},
 };
+use serde::Deserialize;
 
-use super::{Desk, body::Body, finish, refusal::Refusal, timed};
+use super::{
+    Desk,
+    body::{Asked, Body},
+    finish,
+    refusal::Refusal,
+    timed,
+};
 use crate::{controller::PutSandbox, published::no_such_sandbox};
+
+/// For whom a sandbox is changed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ForOwner {
+    owner: Option<String>,
+}
+
+impl ForOwner {
+    fn name(self) -> Result<OwnerName, cnm::Error> {
+        let owner = self.owner.ok_or_else(|| {
+            cnm::Error::invalid("the request does not say whose sandbox it is about: name its owner with ?owner=NAME")
+        })?;
+        owner.parse()
+    }
+}
 
 /// All sandboxes, in the order of their ids.
 #[utoipa::path(get, operation_id = "list_sandboxes", path = "/v1/sandboxes", tag = "sandboxes", responses((status = 200, body = [Sandbox])))]
@@ -78,44 +101,62 @@ pub(super) async fn check(State(desk): State<Desk>, Path(id): Path<String>) -> R
 
 /// Takes a sandbox down and frees its addresses and ports.
 #[utoipa::path(delete, operation_id = "remove_sandbox", path = "/v1/sandboxes/{id}", tag = "sandboxes",
-    params(("id" = String, Path)),
-    responses((status = 204, description = "It is gone"), (status = 404, body = ErrorReply)))]
-pub(super) async fn remove(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let id = existing(&id)?;
-    let removed = finish(async move { desk.controller.remove_sandbox(id).await }).await?;
+    params(("id" = String, Path), ("owner" = String, Query, description = "Whose it is")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 403, body = ErrorReply, description = "It is somebody else's"),
+        (status = 404, body = ErrorReply),
+    ))]
+pub(super) async fn remove(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Asked(asked): Asked<ForOwner>,
+) -> Result<Response, Refusal> {
+    let (owner, id) = (asked.name()?, existing(&id)?);
+    let removed = finish(async move { desk.controller.remove_sandbox_of(&owner, id).await }).await?;
     Ok(timed(removed, |()| StatusCode::NO_CONTENT.into_response()))
 }
 
 /// Attaches a sandbox to one more network.
 #[utoipa::path(post, operation_id = "connect_endpoint", path = "/v1/sandboxes/{id}/endpoints", tag = "sandboxes", request_body = EndpointRequest,
-    params(("id" = String, Path)),
+    params(("id" = String, Path), ("owner" = String, Query, description = "Whose it is")),
     responses(
         (status = 201, body = Endpoint),
         (status = 400, body = ErrorReply, description = "The request is wrong"),
-        (status = 403, body = ErrorReply, description = "The sandbox is on that network, or can't be on another"),
+        (status = 403, body = ErrorReply, description = "The sandbox is somebody else's, is on that network, or can't be on another"),
         (status = 404, body = ErrorReply, description = "There is no such sandbox or network"),
         (status = 409, body = ErrorReply, description = "The address is taken"),
     ))]
 pub(super) async fn connect(
     State(desk): State<Desk>,
     Path(id): Path<String>,
+    Asked(asked): Asked<ForOwner>,
     Body(wire): Body<EndpointRequest>,
 ) -> Result<(StatusCode, Json<Endpoint>), Refusal> {
-    let (id, spec) = (existing(&id)?, EndpointSpec::try_from(wire)?);
-    let endpoint = finish(async move { desk.controller.connect(id, spec).await }).await?;
+    let (owner, id, spec) = (asked.name()?, existing(&id)?, EndpointSpec::try_from(wire)?);
+    let endpoint = finish(async move { desk.controller.connect_of(&owner, id, spec).await }).await?;
     Ok((StatusCode::CREATED, Json(endpoint)))
 }
 
 /// Detaches a sandbox from a network.
 #[utoipa::path(delete, operation_id = "disconnect_endpoint", path = "/v1/sandboxes/{id}/endpoints/{endpoint}", tag = "sandboxes",
-    params(("id" = String, Path), ("endpoint" = String, Path, description = "The endpoint's id")),
-    responses((status = 204, description = "It is gone"), (status = 404, body = ErrorReply)))]
+    params(
+        ("id" = String, Path),
+        ("endpoint" = String, Path, description = "The endpoint's id"),
+        ("owner" = String, Query, description = "Whose sandbox it is"),
+    ),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 403, body = ErrorReply, description = "The sandbox is somebody else's"),
+        (status = 404, body = ErrorReply),
+    ))]
 pub(super) async fn disconnect(
     State(desk): State<Desk>,
     Path((id, endpoint)): Path<(String, String)>,
+    Asked(asked): Asked<ForOwner>,
 ) -> Result<StatusCode, Refusal> {
-    let id = existing(&id)?;
-    finish(async move { desk.controller.disconnect(id, endpoint).await }).await?;
+    let (owner, id) = (asked.name()?, existing(&id)?);
+    finish(async move { desk.controller.disconnect_of(&owner, id, endpoint).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

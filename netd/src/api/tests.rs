@@ -271,13 +271,24 @@ const WRONG: &[Wrong] = &[
     ("GET", "/v1/sandboxes/nobody", "", 404, "sandbox nobody not found"),
     ("GET", "/v1/sandboxes/..%2F..", "", 404, "not found"),
     ("GET", "/v1/sandboxes/nobody/check", "", 404, "sandbox nobody not found"),
-    ("DELETE", "/v1/sandboxes/nobody", "", 404, "sandbox nobody not found"),
-    ("POST", "/v1/sandboxes/nobody/endpoints", r#"{"network":"bridge"}"#, 404, "sandbox nobody not found"),
-    ("POST", "/v1/sandboxes/there/endpoints", r#"{"network":"nowhere"}"#, 404, "network nowhere not found"),
-    ("POST", "/v1/sandboxes/there/endpoints", r#"{"network":"used"}"#, 403, "used already"),
-    ("POST", "/v1/sandboxes/there/endpoints", r#"{"network":"host"}"#, 403, "host"),
-    ("DELETE", "/v1/sandboxes/there/endpoints/abc", "", 404, "no endpoint abc"),
-    ("DELETE", "/v1/sandboxes/nobody/endpoints/abc", "", 404, "sandbox nobody not found"),
+    ("DELETE", "/v1/sandboxes/nobody?owner=o", "", 404, "sandbox nobody not found"),
+    ("POST", "/v1/sandboxes/nobody/endpoints?owner=o", r#"{"network":"bridge"}"#, 404, "sandbox nobody not found"),
+    ("POST", "/v1/sandboxes/there/endpoints?owner=o", r#"{"network":"nowhere"}"#, 404, "network nowhere not found"),
+    ("POST", "/v1/sandboxes/there/endpoints?owner=o", r#"{"network":"used"}"#, 403, "used already"),
+    ("POST", "/v1/sandboxes/there/endpoints?owner=o", r#"{"network":"host"}"#, 403, "host"),
+    ("DELETE", "/v1/sandboxes/there/endpoints/abc?owner=o", "", 404, "no endpoint abc"),
+    ("DELETE", "/v1/sandboxes/nobody/endpoints/abc?owner=o", "", 404, "sandbox nobody not found"),
+    // Whose sandbox it is has to be said, and to be so.
+    ("DELETE", "/v1/sandboxes/there", "", 400, "name its owner with ?owner=NAME"),
+    ("DELETE", "/v1/sandboxes/there?owner=", "", 400, "owner \"\""),
+    ("DELETE", "/v1/sandboxes/there?owner=o%20o", "", 400, "owner \"o o\""),
+    ("DELETE", "/v1/sandboxes/there?ovner=o", "", 400, "unknown field `ovner`"),
+    ("POST", "/v1/sandboxes/there/endpoints", r#"{"network":"bridge"}"#, 400, "name its owner with ?owner=NAME"),
+    ("DELETE", "/v1/sandboxes/there/endpoints/abc", "", 400, "name its owner with ?owner=NAME"),
+    ("DELETE", "/v1/sandboxes/there?owner=thief", "", 403, "sandbox there is o's, not thief's: only its owner"),
+    ("POST", "/v1/sandboxes/there/endpoints?owner=thief", r#"{"network":"bridge"}"#, 403, "is o's, not thief's"),
+    ("DELETE", "/v1/sandboxes/there/endpoints/abc?owner=thief", "", 403, "is o's, not thief's"),
+    ("PUT", "/v1/sandboxes/there", r#"{"owner":"thief"}"#, 403, "there is of owner o"),
     ("POST", "/v1/owners/o%20o/claim", r#"{"sandboxes":[]}"#, 400, "owner \"o o\""),
     ("POST", "/v1/owners/o/claim", r#"{"sandboxs":[]}"#, 400, "unknown field `sandboxs`"),
 ];
@@ -323,6 +334,29 @@ async fn the_trace_id_comes_back_and_the_time_is_told() {
         let header = |name: &str| reply.headers().get(name).and_then(|value| value.to_str().ok());
         assert_eq!(header("x-trace-id"), expected);
         assert!(header("server-timing").is_some_and(|timing| timing.starts_with("decide;dur=")));
+    }
+}
+
+/// As after a netd that stood still: what it finds then is what its callers have given up.
+#[tokio::test]
+async fn what_was_given_up_is_not_begun() {
+    let fixture = Fixture::new().await;
+    let now = jiff::Timestamp::now();
+    let minute = jiff::SignedDuration::from_secs(60);
+    for (begin_by, expected, says) in [
+        ((now - minute).to_string(), 503, "did not get to it in time"),
+        ("soon".to_owned(), 400, "a time is expected"),
+        ((now + minute).to_string(), 201, ""),
+    ] {
+        let request = Request::put("/v1/sandboxes/web").header("x-begin-by", &begin_by);
+        let request = request.body(Body::from(r#"{"owner":"o"}"#)).expect("a request");
+        let reply = fixture.app.clone().oneshot(request).await.expect("the router never fails");
+        let status = reply.status();
+        let body = reply.into_body().collect().await.expect("a body").to_bytes();
+        let body = String::from_utf8_lossy(&body);
+        assert!(status.as_u16() == expected && body.contains(says), "{begin_by}: {status} {body}");
+        let (there, _) = fixture.send("GET", "/v1/sandboxes/web", "").await;
+        assert_eq!(there.as_u16(), if expected == 201 { 200 } else { 404 }, "{begin_by}");
     }
 }
 

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use cnm::{diff, id::SandboxId, observed::Ask, sandbox::Sandbox, spec::EndpointSpec};
+use cnm::{
+    diff,
+    id::{OwnerName, SandboxId},
+    observed::Ask,
+    sandbox::Sandbox,
+    spec::EndpointSpec,
+};
 
 use super::{
     Controller, Timed, Timing,
@@ -18,10 +24,16 @@ use crate::{
 };
 
 impl Controller {
-    /// Attaches a sandbox to one more network.
-    #[tracing::instrument(level = "debug", skip(self, spec), fields(network = %spec.network))]
-    pub(crate) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
+    /// Attaches a sandbox of this owner's to one more network.
+    #[tracing::instrument(level = "debug", skip(self, owner, spec), fields(network = %spec.network))]
+    pub(crate) async fn connect_of(
+        &self,
+        owner: &OwnerName,
+        id: SandboxId,
+        spec: EndpointSpec,
+    ) -> Result<cnm::api::Endpoint, Error> {
         let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        self.refuse_others(owner, &id)?;
         let mut prepared = Prepared::default();
         let changed = self.change(&id, Wish::With(spec), &mut prepared, Timing::default()).await;
         self.let_go(prepared).await;
@@ -30,10 +42,11 @@ impl Controller {
         Ok(show_endpoint(&sandbox, endpoint))
     }
 
-    /// Detaches a sandbox from a network.
-    #[tracing::instrument(level = "debug", skip(self))]
-    pub(crate) async fn disconnect(&self, id: SandboxId, endpoint: String) -> Result<(), Error> {
+    /// Detaches a sandbox of this owner's from a network.
+    #[tracing::instrument(level = "debug", skip(self, owner))]
+    pub(crate) async fn disconnect_of(&self, owner: &OwnerName, id: SandboxId, endpoint: String) -> Result<(), Error> {
         let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        self.refuse_others(owner, &id)?;
         self.change(&id, Wish::Without(endpoint), &mut Prepared::default(), Timing::default()).await.map(drop)
     }
 

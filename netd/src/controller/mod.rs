@@ -63,6 +63,8 @@ struct Identity {
     namespaces: PathBuf,
     /// See [`Start::forwarding_drop`].
     forwarding_drop: bool,
+    /// Sentences about records that have no part in the state.
+    set_aside: Vec<String>,
 }
 
 impl Controller {
@@ -88,6 +90,7 @@ impl Controller {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: self.identity.instance.clone(),
             revision: self.owner.decide(|ledger| ledger.events.newest()).await?,
+            features: api::FEATURES.map(str::to_owned).to_vec(),
         })
     }
 
@@ -96,7 +99,7 @@ impl Controller {
         let drops = self.on_host("read the host's firewall", |host| host.foreign_drops()).await?;
         let published = self.published();
         let mut warnings: Vec<String> = drops.iter().map(firewall::describe_drop).collect();
-        warnings.extend(published.lost_ports().cloned());
+        warnings.extend(published.lost_ports().chain(&self.identity.set_aside).cloned());
         let (default_pools, not_taken_back) =
             self.owner.decide(|ledger| (ledger.pools.to_api(), ledger.owed.warnings())).await?;
         warnings.extend(not_taken_back);

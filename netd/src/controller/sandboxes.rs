@@ -3,14 +3,15 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use cnm::{
-    id::{NetworkId, SandboxId},
+    Kind,
+    id::{NetworkId, OwnerName, SandboxId},
     sandbox::Sandbox,
     spec::{NamespaceSpec, SandboxSpec},
 };
 
 use super::{
     Controller, Timed, Timing,
-    lanes::Subject,
+    lanes::{Subject, Turn},
     ledger::{Gone, Leaving, NewSandbox, Reserved, Wish},
     prepare::Prepared,
 };
@@ -167,13 +168,39 @@ impl Controller {
         }
     }
 
+    /// Takes a sandbox of this owner's down.
+    pub(crate) async fn remove_sandbox_of(&self, owner: &OwnerName, id: SandboxId) -> Result<Timed<()>, Error> {
+        // Nobody else keeps it from what it is about.
+        self.refuse_others(owner, &id)?;
+        let _turn = self.turn_to_remove(&id).await;
+        self.refuse_others(owner, &id)?;
+        self.tear_down_timed(&id).await
+    }
+
+    /// Certain in the sandbox's lane, where nobody else changes whose it is. One that isn't there is nobody's: who changes it
+    /// says so.
+    pub(super) fn refuse_others(&self, owner: &OwnerName, id: &SandboxId) -> Result<(), Error> {
+        match self.published().sandbox(id.as_str()) {
+            Ok(sandbox) if sandbox.spec.owner != *owner => {
+                let whose = &sandbox.spec.owner;
+                let sentence =
+                    format!("sandbox {id} is {whose}'s, not {owner}'s: only its owner may change or remove it");
+                Err(cnm::Error::new(Kind::Forbidden, sentence).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes a sandbox down.
     #[tracing::instrument(level = "debug", skip(self))]
     pub(crate) async fn remove_sandbox(&self, id: SandboxId) -> Result<Timed<()>, Error> {
-        let departure = self.depart(&id);
-        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
-        drop(departure);
+        let _turn = self.turn_to_remove(&id).await;
         self.tear_down_timed(&id).await
+    }
+
+    async fn turn_to_remove(&self, id: &SandboxId) -> Turn {
+        let _departure = self.depart(id);
+        self.lanes.enter(Subject::Sandbox(id.clone())).await
     }
 
     pub(super) async fn tear_down(&self, id: &SandboxId) -> Result<(), Error> {

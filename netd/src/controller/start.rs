@@ -21,18 +21,20 @@ use crate::{
     ports::Holdings,
     published::Published,
     relay::Relay,
-    store::{Commit, Loaded, Store},
+    store::{Commit, Loaded, Store, Unreadable},
 };
 use arc_swap::ArcSwap;
 use cnm::{
     diff,
     driver::Planners,
+    grant::Holder,
     id::SandboxId,
     ipam::DefaultPools,
     observed::Ask,
-    plan::Plan,
+    plan::{Op, Plan},
     ports,
-    state::{State, Unfinished},
+    resource::{Namespace, Resource},
+    state::{LeftOut, State, Unfinished},
 };
 use kernel::{Family, Forwarding, Host};
 
@@ -62,12 +64,12 @@ pub(crate) async fn start(start: Start) -> Result<(Controller, OwnerEnd), Error>
         let _runtime = runtime.enter();
         recover(start, shown)
     });
-    let Recovered { ledger, commits, instance } = recovered.await.map_err(|_| Error::Panicked)??;
+    let Recovered { ledger, commits, instance, set_aside } = recovered.await.map_err(|_| Error::Panicked)??;
     for commit in commits {
         commit.done().await?;
     }
     let (owner, end) = Owner::start(ledger).map_err(Error::file("start a thread to own", "the state"))?;
-    let identity = Arc::new(Identity { instance, namespaces, forwarding_drop });
+    let identity = Arc::new(Identity { instance, namespaces, forwarding_drop, set_aside });
     let controller = Controller {
         owner,
         lanes: Lanes::default(),
@@ -89,14 +91,16 @@ struct Recovered {
     ledger: Ledger,
     commits: Vec<Commit>,
     instance: String,
+    set_aside: Vec<String>,
 }
 
 fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered, Error> {
     let Start { host, planners, pools, store, loaded, forwarding_drop, outside, .. } = start;
     let facts = host.facts().map_err(Error::host("look at the host's network"))?;
-    let state = State::restore(loaded.networks, loaded.sandboxes)?;
+    let recorded = Recorded::by(&loaded);
+    let (state, left_out) = State::restore(&*planners, loaded.networks, loaded.sandboxes);
     let mut ledger = Ledger {
-        owed: Books::new(loaded.owed, &state),
+        owed: Books::new(loaded.owed, &state, |holder| recorded.sets_aside(holder, &state)),
         state,
         planners,
         pools,
@@ -110,6 +114,7 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
         published,
         warned_of: BTreeSet::new(),
     };
+    let set_aside = ledger.set_aside(&*host, &loaded.unreadable, left_out);
     for (network, last) in loaded.last_leases {
         ledger.state.resume_leases(&network, last);
     }
@@ -129,10 +134,69 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
     ledger.hold_ports_again();
     commits.push(ledger.store.put_revision(ledger.events.newest()));
     let instance = (outside.random)()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Recovered { ledger, commits, instance })
+    Ok(Recovered { ledger, commits, instance, set_aside })
+}
+
+/// Ids in the files, of records that can be read or can't.
+struct Recorded {
+    networks: BTreeSet<String>,
+    sandboxes: BTreeSet<String>,
+}
+
+impl Recorded {
+    fn by(loaded: &Loaded) -> Self {
+        let unreadable = |table| {
+            let rows = loaded.unreadable.iter().filter(move |unreadable| unreadable.what == table);
+            rows.map(|unreadable| unreadable.id.clone())
+        };
+        let networks = loaded.networks.iter().map(|network| network.id.to_string());
+        let sandboxes = loaded.sandboxes.iter().map(|sandbox| sandbox.id().to_string());
+        Self {
+            networks: networks.chain(unreadable("network")).collect(),
+            sandboxes: sandboxes.chain(unreadable("sandbox")).collect(),
+        }
+    }
+
+    /// Whether a record that is not part of the state may speak of what is held.
+    fn sets_aside(&self, holder: &Holder, state: &State) -> bool {
+        let network = &holder.network;
+        let has_network = || state.networks().contains_key(network);
+        let of_sandbox =
+            |sandbox: &SandboxId| self.sandboxes.contains(sandbox.as_str()) && !state.sandboxes().contains_key(sandbox);
+        (self.networks.contains(network.as_str()) && !has_network())
+            || holder.endpoint.as_ref().is_some_and(|(sandbox, _)| of_sandbox(sandbox))
+    }
 }
 
 impl Ledger {
+    /// Names the records that have no part in the state. The namespace of a sandbox among them is let go: it ends with what
+    /// runs in it, and its id can be asked for again.
+    fn set_aside(&mut self, host: &dyn Host, unreadable: &[Unreadable], left_out: Vec<LeftOut>) -> Vec<String> {
+        let mut sentences = Vec::new();
+        let mut sandboxes = Vec::new();
+        for Unreadable { what, id, error } in unreadable {
+            sentences.push(error.chain());
+            sandboxes.extend((*what == "sandbox").then(|| id.parse().ok()).flatten());
+        }
+        for left_out in left_out {
+            let (what, why) = match left_out {
+                LeftOut::Network(name, why) => (format!("network {name}"), why),
+                LeftOut::Sandbox(id, why) => {
+                    sandboxes.push(id.clone());
+                    (format!("sandbox {id}"), why)
+                }
+            };
+            sentences.push(format!("the record of {what} is set aside: {why}"));
+        }
+        sentences.iter().for_each(|sentence| self.warn(sentence.clone()));
+        sandboxes.retain(|id| !self.state.sandboxes().contains_key(id));
+        for sandbox in sandboxes {
+            let pin = Plan { ops: vec![Op::Remove(Resource::Namespace(Namespace { sandbox }))] };
+            apply_repair(host, pin).into_iter().for_each(|failure| self.warn(failure));
+        }
+        sentences
+    }
+
     /// Takes away what was on its way in or out when netd ended: nobody was told that it is there.
     fn finish(&mut self, host: &dyn Host, unfinished: Unfinished) -> Vec<Commit> {
         let (what, plan) = match &unfinished {
@@ -216,7 +280,15 @@ impl Controller {
     /// Makes the networks that are there from the start.
     async fn make_predefined(&self) -> Result<(), Error> {
         for spec in self.owner.decide(Ledger::missing_predefined).await? {
-            self.make_network(spec, true).await?;
+            let name = spec.name.clone();
+            match self.make_network(spec, true).await {
+                Ok(_) => {}
+                // What is set aside of it may be in the kernel still, and in the way.
+                Err(error) if !self.identity.set_aside.is_empty() => {
+                    self.warn(format!("network {name} is not there and can not be made: {}", error.chain())).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

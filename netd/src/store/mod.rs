@@ -8,6 +8,8 @@
 //! The second file is never synced: it survives a killed netd because the kernel has its pages, and a reboot makes it
 //! void as a whole. It carries the boot's id in its name, so that one which a power cut damaged is never opened.
 
+#[cfg(test)]
+mod golden;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use rusqlite::Connection;
 use sqlite::{Access, Schema, Synchronous};
 use tokio::sync::oneshot;
 
+pub(crate) use self::record::Unreadable;
 use self::{
     record::{BootChange, DurableChange},
     writer::Writer,
@@ -82,6 +85,8 @@ pub(crate) struct Loaded {
     pub(crate) revision: Option<u64>,
     /// The address that each network handed out last.
     pub(crate) last_leases: Vec<(NetworkId, IpAddr)>,
+    /// What else is there and can't be read.
+    pub(crate) unreadable: Vec<Unreadable>,
 }
 
 /// Waits until a change is committed.
@@ -103,14 +108,14 @@ impl Store {
         let boot_path = run_dir.join(format!("netd-{boot_id}.db"));
         remove_void(run_dir, &boot_path)?;
         let boot = open(&boot_path, &OF_THIS_BOOT, Synchronous::Off)?;
-        let loaded = Loaded {
-            networks: record::load(&durable, &durable_path, "network")?,
-            sandboxes: record::load(&boot, &boot_path, "sandbox")?,
-            owed: record::load(&durable, &durable_path, "owed")?,
-            admin_chains: record::load_admin_chains(&durable, &durable_path)?,
-            revision: record::load_revision(&boot, &boot_path)?,
-            last_leases: record::load_last_leases(&boot, &boot_path)?,
-        };
+        let (networks, mut unreadable) = record::load(&durable, &durable_path, "network")?;
+        let (owed, debts) = record::load(&durable, &durable_path, "owed")?;
+        let (admin_chains, rules) = record::load_admin_chains(&durable, &durable_path)?;
+        let (sandboxes, of_boot) = record::load(&boot, &boot_path, "sandbox")?;
+        let (revision, number) = record::load_revision(&boot, &boot_path)?;
+        let (last_leases, leases) = record::load_last_leases(&boot, &boot_path)?;
+        unreadable.extend(debts.into_iter().chain(rules).chain(of_boot).chain(number).chain(leases));
+        let loaded = Loaded { networks, sandboxes, owed, admin_chains, revision, last_leases, unreadable };
         Ok((
             Self {
                 durable: Writer::start("netd-durable", durable, durable_path)?,

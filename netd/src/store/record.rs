@@ -9,11 +9,14 @@ use cnm::{
     sandbox::Sandbox,
 };
 use kernel::AdminChains;
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::writer::Change;
 use crate::Error;
+
+/// What a table says, and its records that can't be read.
+type Told<T> = (T, Vec<Unreadable>);
 
 /// A change of the durable file.
 #[derive(Debug)]
@@ -102,46 +105,105 @@ fn put_admin_chains(transaction: &Transaction<'_>, chains: &AdminChains) -> rusq
     Ok(())
 }
 
-pub(super) fn load_admin_chains(connection: &Connection, path: &Path) -> Result<AdminChains, Error> {
-    let rules_of = |chain: &str| -> rusqlite::Result<Vec<String>> {
-        let mut select = connection.prepare("SELECT rule FROM admin_rule WHERE chain = ?1 ORDER BY position")?;
-        select.query_map([chain], |row| row.get(0))?.collect()
-    };
-    let chains = rules_of("pre").and_then(|pre| Ok(AdminChains { pre, post: rules_of("post")? }));
-    chains.map_err(|source| Error::OpenStore { path: path.to_owned(), source })
+/// The copy of the administrator's chains, of which `nft` has the last word.
+pub(super) fn load_admin_chains(connection: &Connection, path: &Path) -> Result<Told<AdminChains>, Error> {
+    let failed = |source| Error::OpenStore { path: path.to_owned(), source };
+    let mut select =
+        connection.prepare("SELECT chain, rule, position FROM admin_rule ORDER BY chain, position").map_err(failed)?;
+    let mut rows = select.query(()).map_err(failed)?;
+    let (mut chains, mut unreadable) = (AdminChains::default(), Vec::new());
+    while let Some(row) = rows.next().map_err(failed)? {
+        let (chain, rule) = (bytes(row, 0).map_err(failed)?, bytes(row, 1).map_err(failed)?);
+        match String::from_utf8(rule.to_vec()) {
+            Ok(rule) if chain == b"pre" => chains.pre.push(rule),
+            Ok(rule) => chains.post.push(rule),
+            Err(error) => {
+                let position: i64 = row.get(2).map_err(failed)?;
+                let id = format!("{} {position}", String::from_utf8_lossy(chain));
+                unreadable.push(Unreadable::new(path, "admin_rule", id.as_bytes(), error));
+            }
+        }
+    }
+    Ok((chains, unreadable))
 }
 
-/// All records of a table, in the order of their ids.
+/// All records of a table, in the order of their ids, and what is wrong with those that can't be read.
 pub(super) fn load<T: DeserializeOwned>(
     connection: &Connection,
     path: &Path,
     table: &'static str,
-) -> Result<Vec<T>, Error> {
+) -> Result<Told<Vec<T>>, Error> {
     let failed = |source| Error::OpenStore { path: path.to_owned(), source };
     let mut statement = connection.prepare(&format!("SELECT id, record FROM {table} ORDER BY id")).map_err(failed)?;
-    let rows =
-        statement.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).map_err(failed)?;
-    rows.map(|row| {
-        let (id, record) = row.map_err(failed)?;
-        serde_json::from_str(&record).map_err(|source| Error::Record { path: path.to_owned(), what: table, id, source })
-    })
-    .collect()
+    let mut rows = statement.query(()).map_err(failed)?;
+    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next().map_err(failed)? {
+        let id = bytes(row, 0).map_err(failed)?;
+        match serde_json::from_slice(bytes(row, 1).map_err(failed)?) {
+            Ok(record) => records.push(record),
+            Err(error) => unreadable.push(Unreadable::new(path, table, id, error)),
+        }
+    }
+    Ok((records, unreadable))
 }
 
-pub(super) fn load_revision(connection: &Connection, path: &Path) -> Result<Option<u64>, Error> {
-    connection
+/// A text as it is in the file: SQLite doesn't check that it is UTF-8.
+fn bytes<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a [u8]> {
+    Ok(row.get_ref(column)?.as_bytes()?)
+}
+
+/// The newest event's number. One that no event can have is as none: numbers go on from the time.
+pub(super) fn load_revision(connection: &Connection, path: &Path) -> Result<(Option<u64>, Option<Unreadable>), Error> {
+    let newest = connection
         .query_row("SELECT newest FROM revision", (), |row| row.get::<_, i64>(0))
         .optional()
-        .map(|newest| newest.map(|newest| newest.try_into().unwrap_or(0)))
-        .map_err(|source| Error::OpenStore { path: path.to_owned(), source })
+        .map_err(|source| Error::OpenStore { path: path.to_owned(), source })?;
+    Ok(match newest.map(u64::try_from) {
+        None => (None, None),
+        Some(Ok(newest)) => (Some(newest), None),
+        Some(Err(error)) => (None, Some(Unreadable::new(path, "revision", b"newest", error))),
+    })
 }
 
-/// The addresses handed out last. One that can't be read is as one that was never stored.
-pub(super) fn load_last_leases(connection: &Connection, path: &Path) -> Result<Vec<(NetworkId, IpAddr)>, Error> {
-    let rows = || -> rusqlite::Result<Vec<(String, String)>> {
-        let mut select = connection.prepare("SELECT network, address FROM last_lease")?;
-        select.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-    };
-    let rows = rows().map_err(|source| Error::OpenStore { path: path.to_owned(), source })?;
-    Ok(rows.into_iter().filter_map(|(network, last)| Some((network.parse().ok()?, last.parse().ok()?))).collect())
+/// The addresses handed out last.
+pub(super) fn load_last_leases(connection: &Connection, path: &Path) -> Result<Told<Vec<(NetworkId, IpAddr)>>, Error> {
+    let failed = |source| Error::OpenStore { path: path.to_owned(), source };
+    let mut select = connection.prepare("SELECT network, address FROM last_lease ORDER BY network").map_err(failed)?;
+    let mut rows = select.query(()).map_err(failed)?;
+    let (mut leases, mut unreadable) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next().map_err(failed)? {
+        let (network, address) = (bytes(row, 0).map_err(failed)?, bytes(row, 1).map_err(failed)?);
+        let read = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
+            Ok((str::from_utf8(network)?.parse()?, str::from_utf8(address)?.parse()?))
+        };
+        match read() {
+            Ok(lease) => leases.push(lease),
+            Err(error) => unreadable.push(Unreadable::new(path, "last_lease", network, error)),
+        }
+    }
+    Ok((leases, unreadable))
+}
+
+/// A record that can't be read. It stays where it is, for the release that can; nothing of what it says is in force.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// The table.
+    pub(crate) what: &'static str,
+    /// Which of its rows, as far as that can be read.
+    pub(crate) id: String,
+    /// The sentence that names it.
+    pub(crate) error: Error,
+}
+
+impl Unreadable {
+    fn new(
+        path: &Path,
+        what: &'static str,
+        id: &[u8],
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        let id = String::from_utf8_lossy(id).into_owned();
+        let error = Error::Record { path: path.to_owned(), what, id: id.clone(), source: source.into() };
+        Self { what, id, error }
+    }
 }

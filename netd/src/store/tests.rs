@@ -126,14 +126,52 @@ fn a_damaged_or_foreign_file_is_refused_by_name_and_kept() {
 }
 
 #[test]
-fn a_damaged_record_is_named() {
+fn a_record_that_can_not_be_read_is_named_and_stops_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     drop(open(directory.path(), "boot").expect("new files"));
-    let file = Connection::open(directory.path().join("netd-boot.db")).expect("the file");
-    file.execute("INSERT INTO sandbox (id, record) VALUES ('web', '{}')", ()).expect("a row");
-    drop(file);
-    let message = refusal(directory.path());
-    assert!(message.contains("sandbox web") && message.contains("netd-boot.db"), "{message}");
+    for (name, rows) in [
+        (
+            "netd.db",
+            "INSERT INTO network VALUES ('web', '{}'), (CAST(x'ff' AS TEXT), '{}'), ('newer', '{\"id\":7}');
+             INSERT INTO admin_rule VALUES ('pre', 0, CAST(x'ff' AS TEXT)), ('pre', 1, 'counter'), ('post', 0, 'accept')",
+        ),
+        (
+            "netd-boot.db",
+            "INSERT INTO sandbox VALUES ('web', '{}'), ('text', CAST(x'ff' AS TEXT)), ('end', '{');
+             INSERT INTO revision VALUES (1, -7);
+             INSERT INTO last_lease VALUES ('net', '10.0.0.1'),
+                 ('0101010101010101010101010101010101010101010101010101010101010101', 'nowhere'),
+                 ('0202020202020202020202020202020202020202020202020202020202020202', '10.0.0.2')",
+        ),
+    ] {
+        let file = Connection::open(directory.path().join(name)).expect("the file");
+        file.execute_batch(rows).expect("rows");
+    }
+    let (store, loaded) = open(directory.path(), "boot").expect("the files");
+    assert!(loaded.networks.is_empty() && loaded.sandboxes.is_empty());
+    assert_eq!(loaded.admin_chains, AdminChains { pre: vec!["counter".into()], post: vec!["accept".into()] });
+    assert_eq!((loaded.revision, loaded.last_leases.len()), (None, 1));
+    let told: Vec<String> = loaded.unreadable.iter().map(|unreadable| unreadable.error.chain()).collect();
+    let named = [
+        ("network newer", "netd.db"),
+        ("network web", "netd.db"),
+        ("network \u{fffd}", "netd.db"),
+        ("admin_rule pre 0", "netd.db"),
+        ("sandbox end", "netd-boot.db"),
+        ("sandbox text", "netd-boot.db"),
+        ("sandbox web", "netd-boot.db"),
+        ("revision newest", "netd-boot.db"),
+        ("last_lease 0101", "netd-boot.db"),
+        ("last_lease net", "netd-boot.db"),
+    ];
+    assert_eq!(told.len(), named.len(), "{told:#?}");
+    for (told, (what, file)) in told.iter().zip(named) {
+        assert!(told.starts_with(&format!("the record of {what}")) && told.contains(file), "{told}");
+    }
+    drop(store);
+    // They stay where they are.
+    let (_store, loaded) = open(directory.path(), "boot").expect("the files");
+    assert_eq!(loaded.unreadable.len(), named.len());
 }
 
 /// A killed netd closes nothing: the files as they are in the middle of its life must open.

@@ -88,7 +88,7 @@ async fn a_change_is_kept_over_a_kill_and_refused_whole() {
     let other = SandboxPut { endpoints: vec![endpoint], ..request(&[("tcp", 4000, 1), ("tcp", 5000, 1)]) };
     let changed = town.client.put_sandbox("web", &other).await.expect("a change");
     assert_eq!(town.client.put_sandbox("web", &other).await.expect("the same"), changed);
-    let gateway = changed.endpoints[0].addresses[0].gateway.clone().expect("a gateway");
+    let gateway = changed.endpoints[0].addresses[0].gateway.expect("a gateway");
     town.kill();
     town.start();
     assert_eq!(town.client.sandbox("web").await.expect("the sandbox"), changed);

@@ -119,8 +119,8 @@ async fn ports_follow_the_default_gateway_to_another_network() {
     let request = EndpointRequest { network: "net".to_owned(), gateway_priority: 1, ..EndpointRequest::default() };
     let endpoint = town.client.connect_endpoint("web", &request).await.expect("an endpoint");
     assert!(endpoint.is_gateway_ipv4);
-    let gateway = endpoint.addresses[0].gateway.clone().expect("a gateway");
-    let there = [("127.0.0.1:4000", gateway.as_str()), ("[::1]:4000", gateway.as_str())];
+    let gateway = endpoint.addresses[0].gateway.expect("a gateway");
+    let there = [("127.0.0.1:4000", gateway), ("[::1]:4000", gateway)];
     for (address, source) in there {
         let answer = ask_tcp(&town.host, address).expect(address);
         assert!(answer.starts_with(&format!("web {source}:")), "{address}: {answer}");

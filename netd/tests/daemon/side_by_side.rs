@@ -13,8 +13,7 @@ async fn fifty_sandboxes_are_made_and_removed_at_once() {
     let names: Vec<String> = (0..50).map(|number| format!("s{number}")).collect();
     let ports: Vec<[(&str, u16, u16); 1]> = (0..50).map(|number| [("tcp", 7000 + number, 1)]).collect();
     let sandboxes = join_all(names.iter().zip(&ports).map(|(name, ports)| town.put(name, ports))).await;
-    let addresses: BTreeSet<_> =
-        sandboxes.iter().map(|sandbox| sandbox.endpoints[0].addresses[0].address.clone()).collect();
+    let addresses: BTreeSet<_> = sandboxes.iter().map(|sandbox| sandbox.endpoints[0].addresses[0].address).collect();
     assert_eq!(addresses.len(), 50);
     assert_eq!(town.host.sh("ip -o link show master berth0 | wc -l").trim(), "50");
     let removals = join_all(names.iter().map(|name| town.client.remove_sandbox(name))).await;

@@ -39,7 +39,7 @@ impl Town {
     pub(crate) fn empty() -> Self {
         let host = Place::new_host();
         let directory = tempfile::Builder::new().prefix("nd").rand_bytes(6).tempdir_in("/tmp").expect("a directory");
-        let client = Client::connect(directory.path().join("run/netd.sock"));
+        let client = Client::connect(directory.path().join("run/netd.sock")).of_owner("tests");
         Self { host, client, netd: None, directory, starts: AtomicU32::new(0) }
     }
 

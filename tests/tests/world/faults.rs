@@ -21,7 +21,7 @@ fn serving(world: &mut World) -> Host {
 }
 
 /// Everything of ours on a host, as lists that must stay the same or become empty.
-fn belongings(host: &Host) -> String {
+pub(super) fn belongings(host: &Host) -> String {
     let cgroup = host.cgroup_parent();
     host.sh(&format!(
         "ip -o link | cut -d: -f 2 | cut -d@ -f 1 | sort; nft -j list table inet berth | jq -S '[.nftables[] | select(.map or .set) | (.map // .set) | {{name, elem}}]'; \

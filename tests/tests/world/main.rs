@@ -33,6 +33,7 @@ mod push;
 mod restart;
 mod round_trip;
 mod run;
+mod seam;
 mod search;
 mod shapes;
 mod socket;

@@ -220,7 +220,7 @@ fn netds_own_socket() {
     assert_eq!(host.http(socket, "GET", "/v1/sandboxes/box/check", None), (200, nothing.to_owned()));
     let theirs = put.replace(r#""owner":"test""#, r#""owner":"them""#);
     assert_eq!(host.http(socket, "PUT", "/v1/sandboxes/box", Some(&theirs)).0, 403);
-    let (status, _) = host.http(socket, "DELETE", "/v1/sandboxes/box", None);
+    let (status, _) = host.http(socket, "DELETE", "/v1/sandboxes/box?owner=test", None);
     assert!(status == 200 || status == 204);
     assert_eq!(host.http(socket, "GET", "/v1/sandboxes/box", None).0, 404);
 }

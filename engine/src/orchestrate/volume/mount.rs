@@ -28,6 +28,7 @@ pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<
     for (number, point) in container.spec.mounts.iter().enumerate() {
         let MountPointKind::Volume { name, no_copy, subpath, of, .. } = &point.kind else { continue };
         let turn = engine.volumes.turn(name).await;
+        engine.volumes.refuse_set_aside(name)?;
         let volume = turn.volume().ok_or_else(|| Error::not_found(format!("get {name}: no such volume")))?;
         turn.add_mount(&container.id);
         let data = match mounted.get(name) {

@@ -35,9 +35,10 @@ pub(crate) async fn obtain(engine: &Engine, mut wanted: Vec<Wanted>) -> Result<O
     let mut obtained = Obtained { turns: Vec::new(), made: Vec::new() };
     for one in wanted {
         let turn = engine.volumes.turn(&one.name).await;
-        let made = match turn.volume() {
-            Some(volume) => check(&volume, &one).map(|()| None),
-            None => make(engine, one).await.map(Some),
+        let made = match (engine.volumes.refuse_set_aside(&one.name), turn.volume()) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(()), Some(volume)) => check(&volume, &one).map(|()| None),
+            (Ok(()), None) => make(engine, one).await.map(Some),
         };
         match made {
             Ok(made) => obtained.made.extend(made),

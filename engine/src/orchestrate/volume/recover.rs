@@ -20,8 +20,10 @@ use crate::volume::{Backing, Volume, VolumeName, Wanted, from_record, to_record}
 pub(crate) async fn load(engine: &Engine) -> Result<()> {
     engine.blocking(|engine| close(engine.volumes.root())).await?;
     for stored in engine.store.volumes().await? {
-        let volume = from_record(&stored)?;
-        engine.volumes.turn(&volume.name).await.publish(volume);
+        match from_record(&stored) {
+            Ok(volume) => engine.volumes.turn(&volume.name).await.publish(volume),
+            Err(error) => engine.volumes.set_aside(&stored.name, chain(&error)),
+        }
     }
     Ok(())
 }
@@ -38,7 +40,7 @@ pub(crate) async fn know(engine: &Engine, container: &Container) -> Result<()> {
     for point in &container.spec.mounts {
         let Some(name) = point.volume() else { continue };
         let turn = engine.volumes.turn(name).await;
-        if turn.volume().is_none() {
+        if turn.volume().is_none() && engine.volumes.refuse_set_aside(name).is_ok() {
             // Of a berthd that kept no records of volumes, or lost with a power cut.
             let wanted = match point.is_anonymous_volume() {
                 true => Wanted::anonymous(name.clone()),
@@ -103,7 +105,7 @@ async fn sort_out(engine: &Engine, path: PathBuf) -> Result<()> {
         return Ok(());
     }
     let Ok(name) = name.parse::<VolumeName>() else { return Ok(()) };
-    if engine.volumes.find(&name).is_some() {
+    if engine.volumes.find(&name).is_some() || engine.volumes.refuse_set_aside(&name).is_err() {
         return Ok(());
     }
     let data = engine.volumes.data(&name);

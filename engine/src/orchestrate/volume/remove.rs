@@ -20,6 +20,7 @@ pub(crate) async fn remove(engine: &Engine, name: &str, force: bool) -> Result<(
         false => Err(Error::not_found(format!("get {name}: no such volume"))),
     };
     let Ok(name) = name.parse::<VolumeName>() else { return missing() };
+    engine.volumes.refuse_set_aside(&name)?;
     let turn = engine.volumes.turn(&name).await;
     let Some(volume) = turn.volume() else {
         let Some(known) = elsewhere::find(engine, &name).await else { return missing() };

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use cnm::Kind;
+use cnm::api::Info as NetworkInfo;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::runtime::Handle as Runtime;
@@ -18,8 +20,15 @@ use crate::volume;
 pub(super) async fn info(State(engine): State<Engine>, version: ApiVersion) -> Result<Json<Value>> {
     let read = |engine: &Engine| Ok((engine.images.list()?.len(), Host::read(), warn_of_public_servers()?));
     let (images, host, public_servers) = engine.blocking(read).await?;
-    let mut network = engine.netd.running().await?.info().await?;
+    let mut network = match network(&engine).await {
+        // A netd that is away is no reason to say nothing of the engine.
+        Err(error) if error.kind() == Kind::Unavailable => {
+            NetworkInfo { warnings: vec![error.message()], ..NetworkInfo::default() }
+        }
+        network => network?,
+    };
     network.warnings.extend(public_servers.into_iter().chain(engine.netd.owed_warning()));
+    network.warnings.extend(engine.set_aside());
     let facts = Facts {
         id: &engine.id,
         root: &engine.config.root,
@@ -35,6 +44,10 @@ pub(super) async fn info(State(engine): State<Engine>, version: ApiVersion) -> R
         volume_drivers: vec![volume::LOCAL.to_owned()],
     };
     Ok(Json(info::info(&facts, Timestamp::now(), version)))
+}
+
+async fn network(engine: &Engine) -> Result<NetworkInfo> {
+    Ok(engine.netd.running().await?.info().await?)
 }
 
 fn counts(engine: &Engine) -> Counts {

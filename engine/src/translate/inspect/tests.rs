@@ -29,8 +29,8 @@ fn running() -> Container {
             interface: Some("eth0".into()),
             mac: Some("02:42:ac:11:00:02".into()),
             addresses: vec![EndpointAddress {
-                address: "172.17.0.2/16".into(),
-                gateway: Some("172.17.0.1".into()),
+                address: "172.17.0.2/16".parse().unwrap(),
+                gateway: Some("172.17.0.1".parse().unwrap()),
                 fixed: false,
             }],
             aliases: vec![],
@@ -42,7 +42,7 @@ fn running() -> Container {
         ports: ["0.0.0.0", "::"]
             .map(|host_ip| PublishedPort {
                 protocol: "tcp".into(),
-                host_ip: host_ip.into(),
+                host_ip: host_ip.parse().unwrap(),
                 host_first: 4000,
                 container_first: 80,
                 count: 1,

@@ -80,10 +80,11 @@ fn network() -> Network {
         internal: false,
         ipv4: true,
         ipv6: false,
-        pools: vec![PoolConfig {
-            subnet: Some("10.9.0.0/16".into()),
-            gateway: Some("10.9.0.1".into()),
-            ..Default::default()
+        pools: vec![Pool {
+            subnet: "10.9.0.0/16".parse().expect("a subnet"),
+            ip_range: None,
+            gateway: Some("10.9.0.1".parse().expect("an address")),
+            aux_addresses: BTreeMap::new(),
         }],
         options: BTreeMap::new(),
         labels: [("tier".into(), "web".into())].into(),
@@ -99,7 +100,11 @@ fn network() -> Network {
                 network_name: "shop".into(),
                 interface: Some("eth0".into()),
                 mac: Some("02:00:00:00:00:07".into()),
-                addresses: vec![EndpointAddress { address: "10.9.0.7/16".into(), gateway: None, fixed: false }],
+                addresses: vec![EndpointAddress {
+                    address: "10.9.0.7/16".parse().expect("an address"),
+                    gateway: None,
+                    fixed: false,
+                }],
                 aliases: vec![],
                 gateway_priority: 0,
                 is_gateway_ipv4: true,

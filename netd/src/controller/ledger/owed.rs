@@ -41,11 +41,12 @@ pub(crate) struct Failed {
 }
 
 impl Books {
-    /// What was owed when netd ended. Who asked for it then asks no more.
-    pub(crate) fn new(owed: Vec<Owed>, state: &State) -> Self {
+    /// What was owed when netd ended. Who asked for it then asks no more. What a record that is set aside speaks of, or may, is
+    /// kept for the netd that can read it.
+    pub(crate) fn new(owed: Vec<Owed>, state: &State, is_set_aside: impl Fn(&Holder) -> bool) -> Self {
         let mut books = Self::default();
         for owed in owed {
-            if !state.has(&owed.holder) {
+            if !state.has(&owed.holder) && !is_set_aside(&owed.holder) {
                 books.due.insert(owed.holder.clone());
             }
             books.insert(owed, false);

@@ -51,7 +51,7 @@ async fn what_is_granted_is_decided_with_stored_and_not_asked_for_again() {
     assert_eq!(grant.addresses[0].to_string(), "10.9.0.201");
     put(&netd, "db").await.expect("a sandbox");
     let joined = netd.connect(id("db"), endpoint("lent")).await.expect("an endpoint");
-    assert_eq!(joined.addresses[0].address, "10.9.0.202/24");
+    assert_eq!(joined.addresses[0].address.to_string(), "10.9.0.202/24");
     let asked = lent.lender.borrow().asked;
     assert_eq!((asked, lent.lent()), (3, (2, 1)));
     assert_eq!(netd.owed().await.expect("a list"), [], "it is in use");

@@ -10,4 +10,5 @@ mod kills;
 mod lender;
 mod owed;
 mod requests;
+mod set_aside;
 mod world;

@@ -158,7 +158,7 @@ async fn what_endpoints_of_an_earlier_boot_were_given_goes_back() {
     let netd = world.netd().await;
     put_lent(&netd, "web").await;
     assert_eq!(lent.lent(), (1, 1));
-    let (_copy, next) = world.next_netd("another-boot", lent.planners()).await;
+    let (_copy, next) = world.next_netd("another-boot", lent.planners(), &[]).await;
     lent.until(|lender| lender.given.len() == 1).await;
     assert_eq!((lent.lent(), next.published().count_sandboxes()), ((0, 1), 0));
 }
@@ -210,7 +210,7 @@ async fn what_is_owed_to_a_driver_that_is_away_waits_for_it() {
     lent.takes(Mood::Refusing);
     netd.remove_sandbox(id("web")).await.expect("the sandbox");
     netd.remove_network("lent".parse().expect("a name")).await.expect("nobody is on it");
-    let (_copy, without) = world.next_netd("boot", Arc::new(drivers::Registry)).await;
+    let (_copy, without) = world.next_netd("boot", Arc::new(drivers::Registry), &[]).await;
     let owed = loop {
         let owed = without.owed().await.expect("a list");
         if owed.iter().any(|owed| owed.error.is_some()) {
@@ -222,4 +222,22 @@ async fn what_is_owed_to_a_driver_that_is_away_waits_for_it() {
     lent.takes(Mood::Willing);
     let (_copy, _next) = world.netd_after_kill().await;
     lent.until(|lender| lender.given.is_empty()).await;
+}
+
+#[tokio::test]
+async fn what_a_record_that_is_set_aside_speaks_of_is_not_given_back() {
+    let lent = Lent::new(NO_DEADLINE);
+    let world = World::with(lent.planners());
+    put_lent(&world.netd().await, "web").await;
+    let given = lent.lent();
+    for spoil in [
+        ("netd.db", "UPDATE network SET record = '{}' WHERE record LIKE '%\"lent\"%'"),
+        ("netd-boot.db", "UPDATE sandbox SET record = '{}'"),
+    ] {
+        let (_copy, next) = world.netd_after_kill_and(&[spoil]).await;
+        assert_eq!(next.owed().await.expect("a list"), [], "{spoil:?}");
+        assert_eq!(lent.lent(), given, "{spoil:?}");
+    }
+    let (_copy, _next) = world.netd_after_kill_and(&[("netd-boot.db", "DELETE FROM sandbox")]).await;
+    lent.until(|lender| lender.given.len() == 1).await;
 }

@@ -15,7 +15,7 @@ use cnm::{
     ipam::DefaultPools,
     observed::ObservedNamespace,
     resource::NamespaceAt,
-    spec::SandboxSpec,
+    spec::{EndpointSpec, SandboxSpec},
 };
 use drivers::Registry;
 use kernel::{Host, fake::FakeHost};
@@ -44,6 +44,19 @@ pub(super) struct Seen {
     sysctls: BTreeMap<(NamespaceAt, String), String>,
 }
 
+impl Controller {
+    /// A test is every owner.
+    pub(super) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
+        let owner = self.published().sandbox(id.as_str())?.spec.owner.clone();
+        self.connect_of(&owner, id, spec).await
+    }
+
+    pub(super) async fn disconnect(&self, id: SandboxId, endpoint: String) -> Result<(), Error> {
+        let owner = self.published().sandbox(id.as_str())?.spec.owner.clone();
+        self.disconnect_of(&owner, id, endpoint).await
+    }
+}
+
 impl World {
     pub(super) fn new() -> Self {
         Self::with(Arc::new(Registry))
@@ -69,14 +82,28 @@ impl World {
 
     /// The files as a kill at this moment leaves them, with a netd started on them.
     pub(super) async fn netd_after_kill(&self) -> (TempDir, Controller) {
-        self.next_netd(BOOT, self.planners.clone()).await
+        self.next_netd(BOOT, self.planners.clone(), &[]).await
+    }
+
+    /// The same after something was done to the files: to which, and what.
+    pub(super) async fn netd_after_kill_and(&self, changes: &[(&str, &str)]) -> (TempDir, Controller) {
+        self.next_netd(BOOT, self.planners.clone(), changes).await
     }
 
     /// The same in another boot, or with other drivers.
-    pub(super) async fn next_netd(&self, boot: &str, planners: Arc<dyn Planners>) -> (TempDir, Controller) {
+    pub(super) async fn next_netd(
+        &self,
+        boot: &str,
+        planners: Arc<dyn Planners>,
+        changes: &[(&str, &str)],
+    ) -> (TempDir, Controller) {
         let copy = tempfile::tempdir().expect("a directory");
         for entry in fs::read_dir(self.directory.path()).expect("a listing").filter_map(Result::ok) {
             fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+        }
+        for (file, change) in changes {
+            let file = rusqlite::Connection::open(copy.path().join(file)).expect("the file");
+            file.execute_batch(change).expect("a change");
         }
         let controller = start_in(copy.path(), boot, self.host.clone(), planners).await.expect("a netd");
         (copy, controller)

@@ -208,7 +208,7 @@ fn runs(host: &Host, yardsticks: &Yardsticks) -> Vec<Figure> {
 
 fn netd_calls(host: &Host, yardsticks: &Yardsticks) -> Vec<Figure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let client = netd_client::Client::connect(host.directory().join("run/berth/netd.sock"));
+    let client = netd_client::Client::connect(host.directory().join("run/berth/netd.sock")).of_owner("bench");
     let request = SandboxPut {
         owner: "bench".to_owned(),
         name: "bench".to_owned(),

@@ -132,9 +132,10 @@ const ROWS: &[WrongHttp] = &[
         "81",
     ),
     ("GET", SANDBOX, "", 404, "made-by-a-test"),
-    ("DELETE", SANDBOX, "", 404, "made-by-a-test"),
-    ("POST", "/v1/sandboxes/made-by-a-test/endpoints", r#"{"network":"bridge"}"#, 404, "made-by-a-test"),
-    ("DELETE", "/v1/sandboxes/made-by-a-test/endpoints/x", "", 404, "made-by-a-test"),
+    ("DELETE", SANDBOX, "", 400, "?owner=NAME"),
+    ("DELETE", "/v1/sandboxes/made-by-a-test?owner=o", "", 404, "made-by-a-test"),
+    ("POST", "/v1/sandboxes/made-by-a-test/endpoints?owner=o", r#"{"network":"bridge"}"#, 404, "made-by-a-test"),
+    ("DELETE", "/v1/sandboxes/made-by-a-test/endpoints/x?owner=o", "", 404, "made-by-a-test"),
     ("GET", "/v1/events?since=x", "", 400, "x"),
 ];
 

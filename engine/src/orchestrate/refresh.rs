@@ -1,0 +1,108 @@
+//! What netd tells of a container's sandbox that berthd doesn't know: somebody else changed it in our name, as an administrator
+//! can. What is known is brought up to date.
+
+use cnm::Kind;
+use cnm::api::{Endpoint, Event, EventKind, Sandbox, SandboxState};
+
+use crate::container::owned::Owned;
+use crate::container::{Container, Handle, WantedEndpoint};
+use crate::engine::Engine;
+use crate::error::{Result, chain};
+use crate::orchestrate::{files, recover, sandbox};
+use crate::translate::endpoints::is_on;
+
+/// Looks at what an event is about, if it tells something new. Nobody waits for it.
+pub(super) fn heed(engine: &Engine, event: &Event) {
+    if event.what == EventKind::Gap {
+        engine.containers.all().into_iter().for_each(|handle| look(handle, event));
+    } else if let Some(handle) = event.sandbox.as_ref().and_then(|id| engine.containers.find(id).ok())
+        // It may be the name of one, too.
+        && event.sandbox.as_deref() == Some(handle.id().as_str())
+    {
+        look(handle, event);
+    }
+}
+
+fn look(handle: Handle, event: &Event) {
+    if !handle.container().state.phase.is_alive() && event.what == EventKind::Gap {
+        return;
+    }
+    let event = event.clone();
+    tokio::spawn(async move {
+        // In the container's turn: what berthd has asked for itself is known by then.
+        let looked = handle.run(|owned| {
+            Box::pin(async move {
+                match is_known(&owned.container, &event) {
+                    true => Ok(()),
+                    false => refresh(owned).await,
+                }
+            })
+        });
+        match looked.await {
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => tracing::warn!(container = %handle.id(), "asking netd what has changed: {}", chain(&error)),
+            Ok(()) => {}
+        }
+    });
+}
+
+/// Whether an event tells what is known of a container. Of kinds that this release doesn't know nothing is.
+fn is_known(container: &Container, event: &Event) -> bool {
+    if !container.state.phase.is_alive() {
+        return true;
+    }
+    let Some(sandbox) = &container.sandbox else { return false };
+    let has_it = || sandbox.endpoints.iter().any(|endpoint| Some(&endpoint.id) == event.endpoint.as_ref());
+    match event.what {
+        EventKind::EndpointConnected => has_it(),
+        EventKind::EndpointDisconnected => !has_it(),
+        EventKind::SandboxCreated => true,
+        _ => false,
+    }
+}
+
+async fn refresh(owned: &mut Owned) -> Result<()> {
+    if owned.container.state.network_changes {
+        // It is berthd's own, which had been given up.
+        return sandbox::unchange(owned).await;
+    }
+    let now = match owned.engine.netd.client().sandbox(owned.container.id.as_str()).await {
+        Err(error) if error.kind() == Kind::NotFound => return recover::make_again(owned).await,
+        now => now?,
+    };
+    if owned.container.sandbox.as_ref() == Some(&now) {
+        return Ok(());
+    }
+    tracing::info!(container = %owned.container.id, "netd has the container's networks otherwise than berthd knew");
+    if now.state == SandboxState::Programmed {
+        owned.container.endpoints = wanted_now(&owned.container, &now);
+    }
+    files::refresh_hosts(&owned.engine, &owned.container, &now).await?;
+    owned.container.sandbox = Some(now);
+    owned.save().await
+}
+
+/// The networks that a container is to be on from now on: those that it is on, with what was asked for where it was.
+fn wanted_now(container: &Container, sandbox: &Sandbox) -> Vec<WantedEndpoint> {
+    let is_live = |wanted: &&WantedEndpoint| sandbox.endpoints.iter().any(|endpoint| is_on(endpoint, &wanted.network));
+    let kept: Vec<WantedEndpoint> = container.endpoints.iter().filter(is_live).cloned().collect();
+    let is_new = |endpoint: &&Endpoint| !kept.iter().any(|wanted| is_on(endpoint, &wanted.network));
+    let new: Vec<WantedEndpoint> = sandbox.endpoints.iter().filter(is_new).map(as_wanted).collect();
+    kept.into_iter().chain(new).collect()
+}
+
+/// What has to be asked for to have an endpoint again.
+fn as_wanted(endpoint: &Endpoint) -> WantedEndpoint {
+    let fixed = |is_ipv6: bool| {
+        let mut addresses = endpoint.addresses.iter().filter(|held| held.fixed && held.address.is_ipv6() == is_ipv6);
+        addresses.next().map(|held| held.address.ip().to_string())
+    };
+    WantedEndpoint {
+        ipv4: fixed(false),
+        ipv6: fixed(true),
+        aliases: endpoint.aliases.clone(),
+        gateway_priority: endpoint.gateway_priority,
+        options: endpoint.options.clone(),
+        ..WantedEndpoint::on(&endpoint.network_name)
+    }
+}

@@ -1,0 +1,129 @@
+//! A netd of tomorrow: today's, behind a proxy that adds to its replies what only a later release would say.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+    path::{Path, PathBuf},
+    thread,
+};
+
+use serde_json::{Map, Value, json};
+
+/// Events before the first that is of today: a kind that nobody knows, and one that says more than a name.
+const EVENTS: [&str; 2] = [
+    r#"{"revision":1,"at":"2030-01-01T00:00:00Z","what":"service_moved","service":{"id":"s1"},"sandbox":"nobody"}"#,
+    r#"{"revision":2,"at":"2030-01-01T00:00:00Z","what":{"service_moved":{"to":"b"}}}"#,
+];
+
+/// Serves `tomorrow.sock` beside `netd.sock`, as long as the test runs.
+#[derive(Debug)]
+pub(super) struct Proxy;
+
+impl Proxy {
+    pub(super) fn before(run_dir: &Path) -> Self {
+        let listener = UnixListener::bind(run_dir.join("tomorrow.sock")).expect("a socket");
+        let netd = run_dir.join("netd.sock");
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let netd = netd.clone();
+                // A connection that breaks is its client's to see.
+                thread::spawn(move || serve(&client, netd));
+            }
+        });
+        Self
+    }
+}
+
+/// A request or a reply without its body.
+struct Head {
+    first: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Head {
+    fn read(from: &mut impl BufRead) -> Option<Self> {
+        let mut line = || {
+            let mut line = String::new();
+            let length = from.read_line(&mut line).ok()?;
+            (length > 0).then(|| line.trim_end().to_owned())
+        };
+        let first = line()?;
+        let mut fields = Vec::new();
+        loop {
+            match line()? {
+                end if end.is_empty() => return Some(Self { first, fields }),
+                field => {
+                    let (name, value) = field.split_once(": ")?;
+                    fields.push((name.to_ascii_lowercase(), value.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn body(&self, from: &mut impl Read) -> Option<Vec<u8>> {
+        let length = self.fields.iter().find(|(name, _)| name == "content-length");
+        let mut body = vec![0; length.map_or(Some(0), |(_, length)| length.parse().ok())?];
+        from.read_exact(&mut body).ok()?;
+        Some(body)
+    }
+
+    fn write(&self, to: &mut impl Write, body: &[u8]) -> Option<()> {
+        let mut text = format!("{}\r\n", self.first);
+        for (name, value) in self.fields.iter().filter(|(name, _)| name != "content-length") {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !self.fields.iter().any(|(name, _)| name == "transfer-encoding") {
+            text.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        to.write_all(&[text.as_bytes(), b"\r\n", body].concat()).ok()
+    }
+}
+
+fn serve(mut client: &UnixStream, netd: PathBuf) -> Option<()> {
+    let mut netd = UnixStream::connect(netd).ok()?;
+    let (mut requests, mut replies) = (BufReader::new(client), BufReader::new(netd.try_clone().ok()?));
+    loop {
+        let request = Head::read(&mut requests)?;
+        let body = request.body(&mut requests)?;
+        request.write(&mut netd, &body)?;
+        let reply = Head::read(&mut replies)?;
+        if request.first.starts_with("GET /v1/events") {
+            reply.write(&mut client, b"")?;
+            for event in EVENTS {
+                write!(client, "{:x}\r\n{event}\n\r\n", event.len() + 1).ok()?;
+            }
+            return std::io::copy(&mut replies, &mut client).map(drop).ok();
+        }
+        let body = reply.body(&mut replies)?;
+        let added = match serde_json::from_slice::<Value>(&body) {
+            Ok(mut value) => {
+                add(&mut value, "");
+                value.to_string().into_bytes()
+            }
+            Err(_) => body,
+        };
+        reply.write(&mut client, &added)?;
+    }
+}
+
+/// Adds a field to every object that isn't a map of the user's, and states and features that nobody knows.
+fn add(value: &mut Value, name: &str) {
+    match value {
+        Value::Object(fields) if !["labels", "options", "aux_addresses"].contains(&name) => {
+            fields.iter_mut().for_each(|(name, value)| add(value, name));
+            fields.insert("tomorrow".to_owned(), json!({ "a": [1, null] }));
+            announce(fields);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| add(item, name)),
+        _ => {}
+    }
+}
+
+fn announce(fields: &mut Map<String, Value>) {
+    if let Some(Value::Array(features)) = fields.get_mut("features") {
+        features.push("time-travel".into());
+    }
+    if let Some(state) = fields.get_mut("state") {
+        *state = "rejuvenated".into();
+    }
+}
