@@ -70,7 +70,11 @@ impl Pins {
             let pin = self.directory.join(sandbox.as_str());
             if fs::symlink_metadata(&pin)?.is_symlink() {
                 if !self.keep.resume(&pin)? {
-                    tracing::warn!(%sandbox, "whoever kept its network namespace is gone");
+                    tracing::warn!(
+                        %sandbox,
+                        "its network namespace is lost, whoever kept it having been killed together with netd: restart its \
+                         container"
+                    );
                     fs::remove_file(&pin)?;
                 }
             } else {

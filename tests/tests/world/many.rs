@@ -70,6 +70,13 @@ fn namespaces_of_sandboxes_are_no_mounts_and_outlive_everybody() {
     host.start_netd().start_berthd();
     all_is_well(&host);
 
+    // The holder is told to end as well, as everything in netd's service is by `systemctl kill`.
+    host.kill_berthd();
+    host.sh("kill -STOP $(pidof netd) && kill -TERM $(pidof netd-keeper)").ok();
+    host.kill_netd();
+    host.start_netd().start_berthd();
+    all_is_well(&host);
+
     host.docker(&["rm", "-f", "web", "page"]).ok();
     assert_eq!(host.sh("ls -A /run/berth/netns").ok(), "");
     let held = "for keeper in $(pidof netd-keeper); do ls -l /proc/$keeper/fd; done | grep -c 'net:' || true";
