@@ -1,5 +1,5 @@
 //! What is left to do: what should be against what is observed. Only what is ours is named: what records speak of,
-//! what is pinned in our run directory, routes with our protocol number, and retired veths of our name pattern.
+//! what is pinned in our run directory, routes with our protocol number, and retired links of our name patterns.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::{
     firewall::Element,
     observed::Observed,
     plan::{Op, Plan},
-    resource::{Found, Key, Namespace, NamespaceAt, Place, Places, Resource, VethPair},
+    resource::{Bridge, Found, Key, Namespace, NamespaceAt, Place, Places, Resource, VethPair},
 };
 
 /// The plan after which the kernel holds what is desired, and nothing else of what is known to be ours: `known` is all that
@@ -134,8 +134,10 @@ fn there<'r>(known: &'r [Resource], observed: &'r Observed) -> impl Iterator<Ite
 /// What is ours by the look of it, whatever records say.
 fn recognised(observed: &Observed) -> Vec<Resource> {
     let host = observed.namespaces.get(&NamespaceAt::Host);
-    let retired = host.into_iter().flat_map(|host| &host.links);
-    let retired = retired.filter_map(|(name, seen)| VethPair::retired(name, seen)).map(Resource::Veth);
+    let retired = host.into_iter().flat_map(|host| &host.links).filter_map(|(name, seen)| {
+        let pair = VethPair::retired(name, seen).map(Resource::Veth);
+        pair.or_else(|| Bridge::retired(name, seen).map(Resource::Bridge))
+    });
     let pinned = observed.pinned.iter().map(|sandbox| Resource::Namespace(Namespace { sandbox: sandbox.clone() }));
     let routes = observed.namespaces.values().flat_map(|seen| &seen.routes).cloned().map(Resource::Route);
     retired.chain(pinned).chain(routes).collect()

@@ -195,9 +195,23 @@ impl LinkName {
         Self(format!("bv{}", &endpoint.as_str()[..10]))
     }
 
+    /// A bridge of ours on its way out, whose own name others may have: `bx` and ten random digits.
+    pub fn of_retired_bridge(random: u64) -> Self {
+        Self(format!("bx{:010x}", random >> 24))
+    }
+
     /// Whether the name is of the pattern of [`LinkName::of_host_end`].
     pub fn is_host_end(&self) -> bool {
-        let digits = self.0.strip_prefix("bv").unwrap_or_default();
+        self.is_ten_digits_after("bv")
+    }
+
+    /// Whether the name is of the pattern of [`LinkName::of_retired_bridge`].
+    pub fn is_retired_bridge(&self) -> bool {
+        self.is_ten_digits_after("bx")
+    }
+
+    fn is_ten_digits_after(&self, prefix: &str) -> bool {
+        let digits = self.0.strip_prefix(prefix).unwrap_or_default();
         digits.len() == 10 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     }
 }

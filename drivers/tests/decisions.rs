@@ -391,7 +391,7 @@ fn a_default_bridge_without_a_record_is_made_anew() {
     assert_eq!(asked, ["berth0".parse().expect("a name")]);
     let (_, plan) = bench.with(|state, context| state.create_network(spec, true, context)).expect("made");
     insta::assert_snapshot!(plan, @r"
-    link del berth0
+    link retire berth0
     firewall add {network berth0 172.17.0.0/16 masquerade=true icc=true internal=false}
     link add berth0 type bridge address 06:01:01:01:01:01 mtu 1500
     sysctl host net/ipv6/conf/berth0/disable_ipv6=1 (was 0)

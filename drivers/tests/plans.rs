@@ -50,7 +50,7 @@ fn bridge_network_with_a_sandbox_and_ports() {
     address add 172.18.0.1/24 dev bb-010101010101
     ");
     insta::assert_snapshot!(teardown(&plan), @r"
-    link del bb-010101010101
+    link retire bb-010101010101
     firewall del {network bb-010101010101 172.18.0.0/24 masquerade=true icc=true internal=false}
     ");
     let ports = vec![port(None, 4000, 80), port(Some("::1"), 4001, 81)];

@@ -126,8 +126,10 @@ impl<'k, 'p> Application<'k, 'p> {
     /// Answers with what kind of work it was.
     fn perform(&mut self, work: &Work<'p>) -> io::Result<&'static str> {
         match work {
-            Work::Delete(name) => {
-                self.kernel.reaper.delete_now(name)?;
+            Work::Retire(bridge) => {
+                let mut host = self.kernel.host.take()?;
+                self.kernel.reaper.retire(&mut host.socket, bridge)?;
+                self.kernel.host.give_back(host);
                 Ok("links")
             }
             Work::Pin(sandbox) => {

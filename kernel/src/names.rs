@@ -6,11 +6,12 @@ use cnm::id::LinkName;
 /// iproute2's `rt_protos`.
 pub const ROUTE_PROTOCOL: u8 = 98;
 
-/// Whether a link's name follows our patterns: `berth0`, `bb-…` for bridges, `bv` and ten digits for host ends.
+/// Whether a link's name follows our patterns: `berth0`, `bb-…` for bridges, `bv` and ten digits for host ends, `bx` and ten
+/// digits for bridges that are being deleted.
 pub fn is_ours(name: &LinkName) -> bool {
-    let name = name.as_str();
-    let digits = |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_hexdigit());
-    name == "berth0"
-        || name.strip_prefix("bb-").is_some_and(|rest| digits(rest, 12))
-        || name.strip_prefix("bv").is_some_and(|rest| digits(rest, 10))
+    let bridge = name.as_str().strip_prefix("bb-");
+    name.as_str() == "berth0"
+        || bridge.is_some_and(|digits| digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        || name.is_host_end()
+        || name.is_retired_bridge()
 }

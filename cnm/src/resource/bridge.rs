@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{Found, Key, LinkAt, Place, Resource, ResourceKind, Verb};
 use crate::{
     id::{LinkName, MacAddress},
-    observed::{Ask, LinkKind, Observed},
+    observed::{Ask, LinkKind, Observed, ObservedLink},
 };
 
 /// A bridge in the host's namespace, which is up.
+///
+/// On the way out it is set down, loses its addresses and its name at once, and is deleted in the background (16 ms).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Bridge {
     /// Its name.
@@ -23,6 +25,16 @@ pub struct Bridge {
 }
 
 impl Bridge {
+    /// A bridge that was renamed to be deleted in the background when the daemon ended: nobody but us names one so.
+    pub(crate) fn retired(name: &LinkName, seen: &ObservedLink) -> Option<Self> {
+        let is_retired = name.is_retired_bridge() && seen.kind == LinkKind::Bridge && !seen.up;
+        is_retired.then(|| Self {
+            name: name.clone(),
+            mac: seen.mac.unwrap_or(MacAddress([0; 6])),
+            mtu_bytes: seen.mtu_bytes,
+        })
+    }
+
     fn place(&self) -> Place {
         Place::Link(LinkAt::on_host(&self.name))
     }
@@ -55,7 +67,7 @@ impl ResourceKind for Bridge {
     fn write(&self, f: &mut fmt::Formatter<'_>, verb: Verb) -> fmt::Result {
         match verb {
             Verb::Make => write!(f, "link add {} type bridge address {} mtu {}", self.name, self.mac, self.mtu_bytes),
-            Verb::Remove => write!(f, "link del {}", self.name),
+            Verb::Remove => write!(f, "link retire {}", self.name),
         }
     }
 

@@ -15,7 +15,7 @@ impl Steps for Bridge {
     }
 
     fn remove(&self) -> Vec<Step<'_>> {
-        vec![Step::Work(Work::Delete(&self.name))]
+        vec![Step::Work(Work::Retire(&self.name))]
     }
 
     fn set_right(&self, socket: &mut route::Socket, _isolated_by_firewall: bool) -> io::Result<bool> {

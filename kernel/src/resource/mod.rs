@@ -48,8 +48,8 @@ pub(crate) enum Step<'p> {
 
 /// What is neither a message nor the firewall's.
 pub(crate) enum Work<'p> {
-    /// Deletes a link of the host's, together with those that others delete at the same moment.
-    Delete(&'p LinkName),
+    /// Has a bridge be out of everybody's way, and deleted in the background.
+    Retire(&'p LinkName),
     /// Makes and pins a namespace.
     Pin(&'p SandboxId),
     /// Unpins one.
@@ -63,7 +63,7 @@ pub(crate) enum Work<'p> {
 impl Work<'_> {
     /// Whether its aim is reached where there is nothing to do it to.
     pub(crate) const fn removes(&self) -> bool {
-        matches!(self, Self::Delete(_) | Self::PutBackSysctl { .. })
+        matches!(self, Self::Retire(_) | Self::PutBackSysctl { .. })
     }
 }
 

@@ -174,6 +174,27 @@ pub(crate) fn retire(name: &LinkName) -> RouteRequest {
     request(RouteNetlinkMessage::SetLink(link))
 }
 
+pub(crate) fn set_down(name: &LinkName) -> RouteRequest {
+    let mut link = named(name);
+    link.header.change_mask |= LinkFlags::Up;
+    request(RouteNetlinkMessage::SetLink(link))
+}
+
+/// Renames a link that is down.
+pub(crate) fn rename(index: u32, name: &LinkName) -> RouteRequest {
+    let mut link = named(name);
+    link.header.index = index;
+    request(RouteNetlinkMessage::SetLink(link))
+}
+
+/// Removes the first of a link's IPv4 addresses: with no address named each fits, and the kernel takes one.
+pub(crate) fn remove_any_address(index: u32) -> RouteRequest {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.index = index;
+    request(RouteNetlinkMessage::DelAddress(message))
+}
+
 fn address_message(index: u32, address: IpNetwork) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = family_of(address.ip());

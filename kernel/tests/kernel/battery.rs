@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use cnm::{
     diff,
     firewall::{Element, Protocol},
+    id::LinkName,
     observed::{Ask, LinkKind, ObservedLink},
     plan::{Op, Plan},
     resource::{Bridge, LinkAddress, LinkAt, NamespaceAt, Neighbour, Resource, Resources, Route, Sysctl, VethPair},
@@ -98,13 +99,15 @@ fn ask() -> Ask {
 }
 
 /// What is observed, as lines; without addresses that the kernel gives by itself (IPv6 link-local) and without retired
-/// veths, which are deleted in the background.
+/// links, which are deleted in the background.
 fn seen(host: &dyn Host) -> Vec<String> {
     let observed = host.observe(&ask()).expect("an observation");
     let mut lines: Vec<String> = observed.pinned.iter().map(|sandbox| format!("pinned {sandbox}")).collect();
     for (at, namespace) in &observed.namespaces {
-        let retired = |link: &ObservedLink| link.kind == LinkKind::Veth && !link.up && link.bridge.is_none();
-        for (name, link) in namespace.links.iter().filter(|(_, link)| !retired(link)) {
+        let retired = |name: &LinkName, link: &ObservedLink| {
+            name.is_retired_bridge() || (link.kind == LinkKind::Veth && !link.up && link.bridge.is_none())
+        };
+        for (name, link) in namespace.links.iter().filter(|(name, link)| !retired(name, link)) {
             let addresses: Vec<String> =
                 link.addresses.iter().filter(|a| a.is_ipv4()).map(|address| address.to_string()).collect();
             let bridge = link.bridge.as_ref().map(|bridge| format!(" on {bridge}")).unwrap_or_default();
@@ -299,6 +302,18 @@ fn what_was_retired_is_not_in_the_way_of_its_successor() {
         let peer = LinkAt::on_host(&leftover.host_end);
         retire(host, VethPair { peer, ..leftover });
         make(host, vec![Resource::Veth(veth())]);
+    });
+}
+
+#[test]
+fn a_bridge_gives_its_name_and_addresses_back_at_once() {
+    on_both(|host| {
+        for _ in 0..5 {
+            make(host, bridge_with_address());
+            apply(host, &Plan::teardown(&bridge_with_address()));
+            let held = host.facts().expect("the host's facts").addresses;
+            assert!(!held.contains(&parsed("172.20.1.1/24")), "{held:?}");
+        }
     });
 }
 

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use cnm::{observed::ObservedLink, resource::NamespaceAt};
+use cnm::{
+    id::LinkName,
+    observed::{LinkKind, ObservedLink},
+    resource::NamespaceAt,
+};
 
 use super::{
     deadly::Deadly,
@@ -115,8 +119,9 @@ async fn a_start_repairs_what_others_broke_and_leaves_what_is_theirs() {
 }
 
 #[tokio::test]
-async fn a_link_whose_deletion_was_cut_off_is_deleted_by_the_next_netd() {
+async fn links_whose_deletion_was_cut_off_are_deleted_by_the_next_netd() {
     let world = World::new();
+    let retired_bridge = LinkName::of_retired_bridge(7);
     let netd = world.netd().await;
     let web = put(&netd, "web").await.expect("a sandbox");
     let host_end = web.endpoints[0].interface().expect("a link").host_end.clone();
@@ -126,10 +131,12 @@ async fn a_link_whose_deletion_was_cut_off_is_deleted_by_the_next_netd() {
     world.host.meddle(|state| {
         let host = state.namespaces.get_mut(&NamespaceAt::Host).expect("the host's namespace");
         let retired = ObservedLink { bridge: None, up: false, ..link };
+        host.links.insert(retired_bridge.clone(), ObservedLink { kind: LinkKind::Bridge, ..retired.clone() });
         host.links.insert(host_end.clone(), retired);
     });
     let (_copy, _next) = world.netd_after_kill().await;
-    assert!(!of_host(&world.host.read()).contains_key(&host_end));
+    let left = of_host(&world.host.read());
+    assert!(!left.contains_key(&host_end) && !left.contains_key(&retired_bridge), "{left:?}");
 }
 
 #[tokio::test]
