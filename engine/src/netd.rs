@@ -192,8 +192,10 @@ impl Netd {
             return removal.clone();
         }
         let (all, own) = (self.removals.clone(), sandbox.to_owned());
+        let work = tokio::spawn(work);
         let task = tokio::spawn(async move {
-            let gone = work.await;
+            // However the work ends: the next asks anew.
+            let gone = work.await.unwrap_or(false);
             all.lock().unwrap_or_else(PoisonError::into_inner).remove(&own);
             gone
         });
