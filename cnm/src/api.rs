@@ -27,7 +27,13 @@ pub const TRACE_HEADER: &str = "x-trace-id";
 pub const BEGIN_BY_HEADER: &str = "x-begin-by";
 
 /// What this release's netd can do beyond the first of version 1, by [`Handshake::features`].
-pub const FEATURES: [&str; 2] = [feature::BEGIN_BY, feature::OWNED_CHANGES];
+pub const FEATURES: [&str; 5] = [
+    feature::BEGIN_BY,
+    feature::OWNED_CHANGES,
+    feature::DESIRED_STATE,
+    feature::SANDBOX_CHECK,
+    feature::LOST_NAMESPACES,
+];
 
 /// Names of features.
 pub mod feature {
@@ -35,6 +41,13 @@ pub mod feature {
     pub const BEGIN_BY: &str = "begin-by";
     /// Whoever changes or removes a sandbox names its owner, and nobody else's is touched.
     pub const OWNED_CHANGES: &str = "owned-changes";
+    /// A `PUT` of a sandbox that is there changes it.
+    pub const DESIRED_STATE: &str = "desired-state";
+    /// A sandbox can be compared with the kernel.
+    pub const SANDBOX_CHECK: &str = "sandbox-check";
+    /// A claim tells of namespaces that nobody keeps, see [`ClaimReply::lost`](super::ClaimReply::lost), and owners can say
+    /// where they are.
+    pub const LOST_NAMESPACES: &str = "lost-namespaces";
 }
 
 /// Reply of `GET /v1/version`: who is on the other side of the socket.
@@ -425,6 +438,19 @@ pub struct ClaimReply {
     pub removed: Vec<String>,
     /// Claimed, and not known here: the owner has to make them again.
     pub missing: Vec<String>,
+    /// Claimed and known, but nobody keeps their network namespaces any more: who did was killed together with netd. While a
+    /// process is in one, all that it has goes on as it is; the owner says where it is with a [`FoundNamespace`], or removes
+    /// the sandbox.
+    #[serde(default)]
+    pub lost: Vec<String>,
+}
+
+/// `PUT /v1/sandboxes/{id}/namespace`: where the network namespace is that nobody keeps any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FoundNamespace {
+    /// An absolute path that leads there in netd's view, for as long as the request takes: `/proc/PID/ns/net`.
+    pub path: String,
 }
 
 /// One thing that happened; `GET /v1/events?since=REVISION` streams them, a JSON object a line.

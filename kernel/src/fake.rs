@@ -8,6 +8,7 @@ mod veth;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::{
         Mutex, MutexGuard, PoisonError,
         mpsc::{Sender, channel},
@@ -19,7 +20,7 @@ use cnm::{
     id::SandboxId,
     observed::{Ask, LinkKind, Observed, ObservedLink, ObservedNamespace},
     plan::{Op, Plan},
-    resource::{LinkAt, NamespaceAt, Resource},
+    resource::{LinkAt, NamespaceAt, Neighbour, Resource, Route},
 };
 
 use crate::{
@@ -52,6 +53,8 @@ pub struct State {
     pub operations: usize,
     /// Operations, by that count, that fail.
     failing: BTreeSet<usize>,
+    /// Sandboxes whose namespaces nobody keeps.
+    lost: BTreeSet<SandboxId>,
     /// The other end of each veth.
     peers: BTreeMap<LinkAt, LinkAt>,
     /// What the table should hold: the sum of what was asked.
@@ -101,6 +104,13 @@ impl FakeHost {
         state.watchers.retain(|watcher| watcher.send(FirewallEvent::Changed).is_ok());
     }
 
+    /// Has nobody keep a sandbox's namespace any more; processes are still in it, one of which has it at a path.
+    pub fn lose_namespace(&self, sandbox: &SandboxId, found: &str) {
+        let mut state = self.lock();
+        state.rename_namespace(&NamespaceAt::Pinned(sandbox.clone()), &NamespaceAt::Path(found.to_owned()));
+        state.lost.insert(sandbox.clone());
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A test that panicked while it held the lock has failed already; others may still look.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -138,6 +148,7 @@ impl State {
             foreign_drops: Vec::new(),
             operations: 0,
             failing: BTreeSet::new(),
+            lost: BTreeSet::new(),
             peers: BTreeMap::new(),
             intended: BTreeSet::new(),
             watchers: Vec::new(),
@@ -182,6 +193,7 @@ impl Host for FakeHost {
             .namespaces
             .keys()
             .filter_map(|at| if let NamespaceAt::Pinned(sandbox) = at { Some(sandbox.clone()) } else { None })
+            .chain(state.lost.iter().cloned())
             .collect::<BTreeSet<SandboxId>>();
         let mut namespaces = BTreeMap::new();
         for (at, namespace) in &state.namespaces {
@@ -235,6 +247,22 @@ impl Host for FakeHost {
         done.map_err(|errno| Error::refused(Op::Make(resource.clone()).attempt(), errno))
     }
 
+    fn lost_namespaces(&self) -> Result<BTreeSet<SandboxId>, Error> {
+        Ok(self.lock().lost.clone())
+    }
+
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path) -> Result<(), Error> {
+        let mut state = self.lock();
+        let found = NamespaceAt::Path(found.display().to_string());
+        if !state.namespaces.contains_key(&found) {
+            let attempt = format!("take {found} for the network namespace of sandbox {sandbox}");
+            return Err(Error::refused(attempt, nix::errno::Errno::ENOENT));
+        }
+        state.lost.remove(sandbox);
+        state.rename_namespace(&found, &NamespaceAt::Pinned(sandbox.clone()));
+        Ok(())
+    }
+
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {
         Ok(self.lock().foreign_drops.clone())
     }
@@ -258,6 +286,26 @@ impl Host for FakeHost {
 }
 
 impl State {
+    /// Has all of a namespace be found elsewhere.
+    fn rename_namespace(&mut self, from: &NamespaceAt, to: &NamespaceAt) {
+        let Some(mut moved) = self.namespaces.remove(from) else { return };
+        let rename = |at: &NamespaceAt| if at == from { to.clone() } else { at.clone() };
+        let renamed = |link: LinkAt| LinkAt { namespace: rename(&link.namespace), name: link.name };
+        moved.routes = std::mem::take(&mut moved.routes)
+            .into_iter()
+            .map(|route| Route { link: renamed(route.link.clone()), ..route })
+            .collect();
+        moved.neighbours = std::mem::take(&mut moved.neighbours)
+            .into_iter()
+            .map(|neighbour| Neighbour { link: renamed(neighbour.link.clone()), ..neighbour })
+            .collect();
+        self.namespaces.insert(to.clone(), moved);
+        let peers = std::mem::take(&mut self.peers);
+        self.peers = peers.into_iter().map(|(end, other)| (renamed(end), renamed(other))).collect();
+        let sysctls = std::mem::take(&mut self.sysctls);
+        self.sysctls = sysctls.into_iter().map(|((at, key), value)| ((rename(&at), key), value)).collect();
+    }
+
     fn repair(&mut self) -> Repaired {
         if self.elements == self.intended {
             return Repaired::AlreadyRight;

@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeSet,
     ops::RangeInclusive,
+    path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::Duration,
 };
 
 use cnm::{
     firewall::Element,
-    id::LinkName,
+    id::{LinkName, SandboxId},
     observed::{Ask, Observed},
     plan::Plan,
     resource::Resource,
@@ -82,6 +83,19 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// When the link, or its bridge, isn't there.
     fn set_right(&self, resource: &Resource) -> Result<bool, Error>;
+
+    /// Sandboxes that have a namespace which nobody keeps any more, if it is still there: who did was killed together with
+    /// who asked for it. What lives in it can't be reached, and is neither made nor taken away.
+    ///
+    /// # Errors
+    /// When the links to namespaces can't be read.
+    fn lost_namespaces(&self) -> Result<BTreeSet<SandboxId>, Error>;
+
+    /// Keeps a namespace again that was lost, found at a path: that of a process in it, or a descriptor of one's own.
+    ///
+    /// # Errors
+    /// When the path doesn't lead to a network namespace, or leads to the host's.
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path) -> Result<(), Error>;
 
     /// Chains of other tables that drop forwarded packets, whatever our table says: Docker's policy, ufw.
     ///

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    fmt, fs, io,
     os::{
         fd::{AsRawFd as _, BorrowedFd, OwnedFd},
         unix::fs::symlink,
@@ -10,6 +10,9 @@ use std::{
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+/// Where a link leads to whose namespace nobody keeps: there is never anything.
+pub const NOWHERE: &str = "/proc/nowhere";
 
 /// Keeps namespaces, each behind a link that leads to it. Links that are there are the record of what is kept.
 pub trait Keep: fmt::Debug + Send + Sync {
@@ -19,7 +22,14 @@ pub trait Keep: fmt::Debug + Send + Sync {
     /// When it can't. A link that is there then leads nowhere.
     fn keep(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()>;
 
-    /// Whether what a former process has had kept behind a link is kept still; the link is set right.
+    /// Keeps a namespace behind a link that leads nowhere, see [`Keep::resume`].
+    ///
+    /// # Errors
+    /// When it can't. The link leads nowhere still.
+    fn keep_again(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()>;
+
+    /// Whether what a former process has had kept behind a link is kept still. The link is set right, and leads nowhere if
+    /// it isn't.
     ///
     /// # Errors
     /// When it can't be told.
@@ -50,8 +60,18 @@ impl Keep for KeptHere {
         Ok(())
     }
 
+    fn keep_again(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()> {
+        fs::remove_file(link)?;
+        self.keep(link, namespace)
+    }
+
     fn resume(&self, link: &Path) -> io::Result<bool> {
-        Ok(self.lock().contains_key(link))
+        let is_kept = self.lock().contains_key(link);
+        if !is_kept {
+            fs::remove_file(link)?;
+            symlink(NOWHERE, link)?;
+        }
+        Ok(is_kept)
     }
 
     fn let_go(&self, link: &Path) -> io::Result<()> {

@@ -11,7 +11,7 @@ use std::{
 
 use cnm::{
     firewall::Element,
-    id::LinkName,
+    id::{LinkName, SandboxId},
     observed::{Ask, Observed},
     plan::{Op, Plan},
     resource::{NamespaceAt, Resource},
@@ -135,6 +135,15 @@ impl Host for Kernel {
         let done = done.map_err(attempted(Op::Make(resource.clone()).attempt()));
         self.host.give_back(host);
         done
+    }
+
+    fn lost_namespaces(&self) -> Result<BTreeSet<SandboxId>, Error> {
+        self.pins.lost().map_err(attempted("look for network namespaces that nobody keeps"))
+    }
+
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path) -> Result<(), Error> {
+        let attempt = || format!("take {} for the network namespace of sandbox {sandbox}", found.display());
+        self.pins.adopt(sandbox, found).map_err(attempted(attempt()))
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

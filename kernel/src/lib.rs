@@ -27,7 +27,7 @@ mod resource;
 mod route;
 mod sysctl;
 
-pub use keep::{Keep, KeptHere};
+pub use keep::{Keep, KeptHere, NOWHERE};
 pub use kernel::Kernel;
 pub use memory::{allocate_from_one_heap, give_memory_back};
 pub use namespace::is_network_namespace;

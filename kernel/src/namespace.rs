@@ -6,7 +6,7 @@ use std::{
     io,
     os::{
         fd::{AsFd, AsRawFd},
-        unix::fs::DirBuilderExt,
+        unix::fs::{DirBuilderExt, MetadataExt},
     },
     path::{Path, PathBuf},
     str::FromStr,
@@ -22,7 +22,7 @@ use nix::{
     sys::statfs::{NSFS_MAGIC, statfs},
 };
 
-use crate::{Error, Keep, error::attempted, route, sysctl};
+use crate::{Error, Keep, NOWHERE, error::attempted, route, sysctl};
 
 /// `_IO(NSIO, 0x3)` of linux/nsfs.h.
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
@@ -72,10 +72,9 @@ impl Pins {
                 if !self.keep.resume(&pin)? {
                     tracing::warn!(
                         %sandbox,
-                        "its network namespace is lost, whoever kept it having been killed together with netd: restart its \
-                         container"
+                        "nobody keeps its network namespace any more, netd-keeper having been killed together with netd: its \
+                         owner is asked where it is"
                     );
-                    fs::remove_file(&pin)?;
                 }
             } else {
                 self.resume_mount(&pin)?;
@@ -147,6 +146,29 @@ impl Pins {
             }
         }
         Ok(sandboxes)
+    }
+
+    /// The sandboxes whose namespaces nobody keeps any more.
+    pub(crate) fn lost(&self) -> io::Result<BTreeSet<SandboxId>> {
+        let mut lost = self.list()?;
+        lost.retain(|sandbox| {
+            fs::read_link(self.directory.join(sandbox.as_str())).is_ok_and(|to| to == Path::new(NOWHERE))
+        });
+        Ok(lost)
+    }
+
+    /// Keeps a lost namespace again, which is found elsewhere.
+    pub(crate) fn adopt(&self, sandbox: &SandboxId, found: &Path) -> io::Result<()> {
+        let invalid = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        if !is_network_namespace(found)? {
+            return invalid("it is no network namespace");
+        }
+        let namespace = File::open(found)?;
+        // Named by its number on the file system of namespaces, which is nobody else's while it is open.
+        if namespace.metadata()?.ino() == fs::metadata("/proc/thread-self/ns/net")?.ino() {
+            return invalid("it is the host's");
+        }
+        self.keep.keep_again(&self.directory.join(sandbox.as_str()), namespace.as_fd())
     }
 
     /// Opens a namespace that isn't the host's and a socket inside.

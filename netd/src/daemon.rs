@@ -39,8 +39,9 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
     ports::raise_file_limit();
     let (store, loaded) = Store::open(&config.root, &config.run_dir, &store::boot_id()?)?;
     let store = Arc::new(store);
-    let keep = Namespaces::new(&config.run_dir).map_err(Error::file("find netd-keeper beside", "netd"))?;
-    let host = Kernel::new(&config.run_dir, Arc::new(keep)).map_err(Error::host("take the host in hand"))?;
+    let namespaces = Namespaces::new(&config.run_dir).map_err(Error::file("find netd-keeper beside", "netd"))?;
+    let keep = Arc::new(namespaces.clone());
+    let host = Kernel::new(&config.run_dir, keep).map_err(Error::host("take the host in hand"))?;
     let host: Arc<dyn Host> = Arc::new(host);
     // Before the firewall and the links are looked at: a change that comes in between is not missed.
     let watch = host.watch_firewall().map_err(Error::host("follow changes of the firewall"))?;
@@ -62,7 +63,8 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
         controller.warn(message).await;
     }
     let desk = Desk { controller, stopping: CancellationToken::new() };
-    serve(desk, owner, &config, inherited).await
+    serve(desk, owner, &config, inherited).await?;
+    namespaces.outlive().map_err(Error::file("have a netd-keeper hold", "the namespaces of sandboxes"))
 }
 
 async fn serve(desk: Desk, owner: OwnerEnd, config: &Config, inherited: Option<UnixListener>) -> Result<(), Error> {

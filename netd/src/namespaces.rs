@@ -17,16 +17,13 @@ use std::{
     time::Duration,
 };
 
-use kernel::Keep;
+use kernel::{Keep, NOWHERE};
 use netd_client::keeper::{Keeper, seqpacket};
 
 /// How long until a keeper that can't be started is tried again.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long until that is at most.
 const TRIED_AGAIN_AFTER_AT_MOST: Duration = Duration::from_secs(30);
-
-/// Where a link leads to until the keeper has said where it holds the namespace. Whoever finds it knows whose it was.
-const NOWHERE: &str = "/proc/nowhere";
 
 /// The namespaces that a keeper holds for this netd. It is started with the first of them.
 #[derive(Debug, Clone)]
@@ -136,7 +133,7 @@ impl Namespaces {
     }
 
     /// The keeper that a former netd has started, if it is still there.
-    fn reach(&self, held: &mut Held) -> io::Result<bool> {
+    fn reach(&self, held: &mut Held) -> io::Result<()> {
         if held.keeper.is_none() {
             match Keeper::connect(&self.socket) {
                 Ok(keeper) => {
@@ -147,15 +144,30 @@ impl Namespaces {
                 Err(error) => return Err(error),
             }
         }
-        Ok(held.keeper.is_some())
+        Ok(())
+    }
+
+    /// Sees to it that they are held when netd ends, by another keeper should the last have ended a moment ago.
+    pub(crate) fn outlive(&self) -> io::Result<()> {
+        let mut held = self.lock();
+        let Some((link, _)) = held.links.first_key_value() else { return Ok(()) };
+        let answers = held.keeper.as_ref().map(|keeper| keeper.find(name_of(link)?).map(|found| found.is_some()));
+        match answers {
+            Some(Ok(true)) => Ok(()),
+            _ => self.replace(&mut held).map(drop),
+        }
     }
 }
 
 impl Keep for Namespaces {
     fn keep(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()> {
-        let own = namespace.try_clone_to_owned()?;
         // Killed from here on, netd finds the link.
         symlink(NOWHERE, link)?;
+        self.keep_again(link, namespace)
+    }
+
+    fn keep_again(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()> {
+        let own = namespace.try_clone_to_owned()?;
         let mut held = self.lock();
         self.reach(&mut held)?;
         lead(link, &self.hold(&mut held, link, namespace)?)?;
@@ -165,14 +177,16 @@ impl Keep for Namespaces {
 
     fn resume(&self, link: &Path) -> io::Result<bool> {
         let mut held = self.lock();
-        if !self.reach(&mut held)? {
-            return Ok(false);
-        }
+        self.reach(&mut held)?;
         let found = match &held.keeper {
             Some(keeper) => keeper.find(name_of(link)?)?,
             None => None,
         };
-        let Some((namespace, path)) = found else { return Ok(false) };
+        let Some((namespace, path)) = found else {
+            // Where it led may be another process's by now.
+            lead(link, Path::new(NOWHERE))?;
+            return Ok(false);
+        };
         if fs::read_link(link)? != path {
             lead(link, &path)?;
         }

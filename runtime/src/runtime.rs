@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -178,10 +179,7 @@ impl Runtime {
 
     /// Sends a signal to a process, or to every process of a container.
     pub fn signal(&self, target: Target<'_>, signal: i32, all: bool) -> Result<()> {
-        let started = match self.status(target)? {
-            Status::Running(started) | Status::Paused(started) => started,
-            other => return Err(self.unsuitable(target, &other)),
-        };
+        let started = self.running_or_paused(target)?;
         if all && let Target::Container(container) = target {
             let cgroup = self.cgroup(container)?;
             return cgroup.pids()?.into_iter().try_for_each(|pid| send_signal(pid, signal));
@@ -208,14 +206,9 @@ impl Runtime {
     /// [`crate::Kind::Conflict`] when it doesn't run.
     pub fn is_deadly(&self, container: &Id, signal: i32) -> Result<bool> {
         let target = Target::Container(container);
-        match self.status(target)? {
-            Status::Running(started) | Status::Paused(started) => {
-                let path = format!("/proc/{}/status", started.pid);
-                let status = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
-                Ok(is_deadly(&status, signal))
-            }
-            other => Err(self.unsuitable(target, &other)),
-        }
+        let path = format!("/proc/{}/status", self.running_or_paused(target)?.pid);
+        let status = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
+        Ok(is_deadly(&status, signal))
     }
 
     /// The file system that a running or paused container sees. What the container does to it meanwhile, it does.
@@ -224,14 +217,27 @@ impl Runtime {
     /// [`crate::Kind::Conflict`] when it doesn't run, also when it ends this very moment.
     pub fn root(&self, container: &Id, scope: Scope) -> Result<Root> {
         let target = Target::Container(container);
-        let started = match self.status(target)? {
-            Status::Running(started) | Status::Paused(started) => started,
-            other => return Err(self.unsuitable(target, &other)),
-        };
+        let started = self.running_or_paused(target)?;
         let namespace = root::mounts_of(started.pid);
         // Meanwhile it may have ended, and what was opened be another process's.
         match process_fd::of_monitor(&self.directory(target), started)? {
             Some(_) => root::in_namespace(namespace?, scope),
+            None => Err(target.conflict("not running")),
+        }
+    }
+
+    /// The network namespace that a running or paused container's first process is in.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Conflict`] when it doesn't run, also when it ends this very moment.
+    pub fn network_namespace(&self, container: &Id) -> Result<OwnedFd> {
+        let target = Target::Container(container);
+        let started = self.running_or_paused(target)?;
+        let path = format!("/proc/{}/ns/net", started.pid);
+        let namespace = fs::File::open(&path).map_err(Error::io(format!("open {path}")));
+        // Meanwhile it may have ended, and what was opened be another process's.
+        match process_fd::of_monitor(&self.directory(target), started)? {
+            Some(_) => Ok(namespace?.into()),
             None => Err(target.conflict("not running")),
         }
     }
@@ -444,6 +450,13 @@ impl Runtime {
     fn running(&self, target: Target<'_>) -> Result<Started> {
         match self.status(target)? {
             Status::Running(started) => Ok(started),
+            other => Err(self.unsuitable(target, &other)),
+        }
+    }
+
+    fn running_or_paused(&self, target: Target<'_>) -> Result<Started> {
+        match self.status(target)? {
+            Status::Running(started) | Status::Paused(started) => Ok(started),
             other => Err(self.unsuitable(target, &other)),
         }
     }

@@ -2,11 +2,12 @@
 //! meanwhile has its exit code, and what belongs to nothing is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cnm::api::{NamespaceRequest, Sandbox};
+use cnm::api::{FoundNamespace, NamespaceRequest, Sandbox};
 use futures::StreamExt as _;
 use futures::future::{BoxFuture, join_all, ready};
 use jiff::Timestamp;
@@ -211,7 +212,7 @@ async fn settle(owned: &mut Owned) {
 }
 
 /// Tells netd which sandboxes are still wanted: it takes the others down. What it has lost of a running container's is
-/// made again around the namespace that the container is in.
+/// made again around the namespace that the container is in, and it is told of those that nobody keeps.
 async fn claim(engine: &Engine) -> Result<()> {
     let running = || {
         let wanted = engine.containers.all().into_iter().filter(has_sandbox);
@@ -230,6 +231,25 @@ async fn claim(engine: &Engine) -> Result<()> {
             tracing::error!(container = %id, "making a lost sandbox again: {}", chain(&error));
         }
     }
+    for id in &reply.lost {
+        let Ok(handle) = engine.containers.find(id) else { continue };
+        if let Err(error) = handle.run(|owned| Box::pin(find_namespace(owned))).await {
+            tracing::error!(container = %id, "restart it, nobody keeps its network namespace: {}", chain(&error));
+        }
+    }
+    Ok(())
+}
+
+/// Tells netd where a running container's network namespace is, which nobody keeps any more.
+async fn find_namespace(owned: &mut Owned) -> Result<()> {
+    if !owned.container.state.phase.is_alive() {
+        return Ok(());
+    }
+    let id = owned.container.id.clone();
+    let namespace = owned.engine.blocking(move |engine| Ok(engine.runtime.network_namespace(&id)?)).await?;
+    // By a descriptor of ours: the process may end meanwhile, and its pid be another's.
+    let path = format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
+    owned.engine.netd.client().adopt_namespace(owned.container.id.as_str(), &FoundNamespace { path }).await?;
     Ok(())
 }
 

@@ -96,7 +96,7 @@ impl State {
 
 impl Rules for Namespace {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
-        if state.namespaces.contains_key(&self.at()) {
+        if state.namespaces.contains_key(&self.at()) || state.lost.contains(&self.sandbox) {
             return Err(Errno::EEXIST);
         }
         state.namespaces.insert(self.at(), empty_namespace());
@@ -105,6 +105,7 @@ impl Rules for Namespace {
 
     fn remove(&self, state: &mut State) {
         let at = self.at();
+        state.lost.remove(&self.sandbox);
         let Some(namespace) = state.namespaces.remove(&at) else { return };
         for name in namespace.links.into_keys() {
             state.delete(&LinkAt { namespace: at.clone(), name });

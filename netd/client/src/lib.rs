@@ -19,8 +19,8 @@ use std::{
 };
 
 use cnm::api::{
-    API_VERSION, Claim, ClaimReply, Endpoint, EndpointRequest, Handshake, Info, Network, NetworkCreate, NetworkQuery,
-    Owed, PruneRequest, Pruned, Sandbox, SandboxCheck, SandboxPut,
+    API_VERSION, Claim, ClaimReply, Endpoint, EndpointRequest, FoundNamespace, Handshake, Info, Network, NetworkCreate,
+    NetworkQuery, Owed, PruneRequest, Pruned, Sandbox, SandboxCheck, SandboxPut,
 };
 use hyper::Method;
 
@@ -204,6 +204,15 @@ impl Client {
     pub async fn claim(&self, owner: &str, claim: &Claim) -> Result<ClaimReply, Error> {
         let path = format!("/v1/owners/{}/claim", segment(owner));
         self.send(Method::POST, &path, claim, Deadline::Many).await
+    }
+
+    /// Says where the network namespace of a sandbox of [this client's owner](Self::of_owner) is, which nobody keeps any more.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is kept, or the path leads to none or to the host's; and as for every request.
+    pub async fn adopt_namespace(&self, sandbox: &str, found: &FoundNamespace) -> Result<Sandbox, Error> {
+        let path = self.owned(format!("/v1/sandboxes/{}/namespace", segment(sandbox)));
+        self.send(Method::PUT, &path, found, Deadline::Change).await
     }
 
     /// What happens, from the event after revision `since` on, or from now on. A `Gap` event says that older ones are

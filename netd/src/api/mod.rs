@@ -22,7 +22,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, Uri},
     middleware,
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use cnm::Kind;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +60,7 @@ pub(crate) fn router(desk: Desk) -> Router {
         .route("/v1/sandboxes", get(sandboxes::list))
         .route("/v1/sandboxes/{id}", get(sandboxes::inspect).put(sandboxes::put).delete(sandboxes::remove))
         .route("/v1/sandboxes/{id}/check", get(sandboxes::check))
+        .route("/v1/sandboxes/{id}/namespace", put(sandboxes::adopt_namespace))
         .route("/v1/sandboxes/{id}/endpoints", post(sandboxes::connect))
         .route("/v1/sandboxes/{id}/endpoints/{endpoint}", delete(sandboxes::disconnect))
         .route("/v1/owners/{owner}/claim", post(owners::claim))

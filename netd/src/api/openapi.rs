@@ -22,6 +22,7 @@ use super::{about, events, networks, owed, owners, sandboxes};
         sandboxes::put,
         sandboxes::inspect,
         sandboxes::check,
+        sandboxes::adopt_namespace,
         sandboxes::remove,
         sandboxes::connect,
         sandboxes::disconnect,

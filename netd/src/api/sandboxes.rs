@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cnm::{
-    api::{Endpoint, EndpointRequest, ErrorReply, Sandbox, SandboxCheck, SandboxPut},
+    api::{Endpoint, EndpointRequest, ErrorReply, FoundNamespace, Sandbox, SandboxCheck, SandboxPut},
     id::{OwnerName, SandboxId},
     spec::{EndpointSpec, SandboxSpec},
 };
@@ -97,6 +97,28 @@ pub(super) async fn inspect(State(desk): State<Desk>, Path(id): Path<String>) ->
 pub(super) async fn check(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<SandboxCheck>, Refusal> {
     let id = existing(&id)?;
     Ok(Json(desk.controller.check_sandbox(id).await?))
+}
+
+/// Says where the network namespace of a sandbox is that nobody keeps any more, as a claim tells. What should be in it and
+/// isn't is made again.
+#[utoipa::path(put, operation_id = "adopt_namespace", path = "/v1/sandboxes/{id}/namespace", tag = "sandboxes", request_body = FoundNamespace,
+    params(("id" = String, Path), ("owner" = String, Query, description = "Whose it is")),
+    responses(
+        (status = 200, body = Sandbox, description = "It is kept"),
+        (status = 400, body = ErrorReply, description = "There is no network namespace, or it is the host's"),
+        (status = 403, body = ErrorReply, description = "The sandbox is somebody else's"),
+        (status = 404, body = ErrorReply),
+        (status = 409, body = ErrorReply, description = "Its namespace is kept"),
+    ))]
+pub(super) async fn adopt_namespace(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Asked(asked): Asked<ForOwner>,
+    Body(wire): Body<FoundNamespace>,
+) -> Result<Json<Sandbox>, Refusal> {
+    let (owner, id, controller) = (asked.name()?, existing(&id)?, desk.controller.clone());
+    let sandbox = finish(async move { controller.adopt_namespace(&owner, id, wire.path.into()).await }).await?;
+    Ok(Json(desk.controller.show_sandbox(&sandbox)))
 }
 
 /// Takes a sandbox down and frees its addresses and ports.

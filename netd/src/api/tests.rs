@@ -382,7 +382,7 @@ async fn the_document_names_what_is_served() {
     let fixture = Fixture::new().await;
     let document = serde_json::to_value(document()).expect("JSON");
     let paths = document["paths"].as_object().expect("an object");
-    assert_eq!(paths.len(), 14);
+    assert_eq!(paths.len(), 15);
     let methods = paths.values().flat_map(|path| path.as_object().into_iter().flat_map(|path| path.values()));
     let ids: Vec<_> = methods.map(|method| method["operationId"].to_string()).collect();
     let distinct: std::collections::BTreeSet<_> = ids.iter().collect();

@@ -25,7 +25,11 @@ impl Controller {
             let observed = host.observe(&Ask::about(desired.iter().chain(&unwanted)))?;
             let elements: BTreeSet<Element> = desired.iter().filter_map(element).cloned().collect();
             let missing = host.missing_elements(&elements)?;
-            Ok(diff::compare(&desired, &unwanted, &observed, &missing))
+            let mut check = diff::compare(&desired, &unwanted, &observed, &missing);
+            if host.lost_namespaces()?.contains(&id) {
+                check.missing.insert(0, format!("netns keep {id} (nobody keeps it: restart its container)"));
+            }
+            Ok(check)
         });
         Ok(SandboxCheck { not_held, ..compared.await? })
     }

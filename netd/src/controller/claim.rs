@@ -1,5 +1,7 @@
 //! Owners say which sandboxes they still want; what is theirs and not wanted goes.
 
+use std::collections::BTreeSet;
+
 use cnm::{
     Kind,
     api::{Claim, ClaimReply},
@@ -11,11 +13,13 @@ use super::Controller;
 use crate::Error;
 
 impl Controller {
-    /// Takes down an owner's sandboxes that it doesn't claim, and names those that it claims in vain.
+    /// Takes down an owner's sandboxes that it doesn't claim, and names those that it claims in vain, or has to find the
+    /// namespaces of.
     #[tracing::instrument(level = "debug", skip(self, claim))]
     pub(crate) async fn claim(&self, owner: OwnerName, claim: Claim) -> Result<ClaimReply, Error> {
-        let claimed = claim.sandboxes.into_iter().collect();
-        let (unclaimed, missing) = self.owner.decide(move |ledger| ledger.unclaimed(&owner, &claimed)).await?;
+        let claimed: BTreeSet<String> = claim.sandboxes.into_iter().collect();
+        let asked = claimed.clone();
+        let (unclaimed, missing) = self.owner.decide(move |ledger| ledger.unclaimed(&owner, &asked)).await?;
         let removals = unclaimed.into_iter().map(|id| async move {
             match self.remove_sandbox(id.clone()).await {
                 Ok(_) => Ok(Some(id.to_string())),
@@ -25,6 +29,8 @@ impl Controller {
             }
         });
         let removed = join_all(removals).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(ClaimReply { removed: removed.into_iter().flatten().collect(), missing })
+        let mut lost = self.lost_of(claimed).await?;
+        lost.retain(|id| !missing.contains(id));
+        Ok(ClaimReply { removed: removed.into_iter().flatten().collect(), missing, lost })
     }
 }

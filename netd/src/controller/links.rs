@@ -10,6 +10,7 @@ use cnm::{
     driver::DriverConfig,
     id::{LinkName, NetworkId, SandboxId},
     observed::Ask,
+    plan::Plan,
     resource::{Resource, Resources},
 };
 use kernel::{Family, Forwarding, Host, LinkEvent, LinkWatch};
@@ -223,16 +224,21 @@ fn with_its_parts(link: &Resource, desired: &Resources) -> Resources {
 
 impl Mended {
     fn make_missing(&mut self, host: &dyn Host, desired: &Resources) -> Result<(), kernel::Error> {
-        let observed = host.observe(&Ask::about(desired))?;
-        let plan = diff::missing(desired, &observed);
+        let (plan, failures) = make_missing(host, desired)?;
         self.steps += plan.ops.len();
         // What hangs on a link that an event names may have gone as well, and be named by a later one in vain.
         self.made.extend(plan.ops.iter().filter_map(|op| op.resource().host_link()));
-        if !plan.ops.is_empty() {
-            self.failures.extend(apply_repair(host, plan));
-        }
+        self.failures.extend(failures);
         Ok(())
     }
+}
+
+/// Makes what the kernel lacks, and answers with what that took and what failed.
+pub(super) fn make_missing(host: &dyn Host, desired: &Resources) -> Result<(Plan, Vec<String>), kernel::Error> {
+    let observed = host.observe(&Ask::about(desired))?;
+    let plan = diff::missing(desired, &observed);
+    let failures = if plan.ops.is_empty() { Vec::new() } else { apply_repair(host, plan.clone()) };
+    Ok((plan, failures))
 }
 
 impl Ledger {

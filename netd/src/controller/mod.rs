@@ -4,6 +4,7 @@
 //! the request, in the lane of its object, so that requests about different objects go side by side. What watches find
 //! amiss is put right in the same way.
 
+mod adopt;
 mod changes;
 mod check;
 mod claim;

@@ -77,10 +77,59 @@ fn namespaces_of_sandboxes_are_no_mounts_and_outlive_everybody() {
     host.start_netd().start_berthd();
     all_is_well(&host);
 
+    the_containers_themselves_tell_where_lost_ones_are(&mut host);
+    all_is_well(&host);
+
     host.docker(&["rm", "-f", "web", "page"]).ok();
     assert_eq!(host.sh("ls -A /run/berth/netns").ok(), "");
     let held = "for keeper in $(pidof netd-keeper); do ls -l /proc/$keeper/fd; done | grep -c 'net:' || true";
     assert_eq!(host.sh(held).ok(), "0");
+}
+
+/// The holder is killed together with netd, as the kernel does that runs out of memory.
+fn the_containers_themselves_tell_where_lost_ones_are(host: &mut Host) {
+    host.docker(&["run", "-d", "--name", "alone", "--network", "none", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["run", "-d", "--name", "short", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["pause", "web"]).ok();
+    host.docker(&["network", "create", "late"]).ok();
+    let alone = host.docker(&["inspect", "-f", "{{.Id}}", "alone"]).ok();
+    let check = |host: &Host| {
+        let url = format!("http://localhost/v1/sandboxes/{alone}/check");
+        host.sh(&format!("curl -sS --fail --unix-socket /run/berth/netd.sock {url}")).ok()
+    };
+    let kill_both = |host: &mut Host| {
+        host.sh("kill -STOP $(pidof netd) && kill -9 $(pidof netd-keeper)").ok();
+        host.kill_netd();
+    };
+    let all_are_kept = |host: &Host, names: &[&str]| {
+        let same = r#"test "$(stat -Lc %i /run/berth/netns/$1)" = "$(stat -Lc %i /proc/$2/ns/net)""#;
+        for name in names {
+            let place = host.docker(&["inspect", "-f", "{{.Id}} {{.State.Pid}}", name]).ok();
+            host.sh(&format!("set -- {place}; timeout 20 sh -c 'until {same}; do sleep 0.02; done' sh $1 $2")).ok();
+        }
+    };
+
+    // While nobody says where it is, a namespace is neither replaced nor given up.
+    host.kill_berthd();
+    kill_both(host);
+    host.start_netd();
+    let told = check(host);
+    assert!(told.contains("nobody keeps it"), "{told}");
+    host.start_berthd();
+    all_are_kept(host, &["alone", "short", "web", "page"]);
+    let told = check(host);
+    assert!(!told.contains("nobody keeps it"), "{told}");
+
+    // berthd lives on, and one container ends before netd is back.
+    kill_both(host);
+    host.docker(&["rm", "-f", "short"]).ok();
+    all_are_kept(host, &["alone", "web", "page"]);
+    host.docker(&["unpause", "web"]).ok();
+    host.docker(&["network", "connect", "late", "web"]).ok();
+    assert!(host.docker(&["exec", "web", "ip", "address"]).ok().contains("eth1"), "it is in another namespace");
+    host.docker(&["network", "disconnect", "late", "web"]).ok();
+    host.docker(&["network", "rm", "late"]).ok();
+    host.docker(&["rm", "-f", "alone"]).ok();
 }
 
 #[test]

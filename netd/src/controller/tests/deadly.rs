@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeSet,
+    path::Path,
     sync::{Arc, Condvar, Mutex},
 };
 
 use cnm::{
     firewall::Element,
-    id::LinkName,
+    id::{LinkName, SandboxId},
     observed::{Ask, Observed},
     plan::Plan,
     resource::{LinkAt, Place, Resource},
@@ -143,6 +144,14 @@ impl Host for Deadly {
             self.die()
         }
         self.host.set_right(resource)
+    }
+
+    fn lost_namespaces(&self) -> Result<BTreeSet<SandboxId>, Error> {
+        self.host.lost_namespaces()
+    }
+
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path) -> Result<(), Error> {
+        self.host.adopt_namespace(sandbox, found)
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

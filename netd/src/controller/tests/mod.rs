@@ -8,6 +8,7 @@ mod grants;
 mod hangs;
 mod kills;
 mod lender;
+mod lost;
 mod owed;
 mod requests;
 mod set_aside;
