@@ -53,7 +53,7 @@ pub enum Error {
     Image(#[from] images::Error),
     /// An image that was to be built.
     #[error(transparent)]
-    Build(#[from] images::BuildError),
+    Build(#[from] build::Error),
     /// A container's files can't be packed.
     #[error(transparent)]
     Pack(#[from] images::files::PackError),

@@ -2,8 +2,8 @@
 
 mod parse;
 
-use crate::build::WordError;
 use crate::config::{ContainerConfig, DEFAULT_PATH, Empty, Healthcheck};
+use crate::words::WordError;
 
 /// One instruction for an image's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +112,8 @@ pub(crate) fn apply_written(texts: &[String], mut config: ContainerConfig) -> Re
     Ok(config)
 }
 
-/// Applies instructions in order.
-pub(crate) fn apply(changes: &[Change], mut config: ContainerConfig) -> ContainerConfig {
+/// Applies instructions in order. An entry point takes the command away that was there, unless one of them is a command.
+pub fn apply_changes(changes: &[Change], mut config: ContainerConfig) -> ContainerConfig {
     let sets_command = changes.iter().any(|change| matches!(change, Change::Cmd(_)));
     changes.iter().for_each(|change| apply_one(change.clone(), sets_command, &mut config));
     config

@@ -50,6 +50,14 @@ impl Compression {
     }
 }
 
+/// The content of a stream, which may be compressed with gzip, zstd, bzip2 or xz: its first bytes say so.
+///
+/// # Errors
+/// It can't be read, or is compressed in a way that nothing here undoes.
+pub fn decompressed(reader: impl Read) -> io::Result<impl Read> {
+    Decoder::new(reader)
+}
+
 type Rewound<R> = BufReader<io::Chain<Cursor<Vec<u8>>, R>>;
 
 /// The uncompressed content of a stream that may be compressed.

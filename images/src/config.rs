@@ -15,7 +15,7 @@ use crate::digest::{DiffId, ImageId};
 use crate::platform::Platform;
 
 /// Where programs are looked for, unless somebody says.
-pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Larger documents exist only to fill memory.
 pub(crate) const DOCUMENT_BYTES_MAX: u64 = 8 << 20;
 /// A step takes two bytes of a document and a hundred of memory.

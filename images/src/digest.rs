@@ -29,13 +29,17 @@ impl Digest {
     }
 
     /// The digest of all that a reader has.
-    pub(crate) fn of_reader(reader: impl Read) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// It can't be read to its end.
+    pub fn of_reader(reader: impl Read) -> io::Result<Self> {
         let mut reader = HashingReader::new(reader);
         io::copy(&mut reader, &mut io::sink())?;
         Ok(reader.finish())
     }
 
-    pub(crate) fn from_hash(hasher: Sha256) -> Self {
+    /// The digest of what a hasher was given.
+    pub fn from_hash(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())
     }
 

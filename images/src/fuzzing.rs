@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::build::{Dockerfile, Expander};
 use crate::config::ImageConfig;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -18,26 +17,6 @@ pub fn reference(text: &str) {
     let Ok(reference) = Reference::parse(text) else { return };
     for written in [reference.to_string(), reference.familiar()] {
         assert_eq!(Reference::parse(&written).ok().as_ref(), Some(&reference), "{text:?} became {written:?}");
-    }
-}
-
-/// What is wrong is in the text, and so is every instruction; its words can be expanded or are refused.
-pub fn dockerfile(text: &str) {
-    let lines = text.lines().count();
-    match Dockerfile::parse(text, "Dockerfile") {
-        Err(error) => assert!(error.place.line <= lines.max(1), "{error}: there are {lines} lines"),
-        Ok(dockerfile) => {
-            assert!(!dockerfile.stages.is_empty(), "nothing to build was accepted");
-            let variable = |name: &str| (name.len() % 2 == 0).then(|| format!("${name}"));
-            let expander = Expander { escape: dockerfile.escape, variable: &variable };
-            for stage in &dockerfile.stages {
-                let places = stage.steps.iter().map(|step| &step.place).chain([&stage.place]);
-                places.for_each(|place| assert!((1..=lines).contains(&place.line), "{place}: there are {lines} lines"));
-                // Refusals are fine, panics are not.
-                expander.word(&stage.base).ok();
-                stage.steps.iter().for_each(|step| drop(expander.text(&step.text)));
-            }
-        }
     }
 }
 

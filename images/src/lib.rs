@@ -3,8 +3,12 @@
 //! [`Store`] is the door. It takes archives in ([`Store::load`], [`Store::import`]), answers what is there
 //! ([`Store::list`], [`Store::get`], [`Store::history`]), names and removes it ([`Store::tag`], [`Store::remove`],
 //! [`Store::prune`]), and prepares the directories of a container's overlay ([`Store::prepare`]), which others mount. Only
-//! what reads layers as one tree ([`Store::build`], [`Store::copy_out`]) mounts them itself: a read-only overlay in the mount
+//! what reads layers as one tree ([`files::view`], [`Store::copy_out`]) mounts them itself: a read-only overlay in the mount
 //! namespace of a thread that ends at once, which nobody else sees.
+//!
+//! Whoever builds images makes layers of files ([`files`], [`tarball`]) or of what a command wrote ([`Store::prepare_on`],
+//! [`Store::add_layer`]), has them kept while it works on them ([`Store::lease`]), and records which step led to which
+//! ([`steps`]).
 //!
 //! All calls block. They can be made from any number of threads at once; what takes long (unpacking, waiting for the disk)
 //! happens outside of the store's lock.
@@ -27,7 +31,6 @@
 #![forbid(unsafe_code)]
 
 mod archive;
-mod build;
 mod change;
 mod compression;
 mod config;
@@ -48,20 +51,24 @@ mod reference;
 mod registry;
 mod side_by_side;
 mod store;
-mod tarball;
-#[cfg(test)]
-mod testing;
+pub mod tarball;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod unpack;
-mod view;
+pub mod words;
+
+/// What builds leave in the store: layers that no image has yet, which step led to which, and what steps keep for the next
+/// ones.
+pub mod steps {
+    pub use crate::store::{
+        BuiltImage, CacheUse, CacheWish, DoneStep, HeldCaches, Lease, NewImage, StepLayer, StepResult,
+    };
+}
 
 pub use archive::ArchiveError;
-pub use build::{
-    BaseImages, BuildError, BuildEvent, BuildProgress, BuildRequest, Built, Context, DockerfileError, Place, Problem,
-    RunStep, StepError, StepMount, StepMountKind, StepNetwork, StepOutput, StepRunner, StepStream, Surroundings,
-    WordError,
-};
-pub use change::{Change, ChangeError, check_changes};
-pub use config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFs};
+pub use change::{Change, ChangeError, apply_changes, check_changes};
+pub use compression::decompressed;
+pub use config::{ContainerConfig, DEFAULT_PATH, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFs};
 pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
@@ -79,3 +86,4 @@ pub use store::{
 };
 pub use tarball::TarError;
 pub use unpack::{Limits, Refusal, UnpackError};
+pub use words::WordError;

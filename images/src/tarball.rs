@@ -15,8 +15,8 @@ use tar::{EntryType, Header};
 
 use header::{checksum_is_right, device, is_extension, is_zero, number, signed_number};
 use pax::Records;
-pub(crate) use sparse::Segment;
-pub(crate) use write::TarWriter;
+pub use sparse::Segment;
+pub use write::TarWriter;
 
 const BLOCK_BYTES: usize = 512;
 /// Names, attributes and sparse maps of one member together. Linux limits a file's attributes to 64 KiB each.
@@ -62,45 +62,64 @@ impl TarError {
 
 /// What a member is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum MemberKind {
+pub enum MemberKind {
+    /// A file with content.
     File {
         /// Where the stored bytes belong, if not one after another from the beginning.
         segments: Option<Vec<Segment>>,
     },
+    /// One more name of a file.
     HardLink,
+    /// A symbolic link.
     SymbolicLink,
+    /// A character device.
     CharacterDevice {
+        /// Its driver's number.
         major: u32,
+        /// Which of the driver's.
         minor: u32,
     },
+    /// A block device.
     BlockDevice {
+        /// Its driver's number.
         major: u32,
+        /// Which of the driver's.
         minor: u32,
     },
+    /// A directory.
     Directory,
+    /// A pipe with a name.
     Fifo,
 }
 
 /// One member of a tar, as it describes itself: nothing here has been checked against anything.
 #[derive(Clone, Debug)]
-pub(crate) struct Member {
-    pub(crate) path: Vec<u8>,
-    pub(crate) kind: MemberKind,
+pub struct Member {
+    /// Its name.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: MemberKind,
     /// The target of links.
-    pub(crate) link: Vec<u8>,
-    pub(crate) mode: u32,
-    pub(crate) uid: u64,
-    pub(crate) gid: u64,
-    pub(crate) mtime_seconds: i64,
-    pub(crate) mtime_nanoseconds: u32,
+    pub link: Vec<u8>,
+    /// Permissions.
+    pub mode: u32,
+    /// Whose it is.
+    pub uid: u64,
+    /// Whose it is as well.
+    pub gid: u64,
+    /// When its content last changed, since 1970.
+    pub mtime_seconds: i64,
+    /// And so much after that.
+    pub mtime_nanoseconds: u32,
     /// The size of the file that it makes.
-    pub(crate) size_bytes: u64,
-    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub size_bytes: u64,
+    /// Extended attributes, names and values.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Member {
     /// Something empty, of root's and as old as can be.
-    pub(crate) fn new(path: Vec<u8>, kind: MemberKind, mode: u32) -> Self {
+    pub fn new(path: Vec<u8>, kind: MemberKind, mode: u32) -> Self {
         Self {
             path,
             kind,

@@ -1,38 +1,53 @@
-//! For tests: tars with any content that bytes can say, and image archives made of them.
+//! For tests, ours and those of who stands on us (by the feature `testing`, which no program has): tars with any content that
+//! bytes can say, image archives made of them, and processes that end between any two steps.
+
+mod ends;
+
+use std::io::Read as _;
+use std::path::Path;
 
 use serde_json::json;
 use tar::{EntryType, Header};
 
-use crate::digest::{DiffId, Digest};
+use crate::digest::{ChainId, DiffId, Digest};
+use crate::unpack;
+
+pub use ends::{Operation, between_steps, wherever_it_ends};
 
 /// A tar in the making. Unlike the `tar` crate's builder it writes whatever it is told.
 #[derive(Clone, Default)]
-pub(crate) struct Tar(Vec<u8>);
+pub struct Tar(Vec<u8>);
 
 impl Tar {
-    pub(crate) fn new() -> Self {
+    /// Nothing yet.
+    pub fn new() -> Self {
         Self::default()
     }
 
-    pub(crate) fn dir(self, path: &str, mode: u32) -> Self {
+    /// A directory with these permissions.
+    pub fn dir(self, path: &str, mode: u32) -> Self {
         self.member(path, EntryType::Directory, |header| header.set_mode(mode), &[])
     }
 
-    pub(crate) fn file(self, path: &str, content: &str) -> Self {
+    /// A file of root's.
+    pub fn file(self, path: &str, content: &str) -> Self {
         self.member(path, EntryType::Regular, |_| (), content.as_bytes())
     }
 
-    pub(crate) fn symlink(self, path: &str, target: &str) -> Self {
+    /// A symbolic link.
+    pub fn symlink(self, path: &str, target: &str) -> Self {
         let target = target.to_owned();
         self.member(path, EntryType::Symlink, |header| set_link(header, &target), &[])
     }
 
-    pub(crate) fn hard_link(self, path: &str, target: &str) -> Self {
+    /// One more name of a file.
+    pub fn hard_link(self, path: &str, target: &str) -> Self {
         let target = target.to_owned();
         self.member(path, EntryType::Link, |header| set_link(header, &target), &[])
     }
 
-    pub(crate) fn device(self, path: &str, kind: EntryType, major: u32, minor: u32) -> Self {
+    /// A device, of whichever kind.
+    pub fn device(self, path: &str, kind: EntryType, major: u32, minor: u32) -> Self {
         let set = |header: &mut Header| {
             header.set_device_major(major).expect("a ustar header");
             header.set_device_minor(minor).expect("a ustar header");
@@ -41,7 +56,7 @@ impl Tar {
     }
 
     /// PAX records for the member that follows.
-    pub(crate) fn pax(self, records: &[(&str, &[u8])]) -> Self {
+    pub fn pax(self, records: &[(&str, &[u8])]) -> Self {
         let mut content = Vec::new();
         for (key, value) in records {
             let rest = key.len() + value.len() + 3;
@@ -57,7 +72,7 @@ impl Tar {
     }
 
     /// Any member; `set` can change the header before its checksum is made.
-    pub(crate) fn member(mut self, path: &str, kind: EntryType, set: impl FnOnce(&mut Header), content: &[u8]) -> Self {
+    pub fn member(mut self, path: &str, kind: EntryType, set: impl FnOnce(&mut Header), content: &[u8]) -> Self {
         let mut header = Header::new_ustar();
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_entry_type(kind);
@@ -75,17 +90,19 @@ impl Tar {
     }
 
     /// Bytes as they are.
-    pub(crate) fn raw(mut self, bytes: &[u8]) -> Self {
+    pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    /// With the end that a tar has.
+    pub fn finish(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
     }
 
-    pub(crate) fn unfinished(self) -> Vec<u8> {
+    /// As it is, without an end.
+    pub fn unfinished(self) -> Vec<u8> {
         self.0
     }
 }
@@ -96,19 +113,23 @@ fn set_link(header: &mut Header, target: &str) {
 
 /// An image for an archive.
 #[derive(Clone)]
-pub(crate) struct TestImage {
-    pub(crate) names: Vec<&'static str>,
+pub struct TestImage {
+    /// What it is called.
+    pub names: Vec<&'static str>,
     /// Uncompressed tars, lowest first.
-    pub(crate) layers: Vec<Vec<u8>>,
-    pub(crate) architecture: &'static str,
+    pub layers: Vec<Vec<u8>>,
+    /// As Go names it.
+    pub architecture: &'static str,
 }
 
 impl TestImage {
-    pub(crate) fn new(name: &'static str, layers: Vec<Vec<u8>>) -> Self {
+    /// An image for amd64.
+    pub fn new(name: &'static str, layers: Vec<Vec<u8>>) -> Self {
         Self { names: vec![name], layers, architecture: "amd64" }
     }
 
-    pub(crate) fn config(&self) -> Vec<u8> {
+    /// Its configuration document.
+    pub fn config(&self) -> Vec<u8> {
         let diff_ids: Vec<DiffId> = self.layers.iter().map(|layer| DiffId(Digest::of(layer))).collect();
         let steps = self.layers.iter().enumerate();
         let history: Vec<_> = steps.map(|(at, _)| json!({"created_by": format!("step {at}")})).collect();
@@ -124,7 +145,7 @@ impl TestImage {
 }
 
 /// A docker-archive with `manifest.json` at the end, where it is inconvenient.
-pub(crate) fn docker_archive<'a>(images: impl IntoIterator<Item = &'a TestImage>) -> Vec<u8> {
+pub fn docker_archive<'a>(images: impl IntoIterator<Item = &'a TestImage>) -> Vec<u8> {
     let mut tar = Tar::new();
     let mut items = Vec::new();
     for image in images {
@@ -143,7 +164,7 @@ pub(crate) fn docker_archive<'a>(images: impl IntoIterator<Item = &'a TestImage>
 }
 
 /// An oci-archive whose layers are compressed as `compress` does.
-pub(crate) fn oci_archive<'a>(
+pub fn oci_archive<'a>(
     images: impl IntoIterator<Item = &'a TestImage>,
     compress: impl Fn(&[u8]) -> Vec<u8>,
 ) -> Vec<u8> {
@@ -174,13 +195,37 @@ pub(crate) fn oci_archive<'a>(
     tar.file("index.json", &index.to_string()).finish()
 }
 
-pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
+/// Compressed with gzip.
+pub fn gzip(content: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(content).expect("writing memory");
     encoder.finish().expect("writing memory")
 }
 
-pub(crate) fn zstd(content: &[u8]) -> Vec<u8> {
+/// Compressed with zstd.
+pub fn zstd(content: &[u8]) -> Vec<u8> {
     zstd::encode_all(content, 1).expect("writing memory")
+}
+
+/// The tar of a layer with one file.
+pub fn layer(path: &str, content: &str) -> Vec<u8> {
+    Tar::new().file(path, content).finish()
+}
+
+/// Two images on one lower layer.
+pub fn siblings() -> (TestImage, TestImage) {
+    let base = layer("etc/base", "base");
+    (
+        TestImage::new("one:1", vec![base.clone(), layer("one", "1")]),
+        TestImage::new("two:2", vec![base, layer("two", "2")]),
+    )
+}
+
+/// The tar of a layer in the store below `root`, made again.
+pub fn layer_tar(root: &Path, layer: &ChainId) -> Vec<u8> {
+    let mut tar = Vec::new();
+    let dir = root.join("layers").join(layer.0.hex());
+    unpack::tar_of(&dir).and_then(|mut made| made.read_to_end(&mut tar)).expect("a layer and its recipe");
+    tar
 }

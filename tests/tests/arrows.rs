@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Who may depend on whom; a crate that isn't here may not exist.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("cnm", &[]),
     ("kernel", &["cnm"]),
     ("drivers", &["cnm"]),
@@ -20,8 +20,9 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("reason", &[]),
     ("plugin", &["reason"]),
     ("sqlite", &[]),
-    ("images", &["dockerignore", "users", "reason", "sqlite"]),
-    ("engine", &["runtime", "images", "plugin", "netd-client", "cnm", "settings", "sqlite"]),
+    ("images", &["reason", "sqlite"]),
+    ("build", &["images", "dockerignore", "users"]),
+    ("engine", &["runtime", "images", "build", "plugin", "netd-client", "cnm", "settings", "sqlite"]),
     ("cli", &["netd-client", "cnm", "dockerignore"]),
     (
         "berth-tests",
@@ -78,6 +79,30 @@ fn the_model_stays_pure() {
     for banned in ["tokio", "nix", "libc", "rand", "rustix", "tracing", "netlink-sys"] {
         assert!(!dependencies.contains_key(banned), "cnm may not depend on {banned}");
     }
+}
+
+#[test]
+fn what_is_for_tests_is_in_no_program() {
+    let is_for_tests =
+        |feature: &toml::Value| feature.as_str().is_some_and(|feature| feature.rsplit('/').next() == Some("testing"));
+    let whole = manifest(&root().join("Cargo.toml"));
+    let members = members();
+    let manifests = members.values().map(|(_, manifest)| manifest).chain([whole["workspace"].as_table().expect("it")]);
+    let mut found = 0;
+    for manifest in manifests {
+        let table = |section: &str| manifest.get(section).and_then(toml::Value::as_table).cloned().unwrap_or_default();
+        // Those of the tests may ask for it.
+        for (dependency, asked) in ["dependencies", "build-dependencies"].into_iter().flat_map(table) {
+            let features = asked.get("features").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+            assert!(!features.iter().any(is_for_tests), "{dependency} is asked for as in tests: {features:?}");
+        }
+        for (feature, brings) in table("features") {
+            found += usize::from(feature == "testing");
+            let brings = brings.as_array().expect("features");
+            assert!(!brings.iter().any(is_for_tests), "the feature {feature} brings what is for tests");
+        }
+    }
+    assert_eq!(found, 1, "what is for tests has another name, or is in other crates, too");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The bounds that a build's steps run in, as a container's would be asked for.
 
-use images::{Image, ImageConfig, RootFs, RunStep, StepMountKind, StepNetwork};
+use build::{RunStep, StepMountKind, StepNetwork};
+use images::{Image, ImageConfig, RootFs};
 use jiff::Timestamp;
 use runtime::spec::BindPropagation;
 

@@ -2,10 +2,9 @@
 
 use std::error::Error as StdError;
 
+use build::{BaseImages, BuildEvent, BuildProgress, StepStream};
 use bytes::Bytes;
-use images::{
-    BaseImages, BuildEvent, BuildProgress, Credentials, Image, Platform, PullRequest, Reference, Silent, StepStream,
-};
+use images::{Credentials, Image, Platform, PullRequest, Reference, Silent};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

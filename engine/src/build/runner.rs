@@ -2,8 +2,8 @@
 
 use std::error::Error as StdError;
 
+use build::{RunStep, StepOutput, StepRunner, StepStream};
 use bytes::{Bytes, BytesMut};
-use images::{RunStep, StepOutput, StepRunner, StepStream};
 use runtime::protocol::Streams;
 use runtime::{Started, Starting, Target, Watch};
 use tokio::io::AsyncReadExt as _;

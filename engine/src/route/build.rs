@@ -9,9 +9,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use build::{BuildRequest, Built, Context, Error as BuildError, Surroundings};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use images::{BuildError, BuildRequest, Built, CachedStep, Context, Surroundings};
+use images::CachedStep;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -43,7 +44,7 @@ async fn build(
     let asked = Asked::parse(query.as_deref().unwrap_or_default(), &headers)?;
     asked.limits.check(&engine)?;
     let mut tar = SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(std::io::Error::other)));
-    let context = engine.blocking(move |engine| Ok(engine.images.receive_context(&mut tar)?)).await?;
+    let context = engine.blocking(move |engine| Ok(Context::receive(&engine.images, &mut tar)?)).await?;
     let (lines, mut reply) = mpsc::channel(LINES);
     let stop = asked.request.called_off.clone();
     let (gone, over) = (lines.clone(), stop.clone());
@@ -131,7 +132,7 @@ fn work(
     let passwords = asked.passwords.clone();
     let narrator = Narrator::new(engine.clone(), lines.clone(), passwords, asked.is_quiet, stop);
     let surroundings = Surroundings { runner, images: &narrator, progress: &narrator, registries: &engine.registries };
-    let built = engine.images.build(context, &asked.request, &surroundings);
+    let built = build::build(&engine.images, context, &asked.request, &surroundings);
     let built = built.inspect_err(|error| tracing::debug!("a build failed: {}", chain(error)))?;
     for line in report(engine, asked, &built) {
         // A client that has gone misses nothing.

@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Change, ChangeError};
-use crate::build::{Expander, raw_words};
 use crate::config::Healthcheck;
+use crate::words::{Expander, raw_words};
 
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 const ESCAPE: char = '\\';

@@ -140,7 +140,7 @@ fn wrong_instructions_are_refused_by_name() {
 fn instructions_build_on_each_other() {
     let changes = ["ENV A=1", "ENV B=2 A=3", "WORKDIR /srv", "WORKDIR www/../html", "ONBUILD RUN a", "ONBUILD RUN b"];
     let changes: Vec<Change> = changes.iter().map(|text| parse(text).expect(text)).collect();
-    let config = apply(&changes, ContainerConfig::default());
+    let config = apply_changes(&changes, ContainerConfig::default());
     assert_eq!(config.env, ["B=2", "A=3"]);
     assert_eq!(config.working_dir, "/srv/html");
     assert_eq!(config.on_build.as_deref(), Some(&["RUN a".to_owned(), "RUN b".to_owned()][..]));
@@ -180,7 +180,7 @@ fn variables_are_those_of_the_configuration_so_far() {
 fn a_new_entry_point_drops_the_old_command_but_not_a_new_one() {
     let base = || ContainerConfig { cmd: Some(vec!["old".to_owned()]), ..ContainerConfig::default() };
     let entry = parse("ENTRYPOINT /x").expect("an instruction");
-    assert_eq!(apply(std::slice::from_ref(&entry), base()).cmd, None);
+    assert_eq!(apply_changes(std::slice::from_ref(&entry), base()).cmd, None);
     let both = [parse(r#"CMD ["new"]"#).expect("an instruction"), entry];
-    assert_eq!(apply(&both, base()).cmd, Some(vec!["new".to_owned()]));
+    assert_eq!(apply_changes(&both, base()).cmd, Some(vec!["new".to_owned()]));
 }

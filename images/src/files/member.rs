@@ -11,7 +11,7 @@ use crate::tarball::{Member, MemberKind};
 impl Entry {
     /// Describes it under this path; `None` for a socket: it is of the program that listens on it, and tar has no word
     /// for it.
-    pub(crate) fn member(&self, path: &[u8]) -> io::Result<Option<Member>> {
+    pub fn member(&self, path: &[u8]) -> io::Result<Option<Member>> {
         let stat = &self.stat;
         let (major, minor) = (major(stat.st_rdev), minor(stat.st_rdev));
         let (kind, has_xattrs) = match self.kind() {

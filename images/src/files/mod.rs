@@ -9,15 +9,15 @@ mod member;
 mod pack;
 mod resolve;
 mod tree;
+mod view;
 
 pub use extract::{ExtractError, Extraction, Owner, extract};
-pub use pack::{PackError, pack_path, pack_root};
-pub use resolve::{FileStat, make_directory, stat};
-pub use tree::{ReadError, size};
+pub use pack::{PackError, check_layer_name, pack_layer, pack_path, pack_root};
+pub use resolve::{FileStat, follow_links, make_directory, plain, stat};
+pub use tree::{Entry, ReadError, Tree, size};
+pub use view::view;
 
-pub(crate) use pack::{check_layer_name, is_opaque, pack_layer, pack_tree};
-pub(crate) use resolve::{follow_links, plain};
-pub(crate) use tree::{Entry, Tree};
+pub(crate) use pack::{is_opaque, pack_tree};
 
 #[cfg(test)]
 mod tests;

@@ -101,9 +101,12 @@ pub fn pack_root(root: impl AsFd, output: impl Write) -> Result<(), PackError> {
     packer.finish().map(drop)
 }
 
-/// Writes an upper directory as a layer's tar, without what is hidden. Times after `latest_seconds` become that. Answers
-/// how many members the tar has.
-pub(crate) fn pack_layer(
+/// Writes an upper directory as a layer's tar, without what is hidden. Times after `latest_seconds`, since 1970, become that.
+/// Answers how many members the tar has.
+///
+/// # Errors
+/// A file can't be read or has no place in a layer, or the tar can't be written.
+pub fn pack_layer(
     upper: &Path,
     hidden: &BTreeSet<PathBuf>,
     latest_seconds: Option<i64>,
@@ -260,7 +263,10 @@ fn whiteout(name: &[u8]) -> Vec<u8> {
 }
 
 /// Refuses a file's path that would hide another one in a layer; those above it are refused by themselves.
-pub(crate) fn check_layer_name(path: &Path) -> Result<(), PackError> {
+///
+/// # Errors
+/// [`PackError::ReservedName`]
+pub fn check_layer_name(path: &Path) -> Result<(), PackError> {
     match path.file_name().is_some_and(|name| name.as_bytes().starts_with(WHITEOUT_PREFIX)) {
         true => Err(PackError::ReservedName { path: path.to_owned() }),
         false => Ok(()),

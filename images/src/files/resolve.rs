@@ -113,8 +113,12 @@ pub(super) fn follow(root: BorrowedFd<'_>, path: &Path) -> io::Result<PathBuf> {
     })
 }
 
-/// The same where `leads_to` knows what the link at a path leads to, and what is none.
-pub(crate) fn follow_links(
+/// The path behind all links of a path, from a root in which `leads_to` knows what the link at a path leads to, and what is
+/// none.
+///
+/// # Errors
+/// Those of `leads_to`, and links without end.
+pub fn follow_links(
     path: &Path,
     mut leads_to: impl FnMut(&Path) -> io::Result<Option<PathBuf>>,
 ) -> io::Result<PathBuf> {
@@ -143,7 +147,7 @@ pub(crate) fn follow_links(
 }
 
 /// A path from the root, without `.` and `..`: what it says, not what links make of it.
-pub(crate) fn plain(path: &str) -> PathBuf {
+pub fn plain(path: &str) -> PathBuf {
     let mut plain = PathBuf::new();
     for name in components(Path::new(path)) {
         match name == ".." {

@@ -38,7 +38,8 @@ fn shown(path: &Path) -> std::path::Display<'_> {
 }
 
 impl ReadError {
-    pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// With an error of the system's.
+    pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self { path, source }
     }
@@ -46,25 +47,31 @@ impl ReadError {
 
 /// A directory to walk, or to look things up in.
 #[derive(Debug)]
-pub(crate) struct Tree(OwnedFd);
+pub struct Tree(OwnedFd);
 
 /// Something in it, as it was when it was opened: the descriptor stays with it wherever it goes.
-pub(crate) struct Entry {
+pub struct Entry {
     fd: OwnedFd,
-    pub(crate) stat: Stat,
+    /// What it is, as `stat(2)` has it.
+    pub stat: Stat,
 }
 
 impl Tree {
-    pub(crate) fn new(top: impl Into<OwnedFd>) -> Self {
+    /// The tree whose top this descriptor is of.
+    pub fn new(top: impl Into<OwnedFd>) -> Self {
         Self(top.into())
     }
 
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    /// The tree below a directory.
+    ///
+    /// # Errors
+    /// There is none, or it can't be opened.
+    pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self::new(File::open(path)?))
     }
 
     /// What has this path, which is relative; the empty path is the top.
-    pub(crate) fn entry(&self, path: &Path) -> io::Result<Option<Entry>> {
+    pub fn entry(&self, path: &Path) -> io::Result<Option<Entry>> {
         if path.as_os_str().is_empty() {
             return Entry::of(self.0.try_clone()?).map(Some);
         }
@@ -82,17 +89,17 @@ impl Tree {
 
     /// A path from the top with every symbolic link in it followed, the last one too, as if the top were the root
     /// directory; what isn't there stays as it is.
-    pub(crate) fn real(&self, path: &Path) -> io::Result<PathBuf> {
+    pub fn real(&self, path: &Path) -> io::Result<PathBuf> {
         resolve::follow(self.0.as_fd(), path)
     }
 
     /// Opens a file for reading.
-    pub(crate) fn file(&self, path: &Path) -> io::Result<File> {
+    pub fn file(&self, path: &Path) -> io::Result<File> {
         self.entry(path)?.ok_or(Errno::NOENT)?.open_file()
     }
 
     /// A regular file, links followed; `None` if it isn't there.
-    pub(crate) fn regular_file(&self, path: &Path) -> io::Result<Option<File>> {
+    pub fn regular_file(&self, path: &Path) -> io::Result<Option<File>> {
         match self.entry(&self.real(path)?)? {
             Some(entry) if entry.kind() == FileType::RegularFile => entry.open_file().map(Some),
             _ => Ok(None),
@@ -100,13 +107,13 @@ impl Tree {
     }
 
     /// The text of a small file, links followed; `None` if it isn't there.
-    pub(crate) fn text(&self, path: &Path) -> io::Result<Option<String>> {
+    pub fn text(&self, path: &Path) -> io::Result<Option<String>> {
         let text = self.bytes(path)?.map(String::from_utf8).transpose();
         text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
     /// The same, whatever is in it.
-    pub(crate) fn bytes(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    pub fn bytes(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let Some(file) = self.regular_file(path)? else { return Ok(None) };
         // An image may have one of any size, mostly holes.
         let mut bytes = Vec::new();
@@ -119,7 +126,7 @@ impl Tree {
 
     /// Visits everything below `from`, a directory before what is in it, in the order of names. `visit` says whether to
     /// go into a directory.
-    pub(crate) fn walk<E: From<ReadError>>(
+    pub fn walk<E: From<ReadError>>(
         &self,
         from: &Path,
         mut visit: impl FnMut(&Path, &Entry) -> Result<bool, E>,
@@ -176,17 +183,17 @@ impl Entry {
         Ok(Self { fd, stat })
     }
 
-    pub(crate) fn kind(&self) -> FileType {
+    pub fn kind(&self) -> FileType {
         FileType::from_raw_mode(self.stat.st_mode)
     }
 
     /// Whether it is overlayfs's mark for something that isn't there.
-    pub(crate) fn is_whiteout(&self) -> bool {
+    pub fn is_whiteout(&self) -> bool {
         self.kind() == FileType::CharacterDevice && self.stat.st_rdev == 0
     }
 
     /// The names in a directory, sorted; none if it is something else or has been removed.
-    pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let listed = match rustix::fs::openat(&self.fd, ".", flags, Mode::empty()) {
             Ok(listed) => listed,
@@ -212,7 +219,7 @@ impl Entry {
     }
 
     /// The same; `None` for what is no link.
-    pub(crate) fn leads_to(&self) -> io::Result<Option<PathBuf>> {
+    pub fn leads_to(&self) -> io::Result<Option<PathBuf>> {
         match self.kind() {
             FileType::Symlink => Ok(Some(self.link_target()?.into())),
             _ => Ok(None),
@@ -220,7 +227,7 @@ impl Entry {
     }
 
     /// Opens a file for reading. By its descriptor: whatever has its name by now isn't opened.
-    pub(crate) fn open_file(&self) -> io::Result<File> {
+    pub fn open_file(&self) -> io::Result<File> {
         // A pipe must not keep anybody waiting.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(rustix::fs::open(self.by_descriptor(), flags, Mode::empty())?.into())

@@ -31,7 +31,7 @@ enum Use {
 
 /// How a cache is to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CacheUse {
+pub enum CacheUse {
     /// By any number of steps at once.
     Shared,
     /// By one after the other.
@@ -42,14 +42,15 @@ pub(crate) enum CacheUse {
 
 /// A cache that a step wants.
 #[derive(Clone, Debug)]
-pub(crate) struct CacheWish {
+pub struct CacheWish {
     /// Any text.
-    pub(crate) id: String,
-    pub(crate) how: CacheUse,
-    /// Of its directory, if that is to be made.
-    pub(crate) owner: (u32, u32),
-    /// The same.
-    pub(crate) mode: u32,
+    pub id: String,
+    /// With whom.
+    pub how: CacheUse,
+    /// User and group of its directory, if that is to be made.
+    pub owner: (u32, u32),
+    /// The same: its permissions.
+    pub mode: u32,
 }
 
 /// A directory that steps keep something in, as it is now.
@@ -80,8 +81,8 @@ impl CacheDirectory {
     }
 }
 
-/// The caches of a step, in use.
-pub(crate) struct HeldCaches<'a> {
+/// The caches of a step, in use as long as it lives.
+pub struct HeldCaches<'a> {
     store: &'a Store,
     /// A name for each that was wished for; one that was wished for twice is the same.
     names: Vec<String>,
@@ -89,7 +90,7 @@ pub(crate) struct HeldCaches<'a> {
 
 impl HeldCaches<'_> {
     /// Where they are, in the order of the wishes.
-    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+    pub fn paths(&self) -> Vec<PathBuf> {
         self.names.iter().map(|name| self.store.caches_dir().join(name)).collect()
     }
 }
@@ -153,7 +154,10 @@ impl Store {
     /// Takes the caches of a step into use, all at once, so that no two steps wait for each other. As long as others use
     /// them it waits, having called `waiting`. What isn't there is made: of what `content` puts below a directory for the
     /// wish of this number, or else empty.
-    pub(crate) fn hold_caches(
+    ///
+    /// # Errors
+    /// One can't be made, or it was called off before it had them: [`Error::CalledOff`].
+    pub fn hold_caches(
         &self,
         wishes: &[&CacheWish],
         called_off: &CancellationToken,

@@ -10,7 +10,7 @@ use super::Store;
 use crate::error::Error;
 use crate::files::{self, Extraction, ReadError};
 use crate::piped::piped;
-use crate::{unpack, view};
+use crate::unpack;
 
 impl Store {
     /// Copies what the image of a container has in a directory into another one, which looks like it then. Links lead
@@ -22,7 +22,7 @@ impl Store {
         let failed = || Error::file("read from the image", directory);
         let lowers = self.rootfs(container_id)?.lowers;
         let place = self.work_dir()?;
-        let root = view::open(&lowers, place.path()).map_err(failed())?;
+        let root = files::view(&lowers, place.path()).map_err(failed())?;
         let real = root.real(directory).map_err(failed())?;
         let Some(found) = root.entry(&real).map_err(failed())? else { return Ok(()) };
         if found.kind() != FileType::Directory {

@@ -32,11 +32,27 @@ impl Store {
     ) -> Result<File, Error> {
         let trouble = || Error::file("make a temporary file in", self.tmp_dir());
         let mut file = tempfile::tempfile_in(self.tmp_dir()).map_err(trouble())?;
-        let coming = called_off.run_until_cancelled(get(url, &mut file, self.limits.size_bytes, heard));
-        let got = registries.runtime().block_on(coming).ok_or(Error::CalledOff)?;
-        got.map_err(|source| Error::Fetch { url: url.to_owned(), source })?;
+        self.fetch_into(&mut file, registries, url, called_off, heard)?;
         file.rewind().map_err(trouble())?;
         Ok(file)
+    }
+
+    /// Fetches a file by http or https, to the end of this one. Answers when its server says that it was changed, in seconds
+    /// since 1970.
+    ///
+    /// # Errors
+    /// [`Error::Fetch`], or [`Error::CalledOff`] as soon as it is.
+    pub fn fetch_into(
+        &self,
+        file: &mut File,
+        registries: &Registries,
+        url: &str,
+        called_off: &CancellationToken,
+        heard: Heard<'_>,
+    ) -> Result<Option<i64>, Error> {
+        let coming = called_off.run_until_cancelled(get(url, file, self.limits.size_bytes, heard));
+        let got = registries.runtime().block_on(coming).ok_or(Error::CalledOff)?;
+        got.map_err(|source| Error::Fetch { url: url.to_owned(), source })
     }
 
     /// Makes an image of one layer from the tar of a root file system, which may be compressed.

@@ -26,15 +26,19 @@ pub(super) struct NewLayer {
 }
 
 /// An image that can be published with its layers.
-pub(crate) struct NewImage {
-    pub(crate) id: ImageId,
-    pub(crate) document: Vec<u8>,
-    pub(crate) top: Option<ChainId>,
-    pub(crate) references: Vec<Reference>,
+pub struct NewImage {
+    /// The digest of its document.
+    pub id: ImageId,
+    /// Its configuration.
+    pub document: Vec<u8>,
+    /// Its topmost layer, if it has any.
+    pub top: Option<ChainId>,
+    /// The names that it is to have.
+    pub references: Vec<Reference>,
 }
 
 /// Keeps layers from being collected as long as it lives.
-pub(crate) struct Lease<'a> {
+pub struct Lease<'a> {
     store: &'a Store,
     layers: Vec<ChainId>,
 }
@@ -63,7 +67,10 @@ impl Store {
     }
 
     /// Leases layers, whether they are there or not. Also answers which of them are there.
-    pub(crate) fn lease(&self, layers: Vec<ChainId>) -> Result<(Lease<'_>, HashSet<ChainId>), Error> {
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn lease(&self, layers: Vec<ChainId>) -> Result<(Lease<'_>, HashSet<ChainId>), Error> {
         let mut guard = self.inner();
         let inner = &mut *guard;
         let mut present = HashSet::new();

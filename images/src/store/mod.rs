@@ -6,6 +6,7 @@ mod claims;
 mod commit;
 mod copy_out;
 mod database;
+mod files;
 mod import;
 mod layers;
 mod load;
@@ -38,17 +39,15 @@ use crate::error::Error;
 use crate::platform::Platform;
 use crate::unpack::Limits;
 
-pub use caches::CacheDirectory;
 use caches::CachesInUse;
-pub(crate) use caches::{CacheUse, CacheWish, HeldCaches};
+pub use caches::{CacheDirectory, CacheUse, CacheWish, HeldCaches};
 use database::Durability;
-pub(crate) use layers::{Lease, NewImage};
+pub use layers::{Lease, NewImage};
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use save::Saving;
 pub use snapshot::Discarded;
-pub use steps::CachedStep;
-pub(crate) use steps::{BuiltImage, DoneStep, StepLayer, StepResult};
+pub use steps::{BuiltImage, CachedStep, DoneStep, StepLayer, StepResult};
 pub use types::{
     Commit, ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Pushed, Removed, Rootfs,
 };
@@ -148,10 +147,6 @@ impl Store {
         self
     }
 
-    pub(crate) fn limits(&self) -> Limits {
-        self.limits
-    }
-
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere left no half transaction: those roll back when they are dropped.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -187,7 +182,11 @@ impl Store {
         self.root_dir.join("tmp")
     }
 
-    pub(crate) fn work_dir(&self) -> Result<TempDir, Error> {
+    /// A directory for work in progress; it goes when it is dropped, or else when the store is opened.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn work_dir(&self) -> Result<TempDir, Error> {
         let tmp = self.tmp_dir();
         tempfile::Builder::new().prefix("work-").tempdir_in(&tmp).map_err(Error::file("make a directory in", tmp))
     }
@@ -196,8 +195,11 @@ impl Store {
         self.links_dir.with_file_name("secrets")
     }
 
-    /// A directory for what should be on no disk.
-    pub(crate) fn secret_dir(&self) -> Result<TempDir, Error> {
+    /// A directory for what should be on no disk; it goes when it is dropped, or else when the store is opened.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn secret_dir(&self) -> Result<TempDir, Error> {
         let dir = self.secrets_dir();
         tempfile::tempdir_in(&dir).map_err(Error::file("make a directory in", dir))
     }
@@ -223,9 +225,9 @@ impl Store {
 }
 
 /// Stands between two steps of whatever changes the store: tests end the process at each such place.
-pub(crate) fn between_steps() {
-    #[cfg(test)]
-    tests::steps::count();
+fn between_steps() {
+    #[cfg(any(test, feature = "testing"))]
+    crate::testing::between_steps();
 }
 
 /// What somebody waits for until it is on the disk.

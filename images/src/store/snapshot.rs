@@ -41,7 +41,10 @@ impl Store {
     }
 
     /// The same on top of a layer, or of nothing.
-    pub(crate) fn prepare_on(&self, container_id: &str, top: Option<ChainId>) -> Result<Rootfs, Error> {
+    ///
+    /// # Errors
+    /// There is one of this name already.
+    pub fn prepare_on(&self, container_id: &str, top: Option<ChainId>) -> Result<Rootfs, Error> {
         self.prepare_snapshot(container_id, |connection| {
             database::insert_snapshot_on(connection, container_id, top.as_ref())
                 .map_err(Error::database("record a snapshot"))

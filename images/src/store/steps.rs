@@ -20,32 +20,39 @@ use crate::files::PackError;
 
 /// A layer that a step made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StepLayer {
-    pub(crate) chain_id: ChainId,
-    pub(crate) diff_id: DiffId,
+pub struct StepLayer {
+    /// With all that it stands on.
+    pub chain_id: ChainId,
+    /// By itself.
+    pub diff_id: DiffId,
 }
 
 /// What a step led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StepResult {
+pub struct StepResult {
     /// None if it only altered the configuration.
-    pub(crate) layer: Option<StepLayer>,
-    pub(crate) created: Timestamp,
+    pub layer: Option<StepLayer>,
+    /// When it was carried out.
+    pub created: Timestamp,
 }
 
 /// A step that was carried out, or found, in a build.
 #[derive(Clone, Debug)]
-pub(crate) struct DoneStep {
-    pub(crate) key: Digest,
-    pub(crate) instruction: String,
-    pub(crate) result: StepResult,
+pub struct DoneStep {
+    /// A digest of everything that decides about its result.
+    pub key: Digest,
+    /// The instruction, as it is written.
+    pub instruction: String,
+    /// What it led to.
+    pub result: StepResult,
 }
 
 /// The image that a build made.
-pub(crate) struct BuiltImage {
-    pub(crate) image: NewImage,
-    /// The steps that it was built by.
-    pub(crate) steps: Vec<Digest>,
+pub struct BuiltImage {
+    /// The image.
+    pub image: NewImage,
+    /// The keys of the steps that it was built by.
+    pub steps: Vec<Digest>,
 }
 
 /// A record of the build cache.
@@ -68,7 +75,10 @@ pub struct CachedStep {
 
 impl Store {
     /// What a step with this key led to, if its layer is still there. The layer is kept as long as the lease lives.
-    pub(crate) fn known_step(&self, key: &Digest) -> Result<Option<(StepResult, Lease<'_>)>, Error> {
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn known_step(&self, key: &Digest) -> Result<Option<(StepResult, Lease<'_>)>, Error> {
         let row = database::step(&self.inner().connection, key).map_err(Error::database("look for a build step"))?;
         let Some(row) = row else { return Ok(None) };
         let layers: Vec<ChainId> = row.layer.iter().map(|(chain_id, _)| *chain_id).collect();
@@ -79,8 +89,11 @@ impl Store {
         Ok(Some((result(&row), lease)))
     }
 
-    /// Makes a layer of a tar that `write` writes, on top of `parent`.
-    pub(crate) fn add_layer(
+    /// Makes a layer of a tar that `write` writes, on top of `parent`. It is kept as long as the lease lives.
+    ///
+    /// # Errors
+    /// Those of `write`, or the tar can't be unpacked.
+    pub fn add_layer(
         &self,
         parent: Option<ChainId>,
         write: impl FnOnce(PipeWriter) -> Result<(), PackError> + Send,
@@ -98,7 +111,10 @@ impl Store {
     }
 
     /// The directories of a layer and of all below it, top first; one that is empty if there is none.
-    pub(crate) fn lowers(&self, top: Option<ChainId>) -> Result<Vec<PathBuf>, Error> {
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub fn lowers(&self, top: Option<ChainId>) -> Result<Vec<PathBuf>, Error> {
         let Some(top) = top else { return Ok(vec![self.empty_link()]) };
         let layers = database::layers_from(&self.inner().connection, &top);
         let layers = layers.map_err(Error::database("look for layers"))?;
@@ -106,8 +122,11 @@ impl Store {
     }
 
     /// Records the steps of a build for the next ones, and its image if it came so far. What they stand on is brought to
-    /// disk first.
-    pub(crate) fn finish_build(
+    /// disk first, if `has_new_layers`.
+    ///
+    /// # Errors
+    /// Something can't be written; what is recorded by then is whole.
+    pub fn finish_build(
         &self,
         steps: &[DoneStep],
         has_new_layers: bool,

@@ -15,7 +15,7 @@ mod real_tools;
 mod registry;
 mod removal;
 mod save;
-pub(super) mod steps;
+mod steps;
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::digest::ImageId;
 use crate::progress::Silent;
-use crate::testing::{Tar, TestImage, docker_archive};
+use crate::testing::{Tar, TestImage, docker_archive, layer, siblings};
 
 struct TestStore {
     dir: TempDir,
@@ -93,19 +93,6 @@ impl std::ops::Deref for TestStore {
     fn deref(&self) -> &Store {
         self.store()
     }
-}
-
-fn layer(path: &str, content: &str) -> Vec<u8> {
-    Tar::new().file(path, content).finish()
-}
-
-/// Two images on one lower layer.
-fn siblings() -> (TestImage, TestImage) {
-    let base = layer("etc/base", "base");
-    (
-        TestImage::new("one:1", vec![base.clone(), layer("one", "1")]),
-        TestImage::new("two:2", vec![base, layer("two", "2")]),
-    )
 }
 
 fn read(path: impl AsRef<Path>) -> String {

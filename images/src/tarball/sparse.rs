@@ -12,9 +12,11 @@ const SEGMENTS_MAX: usize = 1 << 20;
 
 /// Stored bytes that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Segment {
-    pub(crate) offset_bytes: u64,
-    pub(crate) length_bytes: u64,
+pub struct Segment {
+    /// Where they begin in the file.
+    pub offset_bytes: u64,
+    /// How many there are.
+    pub length_bytes: u64,
 }
 
 pub(super) struct Map {

@@ -13,17 +13,21 @@ const SIZE_MAX: u64 = 0o77_777_777_777;
 const ID_MAX: u64 = 0o7_777_777;
 
 /// A tar in the making.
-pub(crate) struct TarWriter<W> {
+pub struct TarWriter<W> {
     inner: W,
 }
 
 impl<W: Write> TarWriter<W> {
-    pub(crate) fn new(inner: W) -> Self {
+    /// A tar that is written to `inner`.
+    pub fn new(inner: W) -> Self {
         Self { inner }
     }
 
     /// Adds a member. A file's content must have as many bytes as it says.
-    pub(crate) fn append(&mut self, member: &Member, content: &mut dyn Read) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// It has fewer, or can't be read, or `inner` can't be written to.
+    pub fn append(&mut self, member: &Member, content: &mut dyn Read) -> io::Result<()> {
         let size_bytes = match &member.kind {
             MemberKind::File { .. } => member.size_bytes,
             _ => 0,
@@ -40,7 +44,10 @@ impl<W: Write> TarWriter<W> {
     }
 
     /// Ends the tar; hands the writer back.
-    pub(crate) fn finish(mut self) -> io::Result<W> {
+    ///
+    /// # Errors
+    /// That can't be written to.
+    pub fn finish(mut self) -> io::Result<W> {
         self.inner.write_all(&[0; 2 * BLOCK_BYTES])?;
         self.inner.flush()?;
         Ok(self.inner)

@@ -140,7 +140,8 @@ pub enum Refusal {
 }
 
 impl UnpackError {
-    pub(crate) fn kind(&self) -> ErrorKind {
+    /// What a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
         match self {
             UnpackError::Tar(error) if !error.is_content() => ErrorKind::Internal,
             UnpackError::Member { source, .. } => match source.raw_os_error() {

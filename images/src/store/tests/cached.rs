@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::store::{DoneStep, StepLayer, StepResult};
 
 /// Makes a layer as a step does that leaves one file.
-fn make(store: &Store, below: ChainId, name: &str, content: &str) -> StepLayer {
+pub(super) fn make(store: &Store, below: ChainId, name: &str, content: &str) -> StepLayer {
     let tar = layer(name, content);
     let write = |mut output: std::io::PipeWriter| {
         output.write_all(&tar).expect("it is read");
@@ -18,7 +18,7 @@ fn make(store: &Store, below: ChainId, name: &str, content: &str) -> StepLayer {
     store.add_layer(Some(below), write).expect("made").0
 }
 
-fn done(key: &str, layer: StepLayer) -> DoneStep {
+pub(super) fn done(key: &str, layer: StepLayer) -> DoneStep {
     DoneStep {
         key: Digest::of(key.as_bytes()),
         instruction: format!("RUN {key}"),

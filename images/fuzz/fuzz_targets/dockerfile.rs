@@ -1,4 +1,0 @@
-//! Dockerfiles of any kind: a refusal names a line that is there.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|text: &str| images::fuzzing::dockerfile(text));
