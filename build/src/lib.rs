@@ -2,14 +2,14 @@
 //!
 //! | part | what it does |
 //! |---|---|
-//! | [`dockerfile`] | text → typed instructions in stages |
-//! | [`plan`] | which stages are needed, in which order their steps are counted |
-//! | [`schedule`] | a thread a stage; who needs another's result waits for it |
-//! | [`stage`] | one stage: its configuration and layers, step by step |
-//! | [`config_step`], [`run_step`], [`copy_step`] | what the instructions do |
-//! | [`mounts`], [`mount_points`] | what a step finds in its root besides, and the traces of that |
-//! | [`borrowed`] | steps that images were built by elsewhere (`--cache-from`) |
-//! | [`key`] | what decides about a step's result, as a digest: the build cache is asked for it |
+//! | `dockerfile` | text → typed instructions in stages |
+//! | `plan` | which stages are needed, in which order their steps are counted |
+//! | `schedule` | a thread a stage; who needs another's result waits for it |
+//! | `stage` | one stage: its configuration and layers, step by step |
+//! | `config_step`, `run_step`, `copy_step` | what the instructions do |
+//! | `mounts`, `mount_points` | what a step finds in its root besides, and the traces of that |
+//! | `borrowed` | steps that images were built by elsewhere (`--cache-from`) |
+//! | `key` | what decides about a step's result, as a digest: the build cache is asked for it |
 //!
 //! A step is known by what it stands on (configuration and topmost layer), what it says, and the contents that it takes in,
 //! never by time stamps. Layers, images and what is known of steps are in an [`images::Store`]. What runs commands is the
