@@ -105,7 +105,7 @@ pub struct Member {
     pub mode: u32,
     /// Whose it is.
     pub uid: u64,
-    /// Whose it is as well.
+    /// And which group's.
     pub gid: u64,
     /// When its content last changed, since 1970.
     pub mtime_seconds: i64,

@@ -38,7 +38,7 @@ fn shown(path: &Path) -> std::path::Display<'_> {
 }
 
 impl ReadError {
-    /// With an error of the system's.
+    /// Makes it of why what has this path can't be read.
     pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self { path, source }
