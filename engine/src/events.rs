@@ -84,6 +84,23 @@ impl Bus {
         let _ = self.sender.send(event);
     }
 
+    /// Tells that something happened right now.
+    pub(crate) fn tell(
+        &self,
+        subject: Subject,
+        action: impl Into<String>,
+        id: String,
+        attributes: BTreeMap<String, String>,
+    ) {
+        self.publish(Event { at: Timestamp::now(), subject, action: action.into(), id, attributes });
+    }
+
+    /// Tells that what nothing needed is gone.
+    pub(crate) fn tell_pruned(&self, subject: Subject, reclaimed_bytes: u64) {
+        let reclaimed = [("reclaimed".to_owned(), reclaimed_bytes.to_string())];
+        self.tell(subject, "prune", String::new(), reclaimed.into());
+    }
+
     /// How many listen.
     pub fn listeners(&self) -> usize {
         self.sender.receiver_count()

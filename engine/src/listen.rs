@@ -17,7 +17,10 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::config::{Config, Group};
 use crate::error::{Error, Result};
 use crate::keeper::{self, Keeping};
-use crate::serve::DRAIN;
+
+/// How long requests under way may take once berthd is told to stop. Followers of logs and events never end by
+/// themselves, and containers don't need berthd to go on.
+pub(crate) const DRAIN: Duration = Duration::from_secs(3);
 
 /// A berthd that was killed while it started a program leaves its locks and its listener open in that child until the child's
 /// exec, and one that was told to stop has them until it has drained: nothing tells when.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use engine::config::{Args, Config};
-use engine::{Engine, listen, serve};
+use engine::{Engine, listen, recover, serve, supervisor};
 use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -35,11 +35,11 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         serve::outlive_hangups()?;
         let listening = listen::listen(&config, inherited)?;
         let engine = Engine::open(config).await?;
-        let loaded = engine.load().await?;
+        let loaded = supervisor::load(&engine).await?;
         let mut serving = pin!(serve::until_told_to_stop(listening, engine.clone()));
         tokio::select! {
             served = &mut serving => return Ok(served?),
-            recovered = engine.recover(loaded) => recovered?,
+            recovered = recover(&engine, loaded) => recovered?,
         }
         // Whoever supervises us (systemd's Type=notify, a test) waits for this; without one it does nothing.
         sd_notify::notify(&[sd_notify::NotifyState::Ready])?;

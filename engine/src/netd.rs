@@ -41,6 +41,8 @@ const OTHERS_START_IT_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Netd {
     client: Client,
+    /// The name under which it knows our sandboxes.
+    owner: String,
     /// Whether a netd that is missing is ours to start. There is one who does, never two: they would race for its place.
     is_ours_to_start: bool,
     program: PathBuf,
@@ -82,9 +84,10 @@ impl Drop for InTheMaking<'_> {
 }
 
 impl Netd {
-    pub(crate) fn new(config: &Config, owner: &str) -> Self {
+    pub(crate) fn new(config: &Config, owner: String) -> Self {
         Self {
-            client: Client::connect(&config.netd_socket).of_owner(owner),
+            client: Client::connect(&config.netd_socket).of_owner(&owner),
+            owner,
             is_ours_to_start: config.start_netd,
             program: config.bin_dir.join("netd"),
             root: config.root.clone(),
@@ -103,6 +106,11 @@ impl Netd {
         }
     }
 
+    /// The name under which netd knows our sandboxes.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// Claims a sandbox that is about to be asked for.
     pub(crate) fn make(&self, sandbox: &str) -> InTheMaking<'_> {
         self.in_the_making().insert(sandbox.to_owned());
@@ -116,13 +124,13 @@ impl Netd {
 
     /// Tells netd which sandboxes are wanted: those that `known` answers, and all in the making, but none that it is owed to
     /// take down.
-    pub(crate) async fn claim(&self, owner: &str, known: impl FnOnce() -> Vec<String>) -> Result<ClaimReply> {
+    pub(crate) async fn claim(&self, known: impl FnOnce() -> Vec<String>) -> Result<ClaimReply> {
         let _no_requests = self.claims.write().await;
         // In this order: what is made meanwhile becomes known before it stops being in the making.
         let mut sandboxes: Vec<String> = self.in_the_making().iter().cloned().collect();
         sandboxes.extend(known());
         sandboxes.retain(|sandbox| !self.owes(sandbox));
-        Ok(self.client.claim(owner, &Claim { sandboxes }).await?)
+        Ok(self.client.claim(&self.owner, &Claim { sandboxes }).await?)
     }
 
     /// Owes netd to have a sandbox taken down; says whether that is new.

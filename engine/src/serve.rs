@@ -1,19 +1,13 @@
 //! Serving the API until a signal, and draining then.
 
-use std::time::Duration;
-
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::app;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::listen::Listening;
+use crate::listen::{DRAIN, Listening};
 use crate::stream::serve;
-
-/// How long requests under way may take once berthd is told to stop. Followers of logs and events never end by
-/// themselves, and containers don't need berthd to go on.
-pub(crate) const DRAIN: Duration = Duration::from_secs(3);
 
 /// Takes SIGHUP, which ends a process that doesn't: whoever closes the terminal that berthd was started from doesn't mean it.
 pub fn outlive_hangups() -> Result<()> {

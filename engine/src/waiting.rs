@@ -37,12 +37,12 @@ impl<'a> Needs<'a> {
             Self::Nothing => {}
             // Of one that isn't there, the handler says so.
             Self::Container(reference) => {
-                if let Ok(handle) = engine.containers.find(reference) {
+                if let Ok(handle) = engine.containers.registry.find(reference) {
                     handle.known().await;
                 }
             }
             Self::Containers => {
-                let handles = engine.containers.all();
+                let handles = engine.containers.registry.all();
                 join_all(handles.iter().map(|handle| handle.known())).await;
             }
             Self::Everything => engine.after_recovery().await,

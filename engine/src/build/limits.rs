@@ -7,8 +7,8 @@ use runtime::spec::BindPropagation;
 
 use crate::container::Container;
 use crate::container::mount::{MountPoint, MountPointKind};
+use crate::container::registry::Registry;
 use crate::container::spec::LogSpec;
-use crate::engine::Engine;
 use crate::error::Result;
 use crate::orchestrate::create;
 use crate::translate::create::{Identity, Translated};
@@ -30,12 +30,12 @@ impl Limits {
 
     /// The container of a step. It is in no list, and its record nowhere: what a berthd that dies leaves of it is swept by the
     /// next one, as it is of a container that was half made.
-    pub(crate) fn container(&self, engine: &Engine, step: &RunStep) -> Result<Container> {
+    pub(crate) fn container(&self, containers: &Registry, step: &RunStep) -> Result<Container> {
         let id: runtime::spec::Id = step.id.parse()?;
         let identity = Identity { name: format!("build-{id}"), id, created: Timestamp::now() };
         let host = self.host(step);
         let body = CreateBody { config: config(step, &host), host, ..CreateBody::default() };
-        let Translated { mut container, .. } = create::translate(engine, identity, body, &nothing())?;
+        let Translated { mut container, .. } = create::translate(containers, identity, body, &nothing())?;
         container.spec.log = LogSpec::None;
         container.spec.mounts.extend(step.mounts.iter().map(|mount| MountPoint {
             destination: mount.target.clone(),
@@ -59,7 +59,7 @@ impl Limits {
     }
 
     /// Refuses, before anything is built, what no step could run with.
-    pub(crate) fn check(&self, engine: &Engine) -> Result<()> {
+    pub(crate) fn check(&self, containers: &Registry) -> Result<()> {
         let rootfs = images::Rootfs { lowers: Vec::new(), upper: "/".into(), work: "/".into() };
         let step = RunStep {
             rootfs,
@@ -71,7 +71,7 @@ impl Limits {
             network: StepNetwork::Default,
             mounts: Vec::new(),
         };
-        self.container(engine, &step).map(drop)
+        self.container(containers, &step).map(drop)
     }
 
     fn host(&self, step: &RunStep) -> HostConfig {

@@ -78,7 +78,7 @@ impl BaseImages for Narrator {
         pull: bool,
     ) -> Result<Image, Box<dyn StdError + Send + Sync>> {
         let fits = |image: &Image| platform.is_none_or(|platform| image.config.platform().runs_on(platform));
-        match self.engine.images.get(name) {
+        match self.engine.images.store.get(name) {
             Ok(image) if !pull && fits(&image) => return Ok(image),
             // An id is nothing that a registry could be asked for.
             Ok(image)
@@ -100,8 +100,8 @@ impl BaseImages for Narrator {
         let called_off = self.called_off.clone();
         let request =
             PullRequest { reference: reference.clone(), platform: platform.cloned(), credentials, called_off };
-        let pulled = self.engine.images.pull(&self.engine.registries, &request, &Silent)?;
+        let pulled = self.engine.images.store.pull(&self.engine.images.registries, &request, &Silent)?;
         self.say(stage, format!("Digest: {}\n", pulled.digest));
-        Ok(self.engine.images.get(&pulled.id.to_string())?)
+        Ok(self.engine.images.store.get(&pulled.id.to_string())?)
     }
 }

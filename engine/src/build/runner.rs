@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use build::{RunStep, StepOutput, StepRunner, StepStream};
 use bytes::{Bytes, BytesMut};
 use runtime::protocol::Streams;
-use runtime::{Started, Starting, Target, Watch};
+use runtime::{Runtime, Started, Starting, Target, Watch};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
+use crate::blocking::Blocking as _;
 use crate::container::Container;
 use crate::container::mount::VolumeSources;
 use crate::container::owned::{PendingAttach, exit_of, to_async};
@@ -48,7 +49,7 @@ impl Runner {
 
 impl StepRunner for Runner {
     fn run(&self, step: &RunStep, output: &mut StepOutput<'_>) -> Result<u8, Box<dyn StdError + Send + Sync>> {
-        let container = self.limits.container(&self.engine, step)?;
+        let container = self.limits.container(&self.engine.containers.registry, step)?;
         let (pieces, mut written) = mpsc::channel(PIECES);
         let (engine, stop) = (self.engine.clone(), self.stop.clone());
         let running = self.runtime.spawn(async move { run(&engine, &container, pieces, &stop).await });
@@ -77,10 +78,10 @@ async fn run(
     let ended = to_its_end(engine, container, output, stop).await;
     let id = container.id.clone();
     let cleared = engine.blocking(move |engine| {
-        engine.runtime.delete(Target::Container(&id))?;
-        remove::remove_tree(&engine.container_directory(&id))
+        engine.containers.runtime.delete(Target::Container(&id))?;
+        remove::remove_tree(&engine.containers.directory(&id))
     });
-    let (cleared, ()) = tokio::join!(cleared, sandbox::remove(engine, container));
+    let (cleared, ()) = tokio::join!(cleared, sandbox::remove(&engine.netd, &engine.containers, container));
     if let Err(error) = cleared {
         tracing::error!(container = %container.id, "clearing up after a build's step: {}", chain(&error));
     }
@@ -95,22 +96,22 @@ async fn to_its_end(
 ) -> Result<u8> {
     let own = container.clone();
     let begin = engine.blocking(move |engine| {
-        crate::orchestrate::files::create(engine, &own)?;
+        crate::orchestrate::files::create(&engine.containers, &own)?;
         start::begin(engine, &own, VolumeSources::new())
     });
-    let (starting, made) = tokio::join!(begin, sandbox::put(engine, container));
+    let (starting, made) = tokio::join!(begin, sandbox::put(&engine.netd, container));
     let (starting, made) = match (starting, made) {
         (Ok(starting), Ok(made)) => (starting, made),
         (starting, made) => return Err(start::give_up(engine, starting, made).await),
     };
-    let network = sandbox::network(engine, container, made.as_ref())?;
+    let network = sandbox::network(&engine.containers.registry, container, made.as_ref())?;
     let addresses = made.as_ref().map(sandbox::addresses).unwrap_or_default();
-    let gateway = sandbox::gateway_if_wanted(engine, container, made.as_ref()).await?;
+    let gateway = sandbox::gateway_if_wanted(&engine.netd, container, made.as_ref()).await?;
     let own = container.clone();
     let (_, watch, stream) = engine
         .blocking(move |engine| {
-            crate::orchestrate::files::write_hosts(engine, &own, &addresses, gateway)?;
-            release(engine, &own, starting, &network)
+            crate::orchestrate::files::write_hosts(&engine.containers, &own, &addresses, gateway)?;
+            release(&engine.containers.runtime, &own, starting, &network)
         })
         .await?;
     let mut exit = exit_of(watch)?;
@@ -119,7 +120,7 @@ async fn to_its_end(
         () = stop.cancelled() => {
             let id = container.id.clone();
             let killed = engine.blocking(move |engine| {
-                Ok(engine.runtime.signal(Target::Container(&id), signal::KILL, true)?)
+                Ok(engine.containers.runtime.signal(Target::Container(&id), signal::KILL, true)?)
             });
             if let Err(error) = killed.await {
                 tracing::debug!(container = %container.id, "ending a build's step: {}", chain(&error));
@@ -131,7 +132,7 @@ async fn to_its_end(
 
 /// Lets the process run, with ourselves connected to its output.
 fn release(
-    engine: &Engine,
+    runtime: &Runtime,
     container: &Container,
     starting: Starting,
     network: &runtime::spec::Network,
@@ -139,7 +140,7 @@ fn release(
     let streams = Streams { stdin: false, stdout: true, stderr: true };
     let (reply, _stream) = oneshot::channel();
     let waiting = vec![PendingAttach { streams, reply }];
-    let (started, watch, attached) = start::let_run(engine, container, starting, network, waiting)?;
+    let (started, watch, attached) = start::let_run(runtime, container, starting, network, waiting)?;
     let stream = attached.into_iter().next().map(|(_, stream)| stream);
     let stream = stream.ok_or(Error::Interrupted { doing: "connecting to a build's step" })?;
     Ok((started, watch, to_async(stream)?))

@@ -93,6 +93,16 @@ impl Handle {
         answer.await.map_err(|_| gone())?
     }
 
+    /// The same with what the work needs beside the container.
+    pub(crate) async fn run_with<P: Clone + Send + Sync + 'static, T: Send + 'static>(
+        &self,
+        part: &P,
+        work: impl for<'a> FnOnce(&'a P, &'a mut Owned) -> BoxFuture<'a, Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let part = part.clone();
+        self.run(move |owned| Box::pin(async move { work(&part, owned).await })).await
+    }
+
     /// Connects to the streams of the first process, or asks to be connected when it starts. Answers also how many runs had
     /// ended by then.
     pub async fn attach(&self, streams: Streams) -> Result<(Attached, u64)> {

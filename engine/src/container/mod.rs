@@ -1,9 +1,11 @@
 //! What a container is to the engine: its identity, what was asked for, and how far it is. Pure values.
 //!
-//! A container is owned by one task (see [`owned`]); everybody else reads the snapshots that it publishes.
+//! A container is owned by one task (see [`crate::supervisor`]), which lends it ([`owned`]) to one verb at a time; everybody
+//! else reads the snapshots that are published. Nothing in here knows of verbs or of that task.
 
 mod asked;
 pub mod compose;
+mod containers;
 pub mod etc;
 pub mod handle;
 pub mod health;
@@ -18,6 +20,7 @@ pub mod registry;
 pub mod restart;
 pub mod spec;
 pub mod state;
+mod usage;
 
 use cnm::api::Sandbox;
 use images::ImageId;
@@ -26,11 +29,13 @@ use runtime::spec::Id;
 use serde::{Deserialize, Serialize};
 
 pub use asked::{Asked, Said};
+pub use containers::Containers;
 pub use handle::Handle;
 pub use network::WantedEndpoint;
 pub use record::{RecordError, from_record, to_record};
 pub use spec::Spec;
 pub use state::{Phase, State};
+pub use usage::Usage;
 
 /// A container, complete. Stored as a whole; `sandbox` is netd's and is asked for again after a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

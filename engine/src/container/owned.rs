@@ -1,33 +1,31 @@
-//! The task that owns a container: one verb at a time, and the end of its process whenever that comes.
+//! A container in the hands of the task that owns it, as a verb gets it: with what belongs to its run, and with ways to store
+//! and to show what becomes of it.
 
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use runtime::protocol::Streams;
 use runtime::{Exit, Target, Watch};
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::handle::{Attached, Job, RootfsLock};
+use super::handle::{Attached, RootfsLock};
 use super::restart::BackOff;
-use super::{Container, Handle, Phase, to_record};
-use crate::engine::Engine;
+use super::{Container, Containers, to_record};
+use crate::blocking::Blocking as _;
 use crate::error::{Error, Result};
-use crate::orchestrate;
-
-/// How many requests may wait for one container before further ones wait to be accepted.
-const QUEUE: usize = 32;
 
 /// A container in the hands of its owner.
 pub struct Owned {
-    pub(crate) engine: Engine,
+    /// All containers, this one among them.
+    pub(crate) containers: Arc<Containers>,
     pub(crate) container: Container,
     published: watch::Sender<Arc<Container>>,
-    exit: Option<ExitFuture>,
+    /// The end of its process, while it runs.
+    pub(crate) exit: Option<ExitFuture>,
     /// When the container's restart policy starts it, if it does.
     pub(crate) restart: Option<BoxFuture<'static, ()>>,
     /// How long the next wait for that is.
@@ -48,67 +46,24 @@ pub(crate) struct PendingAttach {
 /// The end of a process, whenever it comes.
 pub(crate) type ExitFuture = BoxFuture<'static, Result<Exit>>;
 
-/// Gives a new container to a task of its own.
-pub(crate) fn spawn(engine: Engine, container: Container) -> Handle {
-    let (owned, handle, queue, known) = owned(engine, container);
-    known.send_replace(true);
-    tokio::spawn(owned.live(queue));
-    handle
-}
-
-/// Gives a container that a former berthd left to a task of its own, which takes it up before all else.
-pub(crate) fn spawn_left<F>(engine: Engine, container: Container, take_up: F) -> Handle
-where
-    F: for<'a> FnOnce(&'a mut Owned) -> BoxFuture<'a, ()> + Send + 'static,
-{
-    let (mut owned, handle, queue, known) = owned(engine, container);
-    tokio::spawn(async move {
-        take_up(&mut owned).await;
-        known.send_replace(true);
-        owned.live(queue).await;
-    });
-    handle
-}
-
-fn owned(engine: Engine, container: Container) -> (Owned, Handle, mpsc::Receiver<Job>, watch::Sender<bool>) {
-    let id = container.id.clone();
-    let (published, snapshot) = watch::channel(Arc::new(container.clone()));
-    let (jobs, queue) = mpsc::channel(QUEUE);
-    let (known, is_known) = watch::channel(false);
-    let rootfs = RootfsLock::default();
-    let owned = Owned {
-        engine,
-        container,
-        published,
-        exit: None,
-        restart: None,
-        back_off: BackOff::default(),
-        health: None,
-        waiting: Vec::new(),
-        rootfs: rootfs.clone(),
-    };
-    (owned, Handle::new(id, snapshot, jobs, is_known, rootfs), queue, known)
-}
-
 impl Owned {
-    async fn live(mut self, mut queue: mpsc::Receiver<Job>) {
-        while self.container.state.phase != Phase::Removed {
-            tokio::select! {
-                // An end that came first is dealt with first: what is queued then sees the container as it is.
-                biased;
-                exit = next_exit(&mut self.exit) => {
-                    self.exit = None;
-                    orchestrate::exit::ended(&mut self, exit).await;
-                }
-                () = due(&mut self.restart) => {
-                    self.restart = None;
-                    orchestrate::restart::again(&mut self).await;
-                }
-                job = queue.recv() => match job {
-                    Some(job) => job(&mut self).await,
-                    None => return,
-                },
-            }
+    /// What is published from here on goes to `published`.
+    pub(crate) fn new(
+        containers: Arc<Containers>,
+        container: Container,
+        published: watch::Sender<Arc<Container>>,
+        rootfs: RootfsLock,
+    ) -> Self {
+        Self {
+            containers,
+            container,
+            published,
+            exit: None,
+            restart: None,
+            back_off: BackOff::default(),
+            health: None,
+            waiting: Vec::new(),
+            rootfs,
         }
     }
 
@@ -116,7 +71,7 @@ impl Owned {
     pub(crate) async fn save(&mut self) -> Result<()> {
         // Shown even if storing fails: what the kernel runs is the truth, and recovery reads it from there.
         self.publish();
-        self.engine.store.put_container(to_record(&self.container)).await?;
+        self.containers.store.put_container(to_record(&self.container)).await?;
         Ok(())
     }
 
@@ -125,28 +80,10 @@ impl Owned {
         self.published.send_replace(Arc::new(self.container.clone()));
     }
 
-    /// Waits for that end of its process besides what is asked for; one that lies in the past is dealt with at once.
-    pub(crate) async fn take_up(&mut self, exit: Option<ExitFuture>) {
-        self.exit = exit;
-        if let Some(ended) = self.exit.as_mut().and_then(|exit| exit.now_or_never()) {
-            self.exit = None;
-            orchestrate::exit::ended(self, ended).await;
-        }
-    }
-
     /// Waits for the end of the process that runs now, besides what is asked for.
     pub(crate) fn watch(&mut self, watch: Watch) -> Result<()> {
         self.exit = Some(exit_of(watch)?);
         Ok(())
-    }
-
-    /// Waits for the end of the process here and now, because the verb under way can't go on before it.
-    pub(crate) async fn wait_for_exit(&mut self) {
-        if self.exit.is_some() {
-            let exit = next_exit(&mut self.exit).await;
-            self.exit = None;
-            orchestrate::exit::settle(self, exit).await;
-        }
     }
 
     pub(crate) async fn attach(&mut self, streams: Streams) -> Result<Attached> {
@@ -157,8 +94,9 @@ impl Owned {
             return Ok(Attached::AtStart(stream));
         }
         let id = self.container.id.clone();
-        let stream =
-            self.engine.blocking(move |engine| Ok(engine.runtime.attach(Target::Container(&id), streams)?)).await?;
+        let attach =
+            move |containers: &Arc<Containers>| Ok(containers.runtime.attach(Target::Container(&id), streams)?);
+        let stream = self.containers.blocking(attach).await?;
         Ok(Attached::Now(to_async(stream)?))
     }
 }
@@ -170,16 +108,10 @@ pub(crate) fn to_async(stream: BlockingStream) -> Result<UnixStream> {
     UnixStream::from_std(stream).map_err(doing())
 }
 
-async fn next_exit(exit: &mut Option<ExitFuture>) -> Result<Exit> {
+/// The end of a process that is waited for; comes never without one.
+pub(crate) async fn next_exit(exit: &mut Option<ExitFuture>) -> Result<Exit> {
     match exit {
         Some(exit) => exit.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn due(restart: &mut Option<BoxFuture<'static, ()>>) {
-    match restart {
-        Some(due) => due.await,
         None => std::future::pending().await,
     }
 }

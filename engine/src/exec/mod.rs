@@ -10,8 +10,8 @@ use runtime::protocol::Streams;
 use runtime::spec::{Id, TerminalSize};
 use tokio::sync::watch;
 
+use crate::detach::DetachKeys;
 use crate::error::{Error, Result};
-use crate::stream::detach::DetachKeys;
 
 pub(crate) use registry::Registry;
 

@@ -108,7 +108,7 @@ mod tests {
 
     use super::super::Description;
     use super::*;
-    use crate::stream::detach::DetachKeys;
+    use crate::detach::DetachKeys;
 
     fn exec(id: &str, container: &str) -> Arc<Exec> {
         let process = Process {

@@ -10,79 +10,87 @@ use jiff::Timestamp;
 use nix::sys::stat::{major, minor};
 use runtime::spec::{DeviceKind, Id};
 
+use crate::blocking::Blocking as _;
 use crate::container::mount::{MountPoint, MountPointKind};
-use crate::container::{Container, name, owned, to_record};
+use crate::container::registry::Registry;
+use crate::container::{Container, name, to_record};
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result, chain};
 use crate::orchestrate::{files, remove, volume, working_directory};
 use crate::translate::create::{self, DeviceNode, Identity, Joined, Machine, Surroundings, Translated};
 use crate::volume::Wanted;
-use crate::wire::create::{CreateBody, CreateReply};
+use crate::wire::create::CreateBody;
 
 /// How often another name is tried when a random one is taken.
 const NAME_ATTEMPTS: u32 = 20;
 
+/// A container that is recorded and in no task's hands yet: whoever gets it gives it to one.
+#[derive(Debug)]
+pub(crate) struct Created {
+    pub(crate) container: Container,
+    /// What the user should know.
+    pub(crate) warnings: Vec<String>,
+}
+
 /// Creates a container.
-pub(crate) async fn create(engine: &Engine, wanted_name: Option<&str>, body: CreateBody) -> Result<CreateReply> {
+pub(crate) async fn create(engine: &Engine, wanted_name: Option<&str>, body: CreateBody) -> Result<Created> {
     let wanted_name = wanted_name.filter(|name| !name.is_empty()).map(name::parse).transpose()?;
     let reference = body.config.image.clone().unwrap_or_default();
     if reference.is_empty() {
         return Err(Error::invalid("no image specified: give the name or id of an image"));
     }
-    let image = engine.blocking(move |engine| Ok(engine.images.get(&reference)?)).await?;
+    let image = engine.blocking(move |engine| Ok(engine.images.store.get(&reference)?)).await?;
     let id: Id = random_id().parse()?;
-    let name = take_name(engine, wanted_name, &id)?;
+    let name = take_name(&engine.containers.registry, wanted_name, &id)?;
     let identity = Identity { id: id.clone(), name: name.clone(), created: Timestamp::now() };
     let made = async {
-        let Translated { container, volumes, warnings } = translate(engine, identity, body, &image)?;
-        make(engine, container, volumes).await?;
-        Ok(CreateReply { id: id.to_string(), warnings })
+        let Translated { container, volumes, warnings } =
+            translate(&engine.containers.registry, identity, body, &image)?;
+        make(engine, &container, volumes).await?;
+        Ok(Created { container, warnings })
     };
     let result = made.await;
     if result.is_err() {
-        engine.containers.release_name(&name, &id);
+        engine.containers.registry.release_name(&name, &id);
     }
     result
 }
 
-fn take_name(engine: &Engine, wanted: Option<String>, id: &Id) -> Result<String> {
+fn take_name(containers: &Registry, wanted: Option<String>, id: &Id) -> Result<String> {
     if let Some(name) = wanted {
-        engine.containers.take_name(&name, id)?;
+        containers.take_name(&name, id)?;
         return Ok(name);
     }
     for attempt in 0..NAME_ATTEMPTS {
         let name = name::random(attempt);
-        if engine.containers.take_name(&name, id).is_ok() {
+        if containers.take_name(&name, id).is_ok() {
             return Ok(name);
         }
     }
     let name = id.to_string();
-    engine.containers.take_name(&name, id)?;
+    containers.take_name(&name, id)?;
     Ok(name)
 }
 
 #[tracing::instrument(name = "create", level = "debug", skip_all, fields(container = container.short_id()))]
-async fn make(engine: &Engine, container: Container, volumes: Vec<Wanted>) -> Result<()> {
-    let obtained = volume::obtain(engine, volumes).await.map_err(not_of_the_image)?;
+async fn make(engine: &Engine, container: &Container, volumes: Vec<Wanted>) -> Result<()> {
+    let obtained = volume::obtain(&engine.volumes, volumes).await.map_err(not_of_the_image)?;
     let prepared = container.clone();
     let prepare = engine.blocking(move |engine| {
-        files::create(engine, &prepared)?;
-        engine.images.prepare(prepared.id.as_str(), &prepared.image.id)?;
+        files::create(&engine.containers, &prepared)?;
+        engine.images.store.prepare(prepared.id.as_str(), &prepared.image.id)?;
         working_directory::make(engine, &prepared)
     });
     let stored = async {
         prepare.await?;
-        Ok(engine.store.put_container_with_volumes(to_record(&container), obtained.records()).await?)
+        Ok(engine.containers.store.put_container_with_volumes(to_record(container), obtained.records()).await?)
     };
     if let Err(error) = stored.await {
-        undo(engine, container.id).await;
-        obtained.undo(engine).await;
+        undo(engine, container.id.clone()).await;
+        obtained.undo(&engine.volumes).await;
         return Err(error);
     }
-    obtained.publish(engine, Some(&container.id));
-    let handle = owned::spawn(engine.clone(), container);
-    engine.containers.insert(handle.clone());
-    engine.container_event(&handle.container(), "create", []);
+    obtained.publish(&engine.volumes, Some(&container.id));
     Ok(())
 }
 
@@ -96,15 +104,20 @@ fn not_of_the_image(error: Error) -> Error {
 
 async fn undo(engine: &Engine, id: Id) {
     let undone = engine.blocking(move |engine| {
-        engine.images.remove_snapshot(id.as_str())?.delete()?;
-        remove::remove_tree(&engine.container_directory(&id))
+        engine.images.store.remove_snapshot(id.as_str())?.delete()?;
+        remove::remove_tree(&engine.containers.directory(&id))
     });
     if let Err(error) = undone.await {
         tracing::error!("undoing the creation of a container: {}", chain(&error));
     }
 }
 
-pub(crate) fn translate(engine: &Engine, identity: Identity, body: CreateBody, image: &Image) -> Result<Translated> {
+pub(crate) fn translate(
+    containers: &Registry,
+    identity: Identity,
+    body: CreateBody,
+    image: &Image,
+) -> Result<Translated> {
     let host_name = nix::unistd::gethostname()
         .map_err(|errno| Error::io("reading the host's name")(errno.into()))?
         .to_string_lossy()
@@ -114,8 +127,8 @@ pub(crate) fn translate(engine: &Engine, identity: Identity, body: CreateBody, i
         // Only a cgroup v2 hierarchy has this file at its root.
         private_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         host_name: &host_name,
-        container: &|reference| joined(engine, reference),
-        mounts: &|reference| mounts_of(engine, reference),
+        container: &|reference| joined(containers, reference),
+        mounts: &|reference| mounts_of(containers, reference),
         random_id: &random_id,
     };
     create::container(identity, body, image, &surroundings)
@@ -138,8 +151,8 @@ fn memory_nodes() -> u32 {
     last.map_or(1, |last| last.saturating_add(1))
 }
 
-fn joined(engine: &Engine, reference: &str) -> Result<Joined> {
-    let container = engine.containers.find(reference)?.container();
+fn joined(containers: &Registry, reference: &str) -> Result<Joined> {
+    let container = containers.find(reference)?.container();
     Ok(Joined {
         id: container.id.clone(),
         name: container.name.clone(),
@@ -148,8 +161,8 @@ fn joined(engine: &Engine, reference: &str) -> Result<Joined> {
     })
 }
 
-fn mounts_of(engine: &Engine, reference: &str) -> Result<Vec<MountPoint>> {
-    let container = engine.containers.find(reference).map_err(not_of_the_image)?.container();
+fn mounts_of(containers: &Registry, reference: &str) -> Result<Vec<MountPoint>> {
+    let container = containers.find(reference).map_err(not_of_the_image)?.container();
     let mut mounts = container.spec.mounts.clone();
     for mount in &mut mounts {
         if let MountPointKind::Volume { of, .. } = &mut mount.kind {

@@ -7,10 +7,10 @@ use runtime::spec::TerminalSize;
 use runtime::{Afterwords, Exit, Started, Status, Target, Watch};
 use tokio::net::UnixStream;
 
-use crate::container::Container;
+use crate::blocking::Blocking as _;
 use crate::container::owned::{ExitFuture, exit_of, readable, to_async};
 use crate::container::state::Phase;
-use crate::engine::Engine;
+use crate::container::{Container, Containers};
 use crate::error::{Error, Result, chain};
 use crate::exec::{Description, Exec};
 use crate::orchestrate::exit;
@@ -26,13 +26,17 @@ pub(crate) fn check(container: &Container, reference: &str) -> Result<()> {
 }
 
 /// Refuses a user of the request's own that the container doesn't know.
-pub(crate) async fn check_user(engine: &Engine, container: &Container, described: &Description) -> Result<()> {
+pub(crate) async fn check_user(
+    containers: &Arc<Containers>,
+    container: &Container,
+    described: &Description,
+) -> Result<()> {
     let user = described.spec.process.user.clone();
     if user == container.spec.process.user {
         return Ok(());
     }
     let id = container.id.clone();
-    let known = engine.blocking(move |engine| Ok(engine.runtime.check_user(&id, &user)?)).await;
+    let known = containers.blocking(move |containers| Ok(containers.runtime.check_user(&id, &user)?)).await;
     known.map_err(|error| match error {
         Error::Runtime(runtime::Error::Start { message, .. }) => Error::invalid(message),
         error => error,
@@ -49,28 +53,28 @@ struct Begun {
 
 /// Starts an exec. With `attach`, answers with its streams.
 pub(crate) async fn start(
-    engine: &Engine,
+    containers: &Arc<Containers>,
     exec: &Arc<Exec>,
     size: Option<TerminalSize>,
     attach: bool,
 ) -> Result<Option<UnixStream>> {
-    let handle = engine.containers.find(exec.container.as_str())?;
+    let handle = containers.registry.find(exec.container.as_str())?;
     check(&handle.container(), exec.container.as_str())?;
     exec.claim_start()?;
     let starting = exec.clone();
-    let begun = engine.blocking(move |engine| begin(engine, &starting, size, attach)).await;
+    let begun = containers.blocking(move |containers| begin(containers, &starting, size, attach)).await;
     let Begun { started, watch, stream, afterwords } = match begun {
         Ok(begun) => begun,
         Err(error) => {
             // Docker has 126 for whatever keeps an exec from starting, unless its program isn't there.
             let code = if matches!(&error, Error::ExecStart(cause) if cause.exit_code() == 127) { 127 } else { 126 };
-            engine.execs.ended(exec, code, Timestamp::now());
-            return Err(reason(engine, exec, error).await);
+            containers.execs.ended(exec, code, Timestamp::now());
+            return Err(reason(containers, exec, error).await);
         }
     };
     exec.started(started.pid);
-    tell(engine, exec, "exec_start", None);
-    let end = see_to_its_end(engine.clone(), exec.clone(), exit_of(watch)?);
+    tell(containers, exec, "exec_start", None);
+    let end = see_to_its_end(containers.clone(), exec.clone(), exit_of(watch)?);
     let heard = readable(afterwords.as_fd())?;
     let exec = exec.clone();
     tokio::spawn(async move {
@@ -86,10 +90,10 @@ pub(crate) async fn start(
 }
 
 /// Why it couldn't be started: whatever fails in a container that ends, it is its end.
-async fn reason(engine: &Engine, exec: &Exec, error: Error) -> Error {
+async fn reason(containers: &Arc<Containers>, exec: &Exec, error: Error) -> Error {
     let container = exec.container.clone();
     let id = container.clone();
-    match engine.blocking(move |engine| Ok(engine.runtime.is_alive(&id)?)).await {
+    match containers.blocking(move |containers| Ok(containers.runtime.is_alive(&id)?)).await {
         Ok(false) => {
             tracing::debug!(exec = %exec.id(), "a container ended while an exec was started: {}", error.message());
             Error::conflict(format!("container {container} is not running"))
@@ -98,48 +102,48 @@ async fn reason(engine: &Engine, exec: &Exec, error: Error) -> Error {
     }
 }
 
-fn begin(engine: &Engine, exec: &Exec, size: Option<TerminalSize>, attach: bool) -> Result<Begun> {
+fn begin(containers: &Containers, exec: &Exec, size: Option<TerminalSize>, attach: bool) -> Result<Begun> {
     let mut spec = exec.spec.clone();
     if size.is_some() {
         spec.process.terminal = size;
     }
     let target = Target::Exec { container: &exec.container, exec: exec.id() };
-    let starting = engine.runtime.exec(&exec.container, &spec).map_err(Error::ExecStart)?;
+    let starting = containers.runtime.exec(&exec.container, &spec).map_err(Error::ExecStart)?;
     let attachment = match attach {
         true => Some(starting.attach(exec.streams)?),
         false => None,
     };
     let (started, afterwords) = starting.release().map_err(Error::ExecStart)?;
-    let watch = engine.runtime.watch(target)?;
+    let watch = containers.runtime.watch(target)?;
     let stream = attachment.map(|attachment| to_async(attachment.into_stream()?)).transpose()?;
     Ok(Begun { started, watch, stream, afterwords })
 }
 
 /// Waits for the end of the process, records it, and clears up after it.
-async fn see_to_its_end(engine: Engine, exec: Arc<Exec>, exit: ExitFuture) {
+async fn see_to_its_end(containers: Arc<Containers>, exec: Arc<Exec>, exit: ExitFuture) {
     let exit = match exit.await {
         Ok(exit) => exit,
-        Err(error) => orphaned(&engine, &exec, &chain(&error)).await,
+        Err(error) => orphaned(&containers, &exec, &chain(&error)).await,
     };
     let cleared = exec.clone();
-    let forget = engine.blocking(move |engine| {
+    let forget = containers.blocking(move |containers| {
         let target = Target::Exec { container: &cleared.container, exec: cleared.id() };
-        Ok(engine.runtime.delete(target)?)
+        Ok(containers.runtime.delete(target)?)
     });
     if let Err(error) = forget.await {
         tracing::error!(exec = %exec.id(), "clearing up after an exec: {}", chain(&error));
     }
-    engine.execs.ended(&exec, exit.code, exit.at);
-    tell(&engine, &exec, "exec_die", Some(exit.code));
+    containers.execs.ended(&exec, exit.code, exit.at);
+    tell(&containers, &exec, "exec_die", Some(exit.code));
 }
 
 /// Its monitor is gone without a word: end what is left.
-async fn orphaned(engine: &Engine, exec: &Arc<Exec>, problem: &str) -> Exit {
+async fn orphaned(containers: &Arc<Containers>, exec: &Arc<Exec>, problem: &str) -> Exit {
     tracing::warn!(exec = %exec.id(), "an exec's monitor is gone, ending the exec: {problem}");
     let ended = exec.clone();
-    let status = engine.blocking(move |engine| {
+    let status = containers.blocking(move |containers| {
         let target = Target::Exec { container: &ended.container, exec: ended.id() };
-        Ok(engine.runtime.recover(target)?)
+        Ok(containers.runtime.recover(target)?)
     });
     match status.await {
         Ok(Status::Exited(exit)) => exit,
@@ -148,14 +152,14 @@ async fn orphaned(engine: &Engine, exec: &Arc<Exec>, problem: &str) -> Exit {
 }
 
 /// Tells listeners, in whose events the command is part of the action.
-pub(crate) fn tell(engine: &Engine, exec: &Exec, action: &str, exit_code: Option<u8>) {
-    let Ok(handle) = engine.containers.find(exec.container.as_str()) else { return };
+pub(crate) fn tell(containers: &Containers, exec: &Exec, action: &str, exit_code: Option<u8>) {
+    let Ok(handle) = containers.registry.find(exec.container.as_str()) else { return };
     let id = ("execID", exec.id().to_string());
     match exit_code {
-        Some(code) => engine.container_event(&handle.container(), action, [id, ("exitCode", code.to_string())]),
+        Some(code) => containers.tell(&handle.container(), action, [id, ("exitCode", code.to_string())]),
         None => {
             let command = exec.spec.process.args.join(" ");
-            engine.container_event(&handle.container(), format!("{action}: {command}"), [id]);
+            containers.tell(&handle.container(), format!("{action}: {command}"), [id]);
         }
     }
 }

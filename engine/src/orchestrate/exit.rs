@@ -4,19 +4,21 @@
 use jiff::Timestamp;
 use runtime::{Exit, Status, Target};
 
-use crate::container::owned::Owned;
+use crate::blocking::Blocking as _;
+use crate::container::owned::{Owned, next_exit};
 use crate::container::{Phase, to_record};
+use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::orchestrate::{health, remove, restart, sandbox, volume};
 use crate::signal;
 
 /// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
-pub(crate) async fn ended(owned: &mut Owned, exit: Result<Exit>) {
-    settle(owned, exit).await;
+pub(crate) async fn ended(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
+    settle(engine, owned, exit).await;
     // One that is to be started again isn't over.
     if owned.container.spec.auto_remove
         && owned.container.state.phase == Phase::Exited
-        && let Err(error) = remove::erase(owned, remove::Volumes::Remove).await
+        && let Err(error) = remove::erase(engine, owned, remove::Volumes::Remove).await
     {
         tracing::error!(container = %owned.container.id, "removing a container that ended: {}", chain(&error));
     }
@@ -24,30 +26,30 @@ pub(crate) async fn ended(owned: &mut Owned, exit: Result<Exit>) {
 
 /// Records the end and gives back what the run held. Doesn't remove the container.
 #[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
-pub(crate) async fn settle(owned: &mut Owned, exit: Result<Exit>) {
+async fn settle(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
     let exit = match exit {
         Ok(exit) => exit,
         Err(error) => orphaned(owned, &chain(&error)).await,
     };
     owned.container.state.ended(&exit);
-    restart::plan(owned);
+    restart::plan(engine, owned);
     health::stop(owned);
     // Stored before the runtime forgets it: whenever berthd dies, one of the two knows the exit code. Published last:
     // who waits for the end finds ports and names free, unless netd answers nobody.
-    let stored = owned.engine.store.put_container(to_record(&owned.container)).await;
+    let stored = owned.containers.store.put_container(to_record(&owned.container)).await;
     let id = owned.container.id.clone();
     let forget = async {
         stored?;
         let ended = id.clone();
-        owned.engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&ended))?)).await?;
+        owned.containers.blocking(move |containers| Ok(containers.runtime.delete(Target::Container(&ended))?)).await?;
         // Their processes are gone by now. Whoever sees the container's end sees theirs.
-        owned.engine.execs.ended_in(&id).await;
+        owned.containers.execs.ended_in(&id).await;
         Ok::<(), Error>(())
     };
     let (forgotten, (), ()) = tokio::join!(
         forget,
-        sandbox::remove(&owned.engine, &owned.container),
-        volume::release(&owned.engine, &owned.container)
+        sandbox::remove(&engine.netd, &owned.containers, &owned.container),
+        volume::release(&engine.volumes, &owned.container)
     );
     if let Err(error) = forgotten {
         tracing::error!(container = %owned.container.id, "recording how a container ended: {}", chain(&error));
@@ -64,17 +66,18 @@ fn tell(owned: &Owned) {
         _ => 0,
     };
     if state.oom_killed {
-        owned.engine.container_event(&owned.container, "oom", []);
+        owned.containers.tell(&owned.container, "oom", []);
     }
     let attributes = [("execDuration", seconds.to_string()), ("exitCode", state.exit_code.to_string())];
-    owned.engine.container_event(&owned.container, "die", attributes);
+    owned.containers.tell(&owned.container, "die", attributes);
 }
 
 /// The monitor is gone without a word: end what is left and say so.
 async fn orphaned(owned: &mut Owned, problem: &str) -> Exit {
     let id = owned.container.id.clone();
     tracing::warn!(container = %id, "a container's monitor is gone, ending the container: {problem}");
-    let status = owned.engine.blocking(move |engine| Ok(engine.runtime.recover(Target::Container(&id))?)).await;
+    let status =
+        owned.containers.blocking(move |containers| Ok(containers.runtime.recover(Target::Container(&id))?)).await;
     match status {
         Ok(Status::Exited(exit)) => exit,
         _ => killed(problem),
@@ -93,13 +96,17 @@ pub(super) fn killed(problem: &str) -> Exit {
 }
 
 /// Kills the process of a container that is to go, and waits until that is settled.
-pub(crate) async fn force(owned: &mut Owned) -> Result<()> {
+pub(crate) async fn force(engine: &Engine, owned: &mut Owned) -> Result<()> {
     restart::call_off(owned).await?;
     if !owned.container.state.phase.is_alive() {
         return Ok(());
     }
     super::signal::deliver(owned, signal::KILL, true).await?;
-    owned.engine.container_event(&owned.container, "kill", [("signal", signal::KILL.to_string())]);
-    owned.wait_for_exit().await;
+    owned.containers.tell(&owned.container, "kill", [("signal", signal::KILL.to_string())]);
+    if owned.exit.is_some() {
+        let exit = next_exit(&mut owned.exit).await;
+        owned.exit = None;
+        settle(engine, owned, exit).await;
+    }
     Ok(())
 }

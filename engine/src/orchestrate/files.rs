@@ -4,18 +4,20 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use cnm::api::Sandbox;
 
+use crate::blocking::Blocking as _;
 use crate::container::etc::{self, HostFiles, Names};
 use crate::container::mount::MountPointKind;
 use crate::container::network::NetworkMode;
-use crate::container::{Container, compose};
-use crate::engine::Engine;
+use crate::container::{Container, Containers, compose};
 use crate::error::{Error, Result};
+use crate::netd::Netd;
 
 /// Makes the directories that a new container needs. What is missing of a bind that must be there is refused first.
-pub(crate) fn create(engine: &Engine, container: &Container) -> Result<()> {
+pub(crate) fn create(containers: &Containers, container: &Container) -> Result<()> {
     for mount in &container.spec.mounts {
         let MountPointKind::Bind { source, create_source, .. } = &mount.kind else { continue };
         runtime::check_source(source)?;
@@ -26,7 +28,7 @@ pub(crate) fn create(engine: &Engine, container: &Container) -> Result<()> {
             )));
         }
     }
-    make_directory(&engine.container_directory(&container.id), 0o700)?;
+    make_directory(&containers.directory(&container.id), 0o700)?;
     for mount in &container.spec.mounts {
         match &mount.kind {
             MountPointKind::Bind { source, create_source: true, .. } if !source.exists() => {
@@ -40,11 +42,11 @@ pub(crate) fn create(engine: &Engine, container: &Container) -> Result<()> {
 
 /// Writes what doesn't depend on the network, and an empty `/etc/hosts` for the mount to find: it is filled in place
 /// once netd has answered, while the file system is mounted.
-pub(crate) fn before_start(engine: &Engine, container: &Container) -> Result<()> {
+pub(crate) fn before_start(containers: &Containers, container: &Container) -> Result<()> {
     if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
         return Ok(());
     }
-    let paths = compose::etc_files(&engine.container_directory(&container.id));
+    let paths = compose::etc_files(&containers.directory(&container.id));
     let (resolv_conf, behind_stub) = read_resolvers()?;
     let host = HostFiles { resolv_conf: &resolv_conf, behind_stub: &behind_stub };
     let own_namespace = container.spec.network.mode != NetworkMode::Host;
@@ -73,12 +75,12 @@ fn read_resolvers() -> Result<(String, String)> {
 
 /// Fills `/etc/hosts`.
 pub(crate) fn write_hosts(
-    engine: &Engine,
+    containers: &Containers,
     container: &Container,
     addresses: &[IpAddr],
     host_gateway: Option<IpAddr>,
 ) -> Result<()> {
-    let links = super::links::addresses(engine, container);
+    let links = super::links::addresses(&containers.registry, container);
     let names = Names {
         hostname: &container.spec.hostname,
         domainname: &container.spec.domainname,
@@ -92,14 +94,19 @@ pub(crate) fn write_hosts(
         NetworkMode::Host => etc::hosts_of_host(&read_if_there(Path::new("/etc/hosts"))?, &names),
         NetworkMode::Network(_) | NetworkMode::None => etc::hosts(&names),
     };
-    write(&compose::etc_files(&engine.container_directory(&container.id)).hosts, &text)
+    write(&compose::etc_files(&containers.directory(&container.id)).hosts, &text)
 }
 
 /// Brings `/etc/hosts` of a running container up to date with its addresses.
-pub(crate) async fn refresh_hosts(engine: &Engine, container: &Container, sandbox: &Sandbox) -> Result<()> {
-    let gateway = super::sandbox::gateway_if_wanted(engine, container, Some(sandbox)).await?;
+pub(crate) async fn refresh_hosts(
+    netd: &Netd,
+    containers: &Arc<Containers>,
+    container: &Container,
+    sandbox: &Sandbox,
+) -> Result<()> {
+    let gateway = super::sandbox::gateway_if_wanted(netd, container, Some(sandbox)).await?;
     let (container, addresses) = (container.clone(), super::sandbox::addresses(sandbox));
-    engine.blocking(move |engine| write_hosts(engine, &container, &addresses, gateway)).await
+    containers.blocking(move |containers| write_hosts(containers, &container, &addresses, gateway)).await
 }
 
 fn read_if_there(path: &Path) -> Result<String> {

@@ -11,16 +11,17 @@ use runtime::{ExecSpec, Target};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::blocking::Blocking as _;
 use crate::container::health::{Health, HealthSpec, Probe};
 use crate::container::owned::Owned;
-use crate::container::{Container, Handle, Phase};
-use crate::engine::{Engine, random_id};
+use crate::container::{Container, Containers, Handle, Phase};
+use crate::detach::DetachKeys;
+use crate::engine::random_id;
 use crate::error::{Error, Result, chain};
 use crate::exec::{Description, Exec, Phase as ExecPhase};
 use crate::frame::Unframed;
 use crate::orchestrate::exec;
 use crate::signal;
-use crate::stream::detach::DetachKeys;
 use crate::translate::exec::first_environment;
 
 /// How much of a check's output is kept; Docker keeps as much.
@@ -47,12 +48,12 @@ pub(super) fn stop(owned: &mut Owned) {
 /// Checks the container from now on, with what was found before.
 pub(super) fn watch(owned: &mut Owned) {
     let Some(spec) = owned.container.spec.health.clone() else { return };
-    let (engine, handle) = (owned.engine.clone(), owned.container.id.clone());
+    let (containers, handle) = (owned.containers.clone(), owned.container.id.clone());
     let runs = owned.container.state.exits;
     owned.health = Some(AbortOnDropHandle::new(tokio::spawn(async move {
         // Known to all before anything can run in it.
-        let Ok(handle) = engine.containers.find(handle.as_str()) else { return };
-        if let Err(error) = check_for_ever(&engine, &handle, &spec, runs).await {
+        let Ok(handle) = containers.registry.find(handle.as_str()) else { return };
+        if let Err(error) = check_for_ever(&containers, &handle, &spec, runs).await {
             tracing::debug!(container = %handle.id(), "health checks end: {}", chain(&error));
         }
     })));
@@ -67,15 +68,15 @@ pub(super) async fn resume(handle: &Handle) {
             }
             if let Some(exec) = owned.container.state.health.as_mut().and_then(|health| health.running.take()) {
                 let container = owned.container.id.clone();
-                let kill = move |engine: &Engine| {
+                let kill = move |containers: &Arc<Containers>| {
                     let target = Target::Exec { container: &container, exec: &exec };
-                    match engine.runtime.signal(target, signal::KILL, false) {
+                    match containers.runtime.signal(target, signal::KILL, false) {
                         Err(error) if error.kind() == runtime::Kind::Internal => Err(error.into()),
                         // It may have ended long ago.
                         _ => Ok(()),
                     }
                 };
-                owned.engine.blocking(kill).await?;
+                owned.containers.blocking(kill).await?;
             }
             watch(owned);
             Ok(())
@@ -90,7 +91,7 @@ pub(super) async fn resume(handle: &Handle) {
 }
 
 /// Ends with an error when the container, or its run, is gone.
-async fn check_for_ever(engine: &Engine, handle: &Handle, spec: &HealthSpec, runs: u64) -> Result<()> {
+async fn check_for_ever(containers: &Arc<Containers>, handle: &Handle, spec: &HealthSpec, runs: u64) -> Result<()> {
     // Once the owner is through with the start, everybody sees this run and not the one before.
     change(handle, runs, |_| {}).await?;
     loop {
@@ -104,7 +105,7 @@ async fn check_for_ever(engine: &Engine, handle: &Handle, spec: &HealthSpec, run
         let id = exec.id().clone();
         change(handle, runs, move |health| health.running = Some(id)).await?;
         let since_start = since(container.state.started_at);
-        let probe = probe(engine, &exec, spec.timeout).await;
+        let probe = probe(containers, &exec, spec.timeout).await;
         let spec = spec.clone();
         change(handle, runs, move |health| health.record(&spec, since_start, probe)).await?;
     }
@@ -130,7 +131,7 @@ async fn change(handle: &Handle, runs: u64, with: impl FnOnce(&mut Health) + Sen
                 let status = health.status;
                 owned.save().await?;
                 if status != before {
-                    owned.engine.container_event(&owned.container, format!("health_status: {}", status.as_str()), []);
+                    owned.containers.tell(&owned.container, format!("health_status: {}", status.as_str()), []);
                 }
                 Ok(())
             })
@@ -158,13 +159,13 @@ fn describe(container: &Container, spec: &HealthSpec) -> Result<Exec> {
 }
 
 /// Runs a check to its end, or to the end of its time.
-async fn probe(engine: &Engine, exec: &Arc<Exec>, timeout: Duration) -> Probe {
-    engine.execs.insert(exec.clone(), Timestamp::now());
-    exec::tell(engine, exec, "exec_create", None);
+async fn probe(containers: &Arc<Containers>, exec: &Arc<Exec>, timeout: Duration) -> Probe {
+    containers.execs.insert(exec.clone(), Timestamp::now());
+    exec::tell(containers, exec, "exec_create", None);
     let start = Timestamp::now();
     let mut output = Vec::new();
     let run = async {
-        if let Some(stream) = exec::start(engine, exec, None, true).await? {
+        if let Some(stream) = exec::start(containers, exec, None, true).await? {
             collect(stream, &mut output).await.map_err(Error::io("reading the output of a health check"))?;
         }
         exec.ended().await;
@@ -177,7 +178,7 @@ async fn probe(engine: &Engine, exec: &Arc<Exec>, timeout: Duration) -> Probe {
         },
         Ok(Err(error)) => (NO_EXIT_CODE, Some(error.message())),
         Err(_elapsed) => {
-            end(engine, exec).await;
+            end(containers, exec).await;
             (NO_EXIT_CODE, Some(format!("Health check exceeded timeout ({timeout:?})")))
         }
     };
@@ -191,11 +192,11 @@ async fn probe(engine: &Engine, exec: &Arc<Exec>, timeout: Duration) -> Probe {
 }
 
 /// Kills a check that takes too long.
-async fn end(engine: &Engine, exec: &Arc<Exec>) {
+async fn end(containers: &Arc<Containers>, exec: &Arc<Exec>) {
     let hung = exec.clone();
-    let killed = engine.blocking(move |engine| {
+    let killed = containers.blocking(move |containers| {
         let target = Target::Exec { container: &hung.container, exec: hung.id() };
-        Ok(engine.runtime.signal(target, signal::KILL, false)?)
+        Ok(containers.runtime.signal(target, signal::KILL, false)?)
     });
     if let Err(error) = killed.await {
         // It ended this very moment, or couldn't even begin.

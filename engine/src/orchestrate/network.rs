@@ -7,6 +7,7 @@ use crate::container::WantedEndpoint;
 use crate::container::network::NetworkMode;
 use crate::container::owned::Owned;
 use crate::error::{Error, Result};
+use crate::netd::Netd;
 use crate::orchestrate::files;
 use crate::translate::endpoints::is_on;
 
@@ -14,8 +15,8 @@ const ONLY_NONE: &str =
     "container cannot be connected to multiple networks with one of the networks in private (none) mode";
 
 /// Attaches the container to a network; `wanted.network` is the name or id that the request has.
-pub(crate) async fn connect(owned: &mut Owned, mut wanted: WantedEndpoint) -> Result<()> {
-    let network = owned.engine.netd.client().network(&wanted.network).await?;
+pub(crate) async fn connect(netd: &Netd, owned: &mut Owned, mut wanted: WantedEndpoint) -> Result<()> {
+    let network = netd.client().network(&wanted.network).await?;
     refuse_mode(&owned.container.spec.network.mode, &network, Change::Connect)?;
     if network.driver == "null" && !owned.container.endpoints.is_empty() {
         return Err(Error::invalid(ONLY_NONE));
@@ -36,16 +37,16 @@ pub(crate) async fn connect(owned: &mut Owned, mut wanted: WantedEndpoint) -> Re
     wanted.network.clone_from(&network.name);
     if owned.container.sandbox.is_some() {
         let request = wanted.to_request(&owned.container.spec.hostname);
-        owned.engine.netd.client().connect_endpoint(owned.container.id.as_str(), &request).await?;
+        netd.client().connect_endpoint(owned.container.id.as_str(), &request).await?;
     }
     owned.container.endpoints.push(wanted);
-    settle(owned).await
+    settle(netd, owned).await
 }
 
 /// Detaches the container from a network, by the name or id that the request has. `force` does it for a network that
 /// netd no longer knows.
-pub(crate) async fn disconnect(owned: &mut Owned, reference: &str, force: bool) -> Result<()> {
-    let known = owned.engine.netd.client().network(reference).await;
+pub(crate) async fn disconnect(netd: &Netd, owned: &mut Owned, reference: &str, force: bool) -> Result<()> {
+    let known = netd.client().network(reference).await;
     let network = match known {
         Ok(network) => Some(network),
         Err(error) if force && error.kind() == Kind::NotFound => None,
@@ -69,10 +70,10 @@ pub(crate) async fn disconnect(owned: &mut Owned, reference: &str, force: bool) 
     let live = owned.container.sandbox.iter().flat_map(|sandbox| &sandbox.endpoints);
     if let Some(endpoint) = live.into_iter().find(|endpoint| is_on(endpoint, name)) {
         let (sandbox, endpoint) = (owned.container.id.as_str(), endpoint.id.clone());
-        owned.engine.netd.client().disconnect_endpoint(sandbox, &endpoint).await?;
+        netd.client().disconnect_endpoint(sandbox, &endpoint).await?;
     }
     owned.container.endpoints.remove(place);
-    settle(owned).await
+    settle(netd, owned).await
 }
 
 /// Whether a wanted endpoint is on this network, whatever it was called when it was asked for.
@@ -106,11 +107,10 @@ fn refuse_mode(mode: &NetworkMode, network: &Network, change: Change) -> Result<
 }
 
 /// Takes over how netd has it now (the default route may have moved) and tells the container's `/etc/hosts`.
-async fn settle(owned: &mut Owned) -> Result<()> {
+async fn settle(netd: &Netd, owned: &mut Owned) -> Result<()> {
     if owned.container.sandbox.is_some() {
-        let sandbox = owned.engine.netd.client().sandbox(owned.container.id.as_str()).await?;
-        let (engine, container) = (&owned.engine, &owned.container);
-        files::refresh_hosts(engine, container, &sandbox).await?;
+        let sandbox = netd.client().sandbox(owned.container.id.as_str()).await?;
+        files::refresh_hosts(netd, &owned.containers, &owned.container, &sandbox).await?;
         owned.container.sandbox = Some(sandbox);
     }
     owned.save().await

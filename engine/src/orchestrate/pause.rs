@@ -1,5 +1,6 @@
 //! `pause` and `unpause`: freeze every process of a container, and go on.
 
+use crate::blocking::Blocking as _;
 use crate::container::Phase;
 use crate::container::owned::Owned;
 use crate::error::Result;
@@ -9,11 +10,11 @@ use crate::orchestrate::health;
 pub(crate) async fn pause(owned: &mut Owned) -> Result<()> {
     let id = owned.container.id.clone();
     let pid = owned.container.state.may_pause(id.as_str())?;
-    owned.engine.blocking(move |engine| Ok(engine.runtime.pause(&id)?)).await?;
+    owned.containers.blocking(move |containers| Ok(containers.runtime.pause(&id)?)).await?;
     owned.container.state.phase = Phase::Paused { pid };
     health::stop(owned);
     owned.save().await?;
-    owned.engine.container_event(&owned.container, "pause", []);
+    owned.containers.tell(&owned.container, "pause", []);
     Ok(())
 }
 
@@ -42,11 +43,11 @@ pub(crate) async fn resume_after_passing(owned: &mut Owned) -> Result<()> {
 pub(crate) async fn unpause(owned: &mut Owned) -> Result<()> {
     let id = owned.container.id.clone();
     let pid = owned.container.state.may_unpause(id.as_str())?;
-    owned.engine.blocking(move |engine| Ok(engine.runtime.resume(&id)?)).await?;
+    owned.containers.blocking(move |containers| Ok(containers.runtime.resume(&id)?)).await?;
     owned.container.state.phase = Phase::Running { pid };
     owned.container.state.pause_is_passing = false;
     health::watch(owned);
     owned.save().await?;
-    owned.engine.container_event(&owned.container, "unpause", []);
+    owned.containers.tell(&owned.container, "unpause", []);
     Ok(())
 }

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cnm::api::{FoundNamespace, NamespaceRequest, Sandbox};
-use futures::StreamExt as _;
 use futures::future::{BoxFuture, join_all, ready};
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use runtime::spec::Id;
 use runtime::{Exit, Status, Target};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use crate::blocking::Blocking as _;
 use crate::container::network::NetworkMode;
 use crate::container::owned::{ExitFuture, Owned, exit_of};
-use crate::container::{Container, Handle, Phase, from_record, owned};
+use crate::container::{Container, Handle, Phase};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::netd::Netd;
@@ -29,51 +30,19 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A container of an earlier boot has no exit code; Docker says this.
 const LOST_WITH_THE_BOOT: u8 = 255;
 
-/// How many containers are looked at side by side: each is a handful of files.
-const AT_A_TIME: usize = 8;
-
 /// What the last berthd has recorded, known and to be taken up.
 #[derive(Debug)]
 pub struct Loaded {
-    containers: Vec<Handle>,
-    sandboxes: watch::Sender<Option<Sandboxes>>,
+    pub(crate) containers: Vec<Handle>,
+    /// Tells the task of each what netd has.
+    pub(crate) sandboxes: watch::Sender<Option<Sandboxes>>,
 }
 
 /// What netd has, by name.
-type Sandboxes = Arc<BTreeMap<String, Sandbox>>;
+pub(crate) type Sandboxes = Arc<BTreeMap<String, Sandbox>>;
 
-/// Gives every stored container to its owner, who begins once [`recover`] says what netd has. One that can't be read is set
-/// aside.
-pub(crate) async fn load(engine: &Engine) -> Result<Loaded> {
-    volume::load(engine).await?;
-    let (sandboxes, told) = watch::channel::<Option<Sandboxes>>(None);
-    let turns = Arc::new(Semaphore::new(AT_A_TIME));
-    let mut containers = Vec::new();
-    for stored in engine.store.containers().await? {
-        let container = match from_record(&stored) {
-            Ok(container) => container,
-            Err(error) => {
-                engine.containers.set_aside(&stored.id, &stored.name, chain(&error));
-                continue;
-            }
-        };
-        let (mut told, turns) = (told.clone(), turns.clone());
-        engine.containers.take_name(&stored.name, &container.id)?;
-        let handle = owned::spawn_left(engine.clone(), container, move |owned| {
-            Box::pin(async move {
-                // They fail only when this berthd ends.
-                let Ok(Some(sandboxes)) = told.wait_for(Option::is_some).await.map(|told| told.clone()) else { return };
-                let Ok(_turn) = turns.acquire().await else { return };
-                take_up(owned, &sandboxes).await;
-            })
-        });
-        engine.containers.insert(handle.clone());
-        containers.push(handle);
-    }
-    Ok(Loaded { containers, sandboxes })
-}
-
-pub(crate) async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
+/// Takes up where the last berthd ended: netd answers, containers are known and watched, leftovers are swept.
+pub async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
     let Loaded { containers, sandboxes } = loaded;
     let handshake = engine.netd.ensure_patiently().await?;
     Netd::compare(&handshake);
@@ -83,12 +52,13 @@ pub(crate) async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
     join_all(containers.iter().map(Handle::known)).await;
     claim(engine).await?;
     for handle in containers.iter().filter(|handle| handle.container().state.network_changes) {
-        if let Err(error) = handle.run(|owned| Box::pin(sandbox::unchange(owned))).await {
+        if let Err(error) = handle.run_with(&engine.netd, |netd, owned| Box::pin(sandbox::unchange(netd, owned))).await
+        {
             tracing::error!(container = %handle.id(), "taking a change of its network back: {}", chain(&error));
         }
     }
     sweep(engine).await?;
-    volume::sweep(engine).await?;
+    volume::sweep(&engine.volumes).await?;
     join_all(containers.iter().map(async |handle| {
         restart::resume(engine, handle).await;
         health::resume(handle).await;
@@ -101,9 +71,8 @@ pub(crate) async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
 }
 
 /// Brings a stored container in line with what the runtime knows, and finishes what was under way with it.
-async fn take_up(owned: &mut Owned, sandboxes: &BTreeMap<String, Sandbox>) {
-    let engine = owned.engine.clone();
-    let exit = match reconcile(&engine, &mut owned.container).await {
+pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTreeMap<String, Sandbox>) {
+    let exit = match reconcile(engine, &mut owned.container).await {
         Ok(exit) => exit,
         // One container that can't be understood must not keep the others from being taken up: it is ended, and says why.
         Err(error) => {
@@ -114,12 +83,17 @@ async fn take_up(owned: &mut Owned, sandboxes: &BTreeMap<String, Sandbox>) {
     if owned.container.state.phase.is_alive() {
         owned.container.sandbox = sandboxes.get(owned.container.id.as_str()).cloned();
     }
-    if let Err(error) = volume::know(&engine, &owned.container).await {
+    if let Err(error) = volume::know(&engine.volumes, &owned.container).await {
         tracing::error!(container = %owned.container.id, "taking up a container's volumes: {}", chain(&error));
     }
     owned.publish();
-    owned.take_up(exit).await;
-    settle(owned).await;
+    owned.exit = exit;
+    // An end that lies in the past is dealt with at once.
+    if let Some(ended) = owned.exit.as_mut().and_then(|exit| exit.now_or_never()) {
+        owned.exit = None;
+        exit::ended(engine, owned, ended).await;
+    }
+    settle(engine, owned).await;
 }
 
 async fn reconcile(engine: &Engine, container: &mut Container) -> Result<Option<ExitFuture>> {
@@ -131,15 +105,15 @@ async fn reconcile(engine: &Engine, container: &mut Container) -> Result<Option<
 /// What the runtime knows; a monitor that died takes its container along.
 fn status(engine: &Engine, id: &Id) -> Result<Status> {
     let target = Target::Container(id);
-    let known = match engine.runtime.status(target) {
-        Ok(Status::Orphaned) => engine.runtime.recover(target),
+    let known = match engine.containers.runtime.status(target) {
+        Ok(Status::Orphaned) => engine.containers.runtime.recover(target),
         known => known,
     };
     match known {
         // Its shim was spawned by a berthd that is gone, and undoes what it did; or a berthd died while the runtime
         // cleared up after it.
         Ok(Status::Creating) | Err(runtime::Error::NotFound { .. }) => {
-            engine.runtime.delete(target)?;
+            engine.containers.runtime.delete(target)?;
             Ok(Status::Gone)
         }
         known => Ok(known?),
@@ -155,7 +129,7 @@ async fn correct(engine: &Engine, container: &mut Container, status: Status) -> 
             let mut frozen = matches!(status, Status::Paused(_));
             if frozen && std::mem::take(&mut container.state.pause_is_passing) {
                 let id = container.id.clone();
-                engine.blocking(move |engine| Ok(engine.runtime.resume(&id)?)).await?;
+                engine.blocking(move |engine| Ok(engine.containers.runtime.resume(&id)?)).await?;
                 frozen = false;
             }
             if !container.state.phase.is_alive() {
@@ -167,13 +141,14 @@ async fn correct(engine: &Engine, container: &mut Container, status: Status) -> 
                 false => Phase::Running { pid: started.pid },
             };
             let id = container.id.clone();
-            let watch = engine.blocking(move |engine| Ok(engine.runtime.watch(Target::Container(&id))?)).await?;
+            let watch =
+                engine.blocking(move |engine| Ok(engine.containers.runtime.watch(Target::Container(&id))?)).await?;
             Ok(Some(exit_of(watch)?))
         }
         Status::Exited(exit) if container.state.finished_at == Some(exit.at) => {
             // Recorded already; only the runtime's leftovers are still there.
             let id = container.id.clone();
-            engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&id))?)).await?;
+            engine.blocking(move |engine| Ok(engine.containers.runtime.delete(Target::Container(&id))?)).await?;
             Ok(None)
         }
         Status::Exited(exit) => Ok(Some(at_once(exit))),
@@ -197,7 +172,7 @@ fn at_once(exit: Exit) -> ExitFuture {
 
 /// Finishes what was under way: removals, and `--rm` of containers whose end was recorded but not their removal, or that
 /// were only about to run. A container that can't be removed now stays marked, and keeps nobody else waiting.
-async fn settle(owned: &mut Owned) {
+async fn settle(engine: &Engine, owned: &mut Owned) {
     let container = &owned.container;
     let volumes = match container.spec.auto_remove {
         true => remove::Volumes::Remove,
@@ -206,7 +181,7 @@ async fn settle(owned: &mut Owned) {
     let state = &container.state;
     let over = state.phase == Phase::Exited || state.start_was_cut_short();
     let left_over = state.phase == Phase::Removing || (over && container.spec.auto_remove);
-    if left_over && let Err(error) = remove::erase(owned, volumes).await {
+    if left_over && let Err(error) = remove::erase(engine, owned, volumes).await {
         tracing::error!(container = %owned.container.id, "finishing a removal: {}", chain(&error));
     }
 }
@@ -215,25 +190,25 @@ async fn settle(owned: &mut Owned) {
 /// made again around the namespace that the container is in, and it is told of those that nobody keeps.
 async fn claim(engine: &Engine) -> Result<()> {
     let running = || {
-        let wanted = engine.containers.all().into_iter().filter(has_sandbox);
+        let wanted = engine.containers.registry.all().into_iter().filter(has_sandbox);
         // What can't be read may run.
-        let unread = engine.containers.all_set_aside().into_iter().map(|(id, _)| id);
+        let unread = engine.containers.registry.all_set_aside().into_iter().map(|(id, _)| id);
         wanted.map(|handle| handle.id().to_string()).chain(unread).collect()
     };
-    let reply = engine.netd.claim(&engine.owner(), running).await?;
+    let reply = engine.netd.claim(running).await?;
     for id in &reply.removed {
         tracing::info!(sandbox = %id, "netd took down a sandbox that no container has");
     }
     for id in &reply.missing {
         // It may have ended and gone since it was claimed.
-        let Ok(handle) = engine.containers.find(id) else { continue };
-        if let Err(error) = handle.run(|owned| Box::pin(make_again(owned))).await {
+        let Ok(handle) = engine.containers.registry.find(id) else { continue };
+        if let Err(error) = handle.run_with(&engine.netd, |netd, owned| Box::pin(make_again(netd, owned))).await {
             tracing::error!(container = %id, "making a lost sandbox again: {}", chain(&error));
         }
     }
     for id in &reply.lost {
-        let Ok(handle) = engine.containers.find(id) else { continue };
-        if let Err(error) = handle.run(|owned| Box::pin(find_namespace(owned))).await {
+        let Ok(handle) = engine.containers.registry.find(id) else { continue };
+        if let Err(error) = handle.run_with(engine, |engine, owned| Box::pin(find_namespace(engine, owned))).await {
             tracing::error!(container = %id, "restart it, nobody keeps its network namespace: {}", chain(&error));
         }
     }
@@ -241,15 +216,15 @@ async fn claim(engine: &Engine) -> Result<()> {
 }
 
 /// Tells netd where a running container's network namespace is, which nobody keeps any more.
-async fn find_namespace(owned: &mut Owned) -> Result<()> {
+async fn find_namespace(engine: &Engine, owned: &mut Owned) -> Result<()> {
     if !owned.container.state.phase.is_alive() {
         return Ok(());
     }
     let id = owned.container.id.clone();
-    let namespace = owned.engine.blocking(move |engine| Ok(engine.runtime.network_namespace(&id)?)).await?;
+    let namespace = engine.blocking(move |engine| Ok(engine.containers.runtime.network_namespace(&id)?)).await?;
     // By a descriptor of ours: the process may end meanwhile, and its pid be another's.
     let path = format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
-    owned.engine.netd.client().adopt_namespace(owned.container.id.as_str(), &FoundNamespace { path }).await?;
+    engine.netd.client().adopt_namespace(owned.container.id.as_str(), &FoundNamespace { path }).await?;
     Ok(())
 }
 
@@ -258,14 +233,14 @@ fn has_sandbox(handle: &Handle) -> bool {
     container.state.phase.is_alive() && !matches!(container.spec.network.mode, NetworkMode::Container(_))
 }
 
-pub(super) async fn make_again(owned: &mut Owned) -> Result<()> {
+pub(super) async fn make_again(netd: &Netd, owned: &mut Owned) -> Result<()> {
     let Some(pid) = owned.container.state.phase.pid() else { return Ok(()) };
     let namespace = match owned.container.spec.network.mode {
         NetworkMode::Host => NamespaceRequest::Host,
         _ => NamespaceRequest::Path(sandbox::of_process(pid)),
     };
-    let request = sandbox::request(&owned.container, owned.engine.owner(), namespace);
-    let made = owned.engine.netd.client().put_sandbox(owned.container.id.as_str(), &request).await?;
+    let request = sandbox::request(&owned.container, netd.owner(), namespace);
+    let made = netd.client().put_sandbox(owned.container.id.as_str(), &request).await?;
     owned.container.sandbox = Some(made);
     owned.publish();
     Ok(())
@@ -273,18 +248,18 @@ pub(super) async fn make_again(owned: &mut Owned) -> Result<()> {
 
 /// Removes what belongs to no container: half of a create, or of a removal, or of what a power cut made us forget.
 async fn sweep(engine: &Engine) -> Result<()> {
-    let containers = engine.containers.all();
-    let unread = engine.containers.all_set_aside().into_iter().map(|(id, _)| id);
+    let containers = engine.containers.registry.all();
+    let unread = engine.containers.registry.all_set_aside().into_iter().map(|(id, _)| id);
     let known: BTreeSet<String> = containers.iter().map(|handle| handle.id().to_string()).chain(unread).collect();
     engine
         .blocking(move |engine| {
-            for id in engine.runtime.list()?.iter().filter(|id| !known.contains(id.as_str())) {
-                engine.runtime.delete(Target::Container(id))?;
+            for id in engine.containers.runtime.list()?.iter().filter(|id| !known.contains(id.as_str())) {
+                engine.containers.runtime.delete(Target::Container(id))?;
             }
-            for id in engine.images.snapshots()?.iter().filter(|id| !known.contains(*id)) {
-                engine.images.remove_snapshot(id)?.delete()?;
+            for id in engine.images.store.snapshots()?.iter().filter(|id| !known.contains(*id)) {
+                engine.images.store.remove_snapshot(id)?.delete()?;
             }
-            sweep_directory(&engine.config.root.join("containers"), &known)
+            sweep_directory(engine.containers.root(), &known)
         })
         .await
 }
@@ -311,7 +286,7 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
             Ok(mut events) => {
                 while let Some(Ok(event)) = events.next().await {
                     revision = event.revision;
-                    refresh::heed(&engine, &event);
+                    refresh::heed(&engine.netd, &engine.containers.registry, &event);
                     if let Some(event) = crate::translate::event::of_netd(&event) {
                         engine.events.publish(event);
                     }

@@ -1,40 +1,43 @@
 //! What netd tells of a container's sandbox that berthd doesn't know: somebody else changed it in our name, as an administrator
 //! can. What is known is brought up to date.
 
+use std::sync::Arc;
+
 use cnm::Kind;
 use cnm::api::{Endpoint, Event, EventKind, Sandbox, SandboxState};
 
 use crate::container::owned::Owned;
+use crate::container::registry::Registry;
 use crate::container::{Container, Handle, WantedEndpoint};
-use crate::engine::Engine;
 use crate::error::{Result, chain};
+use crate::netd::Netd;
 use crate::orchestrate::{files, recover, sandbox};
 use crate::translate::endpoints::is_on;
 
 /// Looks at what an event is about, if it tells something new. Nobody waits for it.
-pub(super) fn heed(engine: &Engine, event: &Event) {
+pub(super) fn heed(netd: &Arc<Netd>, containers: &Registry, event: &Event) {
     if event.what == EventKind::Gap {
-        engine.containers.all().into_iter().for_each(|handle| look(handle, event));
-    } else if let Some(handle) = event.sandbox.as_ref().and_then(|id| engine.containers.find(id).ok())
+        containers.all().into_iter().for_each(|handle| look(netd, handle, event));
+    } else if let Some(handle) = event.sandbox.as_ref().and_then(|id| containers.find(id).ok())
         // It may be the name of one, too.
         && event.sandbox.as_deref() == Some(handle.id().as_str())
     {
-        look(handle, event);
+        look(netd, handle, event);
     }
 }
 
-fn look(handle: Handle, event: &Event) {
+fn look(netd: &Arc<Netd>, handle: Handle, event: &Event) {
     if !handle.container().state.phase.is_alive() && event.what == EventKind::Gap {
         return;
     }
-    let event = event.clone();
+    let (netd, event) = (netd.clone(), event.clone());
     tokio::spawn(async move {
         // In the container's turn: what berthd has asked for itself is known by then.
-        let looked = handle.run(|owned| {
+        let looked = handle.run_with(&netd, |netd, owned| {
             Box::pin(async move {
                 match is_known(&owned.container, &event) {
                     true => Ok(()),
-                    false => refresh(owned).await,
+                    false => refresh(netd, owned).await,
                 }
             })
         });
@@ -61,13 +64,13 @@ fn is_known(container: &Container, event: &Event) -> bool {
     }
 }
 
-async fn refresh(owned: &mut Owned) -> Result<()> {
+async fn refresh(netd: &Netd, owned: &mut Owned) -> Result<()> {
     if owned.container.state.network_changes {
         // It is berthd's own, which had been given up.
-        return sandbox::unchange(owned).await;
+        return sandbox::unchange(netd, owned).await;
     }
-    let now = match owned.engine.netd.client().sandbox(owned.container.id.as_str()).await {
-        Err(error) if error.kind() == Kind::NotFound => return recover::make_again(owned).await,
+    let now = match netd.client().sandbox(owned.container.id.as_str()).await {
+        Err(error) if error.kind() == Kind::NotFound => return recover::make_again(netd, owned).await,
         now => now?,
     };
     if owned.container.sandbox.as_ref() == Some(&now) {
@@ -77,7 +80,7 @@ async fn refresh(owned: &mut Owned) -> Result<()> {
     if now.state == SandboxState::Programmed {
         owned.container.endpoints = wanted_now(&owned.container, &now);
     }
-    files::refresh_hosts(&owned.engine, &owned.container, &now).await?;
+    files::refresh_hosts(netd, &owned.containers, &owned.container, &now).await?;
     owned.container.sandbox = Some(now);
     owned.save().await
 }

@@ -7,6 +7,7 @@ use images::Discarded;
 use runtime::Target;
 use runtime::spec::Id;
 
+use crate::blocking::Blocking as _;
 use crate::container::owned::Owned;
 use crate::container::{Phase, to_record};
 use crate::engine::Engine;
@@ -23,7 +24,7 @@ pub(crate) enum Volumes {
 }
 
 /// Removes the container; one that runs only by force.
-pub(crate) async fn remove(owned: &mut Owned, force: bool, volumes: Volumes) -> Result<()> {
+pub(crate) async fn remove(engine: &Engine, owned: &mut Owned, force: bool, volumes: Volumes) -> Result<()> {
     let phase = owned.container.state.phase;
     if phase.is_active() && !force {
         return Err(Error::conflict(format!(
@@ -33,40 +34,39 @@ pub(crate) async fn remove(owned: &mut Owned, force: bool, volumes: Volumes) -> 
         )));
     }
     if phase.is_active() {
-        exit::force(owned).await?;
+        exit::force(engine, owned).await?;
     }
-    erase(owned, volumes).await
+    erase(engine, owned, volumes).await
 }
 
 /// Erases a container that doesn't run. What is erased is decided and stored first: cut short anywhere, it is taken up
 /// again when berthd starts.
 #[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
-pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
+pub(crate) async fn erase(engine: &Engine, owned: &mut Owned, volumes: Volumes) -> Result<()> {
     let mut marked = owned.container.clone();
     marked.state.phase = Phase::Removing;
     // Who goes by itself takes the volumes along however it goes; so does a removal that is taken up again.
     marked.spec.auto_remove |= volumes == Volumes::Remove;
     let volumes = if marked.spec.auto_remove { Volumes::Remove } else { Volumes::Keep };
-    owned.engine.store.put_container(to_record(&marked)).await?;
+    owned.containers.store.put_container(to_record(&marked)).await?;
     owned.container = marked;
     owned.publish();
     owned.waiting.clear();
     let container = owned.container.clone();
-    let discarded = owned
-        .engine
+    let discarded = engine
         .blocking(move |engine| {
-            engine.runtime.delete(Target::Container(&container.id))?;
-            Ok(engine.images.remove_snapshot(container.id.as_str())?)
+            engine.containers.runtime.delete(Target::Container(&container.id))?;
+            Ok(engine.images.store.remove_snapshot(container.id.as_str())?)
         })
         .await?;
-    volume::leave(&owned.engine, &owned.container, volumes).await?;
-    owned.engine.store.remove_container(owned.container.id.as_str()).await?;
-    owned.engine.containers.remove(&owned.container.id, &owned.container.name);
-    owned.engine.execs.forget_container(&owned.container.id);
+    volume::leave(&engine.volumes, &owned.container, volumes).await?;
+    owned.containers.store.remove_container(owned.container.id.as_str()).await?;
+    owned.containers.registry.remove(&owned.container.id, &owned.container.name);
+    owned.containers.execs.forget_container(&owned.container.id);
     owned.container.state.phase = Phase::Removed;
     owned.publish();
-    owned.engine.container_event(&owned.container, "destroy", []);
-    tokio::spawn(delete_files(owned.engine.clone(), owned.container.id.clone(), discarded));
+    owned.containers.tell(&owned.container, "destroy", []);
+    tokio::spawn(delete_files(engine.clone(), owned.container.id.clone(), discarded));
     Ok(())
 }
 
@@ -74,7 +74,7 @@ pub(crate) async fn erase(owned: &mut Owned, volumes: Volumes) -> Result<()> {
 /// is swept by the next one.
 async fn delete_files(engine: Engine, id: Id, discarded: Discarded) {
     let deleted = engine.blocking(move |engine| {
-        remove_tree(&engine.container_directory(&id))?;
+        remove_tree(&engine.containers.directory(&id))?;
         Ok(discarded.delete()?)
     });
     if let Err(error) = deleted.await {

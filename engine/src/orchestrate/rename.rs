@@ -14,15 +14,15 @@ pub(crate) async fn rename(owned: &mut Owned, wanted: &str) -> Result<()> {
     if wanted == owned.container.name {
         return Err(Error::invalid("Renaming a container with the same name as its current name"));
     }
-    owned.engine.containers.take_name(&wanted, &id)?;
+    owned.containers.registry.take_name(&wanted, &id)?;
     let old = std::mem::replace(&mut owned.container.name, wanted);
     if let Err(error) = owned.save().await {
         let failed = std::mem::replace(&mut owned.container.name, old);
-        owned.engine.containers.release_name(&failed, &id);
+        owned.containers.registry.release_name(&failed, &id);
         owned.publish();
         return Err(error);
     }
-    owned.engine.containers.release_name(&old, &id);
-    owned.engine.container_event(&owned.container, "rename", [("oldName", format!("/{old}"))]);
+    owned.containers.registry.release_name(&old, &id);
+    owned.containers.tell(&owned.container, "rename", [("oldName", format!("/{old}"))]);
     Ok(())
 }

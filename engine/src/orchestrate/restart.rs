@@ -14,7 +14,7 @@ use crate::orchestrate::start;
 use crate::orchestrate::stop::{self, StopOptions};
 
 /// Decides about a container whose run has just ended; the caller stores and shows what becomes of it.
-pub(super) fn plan(owned: &mut Owned) {
+pub(super) fn plan(engine: &Engine, owned: &mut Owned) {
     let state = &mut owned.container.state;
     if state.restart_asked {
         // Who asked for it starts it.
@@ -27,12 +27,12 @@ pub(super) fn plan(owned: &mut Owned) {
     }
     state.phase = Phase::Restarting;
     let wait = owned.back_off.next(restart::length_of_run(state));
-    schedule(owned, wait);
+    schedule(engine, owned, wait);
 }
 
 /// The owner starts the container when the time has come, though not before berthd has sorted out what there is.
-fn schedule(owned: &mut Owned, wait: Duration) {
-    let engine = owned.engine.clone();
+fn schedule(engine: &Engine, owned: &mut Owned, wait: Duration) {
+    let engine = engine.clone();
     let due = async move {
         tokio::time::sleep(wait).await;
         engine.after_recovery().await;
@@ -41,18 +41,18 @@ fn schedule(owned: &mut Owned, wait: Duration) {
 }
 
 /// The time has come. A start that fails counts as a run that failed.
-pub(crate) async fn again(owned: &mut Owned) {
+pub(crate) async fn again(engine: &Engine, owned: &mut Owned) {
     if !owned.container.state.restart_asked {
         owned.container.state.restart_count += 1;
     }
-    let Err(error) = start::attempt(owned).await else { return };
+    let Err(error) = start::attempt(engine, owned).await else { return };
     tracing::warn!(container = %owned.container.id, "starting a container again: {}", chain(&error));
     let state = &mut owned.container.state;
     state.phase = Phase::Exited;
     if owned.container.spec.restart.wants_another_run(state) {
         state.phase = Phase::Restarting;
         let wait = owned.back_off.next(Duration::ZERO);
-        schedule(owned, wait);
+        schedule(engine, owned, wait);
     }
     if let Err(error) = owned.save().await {
         tracing::error!(container = %owned.container.id, "recording a start that failed: {}", chain(&error));
@@ -74,7 +74,7 @@ pub(crate) async fn call_off(owned: &mut Owned) -> Result<()> {
 
 /// berthd starts: whatever is to run and doesn't is started, all of them side by side.
 pub(super) async fn resume(engine: &Engine, handle: &Handle) {
-    let resumed = handle.run(|owned| {
+    let resumed = handle.run_with(engine, |engine, owned| {
         Box::pin(async move {
             if owned.container.state.phase.is_alive() {
                 return Ok(owned.container.state.restart_asked);
@@ -84,7 +84,7 @@ pub(super) async fn resume(engine: &Engine, handle: &Handle) {
             if waits || (state.phase == Phase::Exited && spec.restart.wants_run_at_daemon_start(state)) {
                 state.phase = Phase::Restarting;
                 state.stopped_by_user = false;
-                schedule(owned, Duration::ZERO);
+                schedule(engine, owned, Duration::ZERO);
                 owned.save().await?;
             }
             Ok(false)

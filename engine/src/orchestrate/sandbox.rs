@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 
 use cnm::Kind;
 use cnm::api::{Endpoint, NamespaceRequest, Sandbox, SandboxPut};
@@ -11,15 +12,16 @@ use runtime::spec::Network;
 
 use crate::container::network::NetworkMode;
 use crate::container::owned::Owned;
-use crate::container::{Container, to_record};
-use crate::engine::Engine;
+use crate::container::registry::Registry;
+use crate::container::{Container, Containers, to_record};
 use crate::error::{Error, Result, chain};
+use crate::netd::Netd;
 use crate::orchestrate::owed;
 
 /// What netd is asked for when a container starts.
-pub(crate) fn request(container: &Container, owner: String, namespace: NamespaceRequest) -> SandboxPut {
+pub(crate) fn request(container: &Container, owner: &str, namespace: NamespaceRequest) -> SandboxPut {
     SandboxPut {
-        owner,
+        owner: owner.to_owned(),
         name: container.name.clone(),
         labels: container.spec.labels.clone(),
         namespace,
@@ -34,22 +36,22 @@ pub(crate) fn request(container: &Container, owner: String, namespace: Namespace
 
 /// Gets a container's sandbox; one that shares another's has none of its own.
 #[tracing::instrument(name = "put_sandbox", level = "debug", skip_all, fields(container = container.short_id()))]
-pub(crate) async fn put(engine: &Engine, container: &Container) -> Result<Option<Sandbox>> {
+pub(crate) async fn put(netd: &Netd, container: &Container) -> Result<Option<Sandbox>> {
     let namespace = match container.spec.network.mode {
         NetworkMode::Container(_) => return Ok(None),
         NetworkMode::Host => NamespaceRequest::Host,
         NetworkMode::Network(_) | NetworkMode::None => NamespaceRequest::New,
     };
-    let _no_claims = engine.netd.no_claims().await;
-    ask(engine, container, namespace).await.map(Some)
+    let _no_claims = netd.no_claims().await;
+    ask(netd, container, namespace).await.map(Some)
 }
 
-async fn ask(engine: &Engine, container: &Container, namespace: NamespaceRequest) -> Result<Sandbox> {
-    let request = request(container, engine.owner(), namespace);
-    let client = engine.netd.client();
+async fn ask(netd: &Netd, container: &Container, namespace: NamespaceRequest) -> Result<Sandbox> {
+    let request = request(container, netd.owner(), namespace);
+    let client = netd.client();
     let reply = match client.put_sandbox(container.id.as_str(), &request).await {
         Err(error) if error.is_not_running() => {
-            engine.netd.ensure().await?;
+            netd.ensure().await?;
             client.put_sandbox(container.id.as_str(), &request).await
         }
         reply => reply,
@@ -58,12 +60,12 @@ async fn ask(engine: &Engine, container: &Container, namespace: NamespaceRequest
 }
 
 /// Has the sandbox of a container that runs become what another version of the container wants. The caller saves that.
-pub(crate) async fn change(owned: &mut Owned, wanted: &Container) -> Result<Sandbox> {
+pub(crate) async fn change(netd: &Netd, owned: &mut Owned, wanted: &Container) -> Result<Sandbox> {
     owned.container.state.network_changes = true;
-    owned.engine.store.put_container(to_record(&owned.container)).await?;
-    let changed = ask(&owned.engine, wanted, namespace_of(&owned.container)).await;
+    owned.containers.store.put_container(to_record(&owned.container)).await?;
+    let changed = ask(netd, wanted, namespace_of(&owned.container)).await;
     let is_known = matches!(&changed, Ok(_) | Err(Error::Networking(netd_client::Error::Refused { .. })));
-    if !is_known && let Err(error) = unchange(owned).await {
+    if !is_known && let Err(error) = unchange(netd, owned).await {
         tracing::warn!(container = %owned.container.id, "what netd made of a change is not known: {}", chain(&error));
         return changed;
     }
@@ -76,12 +78,12 @@ pub(crate) async fn change(owned: &mut Owned, wanted: &Container) -> Result<Sand
 
 /// Tells netd again what a container wants, if a daemon died while that was being changed: nobody was told that it is
 /// otherwise.
-pub(crate) async fn unchange(owned: &mut Owned) -> Result<()> {
+pub(crate) async fn unchange(netd: &Netd, owned: &mut Owned) -> Result<()> {
     if !owned.container.state.network_changes {
         return Ok(());
     }
     if owned.container.sandbox.is_some() {
-        let asked = ask(&owned.engine, &owned.container, namespace_of(&owned.container)).await?;
+        let asked = ask(netd, &owned.container, namespace_of(&owned.container)).await?;
         owned.container.sandbox = Some(asked);
     }
     owned.container.state.network_changes = false;
@@ -105,11 +107,11 @@ pub(crate) fn of_process(pid: i32) -> String {
 }
 
 /// The network that the runtime is to release a container into.
-pub(crate) fn network(engine: &Engine, container: &Container, sandbox: Option<&Sandbox>) -> Result<Network> {
+pub(crate) fn network(containers: &Registry, container: &Container, sandbox: Option<&Sandbox>) -> Result<Network> {
     match (&container.spec.network.mode, sandbox.and_then(|sandbox| sandbox.namespace.clone())) {
         (NetworkMode::Host, _) => Ok(Network::Host),
         (NetworkMode::Container(id), _) => {
-            let other = engine.containers.find(id.as_str())?.container();
+            let other = containers.find(id.as_str())?.container();
             let pid = other
                 .state
                 .phase
@@ -129,19 +131,19 @@ pub(crate) fn network(engine: &Engine, container: &Container, sandbox: Option<&S
 /// started, or waited for. If none comes, or the one that is there answers nobody, that is no reason to keep a container: it is
 /// owed.
 #[tracing::instrument(name = "remove_sandbox", level = "debug", skip_all, fields(container = container.short_id()))]
-pub(crate) async fn remove(engine: &Engine, container: &Container) {
+pub(crate) async fn remove(netd: &Arc<Netd>, containers: &Arc<Containers>, container: &Container) {
     if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
         return;
     }
-    let is_gone = !engine.netd.is_still() && {
-        let removal = owed::removal(engine, &container.id);
-        match select(removal, pin!(engine.netd.stands_still())).await {
+    let is_gone = !netd.is_still() && {
+        let removal = owed::removal(netd, &container.id);
+        match select(removal, pin!(netd.stands_still())).await {
             Either::Left((is_gone, _)) => is_gone,
             Either::Right(((), _)) => false,
         }
     };
     if !is_gone {
-        owed::owe(engine, &container.id);
+        owed::owe(netd, containers, &container.id);
     }
 }
 
@@ -156,25 +158,25 @@ pub(super) fn addresses_of(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> 
 }
 
 /// The host's address as a container reaches it: the gateway of its default route, else the default bridge's address.
-pub(crate) async fn host_gateway(engine: &Engine, sandbox: Option<&Sandbox>) -> Result<Option<IpAddr>> {
+pub(crate) async fn host_gateway(netd: &Netd, sandbox: Option<&Sandbox>) -> Result<Option<IpAddr>> {
     let default_route = sandbox.into_iter().flat_map(|sandbox| &sandbox.endpoints).find(|e| e.is_gateway_ipv4);
     let gateways = default_route.into_iter().flat_map(|endpoint| &endpoint.addresses);
     let own = gateways.filter_map(|held| held.gateway).find(IpAddr::is_ipv4);
     if own.is_some() {
         return Ok(own);
     }
-    let bridge = engine.netd.client().network("bridge").await?;
+    let bridge = netd.client().network("bridge").await?;
     Ok(bridge.pools.iter().filter_map(|pool| pool.gateway).find(IpAddr::is_ipv4))
 }
 
 /// The same, if the container's `/etc/hosts` has a line for it: netd isn't asked in vain.
 pub(crate) async fn gateway_if_wanted(
-    engine: &Engine,
+    netd: &Netd,
     container: &Container,
     sandbox: Option<&Sandbox>,
 ) -> Result<Option<IpAddr>> {
     match container.spec.network.extra_hosts.iter().any(|extra| extra.address.is_none()) {
-        true => host_gateway(engine, sandbox).await,
+        true => host_gateway(netd, sandbox).await,
         false => Ok(None),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cnm::Kind;
 use runtime::Target;
 
+use crate::blocking::Blocking as _;
 use crate::container::owned::Owned;
 use crate::container::{Handle, Phase};
 use crate::error::{Error, Result};
@@ -43,8 +44,8 @@ pub(crate) async fn kill_and_see(handle: &Handle, number: i32) -> Result<()> {
 async fn is_deadly(owned: &mut Owned, number: i32) -> bool {
     let id = owned.container.id.clone();
     owned
-        .engine
-        .blocking(move |engine| Ok(engine.runtime.is_deadly(&id, number)?))
+        .containers
+        .blocking(move |containers| Ok(containers.runtime.is_deadly(&id, number)?))
         .await
         .unwrap_or(number == signal::KILL)
 }
@@ -63,7 +64,7 @@ pub(crate) async fn kill(owned: &mut Owned, number: i32) -> Result<()> {
     let container = &owned.container;
     container.state.running_pid(container.id.as_str())?;
     deliver(owned, number, ends).await?;
-    owned.engine.container_event(&owned.container, "kill", [("signal", number.to_string())]);
+    owned.containers.tell(&owned.container, "kill", [("signal", number.to_string())]);
     if ends && let Phase::Paused { pid } = owned.container.state.phase {
         owned.container.state.phase = Phase::Running { pid };
         owned.save().await?;
@@ -75,15 +76,15 @@ pub(crate) async fn kill(owned: &mut Owned, number: i32) -> Result<()> {
 pub(super) async fn deliver(owned: &mut Owned, number: i32, thaw: bool) -> Result<()> {
     let id = owned.container.id.clone();
     owned
-        .engine
-        .blocking(move |engine| {
-            match engine.runtime.signal(Target::Container(&id), number, false) {
+        .containers
+        .blocking(move |containers| {
+            match containers.runtime.signal(Target::Container(&id), number, false) {
                 // It ended this very moment; that is what its watch is about to say.
                 Err(runtime::Error::Conflict { .. }) => {}
                 result => result?,
             }
             if thaw {
-                match engine.runtime.resume(&id) {
+                match containers.runtime.resume(&id) {
                     // It isn't frozen, or has ended.
                     Err(runtime::Error::Conflict { .. } | runtime::Error::NotFound { .. }) => {}
                     result => result?,

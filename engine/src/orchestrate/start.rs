@@ -4,23 +4,25 @@ use std::path::PathBuf;
 
 use cnm::api::Sandbox;
 use runtime::spec::{Network, PidNamespace};
-use runtime::{Started, Starting, Target, Watch};
+use runtime::{Runtime, Started, Starting, Target, Watch};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
+use crate::blocking::Blocking as _;
 use crate::container::compose::{self, Places};
 use crate::container::mount::VolumeSources;
 use crate::container::network::NetworkMode;
 use crate::container::owned::{Owned, PendingAttach, to_async};
+use crate::container::registry::Registry;
 use crate::container::restart::BackOff;
 use crate::container::state::Outcome;
-use crate::container::{Container, Phase, to_record};
+use crate::container::{Container, Containers, Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::orchestrate::{files, health, links, owed, remove, sandbox, volume};
 
 /// Starts the container. If it can't run, nothing of the attempt is left but the reason.
-pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
+pub(crate) async fn start(engine: &Engine, owned: &mut Owned) -> Result<Outcome> {
     if owned.container.state.may_start()? == Outcome::AlreadySo {
         return Ok(Outcome::AlreadySo);
     }
@@ -29,41 +31,40 @@ pub(crate) async fn start(owned: &mut Owned) -> Result<Outcome> {
     // A restart that berthd takes up again may be about to start it, too.
     owned.restart = None;
     owned.back_off = BackOff::default();
-    attempt(owned).await.map(|()| Outcome::Done)
+    attempt(engine, owned).await.map(|()| Outcome::Done)
 }
 
 /// The same for whoever knows that the container is to be started, which may not be the user.
-pub(super) async fn attempt(owned: &mut Owned) -> Result<()> {
-    let ran = run(owned).await;
-    volume::unbind_subpaths(&owned.engine, &owned.container).await;
+pub(super) async fn attempt(engine: &Engine, owned: &mut Owned) -> Result<()> {
+    let ran = run(engine, owned).await;
+    volume::unbind_subpaths(&engine.volumes, &owned.container).await;
     if let Err(error) = &ran {
-        failed(owned, error).await;
+        failed(engine, owned, error).await;
     }
     ran
 }
 
 #[tracing::instrument(name = "start", level = "debug", skip_all, fields(container = owned.container.short_id()))]
-async fn run(owned: &mut Owned) -> Result<()> {
-    let engine = owned.engine.clone();
-    owed::pay(&engine, &owned.container.id).await.map_err(networking)?;
-    check_joined(&engine, &owned.container)?;
-    links::check(&engine, &owned.container)?;
+async fn run(engine: &Engine, owned: &mut Owned) -> Result<()> {
+    owed::pay(&engine.netd, &owned.container.id).await.map_err(networking)?;
+    check_joined(&engine.containers.registry, &owned.container)?;
+    links::check(&engine.containers.registry, &owned.container)?;
     if owned.container.spec.auto_remove {
         owned.container.state.start_begun = true;
-        engine.store.put_container(to_record(&owned.container)).await?;
+        engine.containers.store.put_container(to_record(&owned.container)).await?;
     }
     let container = owned.container.clone();
     // Until it counts as running, or hasn't got that far. Whoever copies files out of it now is waited for.
     let _rootfs = owned.rootfs.clone().write_owned().await;
-    let volumes = volume::mount_all(&engine, &container).await?;
+    let volumes = volume::mount_all(engine, &container).await?;
     let _sandbox = engine.netd.make(container.id.as_str());
     let begin = engine.blocking(move |engine| begin(engine, &container, volumes));
-    let (starting, made) = tokio::join!(begin, sandbox::put(&engine, &owned.container));
+    let (starting, made) = tokio::join!(begin, sandbox::put(&engine.netd, &owned.container));
     let (starting, made) = match (starting, made) {
         (Ok(starting), Ok(made)) => (starting, made),
-        (starting, made) => return Err(give_up(&engine, starting, made).await),
+        (starting, made) => return Err(give_up(engine, starting, made).await),
     };
-    let released = release(owned, starting, made.as_ref()).await?;
+    let released = release(engine, owned, starting, made.as_ref()).await?;
     owned.watch(released.watch)?;
     for (reply, stream) in released.attached {
         // A client that went away meanwhile misses nothing.
@@ -73,8 +74,8 @@ async fn run(owned: &mut Owned) -> Result<()> {
     owned.container.sandbox = made;
     health::start(owned);
     owned.save().await?;
-    engine.container_event(&owned.container, "start", []);
-    links::tell(&engine, &owned.container).await;
+    engine.containers.tell(&owned.container, "start", []);
+    links::tell(&engine.netd, &engine.containers, &owned.container).await;
     Ok(())
 }
 
@@ -87,7 +88,7 @@ fn networking(error: Error) -> Error {
 }
 
 /// The containers whose namespaces this one joins must run.
-fn check_joined(engine: &Engine, container: &Container) -> Result<()> {
+fn check_joined(containers: &Registry, container: &Container) -> Result<()> {
     let spec = &container.spec;
     let joined = [
         (
@@ -113,7 +114,7 @@ fn check_joined(engine: &Engine, container: &Container) -> Result<()> {
         ),
     ];
     for (what, id) in joined.into_iter().filter_map(|(what, id)| Some((what, id?))) {
-        let other = engine.containers.find(id.as_str())?.container();
+        let other = containers.find(id.as_str())?.container();
         if !matches!(other.state.phase, Phase::Running { .. }) {
             return Err(Error::conflict(format!("cannot join {what} namespace of a non running container: {id}")));
         }
@@ -128,27 +129,32 @@ fn check_joined(engine: &Engine, container: &Container) -> Result<()> {
 
 #[tracing::instrument(level = "debug", skip_all, fields(container = container.short_id()))]
 pub(crate) fn begin(engine: &Engine, container: &Container, volumes: VolumeSources) -> Result<Starting> {
-    files::before_start(engine, container)?;
-    let rootfs = engine.images.rootfs(container.id.as_str())?;
+    files::before_start(&engine.containers, container)?;
+    let rootfs = engine.images.store.rootfs(container.id.as_str())?;
     let etc = match &container.spec.network.mode {
-        NetworkMode::Container(id) => etc_of(engine, id)?,
-        _ => engine.container_directory(&container.id),
+        NetworkMode::Container(id) => etc_of(&engine.containers, id)?,
+        _ => engine.containers.directory(&container.id),
     };
     let places = places(engine, container, etc, volumes);
-    Ok(engine.runtime.start(&compose::runtime_spec(container, rootfs, &places))?)
+    Ok(engine.containers.runtime.start(&compose::runtime_spec(container, rootfs, &places))?)
 }
 
 /// Where things of the container are; `etc` is the directory whose files stand in for those of `/etc`.
 pub(super) fn places(engine: &Engine, container: &Container, etc: PathBuf, volumes: VolumeSources) -> Places {
-    Places { etc, log: engine.log_path(&container.id), volumes, cgroup_parent: engine.config.cgroup_parent.clone() }
+    Places {
+        etc,
+        log: engine.containers.log_path(&container.id),
+        volumes,
+        cgroup_parent: engine.config.cgroup_parent.clone(),
+    }
 }
 
 /// Whose files stand in for those of `/etc` when a network is shared, through any number of hands.
-fn etc_of(engine: &Engine, id: &runtime::spec::Id) -> Result<PathBuf> {
-    let other = engine.containers.find(id.as_str())?.container();
+fn etc_of(containers: &Containers, id: &runtime::spec::Id) -> Result<PathBuf> {
+    let other = containers.registry.find(id.as_str())?.container();
     match &other.spec.network.mode {
-        NetworkMode::Container(next) if *next != other.id => etc_of(engine, next),
-        _ => Ok(engine.container_directory(&other.id)),
+        NetworkMode::Container(next) if *next != other.id => etc_of(containers, next),
+        _ => Ok(containers.directory(&other.id)),
     }
 }
 
@@ -175,17 +181,17 @@ struct Released {
 
 /// Lets the process run, with those connected who attached before.
 #[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
-async fn release(owned: &mut Owned, starting: Starting, made: Option<&Sandbox>) -> Result<Released> {
-    let engine = owned.engine.clone();
+async fn release(engine: &Engine, owned: &mut Owned, starting: Starting, made: Option<&Sandbox>) -> Result<Released> {
     let container = owned.container.clone();
-    let network = sandbox::network(&engine, &container, made)?;
+    let network = sandbox::network(&engine.containers.registry, &container, made)?;
     let addresses = made.map(sandbox::addresses).unwrap_or_default();
-    let gateway = sandbox::gateway_if_wanted(&engine, &container, made).await?;
+    let gateway = sandbox::gateway_if_wanted(&engine.netd, &container, made).await?;
     let waiting = std::mem::take(&mut owned.waiting);
-    let (started, watch, attached) = engine
-        .blocking(move |engine| {
-            files::write_hosts(engine, &container, &addresses, gateway)?;
-            let_run(engine, &container, starting, &network, waiting)
+    let (started, watch, attached) = owned
+        .containers
+        .blocking(move |containers| {
+            files::write_hosts(containers, &container, &addresses, gateway)?;
+            let_run(&containers.runtime, &container, starting, &network, waiting)
         })
         .await?;
     let attached = attached.into_iter().map(|(reply, stream)| Ok((reply, to_async(stream)?))).collect::<Result<_>>()?;
@@ -195,7 +201,7 @@ async fn release(owned: &mut Owned, starting: Starting, made: Option<&Sandbox>) 
 pub(crate) type BlockingAttached = Vec<(oneshot::Sender<UnixStream>, std::os::unix::net::UnixStream)>;
 
 pub(crate) fn let_run(
-    engine: &Engine,
+    runtime: &Runtime,
     container: &Container,
     starting: Starting,
     network: &Network,
@@ -206,7 +212,7 @@ pub(crate) fn let_run(
         connected.push((pending.reply, starting.attach(pending.streams)?));
     }
     let started = starting.release(network)?;
-    let watch = engine.runtime.watch(Target::Container(&container.id))?;
+    let watch = runtime.watch(Target::Container(&container.id))?;
     let mut attached = Vec::new();
     for (reply, attachment) in connected {
         attached.push((reply, attachment.into_stream()?));
@@ -214,17 +220,20 @@ pub(crate) fn let_run(
     Ok((started, watch, attached))
 }
 
-async fn failed(owned: &mut Owned, error: &Error) {
+async fn failed(engine: &Engine, owned: &mut Owned, error: &Error) {
     match error {
         // Who asks again waits again: it is taken down when netd answers.
-        Error::Networking(error) if error.is_given_up() => owed::owe_unheard(&owned.engine, &owned.container.id),
-        _ => sandbox::remove(&owned.engine, &owned.container).await,
+        Error::Networking(error) if error.is_given_up() => {
+            owed::owe_unheard(&engine.netd, &owned.containers, &owned.container.id);
+        }
+        _ => sandbox::remove(&engine.netd, &owned.containers, &owned.container).await,
     }
-    volume::release(&owned.engine, &owned.container).await;
+    volume::release(&engine.volumes, &owned.container).await;
     // Clients that attached see their streams end; the request that started it has the reason.
     owned.waiting.clear();
     let id = owned.container.id.clone();
-    let swept = owned.engine.blocking(move |engine| Ok(engine.runtime.delete(Target::Container(&id))?)).await;
+    let swept =
+        owned.containers.blocking(move |containers| Ok(containers.runtime.delete(Target::Container(&id))?)).await;
     if let Err(error) = swept {
         tracing::error!(container = %owned.container.id, "undoing a start: {}", chain(&error));
     }
@@ -234,7 +243,7 @@ async fn failed(owned: &mut Owned, error: &Error) {
     };
     owned.container.state.start_failed(exit_code, error.message());
     let stored = match owned.container.spec.auto_remove {
-        true => remove::erase(owned, remove::Volumes::Remove).await,
+        true => remove::erase(engine, owned, remove::Volumes::Remove).await,
         false => owned.save().await,
     };
     if let Err(error) = stored {

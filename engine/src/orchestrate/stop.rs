@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::container::state::Outcome;
-use crate::container::{Container, Handle};
+use crate::container::{Container, Containers, Handle};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::orchestrate::{restart, signal as kill, start};
@@ -22,7 +22,7 @@ pub(crate) struct StopOptions {
 }
 
 /// Stops a container. The owner is free meanwhile: a `kill` or `rm -f` needn't wait for the timeout.
-pub(crate) async fn stop(engine: &Engine, handle: &Handle, options: StopOptions) -> Result<Outcome> {
+pub(crate) async fn stop(containers: &Containers, handle: &Handle, options: StopOptions) -> Result<Outcome> {
     let container = handle.container();
     if !container.state.phase.is_active() {
         return Ok(Outcome::AlreadySo);
@@ -43,7 +43,7 @@ pub(crate) async fn stop(engine: &Engine, handle: &Handle, options: StopOptions)
     }
     // What removes itself is gone then, and its name free.
     handle.at_rest().await;
-    engine.container_event(&container, "stop", []);
+    containers.tell(&container, "stop", []);
     Ok(Outcome::Done)
 }
 
@@ -57,8 +57,8 @@ pub(crate) async fn restart(engine: &Engine, handle: &Handle, options: StopOptio
         })
     });
     ask.await?;
-    let stopped = stop(engine, handle, options).await;
-    let start = handle.run(|owned| {
+    let stopped = stop(&engine.containers, handle, options).await;
+    let start = handle.run_with(engine, |engine, owned| {
         Box::pin(async move {
             if owned.container.state.phase.is_alive()
                 && let Err(error) = stopped
@@ -67,11 +67,11 @@ pub(crate) async fn restart(engine: &Engine, handle: &Handle, options: StopOptio
                 owned.save().await?;
                 return Err(error);
             }
-            start::start(owned).await
+            start::start(engine, owned).await
         })
     });
     start.await?;
-    engine.container_event(&handle.container(), "restart", []);
+    engine.containers.tell(&handle.container(), "restart", []);
     Ok(())
 }
 

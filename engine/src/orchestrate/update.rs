@@ -1,5 +1,6 @@
 //! `update`: other limits for a container, at once if it runs, and another restart policy.
 
+use crate::blocking::Blocking as _;
 use crate::container::Said;
 use crate::container::owned::Owned;
 use crate::error::{Result, chain};
@@ -24,10 +25,10 @@ pub(crate) async fn update(owned: &mut Owned, update: &Update) -> Result<Vec<Str
             let (id, new, old) =
                 (owned.container.id.clone(), resources.clone(), owned.container.spec.resources.clone());
             owned
-                .engine
-                .blocking(move |engine| {
-                    engine.runtime.limit(&id, &new).map_err(|error| {
-                        if let Err(undo) = engine.runtime.limit(&id, &old) {
+                .containers
+                .blocking(move |containers| {
+                    containers.runtime.limit(&id, &new).map_err(|error| {
+                        if let Err(undo) = containers.runtime.limit(&id, &old) {
                             tracing::error!(container = %id, "undoing a change of limits: {}", chain(&undo));
                         }
                         error.into()
@@ -42,6 +43,6 @@ pub(crate) async fn update(owned: &mut Owned, update: &Update) -> Result<Vec<Str
     }
     owned.container.asked.host = Said::of(&host);
     owned.save().await?;
-    owned.engine.container_event(&owned.container, "update", []);
+    owned.containers.tell(&owned.container, "update", []);
     Ok(warnings)
 }

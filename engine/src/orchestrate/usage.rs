@@ -2,24 +2,15 @@
 
 use std::path::Path;
 
-use crate::container::Container;
-use crate::engine::Engine;
+use crate::container::{Container, Usage};
 use crate::error::{Error, Result};
-
-/// What a container takes of the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Usage {
-    /// Written by the container.
-    pub(crate) written_bytes: u64,
-    /// That and the image.
-    pub(crate) total_bytes: u64,
-}
+use crate::image::Images;
 
 /// Walks what the container wrote.
-pub(crate) fn of(engine: &Engine, container: &Container) -> Result<Usage> {
-    let rootfs = engine.images.rootfs(container.id.as_str())?;
+pub(crate) fn of(images: &Images, container: &Container) -> Result<Usage> {
+    let rootfs = images.store.rootfs(container.id.as_str())?;
     let written_bytes = tree_size(&rootfs.upper)?;
-    let image_bytes = match engine.images.get(&container.image.id.to_string()) {
+    let image_bytes = match images.store.get(&container.image.id.to_string()) {
         Ok(image) => image.size_bytes,
         // Removed by force; its layers are still there, but nobody knows their sizes.
         Err(images::Error::NoSuchImage(_)) => 0,

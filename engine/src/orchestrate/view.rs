@@ -4,6 +4,7 @@ use runtime::spec::MountKind;
 use runtime::{Root, Scope};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
+use crate::blocking::Blocking as _;
 use crate::container::mount::VolumeSources;
 use crate::container::{Container, Handle, Phase, compose};
 use crate::engine::Engine;
@@ -51,7 +52,7 @@ pub(crate) async fn open(engine: &Engine, handle: &Handle, scope: Scope) -> Resu
 async fn of_running(engine: &Engine, handle: &Handle, scope: Scope) -> Result<Option<View>> {
     let held = Held::Together(handle.rootfs_lock().read_owned().await);
     let id = handle.id().clone();
-    let root = engine.blocking(move |engine| match engine.runtime.root(&id, scope) {
+    let root = engine.blocking(move |engine| match engine.containers.runtime.root(&id, scope) {
         Ok(root) => Ok(Some(root)),
         Err(error) if matches!(error.kind(), runtime::Kind::Conflict | runtime::Kind::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
@@ -77,21 +78,21 @@ async fn of_stopped(engine: &Engine, handle: &Handle, scope: Scope) -> Result<Op
     };
     // The view has mounts of its own by now, or won't have any.
     if scope == Scope::Mounts {
-        volume::unbind_subpaths(engine, &container).await;
-        volume::release(engine, &container).await;
+        volume::unbind_subpaths(&engine.volumes, &container).await;
+        volume::release(&engine.volumes, &container).await;
     }
     Ok(Some(View { root: root?, _held: held }))
 }
 
 /// Mounts a container's file system for as long as the answer is kept; nobody else may meanwhile.
 pub(super) fn mount(engine: &Engine, container: &Container, volumes: VolumeSources, scope: Scope) -> Result<Root> {
-    let rootfs = engine.images.rootfs(container.id.as_str())?;
-    let own = engine.container_directory(&container.id);
+    let rootfs = engine.images.store.rootfs(container.id.as_str())?;
+    let own = engine.containers.directory(&container.id);
     let mut spec = compose::runtime_spec(container, rootfs, &start::places(engine, container, own.clone(), volumes));
     // What stands in for files of /etc is written when it starts.
     spec.mounts.retain(|mount| match &mount.kind {
         MountKind::Bind { source, .. } => !source.starts_with(&own) || source.exists(),
         MountKind::Tmpfs { .. } => true,
     });
-    Ok(engine.runtime.mount_root(&spec, scope)?)
+    Ok(engine.containers.runtime.mount_root(&spec, scope)?)
 }

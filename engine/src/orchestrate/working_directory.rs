@@ -18,7 +18,7 @@ use crate::orchestrate::view;
 pub(super) fn make(engine: &Engine, container: &Container) -> Result<()> {
     let path = Path::new(&container.spec.process.cwd);
     // What the kernel has there is known when the container runs.
-    if KernelPlace::of(path).is_some() || has(&engine.images.rootfs(container.id.as_str())?, path) {
+    if KernelPlace::of(path).is_some() || has(&engine.images.store.rootfs(container.id.as_str())?, path) {
         return Ok(());
     }
     // Its processes may be kept from writing; it isn't they who write.

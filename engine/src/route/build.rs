@@ -18,11 +18,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking::Blocking as _;
 use crate::build::{Limits, Narrator, Runner};
 use crate::engine::Engine;
 use crate::error::{Result, chain};
 use crate::events::Subject;
 use crate::filters::Filters;
+use crate::image::Images;
 use crate::moment;
 use crate::route::query::Query;
 use crate::translate::image as translate;
@@ -42,9 +44,9 @@ async fn build(
     body: Body,
 ) -> Result<Response> {
     let asked = Asked::parse(query.as_deref().unwrap_or_default(), &headers)?;
-    asked.limits.check(&engine)?;
+    asked.limits.check(&engine.containers.registry)?;
     let mut tar = SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(std::io::Error::other)));
-    let context = engine.blocking(move |engine| Ok(Context::receive(&engine.images, &mut tar)?)).await?;
+    let context = engine.blocking(move |engine| Ok(Context::receive(&engine.images.store, &mut tar)?)).await?;
     let (lines, mut reply) = mpsc::channel(LINES);
     let stop = asked.request.called_off.clone();
     let (gone, over) = (lines.clone(), stop.clone());
@@ -131,17 +133,18 @@ fn work(
 ) -> Result<(), BuildError> {
     let passwords = asked.passwords.clone();
     let narrator = Narrator::new(engine.clone(), lines.clone(), passwords, asked.is_quiet, stop);
-    let surroundings = Surroundings { runner, images: &narrator, progress: &narrator, registries: &engine.registries };
-    let built = build::build(&engine.images, context, &asked.request, &surroundings);
+    let surroundings =
+        Surroundings { runner, images: &narrator, progress: &narrator, registries: &engine.images.registries };
+    let built = build::build(&engine.images.store, context, &asked.request, &surroundings);
     let built = built.inspect_err(|error| tracing::debug!("a build failed: {}", chain(error)))?;
-    for line in report(engine, asked, &built) {
+    for line in report(&engine.images, asked, &built) {
         // A client that has gone misses nothing.
         let _ = lines.blocking_send(line.to_bytes());
     }
     Ok(())
 }
 
-fn report(engine: &Engine, asked: &Asked, built: &Built) -> Vec<BuildLine> {
+fn report(images: &Images, asked: &Asked, built: &Built) -> Vec<BuildLine> {
     let id = built.id.to_string();
     let mut lines = vec![BuildLine::built(id.clone())];
     if asked.is_quiet {
@@ -153,10 +156,10 @@ fn report(engine: &Engine, asked: &Asked, built: &Built) -> Vec<BuildLine> {
         }
         lines.push(BuildLine::text(format!("Successfully built {}\n", built.id.short())));
     }
-    super::image::tell(engine, "build", built.id, &*id);
+    images.tell("build", built.id, &*id);
     for tag in &asked.request.tags {
         let name = tag.clone().or_latest().familiar();
-        super::image::tell(engine, "tag", built.id, &*name);
+        images.tell("tag", built.id, &*name);
         if !asked.is_quiet {
             lines.push(BuildLine::text(format!("Successfully tagged {name}\n")));
         }
@@ -175,15 +178,15 @@ async fn prune(State(engine): State<Engine>, Query(query): Query<PruneQuery>) ->
         let select = |step: &CachedStep| {
             may_go && (query.all || !step.is_shared) && before.is_none_or(|before| step.used < before)
         };
-        let (keys, pruned) = engine.images.prune_steps(select)?;
+        let (keys, pruned) = engine.images.store.prune_steps(select)?;
         let caches_deleted = keys.iter().map(|key| key.short()).collect();
         let mut view = PrunedView { caches_deleted, space_reclaimed: pruned.reclaimed_bytes };
         if may_go && before.is_none() {
-            let gone = engine.images.prune_caches()?;
+            let gone = engine.images.store.prune_caches()?;
             view.space_reclaimed += gone.iter().map(|cache| cache.size_bytes).sum::<u64>();
             view.caches_deleted.extend(gone.into_iter().map(|cache| cache.id));
         }
-        engine.prune_event(Subject::Builder, view.space_reclaimed);
+        engine.events.tell_pruned(Subject::Builder, view.space_reclaimed);
         Ok(Json(view))
     });
     pruned.await

@@ -1,5 +1,7 @@
 //! `GET /events`: what happened, and what happens for as long as the client listens.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -13,7 +15,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::events::Event;
+use crate::events::{Bus, Event};
 use crate::filters::Filters;
 use crate::moment;
 use crate::route::query::Query;
@@ -24,11 +26,7 @@ pub(crate) fn routes() -> Router<Engine> {
     Router::new().route("/events", get(events))
 }
 
-async fn events(
-    State(engine): State<Engine>,
-    headers: HeaderMap,
-    Query(query): Query<EventsQuery>,
-) -> Result<Response> {
+async fn events(State(bus): State<Arc<Bus>>, headers: HeaderMap, Query(query): Query<EventsQuery>) -> Result<Response> {
     let framing = Framing::negotiate(&headers);
     let now = Timestamp::now();
     let selection = Selection::new(Filters::parse(query.filters.as_deref())?)?;
@@ -41,7 +39,7 @@ async fn events(
     {
         return Err(Error::invalid(format!("`since` time ({from}) cannot be after `until` time ({to})")));
     }
-    let (past, coming) = engine.events.subscribe();
+    let (past, coming) = bus.subscribe();
     // Who names neither end wants only what comes.
     let wants_past = since.is_some() || until.is_some();
     let past = past.into_iter().filter(move |event| wants_past && since.is_none_or(|since| event.at >= since));

@@ -15,6 +15,8 @@ use runtime::spec::TerminalSize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 
+use crate::blocking::Blocking as _;
+use crate::container::Containers;
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result};
 use crate::exec::{Exec, Phase};
@@ -46,7 +48,7 @@ pub(crate) fn routes() -> Router<Engine> {
 const WITH_CONSOLE_SIZE: ApiVersion = ApiVersion::new(1, 42);
 
 async fn create(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     Path(reference): Path<String>,
     Named(handle): Named,
     version: ApiVersion,
@@ -57,30 +59,30 @@ async fn create(
     let container = handle.container();
     orchestrate::exec::check(&container, &reference)?;
     let description = translate::exec::describe(random_id().parse()?, request, &container)?;
-    orchestrate::exec::check_user(&engine, &container, &description).await?;
+    orchestrate::exec::check_user(&containers, &container, &description).await?;
     let exec = Arc::new(Exec::new(container.id.clone(), description));
-    engine.execs.insert(exec.clone(), Timestamp::now());
-    orchestrate::exec::tell(&engine, &exec, "exec_create", None);
+    containers.execs.insert(exec.clone(), Timestamp::now());
+    orchestrate::exec::tell(&containers, &exec, "exec_create", None);
     Ok((StatusCode::CREATED, Json(CreatedView { id: exec.id().to_string() })))
 }
 
 async fn start(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     version: ApiVersion,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut client: Client,
 ) -> Result<Response> {
-    let exec = engine.execs.find(&id)?;
+    let exec = containers.execs.find(&id)?;
     body::check_is_json(&headers)?;
     let mut request: ExecStartConfig = body::parse_or_default(&client.take_body().await?)?;
     request.console_size = request.console_size.filter(|_| version >= WITH_CONSOLE_SIZE);
     let start = translate::exec::start(request, &exec)?;
-    orchestrate::exec::check(&engine.containers.find(exec.container.as_str())?.container(), exec.container.as_str())?;
+    orchestrate::exec::check(&containers.registry.find(exec.container.as_str())?.container(), exec.container.as_str())?;
     exec.may_start()?;
     let starting = {
         let exec = exec.clone();
-        async move { orchestrate::exec::start(&engine, &exec, start.size, !start.detach).await }
+        async move { orchestrate::exec::start(&containers, &exec, start.size, !start.detach).await }
     };
     // Before the reply: a container that ends meanwhile is a refusal, not output.
     let process = match to_its_end("starting an exec", starting).await {
@@ -124,11 +126,11 @@ async fn complain(client: &mut ClientStream, terminal: bool, error: &Error) {
 }
 
 async fn resize(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     Path(id): Path<String>,
     Query(query): Query<ResizeQuery>,
 ) -> Result<StatusCode> {
-    let exec = engine.execs.find(&id)?;
+    let exec = containers.execs.find(&id)?;
     // Clients ask for it as soon as they have asked for the start.
     match tokio::time::timeout(LONGEST_START, exec.begun()).await {
         Ok(Phase::Running { .. }) => {}
@@ -140,15 +142,15 @@ async fn resize(
         return Ok(StatusCode::OK);
     }
     let size = TerminalSize { columns: query.w, rows: query.h };
-    engine
-        .blocking(move |engine| {
+    containers
+        .blocking(move |containers| {
             let target = Target::Exec { container: &exec.container, exec: exec.id() };
-            Ok(engine.runtime.resize(target, size)?)
+            Ok(containers.runtime.resize(target, size)?)
         })
         .await?;
     Ok(StatusCode::OK)
 }
 
-async fn inspect(State(engine): State<Engine>, Path(id): Path<String>) -> Result<Json<ExecView>> {
-    Ok(Json(translate::exec::view(&*engine.execs.find(&id)?)))
+async fn inspect(State(containers): State<Arc<Containers>>, Path(id): Path<String>) -> Result<Json<ExecView>> {
+    Ok(Json(translate::exec::view(&*containers.execs.find(&id)?)))
 }

@@ -1,5 +1,7 @@
 //! `/networks`: netd's networks, and who of the containers is on them.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -9,10 +11,12 @@ use cnm::api::NetworkQuery;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::container::Containers;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::events::Subject;
+use crate::events::{Bus, Subject};
 use crate::filters::Filters;
+use crate::netd::Netd;
 use crate::orchestrate;
 use crate::route::query::Query;
 use crate::stream::Whole;
@@ -39,10 +43,10 @@ struct FiltersQuery {
     filters: Option<String>,
 }
 
-async fn list(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -> Result<Json<Vec<NetworkView>>> {
+async fn list(State(netd): State<Arc<Netd>>, Query(query): Query<FiltersQuery>) -> Result<Json<Vec<NetworkView>>> {
     let selection = Selection::new(Filters::parse(query.filters.as_deref())?)?;
     let query = NetworkQuery { endpoints: selection.needs_endpoints() };
-    let mut networks = engine.netd.running().await?.networks(&query).await?;
+    let mut networks = netd.running().await?.networks(&query).await?;
     networks.retain(|network| selection.takes(network));
     // Docker's list never says who is on a network.
     networks.iter_mut().for_each(|network| network.endpoints.clear());
@@ -50,18 +54,19 @@ async fn list(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -
 }
 
 async fn inspect(
-    State(engine): State<Engine>,
+    State(netd): State<Arc<Netd>>,
+    State(containers): State<Arc<Containers>>,
     version: ApiVersion,
     Path(reference): Path<String>,
     Query(query): Query<InspectQuery>,
 ) -> Result<Json<NetworkView>> {
-    let mut found = engine.netd.running().await?.network(&reference).await?;
+    let mut found = netd.running().await?.network(&reference).await?;
     if !query.scope.is_empty() && query.scope != found.scope {
         return Err(Error::not_found(format!("network {reference} not found with scope {}", query.scope)));
     }
     for attached in &mut found.endpoints {
         // netd keeps the name of when the sandbox was made.
-        if let Ok(handle) = engine.containers.find(&attached.sandbox) {
+        if let Ok(handle) = containers.registry.find(&attached.sandbox) {
             attached.sandbox_name.clone_from(&handle.container().name);
         }
     }
@@ -69,24 +74,28 @@ async fn inspect(
 }
 
 async fn create(
-    State(engine): State<Engine>,
+    State(netd): State<Arc<Netd>>,
     version: ApiVersion,
     Whole(body): Whole,
 ) -> Result<(StatusCode, Json<CreatedView>)> {
     let request = network::create(body::parse::<NetworkCreateRequest>(&body)?, version)?;
-    let made = engine.netd.running().await?.create_network(&request).await?;
+    let made = netd.running().await?.create_network(&request).await?;
     Ok((StatusCode::CREATED, Json(CreatedView { id: made.id, warning: String::new() })))
 }
 
-async fn remove(State(engine): State<Engine>, Path(reference): Path<String>) -> Result<StatusCode> {
-    engine.netd.running().await?.remove_network(&reference).await?;
+async fn remove(State(netd): State<Arc<Netd>>, Path(reference): Path<String>) -> Result<StatusCode> {
+    netd.running().await?.remove_network(&reference).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn prune(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) -> Result<Json<PrunedView>> {
+async fn prune(
+    State(netd): State<Arc<Netd>>,
+    State(events): State<Arc<Bus>>,
+    Query(query): Query<FiltersQuery>,
+) -> Result<Json<PrunedView>> {
     let request = network::prune(Filters::parse(query.filters.as_deref())?, Timestamp::now())?;
-    let pruned = engine.netd.running().await?.prune(&request).await?;
-    engine.prune_event(Subject::Network, 0);
+    let pruned = netd.running().await?.prune(&request).await?;
+    events.tell_pruned(Subject::Network, 0);
     Ok(Json(PrunedView { networks_deleted: pruned.networks }))
 }
 
@@ -94,7 +103,8 @@ async fn prune(State(engine): State<Engine>, Query(query): Query<FiltersQuery>) 
 const WITH_PRIORITIES: ApiVersion = ApiVersion::new(1, 48);
 
 async fn connect(
-    State(engine): State<Engine>,
+    State(netd): State<Arc<Netd>>,
+    State(containers): State<Arc<Containers>>,
     version: ApiVersion,
     Path(reference): Path<String>,
     Whole(body): Whole,
@@ -103,40 +113,41 @@ async fn connect(
     let mut settings = request.endpoint_config.unwrap_or_default();
     settings.gw_priority = settings.gw_priority.filter(|_| version >= WITH_PRIORITIES);
     let wanted = endpoint(&reference, &settings)?;
-    let handle = engine.containers.find(&request.container)?;
-    handle.run(move |owned| Box::pin(orchestrate::network::connect(owned, wanted))).await?;
+    let handle = containers.registry.find(&request.container)?;
+    handle.run_with(&netd, move |netd, owned| Box::pin(orchestrate::network::connect(netd, owned, wanted))).await?;
     Ok(StatusCode::OK)
 }
 
 async fn disconnect(
-    State(engine): State<Engine>,
+    State(netd): State<Arc<Netd>>,
+    State(containers): State<Arc<Containers>>,
     Path(reference): Path<String>,
     Whole(body): Whole,
 ) -> Result<StatusCode> {
     let request: NetworkDisconnectRequest = body::parse(&body)?;
     let force = request.force.unwrap_or_default();
-    match engine.containers.find(&request.container) {
+    match containers.registry.find(&request.container) {
         Ok(handle) => {
             handle
-                .run(move |owned| {
-                    Box::pin(async move { orchestrate::network::disconnect(owned, &reference, force).await })
+                .run_with(&netd, move |netd, owned| {
+                    Box::pin(async move { orchestrate::network::disconnect(netd, owned, &reference, force).await })
                 })
                 .await?;
         }
         // An endpoint that a container left behind, or that isn't a container's.
         Err(error) if force && error.kind() == Kind::NotFound => {
-            disconnect_sandbox(&engine, &reference, &request.container).await?;
+            disconnect_sandbox(&netd, &reference, &request.container).await?;
         }
         Err(error) => return Err(error),
     }
     Ok(StatusCode::OK)
 }
 
-async fn disconnect_sandbox(engine: &Engine, reference: &str, sandbox: &str) -> Result<()> {
-    let network = engine.netd.running().await?.network(reference).await?;
+async fn disconnect_sandbox(netd: &Netd, reference: &str, sandbox: &str) -> Result<()> {
+    let network = netd.running().await?.network(reference).await?;
     let mut attached = network.endpoints.iter();
     let found = attached.find(|attached| attached.sandbox == sandbox || attached.sandbox_name == sandbox);
     let found =
         found.ok_or_else(|| Error::not_found(format!("endpoint {sandbox} not found on network {}", network.name)))?;
-    Ok(engine.netd.running().await?.disconnect_endpoint(&found.sandbox, &found.endpoint.id).await?)
+    Ok(netd.running().await?.disconnect_endpoint(&found.sandbox, &found.endpoint.id).await?)
 }

@@ -1,5 +1,7 @@
 //! `POST /auth` and `GET /images/search`: what registries are asked besides images.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -9,9 +11,11 @@ use axum::routing::{get, post};
 use images::{RegistryError, SearchTerm, Server};
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking::Blocking as _;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorBody, Result, chain};
 use crate::filters::{FilterError, Filters};
+use crate::image::Images;
 use crate::route::query::Query;
 use crate::stream::Whole;
 use crate::wire::body;
@@ -26,7 +30,7 @@ pub(crate) fn routes() -> Router<Engine> {
     Router::new().route("/auth", post(log_in)).route("/images/search", get(search))
 }
 
-async fn log_in(State(engine): State<Engine>, Whole(body): Whole) -> Result<Response> {
+async fn log_in(State(images): State<Arc<Images>>, Whole(body): Whole) -> Result<Response> {
     let auth: AuthConfig = body::parse(&body)?;
     let server: Server =
         auth.serveraddress.parse().map_err(|error: images::ConfigError| Error::invalid(error.to_string()))?;
@@ -35,7 +39,7 @@ async fn log_in(State(engine): State<Engine>, Whole(body): Whole) -> Result<Resp
     let called_off = CancellationToken::new();
     let _listening = called_off.clone().drop_guard();
     let outcome =
-        engine.blocking(move |engine| Ok(engine.registries.log_in(&server, &credentials, &called_off))).await?;
+        images.blocking(move |images| Ok(images.registries.log_in(&server, &credentials, &called_off))).await?;
     match outcome {
         Ok(identity_token) => {
             Ok(Json(LoginView { status: "Login Succeeded", identity_token: identity_token.unwrap_or_default() })
@@ -50,7 +54,7 @@ async fn log_in(State(engine): State<Engine>, Whole(body): Whole) -> Result<Resp
 }
 
 async fn search(
-    State(engine): State<Engine>,
+    State(images): State<Arc<Images>>,
     Query(query): Query<SearchQuery>,
     headers: HeaderMap,
 ) -> Result<Json<Vec<SearchView>>> {
@@ -69,12 +73,12 @@ async fn search(
     let credentials = registry_auth::credentials(&headers);
     let called_off = CancellationToken::new();
     let _listening = called_off.clone().drop_guard();
-    let search = move |engine: &Engine| {
+    let search = move |images: &Arc<Images>| {
         let term = SearchTerm::new(&query.term);
-        let found = engine.registries.search(&term, limit, &credentials, &called_off);
+        let found = images.registries.search(&term, limit, &credentials, &called_off);
         Ok(found.map_err(images::Error::from)?)
     };
-    let mut found = engine.blocking(search).await?;
+    let mut found = images.blocking(search).await?;
     // Nothing is automated any more.
     found.retain(|found| {
         automated != Some(true)

@@ -1,5 +1,7 @@
 //! `/volumes`
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -10,15 +12,15 @@ use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result};
 use crate::events::Subject;
 use crate::filters::Filters;
-use crate::orchestrate::volume as volumes;
+use crate::orchestrate;
 use crate::orchestrate::volume::elsewhere::{self, Elsewhere};
 use crate::route::query::Query;
 use crate::route::to_its_end;
 use crate::stream::Whole;
 use crate::translate::volume::{self, Selection};
 use crate::version::ApiVersion;
-use crate::volume::VolumeName;
 use crate::volume::registry::Entry;
+use crate::volume::{VolumeName, Volumes};
 use crate::wire::body;
 use crate::wire::volume::{CreateBody, ListQuery, ListView, PruneView, RemoveQuery, VolumeView};
 
@@ -30,44 +32,44 @@ pub(crate) fn routes() -> Router<Engine> {
         .route("/volumes/{name}", get(inspect).delete(remove).put(update))
 }
 
-async fn list(State(engine): State<Engine>, Query(query): Query<ListQuery>) -> Result<Json<ListView>> {
+async fn list(State(volumes): State<Arc<Volumes>>, Query(query): Query<ListQuery>) -> Result<Json<ListView>> {
     let selection = Selection::of_list(Filters::parse(query.filters.as_deref())?)?;
-    let all = engine.volumes.all();
+    let all = volumes.registry.all();
     let shown = all.iter().filter(|(volume, entry)| selection.shows(volume, entry));
-    let mut volumes: Vec<_> =
-        shown.map(|(volume, _)| volume::view(volume, &engine.volumes.mountpoint(volume))).collect();
-    let (others, warnings) = elsewhere::list(&engine, |driver| selection.shows_driver(driver)).await;
+    let mut views: Vec<_> =
+        shown.map(|(volume, _)| volume::view(volume, &volumes.registry.mountpoint(volume))).collect();
+    let (others, warnings) = elsewhere::list(&volumes, |driver| selection.shows_driver(driver)).await;
     let shown = others.iter().filter(|other| selection.shows(&other.volume, &Entry::default()));
-    volumes.extend(shown.map(|other| volume::view_of_found(&other.volume, &other.found)));
-    volumes.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Json(ListView { volumes, warnings: Some(warnings).filter(|warnings| !warnings.is_empty()) }))
+    views.extend(shown.map(|other| volume::view_of_found(&other.volume, &other.found)));
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Json(ListView { volumes: views, warnings: Some(warnings).filter(|warnings| !warnings.is_empty()) }))
 }
 
-async fn create(State(engine): State<Engine>, Whole(body): Whole) -> Result<(StatusCode, Json<VolumeView>)> {
+async fn create(State(volumes): State<Arc<Volumes>>, Whole(body): Whole) -> Result<(StatusCode, Json<VolumeView>)> {
     let body: CreateBody = body::parse_or_default(&body)?;
     let wanted = volume::wanted(body, random_id)?;
     let view = to_its_end("making a volume", async move {
         let name = wanted.name.clone();
-        volumes::create(&engine, wanted).await?;
-        show(&engine, &name)
+        orchestrate::volume::create(&volumes, wanted).await?;
+        show(&volumes, &name)
     });
     Ok((StatusCode::CREATED, Json(view.await?)))
 }
 
-async fn inspect(State(engine): State<Engine>, Path(name): Path<String>) -> Result<Json<VolumeView>> {
+async fn inspect(State(volumes): State<Arc<Volumes>>, Path(name): Path<String>) -> Result<Json<VolumeView>> {
     let name: VolumeName = name.parse().map_err(|_| missing(&name))?;
-    let (mut view, found) = match engine.volumes.find(&name) {
+    let (mut view, found) = match volumes.registry.find(&name) {
         Some(volume) => {
-            let view = volume::view(&volume, &engine.volumes.mountpoint(&volume));
+            let view = volume::view(&volume, &volumes.registry.mountpoint(&volume));
             match volume.plugin() {
-                Some(driver) => (view, volumes::ask(&engine, driver, &name).await?),
+                Some(driver) => (view, orchestrate::volume::ask(&volumes, driver, &name).await?),
                 None => (view, None),
             }
         }
         None => {
-            engine.volumes.refuse_set_aside(&name)?;
+            volumes.registry.refuse_set_aside(&name)?;
             let Elsewhere { volume, found } =
-                elsewhere::find(&engine, &name).await.ok_or_else(|| missing(name.as_str()))?;
+                elsewhere::find(&volumes, &name).await.ok_or_else(|| missing(name.as_str()))?;
             (volume::view_of_found(&volume, &found), Some(found))
         }
     };
@@ -78,9 +80,9 @@ async fn inspect(State(engine): State<Engine>, Path(name): Path<String>) -> Resu
     Ok(Json(view))
 }
 
-fn show(engine: &Engine, name: &VolumeName) -> Result<VolumeView> {
-    let volume = engine.volumes.find(name).ok_or_else(|| missing(name.as_str()))?;
-    Ok(volume::view(&volume, &engine.volumes.mountpoint(&volume)))
+fn show(volumes: &Volumes, name: &VolumeName) -> Result<VolumeView> {
+    let volume = volumes.registry.find(name).ok_or_else(|| missing(name.as_str()))?;
+    Ok(volume::view(&volume, &volumes.registry.mountpoint(&volume)))
 }
 
 fn missing(name: &str) -> Error {
@@ -93,28 +95,29 @@ async fn update() -> Error {
 }
 
 async fn remove(
-    State(engine): State<Engine>,
+    State(volumes): State<Arc<Volumes>>,
     Path(name): Path<String>,
     Query(query): Query<RemoveQuery>,
 ) -> Result<StatusCode> {
-    to_its_end("removing a volume", async move { volumes::remove(&engine, &name, query.force).await }).await?;
+    to_its_end("removing a volume", async move { orchestrate::volume::remove(&volumes, &name, query.force).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn prune(
-    State(engine): State<Engine>,
+    State(volumes): State<Arc<Volumes>>,
     version: ApiVersion,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<PruneView>> {
     let selection = Selection::of_prune(Filters::parse(query.filters.as_deref())?, version)?;
     to_its_end("removing unused volumes", async move {
         let mut reply = PruneView { volumes_deleted: Vec::new(), space_reclaimed: 0 };
-        for (volume, entry) in engine.volumes.all() {
+        for (volume, entry) in volumes.registry.all() {
             if !entry.users.is_empty() || !selection.takes(&volume) {
                 continue;
             }
-            let bytes = volumes::size(&engine, &volume).await.unwrap_or_default();
-            match volumes::remove(&engine, volume.name.as_str(), false).await {
+            let bytes = orchestrate::volume::size(&volumes, &volume).await.unwrap_or_default();
+            match orchestrate::volume::remove(&volumes, volume.name.as_str(), false).await {
                 Ok(()) => {
                     reply.volumes_deleted.push(volume.name.to_string());
                     reply.space_reclaimed += bytes.unwrap_or_default();
@@ -124,7 +127,7 @@ async fn prune(
                 Err(error) => return Err(error),
             }
         }
-        engine.prune_event(Subject::Volume, reply.space_reclaimed);
+        volumes.events.tell_pruned(Subject::Volume, reply.space_reclaimed);
         Ok(Json(reply))
     })
     .await

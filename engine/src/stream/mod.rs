@@ -3,7 +3,6 @@
 mod client;
 mod connection;
 mod crowd;
-pub(crate) mod detach;
 pub(crate) mod download;
 mod heard_out;
 mod session;

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::ClientStream;
-use super::detach::{DetachKeys, Typed};
+use crate::detach::{DetachKeys, Typed};
 use crate::frame::{OutputStream, Unframed, put_frame};
 
 const READ_BYTES: usize = 32 * 1024;

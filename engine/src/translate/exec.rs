@@ -7,9 +7,9 @@ use runtime::seccomp::Seccomp;
 use runtime::spec::{Id, Process, Stdin, TerminalSize, UserSpec};
 
 use crate::container::Container;
+use crate::detach::DetachKeys;
 use crate::error::{Error, Result};
 use crate::exec::{Description, Exec, Phase};
-use crate::stream::detach::DetachKeys;
 use crate::translate::create::merge_environment;
 use crate::wire::exec::{ExecView, ProcessView};
 use crate::wire::models::{ExecConfig, ExecStartConfig};

@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 
 use crate::container::health::{Health, HealthStatus};
-use crate::container::{Container, Phase};
-use crate::orchestrate::usage::Usage;
+use crate::container::{Container, Phase, Usage};
 use crate::translate::{endpoints, inspect};
 use crate::version::ApiVersion;
 use crate::volume;

@@ -4,6 +4,7 @@ pub mod name;
 pub mod options;
 mod record;
 pub mod registry;
+mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ pub use name::VolumeName;
 pub use options::LocalMount;
 pub use record::{VolumeRecordError, from_record, to_record};
 pub use registry::Registry;
+pub use volumes::Volumes;
 
 /// The driver that is berthd itself.
 pub const LOCAL: &str = "local";

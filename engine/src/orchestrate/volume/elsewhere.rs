@@ -1,15 +1,16 @@
 //! Volumes that only a plugin knows: made on another host, or by somebody else.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::Timestamp;
 use plugin::PluginError;
 use plugin::volume::{Found, VolumePlugin};
 
-use crate::engine::Engine;
+use crate::blocking::Blocking as _;
 use crate::error::chain;
-use crate::volume::{Backing, Volume, VolumeName};
+use crate::volume::{Backing, Volume, VolumeName, Volumes};
 
 /// A volume that berthd has no record of, and what its plugin says about it.
 #[derive(Debug)]
@@ -19,22 +20,22 @@ pub(crate) struct Elsewhere {
 }
 
 /// All of them in the plugins whose names `wanted` takes, and which of those couldn't be asked.
-pub(crate) async fn list(engine: &Engine, wanted: impl Fn(&str) -> bool) -> (Vec<Elsewhere>, Vec<String>) {
-    let mut volumes = BTreeMap::new();
+pub(crate) async fn list(volumes: &Arc<Volumes>, wanted: impl Fn(&str) -> bool) -> (Vec<Elsewhere>, Vec<String>) {
+    let mut all = BTreeMap::new();
     let mut warnings = Vec::new();
-    let asked = plugins(engine, wanted).await;
+    let asked = plugins(volumes, wanted).await;
     let answers = asked.iter().map(|driver| async move {
-        let plugin = VolumePlugin::find(&engine.plugins, driver).await?;
-        let all = plugin.list().await?;
-        let is_global = !all.is_empty() && plugin.is_global().await;
-        Ok((all, is_global))
+        let plugin = VolumePlugin::find(&volumes.plugins, driver).await?;
+        let known = plugin.list().await?;
+        let is_global = !known.is_empty() && plugin.is_global().await;
+        Ok((known, is_global))
     });
     for (driver, answer) in asked.iter().zip(join_all(answers).await) {
         match answer {
-            Ok((all, is_global)) => {
-                for elsewhere in all.into_iter().filter_map(|found| Elsewhere::of(driver, found, is_global)) {
-                    if engine.volumes.find(&elsewhere.volume.name).is_none() {
-                        volumes.entry(elsewhere.volume.name.clone()).or_insert(elsewhere);
+            Ok((known, is_global)) => {
+                for one in known.into_iter().filter_map(|found| Elsewhere::of(driver, found, is_global)) {
+                    if volumes.registry.find(&one.volume.name).is_none() {
+                        all.entry(one.volume.name.clone()).or_insert(one);
                     }
                 }
             }
@@ -43,22 +44,22 @@ pub(crate) async fn list(engine: &Engine, wanted: impl Fn(&str) -> bool) -> (Vec
             Err(error) => warnings.push(format!("list {driver}: {}", chain(&error))),
         }
     }
-    (volumes.into_values().collect(), warnings)
+    (all.into_values().collect(), warnings)
 }
 
 /// The one of that name. A plugin that can't be asked has none.
-pub(crate) async fn find(engine: &Engine, name: &VolumeName) -> Option<Elsewhere> {
-    let asked = plugins(engine, |_| true).await;
+pub(crate) async fn find(volumes: &Arc<Volumes>, name: &VolumeName) -> Option<Elsewhere> {
+    let asked = plugins(volumes, |_| true).await;
     let answers = asked.iter().map(|driver| async move {
-        let plugin = VolumePlugin::find(&engine.plugins, driver).await.ok()?;
+        let plugin = VolumePlugin::find(&volumes.plugins, driver).await.ok()?;
         let found = plugin.get(name.as_str()).await.ok().flatten()?;
         Elsewhere::of(driver, found, plugin.is_global().await)
     });
     join_all(answers).await.into_iter().flatten().next()
 }
 
-async fn plugins(engine: &Engine, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-    let names = engine.blocking(|engine| Ok(engine.plugins.names())).await.unwrap_or_default();
+async fn plugins(volumes: &Arc<Volumes>, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let names = volumes.blocking(|volumes| Ok(volumes.plugins.names())).await.unwrap_or_default();
     names.into_iter().filter(|name| wanted(name)).collect()
 }
 

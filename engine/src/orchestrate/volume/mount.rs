@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -14,12 +15,14 @@ use runtime::within::{DIRECTORY, open_in_root};
 
 use super::super::files::make_directory;
 use super::{fill, is_mounted, plugin, unmount};
+use crate::blocking::Blocking as _;
 use crate::container::Container;
 use crate::container::mount::{MountPoint, MountPointKind, VolumeSources};
+use crate::container::registry::Registry;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::volume::registry::Turn;
-use crate::volume::{Backing, LocalMount, Volume, VolumeName};
+use crate::volume::{Backing, LocalMount, Volume, VolumeName, Volumes};
 
 /// Makes the container's volumes ready. Whatever comes of it, [`release`] gives them back.
 pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<VolumeSources> {
@@ -27,37 +30,37 @@ pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<
     let mut mounted = BTreeMap::new();
     for (number, point) in container.spec.mounts.iter().enumerate() {
         let MountPointKind::Volume { name, no_copy, subpath, of, .. } = &point.kind else { continue };
-        let turn = engine.volumes.turn(name).await;
-        engine.volumes.refuse_set_aside(name)?;
+        let turn = engine.volumes.registry.turn(name).await;
+        engine.volumes.registry.refuse_set_aside(name)?;
         let volume = turn.volume().ok_or_else(|| Error::not_found(format!("get {name}: no such volume")))?;
         turn.add_mount(&container.id);
         let data = match mounted.get(name) {
             Some(data) => PathBuf::clone(data),
-            None => mount_one(engine, &volume, &turn, &container.id).await?,
+            None => mount_one(&engine.volumes, &volume, &turn, &container.id).await?,
         };
         mounted.insert(name, data.clone());
         let source = match subpath {
-            Some(subpath) => bind_subpath(engine, &container.id, number, data, subpath.clone()).await?,
+            Some(subpath) => bind_subpath(&engine.volumes, &container.id, number, data, subpath.clone()).await?,
             None => data,
         };
-        if let Some(first) = fills(engine, container, of.as_ref()).filter(|_| !no_copy) {
+        if let Some(first) = fills(&engine.containers.registry, container, of.as_ref()).filter(|_| !no_copy) {
             fill_from_image(engine, first, point, &turn, &source).await?;
         }
         sources.insert(point.destination.clone(), source);
-        tell_mounted(engine, &volume, container, point);
+        tell_mounted(&engine.volumes, &volume, container, point);
     }
     Ok(sources)
 }
 
-async fn mount_one(engine: &Engine, volume: &Volume, turn: &Turn, container: &Id) -> Result<PathBuf> {
+async fn mount_one(volumes: &Arc<Volumes>, volume: &Volume, turn: &Turn, container: &Id) -> Result<PathBuf> {
     if let Some(driver) = volume.plugin() {
-        let data = plugin::mount(engine, driver, &volume.name, container).await?;
+        let data = plugin::mount(volumes, driver, &volume.name, container).await?;
         turn.set_plugin_mountpoint(data.clone());
         return Ok(data);
     }
-    let data = engine.volumes.data(&volume.name);
+    let data = volumes.registry.data(&volume.name);
     let (at, backing) = (data.clone(), volume.backing.clone());
-    engine
+    volumes
         .blocking(move |_| {
             make_directory(&at, 0o755)?;
             match &backing {
@@ -111,11 +114,11 @@ fn resolve(name: &str) -> std::io::Result<IpAddr> {
 
 /// The container whose image a new volume is filled from, if it hasn't been. Of a mount that others have by `--volumes-from`
 /// that is the one that had it first.
-fn fills(engine: &Engine, container: &Container, of: Option<&Id>) -> Option<Id> {
+fn fills(containers: &Registry, container: &Container, of: Option<&Id>) -> Option<Id> {
     match of {
         None => container.state.started_at.is_none().then(|| container.id.clone()),
         Some(first) => {
-            let first = engine.containers.find(first.as_str()).ok()?.container();
+            let first = containers.find(first.as_str()).ok()?.container();
             first.state.started_at.is_none().then(|| first.id.clone())
         }
     }
@@ -129,31 +132,32 @@ async fn fill_from_image(engine: &Engine, first: Id, point: &MountPoint, turn: &
     let job = fill::Filling {
         data: data.to_owned(),
         // Who has the directory open keeps it: it is replaced only when nobody does.
-        beside: (is_plain && !is_seen && !is_part).then(|| engine.volumes.directory(turn.name()).join("filling")),
+        beside: (is_plain && !is_seen && !is_part)
+            .then(|| engine.volumes.registry.directory(turn.name()).join("filling")),
     };
     let destination = point.destination.clone();
     let copy = move |engine: &Engine| {
-        fill::fill(&job, |into| Ok(engine.images.copy_out(first.as_str(), &destination, into)?))
+        fill::fill(&job, |into| Ok(engine.images.store.copy_out(first.as_str(), &destination, into)?))
     };
     engine.blocking(copy).await
 }
 
 /// Where the parts of volumes are that containers being started want.
-fn subpaths(engine: &Engine, container: &Id) -> PathBuf {
-    engine.config.run_dir.join("subpaths").join(container.as_str())
+fn subpaths(volumes: &Volumes, container: &Id) -> PathBuf {
+    volumes.subpaths.join(container.as_str())
 }
 
 /// A mount of a part of a volume, which the container's own is made from. A path wouldn't do: who has the volume could put
 /// a link to elsewhere in its place at any moment.
 async fn bind_subpath(
-    engine: &Engine,
+    volumes: &Arc<Volumes>,
     container: &Id,
     number: usize,
     data: PathBuf,
     subpath: PathBuf,
 ) -> Result<PathBuf> {
-    let at = subpaths(engine, container).join(number.to_string());
-    engine
+    let at = subpaths(volumes, container).join(number.to_string());
+    volumes
         .blocking(move |_| {
             let shown = data.join(&subpath);
             let part = open_inside(&data, &subpath).map_err(|errno| {
@@ -182,13 +186,13 @@ fn open_inside(data: &Path, subpath: &Path) -> nix::Result<File> {
 }
 
 /// The container has mounts of its own by now, or won't have any.
-pub(crate) async fn unbind_subpaths(engine: &Engine, container: &Container) {
+pub(crate) async fn unbind_subpaths(volumes: &Arc<Volumes>, container: &Container) {
     let wants_part = |point: &MountPoint| matches!(point.kind, MountPointKind::Volume { subpath: Some(_), .. });
     if !container.spec.mounts.iter().any(wants_part) {
         return;
     }
-    let directory = subpaths(engine, &container.id);
-    if let Err(error) = engine.blocking(move |_| unbind_all(&directory)).await {
+    let directory = subpaths(volumes, &container.id);
+    if let Err(error) = volumes.blocking(move |_| unbind_all(&directory)).await {
         tracing::error!(container = %container.id, "unmounting parts of volumes: {}", chain(&error));
     }
 }
@@ -216,35 +220,35 @@ pub(super) fn unbind_all(directory: &Path) -> Result<()> {
 }
 
 /// A container doesn't run any more, or couldn't be started: what it alone used is unmounted.
-pub(crate) async fn release(engine: &Engine, container: &Container) {
+pub(crate) async fn release(volumes: &Arc<Volumes>, container: &Container) {
     let names: BTreeSet<&VolumeName> = container.spec.mounts.iter().filter_map(MountPoint::volume).collect();
     for name in names {
-        let turn = engine.volumes.turn(name).await;
+        let turn = volumes.registry.turn(name).await;
         let Some(volume) = turn.volume().filter(|_| turn.remove_mount(&container.id)) else { continue };
-        if let Err(error) = unmount_one(engine, &volume, &turn, &container.id).await {
+        if let Err(error) = unmount_one(volumes, &volume, &turn, &container.id).await {
             tracing::error!(volume = %name, container = %container.id, "giving back a volume: {}", chain(&error));
         }
-        engine.volume_event(&volume, "unmount", [("container", container.id.to_string())]);
+        volumes.tell(&volume, "unmount", [("container", container.id.to_string())]);
     }
 }
 
-async fn unmount_one(engine: &Engine, volume: &Volume, turn: &Turn, container: &Id) -> Result<()> {
+async fn unmount_one(volumes: &Arc<Volumes>, volume: &Volume, turn: &Turn, container: &Id) -> Result<()> {
     match &volume.backing {
         Backing::Mount(_) if turn.entry().mounted_by.is_empty() => {
-            let data = engine.volumes.data(&volume.name);
-            engine.blocking(move |_| unmount(&data)).await
+            let data = volumes.registry.data(&volume.name);
+            volumes.blocking(move |_| unmount(&data)).await
         }
         Backing::Mount(_) | Backing::Directory => Ok(()),
-        Backing::Plugin { driver, .. } => plugin::unmount(engine, driver, &volume.name, container).await,
+        Backing::Plugin { driver, .. } => plugin::unmount(volumes, driver, &volume.name, container).await,
     }
 }
 
-fn tell_mounted(engine: &Engine, volume: &Volume, container: &Container, point: &MountPoint) {
+fn tell_mounted(volumes: &Volumes, volume: &Volume, container: &Container, point: &MountPoint) {
     let attributes = [
         ("container", container.id.to_string()),
         ("destination", point.destination.display().to_string()),
         ("read/write", (!point.readonly).to_string()),
         ("propagation", String::new()),
     ];
-    engine.volume_event(volume, "mount", attributes);
+    volumes.tell(volume, "mount", attributes);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use runtime::spec::Id;
@@ -9,11 +10,11 @@ use runtime::spec::Id;
 use super::super::files::make_directory;
 use super::elsewhere;
 use super::plugin::{find, remove_from_plugin};
-use crate::engine::Engine;
+use crate::blocking::Blocking as _;
 use crate::error::{Error, Result, chain};
 use crate::store::StoredVolume;
 use crate::volume::registry::Turn;
-use crate::volume::{ANONYMOUS_LABEL, Backing, LOCAL, LocalMount, Volume, Wanted, to_record};
+use crate::volume::{ANONYMOUS_LABEL, Backing, LOCAL, LocalMount, Volume, Volumes, Wanted, to_record};
 
 /// Volumes whose turn it is until the request is through: nobody removes them, or makes them a second time.
 pub(crate) struct Obtained {
@@ -29,21 +30,21 @@ struct Made {
 }
 
 /// Finds or makes volumes. The new ones are to be stored, and then published; or else undone.
-pub(crate) async fn obtain(engine: &Engine, mut wanted: Vec<Wanted>) -> Result<Obtained> {
+pub(crate) async fn obtain(volumes: &Arc<Volumes>, mut wanted: Vec<Wanted>) -> Result<Obtained> {
     // One order for all: no two requests wait for each other.
     wanted.sort_by(|a, b| a.name.cmp(&b.name));
     let mut obtained = Obtained { turns: Vec::new(), made: Vec::new() };
     for one in wanted {
-        let turn = engine.volumes.turn(&one.name).await;
-        let made = match (engine.volumes.refuse_set_aside(&one.name), turn.volume()) {
+        let turn = volumes.registry.turn(&one.name).await;
+        let made = match (volumes.registry.refuse_set_aside(&one.name), turn.volume()) {
             (Err(refusal), _) => Err(refusal),
             (Ok(()), Some(volume)) => check(&volume, &one).map(|()| None),
-            (Ok(()), None) => make(engine, one).await.map(Some),
+            (Ok(()), None) => make(volumes, one).await.map(Some),
         };
         match made {
             Ok(made) => obtained.made.extend(made),
             Err(error) => {
-                obtained.undo(engine).await;
+                obtained.undo(volumes).await;
                 return Err(error);
             }
         }
@@ -53,13 +54,13 @@ pub(crate) async fn obtain(engine: &Engine, mut wanted: Vec<Wanted>) -> Result<O
 }
 
 /// Makes a volume for nobody in particular; one that is there already is as good.
-pub(crate) async fn create(engine: &Engine, wanted: Wanted) -> Result<()> {
-    let obtained = obtain(engine, vec![wanted]).await?;
-    if let Err(error) = engine.store.put_volumes(obtained.records()).await {
-        obtained.undo(engine).await;
+pub(crate) async fn create(volumes: &Arc<Volumes>, wanted: Wanted) -> Result<()> {
+    let obtained = obtain(volumes, vec![wanted]).await?;
+    if let Err(error) = volumes.store.put_volumes(obtained.records()).await {
+        obtained.undo(volumes).await;
         return Err(error.into());
     }
-    obtained.publish(engine, None);
+    obtained.publish(volumes, None);
     Ok(())
 }
 
@@ -100,30 +101,30 @@ fn has_options(volume: &Volume, options: &BTreeMap<String, String>) -> Result<bo
     })
 }
 
-async fn make(engine: &Engine, wanted: Wanted) -> Result<Made> {
+async fn make(volumes: &Arc<Volumes>, wanted: Wanted) -> Result<Made> {
     let refused = |why: &dyn std::fmt::Display| Error::invalid(format!("create {}: {why}", wanted.name));
     // Whoever names no driver means the volume of that name, wherever it is; one without a name is new.
     let known = match wanted.driver {
-        None if !wanted.labels.contains_key(ANONYMOUS_LABEL) => elsewhere::find(engine, &wanted.name).await,
+        None if !wanted.labels.contains_key(ANONYMOUS_LABEL) => elsewhere::find(volumes, &wanted.name).await,
         _ => None,
     };
     let (backing, was_there) = match (known, wanted.driver.as_deref().unwrap_or(LOCAL)) {
         (Some(known), _) => (known.volume.backing, true),
         (None, LOCAL) => {
             let mount = LocalMount::from_options(&wanted.options).map_err(|error| refused(&error))?;
-            let data = engine.volumes.data(&wanted.name);
-            engine.blocking(move |_| make_directory(&data, 0o755)).await?;
+            let data = volumes.registry.data(&wanted.name);
+            volumes.blocking(move |_| make_directory(&data, 0o755)).await?;
             (mount.map_or(Backing::Directory, Backing::Mount), false)
         }
-        (None, driver) => make_in_plugin(engine, &wanted, driver).await?,
+        (None, driver) => make_in_plugin(volumes, &wanted, driver).await?,
     };
     let volume = Volume { name: wanted.name, created: Timestamp::now(), labels: wanted.labels, backing };
     Ok(Made { volume, was_there })
 }
 
 /// A plugin may know the volume already: from another host, or from before berthd's database.
-async fn make_in_plugin(engine: &Engine, wanted: &Wanted, driver: &str) -> Result<(Backing, bool)> {
-    let plugin = find(engine, driver).await?;
+async fn make_in_plugin(volumes: &Volumes, wanted: &Wanted, driver: &str) -> Result<(Backing, bool)> {
+    let plugin = find(volumes, driver).await?;
     let name = wanted.name.as_str();
     let failed = |source| Error::VolumePlugin { doing: format!("create {name}"), source };
     let was_there = plugin.get(name).await.map_err(failed)?.is_some();
@@ -141,9 +142,9 @@ impl Obtained {
     }
 
     /// They are stored: everybody may see them, and that this container has them.
-    pub(crate) fn publish(self, engine: &Engine, user: Option<&Id>) {
+    pub(crate) fn publish(self, volumes: &Volumes, user: Option<&Id>) {
         for Made { volume, .. } in self.made {
-            engine.volume_event(&volume, "create", []);
+            volumes.tell(&volume, "create", []);
             if let Some(turn) = self.turns.iter().find(|turn| *turn.name() == volume.name) {
                 turn.publish(volume);
             }
@@ -154,14 +155,14 @@ impl Obtained {
     }
 
     /// Takes the new ones away again.
-    pub(crate) async fn undo(self, engine: &Engine) {
+    pub(crate) async fn undo(self, volumes: &Arc<Volumes>) {
         for Made { volume, was_there } in &self.made {
             let removed = match volume.plugin() {
                 Some(_) if *was_there => Ok(()),
-                Some(driver) => remove_from_plugin(engine, driver, &volume.name).await,
+                Some(driver) => remove_from_plugin(volumes, driver, &volume.name).await,
                 None => {
-                    let directories = [engine.volumes.data(&volume.name), engine.volumes.directory(&volume.name)];
-                    engine.blocking(move |_| remove_empty(directories)).await
+                    let directories = [volumes.registry.data(&volume.name), volumes.registry.directory(&volume.name)];
+                    volumes.blocking(move |_| remove_empty(directories)).await
                 }
             };
             if let Err(error) = removed {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -10,19 +11,19 @@ use super::super::files::make_directory;
 use super::super::remove::remove_tree;
 use super::remove::{GONE_PREFIX, delete};
 use super::{is_mounted, mount, unmount};
+use crate::blocking::Blocking as _;
 use crate::container::Container;
-use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::volume::registry::Turn;
-use crate::volume::{Backing, Volume, VolumeName, Wanted, from_record, to_record};
+use crate::volume::{Backing, Volume, VolumeName, Volumes, Wanted, from_record, to_record};
 
 /// Makes the stored volumes known.
-pub(crate) async fn load(engine: &Engine) -> Result<()> {
-    engine.blocking(|engine| close(engine.volumes.root())).await?;
-    for stored in engine.store.volumes().await? {
+pub(crate) async fn load(volumes: &Arc<Volumes>) -> Result<()> {
+    volumes.blocking(|volumes| close(volumes.registry.root())).await?;
+    for stored in volumes.store.volumes().await? {
         match from_record(&stored) {
-            Ok(volume) => engine.volumes.turn(&volume.name).await.publish(volume),
-            Err(error) => engine.volumes.set_aside(&stored.name, chain(&error)),
+            Ok(volume) => volumes.registry.turn(&volume.name).await.publish(volume),
+            Err(error) => volumes.registry.set_aside(&stored.name, chain(&error)),
         }
     }
     Ok(())
@@ -36,17 +37,17 @@ fn close(root: &Path) -> Result<()> {
 }
 
 /// A stored container has its volumes, and holds them mounted if it runs.
-pub(crate) async fn know(engine: &Engine, container: &Container) -> Result<()> {
+pub(crate) async fn know(volumes: &Arc<Volumes>, container: &Container) -> Result<()> {
     for point in &container.spec.mounts {
         let Some(name) = point.volume() else { continue };
-        let turn = engine.volumes.turn(name).await;
-        if turn.volume().is_none() && engine.volumes.refuse_set_aside(name).is_ok() {
+        let turn = volumes.registry.turn(name).await;
+        if turn.volume().is_none() && volumes.registry.refuse_set_aside(name).is_ok() {
             // Of a berthd that kept no records of volumes, or lost with a power cut.
             let wanted = match point.is_anonymous_volume() {
                 true => Wanted::anonymous(name.clone()),
                 false => Wanted::named(name.clone()),
             };
-            adopt(engine, &turn, container.created, wanted.labels).await?;
+            adopt(volumes, &turn, container.created, wanted.labels).await?;
         }
         turn.add_user(&container.id);
         if container.state.phase.is_alive() {
@@ -57,17 +58,17 @@ pub(crate) async fn know(engine: &Engine, container: &Container) -> Result<()> {
 }
 
 /// Records a volume whose files are there, or that a container has.
-async fn adopt(engine: &Engine, turn: &Turn, created: Timestamp, labels: BTreeMap<String, String>) -> Result<()> {
+async fn adopt(volumes: &Volumes, turn: &Turn, created: Timestamp, labels: BTreeMap<String, String>) -> Result<()> {
     let volume = Volume { name: turn.name().clone(), created, labels, backing: Backing::Directory };
-    engine.store.put_volumes(vec![to_record(&volume)]).await?;
+    volumes.store.put_volumes(vec![to_record(&volume)]).await?;
     turn.publish(volume);
     Ok(())
 }
 
 /// Finishes removals, removes what no record knows, and unmounts what no container has.
-pub(crate) async fn sweep(engine: &Engine) -> Result<()> {
-    for (volume, entry) in engine.volumes.all() {
-        let (directory, data) = (engine.volumes.directory(&volume.name), engine.volumes.data(&volume.name));
+pub(crate) async fn sweep(volumes: &Arc<Volumes>) -> Result<()> {
+    for (volume, entry) in volumes.registry.all() {
+        let (directory, data) = (volumes.registry.directory(&volume.name), volumes.registry.data(&volume.name));
         if volume.plugin().is_some() {
             continue;
         }
@@ -75,49 +76,45 @@ pub(crate) async fn sweep(engine: &Engine) -> Result<()> {
             match entry.users.is_empty() {
                 // Only its removal was left to be recorded.
                 true => {
-                    engine.store.remove_volume(volume.name.as_str()).await?;
-                    engine.volumes.turn(&volume.name).await.forget();
+                    volumes.store.remove_volume(volume.name.as_str()).await?;
+                    volumes.registry.turn(&volume.name).await.forget();
                 }
-                false => engine.blocking(move |_| make_directory(&data, 0o755)).await?,
+                false => volumes.blocking(move |_| make_directory(&data, 0o755)).await?,
             }
         } else if matches!(volume.backing, Backing::Mount(_))
             && entry.mounted_by.is_empty()
-            && let Err(error) = engine.blocking(move |_| unmount(&data)).await
+            && let Err(error) = volumes.blocking(move |_| unmount(&data)).await
         {
             tracing::error!(volume = %volume.name, "unmounting a volume that no container has: {}", chain(&error));
         }
     }
-    for path in engine.blocking(|engine| children(engine.volumes.root())).await? {
-        sort_out(engine, path).await?;
+    for path in volumes.blocking(|volumes| children(volumes.registry.root())).await? {
+        sort_out(volumes, path).await?;
     }
-    engine
-        .blocking(|engine| {
-            children(&engine.config.run_dir.join("subpaths"))?.iter().try_for_each(|path| mount::unbind_all(path))
-        })
-        .await
+    volumes.blocking(|volumes| children(&volumes.subpaths)?.iter().try_for_each(|path| mount::unbind_all(path))).await
 }
 
 /// A directory among those of volumes. What has files in it is somebody's, and becomes a volume if there is no record.
-async fn sort_out(engine: &Engine, path: PathBuf) -> Result<()> {
+async fn sort_out(volumes: &Arc<Volumes>, path: PathBuf) -> Result<()> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if name.starts_with(GONE_PREFIX) {
-        tokio::spawn(delete(engine.clone(), path));
+        tokio::spawn(delete(volumes.clone(), path));
         return Ok(());
     }
     let Ok(name) = name.parse::<VolumeName>() else { return Ok(()) };
-    if engine.volumes.find(&name).is_some() || engine.volumes.refuse_set_aside(&name).is_err() {
+    if volumes.registry.find(&name).is_some() || volumes.registry.refuse_set_aside(&name).is_err() {
         return Ok(());
     }
-    let data = engine.volumes.data(&name);
-    let has_files = engine.blocking(move |_| Ok(is_mounted(&data)? || !children(&data)?.is_empty())).await?;
+    let data = volumes.registry.data(&name);
+    let has_files = volumes.blocking(move |_| Ok(is_mounted(&data)? || !children(&data)?.is_empty())).await?;
     if has_files {
         tracing::warn!(volume = %name, "a directory of files among the volumes has no record: it is a volume from now on");
         let created = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
         let created = created.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_else(Timestamp::now);
-        return adopt(engine, &engine.volumes.turn(&name).await, created, BTreeMap::new()).await;
+        return adopt(volumes, &volumes.registry.turn(&name).await, created, BTreeMap::new()).await;
     }
     tracing::info!(path = %path.display(), "removing what was to become a volume");
-    engine.blocking(move |_| remove_tree(&path)).await
+    volumes.blocking(move |_| remove_tree(&path)).await
 }
 
 /// What is in a directory; nothing, if it isn't there.

@@ -1,49 +1,52 @@
 //! `volume rm`, and what becomes of volumes when a container goes.
 
-use super::super::remove::{Volumes, remove_tree};
+use std::sync::Arc;
+
+use super::super::remove::{self as removal, remove_tree};
 use super::elsewhere;
 use super::plugin::remove_from_plugin;
 use super::unmount;
+use crate::blocking::Blocking as _;
 use crate::container::Container;
-use crate::engine::{Engine, random_id};
+use crate::engine::random_id;
 use crate::error::{Error, Result, chain};
 use crate::volume::registry::Turn;
-use crate::volume::{Backing, Volume, VolumeName};
+use crate::volume::{Backing, Volume, VolumeName, Volumes};
 
 /// What the directory of a volume that is being removed is called: no volume can have such a name.
 pub(super) const GONE_PREFIX: &str = ".gone-";
 
 /// Removes a volume that no container has; by force, one that isn't there is no error, nor one whose plugin is gone.
-pub(crate) async fn remove(engine: &Engine, name: &str, force: bool) -> Result<()> {
+pub(crate) async fn remove(volumes: &Arc<Volumes>, name: &str, force: bool) -> Result<()> {
     let missing = || match force {
         true => Ok(()),
         false => Err(Error::not_found(format!("get {name}: no such volume"))),
     };
     let Ok(name) = name.parse::<VolumeName>() else { return missing() };
-    engine.volumes.refuse_set_aside(&name)?;
-    let turn = engine.volumes.turn(&name).await;
+    volumes.registry.refuse_set_aside(&name)?;
+    let turn = volumes.registry.turn(&name).await;
     let Some(volume) = turn.volume() else {
-        let Some(known) = elsewhere::find(engine, &name).await else { return missing() };
-        remove_from_plugin(engine, known.volume.driver(), &name).await?;
-        engine.volume_event(&known.volume, "destroy", []);
+        let Some(known) = elsewhere::find(volumes, &name).await else { return missing() };
+        remove_from_plugin(volumes, known.volume.driver(), &name).await?;
+        volumes.tell(&known.volume, "destroy", []);
         return Ok(());
     };
     let users: Vec<String> = turn.entry().users.iter().map(ToString::to_string).collect();
     if !users.is_empty() {
         return Err(Error::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
     }
-    erase(engine, &turn, &volume, force).await
+    erase(volumes, &turn, &volume, force).await
 }
 
 /// A container is being removed: its volumes are free for others, and its anonymous ones go if that is wanted.
-pub(crate) async fn leave(engine: &Engine, container: &Container, volumes: Volumes) -> Result<()> {
+pub(crate) async fn leave(volumes: &Arc<Volumes>, container: &Container, anonymous: removal::Volumes) -> Result<()> {
     for point in &container.spec.mounts {
         let Some(name) = point.volume() else { continue };
-        let turn = engine.volumes.turn(name).await;
+        let turn = volumes.registry.turn(name).await;
         let Some(volume) = turn.volume() else { continue };
         turn.remove_user(&container.id);
-        if volumes == Volumes::Remove && point.is_anonymous_volume() && turn.entry().users.is_empty() {
-            erase(engine, &turn, &volume, false).await?;
+        if anonymous == removal::Volumes::Remove && point.is_anonymous_volume() && turn.entry().users.is_empty() {
+            erase(volumes, &turn, &volume, false).await?;
         }
     }
     Ok(())
@@ -51,13 +54,13 @@ pub(crate) async fn leave(engine: &Engine, container: &Container, volumes: Volum
 
 /// The directory goes out of the way first, then the record, then the files: cut short before the end, the rest is done
 /// when berthd starts again.
-async fn erase(engine: &Engine, turn: &Turn, volume: &Volume, force: bool) -> Result<()> {
+async fn erase(volumes: &Arc<Volumes>, turn: &Turn, volume: &Volume, force: bool) -> Result<()> {
     let gone = match volume.backing {
         Backing::Directory | Backing::Mount(_) => {
-            let (directory, data) = (engine.volumes.directory(&volume.name), engine.volumes.data(&volume.name));
-            let gone = engine.volumes.root().join(format!("{GONE_PREFIX}{}", random_id()));
+            let (directory, data) = (volumes.registry.directory(&volume.name), volumes.registry.data(&volume.name));
+            let gone = volumes.registry.root().join(format!("{GONE_PREFIX}{}", random_id()));
             let aside = gone.clone();
-            engine
+            volumes
                 .blocking(move |_| {
                     // Never through a mount: what is there is somebody else's.
                     unmount(&data)?;
@@ -72,7 +75,7 @@ async fn erase(engine: &Engine, turn: &Turn, volume: &Volume, force: bool) -> Re
             Some(gone)
         }
         Backing::Plugin { ref driver, .. } => {
-            match remove_from_plugin(engine, driver, &volume.name).await {
+            match remove_from_plugin(volumes, driver, &volume.name).await {
                 Err(error) if force => {
                     tracing::warn!(volume = %volume.name, "forgetting a volume that its plugin keeps: {}", chain(&error));
                 }
@@ -81,18 +84,18 @@ async fn erase(engine: &Engine, turn: &Turn, volume: &Volume, force: bool) -> Re
             None
         }
     };
-    engine.store.remove_volume(volume.name.as_str()).await?;
+    volumes.store.remove_volume(volume.name.as_str()).await?;
     turn.forget();
-    engine.volume_event(volume, "destroy", []);
+    volumes.tell(volume, "destroy", []);
     if let Some(gone) = gone {
-        tokio::spawn(delete(engine.clone(), gone));
+        tokio::spawn(delete(volumes.clone(), gone));
     }
     Ok(())
 }
 
 /// Deletes files that nobody knows of any more. They may be many, and nobody waits for it.
-pub(super) async fn delete(engine: Engine, gone: std::path::PathBuf) {
-    if let Err(error) = engine.blocking(move |_| remove_tree(&gone)).await {
+pub(super) async fn delete(volumes: Arc<Volumes>, gone: std::path::PathBuf) {
+    if let Err(error) = volumes.blocking(move |_| remove_tree(&gone)).await {
         tracing::error!("deleting the files of a volume: {}", chain(&error));
     }
 }

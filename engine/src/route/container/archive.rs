@@ -15,6 +15,7 @@ use runtime::Scope;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::named::Named;
+use crate::blocking::Blocking as _;
 use crate::container::{Container, Handle};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -43,7 +44,7 @@ pub(super) async fn get(
     Query(query): Query<ArchiveQuery>,
 ) -> Result<Response> {
     let (view, stat) = look(&engine, &handle, &given, &query.path).await?;
-    engine.container_event(&handle.container(), "archive-path", []);
+    engine.containers.tell(&handle.container(), "archive-path", []);
     let path = translate::path(&query.path)?;
     let body = download::body(move |output| Ok(images::files::pack_path(&view.root, &path, output)?));
     let headers = [(CONTENT_TYPE, "application/x-tar".to_owned()), (STAT, translate::stat_header(&stat))];
@@ -84,7 +85,7 @@ pub(super) async fn put(
     let view = view::open(&engine, &handle, Scope::Mounts).await?;
     let container = handle.container();
     engine.blocking(move |_| extract(&view, &path, &query, (&container, &given), &mut archive)).await?;
-    engine.container_event(&handle.container(), "extract-to-dir", []);
+    engine.containers.tell(&handle.container(), "extract-to-dir", []);
     Ok(StatusCode::OK)
 }
 

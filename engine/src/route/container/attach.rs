@@ -15,37 +15,37 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::logs::readable;
 use super::named::Named;
+use crate::blocking::Blocking as _;
 use crate::container::handle::Attached;
-use crate::container::{Container, Handle, Phase};
-use crate::engine::Engine;
+use crate::container::{Container, Containers, Handle, Phase};
+use crate::detach::DetachKeys;
 use crate::error::{Error, Result};
 use crate::logs::{self, Follow, Rendering as LogRendering, Selection};
 use crate::route::query::Query;
-use crate::stream::detach::DetachKeys;
 use crate::stream::{Client, ClientStream, End, Rendering, Session, WebSocket, content_type};
 use crate::version::ApiVersion;
 use crate::wire::stream::AttachQuery;
 
 pub(super) async fn attach(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     version: ApiVersion,
     Named(handle): Named,
     Query(query): Query<AttachQuery>,
     client: Client,
 ) -> Result<Response> {
     let terminal = has_terminal(&handle);
-    let attachment = Attachment::begin(engine, handle, &query, terminal).await?;
+    let attachment = Attachment::begin(containers, handle, &query, terminal).await?;
     Ok(client.stream(content_type(terminal, version), |client| attachment.run(client)))
 }
 
 /// Messages have no frames in them: what is written to standard output and to standard error comes as one.
 pub(super) async fn over_websocket(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     Named(handle): Named,
     Query(query): Query<AttachQuery>,
     socket: WebSocket,
 ) -> Result<Response> {
-    let attachment = Attachment::begin(engine, handle, &query, true).await?;
+    let attachment = Attachment::begin(containers, handle, &query, true).await?;
     Ok(socket.stream(|client| attachment.run(client)))
 }
 
@@ -55,7 +55,7 @@ fn has_terminal(handle: &Handle) -> bool {
 
 /// A client that is attached, or waits for the start.
 struct Attachment {
-    engine: Engine,
+    containers: Arc<Containers>,
     handle: Handle,
     container: Arc<Container>,
     /// The log so far, for a client that wants it.
@@ -67,7 +67,7 @@ struct Attachment {
 
 impl Attachment {
     /// `plain` is for clients that want no frames.
-    async fn begin(engine: Engine, handle: Handle, query: &AttachQuery, plain: bool) -> Result<Self> {
+    async fn begin(containers: Arc<Containers>, handle: Handle, query: &AttachQuery, plain: bool) -> Result<Self> {
         let detach_keys = DetachKeys::parse(&query.detach_keys)?;
         let container = handle.container();
         attachable(&container)?;
@@ -77,18 +77,18 @@ impl Attachment {
         let streams = Streams { stdin: query.stdin, stdout: query.stdout, stderr: query.stderr };
         // Connected before the log is read: what is written in between comes twice rather than not at all.
         let attached = if query.stream { Some(handle.attach(streams).await?) } else { None };
-        let log = if query.logs { Some(log(&engine, &container, streams, plain).await?) } else { None };
-        engine.container_event(&container, "attach", []);
+        let log = if query.logs { Some(log(&containers, &container, streams, plain).await?) } else { None };
+        containers.tell(&container, "attach", []);
         let terminal = container.spec.process.terminal.is_some();
         let detach = terminal.then_some(detach_keys);
         let session = Session { stdin: query.stdin, detach, rendering: Rendering::of(terminal, plain) };
-        Ok(Self { engine, handle, container, log, attached, session })
+        Ok(Self { containers, handle, container, log, attached, session })
     }
 
     /// Gives the client all that it asked for. The stream is at its end only when the end of the process is recorded: who asks
     /// for the exit code then gets it.
     async fn run(self, mut client: ClientStream) -> ClientStream {
-        let Self { engine, handle, container, log, attached, session } = self;
+        let Self { containers, handle, container, log, attached, session } = self;
         if let Some(log) = log
             && let Err(error) = replay(log, &mut client).await
         {
@@ -109,8 +109,8 @@ impl Attachment {
             return client;
         };
         match session.run(&mut client, process).await {
-            End::Output => await_record(&engine, &handle, exits).await,
-            End::Detached => engine.container_event(&container, "detach", []),
+            End::Output => await_record(&containers, &handle, exits).await,
+            End::Detached => containers.tell(&container, "detach", []),
             End::ClientGone => {}
         }
         client
@@ -118,9 +118,9 @@ impl Attachment {
 }
 
 /// Waits until the end of the process is recorded, if that is why its output has: a client that was too slow is cut off.
-async fn await_record(engine: &Engine, handle: &Handle, exits: u64) {
+async fn await_record(containers: &Arc<Containers>, handle: &Handle, exits: u64) {
     let id = handle.id().clone();
-    let status = engine.blocking(move |engine| Ok(engine.runtime.status(Target::Container(&id))?)).await;
+    let status = containers.blocking(move |containers| Ok(containers.runtime.status(Target::Container(&id))?)).await;
     if !matches!(status, Ok(Status::Running(_) | Status::Paused(_))) || handle.container().state.exits > exits {
         handle.end_recorded(exits).await;
     }
@@ -140,7 +140,7 @@ fn attachable(container: &Container) -> Result<()> {
 }
 
 async fn log(
-    engine: &Engine,
+    containers: &Arc<Containers>,
     container: &Container,
     streams: Streams,
     plain: bool,
@@ -148,7 +148,7 @@ async fn log(
     let selection = Selection { stdout: streams.stdout, stderr: streams.stderr, tail: None, since: None, until: None };
     let rendering = LogRendering { timestamps: false, details: false, multiplexed: !plain };
     let follow: Follow<std::future::Ready<()>> = Follow::No;
-    let log = logs::stream(&engine.log_path(&container.id), selection, rendering, follow).await;
+    let log = logs::stream(&containers.log_path(&container.id), selection, rendering, follow).await;
     Ok(log.map_err(Error::io(format!("reading the log of container {}", container.id)))?.boxed())
 }
 

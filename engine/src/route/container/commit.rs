@@ -23,7 +23,7 @@ pub(crate) async fn commit(
     if query.container.is_empty() {
         return Err(Error::invalid("no container is named: say of which to make an image (container=…)"));
     }
-    let handle = engine.containers.find(&query.container)?;
+    let handle = engine.containers.registry.find(&query.container)?;
     let container = handle.container();
     let config = translate::config(&body, &container.asked.config)?;
     let commit = images::Commit {
@@ -41,7 +41,7 @@ pub(crate) async fn commit(
     };
     let freeze = query.pause.unwrap_or(true);
     let id = to_its_end("committing a container", async move {
-        orchestrate::commit::commit(&engine, &handle, commit, freeze).await
+        orchestrate::commit::commit(&engine.images, &engine.containers, &handle, commit, freeze).await
     });
     Ok((StatusCode::CREATED, Json(CommitReply { id: id.await?.to_string() })))
 }

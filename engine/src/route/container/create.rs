@@ -7,10 +7,11 @@ use images::Platform;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::orchestrate;
+use crate::orchestrate::create::{self, Created};
 use crate::route::query::Query;
 use crate::route::to_its_end;
 use crate::stream::Whole;
+use crate::supervisor;
 use crate::translate;
 use crate::version::ApiVersion;
 use crate::wire::create::{CreateBody, CreateQuery, CreateReply};
@@ -30,7 +31,10 @@ pub(super) async fn create(
     let mut body = CreateBody::parse(&body)?;
     let warnings = translate::create::adapt(&mut body, version)?;
     let reply = to_its_end("creating a container", async move {
-        orchestrate::create::create(&engine, query.name.as_deref(), body).await
+        let Created { container, warnings } = create::create(&engine, query.name.as_deref(), body).await?;
+        let id = container.id.to_string();
+        supervisor::begin(&engine, container);
+        Ok(CreateReply { id, warnings })
     });
     let mut reply = reply.await?;
     reply.warnings.extend(warnings);

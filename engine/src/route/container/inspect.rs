@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde_json::Value;
 
 use super::named::Named;
+use crate::blocking::Blocking as _;
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -24,19 +25,20 @@ pub(super) async fn inspect(
     let sized = container.clone();
     let (rootfs, usage, oom_killed) = engine
         .blocking(move |engine| {
-            let usage = if query.size { Some(usage::of(engine, &sized)?) } else { None };
+            let usage = if query.size { Some(usage::of(&engine.images, &sized)?) } else { None };
             // Its end will tell; as long as it runs, its cgroup does.
-            let oom_killed = sized.state.phase.is_alive() && engine.runtime.is_oom_killed(&sized.id).unwrap_or(false);
-            Ok((engine.images.rootfs(sized.id.as_str()).ok(), usage, oom_killed))
+            let oom_killed =
+                sized.state.phase.is_alive() && engine.containers.runtime.is_oom_killed(&sized.id).unwrap_or(false);
+            Ok((engine.images.store.rootfs(sized.id.as_str()).ok(), usage, oom_killed))
         })
         .await?;
     container.state.oom_killed |= oom_killed;
     let etc_owner = inspect::etc_owner(&container);
     let place = Where {
-        etc: engine.container_directory(etc_owner),
-        log: engine.log_path(&container.id),
-        volumes: engine.volumes.clone(),
-        execs: engine.execs.of_container(&container.id),
+        etc: engine.containers.directory(etc_owner),
+        log: engine.containers.log_path(&container.id),
+        volumes: engine.volumes.registry.clone(),
+        execs: engine.containers.execs.of_container(&container.id),
         rootfs,
     };
     Ok(Json(inspect::container(&container, &place, usage, version)))

@@ -1,11 +1,15 @@
 //! What happens to a container: start, stop, restart, kill, pause, unpause, rename, resize, remove.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use runtime::Target;
 use runtime::spec::TerminalSize;
 
 use super::named::Named;
+use crate::blocking::Blocking as _;
+use crate::container::Containers;
 use crate::container::state::Outcome;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -25,20 +29,24 @@ fn status(outcome: Outcome) -> StatusCode {
     }
 }
 
-pub(super) async fn start(Named(handle): Named, Query(query): Query<StartQuery>) -> Result<StatusCode> {
+pub(super) async fn start(
+    State(engine): State<Engine>,
+    Named(handle): Named,
+    Query(query): Query<StartQuery>,
+) -> Result<StatusCode> {
     if !query.checkpoint.is_empty() || !query.checkpoint_dir.is_empty() {
         return Err(Error::not_implemented("checkpoints (docker checkpoint): not supported by berth yet"));
     }
-    handle.run(|owned| Box::pin(starting::start(owned))).await.map(status)
+    handle.run_with(&engine, |engine, owned| Box::pin(starting::start(engine, owned))).await.map(status)
 }
 
 pub(super) async fn stop(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     Named(handle): Named,
     Query(query): Query<StopQuery>,
 ) -> Result<StatusCode> {
     let options = stop_options(&query)?;
-    let stopped = to_its_end("stopping a container", async move { stop::stop(&engine, &handle, options).await });
+    let stopped = to_its_end("stopping a container", async move { stop::stop(&containers, &handle, options).await });
     stopped.await.map(status)
 }
 
@@ -58,7 +66,7 @@ fn stop_options(query: &StopQuery) -> Result<StopOptions> {
 }
 
 pub(super) async fn kill(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     Path(reference): Path<String>,
     Query(query): Query<KillQuery>,
 ) -> Result<StatusCode> {
@@ -66,7 +74,7 @@ pub(super) async fn kill(
         "" => signal::KILL,
         text => signal::parse(text)?,
     };
-    let handle = engine.containers.find(&reference)?;
+    let handle = containers.registry.find(&reference)?;
     let killed = to_its_end("killing a container", async move { kills::kill_and_see(&handle, number).await });
     killed.await.map_err(|error| match error {
         Error::Refused { kind, message } => {
@@ -93,7 +101,7 @@ pub(super) async fn rename(Named(handle): Named, Query(query): Query<RenameQuery
 }
 
 pub(super) async fn resize(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     Named(handle): Named,
     Query(query): Query<ResizeQuery>,
 ) -> Result<StatusCode> {
@@ -104,17 +112,25 @@ pub(super) async fn resize(
         return Ok(StatusCode::OK);
     }
     let size = TerminalSize { columns: query.w, rows: query.h };
-    engine.blocking(move |engine| Ok(engine.runtime.resize(Target::Container(&container.id), size)?)).await?;
+    let resize =
+        move |containers: &Arc<Containers>| Ok(containers.runtime.resize(Target::Container(&container.id), size)?);
+    containers.blocking(resize).await?;
     let event = [("height", query.h.to_string()), ("width", query.w.to_string())];
-    engine.container_event(&handle.container(), "resize", event);
+    containers.tell(&handle.container(), "resize", event);
     Ok(StatusCode::OK)
 }
 
-pub(super) async fn remove(Named(handle): Named, Query(query): Query<RemoveQuery>) -> Result<StatusCode> {
+pub(super) async fn remove(
+    State(engine): State<Engine>,
+    Named(handle): Named,
+    Query(query): Query<RemoveQuery>,
+) -> Result<StatusCode> {
     if query.link {
         return Err(Error::not_implemented("removing links (docker rm --link): not supported by berth yet"));
     }
     let volumes = if query.v { Volumes::Remove } else { Volumes::Keep };
-    handle.run(move |owned| Box::pin(removal::remove(owned, query.force, volumes))).await?;
+    let remove =
+        handle.run_with(&engine, move |engine, owned| Box::pin(removal::remove(engine, owned, query.force, volumes)));
+    remove.await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,10 +8,12 @@ use images::ImageId;
 use jiff::Timestamp;
 
 use super::moved_name::Names;
+use crate::blocking::Blocking as _;
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::filters::Filters;
+use crate::image::Images;
 use crate::orchestrate::usage;
 use crate::route::query::Query;
 use crate::translate::selection::{Lookup, Selection, newest_first};
@@ -32,16 +34,16 @@ pub(super) async fn list(
             let selection = select(engine, filters)?;
             let all = query.all || limit.is_some() || selection.names_a_state();
             let mut shown: Vec<Arc<Container>> =
-                engine.containers.all().iter().map(|handle| handle.container()).collect();
+                engine.containers.registry.all().iter().map(|handle| handle.container()).collect();
             shown.retain(|container| (all || container.state.phase.is_active()) && selection.shows(container));
             newest_first(&mut shown);
             shown.truncate(limit.unwrap_or(usize::MAX));
             let now = Timestamp::now();
             let mut names = Names::default();
             let view = |container: &Arc<Container>| {
-                let usage = if query.size { Some(usage::of(engine, container)?) } else { None };
-                let mut view = summary::container(container, &engine.volumes, usage, now, version);
-                view.image = names.of(engine, container)?;
+                let usage = if query.size { Some(usage::of(&engine.images, container)?) } else { None };
+                let mut view = summary::container(container, &engine.volumes.registry, usage, now, version);
+                view.image = names.of(&engine.images, container)?;
                 Ok(view)
             };
             shown.iter().map(view).collect::<Result<_>>().map(Json)
@@ -52,22 +54,22 @@ pub(super) async fn list(
 /// Understands filters of a list of containers.
 pub(super) fn select(engine: &Engine, filters: Filters) -> Result<Selection> {
     let lookup = Lookup {
-        created: &|reference| Ok(engine.containers.find(reference)?.container().created),
-        image: &|reference| descendants(engine, reference),
+        created: &|reference| Ok(engine.containers.registry.find(reference)?.container().created),
+        image: &|reference| descendants(&engine.images, reference),
         now: Timestamp::now(),
     };
     Selection::parse(filters, &lookup)
 }
 
 /// An image and those that were made from it: their layers begin with its own.
-fn descendants(engine: &Engine, reference: &str) -> Result<Vec<ImageId>> {
-    let ancestor = match engine.images.get(reference) {
+fn descendants(images: &Images, reference: &str) -> Result<Vec<ImageId>> {
+    let ancestor = match images.store.get(reference) {
         Ok(image) => image,
         // Docker's list is empty then.
         Err(images::Error::NoSuchImage(_)) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    let all = engine.images.list()?;
+    let all = images.store.list()?;
     let mut found: Vec<ImageId> = all
         .iter()
         .filter(|image| image.layers.len() > ancestor.layers.len() && image.layers.starts_with(&ancestor.layers))

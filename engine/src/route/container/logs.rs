@@ -1,5 +1,7 @@
 //! `GET /containers/{id}/logs`
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -8,8 +10,7 @@ use jiff::Timestamp;
 
 use super::named::Named;
 use crate::container::spec::LogSpec;
-use crate::container::{Container, Handle};
-use crate::engine::Engine;
+use crate::container::{Container, Containers, Handle};
 use crate::error::{Error, Result};
 use crate::logs::{self, Follow, Rendering, Selection};
 use crate::moment;
@@ -19,7 +20,7 @@ use crate::version::ApiVersion;
 use crate::wire::stream::LogsQuery;
 
 pub(super) async fn logs(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     version: ApiVersion,
     Named(handle): Named,
     Query(query): Query<LogsQuery>,
@@ -34,7 +35,7 @@ pub(super) async fn logs(
     } else {
         Follow::No
     };
-    let path = engine.log_path(&container.id);
+    let path = containers.log_path(&container.id);
     let stream = logs::stream(&path, selection, rendering, follow)
         .await
         .map_err(Error::io(format!("reading the log of container {}", container.id)))?;

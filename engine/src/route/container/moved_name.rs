@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use images::ImageId;
 
 use crate::container::Container;
-use crate::engine::Engine;
 use crate::error::Result;
+use crate::image::Images;
 
 /// What names of images stand for, each looked up once.
 #[derive(Debug, Default)]
@@ -14,10 +14,10 @@ pub(crate) struct Names(HashMap<String, Option<ImageId>>);
 
 impl Names {
     /// The name that the container was made by; the image's id if the name has moved on.
-    pub(crate) fn of(&mut self, engine: &Engine, container: &Container) -> Result<String> {
+    pub(crate) fn of(&mut self, images: &Images, container: &Container) -> Result<String> {
         let (id, reference) = (container.image.id, &container.image.reference);
         if !self.0.contains_key(reference) {
-            self.0.insert(reference.clone(), engine.images.resolve(reference)?);
+            self.0.insert(reference.clone(), images.store.resolve(reference)?);
         }
         let is_named = self.0.get(reference).copied().flatten() == Some(id);
         Ok(if is_named { reference.clone() } else { id.to_string() })

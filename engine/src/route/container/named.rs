@@ -18,6 +18,6 @@ impl FromRequestParts<Engine> for Named {
         let Path(reference) = Path::<String>::from_request_parts(parts, engine)
             .await
             .map_err(|rejection| Error::invalid(rejection.body_text()))?;
-        engine.containers.find(&reference).map(Self)
+        engine.containers.registry.find(&reference).map(Self)
     }
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use cnm::Kind;
 
 use super::list;
+use crate::blocking::Blocking as _;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::events::Subject;
@@ -19,14 +20,18 @@ pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<Filt
     let filters = Filters::parse(query.filters.as_deref())?.only(&["until", "label", "label!"])?;
     let selection = engine.blocking(move |engine| list::select(engine, filters)).await?;
     let mut reply = PruneReply { containers_deleted: Vec::new(), space_reclaimed: 0 };
-    for handle in engine.containers.all() {
+    for handle in engine.containers.registry.all() {
         let container = handle.container();
         if container.state.phase.is_active() || !selection.shows(&container) {
             continue;
         }
         let measured = container.clone();
-        let written = engine.blocking(move |engine| Ok(usage::of(engine, &measured)?.written_bytes)).await.unwrap_or(0);
-        match handle.run(|owned| Box::pin(remove::remove(owned, false, Volumes::Keep))).await {
+        let written =
+            engine.blocking(move |engine| Ok(usage::of(&engine.images, &measured)?.written_bytes)).await.unwrap_or(0);
+        match handle
+            .run_with(&engine, |engine, owned| Box::pin(remove::remove(engine, owned, false, Volumes::Keep)))
+            .await
+        {
             Ok(()) => {
                 reply.containers_deleted.push(container.id.to_string());
                 reply.space_reclaimed += written;
@@ -36,6 +41,6 @@ pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<Filt
             Err(error) => return Err(error),
         }
     }
-    engine.prune_event(Subject::Container, reply.space_reclaimed);
+    engine.events.tell_pruned(Subject::Container, reply.space_reclaimed);
     Ok(Json(reply))
 }

@@ -1,5 +1,6 @@
 //! `GET /containers/{id}/stats`: a sample, or one a second for as long as the client listens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -12,8 +13,8 @@ use jiff::Timestamp;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::named::Named;
-use crate::container::{Container, Handle, Phase};
-use crate::engine::Engine;
+use crate::blocking::Blocking as _;
+use crate::container::{Container, Containers, Handle, Phase};
 use crate::error::Result;
 use crate::route::query::Query;
 use crate::translate::stats::{Sample, view};
@@ -24,11 +25,11 @@ use crate::wire::stream::StatsQuery;
 const PERIOD: Duration = Duration::from_secs(1);
 
 pub(super) async fn stats(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     Named(handle): Named,
     Query(query): Query<StatsQuery>,
 ) -> Result<Response> {
-    let mut sampling = Sampling::new(engine, handle);
+    let mut sampling = Sampling::new(containers, handle);
     if query.stream.unwrap_or(true) {
         let samples = stream::unfold(sampling, |mut sampling| async {
             let view = sampling.next().await.transpose()?;
@@ -52,17 +53,17 @@ fn line(view: &StatsView) -> Bytes {
 
 /// A container being sampled.
 struct Sampling {
-    engine: Engine,
+    containers: Arc<Containers>,
     handle: Handle,
     ticks: Interval,
     before: Option<Sample>,
 }
 
 impl Sampling {
-    fn new(engine: Engine, handle: Handle) -> Self {
+    fn new(containers: Arc<Containers>, handle: Handle) -> Self {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { engine, handle, ticks, before: None }
+        Self { containers, handle, ticks, before: None }
     }
 
     fn alive(&self) -> bool {
@@ -85,8 +86,8 @@ impl Sampling {
     async fn sample(&self, container: &Container) -> Result<Option<Sample>> {
         let id = container.id.clone();
         let at = Timestamp::now();
-        self.engine
-            .blocking(move |engine| match engine.runtime.stats(&id) {
+        self.containers
+            .blocking(move |containers| match containers.runtime.stats(&id) {
                 Ok(stats) => Ok(Some(Sample { at, stats })),
                 // It ended this very moment.
                 Err(runtime::Error::Conflict { .. } | runtime::Error::NotFound { .. }) => Ok(None),

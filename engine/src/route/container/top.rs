@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,20 +11,21 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use super::named::Named;
-use crate::engine::Engine;
+use crate::blocking::Blocking as _;
+use crate::container::Containers;
 use crate::error::{Error, Result};
 use crate::route::query::Query;
 use crate::translate::top::{LINE_BYTES_MAX, Selection, TopView};
 use crate::wire::stream::TopQuery;
 
 pub(super) async fn top(
-    State(engine): State<Engine>,
+    State(containers): State<Arc<Containers>>,
     Named(handle): Named,
     Query(query): Query<TopQuery>,
 ) -> Result<Json<TopView>> {
     let container = handle.container();
     container.state.running_pid(container.id.as_str())?;
-    let pids = engine.blocking(move |engine| Ok(engine.runtime.pids(&container.id)?)).await?;
+    let pids = containers.blocking(move |containers| Ok(containers.runtime.pids(&container.id)?)).await?;
     Ok(Json(ps(&query.ps_args, &BTreeSet::from_iter(pids)).await?))
 }
 

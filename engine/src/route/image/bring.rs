@@ -1,6 +1,7 @@
 //! How images come here: `POST /images/load` and `POST /images/create`.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -9,9 +10,9 @@ use axum::response::Response;
 use images::{Import, LoadedImage, Platform, Progress, Reference, Silent};
 use jiff::Timestamp;
 
-use super::{ingest, progress, pull, tell};
-use crate::engine::Engine;
+use super::{ingest, progress, pull};
 use crate::error::{Error, Result};
+use crate::image::Images;
 use crate::route::query::Query;
 use crate::translate::image as translate;
 use crate::wire::image::{CreateQuery, LoadQuery};
@@ -19,17 +20,17 @@ use crate::wire::progress::ProgressLine;
 use crate::wire::registry_auth;
 
 pub(super) async fn load(
-    State(engine): State<Engine>,
+    State(images): State<Arc<Images>>,
     RawQuery(raw): RawQuery,
     Query(query): Query<LoadQuery>,
     body: Body,
 ) -> Result<Response> {
     let platform = translate::only_platform(raw.as_deref().unwrap_or_default(), "platform")?;
     let quiet = query.quiet.unwrap_or_default();
-    ingest::reply(engine, body, quiet, move |engine, archive, progress| {
+    ingest::reply(images, body, quiet, move |images, archive, progress| {
         // With Docker, whatever is wrong with an archive is a line of a reply that has begun.
-        Ok(match engine.images.load_for(archive, platform.as_ref(), progress) {
-            Ok(loaded) => loaded.iter().flat_map(|image| report_loaded(engine, image)).collect(),
+        Ok(match images.store.load_for(archive, platform.as_ref(), progress) {
+            Ok(loaded) => loaded.iter().flat_map(|image| report_loaded(images, image)).collect(),
             Err(error) => vec![ProgressLine::failed(Error::from(error).message())],
         })
     })
@@ -37,9 +38,9 @@ pub(super) async fn load(
 }
 
 /// Tells listeners, and the client by name.
-fn report_loaded(engine: &Engine, image: &LoadedImage) -> Vec<ProgressLine> {
+fn report_loaded(images: &Images, image: &LoadedImage) -> Vec<ProgressLine> {
     let id = image.id.to_string();
-    tell(engine, "load", image.id, &*id);
+    images.tell("load", image.id, &*id);
     let mut lines = Vec::new();
     for (reference, former) in &image.replaced {
         lines.push(ProgressLine::Text {
@@ -50,7 +51,7 @@ fn report_loaded(engine: &Engine, image: &LoadedImage) -> Vec<ProgressLine> {
         });
     }
     for reference in &image.references {
-        tell(engine, "tag", image.id, reference.familiar());
+        images.tell("tag", image.id, reference.familiar());
         lines.push(ProgressLine::Text { stream: format!("Loaded image: {}\n", reference.familiar()) });
     }
     if image.references.is_empty() {
@@ -60,27 +61,27 @@ fn report_loaded(engine: &Engine, image: &LoadedImage) -> Vec<ProgressLine> {
 }
 
 pub(super) async fn create(
-    State(engine): State<Engine>,
+    State(images): State<Arc<Images>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
     let query = CreateQuery::parse(query.as_deref().unwrap_or_default());
     match (query.from_image.as_deref(), query.from_source.as_deref()) {
-        (Some(image), _) => pull::pull(engine, image, &query, registry_auth::credentials(&headers)).await,
-        (None, Some("-")) => import(engine, &query, body).await,
-        (None, Some(source)) => import_from(engine, source, &query).await,
+        (Some(image), _) => pull::pull(images, image, &query, registry_auth::credentials(&headers)).await,
+        (None, Some("-")) => import(images, &query, body).await,
+        (None, Some(source)) => import_from(images, source, &query).await,
         (None, None) => Err(Error::invalid("neither fromSrc nor fromImage is given: say what the image is made of")),
     }
 }
 
-async fn import(engine: Engine, query: &CreateQuery, body: Body) -> Result<Response> {
+async fn import(images: Arc<Images>, query: &CreateQuery, body: Body) -> Result<Response> {
     let import = described("-", query)?;
-    ingest::reply(engine, body, true, move |engine, rootfs, progress| take_in(engine, rootfs, &import, progress)).await
+    ingest::reply(images, body, true, move |images, rootfs, progress| take_in(images, rootfs, &import, progress)).await
 }
 
 /// Fetches the root file system; who goes away meanwhile doesn't want it any more.
-async fn import_from(engine: Engine, source: &str, query: &CreateQuery) -> Result<Response> {
+async fn import_from(images: Arc<Images>, source: &str, query: &CreateQuery) -> Result<Response> {
     let import = described(source, query)?;
     let url = url(source)?;
     progress::reply("importing an image", move |told| {
@@ -88,8 +89,8 @@ async fn import_from(engine: Engine, source: &str, query: &CreateQuery) -> Resul
             0 => told.say(ProgressLine::Status { status: format!("Downloading from {url}") }),
             _ => told.say(ProgressLine::step_of_unknown("Downloading", done_bytes, total_bytes)),
         };
-        let rootfs = engine.images.fetch(&engine.registries, &url, &told.called_off, &heard)?;
-        take_in(&engine, rootfs, &import, &Silent)
+        let rootfs = images.store.fetch(&images.registries, &url, &told.called_off, &heard)?;
+        take_in(&images, rootfs, &import, &Silent)
     })
     .await
 }
@@ -105,10 +106,10 @@ fn url(source: &str) -> Result<String> {
     }
 }
 
-fn take_in(engine: &Engine, rootfs: impl Read, import: &Import, progress: &dyn Progress) -> Result<Vec<ProgressLine>> {
-    let image = engine.images.import(rootfs, import, progress)?;
+fn take_in(images: &Images, rootfs: impl Read, import: &Import, progress: &dyn Progress) -> Result<Vec<ProgressLine>> {
+    let image = images.store.import(rootfs, import, progress)?;
     let id = image.to_string();
-    tell(engine, "import", image, import.reference.as_ref().map_or(id.clone(), Reference::familiar));
+    images.tell("import", image, import.reference.as_ref().map_or(id.clone(), Reference::familiar));
     Ok(vec![ProgressLine::Status { status: id }])
 }
 

@@ -1,5 +1,7 @@
 //! A request whose body is an archive and whose reply is its progress, line by line, while the body still arrives.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::Response;
 use futures::TryStreamExt as _;
@@ -7,14 +9,14 @@ use images::{Progress, ProgressEvent};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::progress;
-use crate::engine::Engine;
 use crate::error::Result;
+use crate::image::Images;
 use crate::wire::progress::ProgressLine;
 
 /// Has `work` read the body on a thread of its own, to its end even if the client goes away.
-pub(super) async fn reply<W>(engine: Engine, body: Body, quiet: bool, work: W) -> Result<Response>
+pub(super) async fn reply<W>(images: Arc<Images>, body: Body, quiet: bool, work: W) -> Result<Response>
 where
-    W: FnOnce(&Engine, &mut dyn std::io::Read, &dyn Progress) -> Result<Vec<ProgressLine>> + Send + 'static,
+    W: FnOnce(&Images, &mut dyn std::io::Read, &dyn Progress) -> Result<Vec<ProgressLine>> + Send + 'static,
 {
     let mut archive = SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(std::io::Error::other)));
     progress::reply("taking in an archive", move |told| {
@@ -23,7 +25,7 @@ where
                 told.say(line);
             }
         };
-        work(&engine, &mut archive, &report)
+        work(&images, &mut archive, &report)
     })
     .await
 }

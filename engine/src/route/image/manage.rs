@@ -1,6 +1,7 @@
 //! What images there are: list, inspect, history, tag, remove, prune.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
@@ -9,11 +10,13 @@ use images::{ContainerUse, Image, ImageId, Platform, Removed};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{tell, tell_of};
+use crate::blocking::Blocking as _;
+use crate::container::registry::Registry;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::events::Subject;
 use crate::filters::Filters;
+use crate::image::Images;
 use crate::route::query::Query;
 use crate::translate::image::{self, Selection};
 use crate::version::ApiVersion;
@@ -43,16 +46,16 @@ pub(crate) fn summaries(
     shared_sizes: bool,
     version: ApiVersion,
 ) -> Result<Vec<SummaryView>> {
-    let created = |name: &str| Ok(engine.images.get(name)?.config.created);
+    let created = |name: &str| Ok(engine.images.store.get(name)?.config.created);
     let selection = Selection::for_list(filters, Timestamp::now(), created)?;
-    let mut images = engine.images.list()?;
+    let mut images = engine.images.store.list()?;
     let shared = match shared_sizes {
-        true => Some(image::shared_sizes(&images, &engine.images.layer_sizes()?)),
+        true => Some(image::shared_sizes(&images, &engine.images.store.layer_sizes()?)),
         false => None,
     };
     let shared_size = |id: &ImageId| shared.as_ref().and_then(|sizes| sizes.get(id).copied());
     let mut users: HashMap<ImageId, usize> = HashMap::new();
-    for used in uses(engine) {
+    for used in uses(&engine.containers.registry) {
         *users.entry(used.image).or_default() += 1;
     }
     images.retain(|image| selection.takes(image));
@@ -65,7 +68,7 @@ pub(crate) fn summaries(
 }
 
 /// Which container uses which image. A removal is rare enough to look at all of them.
-fn uses(engine: &Engine) -> Vec<ContainerUse> {
+fn uses(containers: &Registry) -> Vec<ContainerUse> {
     let of_handle = |handle: &crate::container::Handle| {
         let container = handle.container();
         ContainerUse {
@@ -75,12 +78,12 @@ fn uses(engine: &Engine) -> Vec<ContainerUse> {
             running: container.state.phase.is_active(),
         }
     };
-    engine.containers.all().iter().map(of_handle).collect()
+    containers.all().iter().map(of_handle).collect()
 }
 
 /// An image, which is for the platform that is asked for, if one is.
-fn find(engine: &Engine, name: &str, platform: Option<&Platform>) -> Result<Image> {
-    let image = engine.images.get(name)?;
+fn find(images: &Images, name: &str, platform: Option<&Platform>) -> Result<Image> {
+    let image = images.store.get(name)?;
     let found = image.config.platform();
     match platform {
         Some(wanted) if !found.runs_on(wanted) => Err(Error::not_found(format!(
@@ -91,31 +94,31 @@ fn find(engine: &Engine, name: &str, platform: Option<&Platform>) -> Result<Imag
 }
 
 pub(super) async fn inspect(
-    engine: Engine,
+    images: Arc<Images>,
     version: ApiVersion,
     name: String,
     query: PlatformQuery,
 ) -> Result<Json<Value>> {
     let platform = image::platform(&query.platform)?;
-    let image = engine.blocking(move |engine| find(engine, &name, platform.as_ref())).await?;
+    let image = images.blocking(move |images| find(images, &name, platform.as_ref())).await?;
     Ok(Json(image::inspect(image, version)))
 }
 
-pub(super) async fn history(engine: Engine, name: String, query: PlatformQuery) -> Result<Json<Vec<HistoryView>>> {
+pub(super) async fn history(images: Arc<Images>, name: String, query: PlatformQuery) -> Result<Json<Vec<HistoryView>>> {
     let platform = image::platform(&query.platform)?;
-    let items = engine.blocking(move |engine| {
-        find(engine, &name, platform.as_ref())?;
-        Ok(engine.images.history(&name)?)
+    let items = images.blocking(move |images| {
+        find(images, &name, platform.as_ref())?;
+        Ok(images.store.history(&name)?)
     });
     Ok(Json(image::history(items.await?)))
 }
 
-pub(super) async fn tag(engine: Engine, name: String, query: TagQuery) -> Result<StatusCode> {
+pub(super) async fn tag(images: Arc<Images>, name: String, query: TagQuery) -> Result<StatusCode> {
     let reference = image::reference(&query.repo, &query.tag)?;
     let familiar = reference.familiar();
-    let tagged = engine.blocking(move |engine| {
-        engine.images.tag(&name, &reference)?;
-        tell(engine, "tag", engine.images.get(&name)?.id, familiar);
+    let tagged = images.blocking(move |images| {
+        images.store.tag(&name, &reference)?;
+        images.tell("tag", images.store.get(&name)?.id, familiar);
         Ok(StatusCode::CREATED)
     });
     tagged.await
@@ -130,9 +133,9 @@ pub(super) async fn remove(
     let platform = image::only_platform(raw.as_deref().unwrap_or_default(), "platforms")?;
     let removed = engine
         .blocking(move |engine| {
-            let image = find(engine, &name, platform.as_ref())?;
-            let removed = engine.images.remove(&name, query.force, &uses(engine))?;
-            tell_removed(engine, &[(image.id, image.config.config.labels)].into(), &removed);
+            let image = find(&engine.images, &name, platform.as_ref())?;
+            let removed = engine.images.store.remove(&name, query.force, &uses(&engine.containers.registry))?;
+            tell_removed(&engine.images, &[(image.id, image.config.config.labels)].into(), &removed);
             Ok(removed)
         })
         .await?;
@@ -150,17 +153,17 @@ pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<Prun
             }
             taken
         };
-        let pruned = engine.images.prune(&uses(engine), select)?;
-        tell_removed(engine, &labels, &pruned.removed);
+        let pruned = engine.images.store.prune(&uses(&engine.containers.registry), select)?;
+        tell_removed(&engine.images, &labels, &pruned.removed);
         Ok(pruned)
     });
     let pruned = pruned.await?;
-    engine.prune_event(Subject::Image, pruned.reclaimed_bytes);
+    engine.events.tell_pruned(Subject::Image, pruned.reclaimed_bytes);
     Ok(Json(image::pruned(&pruned)))
 }
 
 /// A name that is taken away is an event of the image that had it. The labels are those of before.
-fn tell_removed(engine: &Engine, labels: &HashMap<ImageId, BTreeMap<String, String>>, removed: &[Removed]) {
+fn tell_removed(images: &Images, labels: &HashMap<ImageId, BTreeMap<String, String>>, removed: &[Removed]) {
     for item in removed {
         let (action, image, name) = match item {
             Removed::Untagged(reference, image) => ("untag", image, reference.familiar()),
@@ -168,6 +171,6 @@ fn tell_removed(engine: &Engine, labels: &HashMap<ImageId, BTreeMap<String, Stri
             Removed::Layer(_) => continue,
         };
         let labels = labels.get(image).cloned().unwrap_or_default();
-        tell_of(engine, action, image.to_string(), name, labels);
+        images.tell_of(action, image.to_string(), name, labels);
     }
 }

@@ -1,20 +1,20 @@
 //! `POST /images/create` with `fromImage`: pulling from a registry.
 
+use std::sync::Arc;
 use std::sync::Once;
 
 use axum::response::Response;
 use images::{Credentials, Digest, Platform, PullProgress, PullRequest, PullStep, Pulled, Reference};
 
-use super::progress::Told;
-use super::{labels, progress, tell_of};
-use crate::engine::Engine;
+use super::progress::{self, Told};
 use crate::error::Result;
+use crate::image::Images;
 use crate::translate::image as translate;
 use crate::wire::image::CreateQuery;
 use crate::wire::progress::ProgressLine;
 
 pub(super) async fn pull(
-    engine: Engine,
+    images: Arc<Images>,
     image: &str,
     query: &CreateQuery,
     credentials: Credentials,
@@ -23,14 +23,14 @@ pub(super) async fn pull(
     let platform = translate::platform(&query.platform)?;
     progress::reply("pulling an image", move |told| {
         if reference.tag().is_some() || reference.digest().is_some() {
-            return pull_one(&engine, reference, platform, credentials, told);
+            return pull_one(&images, reference, platform, credentials, told);
         }
         // Without either, the API means all tags.
-        let tags = engine.registries.tags(&reference, &credentials, &told.called_off).map_err(images::Error::from)?;
+        let tags = images.registries.tags(&reference, &credentials, &told.called_off).map_err(images::Error::from)?;
         let mut end = Vec::new();
         for tag in tags {
             let reference = reference.with_tag(&tag).map_err(images::Error::from)?;
-            end.extend(pull_one(&engine, reference, platform.clone(), credentials.clone(), told)?);
+            end.extend(pull_one(&images, reference, platform.clone(), credentials.clone(), told)?);
         }
         Ok(end)
     })
@@ -48,7 +48,7 @@ fn named(image: &str, tag: Option<&str>) -> Result<Reference> {
 }
 
 fn pull_one(
-    engine: &Engine,
+    images: &Images,
     reference: Reference,
     platform: Option<Platform>,
     credentials: Credentials,
@@ -58,10 +58,10 @@ fn pull_one(
     let request =
         PullRequest { reference: reference.clone(), platform, credentials, called_off: told.called_off.clone() };
     let progress = Listener { told, reference: &reference, headed: Once::new() };
-    let pulled = engine.images.pull(&engine.registries, &request, &progress)?;
+    let pulled = images.store.pull(&images.registries, &request, &progress)?;
     progress.head();
     // Clients know what was pulled by this id.
-    tell_of(engine, "pull", name.clone(), reference.familiar_name(), labels(engine, pulled.id));
+    images.tell_of("pull", name.clone(), reference.familiar_name(), images.labels(pulled.id));
     Ok(result(&pulled, &name))
 }
 

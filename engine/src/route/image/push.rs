@@ -1,19 +1,20 @@
 //! `POST /images/{name}/push`: giving images to a registry.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use axum::response::Response;
 use images::{Credentials, DiffId, Platform, PushProgress, PushRequest, PushStep, Pushed, Reference};
 
-use super::progress::Told;
-use super::{labels, progress, tell_of};
-use crate::engine::Engine;
+use super::progress::{self, Told};
 use crate::error::Result;
+use crate::image::Images;
 use crate::translate::image as translate;
 use crate::wire::image::PushQuery;
 use crate::wire::progress::{Aux, ProgressLine};
 use crate::wire::registry_auth;
 
-pub(super) async fn push(engine: Engine, name: &str, query: PushQuery, headers: &HeaderMap) -> Result<Response> {
+pub(super) async fn push(images: Arc<Images>, name: &str, query: PushQuery, headers: &HeaderMap) -> Result<Response> {
     let credentials = registry_auth::credentials(headers);
     let platform = translate::platform(&query.platform)?;
     let named = Reference::parse(name).and_then(|reference| match query.tag.as_str() {
@@ -27,11 +28,11 @@ pub(super) async fn push(engine: Engine, name: &str, query: PushQuery, headers: 
         // Without a tag, the API means all tags.
         let references = match reference.tag().is_some() || reference.digest().is_some() {
             true => vec![reference],
-            false => engine.images.tags(&reference)?,
+            false => images.store.tags(&reference)?,
         };
         let mut end = Vec::new();
         for reference in references {
-            end.extend(push_one(&engine, reference, platform.clone(), credentials.clone(), told)?);
+            end.extend(push_one(&images, reference, platform.clone(), credentials.clone(), told)?);
         }
         Ok(end)
     })
@@ -39,7 +40,7 @@ pub(super) async fn push(engine: Engine, name: &str, query: PushQuery, headers: 
 }
 
 fn push_one(
-    engine: &Engine,
+    images: &Images,
     reference: Reference,
     platform: Option<Platform>,
     credentials: Credentials,
@@ -47,9 +48,9 @@ fn push_one(
 ) -> Result<Vec<ProgressLine>> {
     let request =
         PushRequest { reference: reference.clone(), platform, credentials, called_off: told.called_off.clone() };
-    let pushed = engine.images.push(&engine.registries, &request, &Listener { told })?;
-    let labels = engine.images.resolve(&reference.to_string())?.map(|image| labels(engine, image)).unwrap_or_default();
-    tell_of(engine, "push", reference.familiar(), reference.familiar_name(), labels);
+    let pushed = images.store.push(&images.registries, &request, &Listener { told })?;
+    let labels = images.store.resolve(&reference.to_string())?.map(|image| images.labels(image)).unwrap_or_default();
+    images.tell_of("push", reference.familiar(), reference.familiar_name(), labels);
     Ok(result(&pushed, reference.tag().unwrap_or_default()))
 }
 

@@ -1,15 +1,15 @@
 //! `GET /images/get` and `GET /images/{name}/get`: archives of images, written while they are sent.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use images::{Platform, Reference};
 use tokio::sync::oneshot;
 
-use super::tell;
-use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::image::Images;
 use crate::stream::download;
 use crate::translate::image as translate;
 use crate::wire::query::pairs;
@@ -37,15 +37,15 @@ impl Wanted {
 }
 
 /// An archive of these images.
-pub(super) async fn save(engine: Engine, wanted: Wanted) -> Result<Response> {
+pub(super) async fn save(images: Arc<Images>, wanted: Wanted) -> Result<Response> {
     let Wanted { names, platform } = wanted;
     if names.is_empty() {
         return Err(Error::invalid("no image to save is named: give at least one in names"));
     }
     let (ready, found) = oneshot::channel();
     let body = download::body(move |output| {
-        let chosen = engine
-            .images
+        let chosen = images
+            .store
             .save(&names)
             .and_then(|saving| platform.as_ref().map_or(Ok(()), |platform| saving.require(platform)).map(|()| saving));
         let saving = match chosen {
@@ -60,7 +60,7 @@ pub(super) async fn save(engine: Engine, wanted: Wanted) -> Result<Response> {
         }
         saving.write(output)?;
         for (image, references) in saving.images() {
-            tell(&engine, "save", image, references.first().map_or(image.to_string(), Reference::familiar));
+            images.tell("save", image, references.first().map_or(image.to_string(), Reference::familiar));
         }
         Ok(())
     });

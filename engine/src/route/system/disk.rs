@@ -5,9 +5,11 @@ use axum::extract::{RawQuery, State};
 use images::CachedStep;
 use jiff::Timestamp;
 
+use crate::blocking::Blocking as _;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::filters::Filters;
+use crate::image::Images;
 use crate::orchestrate::{usage, volume};
 use crate::route::container::moved_name::Names;
 use crate::route::image::summaries;
@@ -25,7 +27,7 @@ pub(super) async fn usage(
 ) -> Result<Json<DiskView>> {
     let wanted = Wanted::parse(query.as_deref().unwrap_or_default(), version)?;
     let volumes = match wanted.volumes {
-        true => Some(volume::usage(&engine).await?),
+        true => Some(volume::usage(&engine.volumes).await?),
         false => None,
     };
     engine
@@ -38,7 +40,7 @@ pub(super) async fn usage(
                 (view.images, view.image_usage) = disk::placed(found, wanted.form);
             }
             let containers = wanted.containers.then(|| containers(engine, version)).transpose()?;
-            let cache = wanted.build_cache.then(|| build_cache(engine)).transpose()?;
+            let cache = wanted.build_cache.then(|| build_cache(&engine.images)).transpose()?;
             (view.containers, view.container_usage) = disk::placed(with(containers, disk::of_containers), wanted.form);
             (view.volumes, view.volume_usage) = disk::placed(with(volumes, disk::of_volumes), wanted.form);
             (view.build_cache, view.build_cache_usage) = disk::placed(with(cache, disk::of_cache), wanted.form);
@@ -55,8 +57,8 @@ fn with<T>(objects: Option<Vec<T>>, totals: impl Fn(&[T]) -> Totals) -> Option<(
 }
 
 /// Steps that only alter the configuration take no room.
-fn build_cache(engine: &Engine) -> Result<Vec<CacheView>> {
-    let steps = engine.images.cached_steps()?;
+fn build_cache(images: &Images) -> Result<Vec<CacheView>> {
+    let steps = images.store.cached_steps()?;
     let view = |step: CachedStep| CacheView {
         id: step.key.short(),
         kind: "regular",
@@ -69,7 +71,7 @@ fn build_cache(engine: &Engine) -> Result<Vec<CacheView>> {
         usage_count: 1,
     };
     let mut views: Vec<_> = steps.into_iter().filter(|step| step.size_bytes > 0).map(view).collect();
-    views.extend(engine.images.cache_directories()?.into_iter().map(|cache| CacheView {
+    views.extend(images.store.cache_directories()?.into_iter().map(|cache| CacheView {
         id: cache.id,
         kind: "exec.cachemount",
         description: "directory of RUN --mount=type=cache".to_owned(),
@@ -84,9 +86,10 @@ fn build_cache(engine: &Engine) -> Result<Vec<CacheView>> {
 }
 
 fn image_totals(engine: &Engine) -> Result<Totals> {
-    let used = engine.containers.all().iter().map(|handle| handle.container().image.id).collect();
-    let layers = Layers { sizes: engine.images.layer_sizes()?, total_bytes: engine.images.layers_size_bytes()? };
-    Ok(disk::of_images(&engine.images.list()?, &used, &layers))
+    let used = engine.containers.registry.all().iter().map(|handle| handle.container().image.id).collect();
+    let layers =
+        Layers { sizes: engine.images.store.layer_sizes()?, total_bytes: engine.images.store.layers_size_bytes()? };
+    Ok(disk::of_images(&engine.images.store.list()?, &used, &layers))
 }
 
 fn images(engine: &Engine, version: ApiVersion) -> Result<Vec<ImageSummary>> {
@@ -99,10 +102,10 @@ fn containers(engine: &Engine, version: ApiVersion) -> Result<Vec<ContainerSumma
     let mut names = Names::default();
     let view = |handle: &crate::container::Handle| {
         let container = handle.container();
-        let usage = usage::of(engine, &container)?;
-        let mut view = summary::container(&container, &engine.volumes, Some(usage), now, version);
-        view.image = names.of(engine, &container)?;
+        let usage = usage::of(&engine.images, &container)?;
+        let mut view = summary::container(&container, &engine.volumes.registry, Some(usage), now, version);
+        view.image = names.of(&engine.images, &container)?;
         Ok(view)
     };
-    engine.containers.all().iter().map(view).collect()
+    engine.containers.registry.all().iter().map(view).collect()
 }
