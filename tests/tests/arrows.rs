@@ -30,6 +30,38 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ),
 ];
 
+/// The engine's layers, the highest first: what is in one may use what is beside it or below it. A module that isn't here may not
+/// exist. ARCHITECTURE.md has the same table.
+const LAYERS: [(&str, &[&str]); 7] = [
+    ("daemon", &["app", "fuzzing", "keeper", "listen", "main", "serve"]),
+    ("routes", &["route", "waiting"]),
+    ("tasks", &["build", "supervisor"]),
+    ("verbs", &["orchestrate"]),
+    ("parts", &["engine", "netd"]),
+    ("translation", &["stream", "translate", "version", "wire"]),
+    (
+        "model",
+        &[
+            "blocking",
+            "config",
+            "container",
+            "detach",
+            "error",
+            "events",
+            "exec",
+            "filters",
+            "frame",
+            "host",
+            "image",
+            "logs",
+            "moment",
+            "signal",
+            "store",
+            "volume",
+        ],
+    ),
+];
+
 /// Crates that may contain `unsafe`: what they program has no safe interface.
 const MAY_BE_UNSAFE: [&str; 2] = ["kernel", "runtime"];
 
@@ -146,5 +178,115 @@ fn dockers_types_stand_behind_one_door_and_none_is_stored() {
         assert!(is_door || !text.contains("bollard_stubs"), "{} names bollard_stubs", path.display());
         let is_kept = ["container", "volume", "exec", "store.rs"].iter().any(|kept| path.starts_with(kept));
         assert!(!is_kept || !text.contains("wire::"), "{} is kept, and names what goes over the wire", path.display());
+    }
+}
+
+/// The engine's modules that a text names after `crate::`, be it in a path or in braces.
+fn named_in(text: &str) -> BTreeSet<String> {
+    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut named = BTreeSet::new();
+    for rest in text.split("crate::").skip(1) {
+        let Some(group) = rest.strip_prefix('{') else {
+            named.insert(name(rest));
+            continue;
+        };
+        let mut depth = 0;
+        for piece in group.split_inclusive(['{', '}', ',']) {
+            match depth {
+                0 => named.insert(name(piece.trim_start())),
+                -1 => break,
+                _ => false,
+            };
+            depth += i32::from(piece.ends_with('{')) - i32::from(piece.ends_with('}'));
+        }
+    }
+    named
+}
+
+/// Whether a file, or a directory that it is in, is a module for tests only: those of a lower layer may look at what an upper one
+/// makes of it.
+fn is_of_tests(path: &Path, sources: &BTreeMap<PathBuf, String>) -> bool {
+    path.ancestors().any(|part| {
+        let (Some(directory), Some(module)) = (part.parent(), part.file_stem().and_then(|stem| stem.to_str())) else {
+            return false;
+        };
+        let declaration = format!("mod {module};");
+        let parents = [directory.join("mod.rs"), directory.with_extension("rs")];
+        parents.iter().filter_map(|parent| sources.get(parent)).any(|text| {
+            let mut lines = text.lines().zip(text.lines().skip(1));
+            lines.any(|(first, second)| first == "#[cfg(test)]" && second.ends_with(&declaration))
+        })
+    })
+}
+
+/// Which of the engine's modules use which others, tests aside.
+fn arrows_of_the_engine() -> BTreeMap<String, BTreeSet<String>> {
+    let sources: BTreeMap<PathBuf, String> = sources(&root().join("engine/src")).into_iter().collect();
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let module_of = |path: &Path| path.iter().next().map(|first| first.to_string_lossy().replace(".rs", ""));
+    let modules: BTreeSet<String> = sources.keys().filter_map(|path| module_of(path)).collect();
+    // What lib.rs names it declares.
+    for (path, text) in sources.iter().filter(|(path, _)| *path != Path::new("lib.rs")) {
+        if is_of_tests(path, &sources) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code: String =
+            code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        let module = module_of(path).expect("a path");
+        let mut used = named_in(&code);
+        used.retain(|name| *name != module && modules.contains(name));
+        arrows.entry(module).or_default().extend(used);
+    }
+    arrows
+}
+
+#[test]
+fn no_layer_of_the_engine_uses_one_above_it() {
+    let arrows = arrows_of_the_engine();
+    let height = |module: &str| {
+        let layer = LAYERS.iter().rposition(|(_, modules)| modules.contains(&module));
+        layer.unwrap_or_else(|| panic!("the engine's module {module} isn't in the table"))
+    };
+    for (module, used) in &arrows {
+        for name in used {
+            let (own, other) = (LAYERS[height(module)].0, LAYERS[height(name)].0);
+            assert!(height(module) <= height(name), "{module} ({own}) may not use {name} ({other}), which is above it");
+        }
+    }
+    let there: BTreeSet<&str> = arrows.keys().map(String::as_str).collect();
+    let listed: BTreeSet<&str> = LAYERS.iter().flat_map(|(_, modules)| modules.iter().copied()).collect();
+    assert_eq!(there, listed, "a module of the table is missing");
+    let documented = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    for (layer, modules) in LAYERS {
+        let modules = modules.iter().map(|module| format!("`{module}`")).collect::<Vec<_>>().join(" ");
+        let row = format!("| {layer} | {modules} |");
+        assert!(documented.lines().any(|line| line.starts_with(&row)), "ARCHITECTURE.md has no row {row:?}");
+    }
+}
+
+#[test]
+fn no_modules_of_the_engine_use_each_other_in_a_circle() {
+    let mut arrows = arrows_of_the_engine();
+    // What can go wrong is said in one place, which knows how each module fails.
+    arrows.insert("error".to_owned(), BTreeSet::new());
+    while !arrows.is_empty() {
+        let done: Vec<String> =
+            arrows.iter().filter(|(_, used)| used.is_empty()).map(|(module, _)| module.clone()).collect();
+        assert!(!done.is_empty(), "among these is a circle: {arrows:?}");
+        arrows.retain(|module, _| !done.contains(module));
+        arrows.values_mut().for_each(|used| used.retain(|name| !done.contains(name)));
+    }
+}
+
+#[test]
+fn names_of_modules_are_found_in_paths_and_in_braces() {
+    let text = "use crate::one::{Two, three};\nuse crate::{four, five::{self, Six}, seven};\nlet x = crate::eight::y(); use nine;";
+    let named = named_in(text);
+    for module in ["one", "four", "five", "seven", "eight"] {
+        assert!(named.contains(module), "{module}: {named:?}");
+    }
+    for other in ["three", "nine", "x"] {
+        assert!(!named.contains(other), "{other}: {named:?}");
     }
 }
