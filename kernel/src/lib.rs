@@ -17,7 +17,6 @@ mod firewall;
 pub mod host;
 mod keep;
 mod kernel;
-mod memory;
 pub mod names;
 mod namespace;
 mod netlink;
@@ -29,7 +28,6 @@ mod sysctl;
 
 pub use keep::{Keep, KeptHere, NOWHERE};
 pub use kernel::Kernel;
-pub use memory::{allocate_from_one_heap, give_memory_back};
 pub use namespace::is_network_namespace;
 
 pub use error::{Error, Failed, Stuck};

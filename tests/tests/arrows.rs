@@ -6,23 +6,24 @@ use std::{
 };
 
 /// Who may depend on whom; a crate that isn't here may not exist.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("cnm", &[]),
     ("kernel", &["cnm"]),
     ("drivers", &["cnm"]),
-    ("netd", &["cnm", "kernel", "drivers", "netd-client", "settings", "sqlite"]),
+    ("netd", &["cnm", "kernel", "drivers", "netd-client", "heap", "settings", "sqlite"]),
     ("netd-client", &["cnm"]),
     ("runtime", &["users"]),
     ("libcgroups", &[]),
     ("dockerignore", &[]),
     ("users", &[]),
+    ("heap", &[]),
     ("settings", &[]),
     ("reason", &[]),
     ("plugin", &["reason"]),
     ("sqlite", &[]),
     ("images", &["reason", "sqlite"]),
     ("build", &["images", "dockerignore", "users"]),
-    ("engine", &["runtime", "images", "build", "plugin", "netd-client", "cnm", "settings", "sqlite"]),
+    ("engine", &["runtime", "images", "build", "plugin", "netd-client", "cnm", "heap", "settings", "sqlite"]),
     ("cli", &["netd-client", "cnm", "dockerignore"]),
     (
         "berth-tests",
@@ -63,7 +64,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates that may contain `unsafe`: what they program has no safe interface.
-const MAY_BE_UNSAFE: [&str; 2] = ["kernel", "runtime"];
+const MAY_BE_UNSAFE: [&str; 3] = ["kernel", "runtime", "heap"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()

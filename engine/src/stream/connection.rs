@@ -25,7 +25,6 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::ClientStream;
-use super::crowd::one_has_left;
 
 /// After an error that isn't of one connection, such as too many open files.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -65,7 +64,7 @@ pub(crate) async fn serve(listener: UnixListener, app: Router, told: impl Future
                     let (app, stopping) = (app.clone(), stopping.clone());
                     connections.spawn(async move {
                         attend(stream, app, stopping).await;
-                        one_has_left();
+                        heap::one_has_left();
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -2,7 +2,6 @@
 
 mod client;
 mod connection;
-mod crowd;
 pub(crate) mod download;
 mod heard_out;
 mod session;

@@ -3,8 +3,8 @@
 mod about;
 mod begin_by;
 mod body;
-mod crowd;
 mod events;
+mod guest;
 mod networks;
 mod openapi;
 mod owed;
@@ -28,7 +28,7 @@ use cnm::Kind;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub(crate) use self::crowd::Guest;
+pub(crate) use self::guest::Guest;
 pub use self::openapi::document;
 use self::refusal::Refusal;
 use crate::{
