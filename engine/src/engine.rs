@@ -93,35 +93,22 @@ impl Engine {
     }
 }
 
-impl FromRef<Engine> for Arc<Containers> {
-    fn from_ref(engine: &Engine) -> Self {
-        engine.containers.clone()
-    }
+/// Lets a handler take one part of the engine in place of all of it.
+macro_rules! part {
+    ($field:ident: $part:ty) => {
+        impl FromRef<Engine> for Arc<$part> {
+            fn from_ref(engine: &Engine) -> Self {
+                engine.$field.clone()
+            }
+        }
+    };
 }
 
-impl FromRef<Engine> for Arc<Volumes> {
-    fn from_ref(engine: &Engine) -> Self {
-        engine.volumes.clone()
-    }
-}
-
-impl FromRef<Engine> for Arc<Images> {
-    fn from_ref(engine: &Engine) -> Self {
-        engine.images.clone()
-    }
-}
-
-impl FromRef<Engine> for Arc<Netd> {
-    fn from_ref(engine: &Engine) -> Self {
-        engine.netd.clone()
-    }
-}
-
-impl FromRef<Engine> for Arc<Bus> {
-    fn from_ref(engine: &Engine) -> Self {
-        engine.events.clone()
-    }
-}
+part!(containers: Containers);
+part!(volumes: Volumes);
+part!(images: Images);
+part!(netd: Netd);
+part!(events: Bus);
 
 fn owner_of(id: &str) -> String {
     format!("berthd-{}", id.get(..12).unwrap_or(id))

@@ -29,7 +29,7 @@ pub(crate) fn begin(engine: &Engine, container: Container) {
     engine.containers.tell(&handle.container(), "create", []);
 }
 
-/// Gives every stored container to a task of its own, which takes it up before all else, once [`recover::recover`] says what
+/// Gives every stored container to a task of its own, which takes it up before all else, once [`crate::recover`] says what
 /// netd has. One that can't be read is set aside. To be called before the API is served, which then waits for what each
 /// request is about.
 pub async fn load(engine: &Engine) -> Result<Loaded> {

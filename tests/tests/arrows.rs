@@ -231,7 +231,9 @@ fn arrows_of_the_engine() -> BTreeMap<String, BTreeSet<String>> {
         if is_of_tests(path, &sources) {
             continue;
         }
-        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let begins_tests = |at: usize| text[at..].lines().nth(1).is_some_and(|line| line.ends_with("mod tests {"));
+        let tests = text.match_indices("#[cfg(test)]").map(|(at, _)| at).find(|at| begins_tests(*at));
+        let code = &text[..tests.unwrap_or(text.len())];
         let code: String =
             code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         let module = module_of(path).expect("a path");

@@ -241,20 +241,17 @@ fn extend(request: &mut PortRequest, binding: &PortBinding) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn binding(ip: Option<&str>, host: Option<(u16, u16)>, container: u16) -> PortBinding {
-        PortBinding {
-            container: Port { protocol: Protocol::Tcp, number: container },
-            host_ip: ip.map(|ip| ip.parse().unwrap()),
-            host: host.map(|(first, last)| PortRange { first, last }),
-        }
-    }
-
-    fn requests(ports: Vec<PortBinding>, exposed: &[u16], publish_all: bool) -> Vec<String> {
-        let spec = NetworkSpec {
-            mode: NetworkMode::Network("bridge".into()),
+    pub(in crate::container) fn spec(
+        mode: NetworkMode,
+        ports: Vec<PortBinding>,
+        exposed: &[u16],
+        publish_all: bool,
+    ) -> NetworkSpec {
+        NetworkSpec {
+            mode,
             ports,
             exposed: exposed.iter().map(|&number| Port { protocol: Protocol::Tcp, number }).collect(),
             publish_all,
@@ -263,9 +260,28 @@ mod tests {
             dns_options: vec![],
             extra_hosts: vec![],
             links: vec![],
-        };
+        }
+    }
+
+    /// `8080:80`, `8000-8009:80`, `127.0.0.1::80`.
+    pub(in crate::container) fn binding(text: &str) -> PortBinding {
+        let (rest, container) = text.rsplit_once(':').unwrap();
+        let (ip, host) = rest.rsplit_once(':').unwrap_or(("", rest));
+        let host = (!host.is_empty()).then(|| range(host));
+        let container = Port { protocol: Protocol::Tcp, number: container.parse().unwrap() };
+        PortBinding { container, host_ip: (!ip.is_empty()).then(|| ip.parse().unwrap()), host }
+    }
+
+    /// `8080`, `8000-8009`.
+    pub(in crate::container) fn range(text: &str) -> PortRange {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        PortRange { first: first.parse().unwrap(), last: last.parse().unwrap() }
+    }
+
+    fn requests(ports: Vec<PortBinding>, exposed: &[u16], publish_all: bool) -> Vec<String> {
         let range = |range: PortRange| format!("{}-{}", range.first, range.last);
-        spec.port_requests()
+        spec(NetworkMode::Network("bridge".into()), ports, exposed, publish_all)
+            .port_requests()
             .iter()
             .map(|request| {
                 let ip = request.host_ip.as_deref().unwrap_or("*");
@@ -276,21 +292,14 @@ mod tests {
 
     #[test]
     fn ports_that_continue_each_other_are_one_request() {
-        let range = (0..201).rev().map(|n| binding(None, Some((6000 + n, 6000 + n)), 7000 + n)).collect();
+        let range = (0..201).rev().map(|n| binding(&format!("{}:{}", 6000 + n, 7000 + n))).collect();
         assert_eq!(requests(range, &[], false), ["*:6000-6200:7000-7200"]);
     }
 
     #[test]
     fn what_does_not_continue_stays_apart() {
-        let ports = vec![
-            binding(None, Some((80, 80)), 80),
-            binding(None, Some((82, 82)), 81),
-            binding(Some("127.0.0.1"), Some((83, 83)), 82),
-            binding(None, None, 90),
-            binding(None, None, 91),
-            binding(None, Some((9000, 9010)), 100),
-            binding(None, Some((9011, 9011)), 101),
-        ];
+        let ports =
+            ["80:80", "82:81", "127.0.0.1:83:82", ":90", ":91", "9000-9010:100", "9011:101"].map(binding).to_vec();
         assert_eq!(
             requests(ports, &[], false),
             [
@@ -307,15 +316,12 @@ mod tests {
 
     #[test]
     fn publish_all_adds_what_is_exposed_and_not_bound() {
-        assert_eq!(
-            requests(vec![binding(None, Some((80, 80)), 80)], &[80, 443], true),
-            ["*:80-80:80-80", "*:any:443-443"]
-        );
+        assert_eq!(requests(vec![binding("80:80")], &[80, 443], true), ["*:80-80:80-80", "*:any:443-443"]);
     }
 
     #[test]
     fn the_end_of_the_port_space() {
-        let ports = vec![binding(None, Some((65535, 65535)), 1), binding(None, Some((1, 1)), 2)];
+        let ports = vec![binding("65535:1"), binding("1:2")];
         assert_eq!(requests(ports, &[], false), ["*:65535-65535:1-1", "*:1-1:2-2"]);
     }
 }

@@ -157,35 +157,7 @@ fn addresses_meet(one: Option<IpAddr>, other: Option<IpAddr>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::network::Port;
-
-    fn spec(mode: NetworkMode, ports: Vec<PortBinding>, exposed: &[u16], publish_all: bool) -> NetworkSpec {
-        NetworkSpec {
-            mode,
-            ports,
-            exposed: exposed.iter().map(|&number| Port { protocol: Protocol::Tcp, number }).collect(),
-            publish_all,
-            dns_servers: vec![],
-            dns_search: vec![],
-            dns_options: vec![],
-            extra_hosts: vec![],
-            links: vec![],
-        }
-    }
-
-    /// `8080:80`, `8000-8009:80`, `127.0.0.1::80`.
-    fn binding(text: &str) -> PortBinding {
-        let (rest, container) = text.rsplit_once(':').unwrap();
-        let (ip, host) = rest.rsplit_once(':').unwrap_or(("", rest));
-        let host = (!host.is_empty()).then(|| range(host));
-        let container = Port { protocol: Protocol::Tcp, number: container.parse().unwrap() };
-        PortBinding { container, host_ip: (!ip.is_empty()).then(|| ip.parse().unwrap()), host }
-    }
-
-    fn range(text: &str) -> PortRange {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        PortRange { first: first.parse().unwrap(), last: last.parse().unwrap() }
-    }
+    use crate::container::network::tests::{binding, range, spec};
 
     /// `8080`, `127.0.0.1:8080-8081`.
     fn at(text: &str) -> HostPortRange {

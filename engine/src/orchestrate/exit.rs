@@ -103,6 +103,7 @@ pub(crate) async fn force(engine: &Engine, owned: &mut Owned) -> Result<()> {
     }
     super::signal::deliver(owned, signal::KILL, true).await?;
     owned.containers.tell(&owned.container, "kill", [("signal", signal::KILL.to_string())]);
+    // Here and now: its task is busy with this verb, which can't go on before the end is dealt with.
     if owned.exit.is_some() {
         let exit = next_exit(&mut owned.exit).await;
         owned.exit = None;

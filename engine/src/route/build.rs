@@ -1,6 +1,7 @@
 //! `POST /build` and `POST /build/prune`: the classic builder's API.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -168,25 +169,25 @@ fn report(images: &Images, asked: &Asked, built: &Built) -> Vec<BuildLine> {
 }
 
 /// Forgets steps that no image needs, or all of them, and what steps kept for each other.
-async fn prune(State(engine): State<Engine>, Query(query): Query<PruneQuery>) -> Result<Json<PrunedView>> {
+async fn prune(State(images): State<Arc<Images>>, Query(query): Query<PruneQuery>) -> Result<Json<PrunedView>> {
     query.check()?;
     let filters = Filters::parse(query.filters.as_deref())?.only(&["label", "label!", "until"])?;
     // Nothing of the cache has labels.
     let may_go = filters.allows_labels(|_| None) && filters.allows_absent_labels(|_| None);
     let before = filters.single("until")?.map(|text| moment::parse(text, Timestamp::now())).transpose()?;
-    let pruned = engine.blocking(move |engine| {
+    let pruned = images.blocking(move |images| {
         let select = |step: &CachedStep| {
             may_go && (query.all || !step.is_shared) && before.is_none_or(|before| step.used < before)
         };
-        let (keys, pruned) = engine.images.store.prune_steps(select)?;
+        let (keys, pruned) = images.store.prune_steps(select)?;
         let caches_deleted = keys.iter().map(|key| key.short()).collect();
         let mut view = PrunedView { caches_deleted, space_reclaimed: pruned.reclaimed_bytes };
         if may_go && before.is_none() {
-            let gone = engine.images.store.prune_caches()?;
+            let gone = images.store.prune_caches()?;
             view.space_reclaimed += gone.iter().map(|cache| cache.size_bytes).sum::<u64>();
             view.caches_deleted.extend(gone.into_iter().map(|cache| cache.id));
         }
-        engine.events.tell_pruned(Subject::Builder, view.space_reclaimed);
+        images.events.tell_pruned(Subject::Builder, view.space_reclaimed);
         Ok(Json(view))
     });
     pruned.await
