@@ -24,18 +24,18 @@ pub struct Holder {
     pub endpoint: Option<(SandboxId, EndpointId)>,
 }
 
-/// What somebody else is asked.
+/// A request for a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub enum GrantRequest {
     /// Before a network is made.
-    Network(NetworkAsk),
+    Network(NetworkGrantRequest),
     /// Before an endpoint is made.
-    Endpoint(Box<EndpointAsk>),
+    Endpoint(Box<EndpointGrantRequest>),
 }
 
 /// What somebody else is asked before a network is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkAsk {
+pub struct NetworkGrantRequest {
     /// The id that the network is to have.
     pub network: NetworkId,
     /// What is wanted.
@@ -44,7 +44,7 @@ pub struct NetworkAsk {
 
 /// What somebody else is asked before an endpoint is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndpointAsk {
+pub struct EndpointGrantRequest {
     /// The network, with what was granted for it.
     pub network: Network,
     /// The sandbox that the endpoint is for.
@@ -105,7 +105,7 @@ pub struct Owed {
 }
 
 /// An answer that takes its time.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+pub type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// Whoever gives something for networks and endpoints of a driver.
 ///
@@ -115,42 +115,43 @@ pub trait Grantor: Send + Sync + fmt::Debug {
     fn deadline(&self) -> Duration;
 
     /// Asks for what a network needs. Asked again with the same id, it is the same question.
-    fn ask_network<'a>(&'a self, ask: &'a NetworkAsk) -> Answer<'a, NetworkGrant>;
+    fn request_network<'a>(&'a self, request: &'a NetworkGrantRequest) -> GrantFuture<'a, NetworkGrant>;
 
     /// Asks for what an endpoint needs. Asked again with the same id, it is the same question.
-    fn ask_endpoint<'a>(&'a self, ask: &'a EndpointAsk) -> Answer<'a, EndpointGrant>;
+    fn request_endpoint<'a>(&'a self, request: &'a EndpointGrantRequest) -> GrantFuture<'a, EndpointGrant>;
 
     /// Gives back what there is for a holder, after those of its endpoints for a network. What isn't there, or was never given,
     /// is given back: it may be asked for more than once.
-    fn give_back<'a>(&'a self, owed: &'a Owed) -> Answer<'a, ()>;
+    fn release<'a>(&'a self, owed: &'a Owed) -> GrantFuture<'a, ()>;
 }
 
-impl Ask {
+impl GrantRequest {
     /// Whom to ask.
     pub const fn to(&self) -> &DriverName {
         match self {
-            Self::Network(ask) => &ask.spec.driver,
-            Self::Endpoint(ask) => &ask.network.spec.driver,
+            Self::Network(request) => &request.spec.driver,
+            Self::Endpoint(request) => &request.network.spec.driver,
         }
     }
 
     /// For what.
     pub fn holder(&self) -> Holder {
         match self {
-            Self::Network(ask) => Holder { network: ask.network.clone(), endpoint: None },
-            Self::Endpoint(ask) => {
-                Holder { network: ask.network.id.clone(), endpoint: Some((ask.sandbox.clone(), ask.endpoint.clone())) }
-            }
+            Self::Network(request) => Holder { network: request.network.clone(), endpoint: None },
+            Self::Endpoint(request) => Holder {
+                network: request.network.id.clone(),
+                endpoint: Some((request.sandbox.clone(), request.endpoint.clone())),
+            },
         }
     }
 }
 
-impl fmt::Display for Ask {
+impl fmt::Display for GrantRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Network(ask) => write!(f, "network {}", ask.spec.name),
-            Self::Endpoint(ask) => {
-                write!(f, "an endpoint of sandbox {} on network {}", ask.sandbox, ask.network.spec.name)
+            Self::Network(request) => write!(f, "network {}", request.spec.name),
+            Self::Endpoint(request) => {
+                write!(f, "an endpoint of sandbox {} on network {}", request.sandbox, request.network.spec.name)
             }
         }
     }
@@ -179,14 +180,16 @@ impl fmt::Display for Holder {
 
 impl Grants {
     /// Adds what was given upon a question.
-    pub fn add(&mut self, ask: &Ask, grant: Grant) {
-        match (ask, grant) {
-            (Ask::Network(ask), Grant::Network(grant)) => self.network = Some((ask.network.clone(), grant)),
-            (Ask::Endpoint(ask), Grant::Endpoint(grant)) => {
-                self.endpoints.insert(ask.network.id.clone(), (ask.endpoint.clone(), grant));
+    pub fn add(&mut self, request: &GrantRequest, grant: Grant) {
+        match (request, grant) {
+            (GrantRequest::Network(request), Grant::Network(grant)) => {
+                self.network = Some((request.network.clone(), grant))
+            }
+            (GrantRequest::Endpoint(request), Grant::Endpoint(grant)) => {
+                self.endpoints.insert(request.network.id.clone(), (request.endpoint.clone(), grant));
             }
             // Whoever asks has the answer's kind from the question's.
-            (Ask::Network(_), Grant::Endpoint(_)) | (Ask::Endpoint(_), Grant::Network(_)) => {}
+            (GrantRequest::Network(_), Grant::Endpoint(_)) | (GrantRequest::Endpoint(_), Grant::Network(_)) => {}
         }
     }
 }

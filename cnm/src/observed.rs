@@ -69,9 +69,9 @@ impl Observed {
     }
 }
 
-/// What to look at beyond what is recognised as ours.
+/// The scope of an observation: what to look at beyond what is recognised as ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ask {
+pub struct ObserveScope {
     /// Links of the host's namespace with names that aren't of our patterns: bridges that the user named.
     pub links: BTreeSet<LinkName>,
     /// Namespaces to look into.
@@ -80,12 +80,12 @@ pub struct Ask {
     pub sysctls: BTreeSet<(NamespaceAt, String)>,
 }
 
-impl Ask {
+impl ObserveScope {
     /// To look at everything that these are.
-    pub fn about<'r>(resources: impl IntoIterator<Item = &'r Resource>) -> Self {
-        let mut ask = Self::default();
-        resources.into_iter().for_each(|resource| resource.add_to(&mut ask));
-        ask
+    pub fn of<'r>(resources: impl IntoIterator<Item = &'r Resource>) -> Self {
+        let mut scope = Self::default();
+        resources.into_iter().for_each(|resource| resource.add_to(&mut scope));
+        scope
     }
 
     pub(crate) fn add_namespace(&mut self, namespace: &NamespaceAt) {

@@ -4,8 +4,8 @@
 //! A method that answers with an error has changed nothing but the place where the search for free addresses and ports
 //! goes on.
 
-mod asks;
 mod changes;
+mod grant_requests;
 mod leases;
 mod networks;
 mod plans;
@@ -49,7 +49,7 @@ pub struct Context<'a> {
     pub random: &'a mut dyn FnMut() -> [u8; 32],
     /// Host ports that were found in use by somebody else.
     pub avoid_ports: &'a BTreeSet<(Protocol, u16)>,
-    /// What others have given for this decision, see [`State::asks_of_put`].
+    /// What others have given for this decision, see [`State::grant_requests_of_put`].
     pub grants: &'a Grants,
 }
 

@@ -6,7 +6,10 @@ use cnm::{
     Error, Kind,
     api::{EndpointRequest, NetworkCreate, PoolConfig, SandboxPut},
     driver::{HostView, Planner, Planners},
-    grant::{Answer, Ask, EndpointAsk, EndpointGrant, Grant, Grantor, Grants, NetworkAsk, NetworkGrant, Owed},
+    grant::{
+        EndpointGrant, EndpointGrantRequest, Grant, GrantFuture, GrantRequest, Grantor, Grants, NetworkGrant,
+        NetworkGrantRequest, Owed,
+    },
     id::DriverName,
     ipam::DefaultPools,
     network::Network,
@@ -26,15 +29,15 @@ impl Grantor for Nobody {
         panic!("a decision calls nobody")
     }
 
-    fn ask_network<'a>(&'a self, _ask: &'a NetworkAsk) -> Answer<'a, NetworkGrant> {
+    fn request_network<'a>(&'a self, _ask: &'a NetworkGrantRequest) -> GrantFuture<'a, NetworkGrant> {
         panic!("a decision calls nobody")
     }
 
-    fn ask_endpoint<'a>(&'a self, _ask: &'a EndpointAsk) -> Answer<'a, EndpointGrant> {
+    fn request_endpoint<'a>(&'a self, _ask: &'a EndpointGrantRequest) -> GrantFuture<'a, EndpointGrant> {
         panic!("a decision calls nobody")
     }
 
-    fn give_back<'a>(&'a self, _owed: &'a Owed) -> Answer<'a, ()> {
+    fn release<'a>(&'a self, _owed: &'a Owed) -> GrantFuture<'a, ()> {
         panic!("a decision calls nobody")
     }
 }
@@ -78,24 +81,25 @@ impl Bench {
         decide(&mut self.state, &mut context)
     }
 
-    fn ask_network(&mut self, spec: &NetworkSpec) -> Ask {
-        let mut asks = self.with(&Grants::default(), |state, context| state.asks_of_network(spec, context));
-        asks.as_mut().expect("it can be").pop().expect("a question")
+    fn request_network(&mut self, spec: &NetworkSpec) -> GrantRequest {
+        let mut requests =
+            self.with(&Grants::default(), |state, context| state.grant_requests_of_network(spec, context));
+        requests.as_mut().expect("it can be").pop().expect("a question")
     }
 
     /// With what is given upon the question.
     fn create(&mut self, spec: NetworkSpec, given: NetworkGrant) -> Result<Network, Error> {
-        let ask = self.ask_network(&spec);
+        let request = self.request_network(&spec);
         let mut grants = Grants::default();
-        grants.add(&ask, Grant::Network(given));
+        grants.add(&request, Grant::Network(given));
         let (network, _) = self.with(&grants, |state, context| state.create_network(spec, false, context))?;
         self.state.network_programmed(&network.id)
     }
 
     fn put(&mut self, spec: SandboxSpec, given: EndpointGrant) -> Result<Put, Error> {
-        let asks = self.with(&Grants::default(), |state, context| state.asks_of_put(&spec, context))?;
+        let requests = self.with(&Grants::default(), |state, context| state.grant_requests_of_put(&spec, context))?;
         let mut grants = Grants::default();
-        asks.iter().for_each(|ask| grants.add(ask, Grant::Endpoint(given.clone())));
+        requests.iter().for_each(|request| grants.add(request, Grant::Endpoint(given.clone())));
         self.with(&grants, |state, context| state.put_sandbox(spec, context))
     }
 }
@@ -147,24 +151,24 @@ fn nothing_is_decided_before_they_were_asked() {
     let Ok(Put::Made(made, _)) = bench.put(spec.clone(), EndpointGrant::default()) else { panic!("a sandbox") };
     assert!(made.endpoints[0].grant.is_some() && made.endpoints[0].interface().is_some(), "{made:?}");
     // There is nothing to ask about what is there.
-    let asks = bench.with(&none, |state, context| state.asks_of_put(&spec, context));
-    assert_eq!(asks, Ok(Vec::new()));
+    let requests = bench.with(&none, |state, context| state.grant_requests_of_put(&spec, context));
+    assert_eq!(requests, Ok(Vec::new()));
     let other = EndpointSpec::try_from(on("net")).expect("a valid request");
-    let asks = bench.with(&none, |state, context| state.asks_of_connect(made.id(), &other, context));
-    assert_eq!(asks, Ok(Vec::new()), "the decision refuses it");
+    let requests = bench.with(&none, |state, context| state.grant_requests_of_connect(made.id(), &other, context));
+    assert_eq!(requests, Ok(Vec::new()), "the decision refuses it");
 }
 
 #[test]
 fn ids_are_those_that_were_asked_with() {
     let mut bench = Bench::default();
     let spec = network("net", Vec::new());
-    let ask = bench.ask_network(&spec);
+    let request = bench.request_network(&spec);
     let mut grants = Grants::default();
-    grants.add(&ask, Grant::Network(NetworkGrant::default()));
+    grants.add(&request, Grant::Network(NetworkGrant::default()));
     let (network, _) =
         bench.with(&grants, |state, context| state.create_network(spec, false, context)).expect("a network");
-    assert_eq!(network.id, ask.holder().network);
-    assert!(bench.state.has(&ask.holder()));
+    assert_eq!(network.id, request.holder().network);
+    assert!(bench.state.has(&request.holder()));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::{
 use cnm::{
     firewall::Element,
     id::SandboxId,
-    observed::{Ask, LinkKind, Observed, ObservedLink, ObservedNamespace},
+    observed::{LinkKind, ObserveScope, Observed, ObservedLink, ObservedNamespace},
     plan::{Op, Plan},
     resource::{LinkAt, NamespaceAt, Neighbour, Resource, Route},
 };
@@ -187,7 +187,7 @@ impl Host for FakeHost {
         self.lock().apply(plan)
     }
 
-    fn observe(&self, ask: &Ask) -> Result<Observed, Error> {
+    fn observe(&self, scope: &ObserveScope) -> Result<Observed, Error> {
         let state = self.lock();
         let pinned = state
             .namespaces
@@ -199,13 +199,13 @@ impl Host for FakeHost {
         for (at, namespace) in &state.namespaces {
             let mut seen = namespace.clone();
             if *at == NamespaceAt::Host {
-                seen.links.retain(|name, _| names::is_ours(name) || ask.links.contains(name));
-            } else if !ask.namespaces.contains(at) {
+                seen.links.retain(|name, _| names::is_ours(name) || scope.links.contains(name));
+            } else if !scope.namespaces.contains(at) {
                 continue;
             }
             namespaces.insert(at.clone(), seen);
         }
-        let sysctls = ask.sysctls.iter().filter_map(|asked| Some((asked.clone(), state.sysctls.get(asked)?.clone())));
+        let sysctls = scope.sysctls.iter().filter_map(|asked| Some((asked.clone(), state.sysctls.get(asked)?.clone())));
         Ok(Observed { namespaces, pinned, sysctls: sysctls.collect() })
     }
 

@@ -11,7 +11,7 @@ use std::{
 use cnm::{
     firewall::Element,
     id::{LinkName, SandboxId},
-    observed::{Ask, Observed},
+    observed::{ObserveScope, Observed},
     plan::Plan,
     resource::Resource,
 };
@@ -37,7 +37,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// When the kernel doesn't answer.
-    fn observe(&self, ask: &Ask) -> Result<Observed, Error>;
+    fn observe(&self, scope: &ObserveScope) -> Result<Observed, Error>;
 
     /// Makes the firewall hold exactly these elements, in one transaction: at start, and when the whole intent is at
     /// hand. From then on the host remembers them, with every change that [`Host::apply`] makes, for

@@ -12,7 +12,7 @@ use std::{
 use cnm::{
     firewall::Element,
     id::{LinkName, SandboxId},
-    observed::{Ask, Observed},
+    observed::{ObserveScope, Observed},
     plan::{Op, Plan},
     resource::{NamespaceAt, Resource},
 };
@@ -76,14 +76,14 @@ impl Host for Kernel {
         self.apply_plan(plan)
     }
 
-    fn observe(&self, ask: &Ask) -> Result<Observed, Error> {
+    fn observe(&self, scope: &ObserveScope) -> Result<Observed, Error> {
         let pinned = self.pins.list().map_err(attempted("list the pinned network namespaces"))?;
         let mut namespaces = BTreeMap::new();
         let mut host = self.host.take().map_err(attempted("observe the host's links"))?;
-        let ours = host.socket.observe(&NamespaceAt::Host, |name| names::is_ours(name) || ask.links.contains(name));
+        let ours = host.socket.observe(&NamespaceAt::Host, |name| names::is_ours(name) || scope.links.contains(name));
         namespaces.insert(NamespaceAt::Host, ours.map_err(attempted("observe the host's links"))?);
         self.host.give_back(host);
-        let seen = side_by_side(&ask.namespaces, |at| {
+        let seen = side_by_side(&scope.namespaces, |at| {
             let attempt = || attempted(format!("look into the network namespace {at}"));
             match self.pins.open(at) {
                 Ok(mut inside) => {
@@ -94,7 +94,7 @@ impl Host for Kernel {
             }
         })?;
         namespaces.extend(seen);
-        let sysctls = side_by_side(&ask.sysctls, |asked| {
+        let sysctls = side_by_side(&scope.sysctls, |asked| {
             let (at, key) = asked;
             match self.pins.run_at(at, || sysctl::read(key)) {
                 Ok(value) => Ok(value.map(|value| (asked.clone(), value))),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Found, Key, LinkAt, Place, Resource, ResourceKind, Verb};
 use crate::{
     id::{LinkName, MacAddress},
-    observed::{Ask, LinkKind, Observed, ObservedLink},
+    observed::{LinkKind, ObserveScope, Observed, ObservedLink},
 };
 
 /// A bridge in the host's namespace, which is up.
@@ -49,8 +49,8 @@ impl ResourceKind for Bridge {
         vec![self.place()]
     }
 
-    fn add_to(&self, ask: &mut Ask) {
-        ask.links.insert(self.name.clone());
+    fn add_to(&self, scope: &mut ObserveScope) {
+        scope.links.insert(self.name.clone());
     }
 
     fn found_in(&self, seen: &Observed) -> Found {

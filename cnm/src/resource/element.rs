@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Found, Key, ResourceKind, Verb};
 use crate::{
     firewall::Element,
-    observed::{Ask, Observed},
+    observed::{ObserveScope, Observed},
 };
 
 impl ResourceKind for Element {
@@ -13,7 +13,7 @@ impl ResourceKind for Element {
         Key::Element(self.clone())
     }
 
-    fn add_to(&self, _ask: &mut Ask) {}
+    fn add_to(&self, _ask: &mut ObserveScope) {}
 
     fn found_in(&self, _seen: &Observed) -> Found {
         Found::Same

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Found, Key, LinkAt, NamespaceAt, Place, Resource, ResourceKind, Verb};
 use crate::{
     id::{LinkName, MacAddress},
-    observed::{Ask, Observed},
+    observed::{ObserveScope, Observed},
 };
 
 /// An address of a link.
@@ -81,8 +81,8 @@ impl ResourceKind for LinkAddress {
         Some(Place::Link(self.link.clone()))
     }
 
-    fn add_to(&self, ask: &mut Ask) {
-        ask.add_link(&self.link);
+    fn add_to(&self, scope: &mut ObserveScope) {
+        scope.add_link(&self.link);
     }
 
     fn found_in(&self, seen: &Observed) -> Found {
@@ -111,8 +111,8 @@ impl ResourceKind for Route {
         Some(Place::Link(self.link.clone()))
     }
 
-    fn add_to(&self, ask: &mut Ask) {
-        ask.add_namespace(&self.link.namespace);
+    fn add_to(&self, scope: &mut ObserveScope) {
+        scope.add_namespace(&self.link.namespace);
     }
 
     fn found_in(&self, seen: &Observed) -> Found {
@@ -150,8 +150,8 @@ impl ResourceKind for Neighbour {
         Some(Place::Link(self.link.clone()))
     }
 
-    fn add_to(&self, ask: &mut Ask) {
-        ask.add_link(&self.link);
+    fn add_to(&self, scope: &mut ObserveScope) {
+        scope.add_link(&self.link);
     }
 
     fn found_in(&self, seen: &Observed) -> Found {
@@ -182,8 +182,8 @@ impl ResourceKind for Sysctl {
         Some(self.link().map_or_else(|| Place::Namespace(self.namespace.clone()), Place::Link))
     }
 
-    fn add_to(&self, ask: &mut Ask) {
-        ask.sysctls.insert((self.namespace.clone(), self.key.clone()));
+    fn add_to(&self, scope: &mut ObserveScope) {
+        scope.sysctls.insert((self.namespace.clone(), self.key.clone()));
     }
 
     fn found_in(&self, seen: &Observed) -> Found {

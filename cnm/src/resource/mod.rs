@@ -26,7 +26,7 @@ pub use veth::VethPair;
 use crate::{
     firewall::Element,
     id::LinkName,
-    observed::{Ask, Observed},
+    observed::{ObserveScope, Observed},
 };
 
 /// One thing that the host holds for us.
@@ -114,7 +114,7 @@ trait ResourceKind: fmt::Debug {
     }
 
     /// Where to look for it.
-    fn add_to(&self, ask: &mut Ask);
+    fn add_to(&self, scope: &mut ObserveScope);
 
     fn found_in(&self, seen: &Observed) -> Found;
 
@@ -180,8 +180,8 @@ impl Resource {
     }
 
     /// Has an observation look for it.
-    pub fn add_to(&self, ask: &mut Ask) {
-        self.kind().add_to(ask);
+    pub fn add_to(&self, scope: &mut ObserveScope) {
+        self.kind().add_to(scope);
     }
 
     /// How it is in the kernel. Of what an observation doesn't tell (the firewall's elements), that nothing has to be done.

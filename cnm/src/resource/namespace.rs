@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Found, Key, NamespaceAt, Place, ResourceKind, Verb};
 use crate::{
     id::SandboxId,
-    observed::{Ask, Observed},
+    observed::{ObserveScope, Observed},
 };
 
 /// A network namespace whose loopback is up, pinned by its sandbox's id. Unpinned, the kernel cleans up what was in it by
@@ -35,8 +35,8 @@ impl ResourceKind for Namespace {
         vec![Place::Namespace(self.at())]
     }
 
-    fn add_to(&self, ask: &mut Ask) {
-        ask.add_namespace(&self.at());
+    fn add_to(&self, scope: &mut ObserveScope) {
+        scope.add_namespace(&self.at());
     }
 
     fn found_in(&self, seen: &Observed) -> Found {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Found, Key, LinkAt, Place, Resource, ResourceKind, Verb};
 use crate::{
     id::{LinkName, MacAddress},
-    observed::{Ask, LinkKind, Observed, ObservedLink},
+    observed::{LinkKind, ObserveScope, Observed, ObservedLink},
 };
 
 /// A veth pair whose peer is born in a sandbox. The peer is up afterwards, as is the host end. The bridge learns nothing at
@@ -69,9 +69,9 @@ impl ResourceKind for VethPair {
         vec![Place::Link(LinkAt::on_host(&self.bridge)), Place::Namespace(self.peer.namespace.clone())]
     }
 
-    fn add_to(&self, ask: &mut Ask) {
-        ask.links.extend([self.host_end.clone(), self.bridge.clone()]);
-        ask.add_namespace(&self.peer.namespace);
+    fn add_to(&self, scope: &mut ObserveScope) {
+        scope.links.extend([self.host_end.clone(), self.bridge.clone()]);
+        scope.add_namespace(&self.peer.namespace);
     }
 
     fn found_in(&self, seen: &Observed) -> Found {

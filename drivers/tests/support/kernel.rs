@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cnm::{
     firewall::Element,
-    observed::{Ask, Observed},
+    observed::{ObserveScope, Observed},
     plan::Plan,
     resource::NamespaceAt,
 };
@@ -37,12 +37,12 @@ impl Host {
     /// All of it.
     pub(crate) fn seen(&self) -> Observed {
         let state = self.0.read();
-        let ask = Ask {
+        let scope = ObserveScope {
             links: state.namespaces[&NamespaceAt::Host].links.keys().cloned().collect(),
             namespaces: state.namespaces.keys().cloned().collect(),
             sysctls: state.sysctls.keys().cloned().collect(),
         };
-        self.0.observe(&ask).expect("a fake answers")
+        self.0.observe(&scope).expect("a fake answers")
     }
 
     pub(crate) fn firewall(&self) -> BTreeSet<Element> {

@@ -6,7 +6,7 @@ use cnm::{
     diff,
     firewall::{Element, Protocol},
     id::LinkName,
-    observed::{Ask, LinkKind, ObservedLink},
+    observed::{LinkKind, ObserveScope, ObservedLink},
     plan::{Op, Plan},
     resource::{Bridge, LinkAddress, LinkAt, NamespaceAt, Neighbour, Resource, Resources, Route, Sysctl, VethPair},
 };
@@ -94,14 +94,14 @@ fn make(host: &dyn Host, resources: Resources) {
     apply(host, &Plan::make(resources));
 }
 
-fn ask() -> Ask {
-    Ask { namespaces: BTreeSet::from([sandbox()]), ..Ask::default() }
+fn scope() -> ObserveScope {
+    ObserveScope { namespaces: BTreeSet::from([sandbox()]), ..ObserveScope::default() }
 }
 
 /// What is observed, as lines; without addresses that the kernel gives by itself (IPv6 link-local) and without retired
 /// links, which are deleted in the background.
 fn seen(host: &dyn Host) -> Vec<String> {
-    let observed = host.observe(&ask()).expect("an observation");
+    let observed = host.observe(&scope()).expect("an observation");
     let mut lines: Vec<String> = observed.pinned.iter().map(|sandbox| format!("pinned {sandbox}")).collect();
     for (at, namespace) in &observed.namespaces {
         let retired = |name: &LinkName, link: &ObservedLink| {
@@ -149,7 +149,7 @@ fn a_plan_makes_what_it_says() {
             "s1: 172.20.1.1 is 02:42:00:00:00:01 dev eth0",
         ];
         assert_eq!(seen(host), expected);
-        let observed = host.observe(&ask()).expect("an observation");
+        let observed = host.observe(&scope()).expect("an observation");
         let inside = &observed.namespaces[&sandbox()].links[&parsed("eth0")];
         assert_eq!(inside.mac, Some(veth().peer_mac));
         assert_eq!(observed.namespaces[&NamespaceAt::Host].links[&bridge(1)].mac, Some(red().mac));
@@ -362,7 +362,7 @@ fn a_repair_makes_right_what_was_broken() {
         make(host, desired.clone());
         let whole = seen(host);
         let repair = |host: &dyn Host| {
-            let observed = host.observe(&Ask::about(&desired)).expect("an observation");
+            let observed = host.observe(&ObserveScope::of(&desired)).expect("an observation");
             apply(host, &diff::repair(&desired, &desired, &observed));
         };
         let other = |pair: VethPair| [Op::Remove(Resource::Veth(veth())), Op::Make(Resource::Veth(pair))];

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use cnm::{
     diff,
     id::{OwnerName, SandboxId},
-    observed::Ask,
+    observed::ObserveScope,
     sandbox::Sandbox,
     spec::EndpointSpec,
 };
@@ -99,8 +99,8 @@ impl Controller {
                     timing.measure("leftover", self.take_change_back(id)).await?;
                     continue;
                 }
-                NewChange::Ask(asks) => {
-                    timing.measure("prepare", self.prepare_sandbox(id, asks, prepared)).await?;
+                NewChange::NeedsGrants(requests) => {
+                    timing.measure("prepare", self.prepare_sandbox(id, requests, prepared)).await?;
                     continue;
                 }
                 NewChange::Reserved(reserved) => reserved,
@@ -162,8 +162,8 @@ impl Controller {
     async fn put_back(&self, id: &SandboxId) -> Result<(), Error> {
         let asked = id.clone();
         let (desired, unwanted) = self.owner.decide(move |ledger| ledger.before_change(&asked)).await??;
-        let ask = Ask::about(desired.iter().chain(&unwanted));
-        let observed = self.on_host("observe the host's links", move |host| host.observe(&ask)).await?;
+        let scope = ObserveScope::of(desired.iter().chain(&unwanted));
+        let observed = self.on_host("observe the host's links", move |host| host.observe(&scope)).await?;
         let plan = diff::put_back(&desired, &unwanted, &observed);
         self.apply(plan, || format!("take a change of sandbox {id} back")).await.map(drop)
     }

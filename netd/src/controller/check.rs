@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use cnm::{Kind, api::SandboxCheck, diff, firewall::Element, id::SandboxId, observed::Ask, ports, resource::Resource};
+use cnm::{
+    Kind, api::SandboxCheck, diff, firewall::Element, id::SandboxId, observed::ObserveScope, ports, resource::Resource,
+};
 
 use super::{Controller, lanes::Subject, ledger::Ledger};
 use crate::Error;
@@ -22,7 +24,7 @@ impl Controller {
         });
         let ((desired, unwanted), not_held) = decided.await??;
         let compared = self.on_host("look at the host's network", move |host| {
-            let observed = host.observe(&Ask::about(desired.iter().chain(&unwanted)))?;
+            let observed = host.observe(&ObserveScope::of(desired.iter().chain(&unwanted)))?;
             let elements: BTreeSet<Element> = desired.iter().filter_map(element).cloned().collect();
             let missing = host.missing_elements(&elements)?;
             let mut check = diff::compare(&desired, &unwanted, &observed, &missing);

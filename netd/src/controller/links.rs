@@ -9,7 +9,7 @@ use cnm::{
     diff,
     driver::DriverConfig,
     id::{LinkName, NetworkId, SandboxId},
-    observed::Ask,
+    observed::ObserveScope,
     plan::Plan,
     resource::{Resource, Resources},
 };
@@ -235,7 +235,7 @@ impl Mended {
 
 /// Makes what the kernel lacks, and answers with what that took and what failed.
 pub(super) fn make_missing(host: &dyn Host, desired: &Resources) -> Result<(Plan, Vec<String>), kernel::Error> {
-    let observed = host.observe(&Ask::about(desired))?;
+    let observed = host.observe(&ObserveScope::of(desired))?;
     let plan = diff::missing(desired, &observed);
     let failures = if plan.ops.is_empty() { Vec::new() } else { apply_repair(host, plan.clone()) };
     Ok((plan, failures))

@@ -8,7 +8,7 @@ use cnm::{
     driver::HostView,
     id::NetworkId,
     network::Network,
-    observed::Ask,
+    observed::ObserveScope,
     plan::Plan,
     spec::{NetworkRef, NetworkSpec},
 };
@@ -55,9 +55,9 @@ impl Controller {
             let (spec, grants) = (spec.clone(), prepared.grants());
             let decision = self.owner.decide(move |ledger| ledger.reserve_network(spec, predefined, view, &grants));
             match timing.measure("decide", decision).await?? {
-                NetworkDecision::Ask(asks) => {
+                NetworkDecision::NeedsGrants(requests) => {
                     let called_off = std::future::pending();
-                    timing.measure("prepare", self.prepare(asks, prepared, called_off)).await?;
+                    timing.measure("prepare", self.prepare(requests, prepared, called_off)).await?;
                 }
                 NetworkDecision::Reserved(reserved) => break reserved,
             }
@@ -109,8 +109,8 @@ impl Controller {
         };
         self.on_host("look at the host's network", move |host| {
             let facts = host.facts()?;
-            let ask = Ask { links: links.iter().cloned().collect(), ..Ask::default() };
-            let mut observed = if links.is_empty() { None } else { Some(host.observe(&ask)?) };
+            let scope = ObserveScope { links: links.iter().cloned().collect(), ..ObserveScope::default() };
+            let mut observed = if links.is_empty() { None } else { Some(host.observe(&scope)?) };
             let seen = observed.as_mut().and_then(|seen| seen.namespaces.remove(&cnm::resource::NamespaceAt::Host));
             let mut view = view_of(facts);
             if let Some(seen) = seen {

@@ -165,7 +165,7 @@ impl Controller {
         let deadline = grantor.deadline();
         // A task of its own: a panic in it is its own.
         let (holder, asked) = (owed.holder.clone(), grantor.clone());
-        let giving = tokio::spawn(async move { tokio::time::timeout(deadline, asked.give_back(&owed)).await });
+        let giving = tokio::spawn(async move { tokio::time::timeout(deadline, asked.release(&owed)).await });
         match giving.await {
             Ok(Ok(Ok(()))) => {
                 let taken = holder.clone();

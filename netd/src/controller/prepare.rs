@@ -5,7 +5,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use cnm::{
     Error as Refusal, Kind,
-    grant::{Ask, Grant, Grantor, Grants, Holder},
+    grant::{Grant, GrantRequest, Grantor, Grants, Holder},
     id::SandboxId,
 };
 use futures::future::try_join_all;
@@ -35,7 +35,7 @@ pub(super) struct Departure {
 }
 
 /// An answer, in hand.
-type Answered = Result<(Ask, Grant, InHand), Error>;
+type Answered = Result<(GrantRequest, Grant, InHand), Error>;
 
 impl Prepared {
     /// For the next decision.
@@ -49,7 +49,7 @@ impl Controller {
     pub(super) async fn prepare_sandbox(
         &self,
         id: &SandboxId,
-        asks: Vec<Ask>,
+        requests: Vec<GrantRequest>,
         prepared: &mut Prepared,
     ) -> Result<(), Error> {
         let mut leaving = self.others.leaving.subscribe();
@@ -58,42 +58,42 @@ impl Controller {
             let _ = leaving.wait_for(|leaving| leaving.contains_key(id)).await;
             Refusal::new(Kind::Conflict, format!("sandbox {id} is being removed: try again")).into()
         };
-        self.prepare(asks, prepared, removed).await
+        self.prepare(requests, prepared, removed).await
     }
 
     /// Asks others all that a decision needs, side by side, unless it is called off. What was asked for is owed to them from
     /// before they hear of it.
     pub(super) async fn prepare(
         &self,
-        asks: Vec<Ask>,
+        requests: Vec<GrantRequest>,
         prepared: &mut Prepared,
         called_off: impl Future<Output = Error>,
     ) -> Result<(), Error> {
-        let questions = asks.clone();
-        let stored = self.owner.decide(move |ledger| ledger.about_to_ask(&questions)).await?;
-        let in_hand = |ask: &Ask| InHand(Some((self.clone(), ask.holder())));
-        let asks: Vec<_> = asks.into_iter().map(|ask| (in_hand(&ask), ask)).collect();
+        let stored_requests = requests.clone();
+        let stored = self.owner.decide(move |ledger| ledger.about_to_ask(&stored_requests)).await?;
+        let in_hand = |request: &GrantRequest| InHand(Some((self.clone(), request.holder())));
+        let requests: Vec<_> = requests.into_iter().map(|request| (in_hand(&request), request)).collect();
         stored.done().await?;
-        let answers = try_join_all(asks.into_iter().map(|(in_hand, ask)| self.ask(ask, in_hand)));
+        let answers = try_join_all(requests.into_iter().map(|(in_hand, request)| self.ask(request, in_hand)));
         let answers = tokio::select! {
             biased;
             error = called_off => return Err(error),
             answers = answers => answers?,
         };
-        for (ask, grant, in_hand) in answers {
-            prepared.grants.add(&ask, grant);
+        for (request, grant, in_hand) in answers {
+            prepared.grants.add(&request, grant);
             prepared.in_hand.push(in_hand);
         }
         Ok(())
     }
 
-    async fn ask(&self, ask: Ask, in_hand: InHand) -> Answered {
-        let Some(grantor) = self.planners.grantor(ask.to()) else {
-            let message = format!("there is no driver {}, which {ask} needs", ask.to());
+    async fn ask(&self, request: GrantRequest, in_hand: InHand) -> Answered {
+        let Some(grantor) = self.planners.grantor(request.to()) else {
+            let message = format!("there is no driver {}, which {request} needs", request.to());
             return Err(Refusal::new(Kind::NotFound, message).into());
         };
         let (answer, answered) = oneshot::channel();
-        let asking = self.clone().ask_until_answered(grantor, ask, in_hand, answer);
+        let asking = self.clone().ask_until_answered(grantor, request, in_hand, answer);
         tokio::spawn(asking.instrument(tracing::Span::current()));
         answered.await.unwrap_or(Err(Error::Panicked))
     }
@@ -103,30 +103,33 @@ impl Controller {
     async fn ask_until_answered(
         self,
         grantor: Arc<dyn Grantor>,
-        ask: Ask,
+        request: GrantRequest,
         in_hand: InHand,
         answer: oneshot::Sender<Answered>,
     ) {
         let mut call = pin!(async {
-            match &ask {
-                Ask::Network(ask) => grantor.ask_network(ask).await.map(Grant::Network),
-                Ask::Endpoint(ask) => grantor.ask_endpoint(ask).await.map(Grant::Endpoint),
+            match &request {
+                GrantRequest::Network(request) => grantor.request_network(request).await.map(Grant::Network),
+                GrantRequest::Endpoint(request) => grantor.request_endpoint(request).await.map(Grant::Endpoint),
             }
         });
         let deadline = grantor.deadline();
         match timeout(deadline, &mut call).await {
             Ok(answered) => {
-                let grant = self.note_answer(&ask, answered).await;
-                let answered = grant.map(|grant| (ask.clone(), grant, in_hand));
+                let grant = self.note_answer(&request, answered).await;
+                let answered = grant.map(|grant| (request.clone(), grant, in_hand));
                 // Nobody may wait any more.
                 drop(answer.send(answered));
             }
             Err(_) => {
-                let why = format!("driver {} did not answer within {deadline:?} when it was asked for {ask}", ask.to());
+                let why = format!(
+                    "driver {} did not answer within {deadline:?} when it was asked for {request}",
+                    request.to()
+                );
                 let refusal = Refusal::new(Kind::Unavailable, format!("{why}: see whether it runs, and try again"));
                 drop(answer.send(Err(refusal.into())));
                 if let Ok(late) = timeout(LATEST_ANSWER, call).await
-                    && let Err(error) = self.note_answer(&ask, late).await
+                    && let Err(error) = self.note_answer(&request, late).await
                 {
                     tracing::debug!(error = %error.chain(), "an answer that came too late");
                 }
@@ -135,13 +138,13 @@ impl Controller {
     }
 
     /// Stores what was given, which may be needed to give it back.
-    async fn note_answer(&self, ask: &Ask, answered: Result<Grant, Refusal>) -> Result<Grant, Error> {
+    async fn note_answer(&self, request: &GrantRequest, answered: Result<Grant, Refusal>) -> Result<Grant, Error> {
         let grant = answered.map_err(|error| {
-            let message = format!("driver {} has refused {ask}: {}", ask.to(), error.message);
+            let message = format!("driver {} has refused {request}: {}", request.to(), error.message);
             Error::from(Refusal::new(error.kind, message))
         })?;
-        self.others.is_back(ask.to());
-        let (holder, given) = (ask.holder(), grant.clone());
+        self.others.is_back(request.to());
+        let (holder, given) = (request.holder(), grant.clone());
         if let Some(stored) = self.owner.decide(move |ledger| ledger.answered(&holder, given)).await? {
             stored.done().await?;
         }

@@ -63,8 +63,8 @@ impl Controller {
                     timing.measure("leftover", self.tear_down(&id)).await?;
                     continue;
                 }
-                Ok(NewSandbox::Ask(asks)) => {
-                    timing.measure("prepare", self.prepare_sandbox(&id, asks, prepared)).await?;
+                Ok(NewSandbox::NeedsGrants(requests)) => {
+                    timing.measure("prepare", self.prepare_sandbox(&id, requests, prepared)).await?;
                     continue;
                 }
                 Ok(NewSandbox::Reserved(reserved)) => reserved,

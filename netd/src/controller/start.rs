@@ -30,7 +30,7 @@ use cnm::{
     grant::Holder,
     id::SandboxId,
     ipam::DefaultPools,
-    observed::Ask,
+    observed::ObserveScope,
     plan::{Op, Plan},
     ports,
     resource::{Namespace, Resource},
@@ -226,7 +226,7 @@ impl Ledger {
     fn repair(&mut self, host: &dyn Host) -> Result<(), Error> {
         let desired = self.state.desired(&*self.planners)?;
         let known = self.state.known(&*self.planners)?;
-        let observed = host.observe(&Ask::about(&known)).map_err(Error::host("observe the host's links"))?;
+        let observed = host.observe(&ObserveScope::of(&known)).map_err(Error::host("observe the host's links"))?;
         let plan = diff::repair(&desired, &known, &observed);
         if !plan.ops.is_empty() {
             tracing::info!(steps = plan.ops.len(), "the kernel does not hold what it should: repairing");

@@ -6,7 +6,7 @@ use cnm::{
     api::EventKind,
     endpoint::Endpoint,
     firewall::Protocol,
-    grant::{Ask, Grants},
+    grant::{GrantRequest, Grants},
     id::SandboxId,
     ports::{self, HeldSocket, PublishedPort},
     resource::Resources,
@@ -37,7 +37,7 @@ pub(crate) enum NewChange {
     /// An earlier one failed and could not be taken back: do that, then ask again.
     Leftover,
     /// Others have to be asked first.
-    Ask(Vec<Ask>),
+    NeedsGrants(Vec<GrantRequest>),
     /// It is *Reserved*.
     Reserved(Reserved),
 }
@@ -64,13 +64,13 @@ impl Ledger {
         if there.change.is_some() && there.lifecycle.is_programmed() {
             return Ok(NewChange::Leftover);
         }
-        let asks = self.with_grants(avoided, grants, |state, context| match &wish {
-            Wish::All(spec) => state.asks_of_put(spec, context),
-            Wish::With(endpoint) => state.asks_of_connect(id, endpoint, context),
+        let requests = self.with_grants(avoided, grants, |state, context| match &wish {
+            Wish::All(spec) => state.grant_requests_of_put(spec, context),
+            Wish::With(endpoint) => state.grant_requests_of_connect(id, endpoint, context),
             Wish::Without(_) => Ok(Vec::new()),
         })?;
-        if !asks.is_empty() {
-            return Ok(NewChange::Ask(asks));
+        if !requests.is_empty() {
+            return Ok(NewChange::NeedsGrants(requests));
         }
         let there = self.sandbox(id)?;
         let leaving = match &wish {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use cnm::{
     api::EventKind,
     driver::HostView,
-    grant::{Ask, Grants, Holder},
+    grant::{GrantRequest, Grants, Holder},
     id::NetworkId,
     network::Network,
     plan::Plan,
@@ -19,7 +19,7 @@ use crate::{Error, error::chain, events::News, store::Commit};
 #[derive(Debug)]
 pub(crate) enum NetworkDecision {
     /// Others have to be asked first.
-    Ask(Vec<Ask>),
+    NeedsGrants(Vec<GrantRequest>),
     /// It is *Reserved*.
     Reserved(NewNetwork),
 }
@@ -41,10 +41,10 @@ impl Ledger {
         view: HostView,
         grants: &Grants,
     ) -> Result<NetworkDecision, Error> {
-        let asks =
-            self.with_grants(&BTreeSet::new(), grants, |state, context| state.asks_of_network(&spec, context))?;
-        if !asks.is_empty() {
-            return Ok(NetworkDecision::Ask(asks));
+        let requests = self
+            .with_grants(&BTreeSet::new(), grants, |state, context| state.grant_requests_of_network(&spec, context))?;
+        if !requests.is_empty() {
+            return Ok(NetworkDecision::NeedsGrants(requests));
         }
         self.view = view;
         let (network, plan) = self

@@ -7,7 +7,7 @@ use std::{
 
 use cnm::{
     api::{self, OwedState},
-    grant::{Ask, Grant, Holder, Owed},
+    grant::{Grant, GrantRequest, Holder, Owed},
     id::DriverName,
     state::State,
 };
@@ -147,10 +147,11 @@ impl Books {
 
 impl Ledger {
     /// Others are about to be asked: from when this is stored on, that is owed.
-    pub(crate) fn about_to_ask(&mut self, asks: &[Ask]) -> Commit {
+    pub(crate) fn about_to_ask(&mut self, requests: &[GrantRequest]) -> Commit {
         let asked: Timestamp = (self.outside.now)();
-        let owe = |ask: &Ask| Owed { to: ask.to().clone(), holder: ask.holder(), asked, grant: None };
-        let owed: Vec<Owed> = asks.iter().map(owe).collect();
+        let owe =
+            |request: &GrantRequest| Owed { to: request.to().clone(), holder: request.holder(), asked, grant: None };
+        let owed: Vec<Owed> = requests.iter().map(owe).collect();
         owed.iter().for_each(|owed| self.owed.insert(owed.clone(), true));
         self.store.put_owed(owed)
     }

@@ -6,7 +6,7 @@ use cnm::{
     api::EventKind,
     endpoint::Endpoint,
     firewall::Protocol,
-    grant::{Ask, Grants, Holder},
+    grant::{GrantRequest, Grants, Holder},
     id::{DriverName, EndpointId, NetworkId, OwnerName, SandboxId},
     plan::Plan,
     ports::{self, HeldSocket},
@@ -36,7 +36,7 @@ pub(crate) enum NewSandbox {
     /// One of that id is only partly gone: finish that, then ask again.
     Leftover,
     /// Others have to be asked first.
-    Ask(Vec<Ask>),
+    NeedsGrants(Vec<GrantRequest>),
     /// It is *Reserved*.
     Reserved(Reserved),
 }
@@ -87,9 +87,10 @@ impl Ledger {
         if there.is_some_and(|sandbox| !sandbox.lifecycle.is_programmed()) {
             return Ok(NewSandbox::Leftover);
         }
-        let asks = self.with_grants(avoided, grants, |state, context| state.asks_of_put(&spec, context))?;
-        if !asks.is_empty() {
-            return Ok(NewSandbox::Ask(asks));
+        let requests =
+            self.with_grants(avoided, grants, |state, context| state.grant_requests_of_put(&spec, context))?;
+        if !requests.is_empty() {
+            return Ok(NewSandbox::NeedsGrants(requests));
         }
         let put = self.with_grants(avoided, grants, |state, context| state.put_sandbox(spec, context))?;
         let (sandbox, plan) = match put {

@@ -9,7 +9,7 @@ use std::{
 use cnm::{
     firewall::Element,
     id::{LinkName, SandboxId},
-    observed::{Ask, Observed},
+    observed::{ObserveScope, Observed},
     plan::Plan,
     resource::{LinkAt, Place, Resource},
 };
@@ -108,11 +108,11 @@ impl Host for Deadly {
         Ok(Applied::default())
     }
 
-    fn observe(&self, ask: &Ask) -> Result<Observed, Error> {
-        if self.dead_link.lock().expect("not poisoned").as_ref().is_some_and(|link| ask.links.contains(link)) {
+    fn observe(&self, scope: &ObserveScope) -> Result<Observed, Error> {
+        if self.dead_link.lock().expect("not poisoned").as_ref().is_some_and(|link| scope.links.contains(link)) {
             self.die()
         }
-        self.host.observe(ask)
+        self.host.observe(scope)
     }
 
     fn sync_firewall(&self, elements: &BTreeSet<Element>, administrator: &AdminChains) -> Result<Repaired, Error> {

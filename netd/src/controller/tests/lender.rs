@@ -12,7 +12,9 @@ use cnm::{
     api::{EndpointRequest, NetworkCreate, PoolConfig},
     driver::{Attaching, DriverConfig, DriverTraits, HostView, Planner, Planners},
     endpoint::{Endpoint, Interface},
-    grant::{Answer, EndpointAsk, EndpointGrant, Grantor, Holder, NetworkAsk, NetworkGrant, Owed},
+    grant::{
+        EndpointGrant, EndpointGrantRequest, GrantFuture, Grantor, Holder, NetworkGrant, NetworkGrantRequest, Owed,
+    },
     id::{DriverName, NetworkId},
     ipam::Pool,
     network::Network,
@@ -182,20 +184,20 @@ impl Grantor for Lent {
         self.deadline
     }
 
-    fn ask_network<'a>(&'a self, ask: &'a NetworkAsk) -> Answer<'a, NetworkGrant> {
+    fn request_network<'a>(&'a self, request: &'a NetworkGrantRequest) -> GrantFuture<'a, NetworkGrant> {
         Box::pin(async move {
-            let number = self.give(Holder { network: ask.network.clone(), endpoint: None }).await?;
+            let number = self.give(Holder { network: request.network.clone(), endpoint: None }).await?;
             let said = self.says_of_network.lock().expect("not poisoned").take();
             Ok(said.unwrap_or_else(|| NetworkGrant { pools: vec![pool(&format!("10.9.{number}.0/24"))] }))
         })
     }
 
-    fn ask_endpoint<'a>(&'a self, ask: &'a EndpointAsk) -> Answer<'a, EndpointGrant> {
+    fn request_endpoint<'a>(&'a self, request: &'a EndpointGrantRequest) -> GrantFuture<'a, EndpointGrant> {
         Box::pin(async move {
-            let endpoint = Some((ask.sandbox.clone(), ask.endpoint.clone()));
-            let number = self.give(Holder { network: ask.network.id.clone(), endpoint }).await?;
+            let endpoint = Some((request.sandbox.clone(), request.endpoint.clone()));
+            let number = self.give(Holder { network: request.network.id.clone(), endpoint }).await?;
             let said = self.says.lock().expect("not poisoned").take();
-            let IpAddr::V4(subnet) = ask.network.pools[0].subnet.ip() else { panic!("an IPv4 subnet was given") };
+            let IpAddr::V4(subnet) = request.network.pools[0].subnet.ip() else { panic!("an IPv4 subnet was given") };
             let [first, second, third, _] = subnet.octets();
             let address = Ipv4Addr::new(first, second, third, 200 + number).into();
             let mac = Some("02:00:00:00:00:77".parse().expect("an address"));
@@ -203,7 +205,7 @@ impl Grantor for Lent {
         })
     }
 
-    fn give_back<'a>(&'a self, owed: &'a Owed) -> Answer<'a, ()> {
+    fn release<'a>(&'a self, owed: &'a Owed) -> GrantFuture<'a, ()> {
         Box::pin(self.take(owed.holder.clone()))
     }
 }

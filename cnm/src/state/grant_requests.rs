@@ -1,9 +1,9 @@
-//! What has to be asked of others before a decision: nothing for drivers that know by themselves.
+//! Grants to request of others before a decision: none for drivers that know by themselves.
 
 use super::{Context, State, changes::check_identity};
 use crate::{
     Error,
-    grant::{Ask, EndpointAsk, Holder, NetworkAsk},
+    grant::{EndpointGrantRequest, GrantRequest, Holder, NetworkGrantRequest},
     id::{EndpointId, NetworkId, SandboxId},
     spec::{EndpointSpec, NetworkSpec, SandboxSpec},
 };
@@ -13,47 +13,55 @@ impl State {
     ///
     /// # Errors
     /// When the network can't be made whatever the answer: nobody is asked in vain.
-    pub fn asks_of_network(&self, spec: &NetworkSpec, context: &mut Context<'_>) -> Result<Vec<Ask>, Error> {
+    pub fn grant_requests_of_network(
+        &self,
+        spec: &NetworkSpec,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<GrantRequest>, Error> {
         if context.grants.network.is_some() || context.planners.grantor(&spec.driver).is_none() {
             return Ok(Vec::new());
         }
         self.check_new(spec, false, context.planners)?;
         let network = NetworkId::from_bytes((context.random)());
-        Ok(vec![Ask::Network(NetworkAsk { network, spec: spec.clone() })])
+        Ok(vec![GrantRequest::Network(NetworkGrantRequest { network, spec: spec.clone() })])
     }
 
     /// What to ask before [`State::put_sandbox`] or [`State::change`], beyond what has been granted already.
     ///
     /// # Errors
     /// When the sandbox can't be made whatever the answers: nobody is asked in vain.
-    pub fn asks_of_put(&self, spec: &SandboxSpec, context: &mut Context<'_>) -> Result<Vec<Ask>, Error> {
+    pub fn grant_requests_of_put(
+        &self,
+        spec: &SandboxSpec,
+        context: &mut Context<'_>,
+    ) -> Result<Vec<GrantRequest>, Error> {
         let there = self.sandboxes.get(&spec.id);
         if there.is_some_and(|there| there.spec == *spec) {
             return Ok(Vec::new());
         }
-        let asks = self.asks(&spec.id, &spec.endpoints, context);
-        if !asks.is_empty() {
+        let requests = self.grant_requests(&spec.id, &spec.endpoints, context);
+        if !requests.is_empty() {
             there.map_or(Ok(()), |there| check_identity(there, spec))?;
             self.check_attachments(spec, context.planners)?;
         }
-        Ok(asks)
+        Ok(requests)
     }
 
     /// What to ask before [`State::connect`], unless it has been granted already.
     ///
     /// # Errors
     /// When the endpoint can't be made whatever the answer: nobody is asked in vain.
-    pub fn asks_of_connect(
+    pub fn grant_requests_of_connect(
         &self,
         id: &SandboxId,
         spec: &EndpointSpec,
         context: &mut Context<'_>,
-    ) -> Result<Vec<Ask>, Error> {
-        let asks = self.asks(id, std::slice::from_ref(spec), context);
-        if !asks.is_empty() {
+    ) -> Result<Vec<GrantRequest>, Error> {
+        let requests = self.grant_requests(id, std::slice::from_ref(spec), context);
+        if !requests.is_empty() {
             self.check_connect(self.sandbox(id)?, spec, context.planners)?;
         }
-        Ok(asks)
+        Ok(requests)
     }
 
     /// Whether somebody here has what was given for a holder.
@@ -68,10 +76,10 @@ impl State {
     }
 
     /// On networks that the sandbox is on already there is nothing to ask. Those that don't exist are for the decision to refuse.
-    fn asks(&self, id: &SandboxId, wanted: &[EndpointSpec], context: &mut Context<'_>) -> Vec<Ask> {
+    fn grant_requests(&self, id: &SandboxId, wanted: &[EndpointSpec], context: &mut Context<'_>) -> Vec<GrantRequest> {
         let there = self.sandboxes.get(id).map_or(&[][..], |sandbox| &sandbox.endpoints);
         let is_on = |network: &NetworkId| there.iter().any(|endpoint| endpoint.network == *network);
-        let mut asks = Vec::new();
+        let mut requests = Vec::new();
         for spec in wanted {
             let Ok(network) = self.network(&spec.network) else { continue };
             let is_granted = context.grants.endpoints.contains_key(&network.id);
@@ -80,8 +88,8 @@ impl State {
             }
             let endpoint = EndpointId::from_bytes((context.random)());
             let (network, sandbox, spec) = (network.clone(), id.clone(), spec.clone());
-            asks.push(Ask::Endpoint(Box::new(EndpointAsk { network, sandbox, endpoint, spec })));
+            requests.push(GrantRequest::Endpoint(Box::new(EndpointGrantRequest { network, sandbox, endpoint, spec })));
         }
-        asks
+        requests
     }
 }
