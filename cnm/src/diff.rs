@@ -37,12 +37,13 @@ pub fn missing(desired: &[Resource], observed: &Observed) -> Plan {
 
 /// The plan after which a part of the host holds what is desired of it, and nothing of what else it might hold: whatever was
 /// done of a change, and whatever went with what was taken away.
-pub fn put_back(desired: &[Resource], unwanted: &[Resource], observed: &Observed) -> Plan {
+pub fn restore(desired: &[Resource], unwanted: &[Resource], observed: &Observed) -> Plan {
     let is_element = |resource: &&Resource| matches!(resource, Resource::Element(_));
     let elements = |set: &[Resource]| set.iter().filter(is_element).cloned().collect::<Vec<_>>();
     let firewall = Plan::teardown(&elements(unwanted)).then(Plan::make(elements(desired)));
     let wanted: BTreeSet<Key> = desired.iter().map(Resource::key).collect();
-    let gone = there(unwanted, observed).filter(|resource| !is_element(&resource) && !wanted.contains(&resource.key()));
+    let gone =
+        present(unwanted, observed).filter(|resource| !is_element(&resource) && !wanted.contains(&resource.key()));
     let gone = Plan::teardown(&gone.collect::<Vec<_>>());
     firewall.then(gone).then(missing(desired, observed))
 }
@@ -71,7 +72,7 @@ pub fn compare(
         }
     }
     let kept: BTreeSet<Key> = desired.iter().map(Resource::key).collect();
-    let superfluous = there(unwanted, observed)
+    let superfluous = present(unwanted, observed)
         .filter(|resource| !matches!(resource, Resource::Element(_)) && !kept.contains(&resource.key()));
     check.superfluous = superfluous.map(|resource| words(&resource)).collect();
     check
@@ -87,7 +88,7 @@ pub(crate) struct Comparison {
 impl Comparison {
     /// What has to be done for a resource to be there as it is wanted.
     pub(crate) fn missing(&mut self, wanted: &Resource, found: Found) -> Vec<Op> {
-        let went_along = |there: &Resource| self.made.take_along_resource(there);
+        let went_along = |present: &Resource| self.made.take_along_resource(present);
         let lost_ground = wanted.needs().iter().any(|place| self.made.take_along(place));
         let make = Op::Make(wanted.clone());
         let ops = match found {
@@ -116,12 +117,12 @@ fn superfluous(desired: &[Resource], known: &[Resource], observed: &Observed) ->
     let of_records: BTreeSet<Key> = known.iter().map(Resource::key).collect();
     let recognised = recognised(observed).into_iter().filter(|resource| !of_records.contains(&resource.key()));
     let is_stale = |resource: &Resource| !matches!(resource, Resource::Element(_)) && !wanted.contains(&resource.key());
-    let stale: Vec<Resource> = recognised.chain(there(known, observed)).filter(is_stale).collect();
+    let stale: Vec<Resource> = recognised.chain(present(known, observed)).filter(is_stale).collect();
     Plan::teardown(&stale)
 }
 
 /// What there is of a set, as it is.
-fn there<'r>(known: &'r [Resource], observed: &'r Observed) -> impl Iterator<Item = Resource> + use<'r> {
+fn present<'r>(known: &'r [Resource], observed: &'r Observed) -> impl Iterator<Item = Resource> + use<'r> {
     known.iter().filter(|resource| resource.is_there(observed)).filter_map(|resource| {
         match resource.found_in(observed) {
             Found::Absent => None,

@@ -74,13 +74,13 @@ pub struct State {
     ports: PortTable,
     /// Sandboxes with ports that the host reaches over 127.0.0.1, by the network that leads there.
     loopback: BTreeMap<NetworkId, BTreeSet<SandboxId>>,
-    /// Networks that have what that needs, see [`State::settling`].
-    settled: BTreeSet<NetworkId>,
+    /// Networks that have what that needs, see [`State::loopback_plan`].
+    loopback_applied: BTreeSet<NetworkId>,
 }
 
 /// What [`State::put_sandbox`] decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Put {
+pub enum PutOutcome {
     /// It is there, just as asked for (look at its lifecycle).
     There(Sandbox),
     /// It is *Reserved*; store it and apply the plan.
@@ -102,7 +102,7 @@ pub enum Unfinished {
 
 /// A stored object that can't be part of the state, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeftOut {
+pub enum RejectedRecord {
     /// By its name.
     Network(NetworkName, Error),
     /// By its id.
@@ -112,18 +112,22 @@ pub enum LeftOut {
 impl State {
     /// The state that stored records describe. What can't be part of it, because it contradicts another record or is of a
     /// driver that isn't there, is left out and told.
-    pub fn restore(planners: &dyn Planners, networks: Vec<Network>, sandboxes: Vec<Sandbox>) -> (Self, Vec<LeftOut>) {
+    pub fn restore(
+        planners: &dyn Planners,
+        networks: Vec<Network>,
+        sandboxes: Vec<Sandbox>,
+    ) -> (Self, Vec<RejectedRecord>) {
         let mut state = Self::default();
-        let mut left_out = Vec::new();
+        let mut rejected = Vec::new();
         for network in networks {
             let adopted = planner_of(planners, &network).map(drop).and_then(|()| state.adopt_network(network.clone()));
-            left_out.extend(adopted.err().map(|why| LeftOut::Network(network.spec.name, why)));
+            rejected.extend(adopted.err().map(|why| RejectedRecord::Network(network.spec.name, why)));
         }
         for sandbox in sandboxes {
             let id = sandbox.id().clone();
-            left_out.extend(state.adopt_sandbox(sandbox).err().map(|why| LeftOut::Sandbox(id, why)));
+            rejected.extend(state.adopt_sandbox(sandbox).err().map(|why| RejectedRecord::Sandbox(id, why)));
         }
-        (state, left_out)
+        (state, rejected)
     }
 
     /// What was on its way in or out when the daemon ended, sandboxes first; from here on it is all on its way out. What was
@@ -171,7 +175,7 @@ impl State {
         if let Some(found) = exact.or_else(named) {
             return Ok(found);
         }
-        let mut beginning = self.beginning_with(text);
+        let mut beginning = self.with_id_prefix(text);
         match (beginning.next(), beginning.next()) {
             (Some(found), None) => Ok(found),
             (Some(_), Some(_)) => Err(Error::invalid(format!(
@@ -182,7 +186,7 @@ impl State {
     }
 
     /// Networks whose ids begin with some hexadecimal digits.
-    fn beginning_with<'a>(&'a self, digits: &str) -> impl Iterator<Item = &'a Network> + use<'a> {
+    fn with_id_prefix<'a>(&'a self, digits: &str) -> impl Iterator<Item = &'a Network> + use<'a> {
         let digits = digits.to_lowercase();
         let is_hex = (1..64).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
         let lowest = is_hex.then(|| format!("{digits:0<64}").parse::<NetworkId>().ok()).flatten();

@@ -9,7 +9,7 @@ use cnm::{
     plan::Plan,
     sandbox::Sandbox,
     spec::EndpointSpec,
-    state::{Put, State},
+    state::{PutOutcome, State},
 };
 use support::{Bench, id, net, net_with, on, port, put, put_with_ports};
 
@@ -127,7 +127,7 @@ fn a_change_that_fails_gives_everything_back() {
     let (before, _) = bench.sandbox("web", first.clone());
     bench.wish("web", put_with_ports(vec![on("aa")], vec![port(None, 4001, 80)])).expect("a change");
     assert_eq!(bench.state.unchanged(&id("web")).expect("it is there"), before);
-    assert!(matches!(bench.put("web", first), Ok(Put::There(there)) if there == before));
+    assert!(matches!(bench.put("web", first), Ok(PutOutcome::There(there)) if there == before));
     bench.sandbox("other", put_with_ports(vec![on("aa")], vec![port(None, 4001, 80)]));
     bench.put("third", put_with_ports(vec![on("aa")], vec![port(None, 4000, 80)])).expect_err("web has it");
     bench.state.forget_sandbox(&id("web")).expect("it is there");

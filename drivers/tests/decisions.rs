@@ -12,7 +12,7 @@ use cnm::{
     observed::{LinkKind, ObservedLink},
     plan::Plan,
     spec::{NetworkRef, NetworkSpec},
-    state::{LeftOut, Put, State, Unfinished},
+    state::{PutOutcome, RejectedRecord, State, Unfinished},
 };
 use drivers::Registry;
 use support::{Bench, id, net, net_with, on, port, put, put_with_ports, teardown};
@@ -186,12 +186,12 @@ fn the_same_request_is_answered_with_the_same_sandbox() {
     let mut bench = Bench::started();
     let wire = || put_with_ports(vec![on("bridge")], vec![port(None, 0, 80)]);
     let (sandbox, _) = bench.sandbox("web", wire());
-    assert_eq!(bench.put("web", wire()), Ok(Put::There(sandbox)));
+    assert_eq!(bench.put("web", wire()), Ok(PutOutcome::There(sandbox)));
     bench.state.remove_sandbox(&Registry, &id("web")).expect("it is there");
     let error = bench.put("web", wire()).expect_err("it is going");
     assert_eq!((error.kind, error.message.as_str()), (Kind::Conflict, "sandbox web is being removed: try again"));
     bench.state.forget_sandbox(&id("web")).expect("it is there");
-    assert!(matches!(bench.put("web", wire()), Ok(Put::Made(..))));
+    assert!(matches!(bench.put("web", wire()), Ok(PutOutcome::Made(..))));
 }
 
 #[test]
@@ -332,8 +332,8 @@ fn records_that_contradict_each_other_are_left_out_and_named() {
     let told: Vec<String> = left_out
         .iter()
         .map(|left_out| match left_out {
-            LeftOut::Network(name, why) => format!("network {name}: {why}"),
-            LeftOut::Sandbox(id, why) => format!("sandbox {id}: {why}"),
+            RejectedRecord::Network(name, why) => format!("network {name}: {why}"),
+            RejectedRecord::Sandbox(id, why) => format!("sandbox {id}: {why}"),
         })
         .collect();
     for (told, says) in told.iter().zip([

@@ -14,7 +14,7 @@ use cnm::{
     ipam::DefaultPools,
     network::Network,
     spec::{EndpointSpec, NetworkSpec, PoolSpec, SandboxSpec},
-    state::{Context, Put, State},
+    state::{Context, PutOutcome, State},
 };
 use drivers::Registry;
 
@@ -96,7 +96,7 @@ impl Bench {
         self.state.network_programmed(&network.id)
     }
 
-    fn put(&mut self, spec: SandboxSpec, given: EndpointGrant) -> Result<Put, Error> {
+    fn put(&mut self, spec: SandboxSpec, given: EndpointGrant) -> Result<PutOutcome, Error> {
         let requests = self.with(&Grants::default(), |state, context| state.grant_requests_of_put(&spec, context))?;
         let mut grants = Grants::default();
         requests.iter().for_each(|request| grants.add(request, Grant::Endpoint(given.clone())));
@@ -148,7 +148,7 @@ fn nothing_is_decided_before_they_were_asked() {
     let unasked = bench.with(&none, |state, context| state.put_sandbox(spec.clone(), context));
     assert_eq!(unasked.expect_err("nobody was asked").kind, Kind::Internal);
     assert!(bench.state.sandboxes().is_empty());
-    let Ok(Put::Made(made, _)) = bench.put(spec.clone(), EndpointGrant::default()) else { panic!("a sandbox") };
+    let Ok(PutOutcome::Made(made, _)) = bench.put(spec.clone(), EndpointGrant::default()) else { panic!("a sandbox") };
     assert!(made.endpoints[0].grant.is_some() && made.endpoints[0].interface().is_some(), "{made:?}");
     // There is nothing to ask about what is there.
     let requests = bench.with(&none, |state, context| state.grant_requests_of_put(&spec, context));
@@ -222,7 +222,7 @@ fn an_address_is_what_is_given_and_what_was_asked_for() {
         let spec = network("net", vec![pool("10.9.0.0/24", None)]);
         bench.create(spec, NetworkGrant::default()).expect("a network");
         match (bench.put(sandbox("web", asked.clone()), given.clone()), expected) {
-            (Ok(Put::Made(made, _)), Ok((address, mac))) => {
+            (Ok(PutOutcome::Made(made, _)), Ok((address, mac))) => {
                 let link = made.endpoints[0].interface().expect("a link");
                 let got = (link.addresses[0].address.ip().to_string(), link.mac.to_string());
                 assert_eq!(got, (address.to_owned(), mac.to_owned()));

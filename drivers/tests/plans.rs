@@ -66,11 +66,11 @@ fn bridge_network_with_a_sandbox_and_ports() {
     route add 0.0.0.0/0 via 172.18.0.1 dev eth0 in web
     firewall add {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
     ");
-    insta::assert_snapshot!(bench.settle(), @"sysctl host net/ipv4/conf/bb-010101010101/route_localnet=1 (was 0)");
+    insta::assert_snapshot!(bench.apply_loopback(), @"sysctl host net/ipv4/conf/bb-010101010101/route_localnet=1 (was 0)");
     bench.sandbox("second", put_with_ports(vec![on("blue")], vec![port(None, 4002, 80)]));
-    insta::assert_snapshot!(bench.settle(), @"");
+    insta::assert_snapshot!(bench.apply_loopback(), @"");
     bench.state.forget_sandbox(&id("second")).expect("it is there");
-    insta::assert_snapshot!(bench.settle(), @"");
+    insta::assert_snapshot!(bench.apply_loopback(), @"");
     let (_, teardown) = bench.state.remove_sandbox(&Registry, sandbox.id()).expect("it is there");
     insta::assert_snapshot!(teardown, @r"
     firewall del {port tcp/*:4000+1 -> 172.18.0.2:80 on bb-010101010101}
@@ -80,7 +80,7 @@ fn bridge_network_with_a_sandbox_and_ports() {
     ");
     assert_eq!(network.mtu_bytes(), Some(1420));
     bench.state.forget_sandbox(&id("web")).expect("it is there");
-    insta::assert_snapshot!(bench.settle(), @"sysctl host net/ipv4/conf/bb-010101010101/route_localnet=0 (was 1)");
+    insta::assert_snapshot!(bench.apply_loopback(), @"sysctl host net/ipv4/conf/bb-010101010101/route_localnet=0 (was 1)");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn world(sandboxes: &[(usize, usize, bool)]) -> (Bench, Host) {
         let host_port = 4000 + u16::try_from(number).expect("few");
         let ports = if *publish { vec![port(None, host_port, 80)] } else { Vec::new() };
         let (_, plan) = bench.sandbox(&format!("s{number}"), put_with_ports(endpoints, ports));
-        host.apply(&bench.settle());
+        host.apply(&bench.apply_loopback());
         host.apply(&plan);
     }
     (bench, host)
@@ -88,7 +88,7 @@ proptest! {
         let names = ["a", "b", "c", "d"];
         let endpoints = if first == second { vec![on(names[first])] } else { vec![on(names[first]), on(names[second])] };
         let (sandbox, plan) = bench.sandbox("new", put_with_ports(endpoints, vec![port(None, 5000, 80)]));
-        host.apply(&bench.settle());
+        host.apply(&bench.apply_loopback());
         let settled = (without_switched_off(host.seen()), host.firewall());
         let undone = host.clone();
         undone.apply(&plan.clone().then(plan.inverse()));
@@ -97,7 +97,7 @@ proptest! {
         let (_, teardown) = bench.state.remove_sandbox(&Registry, sandbox.id()).expect("it is there");
         host.apply(&teardown);
         bench.state.forget_sandbox(sandbox.id()).expect("it is there");
-        host.apply(&bench.settle());
+        host.apply(&bench.apply_loopback());
         prop_assert_eq!(&(without_switched_off(host.seen()), host.firewall()), &before);
     }
 

@@ -100,7 +100,7 @@ impl Published {
         if let Some(network) = by_id().or_else(by_name) {
             return Ok(network);
         }
-        let mut starting = self.starting_with(reference);
+        let mut starting = self.with_id_prefix(reference);
         match (starting.next(), starting.next()) {
             (Some(network), None) => Ok(network),
             (Some(_), Some(_)) => Err(Error::invalid(format!(
@@ -110,7 +110,7 @@ impl Published {
         }
     }
 
-    fn starting_with<'a>(&'a self, prefix: &str) -> impl Iterator<Item = &'a Arc<Network>> {
+    fn with_id_prefix<'a>(&'a self, prefix: &str) -> impl Iterator<Item = &'a Arc<Network>> {
         // The smallest id with the prefix is the prefix filled up with zeros.
         let smallest: Option<NetworkId> = (!prefix.is_empty()).then(|| format!("{prefix:0<64}").parse().ok()).flatten();
         smallest

@@ -18,7 +18,7 @@ use crate::{
 
 impl State {
     /// Has a sandbox become what is asked for. The record says so (see [`Sandbox::change`]); store it, settle what is
-    /// [`State::unsettled`], apply the plan, then [`State::changed`] or [`State::unchanged`]. [`crate::ports::sockets`] of what
+    /// [`State::loopback_pending`], apply the plan, then [`State::changed`] or [`State::unchanged`]. [`crate::ports::sockets`] of what
     /// it is and is to be says which to bind before and to close after.
     ///
     /// # Errors
@@ -36,13 +36,13 @@ impl State {
         let plan = match self.plan_change(context.planners, &before, &after) {
             Ok(plan) => plan,
             Err(error) => {
-                self.have_ports(&before, &after.ports);
+                self.set_ports(&before, &after.ports);
                 self.release_endpoints(&after.endpoints, &before.endpoints);
                 return Err(error);
             }
         };
         let record = Sandbox { change: Some(Box::new(after)), ..before };
-        self.enter(&record);
+        self.add_members(&record);
         self.sandboxes.insert(record.id().clone(), record.clone());
         Ok((record, plan))
     }
@@ -190,7 +190,7 @@ impl State {
     }
 
     /// The kernel has what a sandbox was to become; answers with how it was and with the record to store. Then
-    /// [`State::settling`].
+    /// [`State::loopback_plan`].
     ///
     /// # Errors
     /// When it isn't known, is going, or nothing was to change.
@@ -200,11 +200,11 @@ impl State {
         self.end_change(&before, &after);
         before.change = None;
         self.release_endpoints(&before.endpoints, &after.endpoints);
-        self.have_ports(&after, &before.ports);
+        self.set_ports(&after, &before.ports);
         Ok((before, after))
     }
 
-    /// Nothing of what a sandbox was to become is there: it is as before. The record to store. Then [`State::settling`].
+    /// Nothing of what a sandbox was to become is there: it is as before. The record to store. Then [`State::loopback_plan`].
     ///
     /// # Errors
     /// When it isn't known.
@@ -214,7 +214,7 @@ impl State {
         let Some(change) = &during.change else { return Ok(before) };
         self.end_change(&during, &before);
         self.release_endpoints(&change.endpoints, &before.endpoints);
-        self.have_ports(&before, &change.ports);
+        self.set_ports(&before, &change.ports);
         Ok(before)
     }
 
@@ -233,18 +233,18 @@ impl State {
     }
 
     /// What a sandbox is made of, and what else there may be of it while a change is under way or can't be taken back: for
-    /// [`crate::diff::put_back`].
+    /// [`crate::diff::restore`].
     ///
     /// # Errors
     /// When it isn't known.
     pub fn before_change(&self, planners: &dyn Planners, id: &SandboxId) -> Result<(Resources, Resources), Error> {
         let sandbox = self.sandbox(id)?;
-        Ok((self.sandbox_resources(planners, sandbox)?, self.coming_resources(planners, sandbox)?))
+        Ok((self.sandbox_resources(planners, sandbox)?, self.added_resources(planners, sandbox)?))
     }
 
     fn end_change(&mut self, during: &Sandbox, now: &Sandbox) {
-        self.leave(during);
-        self.enter(now);
+        self.remove_members(during);
+        self.add_members(now);
         self.sandboxes.insert(now.id().clone(), now.clone());
     }
 
@@ -265,7 +265,7 @@ impl State {
     /// where nothing of it is as good; what it took away is for the repair that follows.
     pub(super) fn unfinished_change(&self, planners: &dyn Planners, id: &SandboxId) -> Result<Unfinished, Error> {
         let sandbox = self.sandbox(id)?.clone();
-        let mut coming = self.coming_resources(planners, &sandbox)?;
+        let mut coming = self.added_resources(planners, &sandbox)?;
         coming.retain(|resource| !matches!(resource, Resource::Element(_)));
         Ok(Unfinished::Change(sandbox, Plan::teardown(&coming)))
     }

@@ -271,7 +271,7 @@ impl State {
         }
         self.leases.remove(id);
         self.loopback.remove(id);
-        self.settled.remove(id);
+        self.loopback_applied.remove(id);
         Some(network)
     }
 }

@@ -39,12 +39,12 @@ impl State {
     /// All that there may be of a sandbox: what it is made of, and what it is to be made of.
     pub(super) fn all_sandbox_resources(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Resources, Error> {
         let mut resources = self.sandbox_resources(planners, sandbox)?;
-        resources.extend(self.coming_resources(planners, sandbox)?);
+        resources.extend(self.added_resources(planners, sandbox)?);
         Ok(resources)
     }
 
     /// What a sandbox is to be made of and isn't made of.
-    pub(super) fn coming_resources(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Resources, Error> {
+    pub(super) fn added_resources(&self, planners: &dyn Planners, sandbox: &Sandbox) -> Result<Resources, Error> {
         let Some(change) = &sandbox.change else { return Ok(Resources::new()) };
         let there = self.sandbox_resources(planners, sandbox)?;
         let mut coming = self.sandbox_resources(planners, change)?;
@@ -80,14 +80,14 @@ impl State {
         Ok(Plan::change(&before, &self.sandbox_resources(planners, after)?))
     }
 
-    pub(super) fn enter_loopback(&mut self, sandbox: &Sandbox) {
-        if let Some(endpoint) = loopback_way(sandbox) {
+    pub(super) fn add_to_loopback(&mut self, sandbox: &Sandbox) {
+        if let Some(endpoint) = loopback_endpoint(sandbox) {
             self.loopback.entry(endpoint.network.clone()).or_default().insert(sandbox.id().clone());
         }
     }
 
-    pub(super) fn leave_loopback(&mut self, sandbox: &Sandbox) {
-        let Some(endpoint) = loopback_way(sandbox) else { return };
+    pub(super) fn remove_from_loopback(&mut self, sandbox: &Sandbox) {
+        let Some(endpoint) = loopback_endpoint(sandbox) else { return };
         let Some(sandboxes) = self.loopback.get_mut(&endpoint.network) else { return };
         sandboxes.remove(sandbox.id());
         if sandboxes.is_empty() {
@@ -96,42 +96,42 @@ impl State {
     }
 
     /// Those of some networks that lack what sandboxes on them need for ports on the host's loopback addresses, or have it for
-    /// nobody any more: [`State::settling`] says what to do about it.
-    pub fn unsettled<'a>(&self, networks: impl IntoIterator<Item = &'a NetworkId>) -> Vec<NetworkId> {
-        let is_unsettled = |id: &&NetworkId| self.loopback.contains_key(id) != self.settled.contains(id);
-        networks.into_iter().filter(is_unsettled).cloned().collect()
+    /// nobody any more: [`State::loopback_plan`] says what to do about it.
+    pub fn loopback_pending<'a>(&self, networks: impl IntoIterator<Item = &'a NetworkId>) -> Vec<NetworkId> {
+        let is_pending = |id: &&NetworkId| self.loopback.contains_key(id) != self.loopback_applied.contains(id);
+        networks.into_iter().filter(is_pending).cloned().collect()
     }
 
     /// What a network needs now, or needs no longer, since sandboxes came to it or left it; none if nothing is to be done.
-    /// Apply it in the network's lane and before the plan of the sandbox that needs it, then [`State::settled`]. (It is a
+    /// Apply it in the network's lane and before the plan of the sandbox that needs it, then [`State::loopback_applied`]. (It is a
     /// write to a sysctl. As part of the sandboxes' own plans, which run side by side, a second sandbox could be there
     /// before the first one's plan has got to it, and the last one's leaving could overtake the next one's coming.)
     ///
     /// # Errors
     /// When the network is of a driver that isn't there.
-    pub fn settling(&self, planners: &dyn Planners, id: &NetworkId) -> Result<Option<Plan>, Error> {
+    pub fn loopback_plan(&self, planners: &dyn Planners, id: &NetworkId) -> Result<Option<Plan>, Error> {
         let Some(network) = self.networks.get(id) else { return Ok(None) };
         let is_needed = self.loopback.contains_key(id);
-        if is_needed == self.settled.contains(id) {
+        if is_needed == self.loopback_applied.contains(id) {
             return Ok(None);
         }
         let resources = planner_of(planners, network)?.loopback_publishing(network);
         Ok(Some(if is_needed { Plan::make(resources) } else { Plan::teardown(&resources) }))
     }
 
-    /// The plan of [`State::settling`] is applied: a network now has, or hasn't, what it was for.
-    pub fn settled(&mut self, id: &NetworkId, plan: &Plan) {
+    /// The plan of [`State::loopback_plan`] is applied: a network now has, or hasn't, what it was for.
+    pub fn loopback_applied(&mut self, id: &NetworkId, plan: &Plan) {
         let has_it = plan.ops.iter().any(|op| matches!(op, Op::Make(_)));
         if has_it && self.networks.contains_key(id) {
-            self.settled.insert(id.clone());
+            self.loopback_applied.insert(id.clone());
         } else {
-            self.settled.remove(id);
+            self.loopback_applied.remove(id);
         }
     }
 
     /// The kernel holds all that [`State::desired`] says.
-    pub fn all_settled(&mut self) {
-        self.settled = self.loopback.keys().cloned().collect();
+    pub fn all_loopback_applied(&mut self) {
+        self.loopback_applied = self.loopback.keys().cloned().collect();
     }
 
     /// All that the kernel should hold: what all that is programmed is made of.
@@ -207,7 +207,7 @@ impl State {
 }
 
 /// The endpoint that a sandbox's ports are led to from 127.0.0.1, if there are such.
-fn loopback_way(sandbox: &Sandbox) -> Option<&Endpoint> {
+fn loopback_endpoint(sandbox: &Sandbox) -> Option<&Endpoint> {
     let needed = sandbox.ports.iter().find(|port| port.needs_route_localnet())?;
     sandbox
         .endpoints

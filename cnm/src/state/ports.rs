@@ -62,7 +62,7 @@ impl State {
     }
 
     /// A sandbox has these ports alone.
-    pub(super) fn have_ports(&mut self, sandbox: &Sandbox, dropped: &[PublishedPort]) {
+    pub(super) fn set_ports(&mut self, sandbox: &Sandbox, dropped: &[PublishedPort]) {
         self.ports.release(dropped);
         self.ports.release(&sandbox.ports);
         self.ports.restore(sandbox.id(), &sandbox.spec.name, &sandbox.ports);

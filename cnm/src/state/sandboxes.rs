@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Context, Put, State, planner_of};
+use super::{Context, PutOutcome, State, planner_of};
 use crate::{
     Error, Kind,
     driver::Planners,
@@ -18,16 +18,16 @@ use crate::{
 };
 
 impl State {
-    /// Makes a sandbox with all its endpoints and ports, or finds the one that is there. Then [`State::settling`].
+    /// Makes a sandbox with all its endpoints and ports, or finds the one that is there. Then [`State::loopback_plan`].
     ///
     /// # Errors
     /// When it is being removed, a network doesn't exist, an address or a port is taken or none is free.
-    pub fn put_sandbox(&mut self, spec: SandboxSpec, context: &mut Context<'_>) -> Result<Put, Error> {
+    pub fn put_sandbox(&mut self, spec: SandboxSpec, context: &mut Context<'_>) -> Result<PutOutcome, Error> {
         if let Some(there) = self.sandboxes.get(&spec.id) {
             if there.lifecycle.is_going() {
                 return Err(Error::new(Kind::Conflict, format!("sandbox {} is being removed: try again", spec.id)));
             }
-            return Ok(if there.spec == spec { Put::There(there.clone()) } else { Put::Differs });
+            return Ok(if there.spec == spec { PutOutcome::There(there.clone()) } else { PutOutcome::Differs });
         }
         self.check_attachments(&spec, context.planners)?;
         let endpoints = self.lease_endpoints(&spec, context)?;
@@ -44,9 +44,9 @@ impl State {
                 return Err(error);
             }
         };
-        self.enter(&sandbox);
+        self.add_members(&sandbox);
         self.sandboxes.insert(sandbox.id().clone(), sandbox.clone());
-        Ok(Put::Made(sandbox, plan))
+        Ok(PutOutcome::Made(sandbox, plan))
     }
 
     /// Checks which networks are asked for together, before anything is leased.
@@ -115,19 +115,19 @@ impl State {
     }
 
     /// Writes down who is on which network and whose ports go over loopback.
-    pub(super) fn enter(&mut self, sandbox: &Sandbox) {
+    pub(super) fn add_members(&mut self, sandbox: &Sandbox) {
         for endpoint in sandbox.all_endpoints() {
             let member = (sandbox.id().clone(), endpoint.id.clone());
             self.members.entry(endpoint.network.clone()).or_default().insert(member);
         }
-        self.enter_loopback(sandbox);
+        self.add_to_loopback(sandbox);
         if let Some(change) = &sandbox.change {
-            self.enter_loopback(change);
+            self.add_to_loopback(change);
         }
     }
 
     /// Takes all of that back.
-    pub(super) fn leave(&mut self, sandbox: &Sandbox) {
+    pub(super) fn remove_members(&mut self, sandbox: &Sandbox) {
         for endpoint in sandbox.all_endpoints() {
             let Some(members) = self.members.get_mut(&endpoint.network) else { continue };
             members.remove(&(sandbox.id().clone(), endpoint.id.clone()));
@@ -135,13 +135,13 @@ impl State {
                 self.members.remove(&endpoint.network);
             }
         }
-        self.leave_all_loopback(sandbox);
+        self.remove_all_from_loopback(sandbox);
     }
 
-    fn leave_all_loopback(&mut self, sandbox: &Sandbox) {
-        self.leave_loopback(sandbox);
+    fn remove_all_from_loopback(&mut self, sandbox: &Sandbox) {
+        self.remove_from_loopback(sandbox);
         if let Some(change) = &sandbox.change {
-            self.leave_loopback(change);
+            self.remove_from_loopback(change);
         }
     }
 
@@ -175,7 +175,7 @@ impl State {
         if let Some(change) = &sandbox.change {
             self.ports.restore(sandbox.id(), &sandbox.spec.name, &without(&change.ports, &sandbox.ports));
         }
-        self.enter(&sandbox);
+        self.add_members(&sandbox);
         self.sandboxes.insert(sandbox.id().clone(), sandbox);
         Ok(())
     }
@@ -200,7 +200,7 @@ impl State {
         sandbox.lifecycle = sandbox.lifecycle.clone().tearing(teardown);
         let plan = sandbox.lifecycle.remaining().cloned().unwrap_or_default();
         let sandbox = sandbox.clone();
-        self.leave_all_loopback(&sandbox);
+        self.remove_all_from_loopback(&sandbox);
         Ok((sandbox, plan))
     }
 
@@ -214,10 +214,10 @@ impl State {
         Ok(sandbox.clone())
     }
 
-    /// The sandbox is gone, or never came to be: gives back its addresses and ports. Then [`State::settling`].
+    /// The sandbox is gone, or never came to be: gives back its addresses and ports. Then [`State::loopback_plan`].
     pub fn forget_sandbox(&mut self, id: &SandboxId) -> Option<Sandbox> {
         let sandbox = self.sandboxes.remove(id)?;
-        self.leave(&sandbox);
+        self.remove_members(&sandbox);
         if let Some(change) = &sandbox.change {
             self.ports.release(&change.ports);
             self.release_endpoints(&change.endpoints, &sandbox.endpoints);

@@ -17,7 +17,7 @@ use cnm::{
     plan::{Op, Plan},
     sandbox::Sandbox,
     spec::{NetworkSpec, SandboxSpec},
-    state::{Context, Put, State},
+    state::{Context, PutOutcome, State},
 };
 use drivers::Registry;
 
@@ -84,28 +84,30 @@ impl Bench {
     }
 
     /// Asks for a sandbox as the API does.
-    pub(crate) fn put(&mut self, id: &str, wire: SandboxPut) -> Result<Put, Error> {
+    pub(crate) fn put(&mut self, id: &str, wire: SandboxPut) -> Result<PutOutcome, Error> {
         let spec = SandboxSpec::parse(id, wire)?;
         self.with(|state, context| state.put_sandbox(spec, context))
     }
 
     /// What networks need now, or need no longer: as if it were applied.
-    pub(crate) fn settle(&mut self) -> Plan {
+    pub(crate) fn apply_loopback(&mut self) -> Plan {
         let all: Vec<_> = self.state.networks().keys().cloned().collect();
-        let mut settled = Plan::default();
-        for id in self.state.unsettled(&all) {
-            let plan = self.state.settling(&Registry, &id).expect("planned").expect("it is unsettled");
-            self.state.settled(&id, &plan);
-            settled = settled.then(plan);
+        let mut applied = Plan::default();
+        for id in self.state.loopback_pending(&all) {
+            let plan = self.state.loopback_plan(&Registry, &id).expect("planned").expect("it is pending");
+            self.state.loopback_applied(&id, &plan);
+            applied = applied.then(plan);
         }
-        settled
+        applied
     }
 
     /// Makes a sandbox, programmed.
     pub(crate) fn sandbox(&mut self, id: &str, wire: SandboxPut) -> (Sandbox, Plan) {
         match self.put(id, wire).expect("a sandbox") {
-            Put::Made(sandbox, plan) => (self.state.sandbox_programmed(sandbox.id()).expect("reserved before"), plan),
-            Put::There(_) | Put::Differs => panic!("sandbox {id} is there"),
+            PutOutcome::Made(sandbox, plan) => {
+                (self.state.sandbox_programmed(sandbox.id()).expect("reserved before"), plan)
+            }
+            PutOutcome::There(_) | PutOutcome::Differs => panic!("sandbox {id} is there"),
         }
     }
 

@@ -58,12 +58,12 @@ impl Controller {
         prepared: &mut Prepared,
         mut timing: Timing,
     ) -> Result<Timed<Arc<Sandbox>>, Error> {
-        let (Reserved { plan, commit, unsettled, .. }, held) =
+        let (Reserved { plan, commit, loopback_pending, .. }, held) =
             self.reserve_change(id, &wish, prepared, &mut timing).await?;
         let attempt = || format!("change sandbox {id}");
         let stored = async {
             timing.measure("reserve", commit.done()).await?;
-            self.settle(unsettled, attempt).await?;
+            self.apply_loopback(loopback_pending, attempt).await?;
             let applied = timing.measure("apply", self.apply(plan, attempt)).await?;
             timing.extend(applied.spans);
             let asked = id.clone();
@@ -130,7 +130,7 @@ impl Controller {
 
     /// The same when some or all of it may be applied.
     async fn undo_change(&self, id: &SandboxId, error: Error, held: Vec<Held>) -> Error {
-        let Err(failed) = self.put_back(id).await else { return self.give_up_change(id, error, held).await };
+        let Err(failed) = self.restore(id).await else { return self.give_up_change(id, error, held).await };
         tracing::warn!(error = %failed.chain(), "a change of sandbox {id} failed and can't be taken back now");
         if let Err(stopping) = self.change_stays(id, failed.chain(), held).await {
             return stopping;
@@ -148,7 +148,7 @@ impl Controller {
 
     /// Takes back what is left of a change that failed. To be called in the sandbox's lane.
     pub(super) async fn take_change_back(&self, id: &SandboxId) -> Result<(), Error> {
-        if let Err(error) = self.put_back(id).await {
+        if let Err(error) = self.restore(id).await {
             self.change_stays(id, error.chain(), Vec::new()).await?;
             return Err(error);
         }
@@ -159,12 +159,12 @@ impl Controller {
 
     /// Has the kernel hold what a sandbox is made of, and nothing of what it was to become. What undid operations one by one
     /// knows nothing of what went by itself with what they took away.
-    async fn put_back(&self, id: &SandboxId) -> Result<(), Error> {
+    async fn restore(&self, id: &SandboxId) -> Result<(), Error> {
         let asked = id.clone();
         let (desired, unwanted) = self.owner.decide(move |ledger| ledger.before_change(&asked)).await??;
         let scope = ObserveScope::of(desired.iter().chain(&unwanted));
         let observed = self.on_host("observe the host's links", move |host| host.observe(&scope)).await?;
-        let plan = diff::put_back(&desired, &unwanted, &observed);
+        let plan = diff::restore(&desired, &unwanted, &observed);
         self.apply(plan, || format!("take a change of sandbox {id} back")).await.map(drop)
     }
 }

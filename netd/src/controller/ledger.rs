@@ -128,19 +128,19 @@ impl Ledger {
     }
 
     /// Networks of a sandbox that need something, or need it no longer, since sandboxes came to them or left them.
-    fn unsettled(&self, sandbox: &Sandbox) -> Vec<NetworkId> {
-        self.unsettled_of([sandbox])
+    fn loopback_pending(&self, sandbox: &Sandbox) -> Vec<NetworkId> {
+        self.loopback_pending_of([sandbox])
     }
 
-    fn unsettled_of<'s>(&self, sandboxes: impl IntoIterator<Item = &'s Sandbox>) -> Vec<NetworkId> {
+    fn loopback_pending_of<'s>(&self, sandboxes: impl IntoIterator<Item = &'s Sandbox>) -> Vec<NetworkId> {
         let endpoints = sandboxes.into_iter().flat_map(Sandbox::all_endpoints);
         let networks: BTreeSet<&NetworkId> = endpoints.map(|endpoint| &endpoint.network).collect();
-        self.state.unsettled(networks)
+        self.state.loopback_pending(networks)
     }
 
     /// What that is, as it is now.
-    pub(crate) fn settling(&self, network: &NetworkId) -> Result<Option<Plan>, Error> {
-        Ok(self.state.settling(&*self.planners, network)?)
+    pub(crate) fn loopback_plan(&self, network: &NetworkId) -> Result<Option<Plan>, Error> {
+        Ok(self.state.loopback_plan(&*self.planners, network)?)
     }
 
     /// Tells of chains of others that drop forwarded packets, once each.

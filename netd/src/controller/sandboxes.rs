@@ -50,7 +50,7 @@ impl Controller {
         let id = spec.id.clone();
         let mut timing = Timing::default();
         let mut avoided = BTreeSet::new();
-        let (Reserved { plan, commit, unsettled, .. }, held) = loop {
+        let (Reserved { plan, commit, loopback_pending, .. }, held) = loop {
             let (asked, but, grants) = (spec.clone(), avoided.clone(), prepared.grants());
             let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(asked, &but, &grants));
             let mut reserved = match timing.measure("decide", decision).await? {
@@ -87,7 +87,7 @@ impl Controller {
         let made = async {
             timing.measure("reserve", commit.done()).await?;
             check_namespace(&spec.namespace).await?;
-            self.settle(unsettled, attempt).await?;
+            self.apply_loopback(loopback_pending, attempt).await?;
             timing.measure("apply", self.apply(plan, attempt)).await
         };
         match made.await {
@@ -129,20 +129,26 @@ impl Controller {
     }
 
     /// Has networks have what sandboxes on them need, and nothing that nobody needs: in the lane of each, as it is then.
-    pub(super) async fn settle(&self, networks: Vec<NetworkId>, attempt: impl Fn() -> String) -> Result<(), Error> {
+    pub(super) async fn apply_loopback(
+        &self,
+        networks: Vec<NetworkId>,
+        attempt: impl Fn() -> String,
+    ) -> Result<(), Error> {
         for id in networks {
             let _turn = self.lanes.enter(Subject::Network(id.clone())).await;
             let asked = id.clone();
-            let Some(plan) = self.owner.decide(move |ledger| ledger.settling(&asked)).await?? else { continue };
+            let Some(plan) = self.owner.decide(move |ledger| ledger.loopback_plan(&asked)).await?? else { continue };
             self.apply(plan.clone(), &attempt).await?;
-            self.owner.decide(move |ledger| ledger.state.settled(&id, &plan)).await?;
+            self.owner.decide(move |ledger| ledger.state.loopback_applied(&id, &plan)).await?;
         }
         Ok(())
     }
 
     /// The same where it belongs to no request that could fail.
-    async fn settle_or_warn(&self, networks: Vec<NetworkId>) {
-        if let Err(error) = self.settle(networks, || "change how ports are published on loopback".to_owned()).await {
+    async fn apply_loopback_or_warn(&self, networks: Vec<NetworkId>) {
+        if let Err(error) =
+            self.apply_loopback(networks, || "change how ports are published on loopback".to_owned()).await
+        {
             let error = error.chain();
             self.warn(format!("publishing on the host's loopback addresses is not as it should be: {error}")).await;
         }
@@ -150,8 +156,8 @@ impl Controller {
 
     /// What is left to do when something is gone: networks may need less, ports may lead elsewhere, others get theirs back.
     pub(super) async fn conclude(&self, id: &SandboxId, gone: Option<Gone>) -> Result<(), Error> {
-        let Some(Gone { commit, unsettled, sockets, due }) = gone else { return Ok(()) };
-        self.settle_or_warn(unsettled).await;
+        let Some(Gone { commit, loopback_pending, sockets, due }) = gone else { return Ok(()) };
+        self.apply_loopback_or_warn(loopback_pending).await;
         if !sockets.is_empty() {
             let (id, held) = (id.clone(), ports::bind_all(sockets));
             self.owner.decide(move |ledger| ledger.hold(&id, held)).await?;
@@ -220,7 +226,7 @@ impl Controller {
     /// Stores and applies the plan of a sandbox that is going, and forgets it.
     async fn take_away(&self, id: &SandboxId, leaving: Leaving, timing: &mut Timing) -> Result<(), Error> {
         let id = id.clone();
-        let Leaving { plan, commit, let_go, unsettled } = leaving;
+        let Leaving { plan, commit, let_go, loopback_pending } = leaving;
         let applied = async {
             timing.measure("reserve", commit.done()).await?;
             timing.measure("apply", self.apply(plan.clone(), || format!("take down sandbox {id}"))).await
@@ -236,7 +242,7 @@ impl Controller {
             }
         }
         let_go.done().await;
-        self.settle_or_warn(unsettled).await;
+        self.apply_loopback_or_warn(loopback_pending).await;
         let leaving = id.clone();
         let gone = self.owner.decide(move |ledger| ledger.sandbox_gone(&leaving));
         let gone = timing.measure("forget", gone).await?;

@@ -34,7 +34,7 @@ use cnm::{
     plan::{Op, Plan},
     ports,
     resource::{Namespace, Resource},
-    state::{LeftOut, State, Unfinished},
+    state::{RejectedRecord, State, Unfinished},
 };
 use kernel::{Family, Forwarding, Host};
 
@@ -98,7 +98,7 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
     let Start { host, planners, pools, store, loaded, forwarding_drop, outside, .. } = start;
     let facts = host.facts().map_err(Error::host("look at the host's network"))?;
     let recorded = Recorded::by(&loaded);
-    let (state, left_out) = State::restore(&*planners, loaded.networks, loaded.sandboxes);
+    let (state, rejected) = State::restore(&*planners, loaded.networks, loaded.sandboxes);
     let mut ledger = Ledger {
         owed: Books::new(loaded.owed, &state, |holder| recorded.sets_aside(holder, &state)),
         state,
@@ -114,7 +114,7 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
         published,
         warned_of: BTreeSet::new(),
     };
-    let set_aside = ledger.set_aside(&*host, &loaded.unreadable, left_out);
+    let set_aside = ledger.set_aside(&*host, &loaded.unreadable, rejected);
     for (network, last) in loaded.last_leases {
         ledger.state.resume_leases(&network, last);
     }
@@ -171,17 +171,17 @@ impl Recorded {
 impl Ledger {
     /// Names the records that have no part in the state. The namespace of a sandbox among them is let go: it ends with what
     /// runs in it, and its id can be asked for again.
-    fn set_aside(&mut self, host: &dyn Host, unreadable: &[Unreadable], left_out: Vec<LeftOut>) -> Vec<String> {
+    fn set_aside(&mut self, host: &dyn Host, unreadable: &[Unreadable], rejected: Vec<RejectedRecord>) -> Vec<String> {
         let mut sentences = Vec::new();
         let mut sandboxes = Vec::new();
         for Unreadable { what, id, error } in unreadable {
             sentences.push(error.chain());
             sandboxes.extend((*what == "sandbox").then(|| id.parse().ok()).flatten());
         }
-        for left_out in left_out {
-            let (what, why) = match left_out {
-                LeftOut::Network(name, why) => (format!("network {name}"), why),
-                LeftOut::Sandbox(id, why) => {
+        for rejected in rejected {
+            let (what, why) = match rejected {
+                RejectedRecord::Network(name, why) => (format!("network {name}"), why),
+                RejectedRecord::Sandbox(id, why) => {
                     sandboxes.push(id.clone());
                     (format!("sandbox {id}"), why)
                 }
@@ -232,7 +232,7 @@ impl Ledger {
             tracing::info!(steps = plan.ops.len(), "the kernel does not hold what it should: repairing");
             apply_repair(host, plan).into_iter().for_each(|failure| self.warn(failure));
         }
-        self.state.all_settled();
+        self.state.all_loopback_applied();
         Ok(())
     }
 

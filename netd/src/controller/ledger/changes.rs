@@ -85,9 +85,9 @@ impl Ledger {
                 state.disconnect(id, &leaving, context)
             }
         })?;
-        let (sockets, unsettled) = (self.coming_sockets(&record), self.unsettled(&record));
+        let (sockets, loopback_pending) = (self.coming_sockets(&record), self.loopback_pending(&record));
         let record = self.show_sandbox(record);
-        Ok(NewChange::Reserved(Reserved { plan, commit: self.store_reserved(record), sockets, unsettled }))
+        Ok(NewChange::Reserved(Reserved { plan, commit: self.store_reserved(record), sockets, loopback_pending }))
     }
 
     /// What a sandbox is to hold and doesn't hold. Where it has the same port already, that one goes first, or stays: a change
@@ -118,10 +118,10 @@ impl Ledger {
         self.holdings.add(id, held);
         let sockets = self.follow_ports(&sandbox);
         let revision = self.tell_changed(&before, &sandbox);
-        let unsettled = self.unsettled_of([&before, &sandbox]);
+        let loopback_pending = self.loopback_pending_of([&before, &sandbox]);
         let commit = self.store.put_revision(revision.unwrap_or_else(|| self.events.newest()));
         let due = self.owed.given_up(held_by(id, left(&before.endpoints, &sandbox.endpoints)));
-        Ok(Changed { sandbox, gone: Gone { commit, unsettled, sockets, due }, let_go: self.relay.let_go() })
+        Ok(Changed { sandbox, gone: Gone { commit, loopback_pending, sockets, due }, let_go: self.relay.let_go() })
     }
 
     /// Nothing is left of what a sandbox was to become.
@@ -134,7 +134,12 @@ impl Ledger {
         let sockets = self.follow_ports(&record);
         let coming = during.change.as_ref().map_or(&[][..], |change| &change.endpoints);
         let due = self.owed.given_up(held_by(id, left(coming, &record.endpoints)));
-        Some(Gone { commit: self.store.put_sandbox(record, None), unsettled: self.unsettled(&during), sockets, due })
+        Some(Gone {
+            commit: self.store.put_sandbox(record, None),
+            loopback_pending: self.loopback_pending(&during),
+            sockets,
+            due,
+        })
     }
 
     /// A change that failed can't be taken back now: what it had been given is kept until it is.

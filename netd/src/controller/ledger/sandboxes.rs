@@ -12,7 +12,7 @@ use cnm::{
     ports::{self, HeldSocket},
     sandbox::Sandbox,
     spec::SandboxSpec,
-    state::Put,
+    state::PutOutcome,
 };
 
 use super::{Ledger, remaining};
@@ -49,7 +49,7 @@ pub(crate) struct Reserved {
     /// To be held from here on.
     pub(crate) sockets: Vec<HeldSocket>,
     /// To be settled before it is applied.
-    pub(crate) unsettled: Vec<NetworkId>,
+    pub(crate) loopback_pending: Vec<NetworkId>,
 }
 
 /// Something that is to go: to be stored, then applied.
@@ -60,7 +60,7 @@ pub(crate) struct Leaving {
     /// To be waited for before its ports are free.
     pub(crate) let_go: LetGo,
     /// To be settled as well.
-    pub(crate) unsettled: Vec<NetworkId>,
+    pub(crate) loopback_pending: Vec<NetworkId>,
 }
 
 /// Something that is gone, or never came to be: to be stored.
@@ -68,7 +68,7 @@ pub(crate) struct Leaving {
 pub(crate) struct Gone {
     pub(crate) commit: Commit,
     /// To be settled now.
-    pub(crate) unsettled: Vec<NetworkId>,
+    pub(crate) loopback_pending: Vec<NetworkId>,
     /// To be held now, since ports lead elsewhere.
     pub(crate) sockets: Vec<HeldSocket>,
     /// To be given back now what was theirs.
@@ -94,14 +94,14 @@ impl Ledger {
         }
         let put = self.with_grants(avoided, grants, |state, context| state.put_sandbox(spec, context))?;
         let (sandbox, plan) = match put {
-            Put::There(sandbox) => return Ok(NewSandbox::There(Arc::new(sandbox))),
-            Put::Differs => return Ok(NewSandbox::Differs),
-            Put::Made(sandbox, plan) => (sandbox, plan),
+            PutOutcome::There(sandbox) => return Ok(NewSandbox::There(Arc::new(sandbox))),
+            PutOutcome::Differs => return Ok(NewSandbox::Differs),
+            PutOutcome::Made(sandbox, plan) => (sandbox, plan),
         };
-        let (sockets, unsettled) = (ports::sockets(&sandbox.ports), self.unsettled(&sandbox));
+        let (sockets, loopback_pending) = (ports::sockets(&sandbox.ports), self.loopback_pending(&sandbox));
         let sandbox = self.show_sandbox(sandbox);
         let commit = self.store_reserved(sandbox);
-        Ok(NewSandbox::Reserved(Reserved { plan, commit, sockets, unsettled }))
+        Ok(NewSandbox::Reserved(Reserved { plan, commit, sockets, loopback_pending }))
     }
 
     /// Stores what was chosen for a sandbox, and where its networks' addresses go on from.
@@ -152,9 +152,9 @@ impl Ledger {
         let (sandbox, plan) = self.state.remove_sandbox(&*self.planners, id)?;
         self.holdings.of(id).iter().for_each(|held| self.relay.stop(held));
         let sandbox = self.show_sandbox(sandbox);
-        let unsettled = self.unsettled(&sandbox);
+        let loopback_pending = self.loopback_pending(&sandbox);
         let commit = self.store.put_sandbox(sandbox, None);
-        Ok(Leaving { plan, commit, let_go: self.relay.let_go(), unsettled })
+        Ok(Leaving { plan, commit, let_go: self.relay.let_go(), loopback_pending })
     }
 
     /// Taking the sandbox down, or undoing its making, stopped.
@@ -184,7 +184,7 @@ impl Ledger {
         }
         let commit = self.store.delete_sandbox(id.clone(), revision);
         let due = self.owed.given_up(held_by(id, sandbox.all_endpoints()));
-        Some(Gone { unsettled: self.unsettled(&sandbox), due, ..Gone::not_yet(commit) })
+        Some(Gone { loopback_pending: self.loopback_pending(&sandbox), due, ..Gone::not_yet(commit) })
     }
 
     /// An owner's sandboxes that it doesn't claim, and what it claims and doesn't have.
@@ -261,6 +261,6 @@ enum Told {
 impl Gone {
     /// It stopped on its way out.
     pub(super) fn not_yet(commit: Commit) -> Self {
-        Self { commit, unsettled: Vec::new(), sockets: Vec::new(), due: BTreeSet::new() }
+        Self { commit, loopback_pending: Vec::new(), sockets: Vec::new(), due: BTreeSet::new() }
     }
 }
