@@ -33,7 +33,7 @@ pub struct HostView {
     pub default_route_mtu_bytes: Option<u32>,
     /// Destinations of the host's routes of all tables, default routes left out: subnets are chosen around them.
     pub routes: Vec<IpNetwork>,
-    /// The links that [`Planner::links_asked`] named, where they exist.
+    /// The links that [`Planner::links_to_observe`] named, where they exist.
     pub links: BTreeMap<LinkName, ObservedLink>,
     /// `net.ipv4.ip_local_port_range`: host ports are chosen from it where the caller leaves it to us.
     pub ephemeral_ports: PortRange,
@@ -136,7 +136,7 @@ pub struct DriverTraits {
 
 /// What a new endpoint has so far: all that [`Planner::attach`] needs to choose the rest.
 #[derive(Debug, Clone, Copy)]
-pub struct Attaching<'a> {
+pub struct NewEndpoint<'a> {
     /// The endpoint's id.
     pub id: &'a EndpointId,
     /// What was asked for.
@@ -160,7 +160,7 @@ pub trait Planner: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// When an option that names a link is wrong.
-    fn links_asked(&self, _spec: &NetworkSpec) -> Result<Vec<LinkName>, Error> {
+    fn links_to_observe(&self, _spec: &NetworkSpec) -> Result<Vec<LinkName>, Error> {
         Ok(Vec::new())
     }
 
@@ -183,7 +183,7 @@ pub trait Planner: Send + Sync + fmt::Debug {
     fn check_endpoint(&self, network: &Network, spec: &EndpointSpec) -> Result<(), Error>;
 
     /// Chooses what is left to choose for an endpoint; none on networks without links.
-    fn attach(&self, network: &Network, endpoint: Attaching<'_>) -> Option<Interface>;
+    fn attach(&self, network: &Network, endpoint: NewEndpoint<'_>) -> Option<Interface>;
 
     /// What a network is made of.
     fn network(&self, network: &Network) -> Resources;

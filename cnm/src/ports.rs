@@ -138,7 +138,7 @@ impl PublishedPort {
     }
 
     /// Leads the port to another endpoint's address.
-    pub(crate) fn lead_to(&mut self, endpoint: IpAddr) {
+    pub(crate) fn forward_to(&mut self, endpoint: IpAddr) {
         if self.path == PortPath::Open {
             self.host = HostAddress::Exact(endpoint);
         }

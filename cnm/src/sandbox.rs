@@ -1,4 +1,4 @@
-//! Sandboxes as stored, everything chosen, and which of their endpoints is the way out.
+//! Sandboxes as stored, everything chosen, and which of their endpoints is the default gateway.
 
 use std::cmp::Reverse;
 
@@ -21,7 +21,7 @@ pub struct Sandbox {
     pub spec: SandboxSpec,
     /// Its attachments in the order of their interfaces.
     pub endpoints: Vec<Endpoint>,
-    /// Its published ports, every port chosen; none while no endpoint is the way out.
+    /// Its published ports, every port chosen; none while no endpoint is the default gateway.
     pub ports: Vec<PublishedPort>,
     /// How far it is.
     pub lifecycle: Lifecycle,
@@ -82,10 +82,10 @@ impl Sandbox {
         let mut candidates: Vec<&Endpoint> = self.endpoints.iter().collect();
         candidates.sort_by_key(|endpoint| {
             let families =
-                usize::from(has_way_out(endpoint, Family::Ipv4)) + usize::from(has_way_out(endpoint, Family::Ipv6));
+                usize::from(has_gateway(endpoint, Family::Ipv4)) + usize::from(has_gateway(endpoint, Family::Ipv6));
             (Reverse(endpoint.spec.gateway_priority), Reverse(families), endpoint.network_name.clone())
         });
-        let first = |family| candidates.iter().find(|endpoint| has_way_out(endpoint, family)).copied();
+        let first = |family| candidates.iter().find(|endpoint| has_gateway(endpoint, family)).copied();
         Gateways { ipv4: first(Family::Ipv4), ipv6: first(Family::Ipv6) }
     }
 
@@ -111,6 +111,6 @@ impl Sandbox {
 }
 
 /// Endpoints on internal networks have addresses and no gateway.
-fn has_way_out(endpoint: &Endpoint, family: Family) -> bool {
+fn has_gateway(endpoint: &Endpoint, family: Family) -> bool {
     endpoint.address(family).is_some_and(|address| address.gateway.is_some())
 }

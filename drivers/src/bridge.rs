@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use cnm::{
     Error,
-    driver::{Attaching, BridgeConfig, DriverConfig, DriverTraits, HostView, Planner},
+    driver::{BridgeConfig, DriverConfig, DriverTraits, HostView, NewEndpoint, Planner},
     endpoint::{Endpoint, Interface},
     firewall::{Element, GatewayMode, NetworkPolicy, OpenPorts, PortForward},
     id::{LinkName, MacAddress, NetworkId},
@@ -44,7 +44,7 @@ impl Planner for BridgePlanner {
         DriverTraits { addresses: true, single_instance: false, host_namespace: false }
     }
 
-    fn links_asked(&self, spec: &NetworkSpec) -> Result<Vec<LinkName>, Error> {
+    fn links_to_observe(&self, spec: &NetworkSpec) -> Result<Vec<LinkName>, Error> {
         let options = Options::parse(spec)?;
         Ok(options.name.or_else(|| options.default_bridge.then(default_bridge)).into_iter().collect())
     }
@@ -98,7 +98,7 @@ impl Planner for BridgePlanner {
         })
     }
 
-    fn attach(&self, network: &Network, endpoint: Attaching<'_>) -> Option<Interface> {
+    fn attach(&self, network: &Network, endpoint: NewEndpoint<'_>) -> Option<Interface> {
         let config = config_of(network)?;
         let derived = endpoint.addresses.iter().find_map(|address| match address.address.ip() {
             IpAddr::V4(address) => Some(MacAddress::of_ipv4(address)),
@@ -198,14 +198,14 @@ fn default_bridge() -> LinkName {
     DEFAULT_BRIDGE.parse().expect("a literal link name is valid")
 }
 
-/// What the caller says, else what a bridge that is there has, else what the way out of the host carries: longer packets
+/// What the caller says, else what a bridge that is there has, else what the host's default route carries: longer packets
 /// would be lost where a VPN or a cloud's network is in between.
 fn choose_mtu(options: &Options, there: Option<&ObservedLink>, host: &HostView) -> u32 {
     options.mtu_bytes.or(there.map(|link| link.mtu_bytes)).or(host.default_route_mtu_bytes).unwrap_or(DEFAULT_MTU_BYTES)
 }
 
 /// What a bridge of ours needs so that no container makes itself the host's router by a forged advertisement
-/// (CVE-2020-13401). A bridge that the user made may be the host's own way out: it is left as it is.
+/// (CVE-2020-13401). A bridge that the user made may be the host's own default gateway: it is left as it is.
 fn close_to_advertisements(network: &Network, config: &BridgeConfig, bridge: &LinkAt) -> Resources {
     if config.mtu_bytes < IPV6_LEAST_MTU_BYTES {
         return Resources::new();

@@ -5,14 +5,14 @@ use cnm::{
     id::DriverName,
 };
 
-use crate::{BarePlanner, BridgePlanner};
+use crate::{BridgePlanner, LinklessPlanner};
 
 /// The drivers that are built in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Registry;
 
 /// Sorted by name.
-const DRIVERS: [&dyn Planner; 3] = [&BridgePlanner, &BarePlanner::Host, &BarePlanner::Null];
+const DRIVERS: [&dyn Planner; 3] = [&BridgePlanner, &LinklessPlanner::Host, &LinklessPlanner::Null];
 
 impl Planners for Registry {
     fn planner(&self, driver: &DriverName) -> Option<&dyn Planner> {

@@ -170,8 +170,8 @@ fn refused_changes_change_nothing() {
         ("web", on("bridge"), Kind::Forbidden, "sandbox web is on network bridge already"),
         ("web", on("none"), Kind::Forbidden, "it is on other networks"),
         ("web", named.clone(), Kind::Conflict, "has an interface eth0 already"),
-        ("alone", on("blue"), Kind::Forbidden, "it is on network none, which stands alone"),
-        ("host", on("blue"), Kind::Forbidden, "it is on network host, which stands alone"),
+        ("alone", on("blue"), Kind::Forbidden, "it is on network none, which can't be combined with others"),
+        ("host", on("blue"), Kind::Forbidden, "it is on network host, which can't be combined with others"),
     ] {
         let before = picture(&bench.state);
         let spec = EndpointSpec::try_from(wire).expect("a valid endpoint");

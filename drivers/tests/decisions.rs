@@ -387,7 +387,7 @@ fn a_default_bridge_without_a_record_is_made_anew() {
     };
     bench.host.links.insert("berth0".parse().expect("a name"), leftover);
     let spec = bench.with(|state, context| state.missing_predefined(context)).remove(0);
-    let asked = Registry.planner(&spec.driver).expect("built in").links_asked(&spec).expect("valid options");
+    let asked = Registry.planner(&spec.driver).expect("built in").links_to_observe(&spec).expect("valid options");
     assert_eq!(asked, ["berth0".parse().expect("a name")]);
     let (_, plan) = bench.with(|state, context| state.create_network(spec, true, context)).expect("made");
     insta::assert_snapshot!(plan, @r"

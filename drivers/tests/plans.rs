@@ -102,7 +102,7 @@ fn internal_network_has_no_way_out() {
     sysctl db net/ipv6/conf/eth0/disable_ipv6=1 (was 0)
     address add 172.18.0.2/24 dev eth0@db
     ");
-    assert!(sandbox.ports.is_empty(), "nothing leads there while there is no way out");
+    assert!(sandbox.ports.is_empty(), "nothing is forwarded there while there is no gateway");
 }
 
 #[test]

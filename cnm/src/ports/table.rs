@@ -40,14 +40,14 @@ pub struct PortContext<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct PortTable {
     /// By the first port of each run.
-    held: BTreeMap<(Protocol, HostAddress), BTreeMap<u16, Held>>,
+    allocated: BTreeMap<(Protocol, HostAddress), BTreeMap<u16, Allocation>>,
     /// The ephemeral port chosen last: freed ones rest for a round.
     last_ephemeral: u16,
 }
 
 /// A run of ports of one address and the sandbox that has them.
 #[derive(Debug, Clone)]
-struct Held {
+struct Allocation {
     last: u16,
     holder: SandboxId,
     name: String,
@@ -234,17 +234,18 @@ impl PortTable {
         };
         let singles = (protocol, HostAddress::Exact(*exact.start()))..=(protocol, HostAddress::Exact(*exact.end()));
         let whole = (protocol, any)..=(protocol, any);
-        self.held.range(whole).chain(self.held.range(singles)).find_map(|((_, on), runs)| {
-            let (start, held) = runs.range(..=last).next_back().filter(|(_, held)| held.last >= first)?;
-            Some(Conflict { port: first.max(*start), on: *on, held })
+        self.allocated.range(whole).chain(self.allocated.range(singles)).find_map(|((_, on), runs)| {
+            let (start, allocated) =
+                runs.range(..=last).next_back().filter(|(_, allocated)| allocated.last >= first)?;
+            Some(Conflict { port: first.max(*start), on: *on, allocated })
         })
     }
 
     /// Holds ports chosen before.
     pub fn restore(&mut self, holder: &SandboxId, name: &str, ports: &[PublishedPort]) {
         for port in ports.iter().filter(|port| port.path != PortPath::Open) {
-            let held = Held { last: port.host_last(), holder: holder.clone(), name: name.to_owned() };
-            self.held.entry((port.protocol, port.host)).or_default().insert(port.host_first, held);
+            let allocated = Allocation { last: port.host_last(), holder: holder.clone(), name: name.to_owned() };
+            self.allocated.entry((port.protocol, port.host)).or_default().insert(port.host_first, allocated);
         }
     }
 
@@ -252,22 +253,22 @@ impl PortTable {
     pub fn release(&mut self, ports: &[PublishedPort]) {
         for port in ports.iter().filter(|port| port.path != PortPath::Open) {
             let key = (port.protocol, port.host);
-            let Some(runs) = self.held.get_mut(&key) else { continue };
+            let Some(runs) = self.allocated.get_mut(&key) else { continue };
             // A published run may be made of several held ones, or be a part of one, see `join_runs`.
             let (first, last) = (port.host_first, port.host_last());
-            let met = runs.range(..=last).rev().take_while(|(_, held)| held.last >= first);
-            let met: Vec<(u16, Held)> = met.map(|(start, held)| (*start, held.clone())).collect();
-            for (start, held) in met {
+            let met = runs.range(..=last).rev().take_while(|(_, allocated)| allocated.last >= first);
+            let met: Vec<(u16, Allocation)> = met.map(|(start, allocated)| (*start, allocated.clone())).collect();
+            for (start, allocated) in met {
                 runs.remove(&start);
-                if held.last > last {
-                    runs.insert(last + 1, held.clone());
+                if allocated.last > last {
+                    runs.insert(last + 1, allocated.clone());
                 }
                 if start < first {
-                    runs.insert(start, Held { last: first - 1, ..held });
+                    runs.insert(start, Allocation { last: first - 1, ..allocated });
                 }
             }
             if runs.is_empty() {
-                self.held.remove(&key);
+                self.allocated.remove(&key);
             }
         }
     }
@@ -304,14 +305,14 @@ fn exact_range(first: IpAddr, last: IpAddr) -> RangeInclusive<IpAddr> {
 struct Conflict<'a> {
     port: u16,
     on: HostAddress,
-    held: &'a Held,
+    allocated: &'a Allocation,
 }
 
 impl Conflict<'_> {
     fn refusal(&self, asking: &SandboxId, protocol: Protocol, host: HostAddress) -> Error {
         let port = self.port;
         let elsewhere = if self.on == host { String::new() } else { format!(" on {}", self.on) };
-        if self.held.holder == *asking {
+        if self.allocated.holder == *asking {
             return Error::invalid(format!("port {port}/{protocol} on {host} is published twice by this request"));
         }
         Error::new(
@@ -319,7 +320,7 @@ impl Conflict<'_> {
             // The end is what Docker says, and scripts look for.
             format!(
                 "port {port}/{protocol} on {host} is already published{elsewhere} by sandbox {}: port is already allocated",
-                self.held.name
+                self.allocated.name
             ),
         )
     }

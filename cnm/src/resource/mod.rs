@@ -6,8 +6,8 @@
 
 mod bridge;
 mod element;
-mod inside;
 mod namespace;
+mod network_config;
 mod place;
 mod veth;
 
@@ -17,8 +17,8 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
 pub use bridge::Bridge;
-pub use inside::{LinkAddress, Neighbour, Route, Sysctl};
 pub use namespace::Namespace;
+pub use network_config::{LinkAddress, Neighbour, Route, Sysctl};
 pub(crate) use place::Places;
 pub use place::{LinkAt, NamespaceAt, Place};
 pub use veth::VethPair;

@@ -114,12 +114,12 @@ impl State {
                 format!("sandbox {} is on network {name} already", sandbox.spec.name),
             ));
         }
-        let has_bare = sandbox.endpoints.iter().any(|endpoint| endpoint.interface().is_none());
-        if has_bare || sandbox.spec.namespace == NamespaceSpec::Host {
+        let has_linkless = sandbox.endpoints.iter().any(|endpoint| endpoint.interface().is_none());
+        if has_linkless || sandbox.spec.namespace == NamespaceSpec::Host {
             return Err(Error::new(
                 Kind::Forbidden,
                 format!(
-                    "sandbox {} can't be connected to network {name}: it is on network {}, which stands alone",
+                    "sandbox {} can't be connected to network {name}: it is on network {}, which can't be combined with others",
                     sandbox.spec.name,
                     sandbox.endpoints.first().map_or("host", |endpoint| endpoint.network_name.as_str())
                 ),

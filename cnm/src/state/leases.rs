@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use super::{Context, State, planner_of};
 use crate::{
     Error, Kind,
-    driver::Attaching,
+    driver::NewEndpoint,
     endpoint::{Address, Attachment, Endpoint},
     grant::{EndpointGrant, bad_endpoint},
     id::{EndpointId, LinkName, NetworkId},
@@ -61,7 +61,7 @@ impl State {
         let network_id = network.id.clone();
         let addresses = self.lease_addresses(&network_id, spec, endpoint.grant.as_ref(), there)?;
         let network = self.network_by_id(&network_id)?;
-        let attaching = Attaching { id: &endpoint.id, spec, interface: &interface, addresses: &addresses };
+        let attaching = NewEndpoint { id: &endpoint.id, spec, interface: &interface, addresses: &addresses };
         let mut link = planner.attach(network, attaching);
         if let (Some(link), Some(mac)) = (&mut link, endpoint.grant.as_ref().and_then(|grant| grant.mac)) {
             link.mac = mac;

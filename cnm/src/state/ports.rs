@@ -1,4 +1,4 @@
-//! A sandbox's published ports: chosen for its way out, and led along when that moves.
+//! A sandbox's published ports: chosen for its default gateway, and forwarded to another one when that changes.
 
 use super::{Context, State};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl State {
-    /// Chooses ports for a sandbox and holds them, if it has a way out. What is granted already is chosen again.
+    /// Chooses ports for a sandbox and holds them, if it has a default gateway. What is granted already is chosen again.
     pub(super) fn publish(
         &mut self,
         sandbox: &mut Sandbox,
@@ -39,8 +39,8 @@ impl State {
         Ok(())
     }
 
-    /// Chooses the ports of a sandbox that is to change: those that are as they were, led to where its way out is then, and
-    /// others where something else is wanted or the way out is of another kind. All that it has and is to have is held from
+    /// Chooses the ports of a sandbox that is to change: those that are as they were, forwarded to where its gateway is then, and
+    /// others where something else is wanted or the gateway is of another mode. All that it has and is to have is held from
     /// here on; nothing changes on an error.
     pub(super) fn change_ports(
         &mut self,
@@ -49,7 +49,7 @@ impl State {
         context: &Context<'_>,
     ) -> Result<(), Error> {
         after.ports.clone_from(&before.ports);
-        lead_to_way_out(after);
+        forward_to_gateway(after);
         if after.spec.ports == before.spec.ports && self.ports_fit(after) {
             return Ok(());
         }
@@ -68,7 +68,7 @@ impl State {
         self.ports.restore(sandbox.id(), &sandbox.spec.name, &sandbox.ports);
     }
 
-    /// Whether a sandbox's ports are of the kind that its way out wants.
+    /// Whether a sandbox's ports are of the kind that its gateway wants.
     fn ports_fit(&self, sandbox: &Sandbox) -> bool {
         let gateways = sandbox.gateways();
         if sandbox.ports.is_empty() {
@@ -87,8 +87,8 @@ impl State {
     }
 }
 
-/// Leads each port to the address that its family's way out has now.
-fn lead_to_way_out(sandbox: &mut Sandbox) {
+/// Forwards each port to the address that its family's gateway endpoint has now.
+fn forward_to_gateway(sandbox: &mut Sandbox) {
     let gateways = sandbox.gateways();
     let address = |family| Some(gateways.of(family)?.address(family)?.address.ip());
     let (ipv4, ipv6) = (address(Family::Ipv4), address(Family::Ipv6));
@@ -98,7 +98,7 @@ fn lead_to_way_out(sandbox: &mut Sandbox) {
             Family::Ipv6 => ipv6,
         };
         if let Some(address) = address {
-            port.lead_to(address);
+            port.forward_to(address);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How each kind of resource is made and removed: steps for [`crate::apply`], one module for each kind of link.
 
 mod bridge;
-mod inside;
+mod network_config;
 mod veth;
 
 use std::{io, os::fd::BorrowedFd};

@@ -103,7 +103,7 @@ impl Controller {
     /// The host as a network's planner wants to see it.
     async fn look_for(&self, spec: &NetworkSpec) -> Result<HostView, Error> {
         let links = match self.planners.planner(&spec.driver) {
-            Some(planner) => planner.links_asked(spec)?,
+            Some(planner) => planner.links_to_observe(spec)?,
             // The model refuses it, by name.
             None => Vec::new(),
         };

@@ -123,7 +123,7 @@ fn net(name: &str) -> cnm::spec::NetworkSpec {
 }
 
 /// An endpoint that takes the default gateway, and the ports with it.
-fn way_out(network: &str) -> cnm::spec::EndpointSpec {
+fn endpoint_with_gateway(network: &str) -> cnm::spec::EndpointSpec {
     let wire = cnm::api::EndpointRequest {
         network: network.to_owned(),
         gateway_priority: 1,
@@ -165,7 +165,7 @@ async fn an_endpoint_that_can_not_be_stored_is_taken_back() {
     netd.create_network(net("net")).await.expect("a network");
     put(&netd, "web").await.expect("a sandbox");
     let before = world.seen();
-    let error = netd.connect(id("web"), way_out("net")).await.expect_err("no room").chain();
+    let error = netd.connect(id("web"), endpoint_with_gateway("net")).await.expect_err("no room").chain();
     assert!(error.starts_with("cannot write the state file "), "{error}");
     assert_eq!((world.seen(), netd.published().count_endpoints()), (before, 1));
 }
@@ -199,7 +199,7 @@ async fn a_failed_connect_leaves_the_sandbox_as_it_was() {
     let mut failures = 0;
     loop {
         world.host.fail_after(failures);
-        match netd.connect(id("web"), way_out("net")).await {
+        match netd.connect(id("web"), endpoint_with_gateway("net")).await {
             Err(_) => {
                 assert_eq!(world.seen(), before, "after a failure at step {failures}");
                 failures += 1;

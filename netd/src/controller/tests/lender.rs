@@ -10,7 +10,7 @@ use std::{
 use cnm::{
     Error, Kind,
     api::{EndpointRequest, NetworkCreate, PoolConfig},
-    driver::{Attaching, DriverConfig, DriverTraits, HostView, Planner, Planners},
+    driver::{DriverConfig, DriverTraits, HostView, NewEndpoint, Planner, Planners},
     endpoint::{Endpoint, Interface},
     grant::{
         EndpointGrant, EndpointGrantRequest, GrantFuture, Grantor, Holder, NetworkGrant, NetworkGrantRequest, Owed,
@@ -251,7 +251,7 @@ impl Planner for LentPlanner {
         BridgePlanner.check_endpoint(network, spec)
     }
 
-    fn attach(&self, network: &Network, endpoint: Attaching<'_>) -> Option<Interface> {
+    fn attach(&self, network: &Network, endpoint: NewEndpoint<'_>) -> Option<Interface> {
         BridgePlanner.attach(network, endpoint)
     }
 

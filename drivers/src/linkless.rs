@@ -3,7 +3,7 @@
 
 use cnm::{
     Error,
-    driver::{Attaching, DriverConfig, DriverTraits, HostView, Planner},
+    driver::{DriverConfig, DriverTraits, HostView, NewEndpoint, Planner},
     endpoint::{Endpoint, Interface},
     id::NetworkId,
     ipam::Pool,
@@ -15,16 +15,16 @@ use cnm::{
 
 use crate::options::{OPTIONS_OF_ENDPOINTS, unknown};
 
-/// The planner of a driver without links.
+/// The planner of a driver without links: `host` or `null`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BarePlanner {
+pub enum LinklessPlanner {
     /// Of driver `host`.
     Host,
     /// Of driver `null`.
     Null,
 }
 
-impl Planner for BarePlanner {
+impl Planner for LinklessPlanner {
     fn name(&self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -72,7 +72,7 @@ impl Planner for BarePlanner {
         Err(Error::invalid(format!("an endpoint on network {name} can't have {what}: driver {driver} makes no link")))
     }
 
-    fn attach(&self, _network: &Network, _endpoint: Attaching<'_>) -> Option<Interface> {
+    fn attach(&self, _network: &Network, _endpoint: NewEndpoint<'_>) -> Option<Interface> {
         None
     }
 
