@@ -188,7 +188,7 @@ pub(crate) fn without(ports: &[PublishedPort], others: &[PublishedPort]) -> Vec<
 
 /// A socket that the daemon binds, so that nobody else on the host takes the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HeldSocket {
+pub struct SocketSpec {
     /// The transport protocol.
     pub protocol: Protocol,
     /// The address to bind: `::` with `dual_stack` holds every address of both families.
@@ -205,14 +205,14 @@ pub struct HeldSocket {
 
 /// The sockets to bind for ports: one dual-stack socket where a port is published on every address of both families;
 /// none for ports without a host side.
-pub fn sockets(ports: &[PublishedPort]) -> Vec<HeldSocket> {
-    let mut sockets: BTreeMap<(Protocol, u16, IpAddr), HeldSocket> = BTreeMap::new();
+pub fn sockets(ports: &[PublishedPort]) -> Vec<SocketSpec> {
+    let mut sockets: BTreeMap<(Protocol, u16, IpAddr), SocketSpec> = BTreeMap::new();
     for port in ports.iter().filter(|port| port.path != PortPath::Open) {
         for offset in 0..port.count {
             let number = port.host_first + offset;
             let relay_to = (port.path == PortPath::Relay).then_some((port.endpoint, port.container_first + offset));
             let address = port.host.ip();
-            let socket = HeldSocket {
+            let socket = SocketSpec {
                 protocol: port.protocol,
                 address,
                 port: number,

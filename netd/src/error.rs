@@ -116,7 +116,7 @@ pub enum Error {
     },
     /// A host port can't be held.
     #[error("failed to bind host port {address}/{protocol}: {reason}")]
-    HoldPort {
+    BindPort {
         /// Address and port.
         address: std::net::SocketAddr,
         /// The transport protocol.
@@ -142,7 +142,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Refused(error) => error.kind,
-            Self::HoldPort { kind, .. } => *kind,
+            Self::BindPort { kind, .. } => *kind,
             Self::Apply { source, .. } => source.cause.kind(),
             Self::Host { source, .. } => source.kind(),
             Self::ShuttingDown => Kind::Unavailable,

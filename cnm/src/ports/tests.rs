@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use proptest::prelude::*;
 
-use super::{HeldSocket, HostAddress, PortContext, PortPath, PortTable, PublishedPort, sockets};
+use super::{HostAddress, PortContext, PortPath, PortTable, PublishedPort, SocketSpec, sockets};
 use crate::{
     Error,
     api::PortRange,
@@ -64,7 +64,7 @@ fn without_a_host_address_both_families_get_the_same_port() {
         shown(&ports),
         ["0.0.0.0 40000+1/tcp -> 172.17.0.2 80 Forward", ":: 40000+1/tcp -> 172.17.0.2 80 Relay"]
     );
-    let expected = HeldSocket {
+    let expected = SocketSpec {
         protocol: Protocol::Tcp,
         address: ip("::"),
         port: 40000,

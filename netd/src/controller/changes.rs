@@ -18,8 +18,8 @@ use super::{
     sandboxes::{MOST_PORTS_AVOIDED, store_quietly},
 };
 use crate::{
-    Error, holder,
-    ports::{self, Held},
+    Error, port_process,
+    ports::{self, BoundSocket},
     published::{no_such_endpoint, show_endpoint},
 };
 
@@ -58,7 +58,7 @@ impl Controller {
         prepared: &mut Prepared,
         mut timing: Timing,
     ) -> Result<Timed<Arc<Sandbox>>, Error> {
-        let (Reserved { plan, commit, loopback_pending, .. }, held) =
+        let (Reserved { plan, commit, loopback_pending, .. }, bound) =
             self.reserve_change(id, &wish, prepared, &mut timing).await?;
         let attempt = || format!("change sandbox {id}");
         let stored = async {
@@ -71,10 +71,10 @@ impl Controller {
             timing.measure("commit", commit.done()).await
         };
         if let Err(error) = stored.await {
-            return Err(self.undo_change(id, error, held).await);
+            return Err(self.undo_change(id, error, bound).await);
         }
         let asked = id.clone();
-        let changed = self.owner.decide(move |ledger| ledger.changed(&asked, held));
+        let changed = self.owner.decide(move |ledger| ledger.changed(&asked, bound));
         let Changed { sandbox, gone, let_go } = timing.measure("changed", changed).await??;
         let_go.done().await;
         self.conclude(id, Some(gone)).await?;
@@ -89,7 +89,7 @@ impl Controller {
         wish: &Wish,
         prepared: &mut Prepared,
         timing: &mut Timing,
-    ) -> Result<(Reserved, Vec<Held>), Error> {
+    ) -> Result<(Reserved, Vec<BoundSocket>), Error> {
         let mut avoided = BTreeSet::new();
         loop {
             let (asked, wish, but, grants) = (id.clone(), wish.clone(), avoided.clone(), prepared.grants());
@@ -105,23 +105,23 @@ impl Controller {
                 }
                 NewChange::Reserved(reserved) => reserved,
             };
-            let not_held = match ports::bind_all(std::mem::take(&mut reserved.sockets)) {
-                Ok(held) => return Ok((reserved, held)),
-                Err(not_held) => not_held,
+            let failure = match ports::bind_all(std::mem::take(&mut reserved.sockets)) {
+                Ok(bound) => return Ok((reserved, bound)),
+                Err(failure) => failure,
             };
-            let may_choose = not_held.taken && !not_held.what.fixed && avoided.len() < MOST_PORTS_AVOIDED;
-            avoided.insert((not_held.what.protocol, not_held.what.port));
-            let refused = self.give_up_change(id, not_held.error, Vec::new()).await;
+            let may_choose = failure.taken && !failure.spec.fixed && avoided.len() < MOST_PORTS_AVOIDED;
+            avoided.insert((failure.spec.protocol, failure.spec.port));
+            let refused = self.give_up_change(id, failure.error, Vec::new()).await;
             if !may_choose {
-                return Err(holder::explain(refused).await);
+                return Err(port_process::explain(refused).await);
             }
         }
     }
 
     /// Gives back what a change had been given of which nothing is applied; answers with why.
-    async fn give_up_change(&self, id: &SandboxId, error: Error, held: Vec<Held>) -> Error {
+    async fn give_up_change(&self, id: &SandboxId, error: Error, bound: Vec<BoundSocket>) -> Error {
         let given_up = id.clone();
-        match self.owner.decide(move |ledger| ledger.unchanged(&given_up, held)).await {
+        match self.owner.decide(move |ledger| ledger.unchanged(&given_up, bound)).await {
             Ok(gone) => self.conclude_quietly(id, gone).await,
             Err(stopping) => return stopping,
         }
@@ -129,18 +129,18 @@ impl Controller {
     }
 
     /// The same when some or all of it may be applied.
-    async fn undo_change(&self, id: &SandboxId, error: Error, held: Vec<Held>) -> Error {
-        let Err(failed) = self.restore(id).await else { return self.give_up_change(id, error, held).await };
+    async fn undo_change(&self, id: &SandboxId, error: Error, bound: Vec<BoundSocket>) -> Error {
+        let Err(failed) = self.restore(id).await else { return self.give_up_change(id, error, bound).await };
         tracing::warn!(error = %failed.chain(), "a change of sandbox {id} failed and can't be taken back now");
-        if let Err(stopping) = self.change_stays(id, failed.chain(), held).await {
+        if let Err(stopping) = self.change_stays(id, failed.chain(), bound).await {
             return stopping;
         }
         error
     }
 
-    async fn change_stays(&self, id: &SandboxId, reason: String, held: Vec<Held>) -> Result<(), Error> {
+    async fn change_stays(&self, id: &SandboxId, reason: String, bound: Vec<BoundSocket>) -> Result<(), Error> {
         let stuck = id.clone();
-        let commit = self.owner.decide(move |ledger| ledger.change_stuck(&stuck, reason, held)).await?;
+        let commit = self.owner.decide(move |ledger| ledger.change_stuck(&stuck, reason, bound)).await?;
         store_quietly(commit).await;
         self.retry_later();
         Ok(())

@@ -41,7 +41,7 @@ impl Ledger {
     /// Ports of a sandbox that nothing of ours is bound to, in words.
     fn not_held(&self, id: &SandboxId) -> Result<Vec<String>, Error> {
         let sandbox = self.sandbox(id)?;
-        let missing = self.holdings.missing(id, ports::sockets(&sandbox.ports));
+        let missing = self.port_sockets.missing(id, ports::sockets(&sandbox.ports));
         let words = missing.iter().map(|socket| {
             let address = std::net::SocketAddr::new(socket.address, socket.port);
             format!("{address}/{}", socket.protocol)

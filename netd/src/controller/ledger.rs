@@ -36,7 +36,7 @@ use super::firewall::describe_drop;
 use crate::{
     Error,
     events::{EventLog, News, Subscription},
-    ports::Holdings,
+    ports::PortSockets,
     published::Published,
     relay::Relay,
     store::Store,
@@ -62,7 +62,7 @@ pub(crate) struct Ledger {
     pub(crate) pools: DefaultPools,
     /// The host as it was when it was last looked at.
     pub(crate) view: HostView,
-    pub(crate) holdings: Holdings,
+    pub(crate) port_sockets: PortSockets,
     pub(crate) relay: Relay,
     pub(crate) owed: Books,
     pub(crate) store: Arc<Store>,

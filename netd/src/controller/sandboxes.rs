@@ -16,8 +16,8 @@ use super::{
     prepare::Prepared,
 };
 use crate::{
-    Error, holder,
-    ports::{self, Held},
+    Error, port_process,
+    ports::{self, BoundSocket},
     store::Commit,
 };
 
@@ -50,7 +50,7 @@ impl Controller {
         let id = spec.id.clone();
         let mut timing = Timing::default();
         let mut avoided = BTreeSet::new();
-        let (Reserved { plan, commit, loopback_pending, .. }, held) = loop {
+        let (Reserved { plan, commit, loopback_pending, .. }, bound) = loop {
             let (asked, but, grants) = (spec.clone(), avoided.clone(), prepared.grants());
             let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(asked, &but, &grants));
             let mut reserved = match timing.measure("decide", decision).await? {
@@ -70,16 +70,16 @@ impl Controller {
                 Ok(NewSandbox::Reserved(reserved)) => reserved,
                 Err(error) => return Err(error),
             };
-            let not_held = match ports::bind_all(std::mem::take(&mut reserved.sockets)) {
-                Ok(held) => break (reserved, held),
-                Err(not_held) => not_held,
+            let failure = match ports::bind_all(std::mem::take(&mut reserved.sockets)) {
+                Ok(bound) => break (reserved, bound),
+                Err(failure) => failure,
             };
-            let may_choose = not_held.taken && !not_held.what.fixed && avoided.len() < MOST_PORTS_AVOIDED;
-            let place = (not_held.what.protocol, not_held.what.port);
-            let refused = self.give_up_sandbox::<()>(&id, not_held.error, Vec::new()).await;
+            let may_choose = failure.taken && !failure.spec.fixed && avoided.len() < MOST_PORTS_AVOIDED;
+            let place = (failure.spec.protocol, failure.spec.port);
+            let refused = self.give_up_sandbox::<()>(&id, failure.error, Vec::new()).await;
             match refused {
                 Err(_) if may_choose => drop(avoided.insert(place)),
-                Err(error) => return Err(holder::explain(error).await),
+                Err(error) => return Err(port_process::explain(error).await),
                 Ok(()) => {}
             }
         };
@@ -92,11 +92,11 @@ impl Controller {
         };
         match made.await {
             Ok(applied) => timing.extend(applied.spans),
-            Err(error) => return self.give_up_sandbox(&id, error, held).await,
+            Err(error) => return self.give_up_sandbox(&id, error, bound).await,
         }
         let programmed = id.clone();
         let stored = async {
-            let decision = self.owner.decide(move |ledger| ledger.sandbox_programmed(&programmed, held));
+            let decision = self.owner.decide(move |ledger| ledger.sandbox_programmed(&programmed, bound));
             let (sandbox, commit) = timing.measure("programmed", decision).await??;
             timing.measure("commit", commit.done()).await?;
             Ok(sandbox)
@@ -119,9 +119,9 @@ impl Controller {
     }
 
     /// Gives back what a sandbox that failed had been given; the failure is the answer.
-    async fn give_up_sandbox<T>(&self, id: &SandboxId, error: Error, held: Vec<Held>) -> Result<T, Error> {
+    async fn give_up_sandbox<T>(&self, id: &SandboxId, error: Error, bound: Vec<BoundSocket>) -> Result<T, Error> {
         let failed = id.clone();
-        let decision = self.owner.decide(move |ledger| (ledger.sandbox_failed(&failed, &error, held), error));
+        let decision = self.owner.decide(move |ledger| (ledger.sandbox_failed(&failed, &error, bound), error));
         let (gone, error) = decision.await?;
         self.conclude_quietly(id, gone).await;
         self.retry_later();
@@ -159,8 +159,8 @@ impl Controller {
         let Some(Gone { commit, loopback_pending, sockets, due }) = gone else { return Ok(()) };
         self.apply_loopback_or_warn(loopback_pending).await;
         if !sockets.is_empty() {
-            let (id, held) = (id.clone(), ports::bind_all(sockets));
-            self.owner.decide(move |ledger| ledger.hold(&id, held)).await?;
+            let (id, bound) = (id.clone(), ports::bind_all(sockets));
+            self.owner.decide(move |ledger| ledger.add_bound(&id, bound)).await?;
         }
         let stored = commit.done().await;
         self.pay(due).await;

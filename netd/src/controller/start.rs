@@ -18,7 +18,7 @@ use crate::{
     Error,
     error::chain,
     events::EventLog,
-    ports::Holdings,
+    ports::PortSockets,
     published::Published,
     relay::Relay,
     store::{Commit, Loaded, Store, Unreadable},
@@ -105,7 +105,7 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
         planners,
         pools,
         view: view_of(facts),
-        holdings: Holdings::default(),
+        port_sockets: PortSockets::default(),
         relay: Relay::default(),
         store,
         events: EventLog::new(loaded.revision, (outside.now)()),
@@ -131,7 +131,7 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
         ledger.shown.set_forwarding_by_us();
     }
     ledger.show_all();
-    ledger.hold_ports_again();
+    ledger.bind_ports_again();
     commits.push(ledger.store.put_revision(ledger.events.newest()));
     let instance = (outside.random)()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Recovered { ledger, commits, instance, set_aside })
@@ -245,18 +245,18 @@ impl Ledger {
     }
 
     /// Binds published ports again. They lead to their sandboxes whoever holds them; a thief is named.
-    fn hold_ports_again(&mut self) {
+    fn bind_ports_again(&mut self) {
         let mut lost: BTreeMap<SandboxId, Vec<String>> = BTreeMap::new();
         let programmed = self.state.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed());
         let sandboxes: Vec<_> =
             programmed.map(|sandbox| (sandbox.id().clone(), ports::sockets(&sandbox.ports))).collect();
         for (id, sockets) in sandboxes {
-            for not_held in self.holdings.hold_again(&id, sockets) {
-                let message = format!("a published port of sandbox {id} is lost: {}", not_held.error.chain());
+            for failure in self.port_sockets.bind_again(&id, sockets) {
+                let message = format!("a published port of sandbox {id} is lost: {}", failure.error.chain());
                 self.warn(message.clone());
                 lost.entry(id.clone()).or_default().push(message);
             }
-            self.holdings.of(&id).iter().for_each(|held| self.relay.serve(held));
+            self.port_sockets.of(&id).iter().for_each(|bound| self.relay.serve(bound));
         }
         self.set_lost_ports(lost);
     }

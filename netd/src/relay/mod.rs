@@ -16,7 +16,7 @@ use std::{
     time::Instant,
 };
 
-use cnm::{firewall::Protocol, ports::HeldSocket};
+use cnm::{firewall::Protocol, ports::SocketSpec};
 use nix::{
     errno::Errno,
     sys::{
@@ -29,7 +29,7 @@ use tokio::{runtime, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use self::udp::Sessions;
-use crate::ports::Held;
+use crate::ports::BoundSocket;
 
 /// How many ready sockets are asked for at once.
 const READY: usize = 64;
@@ -52,8 +52,8 @@ struct Running {
 
 #[derive(Debug)]
 enum Order {
-    Serve(Held),
-    Stop(HeldSocket),
+    Serve(BoundSocket),
+    Stop(SocketSpec),
     /// Say when all orders before this one are done.
     Tell(oneshot::Sender<()>),
 }
@@ -74,8 +74,8 @@ impl LetGo {
 
 impl Relay {
     /// Serves a port, if it is one for the relay. To be called in a runtime.
-    pub(crate) fn serve(&mut self, held: &Held) {
-        if held.what.relay_to.is_none() {
+    pub(crate) fn serve(&mut self, bound: &BoundSocket) {
+        if bound.spec.relay_to.is_none() {
             return;
         }
         if self.running.is_none() {
@@ -84,13 +84,13 @@ impl Relay {
                 Err(error) => return tracing::error!(%error, "cannot start the relay for IPv6 host addresses"),
             }
         }
-        self.order(Order::Serve(held.clone()));
+        self.order(Order::Serve(bound.clone()));
     }
 
     /// Stops serving a port and drops its connections.
-    pub(crate) fn stop(&self, held: &Held) {
-        if held.what.relay_to.is_some() {
-            self.order(Order::Stop(held.what));
+    pub(crate) fn stop(&self, bound: &BoundSocket) {
+        if bound.spec.relay_to.is_some() {
+            self.order(Order::Stop(bound.spec));
         }
     }
 
@@ -150,7 +150,7 @@ impl Drop for Running {
 /// A port that is served.
 #[derive(Debug)]
 struct Service {
-    what: HeldSocket,
+    spec: SocketSpec,
     socket: Arc<Socket>,
     to: SocketAddr,
     /// Ends the connections of the port.
@@ -203,7 +203,7 @@ struct Desk {
     orders: mpsc::Receiver<Order>,
     runtime: runtime::Handle,
     services: HashMap<u64, Service>,
-    tokens: HashMap<HeldSocket, u64>,
+    tokens: HashMap<SocketSpec, u64>,
     sessions: Sessions,
     next_token: u64,
 }
@@ -235,8 +235,8 @@ impl Desk {
         let _ = self.bell.read();
         loop {
             match self.orders.try_recv() {
-                Ok(Order::Serve(held)) => self.serve(held),
-                Ok(Order::Stop(what)) => self.stop(&what),
+                Ok(Order::Serve(bound)) => self.serve(bound),
+                Ok(Order::Stop(spec)) => self.stop(&spec),
                 // Nobody waits when a request was given up.
                 Ok(Order::Tell(tell)) => drop(tell.send(())),
                 Err(mpsc::TryRecvError::Empty) => return true,
@@ -245,37 +245,37 @@ impl Desk {
         }
     }
 
-    fn serve(&mut self, held: Held) {
-        let Some(to) = held.what.relay_to.map(SocketAddr::from) else { return };
-        if self.tokens.contains_key(&held.what) {
+    fn serve(&mut self, bound: BoundSocket) {
+        let Some(to) = bound.spec.relay_to.map(SocketAddr::from) else { return };
+        if self.tokens.contains_key(&bound.spec) {
             return;
         }
         let token = self.next_token;
         self.next_token += 1;
-        let prepared = match held.what.protocol {
-            Protocol::Tcp => tcp::prepare(&held.socket),
-            Protocol::Udp => udp::prepare(&held.socket),
-            Protocol::Sctp => return tracing::warn!(port = held.what.port, "SCTP can't be relayed"),
+        let prepared = match bound.spec.protocol {
+            Protocol::Tcp => tcp::prepare(&bound.socket),
+            Protocol::Udp => udp::prepare(&bound.socket),
+            Protocol::Sctp => return tracing::warn!(port = bound.spec.port, "SCTP can't be relayed"),
         };
-        if let Err(error) = prepared.and_then(|()| self.poller.add(&*held.socket, token)) {
-            tracing::warn!(address = %held.what.address, port = held.what.port, %error, "cannot relay this port");
+        if let Err(error) = prepared.and_then(|()| self.poller.add(&*bound.socket, token)) {
+            tracing::warn!(address = %bound.spec.address, port = bound.spec.port, %error, "cannot relay this port");
             return;
         }
-        self.tokens.insert(held.what, token);
+        self.tokens.insert(bound.spec, token);
         let stop = CancellationToken::new();
-        self.services.insert(token, Service { what: held.what, socket: held.socket, to, stop });
+        self.services.insert(token, Service { spec: bound.spec, socket: bound.socket, to, stop });
     }
 
-    fn stop(&mut self, what: &HeldSocket) {
-        let Some(service) = self.tokens.remove(what).and_then(|token| self.services.remove(&token)) else { return };
+    fn stop(&mut self, spec: &SocketSpec) {
+        let Some(service) = self.tokens.remove(spec).and_then(|token| self.services.remove(&token)) else { return };
         self.poller.remove(&*service.socket);
-        self.sessions.end_all_of(what, &self.poller);
+        self.sessions.end_all_of(spec, &self.poller);
         service.stop.cancel();
     }
 
     fn attend(&mut self, token: u64) {
         match self.services.get(&token) {
-            Some(service) if service.what.protocol == Protocol::Udp => {
+            Some(service) if service.spec.protocol == Protocol::Udp => {
                 self.sessions.take_from_clients(service, &self.poller, &mut self.next_token);
             }
             Some(service) => tcp::accept_all(service, &self.runtime),

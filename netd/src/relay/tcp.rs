@@ -27,7 +27,7 @@ pub(super) fn accept_all(service: &Service, runtime: &Handle) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(port = service.what.port, %error, "cannot accept a connection to relay");
+                tracing::warn!(port = service.spec.port, %error, "cannot accept a connection to relay");
                 return;
             }
         }

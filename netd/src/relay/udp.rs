@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cnm::ports::HeldSocket;
+use cnm::ports::SocketSpec;
 use nix::{
     libc::in6_pktinfo,
     sys::socket::{
@@ -38,7 +38,7 @@ pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    port: HeldSocket,
+    port: SocketSpec,
     client: SocketAddr,
     local: Ipv6Addr,
 }
@@ -98,7 +98,7 @@ impl Sessions {
         self.next_sweep = (!self.by_token.is_empty()).then(|| now + IDLE);
     }
 
-    pub(super) fn end_all_of(&mut self, port: &HeldSocket, poller: &Poller) {
+    pub(super) fn end_all_of(&mut self, port: &SocketSpec, poller: &Poller) {
         self.end(poller, |session| session.key.port == *port);
     }
 
@@ -143,13 +143,13 @@ impl Sessions {
                 Ok(datagram) => datagram,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
-                    tracing::debug!(port = service.what.port, %error, "cannot receive a datagram to relay");
+                    tracing::debug!(port = service.spec.port, %error, "cannot receive a datagram to relay");
                     return;
                 }
             };
             let Some((length, client, local)) = datagram else { continue };
             let local_address = Ipv6Addr::from(local.ipi6_addr.s6_addr);
-            let key = Key { port: service.what, client, local: local_address };
+            let key = Key { port: service.spec, client, local: local_address };
             let token = match self.tokens.get(&key) {
                 Some(token) => *token,
                 None => match self.begin(key, service, local, poller, next_token) {
@@ -263,7 +263,7 @@ mod tests {
         prepare(&front).expect("packet information");
         front.bind(&SocketAddr::from((Ipv6Addr::LOCALHOST, 0)).into()).expect("a port");
         let address = front.local_addr().expect("an address").as_socket_ipv6().expect("IPv6");
-        let what = HeldSocket {
+        let spec = SocketSpec {
             protocol: Protocol::Udp,
             address: (*address.ip()).into(),
             port: address.port(),
@@ -271,7 +271,7 @@ mod tests {
             relay_to: Some((to.ip(), to.port())),
             fixed: true,
         };
-        let service = Service { what, socket: Arc::new(front), to, stop: CancellationToken::new() };
+        let service = Service { spec, socket: Arc::new(front), to, stop: CancellationToken::new() };
         let (poller, mut next_token) = (Poller::new().expect("an epoll set"), 0);
         let mut sessions = Sessions::at_most(2);
         let clients: Vec<_> = (0..3).map(|_| UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).expect("a port")).collect();

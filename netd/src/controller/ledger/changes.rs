@@ -8,7 +8,7 @@ use cnm::{
     firewall::Protocol,
     grant::{GrantRequest, Grants},
     id::SandboxId,
-    ports::{self, HeldSocket, PublishedPort},
+    ports::{self, PublishedPort, SocketSpec},
     resource::Resources,
     sandbox::Sandbox,
     spec::{EndpointSpec, SandboxSpec},
@@ -16,9 +16,9 @@ use cnm::{
 
 use super::{
     Ledger, Reserved,
-    sandboxes::{Gone, held_by},
+    sandboxes::{Gone, grant_holders},
 };
-use crate::{Error, events::News, ports::Held, published::find_endpoint, relay::LetGo, store::Commit};
+use crate::{Error, events::News, ports::BoundSocket, published::find_endpoint, relay::LetGo, store::Commit};
 
 /// What a sandbox that is there is to be.
 #[derive(Debug, Clone)]
@@ -92,9 +92,9 @@ impl Ledger {
 
     /// What a sandbox is to hold and doesn't hold. Where it has the same port already, that one goes first, or stays: a change
     /// doesn't fail for what had been lost before.
-    fn coming_sockets(&self, record: &Sandbox) -> Vec<HeldSocket> {
+    fn coming_sockets(&self, record: &Sandbox) -> Vec<SocketSpec> {
         let wanted = record.change.as_ref().map_or_else(Vec::new, |change| ports::sockets(&change.ports));
-        let mut missing = self.holdings.missing(record.id(), wanted);
+        let mut missing = self.port_sockets.missing(record.id(), wanted);
         let there = ports::sockets(&record.ports);
         missing
             .retain(|socket| !there.iter().any(|there| (there.protocol, there.port) == (socket.protocol, socket.port)));
@@ -112,28 +112,28 @@ impl Ledger {
     }
 
     /// The kernel has what a sandbox was to become, and it is stored: its relayed ports are served.
-    pub(crate) fn changed(&mut self, id: &SandboxId, held: Vec<Held>) -> Result<Changed, Error> {
+    pub(crate) fn changed(&mut self, id: &SandboxId, bound: Vec<BoundSocket>) -> Result<Changed, Error> {
         let (before, after) = self.state.changed(id)?;
         let sandbox = self.show_sandbox(after);
-        self.holdings.add(id, held);
+        self.port_sockets.add(id, bound);
         let sockets = self.follow_ports(&sandbox);
         let revision = self.tell_changed(&before, &sandbox);
         let loopback_pending = self.loopback_pending_of([&before, &sandbox]);
         let commit = self.store.put_revision(revision.unwrap_or_else(|| self.events.newest()));
-        let due = self.owed.given_up(held_by(id, left(&before.endpoints, &sandbox.endpoints)));
+        let due = self.owed.given_up(grant_holders(id, left(&before.endpoints, &sandbox.endpoints)));
         Ok(Changed { sandbox, gone: Gone { commit, loopback_pending, sockets, due }, let_go: self.relay.let_go() })
     }
 
     /// Nothing is left of what a sandbox was to become.
-    pub(crate) fn unchanged(&mut self, id: &SandboxId, held: Vec<Held>) -> Option<Gone> {
+    pub(crate) fn unchanged(&mut self, id: &SandboxId, bound: Vec<BoundSocket>) -> Option<Gone> {
         // Before others may have them.
-        drop(held);
+        drop(bound);
         let during = self.state.sandboxes().get(id).cloned()?;
         let record = self.state.unchanged(id).ok()?;
         let record = self.show_sandbox(record);
         let sockets = self.follow_ports(&record);
         let coming = during.change.as_ref().map_or(&[][..], |change| &change.endpoints);
-        let due = self.owed.given_up(held_by(id, left(coming, &record.endpoints)));
+        let due = self.owed.given_up(grant_holders(id, left(coming, &record.endpoints)));
         Some(Gone {
             commit: self.store.put_sandbox(record, None),
             loopback_pending: self.loopback_pending(&during),
@@ -143,8 +143,8 @@ impl Ledger {
     }
 
     /// A change that failed can't be taken back now: what it had been given is kept until it is.
-    pub(crate) fn change_stuck(&mut self, id: &SandboxId, error: String, held: Vec<Held>) -> Option<Commit> {
-        self.holdings.add(id, held);
+    pub(crate) fn change_stuck(&mut self, id: &SandboxId, error: String, bound: Vec<BoundSocket>) -> Option<Commit> {
+        self.port_sockets.add(id, bound);
         let sandbox = self.state.change_stuck(id, error).ok()?;
         let sandbox = self.show_sandbox(sandbox);
         Some(self.store.put_sandbox(sandbox, None))

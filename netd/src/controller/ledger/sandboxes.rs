@@ -9,7 +9,7 @@ use cnm::{
     grant::{GrantRequest, Grants, Holder},
     id::{DriverName, EndpointId, NetworkId, OwnerName, SandboxId},
     plan::Plan,
-    ports::{self, HeldSocket},
+    ports::{self, SocketSpec},
     sandbox::Sandbox,
     spec::SandboxSpec,
     state::PutOutcome,
@@ -20,7 +20,7 @@ use crate::{
     Error,
     error::chain,
     events::News,
-    ports::{Held, NotHeld},
+    ports::{BindFailure, BoundSocket},
     published::no_such_sandbox,
     relay::LetGo,
     store::Commit,
@@ -47,7 +47,7 @@ pub(crate) struct Reserved {
     pub(crate) plan: Plan,
     pub(crate) commit: Commit,
     /// To be held from here on.
-    pub(crate) sockets: Vec<HeldSocket>,
+    pub(crate) sockets: Vec<SocketSpec>,
     /// To be settled before it is applied.
     pub(crate) loopback_pending: Vec<NetworkId>,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Gone {
     /// To be settled now.
     pub(crate) loopback_pending: Vec<NetworkId>,
     /// To be held now, since ports lead elsewhere.
-    pub(crate) sockets: Vec<HeldSocket>,
+    pub(crate) sockets: Vec<SocketSpec>,
     /// To be given back now what was theirs.
     pub(crate) due: BTreeSet<DriverName>,
 }
@@ -115,12 +115,12 @@ impl Ledger {
     pub(crate) fn sandbox_programmed(
         &mut self,
         id: &SandboxId,
-        held: Vec<Held>,
+        bound: Vec<BoundSocket>,
     ) -> Result<(Arc<Sandbox>, Commit), Error> {
         let sandbox = self.state.sandbox_programmed(id)?;
         let sandbox = self.show_sandbox(sandbox);
-        self.holdings.add(id, held);
-        self.holdings.of(id).iter().for_each(|held| self.relay.serve(held));
+        self.port_sockets.add(id, bound);
+        self.port_sockets.of(id).iter().for_each(|bound| self.relay.serve(bound));
         for endpoint in &sandbox.endpoints {
             self.tell_endpoint(EventKind::EndpointConnected, &sandbox, &endpoint.id);
         }
@@ -133,15 +133,15 @@ impl Ledger {
     }
 
     /// The sandbox did not come to be; what could not be undone is kept to be undone later.
-    pub(crate) fn sandbox_failed(&mut self, id: &SandboxId, error: &Error, held: Vec<Held>) -> Option<Gone> {
+    pub(crate) fn sandbox_failed(&mut self, id: &SandboxId, error: &Error, bound: Vec<BoundSocket>) -> Option<Gone> {
         match remaining(error) {
             Some(plan) => {
-                self.holdings.add(id, held);
+                self.port_sockets.add(id, bound);
                 self.sandbox_stuck(id, plan, chain(error)).map(Gone::not_yet)
             }
             None => {
                 // Before others may have them.
-                drop(held);
+                drop(bound);
                 self.drop_sandbox(id, Told::No)
             }
         }
@@ -150,7 +150,7 @@ impl Ledger {
     /// The sandbox is to go; its relayed ports are no longer served.
     pub(crate) fn sandbox_leaving(&mut self, id: &SandboxId) -> Result<Leaving, Error> {
         let (sandbox, plan) = self.state.remove_sandbox(&*self.planners, id)?;
-        self.holdings.of(id).iter().for_each(|held| self.relay.stop(held));
+        self.port_sockets.of(id).iter().for_each(|bound| self.relay.stop(bound));
         let sandbox = self.show_sandbox(sandbox);
         let loopback_pending = self.loopback_pending(&sandbox);
         let commit = self.store.put_sandbox(sandbox, None);
@@ -171,8 +171,8 @@ impl Ledger {
 
     fn drop_sandbox(&mut self, id: &SandboxId, told: Told) -> Option<Gone> {
         let sandbox = self.state.forget_sandbox(id)?;
-        let closed = self.holdings.release(id);
-        closed.iter().for_each(|held| self.relay.stop(held));
+        let closed = self.port_sockets.release(id);
+        closed.iter().for_each(|bound| self.relay.stop(bound));
         self.shown.remove_sandbox(id);
         self.publish();
         let mut revision = None;
@@ -183,7 +183,7 @@ impl Ledger {
             revision = Some(self.tell(News::of_sandbox(EventKind::SandboxRemoved, id)));
         }
         let commit = self.store.delete_sandbox(id.clone(), revision);
-        let due = self.owed.given_up(held_by(id, sandbox.all_endpoints()));
+        let due = self.owed.given_up(grant_holders(id, sandbox.all_endpoints()));
         Some(Gone { loopback_pending: self.loopback_pending(&sandbox), due, ..Gone::not_yet(commit) })
     }
 
@@ -200,24 +200,24 @@ impl Ledger {
 
     /// Ports may lead elsewhere after the gateway has moved: the sockets and the relay follow. Connections through those
     /// that lead where they did are not disturbed. Answers with what isn't held yet.
-    pub(super) fn follow_ports(&mut self, sandbox: &Sandbox) -> Vec<HeldSocket> {
+    pub(super) fn follow_ports(&mut self, sandbox: &Sandbox) -> Vec<SocketSpec> {
         let (id, sockets) = (sandbox.id(), ports::sockets(&sandbox.ports));
-        self.holdings.follow(id, &sockets).iter().for_each(|held| self.relay.stop(held));
-        self.holdings.of(id).iter().for_each(|held| self.relay.serve(held));
-        self.holdings.missing(id, sockets)
+        self.port_sockets.follow(id, &sockets).iter().for_each(|bound| self.relay.stop(bound));
+        self.port_sockets.of(id).iter().for_each(|bound| self.relay.serve(bound));
+        self.port_sockets.missing(id, sockets)
     }
 
     /// Sockets that weren't held of a sandbox are now, or are somebody else's.
-    pub(crate) fn hold(&mut self, id: &SandboxId, held: Result<Vec<Held>, Box<NotHeld>>) {
-        match held {
+    pub(crate) fn add_bound(&mut self, id: &SandboxId, bound: Result<Vec<BoundSocket>, Box<BindFailure>>) {
+        match bound {
             // It may have gone meanwhile.
-            Ok(held) if self.state.sandboxes().contains_key(id) => {
-                held.iter().for_each(|held| self.relay.serve(held));
-                self.holdings.add(id, held);
+            Ok(bound) if self.state.sandboxes().contains_key(id) => {
+                bound.iter().for_each(|bound| self.relay.serve(bound));
+                self.port_sockets.add(id, bound);
             }
             Ok(_) => {}
-            Err(not_held) => {
-                self.warn(format!("a published port of sandbox {id} is lost: {}", not_held.error.chain()));
+            Err(failure) => {
+                self.warn(format!("a published port of sandbox {id} is lost: {}", failure.error.chain()));
             }
         }
     }
@@ -243,7 +243,7 @@ impl Ledger {
 }
 
 /// Those of a sandbox's endpoints for which others gave something.
-pub(super) fn held_by<'a>(
+pub(super) fn grant_holders<'a>(
     sandbox: &'a SandboxId,
     endpoints: impl IntoIterator<Item = &'a Endpoint>,
 ) -> impl Iterator<Item = Holder> {

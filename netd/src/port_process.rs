@@ -20,12 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The error with the name of the program that has the port, where that is what is wrong and it is found.
 pub(crate) async fn explain(error: Error) -> Error {
-    let Error::HoldPort { address, protocol, kind: Kind::Conflict, .. } = error else { return error };
-    let holder = tokio::task::spawn_blocking(move || within(PATIENCE, protocol, address)).await.ok().flatten();
-    match (holder, error) {
-        (Some(holder), Error::HoldPort { address, protocol, kind, source, .. }) => {
-            let reason = IN_USE.replace("another program of this host", &holder).into();
-            Error::HoldPort { address, protocol, reason, kind, source }
+    let Error::BindPort { address, protocol, kind: Kind::Conflict, .. } = error else { return error };
+    let process = tokio::task::spawn_blocking(move || within(PATIENCE, protocol, address)).await.ok().flatten();
+    match (process, error) {
+        (Some(process), Error::BindPort { address, protocol, kind, source, .. }) => {
+            let reason = IN_USE.replace("another program of this host", &process).into();
+            Error::BindPort { address, protocol, reason, kind, source }
         }
         (_, error) => error,
     }
@@ -102,13 +102,13 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         let own = format!("(process {})", std::process::id());
         for address in ["127.0.0.1", "0.0.0.0", "::"] {
-            let holder = found(Protocol::Tcp, wanted(address, port)).unwrap_or_default();
-            assert!(holder.ends_with(&own), "{address}: {holder:?}");
+            let process = found(Protocol::Tcp, wanted(address, port)).unwrap_or_default();
+            assert!(process.ends_with(&own), "{address}: {process:?}");
         }
         assert_eq!(found(Protocol::Tcp, wanted("127.0.0.2", port)), None, "not in the way");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let holder = found(Protocol::Udp, wanted("0.0.0.0", socket.local_addr().expect("an address").port()));
-        assert!(holder.is_some_and(|holder| holder.ends_with(&own)));
+        let process = found(Protocol::Udp, wanted("0.0.0.0", socket.local_addr().expect("an address").port()));
+        assert!(process.is_some_and(|process| process.ends_with(&own)));
     }
 
     #[test]
