@@ -12,7 +12,7 @@ use crate::{
     Error,
     api::{self, Desk},
     config::Config,
-    controller::{self, Outside, OwnerEnd, Start},
+    controller::{self, ClockAndRandom, Start, StateThreadEnd},
     listen::{self, Directories, NetworkNamespace},
     namespaces::Namespaces,
     networkd, ports,
@@ -46,7 +46,7 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
     // Before the firewall and the links are looked at: a change that comes in between is not missed.
     let watch = host.watch_firewall().map_err(Error::host("follow changes of the firewall"))?;
     let links = host.watch_links().map_err(Error::host("follow changes of the host's links"))?;
-    let (controller, owner) = controller::start(Start {
+    let (controller, state_thread) = controller::start(Start {
         host,
         planners: Arc::new(Registry),
         pools,
@@ -54,7 +54,7 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
         loaded,
         forwarding_drop: config.forwarding_drop,
         namespaces: config.run_dir.join("netns"),
-        outside: Outside::default(),
+        clock_and_random: ClockAndRandom::default(),
     })
     .await?;
     controller::watch_firewall(&controller, watch, store)?;
@@ -63,11 +63,16 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
         controller.warn(message).await;
     }
     let desk = Desk { controller, stopping: CancellationToken::new() };
-    serve(desk, owner, &config, inherited).await?;
+    serve(desk, state_thread, &config, inherited).await?;
     namespaces.outlive().map_err(Error::file("have a netd-keeper hold", "the namespaces of sandboxes"))
 }
 
-async fn serve(desk: Desk, owner: OwnerEnd, config: &Config, inherited: Option<UnixListener>) -> Result<(), Error> {
+async fn serve(
+    desk: Desk,
+    state_thread: StateThreadEnd,
+    config: &Config,
+    inherited: Option<UnixListener>,
+) -> Result<(), Error> {
     let told_to_stop = stop_signal()?;
     let socket = config.socket.as_path();
     let (listener, _socket_file) = match inherited {
@@ -82,11 +87,11 @@ async fn serve(desk: Desk, owner: OwnerEnd, config: &Config, inherited: Option<U
     let service = api::router(desk).into_make_service_with_connect_info::<api::Guest>();
     let server = axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut server = pin!(server.into_future());
-    let mut owner = pin!(owner);
+    let mut state_thread = pin!(state_thread);
     tokio::select! {
         served = &mut server => return served.map_err(Error::file("serve", socket)),
-        // The owner's thread has no end but a panic: who starts netd again finds everything in the store.
-        _ = &mut owner => return Err(Error::Panicked),
+        // The state's thread has no end but a panic: who starts netd again finds everything in the store.
+        _ = &mut state_thread => return Err(Error::Panicked),
         () = told_to_stop => {}
     }
     tracing::info!("stopping; networks and sandboxes stay");

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use super::{Desk, document, router};
 use crate::{
-    controller::{Outside, Start, start},
+    controller::{ClockAndRandom, Start, start},
     store::Store,
 };
 
@@ -40,7 +40,7 @@ impl Fixture {
             loaded,
             forwarding_drop: true,
             namespaces: directory.path().join("netns"),
-            outside: Outside::default(),
+            clock_and_random: ClockAndRandom::default(),
         });
         let (controller, _) = started.await.expect("a netd");
         let app = router(Desk { controller, stopping: CancellationToken::new() });

@@ -33,8 +33,7 @@ impl Controller {
         self.refuse_others(owner, &id)?;
         let sandbox = self.published().sandbox(id.as_str()).cloned()?;
         let of_it = [id.clone()].into();
-        let desired =
-            self.owner.decide(move |ledger| ledger.state.desired_of(&*ledger.planners, None, &of_it)).await??;
+        let desired = self.state.decide(move |state| state.model.desired_of(&*state.planners, None, &of_it)).await??;
         let asked = id.clone();
         let failures = self.on_host("keep a network namespace", move |host| {
             if !host.lost_namespaces()?.contains(&asked) {

@@ -13,9 +13,9 @@ use cnm::{
 use super::{
     Controller, Timed, Timing,
     lanes::Subject,
-    ledger::{Changed, NewChange, Reserved, Wish},
     prepare::Prepared,
     sandboxes::{MOST_PORTS_AVOIDED, store_quietly},
+    state::{Changed, NewChange, Reserved, Wish},
 };
 use crate::{
     Error, port_process,
@@ -67,14 +67,14 @@ impl Controller {
             let applied = timing.measure("apply", self.apply(plan, attempt)).await?;
             timing.extend(applied.spans);
             let asked = id.clone();
-            let commit = self.owner.decide(move |ledger| ledger.store_changed(&asked)).await??;
+            let commit = self.state.decide(move |state| state.store_changed(&asked)).await??;
             timing.measure("commit", commit.done()).await
         };
         if let Err(error) = stored.await {
             return Err(self.undo_change(id, error, bound).await);
         }
         let asked = id.clone();
-        let changed = self.owner.decide(move |ledger| ledger.changed(&asked, bound));
+        let changed = self.state.decide(move |state| state.changed(&asked, bound));
         let Changed { sandbox, gone, let_go } = timing.measure("changed", changed).await??;
         let_go.done().await;
         self.conclude(id, Some(gone)).await?;
@@ -93,7 +93,7 @@ impl Controller {
         let mut avoided = BTreeSet::new();
         loop {
             let (asked, wish, but, grants) = (id.clone(), wish.clone(), avoided.clone(), prepared.grants());
-            let decision = self.owner.decide(move |ledger| ledger.reserve_change(&asked, wish, &but, &grants));
+            let decision = self.state.decide(move |state| state.reserve_change(&asked, wish, &but, &grants));
             let mut reserved = match timing.measure("decide", decision).await?? {
                 NewChange::Leftover => {
                     timing.measure("leftover", self.take_change_back(id)).await?;
@@ -121,7 +121,7 @@ impl Controller {
     /// Gives back what a change had been given of which nothing is applied; answers with why.
     async fn give_up_change(&self, id: &SandboxId, error: Error, bound: Vec<BoundSocket>) -> Error {
         let given_up = id.clone();
-        match self.owner.decide(move |ledger| ledger.unchanged(&given_up, bound)).await {
+        match self.state.decide(move |state| state.unchanged(&given_up, bound)).await {
             Ok(gone) => self.conclude_quietly(id, gone).await,
             Err(stopping) => return stopping,
         }
@@ -140,7 +140,7 @@ impl Controller {
 
     async fn change_stays(&self, id: &SandboxId, reason: String, bound: Vec<BoundSocket>) -> Result<(), Error> {
         let stuck = id.clone();
-        let commit = self.owner.decide(move |ledger| ledger.change_stuck(&stuck, reason, bound)).await?;
+        let commit = self.state.decide(move |state| state.change_stuck(&stuck, reason, bound)).await?;
         store_quietly(commit).await;
         self.retry_later();
         Ok(())
@@ -153,7 +153,7 @@ impl Controller {
             return Err(error);
         }
         let taken_back = id.clone();
-        let gone = self.owner.decide(move |ledger| ledger.unchanged(&taken_back, Vec::new())).await?;
+        let gone = self.state.decide(move |state| state.unchanged(&taken_back, Vec::new())).await?;
         self.conclude(id, gone).await
     }
 
@@ -161,7 +161,7 @@ impl Controller {
     /// knows nothing of what went by itself with what they took away.
     async fn restore(&self, id: &SandboxId) -> Result<(), Error> {
         let asked = id.clone();
-        let (desired, unwanted) = self.owner.decide(move |ledger| ledger.before_change(&asked)).await??;
+        let (desired, unwanted) = self.state.decide(move |state| state.before_change(&asked)).await??;
         let scope = ObserveScope::of(desired.iter().chain(&unwanted));
         let observed = self.on_host("observe the host's links", move |host| host.observe(&scope)).await?;
         let plan = diff::restore(&desired, &unwanted, &observed);

@@ -6,7 +6,7 @@ use cnm::{
     Kind, api::SandboxCheck, diff, firewall::Element, id::SandboxId, observed::ObserveScope, ports, resource::Resource,
 };
 
-use super::{Controller, lanes::Subject, ledger::Ledger};
+use super::{Controller, lanes::Subject, state::ControllerState};
 use crate::Error;
 
 impl Controller {
@@ -15,12 +15,12 @@ impl Controller {
     pub(crate) async fn check_sandbox(&self, id: SandboxId) -> Result<SandboxCheck, Error> {
         let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
         let asked = id.clone();
-        let decided = self.owner.decide(move |ledger| {
-            if ledger.sandbox(&asked)?.lifecycle.is_going() {
+        let decided = self.state.decide(move |state| {
+            if state.sandbox(&asked)?.lifecycle.is_going() {
                 let message = format!("sandbox {asked} is being removed: there is nothing to compare");
                 return Err(cnm::Error::new(Kind::Conflict, message).into());
             }
-            Ok::<_, Error>((ledger.before_change(&asked)?, ledger.not_held(&asked)?))
+            Ok::<_, Error>((state.before_change(&asked)?, state.not_held(&asked)?))
         });
         let ((desired, unwanted), not_held) = decided.await??;
         let compared = self.on_host("look at the host's network", move |host| {
@@ -37,7 +37,7 @@ impl Controller {
     }
 }
 
-impl Ledger {
+impl ControllerState {
     /// Ports of a sandbox that nothing of ours is bound to, in words.
     fn not_held(&self, id: &SandboxId) -> Result<Vec<String>, Error> {
         let sandbox = self.sandbox(id)?;

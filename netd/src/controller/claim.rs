@@ -19,7 +19,7 @@ impl Controller {
     pub(crate) async fn claim(&self, owner: OwnerName, claim: Claim) -> Result<ClaimReply, Error> {
         let claimed: BTreeSet<String> = claim.sandboxes.into_iter().collect();
         let asked = claimed.clone();
-        let (unclaimed, missing) = self.owner.decide(move |ledger| ledger.unclaimed(&owner, &asked)).await?;
+        let (unclaimed, missing) = self.state.decide(move |state| state.unclaimed(&owner, &asked)).await?;
         let removals = unclaimed.into_iter().map(|id| async move {
             match self.remove_sandbox(id.clone()).await {
                 Ok(_) => Ok(Some(id.to_string())),

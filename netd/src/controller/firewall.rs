@@ -6,13 +6,13 @@ use cnm::api::EventKind;
 use kernel::{AdminChains, FirewallEvent, FirewallWatch, ForeignDrop, Host, Repaired};
 use tokio::runtime::Handle;
 
-use super::{Controller, owner::Owner};
+use super::{Controller, state_thread::StateThread};
 use crate::{Error, error::chain, store::Store};
 
 /// Repairs the table whenever somebody else changes it, on a thread of its own, for as long as notifications come.
 pub(crate) fn watch_firewall(controller: &Controller, watch: FirewallWatch, store: Arc<Store>) -> Result<(), Error> {
     let guard =
-        Guard { host: controller.host.clone(), owner: controller.owner.clone(), store, runtime: Handle::current() };
+        Guard { host: controller.host.clone(), state: controller.state.clone(), store, runtime: Handle::current() };
     let body = move || {
         while let Some(events) = watch.next() {
             for event in events {
@@ -33,7 +33,7 @@ pub(crate) fn watch_firewall(controller: &Controller, watch: FirewallWatch, stor
 
 struct Guard {
     host: Arc<dyn Host>,
-    owner: Owner,
+    state: StateThread,
     store: Arc<Store>,
     runtime: Handle,
 }
@@ -71,14 +71,14 @@ impl Guard {
     fn look_for_drops(&self) {
         match self.host.foreign_drops() {
             // It fails when netd is stopping.
-            Ok(drops) => drop(self.runtime.block_on(self.owner.decide(|ledger| ledger.warn_of_drops(drops)))),
+            Ok(drops) => drop(self.runtime.block_on(self.state.decide(|state| state.warn_of_drops(drops)))),
             Err(error) => tracing::warn!(error = %chain(&error), "other programs' firewall rules can't be read"),
         }
     }
 
     fn announce(&self, what: EventKind, message: String) {
         // It fails when netd is stopping.
-        let _ = self.runtime.block_on(self.owner.decide(move |ledger| ledger.announce(what, message)));
+        let _ = self.runtime.block_on(self.state.decide(move |state| state.announce(what, message)));
     }
 }
 
@@ -106,6 +106,6 @@ impl Controller {
             Err(error) => return tracing::warn!(error = %error.chain(), "other programs' firewall rules can't be read"),
         };
         // It fails when netd is stopping.
-        let _ = self.owner.decide(move |ledger| ledger.warn_of_drops(drops)).await;
+        let _ = self.state.decide(move |state| state.warn_of_drops(drops)).await;
     }
 }

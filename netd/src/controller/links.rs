@@ -20,8 +20,8 @@ use tokio::runtime::Handle;
 use super::{
     Controller,
     lanes::{Subject, Turn},
-    ledger::Ledger,
     start::apply_repair,
+    state::ControllerState,
 };
 use crate::{Error, error::chain};
 
@@ -70,12 +70,12 @@ struct Mended {
 impl Controller {
     /// Tells whoever reads the log or follows events. It fails when netd is stopping.
     pub(crate) async fn warn(&self, message: String) {
-        let _ = self.owner.decide(move |ledger| ledger.warn(message)).await;
+        let _ = self.state.decide(move |state| state.warn(message)).await;
     }
 
     /// Has all looked at that events speak of, each network's by itself and in the lanes of what is looked at.
     pub(super) async fn mend(&self, events: BTreeSet<LinkEvent>) -> Result<(), Error> {
-        let (suspects, any) = self.owner.decide(move |ledger| ledger.suspects(&events)).await?;
+        let (suspects, any) = self.state.decide(move |state| state.suspects(&events)).await?;
         for suspects in suspects {
             tokio::spawn(self.clone().mend_free(suspects));
         }
@@ -114,7 +114,7 @@ impl Controller {
     /// Puts back what is missing, with all that hung on it. To be called in the lanes of what is looked at.
     async fn mend_in_lane(&self, suspects: Suspects) {
         let links = suspects.links.clone();
-        let Ok(desired) = self.owner.decide(move |ledger| ledger.desired_of(&suspects)).await else { return };
+        let Ok(desired) = self.state.decide(move |state| state.desired_of(&suspects)).await else { return };
         let desired = match desired {
             Ok(desired) => desired,
             Err(message) => return self.warn(message).await,
@@ -154,10 +154,10 @@ impl Controller {
         match switched.await {
             Ok(Forwarding::WasOn) => {}
             Ok(Forwarding::SwitchedOn) => {
-                let shown = self.owner.decide(|ledger| {
-                    ledger.shown.set_forwarding_by_us();
-                    ledger.publish();
-                    ledger.warn(
+                let shown = self.state.decide(|state| {
+                    state.shown.set_forwarding_by_us();
+                    state.publish();
+                    state.warn(
                         "somebody else switched IPv4 forwarding off, which containers need: it is on again".to_owned(),
                     );
                 });
@@ -241,7 +241,7 @@ pub(super) fn make_missing(host: &dyn Host, desired: &Resources) -> Result<(Plan
     Ok((plan, failures))
 }
 
-impl Ledger {
+impl ControllerState {
     /// What events may mean for objects that nobody works on, network by network, and whether they mean anything to us. What
     /// goes because we take it away belongs to networks and endpoints that are going, and is left alone.
     fn suspects(&self, events: &BTreeSet<LinkEvent>) -> (Vec<Suspects>, bool) {
@@ -253,13 +253,13 @@ impl Ledger {
                 LinkEvent::ForwardingOff => any = true,
                 LinkEvent::Lost => {
                     any = true;
-                    self.state
+                    self.model
                         .networks()
                         .keys()
                         .for_each(|id| self.suspect_all_of(id, by_network.entry(id.clone()).or_default()));
                 }
                 LinkEvent::Bridge(name) => {
-                    let network = self.state.network_on(name).filter(|network| network.lifecycle.is_programmed());
+                    let network = self.model.network_on(name).filter(|network| network.lifecycle.is_programmed());
                     let Some(network) = network else { continue };
                     any = true;
                     let suspects = by_network.entry(network.id.clone()).or_default();
@@ -282,12 +282,12 @@ impl Ledger {
 
     fn suspect_all_of(&self, network: &NetworkId, suspects: &mut Suspects) {
         suspects.bridge = Some(network.clone());
-        suspects.sandboxes.extend(self.state.members(network).map(|(sandbox, _)| sandbox.id().clone()));
+        suspects.sandboxes.extend(self.model.members(network).map(|(sandbox, _)| sandbox.id().clone()));
     }
 
     /// Whose host end that is, of endpoints that are there for good.
     fn holder_of(&self, host_end: &LinkName) -> Option<(SandboxId, NetworkId)> {
-        self.state.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed()).find_map(|sandbox| {
+        self.model.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed()).find_map(|sandbox| {
             let endpoint =
                 sandbox.endpoints.iter().find(|end| end.interface().is_some_and(|link| link.host_end == *host_end))?;
             Some((sandbox.id().clone(), endpoint.network.clone()))
@@ -296,17 +296,17 @@ impl Ledger {
 
     /// All that there should be of suspects; else what to tell.
     fn desired_of(&self, suspects: &Suspects) -> Result<Resources, String> {
-        let name = suspects.bridge.as_ref().and_then(|id| self.state.networks().get(id)?.link());
+        let name = suspects.bridge.as_ref().and_then(|id| self.model.networks().get(id)?.link());
         if let Some(name) = name.filter(|name| suspects.links.contains(*name) && self.is_the_users(name)) {
             return Err(format!("bridge {name}, which berth uses and did not make, was changed: see that it is there"));
         }
-        self.state
+        self.model
             .desired_of(&*self.planners, suspects.bridge.as_ref(), &suspects.sandboxes)
             .map_err(|error| format!("links that were changed can't be looked at: {error}"))
     }
 
     fn is_the_users(&self, bridge: &LinkName) -> bool {
-        let network = self.state.network_on(bridge);
+        let network = self.model.network_on(bridge);
         network.is_some_and(|network| matches!(&network.config, DriverConfig::Bridge(bridge) if bridge.created_by_user))
     }
 }

@@ -1,6 +1,6 @@
 //! What netd does with a request: decide, store the intent, let the kernel apply the plan, store that it is done.
 //!
-//! Decisions are made one at a time by the [`owner`]'s thread and wait for nobody; storing and applying happen in the task of
+//! Decisions are made one at a time by the [`state_thread`] and wait for nobody; storing and applying happen in the task of
 //! the request, in the lane of its object, so that requests about different objects go side by side. What watches find
 //! amiss is put right in the same way.
 
@@ -10,16 +10,16 @@ mod check;
 mod claim;
 mod firewall;
 mod lanes;
-mod ledger;
 mod links;
 mod networks;
 mod owed;
-mod owner;
 mod prepare;
 mod prune;
 mod retry;
 mod sandboxes;
 mod start;
+mod state;
+mod state_thread;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -32,20 +32,20 @@ use kernel::{Applied, Host};
 
 pub(crate) use self::{
     firewall::watch_firewall,
-    ledger::Outside,
     links::watch_links,
-    owner::OwnerEnd,
     sandboxes::PutSandbox,
     start::{Start, start},
+    state::ClockAndRandom,
+    state_thread::StateThreadEnd,
     timing::{Timed, Timing},
 };
-use self::{lanes::Lanes, owed::Others, owner::Owner, retry::Retrying};
+use self::{lanes::Lanes, owed::Others, retry::Retrying, state_thread::StateThread};
 use crate::{Error, events::Subscription, published::Published};
 
 /// The way to everything that netd does; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Controller {
-    owner: Owner,
+    state: StateThread,
     lanes: Lanes,
     host: Arc<dyn Host>,
     planners: Arc<dyn Planners>,
@@ -90,7 +90,7 @@ impl Controller {
             api: api::API_VERSION,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: self.identity.instance.clone(),
-            revision: self.owner.decide(|ledger| ledger.events.newest()).await?,
+            revision: self.state.decide(|state| state.events.newest()).await?,
             features: api::FEATURES.map(str::to_owned).to_vec(),
         })
     }
@@ -102,7 +102,7 @@ impl Controller {
         let mut warnings: Vec<String> = drops.iter().map(firewall::describe_drop).collect();
         warnings.extend(published.lost_ports().chain(&self.identity.set_aside).cloned());
         let (default_pools, not_taken_back) =
-            self.owner.decide(|ledger| (ledger.pools.to_api(), ledger.owed.warnings())).await?;
+            self.state.decide(|state| (state.pools.to_api(), state.owed.warnings())).await?;
         warnings.extend(not_taken_back);
         Ok(api::Info {
             networks: published.count_networks(),
@@ -117,7 +117,7 @@ impl Controller {
 
     /// Events after `since`, or from now on.
     pub(crate) async fn subscribe(&self, since: Option<u64>) -> Result<Subscription, Error> {
-        self.owner.decide(move |ledger| ledger.subscribe(since)).await
+        self.state.decide(move |state| state.subscribe(since)).await
     }
 
     /// Applies a plan on a thread that may block.

@@ -18,10 +18,10 @@ use kernel::HostFacts;
 use super::{
     Controller, Timed, Timing,
     lanes::Subject,
-    ledger::{Gone, NetworkDecision, NewNetwork},
     prepare::Prepared,
     prune::Filter,
     sandboxes::store_quietly,
+    state::{Gone, NetworkDecision, NewNetwork},
 };
 use crate::Error;
 
@@ -53,7 +53,7 @@ impl Controller {
         let NewNetwork { network, plan, commit } = loop {
             let view = timing.measure("look", self.look_for(&spec)).await?;
             let (spec, grants) = (spec.clone(), prepared.grants());
-            let decision = self.owner.decide(move |ledger| ledger.reserve_network(spec, predefined, view, &grants));
+            let decision = self.state.decide(move |state| state.reserve_network(spec, predefined, view, &grants));
             match timing.measure("decide", decision).await?? {
                 NetworkDecision::NeedsGrants(requests) => {
                     let called_off = std::future::pending();
@@ -69,7 +69,7 @@ impl Controller {
             timing.measure("apply", self.apply(plan, || format!("create network {name}"))).await
         };
         if let Err(error) = made.await {
-            let (gone, error) = self.owner.decide(move |ledger| (ledger.network_failed(&id, &error), error)).await?;
+            let (gone, error) = self.state.decide(move |state| (state.network_failed(&id, &error), error)).await?;
             if let Err(error) = self.conclude_network(gone).await {
                 tracing::error!(error = %error.chain(), "a failed request's outcome is not stored");
             }
@@ -78,7 +78,7 @@ impl Controller {
         }
         let programmed = id.clone();
         let stored = async {
-            let decision = self.owner.decide(move |ledger| ledger.network_programmed(&programmed));
+            let decision = self.state.decide(move |state| state.network_programmed(&programmed));
             let (network, commit) = timing.measure("programmed", decision).await??;
             timing.measure("commit", commit.done()).await?;
             Ok(network)
@@ -92,7 +92,7 @@ impl Controller {
     /// Takes away a network that the kernel has and the store doesn't; that it isn't stored is the answer.
     async fn take_network_back<T>(&self, id: NetworkId, error: Error) -> Result<T, Error> {
         let leaving = id.clone();
-        let (plan, commit) = self.owner.decide(move |ledger| ledger.network_leaving(&leaving)).await??;
+        let (plan, commit) = self.state.decide(move |state| state.network_leaving(&leaving)).await??;
         store_quietly(Some(commit)).await;
         if let Err(failed) = self.take_network_away(id, plan).await {
             tracing::error!(error = %failed.chain(), "a network could not be stored and can't be taken away");
@@ -124,14 +124,14 @@ impl Controller {
     /// Removes a network.
     #[tracing::instrument(level = "debug", skip(self))]
     pub(crate) async fn remove_network(&self, reference: NetworkRef) -> Result<(), Error> {
-        let id = self.owner.decide(move |ledger| ledger.network_id(&reference)).await??;
+        let id = self.state.decide(move |state| state.network_id(&reference)).await??;
         self.tear_network_down(id).await
     }
 
     pub(super) async fn tear_network_down(&self, id: NetworkId) -> Result<(), Error> {
         let _turn = self.lanes.enter(Subject::Network(id.clone())).await;
         let leaving = id.clone();
-        let (plan, commit) = self.owner.decide(move |ledger| ledger.network_leaving(&leaving)).await??;
+        let (plan, commit) = self.state.decide(move |state| state.network_leaving(&leaving)).await??;
         if let Err(error) = commit.done().await {
             return Err(self.network_stays(id, plan, error).await);
         }
@@ -143,14 +143,14 @@ impl Controller {
         if let Err(error) = self.apply(plan.clone(), || format!("remove network {}", id.short())).await {
             return Err(self.network_stays(id, plan, error).await);
         }
-        let gone = self.owner.decide(move |ledger| ledger.network_gone(&id)).await?;
+        let gone = self.state.decide(move |state| state.network_gone(&id)).await?;
         self.conclude_network(gone).await
     }
 
     /// Keeps what is left of a network to be taken away later; answers with why.
     async fn network_stays(&self, id: NetworkId, plan: Plan, error: Error) -> Error {
         let reason = error.chain();
-        match self.owner.decide(move |ledger| ledger.network_stuck(&id, plan, reason)).await {
+        match self.state.decide(move |state| state.network_stuck(&id, plan, reason)).await {
             Ok(commit) => store_quietly(commit).await,
             Err(stopping) => return stopping,
         }

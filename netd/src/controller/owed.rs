@@ -16,8 +16,8 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     Controller,
-    ledger::Failed,
     retry::{FIRST_DELAY, LONGEST_DELAY},
+    state::Failed,
 };
 use crate::Error;
 
@@ -78,7 +78,7 @@ impl Others {
 impl Controller {
     /// What is owed to others and not in use here.
     pub(crate) async fn owed(&self) -> Result<Vec<api::Owed>, Error> {
-        self.owner.decide(|ledger| ledger.owed.to_api()).await
+        self.state.decide(|state| state.owed.to_api()).await
     }
 
     /// Gives back what is due to some, if they take it now. To those that didn't lately it is given back later, with what
@@ -101,7 +101,7 @@ impl Controller {
     pub(super) fn pay_what_is_left(&self) {
         let controller = self.clone();
         tokio::spawn(async move {
-            if let Ok(to) = controller.owner.decide(|ledger| ledger.owed.creditors()).await {
+            if let Ok(to) = controller.state.decide(|state| state.owed.creditors()).await {
                 controller.pay(to).await;
             }
         });
@@ -136,7 +136,7 @@ impl Controller {
         let (mut round, mut tried) = (Round { left: false, silent: false }, BTreeSet::new());
         while !stop(&round) {
             let (asked, passed) = (to.clone(), tried.clone());
-            let due = self.owner.decide(move |ledger| ledger.owed.take_due(&asked, &passed, AT_ONCE)).await?;
+            let due = self.state.decide(move |state| state.owed.take_due(&asked, &passed, AT_ONCE)).await?;
             if due.is_empty() {
                 break;
             }
@@ -150,7 +150,7 @@ impl Controller {
                 round = Round { left: true, silent: round.silent || silent };
                 let Failed { holder, error } = &failed;
                 tracing::warn!(%error, "driver {to} has not taken back what it gave for {holder}: it is asked again");
-                self.owner.decide(move |ledger| ledger.owed.not_paid(failed)).await?;
+                self.state.decide(move |state| state.owed.not_paid(failed)).await?;
             }
         }
         Ok(round)
@@ -169,7 +169,7 @@ impl Controller {
         match giving.await {
             Ok(Ok(Ok(()))) => {
                 let taken = holder.clone();
-                if let Ok(commit) = self.owner.decide(move |ledger| ledger.paid(&taken)).await {
+                if let Ok(commit) = self.state.decide(move |state| state.paid(&taken)).await {
                     super::sandboxes::store_quietly(Some(commit)).await;
                 }
                 Outcome::Taken

@@ -70,7 +70,7 @@ impl Controller {
         called_off: impl Future<Output = Error>,
     ) -> Result<(), Error> {
         let stored_requests = requests.clone();
-        let stored = self.owner.decide(move |ledger| ledger.about_to_ask(&stored_requests)).await?;
+        let stored = self.state.decide(move |state| state.about_to_ask(&stored_requests)).await?;
         let in_hand = |request: &GrantRequest| InHand(Some((self.clone(), request.holder())));
         let requests: Vec<_> = requests.into_iter().map(|request| (in_hand(&request), request)).collect();
         stored.done().await?;
@@ -145,7 +145,7 @@ impl Controller {
         })?;
         self.others.is_back(request.to());
         let (holder, given) = (request.holder(), grant.clone());
-        if let Some(stored) = self.owner.decide(move |ledger| ledger.answered(&holder, given)).await? {
+        if let Some(stored) = self.state.decide(move |state| state.answered(&holder, given)).await? {
             stored.done().await?;
         }
         Ok(grant)
@@ -162,7 +162,7 @@ impl Controller {
             return;
         }
         // It fails when netd is stopping: the next one gives back what no record speaks of.
-        if let Ok(due) = self.owner.decide(move |ledger| ledger.let_go(holders)).await {
+        if let Ok(due) = self.state.decide(move |state| state.let_go(holders)).await {
             self.pay(due).await;
         }
     }

@@ -12,8 +12,8 @@ use cnm::{
 use super::{
     Controller, Timed, Timing,
     lanes::{Subject, Turn},
-    ledger::{Gone, Leaving, NewSandbox, Reserved, Wish},
     prepare::Prepared,
+    state::{Gone, Leaving, NewSandbox, Reserved, Wish},
 };
 use crate::{
     Error, port_process,
@@ -52,7 +52,7 @@ impl Controller {
         let mut avoided = BTreeSet::new();
         let (Reserved { plan, commit, loopback_pending, .. }, bound) = loop {
             let (asked, but, grants) = (spec.clone(), avoided.clone(), prepared.grants());
-            let decision = self.owner.decide(move |ledger| ledger.reserve_sandbox(asked, &but, &grants));
+            let decision = self.state.decide(move |state| state.reserve_sandbox(asked, &but, &grants));
             let mut reserved = match timing.measure("decide", decision).await? {
                 Ok(NewSandbox::There(sandbox)) => return Ok(timing.of(PutSandbox::There(sandbox))),
                 Ok(NewSandbox::Differs) => {
@@ -96,7 +96,7 @@ impl Controller {
         }
         let programmed = id.clone();
         let stored = async {
-            let decision = self.owner.decide(move |ledger| ledger.sandbox_programmed(&programmed, bound));
+            let decision = self.state.decide(move |state| state.sandbox_programmed(&programmed, bound));
             let (sandbox, commit) = timing.measure("programmed", decision).await??;
             timing.measure("commit", commit.done()).await?;
             Ok(sandbox)
@@ -110,7 +110,7 @@ impl Controller {
     /// Takes away a sandbox that the kernel has and the store doesn't; that it isn't stored is the answer.
     async fn take_sandbox_back<T>(&self, id: SandboxId, error: Error) -> Result<T, Error> {
         let leaving = id.clone();
-        let decision = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving));
+        let decision = self.state.decide(move |state| state.sandbox_leaving(&leaving));
         let leaving = decision.await??;
         if let Err(failed) = self.take_away(&id, leaving, &mut Timing::default()).await {
             tracing::error!(error = %failed.chain(), "sandbox {id} could not be stored and can't be taken away");
@@ -121,7 +121,7 @@ impl Controller {
     /// Gives back what a sandbox that failed had been given; the failure is the answer.
     async fn give_up_sandbox<T>(&self, id: &SandboxId, error: Error, bound: Vec<BoundSocket>) -> Result<T, Error> {
         let failed = id.clone();
-        let decision = self.owner.decide(move |ledger| (ledger.sandbox_failed(&failed, &error, bound), error));
+        let decision = self.state.decide(move |state| (state.sandbox_failed(&failed, &error, bound), error));
         let (gone, error) = decision.await?;
         self.conclude_quietly(id, gone).await;
         self.retry_later();
@@ -137,9 +137,9 @@ impl Controller {
         for id in networks {
             let _turn = self.lanes.enter(Subject::Network(id.clone())).await;
             let asked = id.clone();
-            let Some(plan) = self.owner.decide(move |ledger| ledger.loopback_plan(&asked)).await?? else { continue };
+            let Some(plan) = self.state.decide(move |state| state.loopback_plan(&asked)).await?? else { continue };
             self.apply(plan.clone(), &attempt).await?;
-            self.owner.decide(move |ledger| ledger.state.loopback_applied(&id, &plan)).await?;
+            self.state.decide(move |state| state.model.loopback_applied(&id, &plan)).await?;
         }
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Controller {
         self.apply_loopback_or_warn(loopback_pending).await;
         if !sockets.is_empty() {
             let (id, bound) = (id.clone(), ports::bind_all(sockets));
-            self.owner.decide(move |ledger| ledger.add_bound(&id, bound)).await?;
+            self.state.decide(move |state| state.add_bound(&id, bound)).await?;
         }
         let stored = commit.done().await;
         self.pay(due).await;
@@ -217,7 +217,7 @@ impl Controller {
     async fn tear_down_timed(&self, id: &SandboxId) -> Result<Timed<()>, Error> {
         let mut timing = Timing::default();
         let leaving = id.clone();
-        let decision = self.owner.decide(move |ledger| ledger.sandbox_leaving(&leaving));
+        let decision = self.state.decide(move |state| state.sandbox_leaving(&leaving));
         let leaving = timing.measure("decide", decision).await??;
         self.take_away(id, leaving, &mut timing).await?;
         Ok(timing.of(()))
@@ -235,7 +235,7 @@ impl Controller {
             Ok(applied) => timing.extend(applied.spans),
             Err(error) => {
                 let reason = error.chain();
-                let commit = self.owner.decide(move |ledger| ledger.sandbox_stuck(&id, plan, reason)).await?;
+                let commit = self.state.decide(move |state| state.sandbox_stuck(&id, plan, reason)).await?;
                 store_quietly(commit).await;
                 self.retry_later();
                 return Err(error);
@@ -244,7 +244,7 @@ impl Controller {
         let_go.done().await;
         self.apply_loopback_or_warn(loopback_pending).await;
         let leaving = id.clone();
-        let gone = self.owner.decide(move |ledger| ledger.sandbox_gone(&leaving));
+        let gone = self.state.decide(move |state| state.sandbox_gone(&leaving));
         let gone = timing.measure("forget", gone).await?;
         timing.measure("commit", self.conclude(&id, gone)).await
     }

@@ -10,9 +10,9 @@ use std::{
 use super::{
     Controller, Identity,
     lanes::Lanes,
-    ledger::{Books, Gone, Ledger, Outside},
     networks::view_of,
-    owner::{Owner, OwnerEnd},
+    state::{Books, ClockAndRandom, ControllerState, Gone},
+    state_thread::{StateThread, StateThreadEnd},
 };
 use crate::{
     Error,
@@ -49,12 +49,12 @@ pub(crate) struct Start {
     pub(crate) forwarding_drop: bool,
     /// The directory that namespaces are pinned in.
     pub(crate) namespaces: PathBuf,
-    pub(crate) outside: Outside,
+    pub(crate) clock_and_random: ClockAndRandom,
 }
 
-/// Brings the host in line with what is stored, and starts the controller. The end of its owner is handed over too: it comes
+/// Brings the host in line with what is stored, and starts the controller. The end of its thread is handed over too: it comes
 /// only with the last handle or by a panic.
-pub(crate) async fn start(start: Start) -> Result<(Controller, OwnerEnd), Error> {
+pub(crate) async fn start(start: Start) -> Result<(Controller, StateThreadEnd), Error> {
     let (host, planners, published) = (start.host.clone(), start.planners.clone(), Arc::default());
     let (shown, namespaces) = (Arc::clone(&published), start.namespaces.clone());
     let forwarding_drop = start.forwarding_drop;
@@ -64,14 +64,14 @@ pub(crate) async fn start(start: Start) -> Result<(Controller, OwnerEnd), Error>
         let _runtime = runtime.enter();
         recover(start, shown)
     });
-    let Recovered { ledger, commits, instance, set_aside } = recovered.await.map_err(|_| Error::Panicked)??;
+    let Recovered { state, commits, instance, set_aside } = recovered.await.map_err(|_| Error::Panicked)??;
     for commit in commits {
         commit.done().await?;
     }
-    let (owner, end) = Owner::start(ledger).map_err(Error::file("start a thread to own", "the state"))?;
+    let (state, end) = StateThread::start(state).map_err(Error::file("start a thread for", "the state"))?;
     let identity = Arc::new(Identity { instance, namespaces, forwarding_drop, set_aside });
     let controller = Controller {
-        owner,
+        state,
         lanes: Lanes::default(),
         host,
         planners,
@@ -88,53 +88,53 @@ pub(crate) async fn start(start: Start) -> Result<(Controller, OwnerEnd), Error>
 }
 
 struct Recovered {
-    ledger: Ledger,
+    state: ControllerState,
     commits: Vec<Commit>,
     instance: String,
     set_aside: Vec<String>,
 }
 
 fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered, Error> {
-    let Start { host, planners, pools, store, loaded, forwarding_drop, outside, .. } = start;
+    let Start { host, planners, pools, store, loaded, forwarding_drop, clock_and_random, .. } = start;
     let facts = host.facts().map_err(Error::host("look at the host's network"))?;
     let recorded = Recorded::by(&loaded);
-    let (state, rejected) = State::restore(&*planners, loaded.networks, loaded.sandboxes);
-    let mut ledger = Ledger {
-        owed: Books::new(loaded.owed, &state, |holder| recorded.sets_aside(holder, &state)),
-        state,
+    let (model, rejected) = State::restore(&*planners, loaded.networks, loaded.sandboxes);
+    let mut state = ControllerState {
+        owed: Books::new(loaded.owed, &model, |holder| recorded.sets_aside(holder, &model)),
+        model,
         planners,
         pools,
-        view: view_of(facts),
+        host_view: view_of(facts),
         port_sockets: PortSockets::default(),
         relay: Relay::default(),
         store,
-        events: EventLog::new(loaded.revision, (outside.now)()),
-        outside,
+        events: EventLog::new(loaded.revision, (clock_and_random.now)()),
+        clock_and_random,
         shown: Published::default(),
         published,
         warned_of: BTreeSet::new(),
     };
-    let set_aside = ledger.set_aside(&*host, &loaded.unreadable, rejected);
+    let set_aside = state.set_aside(&*host, &loaded.unreadable, rejected);
     for (network, last) in loaded.last_leases {
-        ledger.state.resume_leases(&network, last);
+        state.model.resume_leases(&network, last);
     }
-    let unfinished = ledger.state.unfinished(&*ledger.planners)?;
+    let unfinished = state.model.unfinished(&*state.planners)?;
     // The firewall comes first: what is repaired or forwarded afterwards is guarded from its first packet on.
-    let elements = ledger.state.firewall(&*ledger.planners)?;
+    let elements = state.model.firewall(&*state.planners)?;
     host.sync_firewall(&elements, &loaded.admin_chains).map_err(Error::host("set up the firewall"))?;
     let mut commits: Vec<Commit> =
-        unfinished.into_iter().flat_map(|unfinished| ledger.finish(&*host, unfinished)).collect();
-    ledger.repair(&*host)?;
+        unfinished.into_iter().flat_map(|unfinished| state.finish(&*host, unfinished)).collect();
+    state.repair(&*host)?;
     let forwarding =
         host.enable_forwarding(Family::Ipv4, forwarding_drop).map_err(Error::host("switch IPv4 forwarding on"))?;
     if forwarding == Forwarding::SwitchedOn {
-        ledger.shown.set_forwarding_by_us();
+        state.shown.set_forwarding_by_us();
     }
-    ledger.show_all();
-    ledger.bind_ports_again();
-    commits.push(ledger.store.put_revision(ledger.events.newest()));
-    let instance = (outside.random)()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Recovered { ledger, commits, instance, set_aside })
+    state.show_all();
+    state.bind_ports_again();
+    commits.push(state.store.put_revision(state.events.newest()));
+    let instance = (clock_and_random.random)()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Recovered { state, commits, instance, set_aside })
 }
 
 /// Ids in the files, of records that can be read or can't.
@@ -158,17 +158,17 @@ impl Recorded {
     }
 
     /// Whether a record that is not part of the state may speak of what is held.
-    fn sets_aside(&self, holder: &Holder, state: &State) -> bool {
+    fn sets_aside(&self, holder: &Holder, model: &State) -> bool {
         let network = &holder.network;
-        let has_network = || state.networks().contains_key(network);
+        let has_network = || model.networks().contains_key(network);
         let of_sandbox =
-            |sandbox: &SandboxId| self.sandboxes.contains(sandbox.as_str()) && !state.sandboxes().contains_key(sandbox);
+            |sandbox: &SandboxId| self.sandboxes.contains(sandbox.as_str()) && !model.sandboxes().contains_key(sandbox);
         (self.networks.contains(network.as_str()) && !has_network())
             || holder.endpoint.as_ref().is_some_and(|(sandbox, _)| of_sandbox(sandbox))
     }
 }
 
-impl Ledger {
+impl ControllerState {
     /// Names the records that have no part in the state. The namespace of a sandbox among them is let go: it ends with what
     /// runs in it, and its id can be asked for again.
     fn set_aside(&mut self, host: &dyn Host, unreadable: &[Unreadable], rejected: Vec<RejectedRecord>) -> Vec<String> {
@@ -189,7 +189,7 @@ impl Ledger {
             sentences.push(format!("the record of {what} is set aside: {why}"));
         }
         sentences.iter().for_each(|sentence| self.warn(sentence.clone()));
-        sandboxes.retain(|id| !self.state.sandboxes().contains_key(id));
+        sandboxes.retain(|id| !self.model.sandboxes().contains_key(id));
         for sandbox in sandboxes {
             let pin = Plan { ops: vec![Op::Remove(Resource::Namespace(Namespace { sandbox }))] };
             apply_repair(host, pin).into_iter().for_each(|failure| self.warn(failure));
@@ -224,21 +224,21 @@ impl Ledger {
 
     /// Makes the kernel hold what it should.
     fn repair(&mut self, host: &dyn Host) -> Result<(), Error> {
-        let desired = self.state.desired(&*self.planners)?;
-        let known = self.state.known(&*self.planners)?;
+        let desired = self.model.desired(&*self.planners)?;
+        let known = self.model.known(&*self.planners)?;
         let observed = host.observe(&ObserveScope::of(&known)).map_err(Error::host("observe the host's links"))?;
         let plan = diff::repair(&desired, &known, &observed);
         if !plan.ops.is_empty() {
             tracing::info!(steps = plan.ops.len(), "the kernel does not hold what it should: repairing");
             apply_repair(host, plan).into_iter().for_each(|failure| self.warn(failure));
         }
-        self.state.all_loopback_applied();
+        self.model.all_loopback_applied();
         Ok(())
     }
 
     fn show_all(&mut self) {
-        let networks: Vec<_> = self.state.networks().values().cloned().collect();
-        let sandboxes: Vec<_> = self.state.sandboxes().values().cloned().collect();
+        let networks: Vec<_> = self.model.networks().values().cloned().collect();
+        let sandboxes: Vec<_> = self.model.sandboxes().values().cloned().collect();
         networks.into_iter().for_each(|network| self.shown.put_network(Arc::new(network)));
         sandboxes.into_iter().for_each(|sandbox| self.shown.put_sandbox(Arc::new(sandbox)));
         self.publish();
@@ -247,7 +247,7 @@ impl Ledger {
     /// Binds published ports again. They lead to their sandboxes whoever holds them; a thief is named.
     fn bind_ports_again(&mut self) {
         let mut lost: BTreeMap<SandboxId, Vec<String>> = BTreeMap::new();
-        let programmed = self.state.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed());
+        let programmed = self.model.sandboxes().values().filter(|sandbox| sandbox.lifecycle.is_programmed());
         let sandboxes: Vec<_> =
             programmed.map(|sandbox| (sandbox.id().clone(), ports::sockets(&sandbox.ports))).collect();
         for (id, sockets) in sandboxes {
@@ -279,7 +279,7 @@ pub(super) fn apply_repair(host: &dyn Host, plan: Plan) -> Vec<String> {
 impl Controller {
     /// Makes the networks that are there from the start.
     async fn make_predefined(&self) -> Result<(), Error> {
-        for spec in self.owner.decide(Ledger::missing_predefined).await? {
+        for spec in self.state.decide(ControllerState::missing_predefined).await? {
             let name = spec.name.clone();
             match self.make_network(spec, true).await {
                 Ok(_) => {}

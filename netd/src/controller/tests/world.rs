@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::{
     Error,
-    controller::{Controller, Outside, PutSandbox, Start, start},
+    controller::{ClockAndRandom, Controller, PutSandbox, Start, start},
     store::Store,
 };
 
@@ -143,7 +143,7 @@ async fn start_in(
         loaded,
         forwarding_drop: true,
         namespaces: directory.join("netns"),
-        outside: Outside::default(),
+        clock_and_random: ClockAndRandom::default(),
     });
     Ok(started.await?.0)
 }

@@ -1,5 +1,5 @@
-//! The one thread that owns the state: requests visit it in turn, decide, and leave; nobody else holds the state, and no
-//! visit waits for anything: neither for the kernel nor for a disk nor for anybody.
+//! The one thread that has the state: decisions are made on it one after the other; nobody else has the state, and no
+//! decision waits for anything: neither for the kernel nor for a disk nor for anybody.
 
 use std::{io, thread};
 
@@ -8,42 +8,42 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::ledger::Ledger;
+use super::state::ControllerState;
 use crate::Error;
 
 /// How many visits may wait; more make their requests wait, not the memory grow.
 const WAITING: usize = 256;
 
-type Visit = Box<dyn FnOnce(&mut Ledger) + Send>;
+type Decision = Box<dyn FnOnce(&mut ControllerState) + Send>;
 
 /// The way to the state.
 #[derive(Debug, Clone)]
-pub(crate) struct Owner {
-    visits: mpsc::Sender<Visit>,
+pub(crate) struct StateThread {
+    decisions: mpsc::Sender<Decision>,
 }
 
 /// Comes when the thread has ended.
-pub(crate) type OwnerEnd = oneshot::Receiver<()>;
+pub(crate) type StateThreadEnd = oneshot::Receiver<()>;
 
-impl Owner {
+impl StateThread {
     /// Starts the thread; it ends when the last handle is dropped. To be called in a runtime.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub(crate) fn start(mut ledger: Ledger) -> io::Result<(Self, OwnerEnd)> {
-        let (visits, mut waiting) = mpsc::channel::<Visit>(WAITING);
+    pub(crate) fn start(mut state: ControllerState) -> io::Result<(Self, StateThreadEnd)> {
+        let (decisions, mut waiting) = mpsc::channel::<Decision>(WAITING);
         let (ended, end) = oneshot::channel::<()>();
         let runtime = Handle::current();
         let serve = move || {
             let _ended = ended;
             // Relays are started in visits, and start tasks.
             let _runtime = runtime.enter();
-            while let Some(visit) = waiting.blocking_recv() {
-                visit(&mut ledger);
+            while let Some(decision) = waiting.blocking_recv() {
+                decision(&mut state);
             }
         };
-        thread::Builder::new().name("netd-owner".to_owned()).spawn(serve)?;
-        Ok((Self { visits }, end))
+        thread::Builder::new().name("netd-state".to_owned()).spawn(serve)?;
+        Ok((Self { decisions }, end))
     }
 
     /// Decides something.
@@ -52,14 +52,14 @@ impl Owner {
     /// When the thread is gone.
     pub(crate) async fn decide<R: Send + 'static>(
         &self,
-        decision: impl FnOnce(&mut Ledger) -> R + Send + 'static,
+        decide_now: impl FnOnce(&mut ControllerState) -> R + Send + 'static,
     ) -> Result<R, Error> {
         let (answer, answered) = oneshot::channel();
-        let visit: Visit = Box::new(move |ledger| {
+        let decision: Decision = Box::new(move |state| {
             // Nobody waits any more when the request was given up.
-            let _ = answer.send(decision(ledger));
+            let _ = answer.send(decide_now(state));
         });
-        self.visits.send(visit).await.map_err(|_| Error::ShuttingDown)?;
+        self.decisions.send(decision).await.map_err(|_| Error::ShuttingDown)?;
         answered.await.map_err(|_| Error::ShuttingDown)
     }
 }

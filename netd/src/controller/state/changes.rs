@@ -15,7 +15,7 @@ use cnm::{
 };
 
 use super::{
-    Ledger, Reserved,
+    ControllerState, Reserved,
     sandboxes::{Gone, grant_holders},
 };
 use crate::{Error, events::News, ports::BoundSocket, published::find_endpoint, relay::LetGo, store::Commit};
@@ -51,7 +51,7 @@ pub(crate) struct Changed {
     pub(crate) let_go: LetGo,
 }
 
-impl Ledger {
+impl ControllerState {
     /// Reserves what a sandbox is to become, without ports that turned out to be somebody else's.
     pub(crate) fn reserve_change(
         &mut self,
@@ -64,9 +64,9 @@ impl Ledger {
         if there.change.is_some() && there.lifecycle.is_programmed() {
             return Ok(NewChange::Leftover);
         }
-        let requests = self.with_grants(avoided, grants, |state, context| match &wish {
-            Wish::All(spec) => state.grant_requests_of_put(spec, context),
-            Wish::With(endpoint) => state.grant_requests_of_connect(id, endpoint, context),
+        let requests = self.with_grants(avoided, grants, |model, context| match &wish {
+            Wish::All(spec) => model.grant_requests_of_put(spec, context),
+            Wish::With(endpoint) => model.grant_requests_of_connect(id, endpoint, context),
             Wish::Without(_) => Ok(Vec::new()),
         })?;
         if !requests.is_empty() {
@@ -77,12 +77,12 @@ impl Ledger {
             Wish::Without(endpoint) => Some(find_endpoint(there, endpoint)?.id.clone()),
             Wish::All(_) | Wish::With(_) => None,
         };
-        let (record, plan) = self.with_grants(avoided, grants, |state, context| match (wish, leaving) {
-            (Wish::All(spec), _) => state.change(*spec, context),
-            (Wish::With(endpoint), _) => state.connect(id, endpoint, context),
+        let (record, plan) = self.with_grants(avoided, grants, |model, context| match (wish, leaving) {
+            (Wish::All(spec), _) => model.change(*spec, context),
+            (Wish::With(endpoint), _) => model.connect(id, endpoint, context),
             (Wish::Without(_), leaving) => {
                 let leaving = leaving.ok_or_else(|| cnm::Error::invalid("no endpoint is named"))?;
-                state.disconnect(id, &leaving, context)
+                model.disconnect(id, &leaving, context)
             }
         })?;
         let (sockets, loopback_pending) = (self.coming_sockets(&record), self.loopback_pending(&record));
@@ -103,17 +103,17 @@ impl Ledger {
 
     /// Stores what the kernel has now.
     pub(crate) fn store_changed(&self, id: &SandboxId) -> Result<Commit, Error> {
-        Ok(self.store.put_sandbox(Arc::new(self.state.after_change(id)?), None))
+        Ok(self.store.put_sandbox(Arc::new(self.model.after_change(id)?), None))
     }
 
     /// What a sandbox is made of, and what else there may be of it.
     pub(crate) fn before_change(&self, id: &SandboxId) -> Result<(Resources, Resources), Error> {
-        Ok(self.state.before_change(&*self.planners, id)?)
+        Ok(self.model.before_change(&*self.planners, id)?)
     }
 
     /// The kernel has what a sandbox was to become, and it is stored: its relayed ports are served.
     pub(crate) fn changed(&mut self, id: &SandboxId, bound: Vec<BoundSocket>) -> Result<Changed, Error> {
-        let (before, after) = self.state.changed(id)?;
+        let (before, after) = self.model.changed(id)?;
         let sandbox = self.show_sandbox(after);
         self.port_sockets.add(id, bound);
         let sockets = self.follow_ports(&sandbox);
@@ -128,8 +128,8 @@ impl Ledger {
     pub(crate) fn unchanged(&mut self, id: &SandboxId, bound: Vec<BoundSocket>) -> Option<Gone> {
         // Before others may have them.
         drop(bound);
-        let during = self.state.sandboxes().get(id).cloned()?;
-        let record = self.state.unchanged(id).ok()?;
+        let during = self.model.sandboxes().get(id).cloned()?;
+        let record = self.model.unchanged(id).ok()?;
         let record = self.show_sandbox(record);
         let sockets = self.follow_ports(&record);
         let coming = during.change.as_ref().map_or(&[][..], |change| &change.endpoints);
@@ -145,7 +145,7 @@ impl Ledger {
     /// A change that failed can't be taken back now: what it had been given is kept until it is.
     pub(crate) fn change_stuck(&mut self, id: &SandboxId, error: String, bound: Vec<BoundSocket>) -> Option<Commit> {
         self.port_sockets.add(id, bound);
-        let sandbox = self.state.change_stuck(id, error).ok()?;
+        let sandbox = self.model.change_stuck(id, error).ok()?;
         let sandbox = self.show_sandbox(sandbox);
         Some(self.store.put_sandbox(sandbox, None))
     }

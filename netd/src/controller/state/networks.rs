@@ -12,7 +12,7 @@ use cnm::{
     spec::{NetworkRef, NetworkSpec},
 };
 
-use super::{Gone, Ledger, remaining};
+use super::{ControllerState, Gone, remaining};
 use crate::{Error, error::chain, events::News, store::Commit};
 
 /// What asking for a network leads to.
@@ -32,7 +32,7 @@ pub(crate) struct NewNetwork {
     pub(crate) commit: Commit,
 }
 
-impl Ledger {
+impl ControllerState {
     /// Reserves a network, on the host as it was just seen.
     pub(crate) fn reserve_network(
         &mut self,
@@ -42,13 +42,13 @@ impl Ledger {
         grants: &Grants,
     ) -> Result<NetworkDecision, Error> {
         let requests = self
-            .with_grants(&BTreeSet::new(), grants, |state, context| state.grant_requests_of_network(&spec, context))?;
+            .with_grants(&BTreeSet::new(), grants, |model, context| model.grant_requests_of_network(&spec, context))?;
         if !requests.is_empty() {
             return Ok(NetworkDecision::NeedsGrants(requests));
         }
-        self.view = view;
+        self.host_view = view;
         let (network, plan) = self
-            .with_grants(&BTreeSet::new(), grants, |state, context| state.create_network(spec, predefined, context))?;
+            .with_grants(&BTreeSet::new(), grants, |model, context| model.create_network(spec, predefined, context))?;
         let network = self.show_network(network);
         let commit = self.store.put_network(network.clone());
         Ok(NetworkDecision::Reserved(NewNetwork { network, plan, commit }))
@@ -56,7 +56,7 @@ impl Ledger {
 
     /// The kernel has the network.
     pub(crate) fn network_programmed(&mut self, id: &NetworkId) -> Result<(Arc<Network>, Commit), Error> {
-        let network = self.state.network_programmed(id)?;
+        let network = self.model.network_programmed(id)?;
         let network = self.show_network(network);
         self.announce_network(EventKind::NetworkCreated, &network);
         let commit = self.store.put_network(network.clone());
@@ -73,27 +73,27 @@ impl Ledger {
 
     /// Which network is meant.
     pub(crate) fn network_id(&self, reference: &NetworkRef) -> Result<NetworkId, Error> {
-        Ok(self.state.network(reference)?.id.clone())
+        Ok(self.model.network(reference)?.id.clone())
     }
 
     /// The network is to go.
     pub(crate) fn network_leaving(&mut self, id: &NetworkId) -> Result<(Plan, Commit), Error> {
         let reference: NetworkRef = id.as_str().parse()?;
-        let (network, plan) = self.state.remove_network(&*self.planners, &reference)?;
+        let (network, plan) = self.model.remove_network(&*self.planners, &reference)?;
         let network = self.show_network(network);
         Ok((plan, self.store.put_network(network)))
     }
 
     /// Taking the network down stopped.
     pub(crate) fn network_stuck(&mut self, id: &NetworkId, plan: Plan, error: String) -> Option<Commit> {
-        let network = self.state.network_stuck(id, plan, error).ok()?;
+        let network = self.model.network_stuck(id, plan, error).ok()?;
         let network = self.show_network(network);
         Some(self.store.put_network(network))
     }
 
     /// The network is gone.
     pub(crate) fn network_gone(&mut self, id: &NetworkId) -> Option<Gone> {
-        let network = self.state.networks().get(id).cloned()?;
+        let network = self.model.networks().get(id).cloned()?;
         let gone = self.drop_network(id);
         // Once readers see it gone.
         self.announce_network(EventKind::NetworkRemoved, &network);
@@ -101,7 +101,7 @@ impl Ledger {
     }
 
     fn drop_network(&mut self, id: &NetworkId) -> Option<Gone> {
-        self.state.forget_network(id)?;
+        self.model.forget_network(id)?;
         self.shown.remove_network(id);
         self.publish();
         let commit = self.store.delete_network(id.clone());

@@ -1,4 +1,4 @@
-//! The state and all that changes with it: every decision is made here, in one visit of the owner's task.
+//! The state and all that changes with it: every decision is made here, on the state's thread.
 
 mod changes;
 mod networks;
@@ -44,37 +44,37 @@ use crate::{
 
 /// What comes from outside of the program and isn't the kernel: replaced in tests.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Outside {
+pub(crate) struct ClockAndRandom {
     pub(crate) now: fn() -> Timestamp,
     pub(crate) random: fn() -> [u8; 32],
 }
 
-impl Default for Outside {
+impl Default for ClockAndRandom {
     fn default() -> Self {
         Self { now: Timestamp::now, random: rand::random }
     }
 }
 
 /// The state of netd.
-pub(crate) struct Ledger {
-    pub(crate) state: State,
+pub(crate) struct ControllerState {
+    pub(crate) model: State,
     pub(crate) planners: Arc<dyn Planners>,
     pub(crate) pools: DefaultPools,
     /// The host as it was when it was last looked at.
-    pub(crate) view: HostView,
+    pub(crate) host_view: HostView,
     pub(crate) port_sockets: PortSockets,
     pub(crate) relay: Relay,
     pub(crate) owed: Books,
     pub(crate) store: Arc<Store>,
     pub(crate) events: EventLog,
-    pub(crate) outside: Outside,
+    pub(crate) clock_and_random: ClockAndRandom,
     pub(crate) shown: Published,
     pub(crate) published: Arc<ArcSwap<Published>>,
     /// Chains of others that events have told of.
     pub(crate) warned_of: BTreeSet<ForeignDrop>,
 }
 
-impl Ledger {
+impl ControllerState {
     /// Lets a decision be made with all that it may use.
     fn with_context<R>(
         &mut self,
@@ -91,18 +91,18 @@ impl Ledger {
         grants: &Grants,
         decide: impl FnOnce(&mut State, &mut Context<'_>) -> R,
     ) -> R {
-        let Outside { now, random } = self.outside;
+        let ClockAndRandom { now, random } = self.clock_and_random;
         let mut random = random;
         let mut context = Context {
             planners: &*self.planners,
-            host: &self.view,
+            host: &self.host_view,
             pools: &self.pools,
             now: now(),
             random: &mut random,
             avoid_ports,
             grants,
         };
-        decide(&mut self.state, &mut context)
+        decide(&mut self.model, &mut context)
     }
 
     /// Shows readers what has changed.
@@ -112,7 +112,7 @@ impl Ledger {
 
     /// Tells of something; answers with its revision, which is to be stored.
     fn tell(&mut self, news: News) -> u64 {
-        self.events.publish(news, (self.outside.now)())
+        self.events.publish(news, (self.clock_and_random.now)())
     }
 
     /// Tells of something that belongs to no change of an object.
@@ -124,7 +124,7 @@ impl Ledger {
 
     /// Follows the events after `since`.
     pub(crate) fn subscribe(&self, since: Option<u64>) -> Subscription {
-        self.events.subscribe(since, (self.outside.now)())
+        self.events.subscribe(since, (self.clock_and_random.now)())
     }
 
     /// Networks of a sandbox that need something, or need it no longer, since sandboxes came to them or left them.
@@ -135,12 +135,12 @@ impl Ledger {
     fn loopback_pending_of<'s>(&self, sandboxes: impl IntoIterator<Item = &'s Sandbox>) -> Vec<NetworkId> {
         let endpoints = sandboxes.into_iter().flat_map(Sandbox::all_endpoints);
         let networks: BTreeSet<&NetworkId> = endpoints.map(|endpoint| &endpoint.network).collect();
-        self.state.loopback_pending(networks)
+        self.model.loopback_pending(networks)
     }
 
     /// What that is, as it is now.
     pub(crate) fn loopback_plan(&self, network: &NetworkId) -> Result<Option<Plan>, Error> {
-        Ok(self.state.loopback_plan(&*self.planners, network)?)
+        Ok(self.model.loopback_plan(&*self.planners, network)?)
     }
 
     /// Tells of chains of others that drop forwarded packets, once each.
@@ -162,7 +162,7 @@ impl Ledger {
 
     /// The networks that there should be from the start and aren't.
     pub(crate) fn missing_predefined(&mut self) -> Vec<NetworkSpec> {
-        self.with_context(&BTreeSet::new(), |state, context| state.missing_predefined(context))
+        self.with_context(&BTreeSet::new(), |model, context| model.missing_predefined(context))
     }
 
     pub(super) fn warn(&mut self, message: String) {

@@ -15,7 +15,7 @@ use cnm::{
     state::PutOutcome,
 };
 
-use super::{Ledger, remaining};
+use super::{ControllerState, remaining};
 use crate::{
     Error,
     error::chain,
@@ -31,7 +31,7 @@ use crate::{
 pub(crate) enum NewSandbox {
     /// It is there already.
     There(Arc<Sandbox>),
-    /// It is there and is to become otherwise: [`Ledger::reserve_change`].
+    /// It is there and is to become otherwise: [`ControllerState::reserve_change`].
     Differs,
     /// One of that id is only partly gone: finish that, then ask again.
     Leftover,
@@ -75,7 +75,7 @@ pub(crate) struct Gone {
     pub(crate) due: BTreeSet<DriverName>,
 }
 
-impl Ledger {
+impl ControllerState {
     /// Reserves a sandbox with its addresses and ports, without those that turned out to be somebody else's.
     pub(crate) fn reserve_sandbox(
         &mut self,
@@ -83,16 +83,16 @@ impl Ledger {
         avoided: &BTreeSet<(Protocol, u16)>,
         grants: &Grants,
     ) -> Result<NewSandbox, Error> {
-        let there = self.state.sandboxes().get(&spec.id);
+        let there = self.model.sandboxes().get(&spec.id);
         if there.is_some_and(|sandbox| !sandbox.lifecycle.is_programmed()) {
             return Ok(NewSandbox::Leftover);
         }
         let requests =
-            self.with_grants(avoided, grants, |state, context| state.grant_requests_of_put(&spec, context))?;
+            self.with_grants(avoided, grants, |model, context| model.grant_requests_of_put(&spec, context))?;
         if !requests.is_empty() {
             return Ok(NewSandbox::NeedsGrants(requests));
         }
-        let put = self.with_grants(avoided, grants, |state, context| state.put_sandbox(spec, context))?;
+        let put = self.with_grants(avoided, grants, |model, context| model.put_sandbox(spec, context))?;
         let (sandbox, plan) = match put {
             PutOutcome::There(sandbox) => return Ok(NewSandbox::There(Arc::new(sandbox))),
             PutOutcome::Differs => return Ok(NewSandbox::Differs),
@@ -107,7 +107,7 @@ impl Ledger {
     /// Stores what was chosen for a sandbox, and where its networks' addresses go on from.
     pub(super) fn store_reserved(&self, sandbox: Arc<Sandbox>) -> Commit {
         let networks = sandbox.all_endpoints().map(|endpoint| &endpoint.network);
-        let leases = networks.filter_map(|network| Some((network.clone(), self.state.last_lease(network)?))).collect();
+        let leases = networks.filter_map(|network| Some((network.clone(), self.model.last_lease(network)?))).collect();
         self.store.reserve_sandbox(sandbox, leases)
     }
 
@@ -117,7 +117,7 @@ impl Ledger {
         id: &SandboxId,
         bound: Vec<BoundSocket>,
     ) -> Result<(Arc<Sandbox>, Commit), Error> {
-        let sandbox = self.state.sandbox_programmed(id)?;
+        let sandbox = self.model.sandbox_programmed(id)?;
         let sandbox = self.show_sandbox(sandbox);
         self.port_sockets.add(id, bound);
         self.port_sockets.of(id).iter().for_each(|bound| self.relay.serve(bound));
@@ -149,7 +149,7 @@ impl Ledger {
 
     /// The sandbox is to go; its relayed ports are no longer served.
     pub(crate) fn sandbox_leaving(&mut self, id: &SandboxId) -> Result<Leaving, Error> {
-        let (sandbox, plan) = self.state.remove_sandbox(&*self.planners, id)?;
+        let (sandbox, plan) = self.model.remove_sandbox(&*self.planners, id)?;
         self.port_sockets.of(id).iter().for_each(|bound| self.relay.stop(bound));
         let sandbox = self.show_sandbox(sandbox);
         let loopback_pending = self.loopback_pending(&sandbox);
@@ -159,7 +159,7 @@ impl Ledger {
 
     /// Taking the sandbox down, or undoing its making, stopped.
     pub(crate) fn sandbox_stuck(&mut self, id: &SandboxId, plan: Plan, error: String) -> Option<Commit> {
-        let sandbox = self.state.sandbox_stuck(id, plan, error).ok()?;
+        let sandbox = self.model.sandbox_stuck(id, plan, error).ok()?;
         let sandbox = self.show_sandbox(sandbox);
         Some(self.store.put_sandbox(sandbox, None))
     }
@@ -170,7 +170,7 @@ impl Ledger {
     }
 
     fn drop_sandbox(&mut self, id: &SandboxId, told: Told) -> Option<Gone> {
-        let sandbox = self.state.forget_sandbox(id)?;
+        let sandbox = self.model.forget_sandbox(id)?;
         let closed = self.port_sockets.release(id);
         closed.iter().for_each(|bound| self.relay.stop(bound));
         self.shown.remove_sandbox(id);
@@ -189,10 +189,10 @@ impl Ledger {
 
     /// An owner's sandboxes that it doesn't claim, and what it claims and doesn't have.
     pub(crate) fn unclaimed(&self, owner: &OwnerName, claimed: &BTreeSet<String>) -> (Vec<SandboxId>, Vec<String>) {
-        let owned = self.state.sandboxes().values().filter(|sandbox| sandbox.spec.owner == *owner);
+        let owned = self.model.sandboxes().values().filter(|sandbox| sandbox.spec.owner == *owner);
         let unclaimed = owned.map(Sandbox::id).filter(|id| !claimed.contains(id.as_str())).cloned().collect();
         let is_missing = |id: &&String| {
-            let there = id.parse().ok().and_then(|id: SandboxId| self.state.sandboxes().get(&id));
+            let there = id.parse().ok().and_then(|id: SandboxId| self.model.sandboxes().get(&id));
             there.is_none_or(|sandbox| sandbox.spec.owner != *owner || sandbox.lifecycle.is_going())
         };
         (unclaimed, claimed.iter().filter(is_missing).cloned().collect())
@@ -211,7 +211,7 @@ impl Ledger {
     pub(crate) fn add_bound(&mut self, id: &SandboxId, bound: Result<Vec<BoundSocket>, Box<BindFailure>>) {
         match bound {
             // It may have gone meanwhile.
-            Ok(bound) if self.state.sandboxes().contains_key(id) => {
+            Ok(bound) if self.model.sandboxes().contains_key(id) => {
                 bound.iter().for_each(|bound| self.relay.serve(bound));
                 self.port_sockets.add(id, bound);
             }
@@ -224,12 +224,12 @@ impl Ledger {
 
     /// The sandbox, or that there is none.
     pub(crate) fn sandbox(&self, id: &SandboxId) -> Result<&Sandbox, Error> {
-        Ok(self.state.sandboxes().get(id).ok_or_else(|| no_such_sandbox(id.as_str()))?)
+        Ok(self.model.sandboxes().get(id).ok_or_else(|| no_such_sandbox(id.as_str()))?)
     }
 
     pub(super) fn tell_endpoint(&mut self, what: EventKind, sandbox: &Sandbox, endpoint: &EndpointId) -> Option<u64> {
         let endpoint = sandbox.endpoint(endpoint)?;
-        let network = self.state.networks().get(&endpoint.network)?;
+        let network = self.model.networks().get(&endpoint.network)?;
         let news = News::of_endpoint(what, sandbox.id(), endpoint, network);
         Some(self.tell(news))
     }

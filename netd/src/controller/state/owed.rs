@@ -13,7 +13,7 @@ use cnm::{
 };
 use jiff::Timestamp;
 
-use super::Ledger;
+use super::ControllerState;
 use crate::store::Commit;
 
 /// All that is owed. Nothing of it is due as long as its holder has a record, or a task has it in hand.
@@ -43,10 +43,10 @@ pub(crate) struct Failed {
 impl Books {
     /// What was owed when netd ended. Who asked for it then asks no more. What a record that is set aside speaks of, or may, is
     /// kept for the netd that can read it.
-    pub(crate) fn new(owed: Vec<Owed>, state: &State, is_set_aside: impl Fn(&Holder) -> bool) -> Self {
+    pub(crate) fn new(owed: Vec<Owed>, model: &State, is_set_aside: impl Fn(&Holder) -> bool) -> Self {
         let mut books = Self::default();
         for owed in owed {
-            if !state.has(&owed.holder) && !is_set_aside(&owed.holder) {
+            if !model.has(&owed.holder) && !is_set_aside(&owed.holder) {
                 books.due.insert(owed.holder.clone());
             }
             books.insert(owed, false);
@@ -145,10 +145,10 @@ impl Books {
     }
 }
 
-impl Ledger {
+impl ControllerState {
     /// Others are about to be asked: from when this is stored on, that is owed.
     pub(crate) fn about_to_ask(&mut self, requests: &[GrantRequest]) -> Commit {
-        let asked: Timestamp = (self.outside.now)();
+        let asked: Timestamp = (self.clock_and_random.now)();
         let owe =
             |request: &GrantRequest| Owed { to: request.to().clone(), holder: request.holder(), asked, grant: None };
         let owed: Vec<Owed> = requests.iter().map(owe).collect();
@@ -170,7 +170,7 @@ impl Ledger {
                 entry.in_hand = false;
             }
         }
-        let unused: Vec<Holder> = holders.into_iter().filter(|holder| !self.state.has(holder)).collect();
+        let unused: Vec<Holder> = holders.into_iter().filter(|holder| !self.model.has(holder)).collect();
         self.owed.given_up(unused)
     }
 
