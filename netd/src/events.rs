@@ -20,7 +20,7 @@ const UNSTORED: u64 = 256;
 
 /// An event yet without number and time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct News {
+pub(crate) struct NewEvent {
     what: EventKind,
     network: Option<(String, String, String)>,
     sandbox: Option<String>,
@@ -28,7 +28,7 @@ pub(crate) struct News {
     message: Option<String>,
 }
 
-impl News {
+impl NewEvent {
     const fn new(what: EventKind) -> Self {
         Self { what, network: None, sandbox: None, endpoint: None, message: None }
     }
@@ -42,8 +42,8 @@ impl News {
     }
 
     pub(crate) fn of_endpoint(what: EventKind, sandbox: &SandboxId, endpoint: &Endpoint, network: &Network) -> Self {
-        let news = Self::of_sandbox(what, sandbox).with_network(network);
-        Self { endpoint: Some(endpoint.id.to_string()), ..news }
+        let event = Self::of_sandbox(what, sandbox).with_network(network);
+        Self { endpoint: Some(endpoint.id.to_string()), ..event }
     }
 
     pub(crate) fn message(what: EventKind, message: impl Into<String>) -> Self {
@@ -86,7 +86,7 @@ pub(crate) struct EventLog {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) missed: Vec<Event>,
-    pub(crate) coming: broadcast::Receiver<Event>,
+    pub(crate) upcoming: broadcast::Receiver<Event>,
 }
 
 impl EventLog {
@@ -105,9 +105,9 @@ impl EventLog {
     }
 
     /// Numbers an event and tells it; answers with its number.
-    pub(crate) fn publish(&mut self, news: News, now: Timestamp) -> u64 {
+    pub(crate) fn publish(&mut self, event: NewEvent, now: Timestamp) -> u64 {
         self.newest += 1;
-        let event = news.numbered(self.newest, now);
+        let event = event.numbered(self.newest, now);
         if self.kept.len() == KEPT {
             self.kept.pop_front();
         }
@@ -119,20 +119,20 @@ impl EventLog {
 
     /// Events after `since`, with a gap first where some are no longer kept; only what comes when it is absent.
     pub(crate) fn subscribe(&self, since: Option<u64>, now: Timestamp) -> Subscription {
-        let coming = self.listeners.subscribe();
-        let Some(since) = since else { return Subscription { missed: Vec::new(), coming } };
+        let upcoming = self.listeners.subscribe();
+        let Some(since) = since else { return Subscription { missed: Vec::new(), upcoming } };
         let before_kept = self.kept.front().map_or(self.newest, |oldest| oldest.revision - 1);
         // A number that was never given comes from a netd whose state is gone: nothing is known of what it missed.
         let gap = (since < before_kept || since > self.newest).then(|| gap(before_kept, now));
         let after = if since > self.newest { 0 } else { since };
         let later = self.kept.iter().filter(|event| event.revision > after).cloned();
-        Subscription { missed: gap.into_iter().chain(later).collect(), coming }
+        Subscription { missed: gap.into_iter().chain(later).collect(), upcoming }
     }
 }
 
 /// The event that says that events up to `revision` can't be had.
 pub(crate) fn gap(revision: u64, now: Timestamp) -> Event {
-    News::message(EventKind::Gap, "earlier events are no longer kept").numbered(revision, now)
+    NewEvent::message(EventKind::Gap, "earlier events are no longer kept").numbered(revision, now)
 }
 
 #[cfg(test)]
@@ -142,7 +142,7 @@ mod tests {
     fn log(stored: Option<u64>, events: usize) -> EventLog {
         let mut log = EventLog::new(stored, Timestamp::UNIX_EPOCH);
         for number in 0..events {
-            log.publish(News::message(EventKind::Warning, number.to_string()), Timestamp::UNIX_EPOCH);
+            log.publish(NewEvent::message(EventKind::Warning, number.to_string()), Timestamp::UNIX_EPOCH);
         }
         log
     }

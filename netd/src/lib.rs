@@ -16,7 +16,7 @@ mod namespaces;
 mod networkd;
 mod port_process;
 mod ports;
-mod published;
+mod read_view;
 mod relay;
 mod store;
 

@@ -42,14 +42,14 @@ pub(super) async fn stream(State(desk): State<Desk>, Asked(query): Asked<EventsQ
 
 struct Listener {
     missed: VecDeque<Event>,
-    coming: Receiver<Event>,
+    upcoming: Receiver<Event>,
     stopping: CancellationToken,
     newest: u64,
 }
 
 fn lines(subscription: Subscription, stopping: CancellationToken) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let Subscription { missed, coming } = subscription;
-    let listener = Listener { missed: missed.into(), coming, stopping, newest: 0 };
+    let Subscription { missed, upcoming } = subscription;
+    let listener = Listener { missed: missed.into(), upcoming, stopping, newest: 0 };
     stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         // Its fields are strings and numbers: there is nothing that JSON can't say.
@@ -66,7 +66,7 @@ impl Listener {
             return Some(event);
         }
         let received = tokio::select! {
-            received = self.coming.recv() => received,
+            received = self.upcoming.recv() => received,
             () = self.stopping.cancelled() => return None,
         };
         match received {

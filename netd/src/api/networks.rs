@@ -24,11 +24,11 @@ use super::{
     params(("endpoints" = Option<bool>, Query, description = "Include each network's endpoints")),
     responses((status = 200, body = [Network]), (status = 400, body = ErrorReply)))]
 pub(super) async fn list(State(desk): State<Desk>, Asked(query): Asked<NetworkQuery>) -> Json<Vec<Network>> {
-    let published = desk.controller.published();
+    let read_view = desk.controller.read_view();
     let show = |network: &std::sync::Arc<cnm::network::Network>| {
-        if query.endpoints { published.show_network(network) } else { network.to_api(Vec::new()) }
+        if query.endpoints { read_view.show_network(network) } else { network.to_api(Vec::new()) }
     };
-    Json(published.networks().map(show).collect())
+    Json(read_view.networks().map(show).collect())
 }
 
 /// Makes a network.
@@ -59,8 +59,8 @@ pub(super) async fn prune(State(desk): State<Desk>, Body(wire): Body<PruneReques
     params(("reference" = String, Path, description = "Its id, its name, or a unique prefix of its id")),
     responses((status = 200, body = Network), (status = 404, body = ErrorReply)))]
 pub(super) async fn inspect(State(desk): State<Desk>, Path(reference): Path<String>) -> Result<Json<Network>, Refusal> {
-    let published = desk.controller.published();
-    Ok(Json(published.show_network(published.network(&reference)?)))
+    let read_view = desk.controller.read_view();
+    Ok(Json(read_view.show_network(read_view.network(&reference)?)))
 }
 
 /// Removes a network.

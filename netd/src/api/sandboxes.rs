@@ -20,7 +20,7 @@ use super::{
     refusal::Refusal,
     timed,
 };
-use crate::{controller::PutSandbox, published::no_such_sandbox};
+use crate::{controller::PutSandbox, read_view::no_such_sandbox};
 
 /// For whom a sandbox is changed.
 #[derive(Debug, Default, Deserialize)]
@@ -41,8 +41,8 @@ impl ForOwner {
 /// All sandboxes, in the order of their ids.
 #[utoipa::path(get, operation_id = "list_sandboxes", path = "/v1/sandboxes", tag = "sandboxes", responses((status = 200, body = [Sandbox])))]
 pub(super) async fn list(State(desk): State<Desk>) -> Json<Vec<Sandbox>> {
-    let published = desk.controller.published();
-    Json(published.sandboxes().map(|sandbox| desk.controller.show_sandbox(sandbox)).collect())
+    let read_view = desk.controller.read_view();
+    Json(read_view.sandboxes().map(|sandbox| desk.controller.show_sandbox(sandbox)).collect())
 }
 
 /// Makes a sandbox with all its endpoints and published ports at once, or not at all; or has one become that.
@@ -82,8 +82,8 @@ pub(super) async fn put(
     params(("id" = String, Path)),
     responses((status = 200, body = Sandbox), (status = 404, body = ErrorReply)))]
 pub(super) async fn inspect(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<Sandbox>, Refusal> {
-    let published = desk.controller.published();
-    Ok(Json(desk.controller.show_sandbox(published.sandbox(&id)?)))
+    let read_view = desk.controller.read_view();
+    Ok(Json(desk.controller.show_sandbox(read_view.sandbox(&id)?)))
 }
 
 /// Compares a sandbox with what the kernel holds. Reads the kernel: it is for people.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use super::{Controller, lanes::Subject, links::make_missing};
+use super::{Controller, lanes::LaneKey, links::make_missing};
 use crate::{Error, error::chain};
 use cnm::{
     Kind,
@@ -15,7 +15,7 @@ impl Controller {
     /// Those of some sandboxes whose namespaces nobody keeps.
     pub(super) async fn lost_of(&self, claimed: BTreeSet<String>) -> Result<Vec<String>, Error> {
         let lost = self.on_host("look for lost namespaces", |host| host.lost_namespaces()).await?;
-        let published = self.published();
+        let published = self.read_view();
         let is_there =
             |id: &SandboxId| published.sandbox(id.as_str()).is_ok_and(|sandbox| sandbox.lifecycle.is_programmed());
         Ok(lost.iter().filter(|id| claimed.contains(id.as_str()) && is_there(id)).map(ToString::to_string).collect())
@@ -29,9 +29,9 @@ impl Controller {
         id: SandboxId,
         found: PathBuf,
     ) -> Result<Arc<Sandbox>, Error> {
-        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        let _lane = self.lanes.enter(LaneKey::Sandbox(id.clone())).await;
         self.refuse_others(owner, &id)?;
-        let sandbox = self.published().sandbox(id.as_str()).cloned()?;
+        let sandbox = self.read_view().sandbox(id.as_str()).cloned()?;
         let of_it = [id.clone()].into();
         let desired = self.state.decide(move |state| state.model.desired_of(&*state.planners, None, &of_it)).await??;
         let asked = id.clone();

@@ -12,15 +12,15 @@ use cnm::{
 
 use super::{
     Controller, Timed, Timing,
-    lanes::Subject,
+    lanes::LaneKey,
     prepare::Prepared,
     sandboxes::{MOST_PORTS_AVOIDED, store_quietly},
-    state::{Changed, NewChange, Reserved, Wish},
+    state::{ChangeRequest, Changed, NewChange, Reserved},
 };
 use crate::{
     Error, port_process,
     ports::{self, BoundSocket},
-    published::{no_such_endpoint, show_endpoint},
+    read_view::{no_such_endpoint, show_endpoint},
 };
 
 impl Controller {
@@ -32,11 +32,11 @@ impl Controller {
         id: SandboxId,
         spec: EndpointSpec,
     ) -> Result<cnm::api::Endpoint, Error> {
-        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        let _lane = self.lanes.enter(LaneKey::Sandbox(id.clone())).await;
         self.refuse_others(owner, &id)?;
         let mut prepared = Prepared::default();
-        let changed = self.change(&id, Wish::With(spec), &mut prepared, Timing::default()).await;
-        self.let_go(prepared).await;
+        let changed = self.change(&id, ChangeRequest::Connect(spec), &mut prepared, Timing::default()).await;
+        self.release_unused(prepared).await;
         let sandbox = changed?.value;
         let endpoint = sandbox.endpoints.last().ok_or_else(|| no_such_endpoint(&id, "that is new"))?;
         Ok(show_endpoint(&sandbox, endpoint))
@@ -45,21 +45,23 @@ impl Controller {
     /// Detaches a sandbox of this owner's from a network.
     #[tracing::instrument(level = "debug", skip(self, owner))]
     pub(crate) async fn disconnect_of(&self, owner: &OwnerName, id: SandboxId, endpoint: String) -> Result<(), Error> {
-        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        let _lane = self.lanes.enter(LaneKey::Sandbox(id.clone())).await;
         self.refuse_others(owner, &id)?;
-        self.change(&id, Wish::Without(endpoint), &mut Prepared::default(), Timing::default()).await.map(drop)
+        self.change(&id, ChangeRequest::Disconnect(endpoint), &mut Prepared::default(), Timing::default())
+            .await
+            .map(drop)
     }
 
     /// Has a sandbox become what is wished, or leaves it as it is. To be called in its lane.
     pub(super) async fn change(
         &self,
         id: &SandboxId,
-        wish: Wish,
+        change: ChangeRequest,
         prepared: &mut Prepared,
         mut timing: Timing,
     ) -> Result<Timed<Arc<Sandbox>>, Error> {
         let (Reserved { plan, commit, loopback_pending, .. }, bound) =
-            self.reserve_change(id, &wish, prepared, &mut timing).await?;
+            self.reserve_change(id, &change, prepared, &mut timing).await?;
         let attempt = || format!("change sandbox {id}");
         let stored = async {
             timing.measure("reserve", commit.done()).await?;
@@ -86,14 +88,14 @@ impl Controller {
     async fn reserve_change(
         &self,
         id: &SandboxId,
-        wish: &Wish,
+        change: &ChangeRequest,
         prepared: &mut Prepared,
         timing: &mut Timing,
     ) -> Result<(Reserved, Vec<BoundSocket>), Error> {
         let mut avoided = BTreeSet::new();
         loop {
-            let (asked, wish, but, grants) = (id.clone(), wish.clone(), avoided.clone(), prepared.grants());
-            let decision = self.state.decide(move |state| state.reserve_change(&asked, wish, &but, &grants));
+            let (asked, change, but, grants) = (id.clone(), change.clone(), avoided.clone(), prepared.grants());
+            let decision = self.state.decide(move |state| state.reserve_change(&asked, change, &but, &grants));
             let mut reserved = match timing.measure("decide", decision).await?? {
                 NewChange::Leftover => {
                     timing.measure("leftover", self.take_change_back(id)).await?;

@@ -6,14 +6,14 @@ use cnm::{
     Kind, api::SandboxCheck, diff, firewall::Element, id::SandboxId, observed::ObserveScope, ports, resource::Resource,
 };
 
-use super::{Controller, lanes::Subject, state::ControllerState};
+use super::{Controller, lanes::LaneKey, state::ControllerState};
 use crate::Error;
 
 impl Controller {
     /// Says what is missing of a sandbox, or otherwise than it should be, when nobody works on it.
     #[tracing::instrument(level = "debug", skip(self))]
     pub(crate) async fn check_sandbox(&self, id: SandboxId) -> Result<SandboxCheck, Error> {
-        let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
+        let _lane = self.lanes.enter(LaneKey::Sandbox(id.clone())).await;
         let asked = id.clone();
         let decided = self.state.decide(move |state| {
             if state.sandbox(&asked)?.lifecycle.is_going() {

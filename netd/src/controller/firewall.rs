@@ -78,7 +78,7 @@ impl Guard {
 
     fn announce(&self, what: EventKind, message: String) {
         // It fails when netd is stopping.
-        let _ = self.runtime.block_on(self.state.decide(move |state| state.announce(what, message)));
+        let _ = self.runtime.block_on(self.state.decide(move |state| state.emit_message(what, message)));
     }
 }
 

@@ -9,11 +9,11 @@ use std::{
 };
 
 use cnm::id::{NetworkId, SandboxId};
-use tokio::sync::{Mutex as Turnstile, OwnedMutexGuard};
+use tokio::sync::{Mutex as LaneMutex, OwnedMutexGuard};
 
 /// What a request is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Subject {
+pub(crate) enum LaneKey {
     Network(NetworkId),
     Sandbox(SandboxId),
 }
@@ -21,49 +21,49 @@ pub(crate) enum Subject {
 /// The lanes that somebody is in.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lanes {
-    lanes: Arc<Mutex<HashMap<Subject, Weak<Turnstile<()>>>>>,
+    lanes: Arc<Mutex<HashMap<LaneKey, Weak<LaneMutex<()>>>>>,
 }
 
 /// The right to work on an object, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    subject: Subject,
+pub(crate) struct LaneGuard {
+    key: LaneKey,
     lanes: Lanes,
     held: Option<OwnedMutexGuard<()>>,
 }
 
 impl Lanes {
     /// Waits until everybody who came before has left.
-    pub(crate) async fn enter(&self, subject: Subject) -> Turn {
-        let turnstile = self.turnstile(&subject);
+    pub(crate) async fn enter(&self, key: LaneKey) -> LaneGuard {
+        let mutex = self.mutex_of(&key);
         // A turnstile serves in the order of arrival (tokio's mutex is fair).
-        let held = turnstile.lock_owned().await;
-        Turn { subject, lanes: self.clone(), held: Some(held) }
+        let held = mutex.lock_owned().await;
+        LaneGuard { key, lanes: self.clone(), held: Some(held) }
     }
 
     /// Enters if nobody is there.
-    pub(crate) fn try_enter(&self, subject: Subject) -> Option<Turn> {
-        let held = self.turnstile(&subject).try_lock_owned().ok()?;
-        Some(Turn { subject, lanes: self.clone(), held: Some(held) })
+    pub(crate) fn try_enter(&self, key: LaneKey) -> Option<LaneGuard> {
+        let held = self.mutex_of(&key).try_lock_owned().ok()?;
+        Some(LaneGuard { key, lanes: self.clone(), held: Some(held) })
     }
 
-    fn turnstile(&self, subject: &Subject) -> Arc<Turnstile<()>> {
+    fn mutex_of(&self, key: &LaneKey) -> Arc<LaneMutex<()>> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turnstile) = lanes.get(subject).and_then(Weak::upgrade) {
-            return turnstile;
+        if let Some(mutex) = lanes.get(key).and_then(Weak::upgrade) {
+            return mutex;
         }
-        let turnstile = Arc::new(Turnstile::new(()));
-        lanes.insert(subject.clone(), Arc::downgrade(&turnstile));
-        turnstile
+        let mutex = Arc::new(LaneMutex::new(()));
+        lanes.insert(key.clone(), Arc::downgrade(&mutex));
+        mutex
     }
 }
 
-impl Drop for Turn {
+impl Drop for LaneGuard {
     fn drop(&mut self) {
         self.held = None;
         let mut lanes = self.lanes.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if lanes.get(&self.subject).is_some_and(|turnstile| turnstile.strong_count() == 0) {
-            lanes.remove(&self.subject);
+        if lanes.get(&self.key).is_some_and(|mutex| mutex.strong_count() == 0) {
+            lanes.remove(&self.key);
         }
     }
 }
@@ -72,22 +72,22 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
-    fn subject(id: &str) -> Subject {
-        Subject::Sandbox(id.parse().expect("an id"))
+    fn key(id: &str) -> LaneKey {
+        LaneKey::Sandbox(id.parse().expect("an id"))
     }
 
     #[tokio::test]
     async fn turns_come_in_order_and_leave_nothing_behind() {
         let lanes = Lanes::default();
-        let first = lanes.enter(subject("a")).await;
-        let _other = lanes.enter(subject("b")).await;
-        let mut second = std::pin::pin!(lanes.enter(subject("a")));
+        let first = lanes.enter(key("a")).await;
+        let _other = lanes.enter(key("b")).await;
+        let mut second = std::pin::pin!(lanes.enter(key("a")));
         assert!(futures::poll!(&mut second).is_pending());
-        assert!(lanes.try_enter(subject("a")).is_none());
+        assert!(lanes.try_enter(key("a")).is_none());
         drop(first);
         drop(second.await);
-        drop(lanes.try_enter(subject("a")).expect("nobody is there"));
+        drop(lanes.try_enter(key("a")).expect("nobody is there"));
         let left: Vec<_> = lanes.lanes.lock().expect("not poisoned").keys().cloned().collect();
-        assert_eq!(left, [subject("b")]);
+        assert_eq!(left, [key("b")]);
     }
 }

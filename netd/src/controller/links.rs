@@ -19,13 +19,13 @@ use tokio::runtime::Handle;
 
 use super::{
     Controller,
-    lanes::{Subject, Turn},
+    lanes::{LaneGuard, LaneKey},
     start::apply_repair,
     state::ControllerState,
 };
 use crate::{Error, error::chain};
 
-/// Mends whatever somebody else breaks, on a thread of its own, for as long as notifications come.
+/// Repairs whatever somebody else breaks, on a thread of its own, for as long as notifications come.
 pub(crate) fn watch_links(controller: &Controller, watch: LinkWatch) -> Result<(), Error> {
     let (controller, runtime) = (controller.clone(), Handle::current());
     let body = move || {
@@ -35,7 +35,7 @@ pub(crate) fn watch_links(controller: &Controller, watch: LinkWatch) -> Result<(
             {
                 tracing::warn!(error = %chain(&error), "bridges of others may not forward what they should");
             }
-            if runtime.block_on(controller.mend(events)).is_err() {
+            if runtime.block_on(controller.repair_links(events)).is_err() {
                 return;
             }
         }
@@ -49,7 +49,7 @@ pub(crate) fn watch_links(controller: &Controller, watch: LinkWatch) -> Result<(
 
 /// What may have been changed of one network.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Suspects {
+pub(crate) struct RepairScope {
     /// Its bridge and all that hangs on it: with a bridge more may have gone than shows.
     bridge: Option<NetworkId>,
     sandboxes: BTreeSet<SandboxId>,
@@ -59,8 +59,8 @@ pub(crate) struct Suspects {
 
 /// What was found and done about it.
 #[derive(Debug, Default)]
-struct Mended {
-    put_back: Vec<LinkName>,
+struct RepairReport {
+    restored: Vec<LinkName>,
     /// What is made anew, or lacks something.
     made: BTreeSet<LinkName>,
     steps: usize,
@@ -74,66 +74,67 @@ impl Controller {
     }
 
     /// Has all looked at that events speak of, each network's by itself and in the lanes of what is looked at.
-    pub(super) async fn mend(&self, events: BTreeSet<LinkEvent>) -> Result<(), Error> {
-        let (suspects, any) = self.state.decide(move |state| state.suspects(&events)).await?;
-        for suspects in suspects {
-            tokio::spawn(self.clone().mend_free(suspects));
+    pub(super) async fn repair_links(&self, events: BTreeSet<LinkEvent>) -> Result<(), Error> {
+        let (scopes, any) = self.state.decide(move |state| state.repair_scopes(&events)).await?;
+        for scope in scopes {
+            tokio::spawn(self.clone().repair_when_free(scope));
         }
         if any {
-            self.mend_forwarding().await;
+            self.repair_forwarding().await;
         }
         Ok(())
     }
 
     /// Looks at what nobody works on at this moment, and at the rest when that is done.
-    async fn mend_free(self, mut suspects: Suspects) {
-        let mut turns: Vec<Turn> = Vec::new();
-        suspects.sandboxes.retain(|id| match self.lanes.try_enter(Subject::Sandbox(id.clone())) {
-            Some(turn) => {
-                turns.push(turn);
+    async fn repair_when_free(self, mut scope: RepairScope) {
+        let mut guards: Vec<LaneGuard> = Vec::new();
+        scope.sandboxes.retain(|id| match self.lanes.try_enter(LaneKey::Sandbox(id.clone())) {
+            Some(guard) => {
+                guards.push(guard);
                 true
             }
             None => {
-                let busy = Suspects { bridge: None, sandboxes: [id.clone()].into(), links: suspects.links.clone() };
-                tokio::spawn(self.clone().mend_later(busy, Subject::Sandbox(id.clone())));
+                let busy = RepairScope { bridge: None, sandboxes: [id.clone()].into(), links: scope.links.clone() };
+                tokio::spawn(self.clone().repair_later(busy, LaneKey::Sandbox(id.clone())));
                 false
             }
         });
-        match suspects.bridge.clone() {
-            Some(bridge) => self.mend_later(suspects, Subject::Network(bridge)).await,
-            None => self.mend_in_lane(suspects).await,
+        match scope.bridge.clone() {
+            Some(bridge) => self.repair_later(scope, LaneKey::Network(bridge)).await,
+            None => self.repair_in_lane(scope).await,
         }
-        drop(turns);
+        drop(guards);
     }
 
-    async fn mend_later(self, suspects: Suspects, lane: Subject) {
-        let _turn = self.lanes.enter(lane).await;
-        self.mend_in_lane(suspects).await;
+    async fn repair_later(self, scope: RepairScope, lane: LaneKey) {
+        let _lane = self.lanes.enter(lane).await;
+        self.repair_in_lane(scope).await;
     }
 
     /// Puts back what is missing, with all that hung on it. To be called in the lanes of what is looked at.
-    async fn mend_in_lane(&self, suspects: Suspects) {
-        let links = suspects.links.clone();
-        let Ok(desired) = self.state.decide(move |state| state.desired_of(&suspects)).await else { return };
+    async fn repair_in_lane(&self, scope: RepairScope) {
+        let links = scope.links.clone();
+        let Ok(desired) = self.state.decide(move |state| state.desired_of(&scope)).await else { return };
         let desired = match desired {
             Ok(desired) => desired,
             Err(message) => return self.warn(message).await,
         };
-        let mended = self.on_host("observe the host's links", move |host| look_and_mend(host, &desired, &links)).await;
-        match mended {
-            Ok(mended) => self.tell_mended(mended).await,
+        let report =
+            self.on_host("observe the host's links", move |host| look_and_repair(host, &desired, &links)).await;
+        match report {
+            Ok(report) => self.report_repair(report).await,
             Err(error) => self.warn(format!("links that were changed can't be looked at: {}", error.chain())).await,
         }
     }
 
-    async fn tell_mended(&self, mended: Mended) {
+    async fn report_repair(&self, report: RepairReport) {
         let listed =
             |links: &mut dyn Iterator<Item = LinkName>| links.map(|name| format!(" {name}")).collect::<String>();
-        let Mended { put_back, made, steps, failures } = mended;
-        if !put_back.is_empty() {
-            let put_back = listed(&mut put_back.into_iter());
+        let RepairReport { restored, made, steps, failures } = report;
+        if !restored.is_empty() {
+            let restored = listed(&mut restored.into_iter());
             self.warn(format!(
-                "somebody else set links of berth down, or took them off their bridge: put back:{put_back}"
+                "somebody else set links of berth down, or took them off their bridge: put back:{restored}"
             ))
             .await;
         }
@@ -147,22 +148,22 @@ impl Controller {
         }
     }
 
-    async fn mend_forwarding(&self) {
+    async fn repair_forwarding(&self) {
         let drops = self.identity.forwarding_drop;
         let switched =
             self.on_host("switch IPv4 forwarding on", move |host| host.enable_forwarding(Family::Ipv4, drops));
         match switched.await {
             Ok(Forwarding::WasOn) => {}
             Ok(Forwarding::SwitchedOn) => {
-                let shown = self.state.decide(|state| {
-                    state.shown.set_forwarding_by_us();
+                let told = self.state.decide(|state| {
+                    state.read_view.set_forwarding_by_us();
                     state.publish();
                     state.warn(
                         "somebody else switched IPv4 forwarding off, which containers need: it is on again".to_owned(),
                     );
                 });
                 // It fails when netd is stopping.
-                let _ = shown.await;
+                let _ = told.await;
             }
             Err(error) => {
                 self.warn(format!("IPv4 forwarding is off and can't be switched on: {}", error.chain())).await
@@ -173,8 +174,12 @@ impl Controller {
 
 /// Sets up, and onto its bridge, what is still there: what is made anew loses its connections for a moment, and looks new to a
 /// program that manages links and has just set it down. Then makes what isn't there.
-fn look_and_mend(host: &dyn Host, desired: &Resources, links: &BTreeSet<LinkName>) -> Result<Mended, kernel::Error> {
-    let mut mended = Mended::default();
+fn look_and_repair(
+    host: &dyn Host,
+    desired: &Resources,
+    links: &BTreeSet<LinkName>,
+) -> Result<RepairReport, kernel::Error> {
+    let mut report = RepairReport::default();
     // With a host end that is there, nothing else has gone.
     let mut is_broken = links.is_empty();
     let mut lost_bridge = false;
@@ -187,31 +192,31 @@ fn look_and_mend(host: &dyn Host, desired: &Resources, links: &BTreeSet<LinkName
         }
         let is_absent = match host.set_right(resource) {
             Ok(was_wrong) => {
-                mended.put_back.extend(was_wrong.then(|| name.clone()));
+                report.restored.extend(was_wrong.then(|| name.clone()));
                 false
             }
             Err(error) if error.errno() == Some(Errno::ENODEV as i32) => true,
             // What is there isn't made anew: it would lose its connections.
             Err(error) => {
-                mended.failures.push(chain(&error));
-                mended.made.insert(name);
+                report.failures.push(chain(&error));
+                report.made.insert(name);
                 continue;
             }
         };
         if is_bridge && is_absent {
             // The kernel leaves its ports without one: they are put onto the new one.
-            mended.make_missing(host, &with_its_parts(resource, desired))?;
+            report.make_missing(host, &with_its_parts(resource, desired))?;
             lost_bridge = true;
         }
         if is_absent || (is_bridge && is_named) {
             is_broken = true;
-            mended.made.insert(name);
+            report.made.insert(name);
         }
     }
     if is_broken {
-        mended.make_missing(host, desired)?;
+        report.make_missing(host, desired)?;
     }
-    Ok(mended)
+    Ok(report)
 }
 
 /// A link and what goes with it.
@@ -222,7 +227,7 @@ fn with_its_parts(link: &Resource, desired: &Resources) -> Resources {
     desired.iter().filter(is_of_it).cloned().collect()
 }
 
-impl Mended {
+impl RepairReport {
     fn make_missing(&mut self, host: &dyn Host, desired: &Resources) -> Result<(), kernel::Error> {
         let (plan, failures) = make_missing(host, desired)?;
         self.steps += plan.ops.len();
@@ -244,8 +249,8 @@ pub(super) fn make_missing(host: &dyn Host, desired: &Resources) -> Result<(Plan
 impl ControllerState {
     /// What events may mean for objects that nobody works on, network by network, and whether they mean anything to us. What
     /// goes because we take it away belongs to networks and endpoints that are going, and is left alone.
-    fn suspects(&self, events: &BTreeSet<LinkEvent>) -> (Vec<Suspects>, bool) {
-        let mut by_network: BTreeMap<NetworkId, Suspects> = BTreeMap::new();
+    fn repair_scopes(&self, events: &BTreeSet<LinkEvent>) -> (Vec<RepairScope>, bool) {
+        let mut by_network: BTreeMap<NetworkId, RepairScope> = BTreeMap::new();
         let mut any = false;
         for event in events {
             match event {
@@ -256,33 +261,33 @@ impl ControllerState {
                     self.model
                         .networks()
                         .keys()
-                        .for_each(|id| self.suspect_all_of(id, by_network.entry(id.clone()).or_default()));
+                        .for_each(|id| self.add_all_of(id, by_network.entry(id.clone()).or_default()));
                 }
                 LinkEvent::Bridge(name) => {
                     let network = self.model.network_on(name).filter(|network| network.lifecycle.is_programmed());
                     let Some(network) = network else { continue };
                     any = true;
-                    let suspects = by_network.entry(network.id.clone()).or_default();
-                    suspects.links.insert(name.clone());
-                    self.suspect_all_of(&network.id, suspects);
+                    let scope = by_network.entry(network.id.clone()).or_default();
+                    scope.links.insert(name.clone());
+                    self.add_all_of(&network.id, scope);
                 }
                 LinkEvent::HostEnd(name) => {
                     let Some((sandbox, network)) = self.holder_of(name) else { continue };
                     any = true;
-                    let suspects = by_network.entry(network.clone()).or_default();
-                    suspects.links.insert(name.clone());
-                    suspects.sandboxes.insert(sandbox);
+                    let scope = by_network.entry(network.clone()).or_default();
+                    scope.links.insert(name.clone());
+                    scope.sandboxes.insert(sandbox);
                     // A port that lost its bridge is named before the bridge is.
-                    suspects.bridge = Some(network);
+                    scope.bridge = Some(network);
                 }
             }
         }
         (by_network.into_values().collect(), any)
     }
 
-    fn suspect_all_of(&self, network: &NetworkId, suspects: &mut Suspects) {
-        suspects.bridge = Some(network.clone());
-        suspects.sandboxes.extend(self.model.members(network).map(|(sandbox, _)| sandbox.id().clone()));
+    fn add_all_of(&self, network: &NetworkId, scope: &mut RepairScope) {
+        scope.bridge = Some(network.clone());
+        scope.sandboxes.extend(self.model.members(network).map(|(sandbox, _)| sandbox.id().clone()));
     }
 
     /// Whose host end that is, of endpoints that are there for good.
@@ -294,14 +299,14 @@ impl ControllerState {
         })
     }
 
-    /// All that there should be of suspects; else what to tell.
-    fn desired_of(&self, suspects: &Suspects) -> Result<Resources, String> {
-        let name = suspects.bridge.as_ref().and_then(|id| self.model.networks().get(id)?.link());
-        if let Some(name) = name.filter(|name| suspects.links.contains(*name) && self.is_the_users(name)) {
+    /// All that there should be in a scope; else what to tell.
+    fn desired_of(&self, scope: &RepairScope) -> Result<Resources, String> {
+        let name = scope.bridge.as_ref().and_then(|id| self.model.networks().get(id)?.link());
+        if let Some(name) = name.filter(|name| scope.links.contains(*name) && self.is_the_users(name)) {
             return Err(format!("bridge {name}, which berth uses and did not make, was changed: see that it is there"));
         }
         self.model
-            .desired_of(&*self.planners, suspects.bridge.as_ref(), &suspects.sandboxes)
+            .desired_of(&*self.planners, scope.bridge.as_ref(), &scope.sandboxes)
             .map_err(|error| format!("links that were changed can't be looked at: {error}"))
     }
 

@@ -39,8 +39,8 @@ pub(crate) use self::{
     state_thread::StateThreadEnd,
     timing::{Timed, Timing},
 };
-use self::{lanes::Lanes, owed::Others, retry::Retrying, state_thread::StateThread};
-use crate::{Error, events::Subscription, published::Published};
+use self::{lanes::Lanes, owed::RemoteDrivers, retry::Retrying, state_thread::StateThread};
+use crate::{Error, events::Subscription, read_view::ReadView};
 
 /// The way to everything that netd does; cheap to clone.
 #[derive(Clone)]
@@ -49,10 +49,10 @@ pub(crate) struct Controller {
     lanes: Lanes,
     host: Arc<dyn Host>,
     planners: Arc<dyn Planners>,
-    published: Arc<ArcSwap<Published>>,
+    published: Arc<ArcSwap<ReadView>>,
     identity: Arc<Identity>,
     retrying: Arc<Retrying>,
-    others: Arc<Others>,
+    drivers: Arc<RemoteDrivers>,
 }
 
 /// What is known of this netd from its start on.
@@ -70,7 +70,7 @@ struct Identity {
 
 impl Controller {
     /// What there is at this moment.
-    pub(crate) fn published(&self) -> Arc<Published> {
+    pub(crate) fn read_view(&self) -> Arc<ReadView> {
         self.published.load_full()
     }
 
@@ -98,18 +98,18 @@ impl Controller {
     /// Counts and warnings. Reads the host's rule set: it is for people.
     pub(crate) async fn info(&self) -> Result<api::Info, Error> {
         let drops = self.on_host("read the host's firewall", |host| host.foreign_drops()).await?;
-        let published = self.published();
+        let read_view = self.read_view();
         let mut warnings: Vec<String> = drops.iter().map(firewall::describe_drop).collect();
-        warnings.extend(published.lost_ports().chain(&self.identity.set_aside).cloned());
+        warnings.extend(read_view.lost_ports().chain(&self.identity.set_aside).cloned());
         let (default_pools, not_taken_back) =
             self.state.decide(|state| (state.pools.to_api(), state.owed.warnings())).await?;
         warnings.extend(not_taken_back);
         Ok(api::Info {
-            networks: published.count_networks(),
-            sandboxes: published.count_sandboxes(),
-            endpoints: published.count_endpoints(),
+            networks: read_view.count_networks(),
+            sandboxes: read_view.count_sandboxes(),
+            endpoints: read_view.count_endpoints(),
             drivers: self.planners.names().into_iter().map(str::to_owned).collect(),
-            forwarding_by_us: published.forwarding_by_us(),
+            forwarding_by_us: read_view.forwarding_by_us(),
             default_pools,
             warnings,
         })

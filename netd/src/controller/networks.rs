@@ -17,7 +17,7 @@ use kernel::HostFacts;
 
 use super::{
     Controller, Timed, Timing,
-    lanes::Subject,
+    lanes::LaneKey,
     prepare::Prepared,
     prune::Filter,
     sandboxes::store_quietly,
@@ -38,7 +38,7 @@ impl Controller {
     pub(super) async fn make_network(&self, spec: NetworkSpec, predefined: bool) -> Result<Timed<Arc<Network>>, Error> {
         let mut prepared = Prepared::default();
         let made = self.make_prepared(spec, predefined, &mut prepared).await;
-        self.let_go(prepared).await;
+        self.release_unused(prepared).await;
         made
     }
 
@@ -62,7 +62,7 @@ impl Controller {
                 NetworkDecision::Reserved(reserved) => break reserved,
             }
         };
-        let _turn = self.lanes.enter(Subject::Network(network.id.clone())).await;
+        let _lane = self.lanes.enter(LaneKey::Network(network.id.clone())).await;
         let id = network.id.clone();
         let made = async {
             timing.measure("reserve", commit.done()).await?;
@@ -129,7 +129,7 @@ impl Controller {
     }
 
     pub(super) async fn tear_network_down(&self, id: NetworkId) -> Result<(), Error> {
-        let _turn = self.lanes.enter(Subject::Network(id.clone())).await;
+        let _lane = self.lanes.enter(LaneKey::Network(id.clone())).await;
         let leaving = id.clone();
         let (plan, commit) = self.state.decide(move |state| state.network_leaving(&leaving)).await??;
         if let Err(error) = commit.done().await {
@@ -162,7 +162,7 @@ impl Controller {
     async fn conclude_network(&self, gone: Option<Gone>) -> Result<(), Error> {
         let Some(Gone { commit, due, .. }) = gone else { return Ok(()) };
         let stored = commit.done().await;
-        self.pay(due).await;
+        self.release_due(due).await;
         stored
     }
 
@@ -170,10 +170,10 @@ impl Controller {
     #[tracing::instrument(level = "debug", skip_all)]
     pub(crate) async fn prune(&self, request: PruneRequest) -> Result<Vec<String>, Error> {
         let filter = Filter::parse(request)?;
-        let published = self.published();
+        let read_view = self.read_view();
         let mut going = Vec::new();
-        for network in published.networks() {
-            if !network.predefined && filter.accepts(network) && published.members(&network.id).next().is_none() {
+        for network in read_view.networks() {
+            if !network.predefined && filter.accepts(network) && read_view.members(&network.id).next().is_none() {
                 going.push(self.remove_if_unused(network.clone()));
             }
         }

@@ -17,38 +17,38 @@ use tokio::sync::{Notify, watch};
 use super::{
     Controller,
     retry::{FIRST_DELAY, LONGEST_DELAY},
-    state::Failed,
+    state::ReleaseFailure,
 };
 use crate::Error;
 
 /// How much is given back to one at the same time.
-const AT_ONCE: usize = 16;
+const RELEASES_AT_A_TIME: usize = 16;
 
 /// How it stands between us and those whom we ask.
 #[derive(Debug, Default)]
-pub(super) struct Others {
+pub(super) struct RemoteDrivers {
     /// Those that didn't take something back, with what wakes the task that tries again.
     backing_off: Mutex<BTreeMap<DriverName, Arc<Notify>>>,
     /// Sandboxes that somebody waits to remove, and how many do: nobody is asked for these any more.
-    pub(super) leaving: watch::Sender<BTreeMap<SandboxId, usize>>,
+    pub(super) removals: watch::Sender<BTreeMap<SandboxId, usize>>,
 }
 
 /// What came of giving something back.
 enum Outcome {
-    Taken,
-    Refused(Failed),
-    Silent(Failed),
+    Released,
+    Refused(ReleaseFailure),
+    TimedOut(ReleaseFailure),
 }
 
 /// What came of giving back what was due to one.
-struct Round {
+struct ReleaseRound {
     /// Something is left.
     left: bool,
     /// Not even an answer came.
-    silent: bool,
+    timed_out: bool,
 }
 
-impl Others {
+impl RemoteDrivers {
     fn is_backing_off(&self, to: &DriverName) -> bool {
         self.backing_off.lock().unwrap_or_else(PoisonError::into_inner).contains_key(to)
     }
@@ -83,81 +83,85 @@ impl Controller {
 
     /// Gives back what is due to some, if they take it now. To those that didn't lately it is given back later, with what
     /// else is due to them: nobody waits for that.
-    pub(super) async fn pay(&self, to: BTreeSet<DriverName>) {
-        join_all(to.into_iter().map(|to| self.pay_one(to))).await;
+    pub(super) async fn release_due(&self, to: BTreeSet<DriverName>) {
+        join_all(to.into_iter().map(|to| self.release_due_to(to))).await;
     }
 
-    async fn pay_one(&self, to: DriverName) {
-        if self.others.is_backing_off(&to) {
+    async fn release_due_to(&self, to: DriverName) {
+        if self.drivers.is_backing_off(&to) {
             return;
         }
         // It fails when netd is stopping: what is due is stored.
-        if let Ok(Round { left: true, .. }) = self.pay_round(&to, |round| round.left).await {
-            self.pay_later(to);
+        if let Ok(ReleaseRound { left: true, .. }) = self.release_round(&to, |round| round.left).await {
+            self.release_later(to);
         }
     }
 
     /// Gives back what was due when netd ended.
-    pub(super) fn pay_what_is_left(&self) {
+    pub(super) fn release_left_over(&self) {
         let controller = self.clone();
         tokio::spawn(async move {
-            if let Ok(to) = controller.state.decide(|state| state.owed.creditors()).await {
-                controller.pay(to).await;
+            if let Ok(to) = controller.state.decide(|state| state.owed.drivers_owed()).await {
+                controller.release_due(to).await;
             }
         });
     }
 
-    fn pay_later(&self, to: DriverName) {
-        if let Some(woken) = self.others.back_off(&to) {
-            tokio::spawn(self.clone().keep_paying(to, woken));
+    fn release_later(&self, to: DriverName) {
+        if let Some(woken) = self.drivers.back_off(&to) {
+            tokio::spawn(self.clone().retry_releases(to, woken));
         }
     }
 
-    async fn keep_paying(self, to: DriverName, woken: Arc<Notify>) {
+    async fn retry_releases(self, to: DriverName, woken: Arc<Notify>) {
         let mut delay = FIRST_DELAY;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(delay) => delay = (delay * 2).min(LONGEST_DELAY),
                 () = woken.notified() => delay = FIRST_DELAY,
             }
-            match self.pay_round(&to, |round| round.silent).await {
+            match self.release_round(&to, |round| round.timed_out).await {
                 Err(_) => return,
-                Ok(Round { left: true, .. }) => continue,
-                Ok(Round { left: false, .. }) => {}
+                Ok(ReleaseRound { left: true, .. }) => continue,
+                Ok(ReleaseRound { left: false, .. }) => {}
             }
-            self.others.recovered(&to);
+            self.drivers.recovered(&to);
             // Something may have become due while this task was still there to see to it.
-            return Box::pin(self.pay_one(to)).await;
+            return Box::pin(self.release_due_to(to)).await;
         }
     }
 
     /// Gives back all that is due to one, until that is to stop.
-    async fn pay_round(&self, to: &DriverName, stop: impl Fn(&Round) -> bool) -> Result<Round, Error> {
-        let (mut round, mut tried) = (Round { left: false, silent: false }, BTreeSet::new());
+    async fn release_round(
+        &self,
+        to: &DriverName,
+        stop: impl Fn(&ReleaseRound) -> bool,
+    ) -> Result<ReleaseRound, Error> {
+        let (mut round, mut tried) = (ReleaseRound { left: false, timed_out: false }, BTreeSet::new());
         while !stop(&round) {
             let (asked, passed) = (to.clone(), tried.clone());
-            let due = self.state.decide(move |state| state.owed.take_due(&asked, &passed, AT_ONCE)).await?;
+            let due = self.state.decide(move |state| state.owed.take_due(&asked, &passed, RELEASES_AT_A_TIME)).await?;
             if due.is_empty() {
                 break;
             }
             tried.extend(due.iter().map(|owed| owed.holder.clone()));
-            for outcome in join_all(due.into_iter().map(|owed| self.give_back(owed))).await {
-                let (failed, silent) = match outcome {
-                    Outcome::Taken => continue,
+            for outcome in join_all(due.into_iter().map(|owed| self.release(owed))).await {
+                let (failed, timed_out) = match outcome {
+                    Outcome::Released => continue,
                     Outcome::Refused(failed) => (failed, false),
-                    Outcome::Silent(failed) => (failed, true),
+                    Outcome::TimedOut(failed) => (failed, true),
                 };
-                round = Round { left: true, silent: round.silent || silent };
-                let Failed { holder, error } = &failed;
+                round = ReleaseRound { left: true, timed_out: round.timed_out || timed_out };
+                let ReleaseFailure { holder, error } = &failed;
                 tracing::warn!(%error, "driver {to} has not taken back what it gave for {holder}: it is asked again");
-                self.state.decide(move |state| state.owed.not_paid(failed)).await?;
+                self.state.decide(move |state| state.owed.release_failed(failed)).await?;
             }
         }
         Ok(round)
     }
 
-    async fn give_back(&self, owed: Owed) -> Outcome {
-        let failed = |holder: Holder, error: &Refusal| Failed { holder, error: error.message.clone() };
+    async fn release(&self, owed: Owed) -> Outcome {
+        let failed = |holder: Holder, error: &Refusal| ReleaseFailure { holder, error: error.message.clone() };
         let Some(grantor) = self.planners.grantor(&owed.to) else {
             let error = Refusal::new(Kind::NotFound, format!("there is no driver {}", owed.to));
             return Outcome::Refused(failed(owed.holder, &error));
@@ -165,21 +169,21 @@ impl Controller {
         let deadline = grantor.deadline();
         // A task of its own: a panic in it is its own.
         let (holder, asked) = (owed.holder.clone(), grantor.clone());
-        let giving = tokio::spawn(async move { tokio::time::timeout(deadline, asked.release(&owed)).await });
-        match giving.await {
+        let releasing = tokio::spawn(async move { tokio::time::timeout(deadline, asked.release(&owed)).await });
+        match releasing.await {
             Ok(Ok(Ok(()))) => {
-                let taken = holder.clone();
-                if let Ok(commit) = self.state.decide(move |state| state.paid(&taken)).await {
+                let released = holder.clone();
+                if let Ok(commit) = self.state.decide(move |state| state.released(&released)).await {
                     super::sandboxes::store_quietly(Some(commit)).await;
                 }
-                Outcome::Taken
+                Outcome::Released
             }
             Ok(Ok(Err(error))) => Outcome::Refused(failed(holder, &error)),
             Ok(Err(_)) => {
                 let error = Refusal::new(Kind::Unavailable, format!("it did not answer within {deadline:?}"));
-                Outcome::Silent(failed(holder, &error))
+                Outcome::TimedOut(failed(holder, &error))
             }
-            Err(_) => Outcome::Silent(failed(holder, &Refusal::new(Kind::Internal, "asking it failed"))),
+            Err(_) => Outcome::TimedOut(failed(holder, &Refusal::new(Kind::Internal, "asking it failed"))),
         }
     }
 }

@@ -12,7 +12,7 @@ use futures::future::try_join_all;
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tracing::Instrument;
 
-use super::{Controller, owed::Others};
+use super::{Controller, owed::RemoteDrivers};
 use crate::Error;
 
 /// An answer that comes after its deadline is waited for as long, to be given back.
@@ -22,20 +22,20 @@ const LATEST_ANSWER: Duration = Duration::from_secs(600);
 #[derive(Default)]
 pub(super) struct Prepared {
     grants: Grants,
-    in_hand: Vec<InHand>,
+    guards: Vec<GrantGuard>,
 }
 
 /// What a task has in hand of what others were asked for. However the task ends, it is let go.
-struct InHand(Option<(Controller, Holder)>);
+struct GrantGuard(Option<(Controller, Holder)>);
 
 /// Somebody waits to remove a sandbox.
-pub(super) struct Departure {
-    others: Arc<Others>,
+pub(super) struct RemovalNotice {
+    drivers: Arc<RemoteDrivers>,
     sandbox: SandboxId,
 }
 
 /// An answer, in hand.
-type Answered = Result<(GrantRequest, Grant, InHand), Error>;
+type Answered = Result<(GrantRequest, Grant, GrantGuard), Error>;
 
 impl Prepared {
     /// For the next decision.
@@ -52,10 +52,10 @@ impl Controller {
         requests: Vec<GrantRequest>,
         prepared: &mut Prepared,
     ) -> Result<(), Error> {
-        let mut leaving = self.others.leaving.subscribe();
+        let mut removals = self.drivers.removals.subscribe();
         let removed = async {
             // The sender is as old as netd.
-            let _ = leaving.wait_for(|leaving| leaving.contains_key(id)).await;
+            let _ = removals.wait_for(|removals| removals.contains_key(id)).await;
             Refusal::new(Kind::Conflict, format!("sandbox {id} is being removed: try again")).into()
         };
         self.prepare(requests, prepared, removed).await
@@ -71,29 +71,29 @@ impl Controller {
     ) -> Result<(), Error> {
         let stored_requests = requests.clone();
         let stored = self.state.decide(move |state| state.about_to_ask(&stored_requests)).await?;
-        let in_hand = |request: &GrantRequest| InHand(Some((self.clone(), request.holder())));
-        let requests: Vec<_> = requests.into_iter().map(|request| (in_hand(&request), request)).collect();
+        let guard = |request: &GrantRequest| GrantGuard(Some((self.clone(), request.holder())));
+        let requests: Vec<_> = requests.into_iter().map(|request| (guard(&request), request)).collect();
         stored.done().await?;
-        let answers = try_join_all(requests.into_iter().map(|(in_hand, request)| self.ask(request, in_hand)));
+        let answers = try_join_all(requests.into_iter().map(|(guard, request)| self.ask(request, guard)));
         let answers = tokio::select! {
             biased;
             error = called_off => return Err(error),
             answers = answers => answers?,
         };
-        for (request, grant, in_hand) in answers {
+        for (request, grant, guard) in answers {
             prepared.grants.add(&request, grant);
-            prepared.in_hand.push(in_hand);
+            prepared.guards.push(guard);
         }
         Ok(())
     }
 
-    async fn ask(&self, request: GrantRequest, in_hand: InHand) -> Answered {
+    async fn ask(&self, request: GrantRequest, guard: GrantGuard) -> Answered {
         let Some(grantor) = self.planners.grantor(request.to()) else {
             let message = format!("there is no driver {}, which {request} needs", request.to());
             return Err(Refusal::new(Kind::NotFound, message).into());
         };
         let (answer, answered) = oneshot::channel();
-        let asking = self.clone().ask_until_answered(grantor, request, in_hand, answer);
+        let asking = self.clone().ask_until_answered(grantor, request, guard, answer);
         tokio::spawn(asking.instrument(tracing::Span::current()));
         answered.await.unwrap_or(Err(Error::Panicked))
     }
@@ -104,7 +104,7 @@ impl Controller {
         self,
         grantor: Arc<dyn Grantor>,
         request: GrantRequest,
-        in_hand: InHand,
+        guard: GrantGuard,
         answer: oneshot::Sender<Answered>,
     ) {
         let mut call = pin!(async {
@@ -117,7 +117,7 @@ impl Controller {
         match timeout(deadline, &mut call).await {
             Ok(answered) => {
                 let grant = self.note_answer(&request, answered).await;
-                let answered = grant.map(|grant| (request.clone(), grant, in_hand));
+                let answered = grant.map(|grant| (request.clone(), grant, guard));
                 // Nobody may wait any more.
                 drop(answer.send(answered));
             }
@@ -143,7 +143,7 @@ impl Controller {
             let message = format!("driver {} has refused {request}: {}", request.to(), error.message);
             Error::from(Refusal::new(error.kind, message))
         })?;
-        self.others.is_back(request.to());
+        self.drivers.is_back(request.to());
         let (holder, given) = (request.holder(), grant.clone());
         if let Some(stored) = self.state.decide(move |state| state.answered(&holder, given)).await? {
             stored.done().await?;
@@ -152,51 +152,51 @@ impl Controller {
     }
 
     /// The request is done: what it was granted and has no record here is given back.
-    pub(super) async fn let_go(&self, prepared: Prepared) {
-        let holders = prepared.in_hand.into_iter().filter_map(InHand::release).collect();
-        self.let_go_of(holders).await;
+    pub(super) async fn release_unused(&self, prepared: Prepared) {
+        let holders = prepared.guards.into_iter().filter_map(GrantGuard::release).collect();
+        self.release_unused_of(holders).await;
     }
 
-    async fn let_go_of(&self, holders: Vec<Holder>) {
+    async fn release_unused_of(&self, holders: Vec<Holder>) {
         if holders.is_empty() {
             return;
         }
         // It fails when netd is stopping: the next one gives back what no record speaks of.
-        if let Ok(due) = self.state.decide(move |state| state.let_go(holders)).await {
-            self.pay(due).await;
+        if let Ok(due) = self.state.decide(move |state| state.no_longer_in_use(holders)).await {
+            self.release_due(due).await;
         }
     }
 
     /// To be held while a removal waits for its turn: who asks others for the sandbox, and has that turn, gives it up.
-    pub(super) fn depart(&self, sandbox: &SandboxId) -> Departure {
-        self.others.leaving.send_modify(|leaving| *leaving.entry(sandbox.clone()).or_default() += 1);
-        Departure { others: self.others.clone(), sandbox: sandbox.clone() }
+    pub(super) fn announce_removal(&self, sandbox: &SandboxId) -> RemovalNotice {
+        self.drivers.removals.send_modify(|removals| *removals.entry(sandbox.clone()).or_default() += 1);
+        RemovalNotice { drivers: self.drivers.clone(), sandbox: sandbox.clone() }
     }
 }
 
-impl InHand {
+impl GrantGuard {
     fn release(mut self) -> Option<Holder> {
         self.0.take().map(|(_, holder)| holder)
     }
 }
 
-impl Drop for InHand {
+impl Drop for GrantGuard {
     fn drop(&mut self) {
         let Some((controller, holder)) = self.0.take() else { return };
         // There is none when netd is stopping.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { controller.let_go_of(vec![holder]).await });
+            runtime.spawn(async move { controller.release_unused_of(vec![holder]).await });
         }
     }
 }
 
-impl Drop for Departure {
+impl Drop for RemovalNotice {
     fn drop(&mut self) {
-        self.others.leaving.send_modify(|leaving| {
-            if let Some(waiting) = leaving.get_mut(&self.sandbox) {
+        self.drivers.removals.send_modify(|removals| {
+            if let Some(waiting) = removals.get_mut(&self.sandbox) {
                 *waiting -= 1;
                 if *waiting == 0 {
-                    leaving.remove(&self.sandbox);
+                    removals.remove(&self.sandbox);
                 }
             }
         });

@@ -7,8 +7,8 @@ use std::{
 
 use cnm::id::{NetworkId, SandboxId};
 
-use super::{Controller, lanes::Subject};
-use crate::{Error, published::Published};
+use super::{Controller, lanes::LaneKey};
+use crate::{Error, read_view::ReadView};
 
 /// Until the first try; doubled after each round that leaves something.
 pub(super) const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -40,15 +40,15 @@ impl Controller {
         loop {
             tokio::time::sleep(delay).await;
             delay = (delay * 2).min(LONGEST_DELAY);
-            for stuck in all_stuck(&self.published()) {
+            for stuck in all_stuck(&self.read_view()) {
                 let outcome = self.finish_removal(&stuck).await;
-                if let (Err(error), false) = (outcome, all_stuck(&self.published()).is_empty()) {
+                if let (Err(error), false) = (outcome, all_stuck(&self.read_view()).is_empty()) {
                     tracing::warn!(error = %error.chain(), next_try = ?delay, "what is left of a removal stays");
                 }
             }
             self.retrying.0.store(false, Ordering::Release);
             // Something may have got stuck since it was looked for, and found this task still there.
-            let none = all_stuck(&self.published()).is_empty();
+            let none = all_stuck(&self.read_view()).is_empty();
             if none || self.retrying.0.swap(true, Ordering::AcqRel) {
                 return;
             }
@@ -59,14 +59,14 @@ impl Controller {
     async fn finish_removal(&self, stuck: &Stuck) -> Result<(), Error> {
         match stuck {
             Stuck::Sandbox(id) => {
-                let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
-                let is_going = self.published().sandbox(id.as_str()).is_ok_and(|it| it.lifecycle.is_going());
+                let _lane = self.lanes.enter(LaneKey::Sandbox(id.clone())).await;
+                let is_going = self.read_view().sandbox(id.as_str()).is_ok_and(|it| it.lifecycle.is_going());
                 if is_going { self.tear_down(id).await } else { Ok(()) }
             }
             Stuck::Change(id) => {
-                let _turn = self.lanes.enter(Subject::Sandbox(id.clone())).await;
-                let published = self.published();
-                let is_there = published.sandbox(id.as_str()).is_ok_and(|it| it.change.is_some());
+                let _lane = self.lanes.enter(LaneKey::Sandbox(id.clone())).await;
+                let read_view = self.read_view();
+                let is_there = read_view.sandbox(id.as_str()).is_ok_and(|it| it.change.is_some());
                 if is_there { self.take_change_back(id).await } else { Ok(()) }
             }
             Stuck::Network(id) => self.tear_network_down(id.clone()).await,
@@ -74,12 +74,12 @@ impl Controller {
     }
 }
 
-fn all_stuck(published: &Published) -> Vec<Stuck> {
-    let sandboxes = published.sandboxes().flat_map(|sandbox| {
+fn all_stuck(read_view: &ReadView) -> Vec<Stuck> {
+    let sandboxes = read_view.sandboxes().flat_map(|sandbox| {
         let whole = sandbox.lifecycle.is_stuck().then(|| Stuck::Sandbox(sandbox.id().clone()));
         let change = sandbox.change.as_ref().filter(|change| change.lifecycle.is_stuck());
         whole.or_else(|| change.map(|_| Stuck::Change(sandbox.id().clone())))
     });
-    let networks = published.networks().filter(|network| network.lifecycle.is_stuck());
+    let networks = read_view.networks().filter(|network| network.lifecycle.is_stuck());
     sandboxes.chain(networks.map(|network| Stuck::Network(network.id.clone()))).collect()
 }

@@ -11,9 +11,9 @@ use cnm::{
 
 use super::{
     Controller, Timed, Timing,
-    lanes::{Subject, Turn},
+    lanes::{LaneGuard, LaneKey},
     prepare::Prepared,
-    state::{Gone, Leaving, NewSandbox, Reserved, Wish},
+    state::{ChangeRequest, Gone, Leaving, NewSandbox, Reserved},
 };
 use crate::{
     Error, port_process,
@@ -39,10 +39,10 @@ impl Controller {
     /// Makes a sandbox, finds the one that is as asked for, or has one become that.
     #[tracing::instrument(level = "debug", skip_all, fields(sandbox = %spec.id))]
     pub(crate) async fn put_sandbox(&self, spec: SandboxSpec) -> Result<Timed<PutSandbox>, Error> {
-        let _turn = self.lanes.enter(Subject::Sandbox(spec.id.clone())).await;
+        let _lane = self.lanes.enter(LaneKey::Sandbox(spec.id.clone())).await;
         let mut prepared = Prepared::default();
         let put = self.put_prepared(spec, &mut prepared).await;
-        self.let_go(prepared).await;
+        self.release_unused(prepared).await;
         put
     }
 
@@ -56,7 +56,8 @@ impl Controller {
             let mut reserved = match timing.measure("decide", decision).await? {
                 Ok(NewSandbox::There(sandbox)) => return Ok(timing.of(PutSandbox::There(sandbox))),
                 Ok(NewSandbox::Differs) => {
-                    let Timed { value, timing } = self.change(&id, Wish::All(Box::new(spec)), prepared, timing).await?;
+                    let Timed { value, timing } =
+                        self.change(&id, ChangeRequest::Replace(Box::new(spec)), prepared, timing).await?;
                     return Ok(timing.of(PutSandbox::Changed(value)));
                 }
                 Ok(NewSandbox::Leftover) => {
@@ -135,7 +136,7 @@ impl Controller {
         attempt: impl Fn() -> String,
     ) -> Result<(), Error> {
         for id in networks {
-            let _turn = self.lanes.enter(Subject::Network(id.clone())).await;
+            let _lane = self.lanes.enter(LaneKey::Network(id.clone())).await;
             let asked = id.clone();
             let Some(plan) = self.state.decide(move |state| state.loopback_plan(&asked)).await?? else { continue };
             self.apply(plan.clone(), &attempt).await?;
@@ -163,7 +164,7 @@ impl Controller {
             self.state.decide(move |state| state.add_bound(&id, bound)).await?;
         }
         let stored = commit.done().await;
-        self.pay(due).await;
+        self.release_due(due).await;
         stored
     }
 
@@ -178,7 +179,7 @@ impl Controller {
     pub(crate) async fn remove_sandbox_of(&self, owner: &OwnerName, id: SandboxId) -> Result<Timed<()>, Error> {
         // Nobody else keeps it from what it is about.
         self.refuse_others(owner, &id)?;
-        let _turn = self.turn_to_remove(&id).await;
+        let _lane = self.lane_to_remove(&id).await;
         self.refuse_others(owner, &id)?;
         self.tear_down_timed(&id).await
     }
@@ -186,7 +187,7 @@ impl Controller {
     /// Certain in the sandbox's lane, where nobody else changes whose it is. One that isn't there is nobody's: who changes it
     /// says so.
     pub(super) fn refuse_others(&self, owner: &OwnerName, id: &SandboxId) -> Result<(), Error> {
-        match self.published().sandbox(id.as_str()) {
+        match self.read_view().sandbox(id.as_str()) {
             Ok(sandbox) if sandbox.spec.owner != *owner => {
                 let whose = &sandbox.spec.owner;
                 let sentence =
@@ -200,13 +201,13 @@ impl Controller {
     /// Takes a sandbox down.
     #[tracing::instrument(level = "debug", skip(self))]
     pub(crate) async fn remove_sandbox(&self, id: SandboxId) -> Result<Timed<()>, Error> {
-        let _turn = self.turn_to_remove(&id).await;
+        let _lane = self.lane_to_remove(&id).await;
         self.tear_down_timed(&id).await
     }
 
-    async fn turn_to_remove(&self, id: &SandboxId) -> Turn {
-        let _departure = self.depart(id);
-        self.lanes.enter(Subject::Sandbox(id.clone())).await
+    async fn lane_to_remove(&self, id: &SandboxId) -> LaneGuard {
+        let _notice = self.announce_removal(id);
+        self.lanes.enter(LaneKey::Sandbox(id.clone())).await
     }
 
     pub(super) async fn tear_down(&self, id: &SandboxId) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use super::{
     Controller, Identity,
     lanes::Lanes,
     networks::view_of,
-    state::{Books, ClockAndRandom, ControllerState, Gone},
+    state::{ClockAndRandom, ControllerState, Gone, OwedGrants},
     state_thread::{StateThread, StateThreadEnd},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     error::chain,
     events::EventLog,
     ports::PortSockets,
-    published::Published,
+    read_view::ReadView,
     relay::Relay,
     store::{Commit, Loaded, Store, Unreadable},
 };
@@ -56,13 +56,13 @@ pub(crate) struct Start {
 /// only with the last handle or by a panic.
 pub(crate) async fn start(start: Start) -> Result<(Controller, StateThreadEnd), Error> {
     let (host, planners, published) = (start.host.clone(), start.planners.clone(), Arc::default());
-    let (shown, namespaces) = (Arc::clone(&published), start.namespaces.clone());
+    let (published_too, namespaces) = (Arc::clone(&published), start.namespaces.clone());
     let forwarding_drop = start.forwarding_drop;
     let runtime = tokio::runtime::Handle::current();
     let recovered = tokio::task::spawn_blocking(move || {
         // The relay starts tasks for the connections that it accepts.
         let _runtime = runtime.enter();
-        recover(start, shown)
+        recover(start, published_too)
     });
     let Recovered { state, commits, instance, set_aside } = recovered.await.map_err(|_| Error::Panicked)??;
     for commit in commits {
@@ -78,12 +78,12 @@ pub(crate) async fn start(start: Start) -> Result<(Controller, StateThreadEnd), 
         published,
         identity,
         retrying: Arc::default(),
-        others: Arc::default(),
+        drivers: Arc::default(),
     };
     controller.make_predefined().await?;
     controller.warn_of_foreign_drops().await;
     controller.retry_later();
-    controller.pay_what_is_left();
+    controller.release_left_over();
     Ok((controller, end))
 }
 
@@ -94,13 +94,13 @@ struct Recovered {
     set_aside: Vec<String>,
 }
 
-fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered, Error> {
+fn recover(start: Start, published: Arc<ArcSwap<ReadView>>) -> Result<Recovered, Error> {
     let Start { host, planners, pools, store, loaded, forwarding_drop, clock_and_random, .. } = start;
     let facts = host.facts().map_err(Error::host("look at the host's network"))?;
     let recorded = Recorded::by(&loaded);
     let (model, rejected) = State::restore(&*planners, loaded.networks, loaded.sandboxes);
     let mut state = ControllerState {
-        owed: Books::new(loaded.owed, &model, |holder| recorded.sets_aside(holder, &model)),
+        owed: OwedGrants::new(loaded.owed, &model, |holder| recorded.sets_aside(holder, &model)),
         model,
         planners,
         pools,
@@ -110,7 +110,7 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
         store,
         events: EventLog::new(loaded.revision, (clock_and_random.now)()),
         clock_and_random,
-        shown: Published::default(),
+        read_view: ReadView::default(),
         published,
         warned_of: BTreeSet::new(),
     };
@@ -128,7 +128,7 @@ fn recover(start: Start, published: Arc<ArcSwap<Published>>) -> Result<Recovered
     let forwarding =
         host.enable_forwarding(Family::Ipv4, forwarding_drop).map_err(Error::host("switch IPv4 forwarding on"))?;
     if forwarding == Forwarding::SwitchedOn {
-        state.shown.set_forwarding_by_us();
+        state.read_view.set_forwarding_by_us();
     }
     state.show_all();
     state.bind_ports_again();
@@ -239,8 +239,8 @@ impl ControllerState {
     fn show_all(&mut self) {
         let networks: Vec<_> = self.model.networks().values().cloned().collect();
         let sandboxes: Vec<_> = self.model.sandboxes().values().cloned().collect();
-        networks.into_iter().for_each(|network| self.shown.put_network(Arc::new(network)));
-        sandboxes.into_iter().for_each(|sandbox| self.shown.put_sandbox(Arc::new(sandbox)));
+        networks.into_iter().for_each(|network| self.read_view.put_network(Arc::new(network)));
+        sandboxes.into_iter().for_each(|sandbox| self.read_view.put_sandbox(Arc::new(sandbox)));
         self.publish();
     }
 

@@ -27,17 +27,17 @@ use jiff::Timestamp;
 use kernel::ForeignDrop;
 
 pub(crate) use self::{
-    changes::{Changed, NewChange, Wish},
+    changes::{ChangeRequest, Changed, NewChange},
     networks::{NetworkDecision, NewNetwork},
-    owed::{Books, Failed},
+    owed::{OwedGrants, ReleaseFailure},
     sandboxes::{Gone, Leaving, NewSandbox, Reserved},
 };
 use super::firewall::describe_drop;
 use crate::{
     Error,
-    events::{EventLog, News, Subscription},
+    events::{EventLog, NewEvent, Subscription},
     ports::PortSockets,
-    published::Published,
+    read_view::ReadView,
     relay::Relay,
     store::Store,
 };
@@ -64,12 +64,12 @@ pub(crate) struct ControllerState {
     pub(crate) host_view: HostView,
     pub(crate) port_sockets: PortSockets,
     pub(crate) relay: Relay,
-    pub(crate) owed: Books,
+    pub(crate) owed: OwedGrants,
     pub(crate) store: Arc<Store>,
     pub(crate) events: EventLog,
     pub(crate) clock_and_random: ClockAndRandom,
-    pub(crate) shown: Published,
-    pub(crate) published: Arc<ArcSwap<Published>>,
+    pub(crate) read_view: ReadView,
+    pub(crate) published: Arc<ArcSwap<ReadView>>,
     /// Chains of others that events have told of.
     pub(crate) warned_of: BTreeSet<ForeignDrop>,
 }
@@ -107,17 +107,17 @@ impl ControllerState {
 
     /// Shows readers what has changed.
     pub(super) fn publish(&self) {
-        self.published.store(Arc::new(self.shown.clone()));
+        self.published.store(Arc::new(self.read_view.clone()));
     }
 
     /// Tells of something; answers with its revision, which is to be stored.
-    fn tell(&mut self, news: News) -> u64 {
-        self.events.publish(news, (self.clock_and_random.now)())
+    fn emit(&mut self, event: NewEvent) -> u64 {
+        self.events.publish(event, (self.clock_and_random.now)())
     }
 
     /// Tells of something that belongs to no change of an object.
-    pub(crate) fn announce(&mut self, what: EventKind, message: String) {
-        let revision = self.tell(News::message(what, message));
+    pub(crate) fn emit_message(&mut self, what: EventKind, message: String) {
+        let revision = self.emit(NewEvent::message(what, message));
         // Nobody waits: a number that isn't stored is skipped after a restart.
         drop(self.store.put_revision(revision));
     }
@@ -146,10 +146,10 @@ impl ControllerState {
     /// Tells of chains of others that drop forwarded packets, once each.
     pub(crate) fn warn_of_drops(&mut self, drops: Vec<ForeignDrop>) {
         let now: BTreeSet<ForeignDrop> = drops.into_iter().collect();
-        let news: Vec<_> = now.difference(&self.warned_of).map(describe_drop).collect();
-        for message in news {
+        let messages: Vec<_> = now.difference(&self.warned_of).map(describe_drop).collect();
+        for message in messages {
             tracing::warn!("{message}");
-            self.announce(EventKind::Warning, message);
+            self.emit_message(EventKind::Warning, message);
         }
         self.warned_of = now;
     }
@@ -157,7 +157,7 @@ impl ControllerState {
     /// Tells of them again, to somebody who publishes a port in vain.
     fn warn_again_of_drops(&mut self) {
         let known: Vec<_> = self.warned_of.iter().map(describe_drop).collect();
-        known.into_iter().for_each(|message| self.announce(EventKind::Warning, message));
+        known.into_iter().for_each(|message| self.emit_message(EventKind::Warning, message));
     }
 
     /// The networks that there should be from the start and aren't.
@@ -167,13 +167,13 @@ impl ControllerState {
 
     pub(super) fn warn(&mut self, message: String) {
         tracing::warn!("{message}");
-        self.announce(EventKind::Warning, message);
+        self.emit_message(EventKind::Warning, message);
     }
 
     /// Sets what is known of ports that others have taken while netd was away.
     pub(crate) fn set_lost_ports(&mut self, lost: BTreeMap<SandboxId, Vec<String>>) {
         for (sandbox, ports) in lost {
-            self.shown.put_lost_ports(sandbox, ports);
+            self.read_view.put_lost_ports(sandbox, ports);
         }
         self.publish();
     }

@@ -18,17 +18,17 @@ use super::{
     ControllerState, Reserved,
     sandboxes::{Gone, grant_holders},
 };
-use crate::{Error, events::News, ports::BoundSocket, published::find_endpoint, relay::LetGo, store::Commit};
+use crate::{Error, events::NewEvent, ports::BoundSocket, read_view::find_endpoint, relay::LetGo, store::Commit};
 
 /// What a sandbox that is there is to be.
 #[derive(Debug, Clone)]
-pub(crate) enum Wish {
+pub(crate) enum ChangeRequest {
     /// Just this.
-    All(Box<SandboxSpec>),
+    Replace(Box<SandboxSpec>),
     /// What it is, and this endpoint.
-    With(EndpointSpec),
+    Connect(EndpointSpec),
     /// What it is, without the endpoint that is named so.
-    Without(String),
+    Disconnect(String),
 }
 
 /// What wishing for a change leads to.
@@ -56,7 +56,7 @@ impl ControllerState {
     pub(crate) fn reserve_change(
         &mut self,
         id: &SandboxId,
-        wish: Wish,
+        change: ChangeRequest,
         avoided: &BTreeSet<(Protocol, u16)>,
         grants: &Grants,
     ) -> Result<NewChange, Error> {
@@ -64,23 +64,23 @@ impl ControllerState {
         if there.change.is_some() && there.lifecycle.is_programmed() {
             return Ok(NewChange::Leftover);
         }
-        let requests = self.with_grants(avoided, grants, |model, context| match &wish {
-            Wish::All(spec) => model.grant_requests_of_put(spec, context),
-            Wish::With(endpoint) => model.grant_requests_of_connect(id, endpoint, context),
-            Wish::Without(_) => Ok(Vec::new()),
+        let requests = self.with_grants(avoided, grants, |model, context| match &change {
+            ChangeRequest::Replace(spec) => model.grant_requests_of_put(spec, context),
+            ChangeRequest::Connect(endpoint) => model.grant_requests_of_connect(id, endpoint, context),
+            ChangeRequest::Disconnect(_) => Ok(Vec::new()),
         })?;
         if !requests.is_empty() {
             return Ok(NewChange::NeedsGrants(requests));
         }
         let there = self.sandbox(id)?;
-        let leaving = match &wish {
-            Wish::Without(endpoint) => Some(find_endpoint(there, endpoint)?.id.clone()),
-            Wish::All(_) | Wish::With(_) => None,
+        let leaving = match &change {
+            ChangeRequest::Disconnect(endpoint) => Some(find_endpoint(there, endpoint)?.id.clone()),
+            ChangeRequest::Replace(_) | ChangeRequest::Connect(_) => None,
         };
-        let (record, plan) = self.with_grants(avoided, grants, |model, context| match (wish, leaving) {
-            (Wish::All(spec), _) => model.change(*spec, context),
-            (Wish::With(endpoint), _) => model.connect(id, endpoint, context),
-            (Wish::Without(_), leaving) => {
+        let (record, plan) = self.with_grants(avoided, grants, |model, context| match (change, leaving) {
+            (ChangeRequest::Replace(spec), _) => model.change(*spec, context),
+            (ChangeRequest::Connect(endpoint), _) => model.connect(id, endpoint, context),
+            (ChangeRequest::Disconnect(_), leaving) => {
                 let leaving = leaving.ok_or_else(|| cnm::Error::invalid("no endpoint is named"))?;
                 model.disconnect(id, &leaving, context)
             }
@@ -117,7 +117,7 @@ impl ControllerState {
         let sandbox = self.show_sandbox(after);
         self.port_sockets.add(id, bound);
         let sockets = self.follow_ports(&sandbox);
-        let revision = self.tell_changed(&before, &sandbox);
+        let revision = self.emit_changes(&before, &sandbox);
         let loopback_pending = self.loopback_pending_of([&before, &sandbox]);
         let commit = self.store.put_revision(revision.unwrap_or_else(|| self.events.newest()));
         let due = self.owed.given_up(grant_holders(id, left(&before.endpoints, &sandbox.endpoints)));
@@ -151,21 +151,21 @@ impl ControllerState {
     }
 
     /// Tells what came, what went and what is otherwise; answers with the newest revision.
-    fn tell_changed(&mut self, before: &Sandbox, after: &Sandbox) -> Option<u64> {
+    fn emit_changes(&mut self, before: &Sandbox, after: &Sandbox) -> Option<u64> {
         let is_in = |sandbox: &Sandbox, id| sandbox.endpoint(id).is_some();
         let mut revision = None;
         for endpoint in before.endpoints.iter().filter(|endpoint| !is_in(after, &endpoint.id)) {
-            revision = self.tell_endpoint(EventKind::EndpointDisconnected, before, &endpoint.id);
+            revision = self.emit_endpoint(EventKind::EndpointDisconnected, before, &endpoint.id);
         }
         for endpoint in after.endpoints.iter().filter(|endpoint| !is_in(before, &endpoint.id)) {
-            revision = self.tell_endpoint(EventKind::EndpointConnected, after, &endpoint.id);
+            revision = self.emit_endpoint(EventKind::EndpointConnected, after, &endpoint.id);
         }
-        let shown = |sandbox: &Sandbox| {
+        let visible = |sandbox: &Sandbox| {
             let ports: Vec<_> = sandbox.ports.iter().map(PublishedPort::to_api).collect();
             (ports, sandbox.spec.name.clone(), sandbox.spec.labels.clone())
         };
-        if shown(before) != shown(after) {
-            revision = Some(self.tell(News::of_sandbox(EventKind::SandboxChanged, after.id())));
+        if visible(before) != visible(after) {
+            revision = Some(self.emit(NewEvent::of_sandbox(EventKind::SandboxChanged, after.id())));
         }
         if after.ports.iter().any(|port| !before.ports.contains(port)) {
             self.warn_again_of_drops();

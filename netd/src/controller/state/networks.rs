@@ -13,7 +13,7 @@ use cnm::{
 };
 
 use super::{ControllerState, Gone, remaining};
-use crate::{Error, error::chain, events::News, store::Commit};
+use crate::{Error, error::chain, events::NewEvent, store::Commit};
 
 /// What asking for a network leads to.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl ControllerState {
     pub(crate) fn network_programmed(&mut self, id: &NetworkId) -> Result<(Arc<Network>, Commit), Error> {
         let network = self.model.network_programmed(id)?;
         let network = self.show_network(network);
-        self.announce_network(EventKind::NetworkCreated, &network);
+        self.emit_network(EventKind::NetworkCreated, &network);
         let commit = self.store.put_network(network.clone());
         Ok((network, commit))
     }
@@ -96,27 +96,27 @@ impl ControllerState {
         let network = self.model.networks().get(id).cloned()?;
         let gone = self.drop_network(id);
         // Once readers see it gone.
-        self.announce_network(EventKind::NetworkRemoved, &network);
+        self.emit_network(EventKind::NetworkRemoved, &network);
         gone
     }
 
     fn drop_network(&mut self, id: &NetworkId) -> Option<Gone> {
         self.model.forget_network(id)?;
-        self.shown.remove_network(id);
+        self.read_view.remove_network(id);
         self.publish();
         let commit = self.store.delete_network(id.clone());
         let due = self.owed.given_up([Holder { network: id.clone(), endpoint: None }]);
         Some(Gone { due, ..Gone::not_yet(commit) })
     }
 
-    fn announce_network(&mut self, what: EventKind, network: &Network) {
-        let revision = self.tell(News::of_network(what, network));
+    fn emit_network(&mut self, what: EventKind, network: &Network) {
+        let revision = self.emit(NewEvent::of_network(what, network));
         drop(self.store.put_revision(revision));
     }
 
     pub(super) fn show_network(&mut self, network: Network) -> Arc<Network> {
         let network = Arc::new(network);
-        self.shown.put_network(network.clone());
+        self.read_view.put_network(network.clone());
         self.publish();
         network
     }

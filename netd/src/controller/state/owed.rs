@@ -18,7 +18,7 @@ use crate::store::Commit;
 
 /// All that is owed. Nothing of it is due as long as its holder has a record, or a task has it in hand.
 #[derive(Debug, Default)]
-pub(crate) struct Books {
+pub(crate) struct OwedGrants {
     entries: BTreeMap<Holder, Entry>,
     due: BTreeSet<Holder>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Books {
 struct Entry {
     owed: Owed,
     /// A task asks for it, decides with it, or gives it back.
-    in_hand: bool,
+    in_use: bool,
     attempts: u32,
     /// Why it wasn't taken back, the last time.
     error: Option<String>,
@@ -35,28 +35,28 @@ struct Entry {
 
 /// Giving something back failed.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub(crate) struct ReleaseFailure {
     pub(crate) holder: Holder,
     pub(crate) error: String,
 }
 
-impl Books {
+impl OwedGrants {
     /// What was owed when netd ended. Who asked for it then asks no more. What a record that is set aside speaks of, or may, is
     /// kept for the netd that can read it.
     pub(crate) fn new(owed: Vec<Owed>, model: &State, is_set_aside: impl Fn(&Holder) -> bool) -> Self {
-        let mut books = Self::default();
+        let mut grants = Self::default();
         for owed in owed {
             if !model.has(&owed.holder) && !is_set_aside(&owed.holder) {
-                books.due.insert(owed.holder.clone());
+                grants.due.insert(owed.holder.clone());
             }
-            books.insert(owed, false);
+            grants.insert(owed, false);
         }
-        books
+        grants
     }
 
-    fn insert(&mut self, owed: Owed, in_hand: bool) {
+    fn insert(&mut self, owed: Owed, in_use: bool) {
         let holder = owed.holder.clone();
-        self.entries.insert(holder, Entry { owed, in_hand, attempts: 0, error: None });
+        self.entries.insert(holder, Entry { owed, in_use, attempts: 0, error: None });
     }
 
     /// Nobody here has it any more. Answers with those who are to be given something back now: what a task still has in hand
@@ -64,7 +64,7 @@ impl Books {
     pub(super) fn given_up(&mut self, holders: impl IntoIterator<Item = Holder>) -> BTreeSet<DriverName> {
         let mut to = BTreeSet::new();
         for holder in holders {
-            let Some(entry) = self.entries.get(&holder).filter(|entry| !entry.in_hand) else { continue };
+            let Some(entry) = self.entries.get(&holder).filter(|entry| !entry.in_use) else { continue };
             to.insert(entry.owed.to.clone());
             self.due.insert(holder);
         }
@@ -72,7 +72,7 @@ impl Books {
     }
 
     /// To whom something is due.
-    pub(crate) fn creditors(&self) -> BTreeSet<DriverName> {
+    pub(crate) fn drivers_owed(&self) -> BTreeSet<DriverName> {
         self.due.iter().filter_map(|holder| Some(self.entries.get(holder)?.owed.to.clone())).collect()
     }
 
@@ -81,7 +81,7 @@ impl Books {
     pub(crate) fn take_due(&mut self, to: &DriverName, tried: &BTreeSet<Holder>, most: usize) -> Vec<Owed> {
         let is_free = |holder: &&Holder| {
             let entry = self.entries.get(holder);
-            entry.is_some_and(|entry| entry.owed.to == *to && !entry.in_hand)
+            entry.is_some_and(|entry| entry.owed.to == *to && !entry.in_use)
                 && !tried.contains(holder)
                 && (holder.endpoint.is_some() || !self.has_endpoints(holder))
         };
@@ -90,7 +90,7 @@ impl Books {
         free.truncate(most);
         let take = |holder: Holder| {
             let entry = self.entries.get_mut(&holder)?;
-            entry.in_hand = true;
+            entry.in_use = true;
             Some(entry.owed.clone())
         };
         free.into_iter().filter_map(take).collect()
@@ -103,9 +103,9 @@ impl Books {
     }
 
     /// It wasn't taken back.
-    pub(crate) fn not_paid(&mut self, failed: Failed) {
+    pub(crate) fn release_failed(&mut self, failed: ReleaseFailure) {
         if let Some(entry) = self.entries.get_mut(&failed.holder) {
-            entry.in_hand = false;
+            entry.in_use = false;
             entry.attempts += 1;
             entry.error = Some(failed.error);
         }
@@ -116,7 +116,7 @@ impl Books {
         let shown = self.entries.iter().filter_map(|(holder, entry)| {
             let state = match self.due.contains(holder) {
                 true => OwedState::Due,
-                false if entry.in_hand && entry.owed.grant.is_none() => OwedState::Unanswered,
+                false if entry.in_use && entry.owed.grant.is_none() => OwedState::Unanswered,
                 false => return None,
             };
             Some(entry.owed.to_api(state, entry.attempts, entry.error.clone()))
@@ -164,10 +164,10 @@ impl ControllerState {
     }
 
     /// Tasks are done with what they had in hand. Answers with those who are to be given something back now.
-    pub(crate) fn let_go(&mut self, holders: Vec<Holder>) -> BTreeSet<DriverName> {
+    pub(crate) fn no_longer_in_use(&mut self, holders: Vec<Holder>) -> BTreeSet<DriverName> {
         for holder in &holders {
             if let Some(entry) = self.owed.entries.get_mut(holder) {
-                entry.in_hand = false;
+                entry.in_use = false;
             }
         }
         let unused: Vec<Holder> = holders.into_iter().filter(|holder| !self.model.has(holder)).collect();
@@ -175,7 +175,7 @@ impl ControllerState {
     }
 
     /// It was taken back.
-    pub(crate) fn paid(&mut self, holder: &Holder) -> Commit {
+    pub(crate) fn released(&mut self, holder: &Holder) -> Commit {
         self.owed.due.remove(holder);
         self.owed.entries.remove(holder);
         self.store.delete_owed(holder)

@@ -19,9 +19,9 @@ use super::{ControllerState, remaining};
 use crate::{
     Error,
     error::chain,
-    events::News,
+    events::NewEvent,
     ports::{BindFailure, BoundSocket},
-    published::no_such_sandbox,
+    read_view::no_such_sandbox,
     relay::LetGo,
     store::Commit,
 };
@@ -122,12 +122,12 @@ impl ControllerState {
         self.port_sockets.add(id, bound);
         self.port_sockets.of(id).iter().for_each(|bound| self.relay.serve(bound));
         for endpoint in &sandbox.endpoints {
-            self.tell_endpoint(EventKind::EndpointConnected, &sandbox, &endpoint.id);
+            self.emit_endpoint(EventKind::EndpointConnected, &sandbox, &endpoint.id);
         }
         if !sandbox.ports.is_empty() {
             self.warn_again_of_drops();
         }
-        let revision = self.tell(News::of_sandbox(EventKind::SandboxCreated, id));
+        let revision = self.emit(NewEvent::of_sandbox(EventKind::SandboxCreated, id));
         let commit = self.store.put_sandbox(sandbox.clone(), Some(revision));
         Ok((sandbox, commit))
     }
@@ -142,7 +142,7 @@ impl ControllerState {
             None => {
                 // Before others may have them.
                 drop(bound);
-                self.drop_sandbox(id, Told::No)
+                self.drop_sandbox(id, Announced::No)
             }
         }
     }
@@ -166,21 +166,21 @@ impl ControllerState {
 
     /// The sandbox is gone: its addresses and ports are free.
     pub(crate) fn sandbox_gone(&mut self, id: &SandboxId) -> Option<Gone> {
-        self.drop_sandbox(id, Told::Yes)
+        self.drop_sandbox(id, Announced::Yes)
     }
 
-    fn drop_sandbox(&mut self, id: &SandboxId, told: Told) -> Option<Gone> {
+    fn drop_sandbox(&mut self, id: &SandboxId, announced: Announced) -> Option<Gone> {
         let sandbox = self.model.forget_sandbox(id)?;
         let closed = self.port_sockets.release(id);
         closed.iter().for_each(|bound| self.relay.stop(bound));
-        self.shown.remove_sandbox(id);
+        self.read_view.remove_sandbox(id);
         self.publish();
         let mut revision = None;
-        if told == Told::Yes {
+        if announced == Announced::Yes {
             for endpoint in &sandbox.endpoints {
-                self.tell_endpoint(EventKind::EndpointDisconnected, &sandbox, &endpoint.id);
+                self.emit_endpoint(EventKind::EndpointDisconnected, &sandbox, &endpoint.id);
             }
-            revision = Some(self.tell(News::of_sandbox(EventKind::SandboxRemoved, id)));
+            revision = Some(self.emit(NewEvent::of_sandbox(EventKind::SandboxRemoved, id)));
         }
         let commit = self.store.delete_sandbox(id.clone(), revision);
         let due = self.owed.given_up(grant_holders(id, sandbox.all_endpoints()));
@@ -227,16 +227,16 @@ impl ControllerState {
         Ok(self.model.sandboxes().get(id).ok_or_else(|| no_such_sandbox(id.as_str()))?)
     }
 
-    pub(super) fn tell_endpoint(&mut self, what: EventKind, sandbox: &Sandbox, endpoint: &EndpointId) -> Option<u64> {
+    pub(super) fn emit_endpoint(&mut self, what: EventKind, sandbox: &Sandbox, endpoint: &EndpointId) -> Option<u64> {
         let endpoint = sandbox.endpoint(endpoint)?;
         let network = self.model.networks().get(&endpoint.network)?;
-        let news = News::of_endpoint(what, sandbox.id(), endpoint, network);
-        Some(self.tell(news))
+        let event = NewEvent::of_endpoint(what, sandbox.id(), endpoint, network);
+        Some(self.emit(event))
     }
 
     pub(super) fn show_sandbox(&mut self, sandbox: Sandbox) -> Arc<Sandbox> {
         let sandbox = Arc::new(sandbox);
-        self.shown.put_sandbox(sandbox.clone());
+        self.read_view.put_sandbox(sandbox.clone());
         self.publish();
         sandbox
     }
@@ -253,7 +253,7 @@ pub(super) fn grant_holders<'a>(
 
 /// Whether anybody was told that it was there, and has to hear that it is gone: once readers see it gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Announced {
     Yes,
     No,
 }

@@ -43,7 +43,7 @@ async fn put(netd: &Controller, wire: SandboxPut) -> Result<Arc<Sandbox>, Error>
 }
 
 fn shown(netd: &Controller) -> Arc<Sandbox> {
-    netd.published().sandbox("web").expect("the sandbox").clone()
+    netd.read_view().sandbox("web").expect("the sandbox").clone()
 }
 
 /// The host's ports that lead to a container's port.
@@ -74,7 +74,7 @@ async fn another_wish_is_a_change_and_the_same_again_is_none() {
     assert_eq!(put(&netd, renamed).await.expect("a change").spec.name, "shop");
     assert_eq!(world.host.read().operations, operations, "a name is nothing of the kernel's");
     let mut told = Vec::new();
-    while let Ok(event) = events.coming.try_recv() {
+    while let Ok(event) = events.upcoming.try_recv() {
         told.push(event.what);
     }
     let expected = [

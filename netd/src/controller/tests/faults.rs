@@ -20,7 +20,7 @@ async fn a_failed_put_leaves_nothing_and_can_be_repeated() {
         let message = error.chain();
         assert!(message.starts_with("cannot set up sandbox web: step "), "{message}");
         assert_eq!(world.seen(), before, "after a failure at step {step}");
-        assert_eq!(netd.published().count_sandboxes(), 0);
+        assert_eq!(netd.read_view().count_sandboxes(), 0);
         put(&netd, "web").await.expect("nothing stands in the way");
         netd.remove_sandbox(id("web")).await.expect("the sandbox");
         assert_eq!(world.seen(), before, "after a failure at step {step} and a removal");
@@ -40,12 +40,12 @@ async fn what_can_not_be_undone_is_kept_and_undone_later() {
         if put(&netd, "web").await.is_ok() {
             break;
         }
-        if netd.published().count_sandboxes() == 0 {
+        if netd.read_view().count_sandboxes() == 0 {
             // The step that was to be undone first needs no undoing.
             continue;
         }
         kept += 1;
-        let published = netd.published();
+        let published = netd.read_view();
         let sandbox = netd.show_sandbox(published.sandbox("web").expect("it is shown"));
         assert_eq!(sandbox.state, SandboxState::PartlyTorn);
         let again = put(&netd, "web").await.expect("the rest is undone first");
@@ -67,15 +67,15 @@ async fn what_is_left_goes_by_itself() {
     // The removal, and the first two tries after it.
     (0..3).for_each(|step| world.host.fail_after(step));
     netd.remove_sandbox(id("web")).await.expect_err("a step fails");
-    assert_eq!(netd.published().count_sandboxes(), 1);
-    while events.coming.recv().await.expect("an event").what != EventKind::SandboxRemoved {}
-    assert_eq!((world.seen(), netd.published().count_sandboxes()), (before.clone(), 0));
+    assert_eq!(netd.read_view().count_sandboxes(), 1);
+    while events.upcoming.recv().await.expect("an event").what != EventKind::SandboxRemoved {}
+    assert_eq!((world.seen(), netd.read_view().count_sandboxes()), (before.clone(), 0));
 
     netd.create_network(net("net")).await.expect("a network");
     world.host.fail_after(0);
     netd.remove_network("net".parse().expect("a name")).await.expect_err("a step fails");
-    while events.coming.recv().await.expect("an event").what != EventKind::NetworkRemoved {}
-    assert_eq!((world.seen(), netd.published().count_networks()), (before, 3));
+    while events.upcoming.recv().await.expect("an event").what != EventKind::NetworkRemoved {}
+    assert_eq!((world.seen(), netd.read_view().count_networks()), (before, 3));
 }
 
 /// Whatever is stuck is tried again.
@@ -94,7 +94,7 @@ async fn a_removal_that_can_not_be_stored_is_stuck() {
     ] {
         assert!(error.chain().starts_with("cannot write the state file "), "{error}");
     }
-    let published = netd.published();
+    let published = netd.read_view();
     assert!(published.sandbox("web").expect("it is there").lifecycle.is_stuck());
     assert!(published.network("net").expect("it is there").lifecycle.is_stuck());
 }
@@ -111,7 +111,7 @@ async fn a_failed_removal_can_be_repeated() {
             assert!(step > 0, "no step failed");
             break;
         }
-        assert_eq!(netd.published().count_sandboxes(), 1);
+        assert_eq!(netd.read_view().count_sandboxes(), 1);
         netd.remove_sandbox(id("web")).await.expect("what is left goes");
         assert_eq!(world.seen(), before, "after a failure at step {step}");
     }
@@ -146,14 +146,14 @@ async fn what_is_applied_and_can_not_be_stored_is_taken_back() {
 
     let error = netd.create_network(net("full")).await.expect_err("no room").chain();
     assert!(error.starts_with(is_full), "{error}");
-    assert_eq!((world.seen(), netd.published().count_networks()), (before.clone(), 4));
+    assert_eq!((world.seen(), netd.read_view().count_networks()), (before.clone(), 4));
 
     let error = put(&netd, "web").await.expect_err("no room").chain();
     assert!(error.starts_with(is_full), "{error}");
-    assert_eq!((world.seen(), netd.published().count_sandboxes()), (before.clone(), 0));
+    assert_eq!((world.seen(), netd.read_view().count_sandboxes()), (before.clone(), 0));
 
     let (_copy, next) = world.netd_after_kill().await;
-    assert_eq!((world.seen(), next.published().count_sandboxes()), (before, 0));
+    assert_eq!((world.seen(), next.read_view().count_sandboxes()), (before, 0));
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn an_endpoint_that_can_not_be_stored_is_taken_back() {
     let before = world.seen();
     let error = netd.connect(id("web"), endpoint_with_gateway("net")).await.expect_err("no room").chain();
     assert!(error.starts_with("cannot write the state file "), "{error}");
-    assert_eq!((world.seen(), netd.published().count_endpoints()), (before, 1));
+    assert_eq!((world.seen(), netd.read_view().count_endpoints()), (before, 1));
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_failed_network_leaves_nothing() {
             break;
         }
         assert_eq!(world.seen(), before, "after a failure at step {step}");
-        assert_eq!(netd.published().count_networks(), 3);
+        assert_eq!(netd.read_view().count_networks(), 3);
         netd.create_network(net("net")).await.expect("nothing stands in the way");
         netd.remove_network("net".parse().expect("a name")).await.expect("nobody is on it");
         assert_eq!(world.seen(), before);

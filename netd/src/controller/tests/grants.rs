@@ -42,7 +42,7 @@ async fn started(deadline: Duration) -> (World, Lent, Controller) {
 #[tokio::test]
 async fn what_is_granted_is_decided_with_stored_and_not_asked_for_again() {
     let (world, lent, netd) = started(NO_DEADLINE).await;
-    let made = netd.published().network("lent").expect("the network").clone();
+    let made = netd.read_view().network("lent").expect("the network").clone();
     assert_eq!(made.pools[0].subnet.to_string(), "10.9.0.0/24");
     let web = put_on(&netd, "lent", "web").await.expect("a sandbox");
     let interface = web.endpoints[0].interface().expect("a link");
@@ -148,7 +148,7 @@ async fn a_question_that_is_never_answered_is_taken_back_in_the_end() {
     lent.gives(Mood::Silent);
     put_on(&netd, "lent", "web").await.expect_err("no answer");
     lent.until(|lender| lender.taken_back.len() == 1).await;
-    assert_eq!((world.seen(), lent.lent(), netd.published().count_sandboxes()), (before, (0, 1), 0));
+    assert_eq!((world.seen(), lent.lent(), netd.read_view().count_sandboxes()), (before, (0, 1), 0));
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn a_removal_ends_the_asking_for_what_it_removes() {
     assert_eq!(lent.lender.borrow().giving, Mood::Silent);
     lent.gives(Mood::Willing);
     lent.until(|lender| lender.taken_back.len() == 2 && lender.given.len() == 1).await;
-    assert_eq!((netd.published().count_sandboxes(), world.host.read().namespaces.len()), (0, 1));
+    assert_eq!((netd.read_view().count_sandboxes(), world.host.read().namespaces.len()), (0, 1));
     put_on(&netd, "lent", "web").await.expect("nothing stands in the way");
 }
 

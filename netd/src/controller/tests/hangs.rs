@@ -48,21 +48,21 @@ async fn a_kernel_that_hangs_over_one_network_keeps_no_other_waiting() {
     deadly.dead.notified().await;
     let hanging = netd.clone();
     tokio::spawn(async move { hanging.remove_network("dead".parse().expect("a name")).await });
-    netd.mend([LinkEvent::Bridge(dead)].into()).await.expect("it is looked at beside");
+    netd.repair_links([LinkEvent::Bridge(dead)].into()).await.expect("it is looked at beside");
 
     let rest = async {
         netd.put_sandbox(on("alive", "a1")).await.expect("a sandbox");
         netd.remove_sandbox(id("a0")).await.expect("the sandbox");
         netd.remove_sandbox(id("a1")).await.expect("the sandbox");
         netd.handshake().await.expect("an answer");
-        assert_eq!(netd.published().networks().count(), 5);
+        assert_eq!(netd.read_view().networks().count(), 5);
         let mut events = netd.subscribe(None).await.expect("events");
         world.host.meddle(|state| {
             let host = state.namespaces.get_mut(&cnm::resource::NamespaceAt::Host).expect("the host's namespace");
             host.links.get_mut(&alive).expect("the bridge").addresses.clear();
         });
-        netd.mend(BTreeSet::from([LinkEvent::Bridge(alive.clone())])).await.expect("it is looked at");
-        let told = events.coming.recv().await.expect("an event").message.unwrap_or_default();
+        netd.repair_links(BTreeSet::from([LinkEvent::Bridge(alive.clone())])).await.expect("it is looked at");
+        let told = events.upcoming.recv().await.expect("an event").message.unwrap_or_default();
         assert!(told.contains(alive.as_str()) && told.contains("put them back"), "{told}");
         netd.remove_network("alive".parse().expect("a name")).await.expect("nobody is on it");
     };

@@ -44,7 +44,7 @@ where
         }
         let (_copy, next) = world.netd_after_kill().await;
         assert_eq!(world.seen(), before, "after a kill at step {step}");
-        assert_eq!(next.published().count_sandboxes(), 0, "after a kill at step {step}");
+        assert_eq!(next.read_view().count_sandboxes(), 0, "after a kill at step {step}");
         then(&next).await;
         assert_eq!(world.seen(), before, "after a kill at step {step}");
         deadly.bury();
@@ -83,14 +83,14 @@ async fn what_was_answered_is_there_again_just_as_it_was() {
     let db = put(&netd, "db").await.expect("a sandbox");
     let before = world.seen();
     let operations = world.host.read().operations;
-    let networks = netd.published().networks().cloned().collect::<Vec<_>>();
+    let networks = netd.read_view().networks().cloned().collect::<Vec<_>>();
     // Its ports are bound by the netd that is still there: a thief, as far as the next one can tell.
     let (_copy, next) = world.netd_after_kill().await;
     assert_eq!(world.seen(), before);
     assert_eq!(world.host.read().operations, operations, "nothing had to be done");
-    assert_eq!(next.published().networks().cloned().collect::<Vec<_>>(), networks);
+    assert_eq!(next.read_view().networks().cloned().collect::<Vec<_>>(), networks);
     for sandbox in [&web, &db] {
-        let there = next.published().sandbox(sandbox.id().as_str()).cloned();
+        let there = next.read_view().sandbox(sandbox.id().as_str()).cloned();
         assert_eq!(there.expect("the sandbox"), *sandbox);
     }
     assert_ne!(address(&web), address(&db));

@@ -79,7 +79,7 @@ async fn a_kill_at_any_step_of_a_put_leaves_nothing_given_that_nobody_owes() {
     let then = async |killed: Killed<'_>| {
         goes_back(&killed, (0, 1)).await;
         assert_eq!(killed.world.seen(), killed.before, "after a kill at step {}", killed.step);
-        assert_eq!(killed.next.published().count_sandboxes(), 0);
+        assert_eq!(killed.next.read_view().count_sandboxes(), 0);
         killed.next.put_sandbox(bare("lent")).await.expect("nothing stands in the way");
         assert_eq!(killed.lent.lent(), (1, 1));
     };
@@ -96,7 +96,7 @@ async fn a_kill_at_any_step_of_a_connect_leaves_nothing_given_that_nobody_owes()
     let then = async |killed: Killed<'_>| {
         goes_back(&killed, (0, 1)).await;
         assert_eq!(killed.world.seen(), killed.before, "after a kill at step {}", killed.step);
-        assert_eq!(killed.next.published().count_endpoints(), 1);
+        assert_eq!(killed.next.read_view().count_endpoints(), 1);
         killed.next.connect(id("web"), endpoint("lent")).await.expect("nothing stands in the way");
         assert_eq!(killed.lent.lent(), (1, 1));
     };
@@ -112,7 +112,7 @@ async fn a_kill_at_any_step_of_a_removal_leaves_nothing_given_that_nobody_owes()
     let request = |netd: Controller| async move { netd.remove_sandbox(id("web")).await.is_ok() };
     let then = async |killed: Killed<'_>| {
         goes_back(&killed, (0, 1)).await;
-        assert_eq!(killed.next.published().count_sandboxes(), 0);
+        assert_eq!(killed.next.read_view().count_sandboxes(), 0);
         killed.next.put_sandbox(bare("lent")).await.expect("nothing stands in the way");
     };
     let kills = kill_at_each_step(prepare, request, then).await;
@@ -136,7 +136,7 @@ async fn a_kill_at_any_step_of_making_or_removing_a_network_leaves_nothing_given
     };
     let then = async |killed: Killed<'_>| {
         goes_back(&killed, (0, 0)).await;
-        assert_eq!(killed.next.published().count_networks(), 3);
+        assert_eq!(killed.next.read_view().count_networks(), 3);
         killed.next.create_network(network("lent")).await.expect("nothing stands in the way");
     };
     let kills = kill_at_each_step(async |_| {}, request, then).await;
@@ -145,7 +145,7 @@ async fn a_kill_at_any_step_of_making_or_removing_a_network_leaves_nothing_given
 
 /// On the lender's network, made if it isn't there.
 async fn put_lent(netd: &Controller, id: &str) {
-    if netd.published().network("lent").is_err() {
+    if netd.read_view().network("lent").is_err() {
         netd.create_network(network("lent")).await.expect("a network");
     }
     netd.put_sandbox(on("lent", id)).await.expect("nothing stands in the way");
@@ -160,7 +160,7 @@ async fn what_endpoints_of_an_earlier_boot_were_given_goes_back() {
     assert_eq!(lent.lent(), (1, 1));
     let (_copy, next) = world.next_netd("another-boot", lent.planners(), &[]).await;
     lent.until(|lender| lender.given.len() == 1).await;
-    assert_eq!((lent.lent(), next.published().count_sandboxes()), ((0, 1), 0));
+    assert_eq!((lent.lent(), next.read_view().count_sandboxes()), ((0, 1), 0));
 }
 
 /// The clock stands still but for what is waited for.

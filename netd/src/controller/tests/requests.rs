@@ -26,7 +26,7 @@ async fn a_repeated_put_answers_with_what_is_there() {
     let made = puts.iter().filter(|put| matches!(put, PutSandbox::Made(_))).count();
     assert_eq!(made, 1);
     assert!(puts.iter().all(|put| matches!(put, PutSandbox::Made(_) | PutSandbox::There(_))));
-    assert_eq!(netd.published().count_sandboxes(), 1);
+    assert_eq!(netd.read_view().count_sandboxes(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,11 +40,11 @@ async fn fifty_side_by_side_have_addresses_and_ports_of_their_own() {
     let addresses: BTreeSet<_> = sandboxes.iter().map(|sandbox| address(sandbox)).collect();
     let ports: BTreeSet<_> = sandboxes.iter().map(|sandbox| sandbox.ports[0].host_first).collect();
     assert_eq!((addresses.len(), ports.len()), (50, 50));
-    assert_eq!(netd.published().count_endpoints(), 50);
+    assert_eq!(netd.read_view().count_endpoints(), 50);
     let removed = join_all(names.iter().map(|name| netd.remove_sandbox(id(name)))).await;
     assert!(removed.into_iter().all(|removed| removed.is_ok()));
     assert_eq!(world.seen(), before);
-    assert_eq!(netd.published().count_endpoints(), 0);
+    assert_eq!(netd.read_view().count_endpoints(), 0);
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn an_owner_keeps_what_it_claims() {
     reply.removed.sort();
     assert_eq!(reply.removed, ["a", "c"]);
     assert_eq!(reply.missing, ["d", "gone"]);
-    let published = netd.published();
+    let published = netd.read_view();
     let left: Vec<_> = published.sandboxes().map(|sandbox| sandbox.id().to_string()).collect();
     assert_eq!(left, ["b", "d"]);
 }
@@ -100,7 +100,7 @@ async fn events_tell_of_all_of_it_in_order() {
     netd.remove_sandbox(id("web")).await.expect("the sandbox");
     netd.remove_network("net".parse().expect("a name")).await.expect("nobody is on it");
     let mut told = Vec::new();
-    while let Ok(event) = events.coming.try_recv() {
+    while let Ok(event) = events.upcoming.try_recv() {
         told.push(event);
     }
     let kinds: Vec<_> = told.iter().map(|event| event.what).collect();
@@ -138,7 +138,7 @@ async fn prune_removes_what_nobody_is_on() {
     netd.put_sandbox(SandboxSpec::parse("web", wire).expect("a valid request")).await.expect("a sandbox");
     let filter = PruneRequest { labels_not: vec!["keep".to_owned()], ..PruneRequest::default() };
     assert_eq!(netd.prune(filter).await.expect("a prune"), ["unused"]);
-    let published = netd.published();
+    let published = netd.read_view();
     let left: Vec<_> = published.networks().map(|network| network.spec.name.to_string()).collect();
     assert_eq!(left, ["bridge", "host", "kept", "none", "used"]);
 }

@@ -43,10 +43,10 @@ async fn others_go_on_and_its_id_can_be_asked_for_again() {
         ("netd-boot.db", "UPDATE sandbox SET record = '{\"spec\":7}' WHERE id = 'web'"),
     ];
     let (_files, netd) = world.netd_after_kill_and(&spoil).await;
-    let published = netd.published();
+    let published = netd.read_view();
     let there: Vec<_> = published.sandboxes().map(|sandbox| sandbox.id().to_string()).collect();
     assert_eq!(there, ["db"]);
-    assert_eq!(published.sandbox("db").expect("db"), before.published().sandbox("db").expect("db"));
+    assert_eq!(published.sandbox("db").expect("db"), before.read_view().sandbox("db").expect("db"));
     assert_eq!(
         published.networks().map(|network| network.spec.name.to_string()).collect::<Vec<_>>(),
         ["bridge", "host", "none"]
@@ -68,10 +68,10 @@ async fn without_its_predefined_network_netd_starts_and_says_so() {
     let _before = busy(&world).await;
     let spoil = [("netd.db", "UPDATE network SET record = 'x' WHERE record LIKE '%default_bridge%'")];
     let (_files, netd) = world.netd_after_kill_and(&spoil).await;
-    let there: Vec<_> = netd.published().sandboxes().map(|sandbox| sandbox.id().to_string()).collect();
+    let there: Vec<_> = netd.read_view().sandboxes().map(|sandbox| sandbox.id().to_string()).collect();
     assert_eq!(there, ["api"]);
     assert_warns(&netd, &["the record of network ", "sandbox web is set aside", "sandbox db is set aside"]).await;
     put_on(&netd, "new", "lan").await;
-    let networks: Vec<_> = netd.published().networks().map(|network| network.spec.name.to_string()).collect();
+    let networks: Vec<_> = netd.read_view().networks().map(|network| network.spec.name.to_string()).collect();
     assert!(networks.contains(&"lan".to_owned()), "{networks:?}");
 }

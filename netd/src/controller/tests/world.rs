@@ -47,12 +47,12 @@ pub(super) struct Seen {
 impl Controller {
     /// A test is every owner.
     pub(super) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
-        let owner = self.published().sandbox(id.as_str())?.spec.owner.clone();
+        let owner = self.read_view().sandbox(id.as_str())?.spec.owner.clone();
         self.connect_of(&owner, id, spec).await
     }
 
     pub(super) async fn disconnect(&self, id: SandboxId, endpoint: String) -> Result<(), Error> {
-        let owner = self.published().sandbox(id.as_str())?.spec.owner.clone();
+        let owner = self.read_view().sandbox(id.as_str())?.spec.owner.clone();
         self.disconnect_of(&owner, id, endpoint).await
     }
 }

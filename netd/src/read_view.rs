@@ -15,7 +15,7 @@ use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 /// All networks and sandboxes at one moment.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Published {
+pub(crate) struct ReadView {
     networks: RedBlackTreeMapSync<NetworkId, Arc<Network>>,
     names: RedBlackTreeMapSync<NetworkName, NetworkId>,
     sandboxes: RedBlackTreeMapSync<SandboxId, Arc<Sandbox>>,
@@ -25,7 +25,7 @@ pub(crate) struct Published {
     forwarding_by_us: bool,
 }
 
-impl Published {
+impl ReadView {
     pub(crate) fn put_network(&mut self, network: Arc<Network>) {
         self.names.insert_mut(network.spec.name.clone(), network.id.clone());
         self.networks.insert_mut(network.id.clone(), network);
