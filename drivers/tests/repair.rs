@@ -122,7 +122,7 @@ proptest! {
     ) {
         let (mut bench, host) = world(&sandboxes);
         let mut foreign: BTreeSet<LinkName> = foreign.iter().map(|name| name.parse().expect("a name")).collect();
-        host.meddle(|state| {
+        host.change_externally(|state| {
             let links = &mut state.namespaces.get_mut(&NamespaceAt::Host).expect("always there").links;
             foreign.retain(|name| !links.contains_key(name));
             for name in &foreign {
@@ -176,7 +176,7 @@ fn break_something(host: &Host, how: usize, which: prop::sample::Index) {
         (8, NamespaceAt::Pinned(sandbox)) => {
             host.apply(&Plan::teardown(&[Resource::Namespace(Namespace { sandbox: sandbox.clone() })]));
         }
-        _ => host.meddle(|state| {
+        _ => host.change_externally(|state| {
             let seen = state.namespaces.get_mut(at).expect("named above");
             let link = seen.links.get_mut(name).expect("named above");
             match how {

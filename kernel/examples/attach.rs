@@ -10,7 +10,7 @@ use cnm::{
     plan::Plan,
     resource::{Bridge, LinkAddress, LinkAt, Namespace, Resource, Resources, Route, VethPair},
 };
-use kernel::{AdminChains, Host, KeptHere, Kernel};
+use kernel::{AdminChains, Host, InProcessKeeper, Kernel};
 
 const ROUNDS: u8 = 40;
 
@@ -46,7 +46,7 @@ fn attachment(bridge: &LinkName, number: u8) -> Result<Resources, Box<dyn Error>
 
 fn main() -> Result<(), Box<dyn Error>> {
     let run_dir = env::args().nth(1).ok_or("usage: attach RUN_DIR")?;
-    let kernel = Kernel::new(Path::new(&run_dir), Arc::new(KeptHere::default()))?;
+    let kernel = Kernel::new(Path::new(&run_dir), Arc::new(InProcessKeeper::default()))?;
     kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default())?;
     let name: LinkName = "bb-000000000001".parse()?;
     let bridge = Bridge { name: name.clone(), mac: "02:42:00:00:00:01".parse()?, mtu_bytes: 1500 };

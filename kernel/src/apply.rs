@@ -19,7 +19,7 @@ use crate::{
     Applied, Error, Failed, Kernel, Stuck,
     error::attempted,
     firewall::FirewallChange,
-    namespace::Inside,
+    namespace::OpenNamespace,
     resource::{About, Given, Message, Reaping, RouteRequest, Step, Work, steps},
     route, sysctl,
 };
@@ -40,7 +40,7 @@ struct Application<'k, 'p> {
     touched: Vec<bool>,
     /// Namespaces that were opened for this plan, or made by it. They are closed with it: an open namespace, or socket
     /// inside, would outlive its unpinning.
-    open: BTreeMap<NamespaceAt, Inside>,
+    open: BTreeMap<NamespaceAt, OpenNamespace>,
     waiting: Option<Batch<'p>>,
     applied: Applied,
 }
@@ -129,7 +129,7 @@ impl<'k, 'p> Application<'k, 'p> {
             Work::Retire(bridge) => {
                 let mut host = self.kernel.host.take()?;
                 self.kernel.reaper.retire(&mut host.socket, bridge)?;
-                self.kernel.host.give_back(host);
+                self.kernel.host.put_back(host);
                 Ok("links")
             }
             Work::Pin(sandbox) => {
@@ -211,12 +211,12 @@ impl<'k, 'p> Application<'k, 'p> {
             Err(source) => return Err(Failure { op: first, cause: explain(&self.ops[first], source) }),
         };
         let result = self.exchange(&mut inside, &messages);
-        self.give_back(at, inside);
+        self.put_back(at, inside);
         self.applied.spans.push((if *at == NamespaceAt::Host { "links" } else { "inside" }, start.elapsed()));
         result
     }
 
-    fn exchange(&mut self, inside: &mut Inside, messages: &[(usize, Message<'p>)]) -> Result<(), Failure> {
+    fn exchange(&mut self, inside: &mut OpenNamespace, messages: &[(usize, Message<'p>)]) -> Result<(), Failure> {
         let ops = self.ops;
         let failure = |op: usize, source| Failure { op, cause: explain(&ops[op], source) };
         let first = messages[0].0;
@@ -264,7 +264,7 @@ impl<'k, 'p> Application<'k, 'p> {
         }
     }
 
-    fn request(&self, message: &Message<'p>, index: u32, here: &Inside) -> RouteRequest {
+    fn request(&self, message: &Message<'p>, index: u32, here: &OpenNamespace) -> RouteRequest {
         if let Reaping::WaitFor(pair) = message.reaping {
             let is_new = |op: &Op| matches!(op, Op::Make(Resource::Namespace(new)) if new.at() == pair.peer.namespace);
             self.kernel.reaper.wait_for(pair, self.ops.iter().any(is_new));
@@ -287,7 +287,7 @@ impl<'k, 'p> Application<'k, 'p> {
         Ok(())
     }
 
-    fn take(&mut self, at: &NamespaceAt) -> io::Result<Inside> {
+    fn take(&mut self, at: &NamespaceAt) -> io::Result<OpenNamespace> {
         match self.open.remove(at) {
             Some(inside) => Ok(inside),
             None if *at == NamespaceAt::Host => self.kernel.host.take(),
@@ -295,9 +295,9 @@ impl<'k, 'p> Application<'k, 'p> {
         }
     }
 
-    fn give_back(&mut self, at: &NamespaceAt, inside: Inside) {
+    fn put_back(&mut self, at: &NamespaceAt, inside: OpenNamespace) {
         if *at == NamespaceAt::Host {
-            self.kernel.host.give_back(inside);
+            self.kernel.host.put_back(inside);
         } else {
             self.open.insert(at.clone(), inside);
         }

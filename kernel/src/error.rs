@@ -1,4 +1,4 @@
-//! What goes wrong when the kernel refuses, told in the words of what was tried.
+//! Errors of the kernel, each with what was tried.
 
 use std::{fmt, io};
 

@@ -9,17 +9,17 @@ const DEFAULT_EPHEMERAL_PORTS: RangeInclusive<u16> = 32768..=60999;
 
 impl Kernel {
     pub(crate) fn gather_facts(&self) -> Result<HostFacts, Error> {
-        let attempt = || attempted("learn about the host's networking");
+        let attempt = || attempted("read the host's network configuration");
         let mut host = self.host.take().map_err(attempt())?;
-        let surroundings = host.socket.surroundings().map_err(attempt())?;
-        self.host.give_back(host);
+        let host_routes = host.socket.host_routes().map_err(attempt())?;
+        self.host.put_back(host);
         let text = |key| sysctl::read(key).map(Option::unwrap_or_default);
         let on = |key| sysctl::is_on(key);
         let rest = || -> io::Result<HostFacts> {
             Ok(HostFacts {
-                routes: surroundings.routes,
-                addresses: surroundings.addresses,
-                default_route_mtu_bytes: surroundings.default_route_mtu_bytes,
+                routes: host_routes.routes,
+                addresses: host_routes.addresses,
+                default_route_mtu_bytes: host_routes.default_route_mtu_bytes,
                 ephemeral_ports: port_range(&text("net/ipv4/ip_local_port_range")?).unwrap_or(DEFAULT_EPHEMERAL_PORTS),
                 reserved_ports: port_list(&text("net/ipv4/ip_local_reserved_ports")?),
                 forwarding_ipv4: on("net/ipv4/ip_forward")?,

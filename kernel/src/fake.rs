@@ -1,6 +1,6 @@
 //! A host in memory that obeys the kernel's rules as far as plans can tell: for tests of whoever applies plans.
 //!
-//! What the rules are is settled by the battery (`kernel/tests/kernel/battery.rs`), which runs against this and the real kernel alike.
+//! What the rules are is settled by the conformance tests (`kernel/tests/kernel/conformance.rs`); they run against this and the real kernel alike.
 
 mod bridge;
 mod rules;
@@ -93,7 +93,7 @@ impl FakeHost {
     }
 
     /// Changes it behind everybody's back, as a person at a shell would.
-    pub fn meddle<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+    pub fn change_externally<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         change(&mut self.lock())
     }
 
@@ -163,7 +163,7 @@ impl State {
         if self.failing.remove(&number) {
             return Err(Error::refused(op.attempt(), nix::errno::Errno::EIO));
         }
-        self.obey(op)
+        self.execute(op)
     }
 
     fn apply(&mut self, plan: &Plan) -> Result<Applied, Box<Failed>> {
@@ -242,8 +242,8 @@ impl Host for FakeHost {
         Ok(LinkWatch { events, _stop: None })
     }
 
-    fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
-        let done = rules::rules(resource).set_right(&mut self.lock());
+    fn restore_link(&self, resource: &Resource) -> Result<bool, Error> {
+        let done = rules::rules(resource).restore_link(&mut self.lock());
         done.map_err(|errno| Error::refused(Op::Make(resource.clone()).attempt(), errno))
     }
 
@@ -276,7 +276,7 @@ impl Host for FakeHost {
         Ok(if std::mem::replace(forwarding, true) { Forwarding::WasOn } else { Forwarding::SwitchedOn })
     }
 
-    fn let_others_forward(&self) -> Result<(), Error> {
+    fn allow_foreign_bridges(&self) -> Result<(), Error> {
         Ok(())
     }
 
@@ -308,7 +308,7 @@ impl State {
 
     fn repair(&mut self) -> Repaired {
         if self.elements == self.intended {
-            return Repaired::AlreadyRight;
+            return Repaired::Unchanged;
         }
         self.elements = self.intended.clone();
         Repaired::Changed

@@ -53,7 +53,7 @@ pub(crate) struct FirewallChange {
 #[derive(Debug)]
 pub(crate) struct Firewall {
     /// Held over each transaction: nftables has one at a time as well.
-    ledger: Mutex<Ledger>,
+    desired: Mutex<DesiredTable>,
     own: Arc<OwnPorts>,
     run_dir: std::path::PathBuf,
     /// What the table is made of besides its rules.
@@ -63,7 +63,7 @@ pub(crate) struct Firewall {
 
 /// What the table should hold: the sum of what was asked, so that it can be restored whatever happens to the table.
 #[derive(Debug)]
-struct Ledger {
+struct DesiredTable {
     elements: BTreeSet<Element>,
     administrator: AdminChains,
     guards: Guards,
@@ -77,7 +77,7 @@ impl Firewall {
         let own = Arc::new(OwnPorts::default());
         let socket = transaction::Socket::open().map_err(|source| no_nftables("use nftables", source))?;
         own.add(socket.port());
-        let ledger = Ledger {
+        let desired = DesiredTable {
             elements: BTreeSet::new(),
             administrator: AdminChains::default(),
             guards: Guards::load(run_dir)?,
@@ -91,7 +91,7 @@ impl Firewall {
                  networks with icc=false don't reach each other's published ports"
             );
         }
-        Ok(Self { ledger: Mutex::new(ledger), own, run_dir: run_dir.to_owned(), sets: &SETS, isolates_ports })
+        Ok(Self { desired: Mutex::new(desired), own, run_dir: run_dir.to_owned(), sets: &SETS, isolates_ports })
     }
 
     /// Whether the firewall keeps ports apart that are to be isolated; else their bridge must.
@@ -101,8 +101,8 @@ impl Firewall {
 
     /// Applies a change as one transaction. What is there already, or gone already, is left out.
     pub(crate) fn change(&self, change: &FirewallChange) -> Result<(), Error> {
-        let mut ledger = self.lock();
-        let known = |element: &&Element| ledger.elements.contains(element);
+        let mut desired = self.lock();
+        let known = |element: &&Element| desired.elements.contains(element);
         // What goes and comes back stays.
         let gone: Vec<&Element> = change.remove.difference(&change.add).filter(known).collect();
         let new: Vec<&Element> = change.add.iter().filter(|element| !known(element)).collect();
@@ -121,7 +121,7 @@ impl Firewall {
         transaction.add(coming);
         // The kernel answers nothing to nothing.
         let is_empty = transaction.messages.is_empty();
-        let committed = if is_empty { Ok(()) } else { ledger.socket.commit(&transaction) };
+        let committed = if is_empty { Ok(()) } else { desired.socket.commit(&transaction) };
         let adjust = |elements: &mut BTreeSet<Element>| {
             for element in &change.remove {
                 elements.remove(element);
@@ -132,14 +132,14 @@ impl Firewall {
             Ok(()) => {}
             // The table isn't what it should be (flushed, deleted, meddled with): all of it is made right.
             Err(error) if differs(&error) => {
-                let mut elements = ledger.elements.clone();
+                let mut elements = desired.elements.clone();
                 adjust(&mut elements);
-                self.load(&ledger, &elements)?;
+                self.load(&desired, &elements)?;
             }
             Err(source) => return Err(no_nftables(CHANGE, source)),
         }
-        adjust(&mut ledger.elements);
-        drop(ledger);
+        adjust(&mut desired.elements);
+        drop(desired);
         if let Err(error) = conntrack::forget(&gone, &new) {
             // The change is committed: failing it here would leave its elements in force with nobody to take them back.
             tracing::warn!(%error, "connections of changed UDP ports are not forgotten: clients that go on sending keep \
@@ -154,11 +154,11 @@ impl Firewall {
         administrator: &AdminChains,
         others: BTreeSet<LinkName>,
     ) -> Result<Repaired, Error> {
-        let mut ledger = self.lock();
-        ledger.others = others;
-        ledger.administrator.clone_from(administrator);
-        let repaired = self.load(&ledger, elements)?;
-        ledger.elements.clone_from(elements);
+        let mut desired = self.lock();
+        desired.others = others;
+        desired.administrator.clone_from(administrator);
+        let repaired = self.load(&desired, elements)?;
+        desired.elements.clone_from(elements);
         Ok(repaired)
     }
 
@@ -185,36 +185,36 @@ impl Firewall {
     }
 
     /// Has the guard let pass what comes from or goes to these bridges.
-    pub(crate) fn let_forward(&self, bridges: BTreeSet<LinkName>) -> Result<(), Error> {
-        let mut ledger = self.lock();
-        if ledger.others == bridges {
+    pub(crate) fn allow_bridges(&self, bridges: BTreeSet<LinkName>) -> Result<(), Error> {
+        let mut desired = self.lock();
+        if desired.others == bridges {
             return Ok(());
         }
         let mut transaction = Transaction::default();
-        transaction.remove(ledger.others.difference(&bridges).map(other).collect());
-        transaction.add(bridges.difference(&ledger.others).map(other).collect());
-        ledger.others = bridges;
-        match ledger.socket.commit(&transaction) {
+        transaction.remove(desired.others.difference(&bridges).map(other).collect());
+        transaction.add(bridges.difference(&desired.others).map(other).collect());
+        desired.others = bridges;
+        match desired.socket.commit(&transaction) {
             Ok(()) => Ok(()),
             // The table isn't what it should be.
-            Err(error) if differs(&error) => self.load(&ledger, &ledger.elements).map(drop),
+            Err(error) if differs(&error) => self.load(&desired, &desired.elements).map(drop),
             Err(source) => Err(no_nftables(CHANGE, source)),
         }
     }
 
     pub(crate) fn repair(&self) -> Result<Repaired, Error> {
-        let ledger = self.lock();
-        self.load(&ledger, &ledger.elements)
+        let desired = self.lock();
+        self.load(&desired, &desired.elements)
     }
 
     /// What is in the administrator's chains. While the table isn't whole the copy stands: its chains went with it.
     pub(crate) fn admin_chains(&self) -> Result<AdminChains, Error> {
-        let mut ledger = self.lock();
+        let mut desired = self.lock();
         let listing = nft::list_tables()?;
         if listing.is_whole() {
-            ledger.administrator = listing.administrator();
+            desired.administrator = listing.administrator();
         }
-        Ok(ledger.administrator.clone())
+        Ok(desired.administrator.clone())
     }
 
     pub(crate) fn watch(&self) -> Result<FirewallWatch, Error> {
@@ -227,28 +227,28 @@ impl Firewall {
             return Ok(Forwarding::WasOn);
         }
         if guard {
-            let mut ledger = self.lock();
-            let guards = ledger.guards.with(family).map_err(attempt())?;
+            let mut desired = self.lock();
+            let guards = desired.guards.with(family).map_err(attempt())?;
             guards.store(&self.run_dir)?;
-            ledger.guards = guards;
-            self.load(&ledger, &ledger.elements)?;
+            desired.guards = guards;
+            self.load(&desired, &desired.elements)?;
         }
         forwarding::switch_on(family).map_err(attempt())?;
         Ok(Forwarding::SwitchedOn)
     }
 
     /// Makes the table hold exactly these elements: one transaction, in place if that can be.
-    fn load(&self, ledger: &Ledger, elements: &BTreeSet<Element>) -> Result<Repaired, Error> {
+    fn load(&self, desired: &DesiredTable, elements: &BTreeSet<Element>) -> Result<Repaired, Error> {
         let before = nft::list_tables()?;
-        let guards = ledger.guards.elements();
+        let guards = desired.guards.elements();
         let mut elements: Vec<SetElement> =
-            elements.iter().flat_map(compile).chain(guards).chain(ledger.others.iter().map(other)).collect();
+            elements.iter().flat_map(compile).chain(guards).chain(desired.others.iter().map(other)).collect();
         let mut expiring = self.expiring()?;
-        let administrator = (!before.is_whole()).then_some(&ledger.administrator);
+        let administrator = (!before.is_whole()).then_some(&desired.administrator);
         let kept = before.administrator();
         let attempts = [
             (Load::InPlace, administrator),
-            (Load::Anew, Some(if before.is_whole() { &kept } else { &ledger.administrator })),
+            (Load::Anew, Some(if before.is_whole() { &kept } else { &desired.administrator })),
             // Rules that name what is gone with the table, as sets of the administrator's, can't be loaded.
             (Load::Anew, Some(&AdminChains::default())),
         ];
@@ -259,14 +259,14 @@ impl Firewall {
             }
             let text = skeleton::render(load, self.sets, &elements, administrator, self.isolates_ports);
             match nft::load(&text, &self.own) {
-                Ok(()) if refusal.is_none() && nft::list_tables()? == before => return Ok(Repaired::AlreadyRight),
+                Ok(()) if refusal.is_none() && nft::list_tables()? == before => return Ok(Repaired::Unchanged),
                 Ok(()) => {
                     if administrator.is_some_and(|chains| *chains == AdminChains::default())
-                        && ledger.administrator != AdminChains::default()
+                        && desired.administrator != AdminChains::default()
                     {
                         tracing::warn!(
                             "the rules in user-pre and user-post could not be restored: {:?}",
-                            ledger.administrator
+                            desired.administrator
                         );
                     }
                     return Ok(Repaired::Changed);
@@ -287,9 +287,9 @@ impl Firewall {
         Ok(read.map_err(|source| no_nftables("read the firewall's table", source))?.concat())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Ledger> {
+    fn lock(&self) -> MutexGuard<'_, DesiredTable> {
         // Each change of the ledger is one assignment, so it is whole whatever its holder was doing.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.desired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

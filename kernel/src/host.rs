@@ -82,7 +82,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// When the link, or its bridge, isn't there.
-    fn set_right(&self, resource: &Resource) -> Result<bool, Error>;
+    fn restore_link(&self, resource: &Resource) -> Result<bool, Error>;
 
     /// Sandboxes that have a namespace which nobody keeps any more, if it is still there: who did was killed together with
     /// who asked for it. What lives in it can't be reached, and is neither made nor taken away.
@@ -118,7 +118,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// When the links can't be listed, or the firewall can't be changed.
-    fn let_others_forward(&self) -> Result<(), Error>;
+    fn allow_foreign_bridges(&self) -> Result<(), Error>;
 
     /// What decisions need to know of the host.
     ///
@@ -147,7 +147,7 @@ pub struct AdminChains {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repaired {
     /// The table already held what it should.
-    AlreadyRight,
+    Unchanged,
     /// Something was missing, changed or too much; it is right now.
     Changed,
 }

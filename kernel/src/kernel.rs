@@ -18,12 +18,12 @@ use cnm::{
 };
 
 use crate::{
-    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, Keep,
-    LinkWatch, Repaired,
+    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkWatch,
+    NamespaceKeeper, Repaired,
     error::attempted,
     firewall::Firewall,
     names,
-    namespace::{Inside, Pins},
+    namespace::{OpenNamespace, Pins},
     reaper::Reaper,
     resource::steps,
     route, sysctl,
@@ -41,15 +41,15 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Takes the host in hand. Links under `netns` in the run directory lead to the namespaces that `keep` keeps; whether
+    /// The host's networking. Links under `netns` in the run directory lead to the namespaces that `keeper` keeps; whether
     /// forwarding was switched on by us is remembered there as well.
     ///
     /// # Errors
     /// When the run directory can't be prepared, or netlink isn't to be had.
-    pub fn new(run_dir: &Path, keep: Arc<dyn Keep>) -> Result<Self, Error> {
+    pub fn new(run_dir: &Path, keeper: Arc<dyn NamespaceKeeper>) -> Result<Self, Error> {
         let netlink = "talk to the kernel over netlink";
         Ok(Self {
-            pins: Pins::new(run_dir, keep)?,
+            pins: Pins::new(run_dir, keeper)?,
             host: HostSockets::default(),
             reaper: Reaper::start().map_err(attempted(netlink))?,
             firewall: Firewall::new(run_dir)?,
@@ -61,7 +61,7 @@ impl Kernel {
         let attempt = || attempted("list the host's bridges");
         let mut host = self.host.take().map_err(attempt())?;
         let bridges = host.socket.virtual_bridges().map_err(attempt())?;
-        self.host.give_back(host);
+        self.host.put_back(host);
         Ok(bridges)
     }
 
@@ -82,7 +82,7 @@ impl Host for Kernel {
         let mut host = self.host.take().map_err(attempted("observe the host's links"))?;
         let ours = host.socket.observe(&NamespaceAt::Host, |name| names::is_ours(name) || scope.links.contains(name));
         namespaces.insert(NamespaceAt::Host, ours.map_err(attempted("observe the host's links"))?);
-        self.host.give_back(host);
+        self.host.put_back(host);
         let seen = side_by_side(&scope.namespaces, |at| {
             let attempt = || attempted(format!("look into the network namespace {at}"));
             match self.pins.open(at) {
@@ -129,11 +129,11 @@ impl Host for Kernel {
         route::watch().map_err(attempted("watch the host's links"))
     }
 
-    fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
+    fn restore_link(&self, resource: &Resource) -> Result<bool, Error> {
         let mut host = self.host.take().map_err(attempted("look at the host's links"))?;
-        let done = steps(resource).set_right(&mut host.socket, self.firewall.isolates_ports());
+        let done = steps(resource).restore_link(&mut host.socket, self.firewall.isolates_ports());
         let done = done.map_err(attempted(Op::Make(resource.clone()).attempt()));
-        self.host.give_back(host);
+        self.host.put_back(host);
         done
     }
 
@@ -154,8 +154,8 @@ impl Host for Kernel {
         self.firewall.enable_forwarding(family, guard)
     }
 
-    fn let_others_forward(&self) -> Result<(), Error> {
-        self.firewall.let_forward(self.bridges_of_others()?)
+    fn allow_foreign_bridges(&self) -> Result<(), Error> {
+        self.firewall.allow_bridges(self.bridges_of_others()?)
     }
 
     fn facts(&self) -> Result<HostFacts, Error> {
@@ -196,20 +196,20 @@ fn is_no_namespace(error: &io::Error) -> bool {
 /// Sockets in the host's namespace that are free: as many as were ever needed at once.
 #[derive(Debug, Default)]
 pub(crate) struct HostSockets {
-    free: Mutex<Vec<Inside>>,
+    free: Mutex<Vec<OpenNamespace>>,
 }
 
 impl HostSockets {
-    pub(crate) fn take(&self) -> io::Result<Inside> {
+    pub(crate) fn take(&self) -> io::Result<OpenNamespace> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         free.map_or_else(
-            || Ok(Inside { namespace: File::open("/proc/thread-self/ns/net")?, socket: route::Socket::open()? }),
+            || Ok(OpenNamespace { namespace: File::open("/proc/thread-self/ns/net")?, socket: route::Socket::open()? }),
             Ok,
         )
     }
 
     /// Gives a socket back on which no answer is outstanding.
-    pub(crate) fn give_back(&self, inside: Inside) {
+    pub(crate) fn put_back(&self, inside: OpenNamespace) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(inside);
     }
 }

@@ -15,10 +15,10 @@ mod facts;
 pub mod fake;
 mod firewall;
 pub mod host;
-mod keep;
 mod kernel;
 pub mod names;
 mod namespace;
+mod namespace_keeper;
 mod netlink;
 mod notify;
 mod reaper;
@@ -26,9 +26,9 @@ mod resource;
 mod route;
 mod sysctl;
 
-pub use keep::{Keep, KeptHere, NOWHERE};
 pub use kernel::Kernel;
 pub use namespace::is_network_namespace;
+pub use namespace_keeper::{InProcessKeeper, NOWHERE, NamespaceKeeper};
 
 pub use error::{Error, Failed, Stuck};
 pub use host::{

@@ -22,13 +22,13 @@ use nix::{
     sys::statfs::{NSFS_MAGIC, statfs},
 };
 
-use crate::{Error, Keep, NOWHERE, error::attempted, route, sysctl};
+use crate::{Error, NOWHERE, NamespaceKeeper, error::attempted, route, sysctl};
 
 /// `_IO(NSIO, 0x3)` of linux/nsfs.h.
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 
 /// How a new namespace differs from the kernel's defaults; whoever it is for may change it.
-const AT_BIRTH: [(&str, &str); 3] = [
+const INITIAL_SYSCTLS: [(&str, &str); 3] = [
     // Links that are born in it take no router advertisements: a neighbour would make itself their router.
     ("net/ipv6/conf/default/accept_ra", "0"),
     // Nobody inside needs to be root to serve on a port below 1024, or to ping: the ports are the sandbox's alone.
@@ -41,25 +41,25 @@ const AT_BIRTH: [(&str, &str); 3] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Pins {
     directory: PathBuf,
-    keep: Arc<dyn Keep>,
+    keeper: Arc<dyn NamespaceKeeper>,
 }
 
 /// A namespace that is open: a file descriptor that names it and a socket inside.
 #[derive(Debug)]
-pub(crate) struct Inside {
+pub(crate) struct OpenNamespace {
     pub(crate) namespace: File,
     pub(crate) socket: route::Socket,
 }
 
 impl Pins {
     /// Takes `netns` in the run directory into use, with what is there from before.
-    pub(crate) fn new(run_dir: &Path, keep: Arc<dyn Keep>) -> Result<Self, Error> {
+    pub(crate) fn new(run_dir: &Path, keeper: Arc<dyn NamespaceKeeper>) -> Result<Self, Error> {
         let directory = run_dir.join("netns");
         let attempt = || format!("prepare {} for network namespaces", directory.display());
         // Whoever opens a namespace keeps it alive.
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(attempted(attempt()))?;
         let directory = directory.canonicalize().map_err(attempted(attempt()))?;
-        let pins = Self { directory, keep };
+        let pins = Self { directory, keeper };
         pins.resume().map_err(attempted(attempt()))?;
         Ok(pins)
     }
@@ -69,7 +69,7 @@ impl Pins {
         for sandbox in self.list()? {
             let pin = self.directory.join(sandbox.as_str());
             if fs::symlink_metadata(&pin)?.is_symlink() {
-                if !self.keep.resume(&pin)? {
+                if !self.keeper.resume(&pin)? {
                     tracing::warn!(
                         %sandbox,
                         "nobody keeps its network namespace any more, netd-keeper having been killed together with netd: its \
@@ -89,7 +89,7 @@ impl Pins {
         let mounted = is_network_namespace(pin)?.then(|| File::open(pin)).transpose()?;
         unmount(pin)?;
         fs::remove_file(pin)?;
-        mounted.map_or(Ok(()), |namespace| self.keep.keep(pin, namespace.as_fd()))
+        mounted.map_or(Ok(()), |namespace| self.keeper.keep(pin, namespace.as_fd()))
     }
 
     /// Where a namespace is found; none for the host's own.
@@ -102,14 +102,14 @@ impl Pins {
     }
 
     /// Makes a namespace, pins it and sets its loopback up.
-    pub(crate) fn create(&self, sandbox: &SandboxId) -> Result<Inside, io::Error> {
+    pub(crate) fn create(&self, sandbox: &SandboxId) -> Result<OpenNamespace, io::Error> {
         let pin = self.directory.join(sandbox.as_str());
         let made = on_own_thread(|| {
             unshare(CloneFlags::CLONE_NEWNET)?;
             // Not `/proc/self`: that is the process's first thread, in another namespace.
             let namespace = File::open("/proc/thread-self/ns/net")?;
-            self.keep.keep(&pin, namespace.as_fd())?;
-            for (key, value) in AT_BIRTH {
+            self.keeper.keep(&pin, namespace.as_fd())?;
+            for (key, value) in INITIAL_SYSCTLS {
                 match sysctl::write(key, value) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
@@ -117,7 +117,7 @@ impl Pins {
             }
             let mut socket = route::Socket::open()?;
             socket.set_loopback_up()?;
-            Ok(Inside { namespace, socket })
+            Ok(OpenNamespace { namespace, socket })
         });
         let is_anothers = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
         if made.as_ref().is_err_and(|error| !is_anothers(error)) {
@@ -130,7 +130,7 @@ impl Pins {
     /// Unpins a namespace; none by that name is success.
     pub(crate) fn drop_pin(&self, sandbox: &SandboxId) -> io::Result<()> {
         let pin = self.directory.join(sandbox.as_str());
-        self.keep.let_go(&pin)?;
+        self.keeper.release(&pin)?;
         match fs::remove_file(&pin) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -168,15 +168,15 @@ impl Pins {
         if namespace.metadata()?.ino() == fs::metadata("/proc/thread-self/ns/net")?.ino() {
             return invalid("it is the host's");
         }
-        self.keep.keep_again(&self.directory.join(sandbox.as_str()), namespace.as_fd())
+        self.keeper.keep_again(&self.directory.join(sandbox.as_str()), namespace.as_fd())
     }
 
     /// Opens a namespace that isn't the host's and a socket inside.
-    pub(crate) fn open(&self, at: &NamespaceAt) -> io::Result<Inside> {
+    pub(crate) fn open(&self, at: &NamespaceAt) -> io::Result<OpenNamespace> {
         let path = self.path(at).ok_or_else(|| io::Error::other("the host's namespace has no path"))?;
         let namespace = File::open(path)?;
         let socket = run_inside(&namespace, route::Socket::open)?;
-        Ok(Inside { namespace, socket })
+        Ok(OpenNamespace { namespace, socket })
     }
 
     /// Runs something inside a namespace: on the calling thread for the host's, on one of its own for another.

@@ -40,8 +40,8 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
     let (store, loaded) = Store::open(&config.root, &config.run_dir, &store::boot_id()?)?;
     let store = Arc::new(store);
     let namespaces = Namespaces::new(&config.run_dir).map_err(Error::file("find netd-keeper beside", "netd"))?;
-    let keep = Arc::new(namespaces.clone());
-    let host = Kernel::new(&config.run_dir, keep).map_err(Error::host("take the host in hand"))?;
+    let keeper = Arc::new(namespaces.clone());
+    let host = Kernel::new(&config.run_dir, keeper).map_err(Error::host("take the host in hand"))?;
     let host: Arc<dyn Host> = Arc::new(host);
     // Before the firewall and the links are looked at: a change that comes in between is not missed.
     let watch = host.watch_firewall().map_err(Error::host("follow changes of the firewall"))?;

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use kernel::{Keep, NOWHERE};
+use kernel::{NOWHERE, NamespaceKeeper};
 use netd_client::keeper::{Keeper, seqpacket};
 
 /// How long until a keeper that can't be started is tried again.
@@ -159,7 +159,7 @@ impl Namespaces {
     }
 }
 
-impl Keep for Namespaces {
+impl NamespaceKeeper for Namespaces {
     fn keep(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()> {
         // Killed from here on, netd finds the link.
         symlink(NOWHERE, link)?;
@@ -194,7 +194,7 @@ impl Keep for Namespaces {
         Ok(true)
     }
 
-    fn let_go(&self, link: &Path) -> io::Result<()> {
+    fn release(&self, link: &Path) -> io::Result<()> {
         let mut held = self.lock();
         held.links.remove(link);
         match &held.keeper {

@@ -49,7 +49,7 @@ impl Host {
         self.0.read().elements
     }
 
-    pub(crate) fn meddle<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        self.0.meddle(change)
+    pub(crate) fn change_externally<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        self.0.change_externally(change)
     }
 }

@@ -27,7 +27,7 @@ impl Rules for Bridge {
         state.delete(&LinkAt::on_host(&self.name));
     }
 
-    fn set_right(&self, state: &mut State) -> Result<bool, Errno> {
+    fn restore_link(&self, state: &mut State) -> Result<bool, Errno> {
         let link = state.link(&LinkAt::on_host(&self.name))?;
         Ok(!std::mem::replace(&mut link.up, true))
     }

@@ -18,8 +18,8 @@ pub(super) trait Rules {
     /// That it isn't there is as good.
     fn remove(&self, state: &mut State);
 
-    /// See [`crate::Host::set_right`].
-    fn set_right(&self, _state: &mut State) -> Result<bool, Errno> {
+    /// See [`crate::Host::restore_link`].
+    fn restore_link(&self, _state: &mut State) -> Result<bool, Errno> {
         Ok(false)
     }
 }
@@ -48,7 +48,7 @@ pub(super) fn empty_namespace() -> ObservedNamespace {
 
 impl State {
     /// Applies an operation by the kernel's rules.
-    pub(super) fn obey(&mut self, op: &Op) -> Result<(), Error> {
+    pub(super) fn execute(&mut self, op: &Op) -> Result<(), Error> {
         let result = match op {
             Op::Make(resource) => rules(resource).make(self),
             Op::Remove(resource) => {

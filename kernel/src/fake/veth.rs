@@ -42,7 +42,7 @@ impl Rules for VethPair {
         state.delete(&LinkAt::on_host(&self.host_end));
     }
 
-    fn set_right(&self, state: &mut State) -> Result<bool, Errno> {
+    fn restore_link(&self, state: &mut State) -> Result<bool, Errno> {
         let link = state.link(&LinkAt::on_host(&self.host_end))?;
         let was_right = link.up && link.bridge.as_ref() == Some(&self.bridge);
         (link.up, link.bridge) = (true, Some(self.bridge.clone()));

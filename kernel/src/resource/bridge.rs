@@ -18,7 +18,7 @@ impl Steps for Bridge {
         vec![Step::Work(Work::Retire(&self.name))]
     }
 
-    fn set_right(&self, socket: &mut route::Socket, _isolated_by_firewall: bool) -> io::Result<bool> {
+    fn restore_link(&self, socket: &mut route::Socket, _isolated_by_firewall: bool) -> io::Result<bool> {
         let seen = socket.link(&self.name)?.ok_or(Errno::ENODEV)?;
         if seen.up && seen.bridge.is_none() {
             return Ok(false);

@@ -24,7 +24,7 @@ pub(crate) trait Steps {
 
     /// Sets right what is there but was set down, or taken off what it stands on; says whether that was needed. Nothing is
     /// taken away.
-    fn set_right(&self, _socket: &mut route::Socket, _isolated_by_firewall: bool) -> io::Result<bool> {
+    fn restore_link(&self, _socket: &mut route::Socket, _isolated_by_firewall: bool) -> io::Result<bool> {
         Ok(false)
     }
 

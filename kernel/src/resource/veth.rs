@@ -33,7 +33,7 @@ impl Steps for VethPair {
         vec![Message { reaping: Reaping::Delete(self), ..retire }.into()]
     }
 
-    fn set_right(&self, socket: &mut route::Socket, isolated_by_firewall: bool) -> io::Result<bool> {
+    fn restore_link(&self, socket: &mut route::Socket, isolated_by_firewall: bool) -> io::Result<bool> {
         let seen = socket.link(&self.host_end)?.ok_or(Errno::ENODEV)?;
         if seen.up && seen.bridge.as_ref() == Some(&self.bridge) {
             return Ok(false);

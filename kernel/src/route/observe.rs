@@ -25,7 +25,7 @@ use crate::names::{self, ROUTE_PROTOCOL};
 
 /// What the host's routes and addresses say to those who choose subnets and MTUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Surroundings {
+pub(crate) struct HostRoutes {
     pub(crate) routes: Vec<IpNetwork>,
     pub(crate) addresses: Vec<IpNetwork>,
     pub(crate) default_route_mtu_bytes: Option<u32>,
@@ -116,7 +116,7 @@ impl Socket {
     }
 
     /// Routes to keep clear of, the host's addresses, and the MTU towards the world.
-    pub(crate) fn surroundings(&mut self) -> io::Result<Surroundings> {
+    pub(crate) fn host_routes(&mut self) -> io::Result<HostRoutes> {
         let links = self.links()?;
         let ours: BTreeSet<u32> = links
             .iter()
@@ -135,7 +135,7 @@ impl Socket {
             .filter(|destination| destination.prefix() > 0)
             .collect::<BTreeSet<_>>();
         let addresses = self.addresses()?.iter().filter_map(address_of).collect();
-        Ok(Surroundings { routes: routes.into_iter().collect(), addresses, default_route_mtu_bytes })
+        Ok(HostRoutes { routes: routes.into_iter().collect(), addresses, default_route_mtu_bytes })
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! They need root, `nft`, `ip` and `nsenter`, and fail without them.
 
-mod battery;
+mod conformance;
+mod firewall_repair;
 mod host;
 mod packets;
-mod town;
+mod topology;
 mod traffic;
-mod whole;

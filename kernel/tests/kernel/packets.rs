@@ -12,20 +12,20 @@ use kernel::{Host, LinkEvent};
 
 use crate::{
     host::in_fresh_host,
-    town::{BridgeNetfilter, Town, namespace, open, policy, port},
-    traffic::Place,
+    topology::{BridgeNetfilter, Topology, namespace, open, policy, port},
+    traffic::TestNamespace,
 };
 
 /// In towns side by side: `br_netfilter` on, off, and switched after the town was built.
-fn in_town(test: impl Fn(&Town) + Sync) {
+fn in_topology(test: impl Fn(&Topology) + Sync) {
     let test = &test;
     thread::scope(|scope| {
         let live_in = |before, after| {
             scope.spawn(move || {
                 in_fresh_host(|run_dir| {
-                    let town = Town::new(run_dir, BridgeNetfilter { before, after });
+                    let topology = Topology::new(run_dir, BridgeNetfilter { before, after });
                     let shown = |on| if on { "on" } else { "off" };
-                    let lived = catch_unwind(AssertUnwindSafe(|| test(&town)));
+                    let lived = catch_unwind(AssertUnwindSafe(|| test(&topology)));
                     lived.inspect_err(|_| eprintln!("with br_netfilter {}, then {}", shown(before), shown(after)))
                 })
             })
@@ -40,11 +40,11 @@ fn in_town(test: impl Fn(&Town) + Sync) {
 }
 
 /// Two containers on network 1 and one on network 2.
-fn two_networks(town: &Town) -> (Place, Place, Place) {
+fn two_networks(topology: &Topology) -> (TestNamespace, TestNamespace, TestNamespace) {
     let (red, blue) = (policy(1), policy(2));
-    town.network(&red);
-    town.network(&blue);
-    (town.container(&red, 1, 2), town.container(&red, 1, 3), town.container(&blue, 2, 2))
+    topology.network(&red);
+    topology.network(&blue);
+    (topology.container(&red, 1, 2), topology.container(&red, 1, 3), topology.container(&blue, 2, 2))
 }
 
 /// The datagram that comes first.
@@ -56,10 +56,10 @@ fn received(listener: &UdpSocket) -> Vec<u8> {
 
 #[test]
 fn published_ports() {
-    in_town(|town| {
-        let (a, b, c) = two_networks(town);
-        town.built();
-        let (host, wire) = (town.host(), town.place("wire"));
+    in_topology(|topology| {
+        let (a, b, c) = two_networks(topology);
+        topology.built();
+        let (host, wire) = (topology.host(), topology.place("wire"));
         a.serve("0.0.0.0:6001");
         let range = PortForward { count: 4, ..port(1, "*:6000>6000", 2) };
         let shifted = PortForward { count: 2, ..port(1, "*:7079>80", 2) };
@@ -71,8 +71,8 @@ fn published_ports() {
             range,
             shifted,
         ];
-        town.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
-        town.add(forwards.into_iter().map(Element::Port));
+        topology.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
+        topology.add(forwards.into_iter().map(Element::Port));
 
         // From the host, by each of its addresses.
         host.reaches("127.0.0.1:4000", "172.20.1.1");
@@ -116,7 +116,7 @@ fn published_ports() {
         c.does_not_reach("192.0.2.1:4001");
 
         // A withdrawn port is closed.
-        town.change([], [Element::Port(port(1, "*:4000>80", 2))]);
+        topology.change([], [Element::Port(port(1, "*:4000>80", 2))]);
         wire.does_not_reach("192.0.2.1:4000");
         host.does_not_reach("127.0.0.1:4000");
     });
@@ -124,10 +124,10 @@ fn published_ports() {
 
 #[test]
 fn networks_and_the_world() {
-    in_town(|town| {
-        let (a, b, c) = two_networks(town);
-        town.built();
-        let (host, wire) = (town.host(), town.place("wire"));
+    in_topology(|topology| {
+        let (a, b, c) = two_networks(topology);
+        topology.built();
+        let (host, wire) = (topology.host(), topology.place("wire"));
         wire.serve("0.0.0.0:9000");
         host.serve("0.0.0.0:9001");
 
@@ -147,18 +147,18 @@ fn networks_and_the_world() {
 
 #[test]
 fn loopback_of_the_host_is_its_own() {
-    in_town(|town| {
+    in_topology(|topology| {
         let red = policy(1);
-        town.network(&red);
-        let a = town.container(&red, 1, 2);
-        town.built();
-        let (host, wire) = (town.host(), town.place("wire"));
+        topology.network(&red);
+        let a = topology.container(&red, 1, 2);
+        topology.built();
+        let (host, wire) = (topology.host(), topology.place("wire"));
         host.serve("127.0.0.1:9000");
         host.serve("192.0.2.1:9001");
-        town.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
+        topology.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
         // The administrator's doing, which must not open what is published on 127.0.0.1.
-        town.sysctl("net/ipv4/conf/uplink/route_localnet", "1", "0");
-        town.add([Element::Port(port(1, "127.0.0.1:4001>81", 2))]);
+        topology.sysctl("net/ipv4/conf/uplink/route_localnet", "1", "0");
+        topology.add([Element::Port(port(1, "127.0.0.1:4001>81", 2))]);
         for (place, gateway) in [(&a, "172.20.1.1"), (&wire, "192.0.2.1")] {
             // Make the place send 127.0.0.0/8 to the host instead of keeping it.
             place.sh(&format!(
@@ -177,20 +177,20 @@ fn loopback_of_the_host_is_its_own() {
 
 #[test]
 fn no_container_passes_for_the_host() {
-    in_town(|town| {
+    in_topology(|topology| {
         // Not by what is said of all forged sources, but by the rule for loopback's alone.
         let red = NetworkPolicy { mac: None, ..policy(1) };
-        town.network(&red);
-        let a = town.container(&red, 1, 2);
-        town.built();
-        town.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
+        topology.network(&red);
+        let a = topology.container(&red, 1, 2);
+        topology.built();
+        topology.sysctl("net/ipv4/conf/bb-000000000001/route_localnet", "1", "0");
         // With route_localnet the kernel would believe a loopback source from a container.
         a.sh("sysctl -qw net.ipv4.conf.all.route_localnet=1; ip address add 127.0.0.9/32 dev eth0");
         // The gateway is then known: a datagram that waits for its MAC address could pass after the rule is gone.
         a.sh("ping -c1 -W5 -q 172.20.1.1");
-        let (listener, sender) = (town.host().udp("0.0.0.0:9001"), a.udp("127.0.0.9:0"));
+        let (listener, sender) = (topology.host().udp("0.0.0.0:9001"), a.udp("127.0.0.9:0"));
         sender.send_to(b"forbidden", "172.20.1.1:9001").expect("it can be sent");
-        town.without_rule("raw-prerouting", "iifname @bridges ip saddr 127.0.0.0/8 drop");
+        topology.without_rule("raw-prerouting", "iifname @bridges ip saddr 127.0.0.0/8 drop");
         sender.send_to(b"allowed", "172.20.1.1:9001").expect("it can be sent");
         assert_eq!(received(&listener), b"allowed", "without the rule it passes");
     });
@@ -198,12 +198,12 @@ fn no_container_passes_for_the_host() {
 
 #[test]
 fn no_container_passes_for_another_host() {
-    in_town(|town| {
+    in_topology(|topology| {
         let red = policy(1);
-        town.network(&red);
-        let a = town.container(&red, 1, 2);
-        town.built();
-        let (host, wire) = (town.host(), town.place("wire"));
+        topology.network(&red);
+        let a = topology.container(&red, 1, 2);
+        topology.built();
+        let (host, wire) = (topology.host(), topology.place("wire"));
         a.sh("ip address add 203.0.113.9/32 dev eth0; ping -c1 -W5 -q 172.20.1.1");
         wire.sh("ip route add 203.0.113.0/24 via 192.0.2.1");
         let listeners = [host.udp("0.0.0.0:9001"), wire.udp("0.0.0.0:9001")];
@@ -219,7 +219,7 @@ fn no_container_passes_for_another_host() {
         send(b"routed");
         host.sh("ip route del 203.0.113.0/24");
         send(b"forged again");
-        town.without_rule(
+        topology.without_rule(
             "raw-prerouting",
             "iifname . ether daddr @gateways fib saddr . iif oif missing iifname . ip saddr != @home4 drop",
         );
@@ -233,17 +233,18 @@ fn no_container_passes_for_another_host() {
 
 #[test]
 fn internal_networks() {
-    in_town(|town| {
+    in_topology(|topology| {
         let red = policy(1);
         let green = NetworkPolicy { internal: true, ..policy(3) };
-        town.network(&red);
-        town.network(&green);
-        let (a, d, e) = (town.container(&red, 1, 2), town.container(&green, 3, 2), town.container(&green, 3, 3));
-        town.built();
-        let (host, wire) = (town.host(), town.place("wire"));
+        topology.network(&red);
+        topology.network(&green);
+        let (a, d, e) =
+            (topology.container(&red, 1, 2), topology.container(&green, 3, 2), topology.container(&green, 3, 3));
+        topology.built();
+        let (host, wire) = (topology.host(), topology.place("wire"));
         wire.serve("0.0.0.0:9000");
         host.serve("0.0.0.0:9001");
-        town.add([Element::Port(port(1, "*:4000>80", 2)), Element::Port(port(3, "*:4300>80", 2))]);
+        topology.add([Element::Port(port(1, "*:4000>80", 2)), Element::Port(port(3, "*:4300>80", 2))]);
 
         d.reaches("172.20.3.3:80", "172.20.3.2");
         host.reaches("172.20.3.2:80", "172.20.3.1");
@@ -259,19 +260,19 @@ fn internal_networks() {
 
 #[test]
 fn isolated_networks_do_not_reach_the_host() {
-    in_town(|town| {
+    in_topology(|topology| {
         let hermits = NetworkPolicy { internal: true, gateway_mode_ipv4: GatewayMode::Isolated, ..policy(4) };
-        town.network(&hermits);
-        let (d, e) = (town.container(&hermits, 4, 2), town.container(&hermits, 4, 3));
-        town.built();
+        topology.network(&hermits);
+        let (d, e) = (topology.container(&hermits, 4, 2), topology.container(&hermits, 4, 3));
+        topology.built();
         d.reaches("172.20.4.3:80", "172.20.4.2");
         e.reaches("172.20.4.2:80", "172.20.4.3");
         // It has no gateway, but the host answers ARP for all of its addresses on every link.
-        let (listener, sender) = (town.host().udp("0.0.0.0:9001"), d.udp("0.0.0.0:0"));
-        town.host().sh("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.bb-000000000004.rp_filter=0");
+        let (listener, sender) = (topology.host().udp("0.0.0.0:9001"), d.udp("0.0.0.0:0"));
+        topology.host().sh("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.bb-000000000004.rp_filter=0");
         sender.send_to(b"forbidden", "192.0.2.1:9001").expect("it can be sent");
         d.sh("ping -c1 -W5 -q 172.20.4.3");
-        town.without_rule("input", "meta nfproto ipv4 iifname @isolated4 drop");
+        topology.without_rule("input", "meta nfproto ipv4 iifname @isolated4 drop");
         sender.send_to(b"allowed", "192.0.2.1:9001").expect("it can be sent");
         assert_eq!(received(&listener), b"allowed", "without the rule it passes");
     });
@@ -279,14 +280,14 @@ fn isolated_networks_do_not_reach_the_host() {
 
 #[test]
 fn without_inter_container_traffic() {
-    in_town(|town| {
+    in_topology(|topology| {
         let grey = NetworkPolicy { inter_container: false, ..policy(5) };
-        town.network(&grey);
-        let (f, g) = (town.container(&grey, 5, 2), town.container(&grey, 5, 3));
-        town.built();
-        let wire = town.place("wire");
+        topology.network(&grey);
+        let (f, g) = (topology.container(&grey, 5, 2), topology.container(&grey, 5, 3));
+        topology.built();
+        let wire = topology.place("wire");
         wire.serve("0.0.0.0:9000");
-        town.add([Element::Port(port(5, "*:4500>80", 2))]);
+        topology.add([Element::Port(port(5, "*:4500>80", 2))]);
         g.does_not_reach("172.20.5.2:80");
         f.does_not_reach("172.20.5.3:80");
         // Nor by way of the gateway's MAC address.
@@ -301,8 +302,8 @@ fn without_inter_container_traffic() {
         f.reaches("192.0.2.2:9000", "192.0.2.1");
         // What isolates where bridged packets don't pass the other table.
         let apart = "iifgroup 25189 oifgroup 25189 meta pkttype != host drop";
-        town.without_rule_of("bridge", "between-ports", apart);
-        if town.switch.after {
+        topology.without_rule_of("bridge", "between-ports", apart);
+        if topology.switch.after {
             g.does_not_reach("172.20.5.2:80");
         } else {
             g.reaches("172.20.5.2:80", "172.20.5.3");
@@ -312,16 +313,16 @@ fn without_inter_container_traffic() {
 
 #[test]
 fn routed_networks() {
-    in_town(|town| {
+    in_topology(|topology| {
         let routed = NetworkPolicy { gateway_mode_ipv4: GatewayMode::Routed, ..policy(6) };
         let blue = policy(2);
-        town.network(&routed);
-        town.network(&blue);
-        let (h, c) = (town.container(&routed, 6, 2), town.container(&blue, 2, 2));
-        town.built();
-        let wire = town.place("wire");
+        topology.network(&routed);
+        topology.network(&blue);
+        let (h, c) = (topology.container(&routed, 6, 2), topology.container(&blue, 2, 2));
+        topology.built();
+        let wire = topology.place("wire");
         wire.serve("0.0.0.0:9000");
-        town.add([open(6, 2, 80)]);
+        topology.add([open(6, 2, 80)]);
         wire.reaches("172.20.6.2:80", "192.0.2.2");
         wire.does_not_reach("172.20.6.2:81");
         c.reaches("172.20.6.2:80", "172.20.2.2");
@@ -329,18 +330,18 @@ fn routed_networks() {
         h.reaches("192.0.2.2:9000", "172.20.6.2");
         h.does_not_reach("172.20.2.2:80");
         wire.sh("ping -c1 -W5 -q 172.20.6.2");
-        town.change([], [open(6, 2, 80)]);
+        topology.change([], [open(6, 2, 80)]);
         wire.does_not_reach("172.20.6.2:80");
     });
 }
 
 /// Somebody else's bridge with two members, made after the guard was in force.
-fn somebody_elses_bridge(town: &Town) -> (Place, Place) {
-    let (left, right) = (town.place("left"), town.place("right"));
+fn somebody_elses_bridge(topology: &Topology) -> (TestNamespace, TestNamespace) {
+    let (left, right) = (topology.place("left"), topology.place("right"));
     for place in [&left, &right] {
-        town.make(vec![namespace(&place.name)]);
+        topology.make(vec![namespace(&place.name)]);
     }
-    let host = town.host();
+    let host = topology.host();
     host.sh("ip link add br-other type bridge; ip address add 10.9.0.1/24 dev br-other; ip link set br-other up");
     for (place, address) in [(&left, "10.9.0.2/24"), (&right, "10.9.0.3/24")] {
         let namespace = place.namespace.as_ref().expect("a path").display();
@@ -351,22 +352,22 @@ fn somebody_elses_bridge(town: &Town) -> (Place, Place) {
         place.serve("0.0.0.0:80");
     }
     left.sh("ip route add default via 10.9.0.1");
-    town.place("wire").sh("ip route add 10.9.0.0/24 via 192.0.2.1");
+    topology.place("wire").sh("ip route add 10.9.0.0/24 via 192.0.2.1");
     (left, right)
 }
 
 #[test]
 fn what_is_not_ours_is_judged_by_the_guard_alone() {
-    in_town(|town| {
-        let watch = town.kernel.watch_links().expect("a watch");
+    in_topology(|topology| {
+        let watch = topology.kernel.watch_links().expect("a watch");
         let heard = |what: &str| {
             while watch.next_within(Duration::from_secs(10)).expect(what) != LinkEvent::Ports {}
-            town.kernel.let_others_forward().expect("the guard knows others' bridges");
+            topology.kernel.allow_foreign_bridges().expect("the guard knows others' bridges");
         };
-        let (left, _right) = somebody_elses_bridge(town);
-        let (host, wire) = (town.host(), town.place("wire"));
+        let (left, _right) = somebody_elses_bridge(topology);
+        let (host, wire) = (topology.host(), topology.place("wire"));
         wire.serve("0.0.0.0:9000");
-        town.built();
+        topology.built();
         left.reaches("10.9.0.3:80", "10.9.0.2");
         // Nothing was routed before we switched forwarding on, so nothing of others is, until netd has heard of the bridge.
         left.does_not_reach("192.0.2.2:9000");
@@ -377,7 +378,7 @@ fn what_is_not_ours_is_judged_by_the_guard_alone() {
         // With a way out of its own it is an uplink, between which and others the host is no router.
         host.sh("ip link add link uplink name second type macvlan mode private; ip link set second master br-other");
         while watch.next_within(Duration::ZERO).is_ok() {}
-        town.kernel.let_others_forward().expect("the guard knows others' bridges");
+        topology.kernel.allow_foreign_bridges().expect("the guard knows others' bridges");
         left.reaches("10.9.0.3:80", "10.9.0.2");
         left.does_not_reach("192.0.2.2:9000");
         wire.does_not_reach("10.9.0.2:80");
@@ -385,8 +386,8 @@ fn what_is_not_ours_is_judged_by_the_guard_alone() {
         heard("a port that is gone");
         left.reaches("192.0.2.2:9000", "10.9.0.2");
         // Ports of our own are not worth a look.
-        town.network(&policy(1));
-        town.container(&policy(1), 1, 2);
+        topology.network(&policy(1));
+        topology.container(&policy(1), 1, 2);
         host.sh("ip link del br-other");
         heard("a bridge that is gone");
     });

@@ -23,12 +23,12 @@ const SILENCE: Duration = Duration::from_millis(400);
 
 /// A place from which to talk: a namespace, or the host's own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct TestNamespace {
     pub(crate) name: String,
     pub(crate) namespace: Option<PathBuf>,
 }
 
-impl Place {
+impl TestNamespace {
     /// Runs something on a thread inside.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let Some(path) = &self.namespace else { return work() };

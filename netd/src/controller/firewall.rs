@@ -42,7 +42,7 @@ impl Guard {
     /// It may be whole already, when a request's own change met the damage first.
     fn repair(&self) {
         match self.host.repair_firewall() {
-            Ok(Repaired::AlreadyRight) => {}
+            Ok(Repaired::Unchanged) => {}
             Ok(Repaired::Changed) => {
                 tracing::warn!("somebody else changed table inet berth: it is as it should be again");
                 self.announce(

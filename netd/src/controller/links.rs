@@ -31,7 +31,7 @@ pub(crate) fn watch_links(controller: &Controller, watch: LinkWatch) -> Result<(
     let body = move || {
         while let Some(events) = watch.next() {
             if (events.contains(&LinkEvent::Ports) || events.contains(&LinkEvent::Lost))
-                && let Err(error) = controller.host.let_others_forward()
+                && let Err(error) = controller.host.allow_foreign_bridges()
             {
                 tracing::warn!(error = %chain(&error), "bridges of others may not forward what they should");
             }
@@ -190,7 +190,7 @@ fn look_and_repair(
         if !(is_named || is_bridge || lost_bridge) {
             continue;
         }
-        let is_absent = match host.set_right(resource) {
+        let is_absent = match host.restore_link(resource) {
             Ok(was_wrong) => {
                 report.restored.extend(was_wrong.then(|| name.clone()));
                 false

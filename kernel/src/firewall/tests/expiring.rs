@@ -107,10 +107,10 @@ fn they_expire_and_no_sync_calls_that_a_change() {
         let deadline = Instant::now() + Duration::from_secs(10);
         while firewall.expiring().expect("what is held").len() > 1 {
             assert!(Instant::now() < deadline, "it stays");
-            assert_eq!(sync(&firewall), Repaired::AlreadyRight);
+            assert_eq!(sync(&firewall), Repaired::Unchanged);
         }
         assert_held(&firewall, vec![named(2, HOUR)]);
-        assert_eq!(sync(&firewall), Repaired::AlreadyRight);
+        assert_eq!(sync(&firewall), Repaired::Unchanged);
     });
 }
 
@@ -123,7 +123,7 @@ fn they_outlive_a_sync_a_repair_a_daemon_and_a_table_made_anew() {
         sync(&before);
         let held = || vec![named(1, HOUR), named(2, 2 * HOUR), leading(HOUR)];
         add(&before, held());
-        assert_eq!(sync(&before), Repaired::AlreadyRight);
+        assert_eq!(sync(&before), Repaired::Unchanged);
         assert_held(&before, held());
         for wound in
             [&["flush", "chain", "inet", "berth", "forward"][..], &["flush", "set", "inet", "berth", "bridges"]]

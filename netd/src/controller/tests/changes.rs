@@ -267,7 +267,7 @@ async fn a_check_says_what_is_missing_and_what_differs() {
     let check = async || netd.check_sandbox(id("web")).await.expect("the sandbox");
     assert_eq!(check().await, SandboxCheck::default());
     let host_end = web.endpoints[0].interface().expect("a link").host_end.clone();
-    world.host.meddle(|state| {
+    world.host.change_externally(|state| {
         state.elements.clear();
         let host = state.namespaces.get_mut(&NamespaceAt::Host).expect("the host's namespace");
         host.links.get_mut(&host_end).expect("the link").bridge = None;

@@ -139,11 +139,11 @@ impl Host for Deadly {
         self.host.watch_links()
     }
 
-    fn set_right(&self, resource: &Resource) -> Result<bool, Error> {
+    fn restore_link(&self, resource: &Resource) -> Result<bool, Error> {
         if self.concerns_dead_link(resource) {
             self.die()
         }
-        self.host.set_right(resource)
+        self.host.restore_link(resource)
     }
 
     fn lost_namespaces(&self) -> Result<BTreeSet<SandboxId>, Error> {
@@ -162,8 +162,8 @@ impl Host for Deadly {
         self.host.enable_forwarding(family, guard)
     }
 
-    fn let_others_forward(&self) -> Result<(), Error> {
-        self.host.let_others_forward()
+    fn allow_foreign_bridges(&self) -> Result<(), Error> {
+        self.host.allow_foreign_bridges()
     }
 
     fn facts(&self) -> Result<HostFacts, Error> {

@@ -57,7 +57,7 @@ async fn a_kernel_that_hangs_over_one_network_keeps_no_other_waiting() {
         netd.handshake().await.expect("an answer");
         assert_eq!(netd.read_view().networks().count(), 5);
         let mut events = netd.subscribe(None).await.expect("events");
-        world.host.meddle(|state| {
+        world.host.change_externally(|state| {
             let host = state.namespaces.get_mut(&cnm::resource::NamespaceAt::Host).expect("the host's namespace");
             host.links.get_mut(&alive).expect("the bridge").addresses.clear();
         });

@@ -108,7 +108,7 @@ async fn a_start_repairs_what_others_broke_and_leaves_what_is_theirs() {
     put(&netd, "web").await.expect("a sandbox");
     let before = world.seen();
     drop(netd);
-    world.host.meddle(|state| {
+    world.host.change_externally(|state| {
         state.elements.clear();
         let host = state.namespaces.get_mut(&NamespaceAt::Host).expect("the host's namespace");
         let berth0 = host.links.get_mut(&"berth0".parse().expect("a name")).expect("the bridge");
@@ -128,7 +128,7 @@ async fn links_whose_deletion_was_cut_off_are_deleted_by_the_next_netd() {
     let of_host = |state: &kernel::fake::State| state.namespaces[&NamespaceAt::Host].links.clone();
     let link = of_host(&world.host.read())[&host_end].clone();
     netd.remove_sandbox(id("web")).await.expect("the sandbox");
-    world.host.meddle(|state| {
+    world.host.change_externally(|state| {
         let host = state.namespaces.get_mut(&NamespaceAt::Host).expect("the host's namespace");
         let retired = ObservedLink { bridge: None, up: false, ..link };
         host.links.insert(retired_bridge.clone(), ObservedLink { kind: LinkKind::Bridge, ..retired.clone() });

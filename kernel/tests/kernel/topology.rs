@@ -8,16 +8,16 @@ use cnm::{
     plan::{Op, Plan},
     resource::{Bridge, LinkAddress, LinkAt, Namespace, NamespaceAt, Resource, Route, Sysctl, VethPair},
 };
-use kernel::{AdminChains, Family, Host, KeptHere, Kernel};
+use kernel::{AdminChains, Family, Host, InProcessKeeper, Kernel};
 
-use crate::{host::run, traffic::Place};
+use crate::{host::run, traffic::TestNamespace};
 
-pub(crate) struct Town {
+pub(crate) struct Topology {
     pub(crate) kernel: Kernel,
     pub(crate) switch: BridgeNetfilter,
 }
 
-/// `br_netfilter` while the town is built, and when it is lived in.
+/// `br_netfilter` while the topology is built, and when it is lived in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BridgeNetfilter {
     pub(crate) before: bool,
@@ -70,22 +70,22 @@ pub(crate) fn open(network: u8, endpoint: u8, port: u16) -> Element {
     Element::Open(OpenPorts { protocol: Protocol::Tcp, endpoint, first: port, count: 1, bridge: bridge(network) })
 }
 
-impl Town {
+impl Topology {
     /// A host with an uplink 192.0.2.1/24 to a neighbour at 192.0.2.2 who has routes to all container subnets.
     pub(crate) fn new(run_dir: &Path, switch: BridgeNetfilter) -> Self {
-        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
-        let town = Self { kernel, switch };
-        town.set_bridge_netfilter(switch.before);
-        town.make(vec![namespace("wire")]);
-        let wire = town.place("wire");
+        let kernel = Kernel::new(run_dir, Arc::new(InProcessKeeper::default())).expect("the host");
+        let topology = Self { kernel, switch };
+        topology.set_bridge_netfilter(switch.before);
+        topology.make(vec![namespace("wire")]);
+        let wire = topology.place("wire");
         let namespace = wire.namespace.as_ref().expect("a path").display();
-        town.host().sh(&format!("ip link add uplink type veth peer name eth0 netns {namespace}"));
-        town.host().sh("ip address add 192.0.2.1/24 dev uplink; ip link set uplink up");
+        topology.host().sh(&format!("ip link add uplink type veth peer name eth0 netns {namespace}"));
+        topology.host().sh("ip address add 192.0.2.1/24 dev uplink; ip link set uplink up");
         wire.sh("ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up");
         wire.sh("ip route add 172.20.0.0/16 via 192.0.2.1");
-        town.kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("the firewall");
-        town.kernel.enable_forwarding(Family::Ipv4, true).expect("forwarding");
-        town
+        topology.kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("the firewall");
+        topology.kernel.enable_forwarding(Family::Ipv4, true).expect("forwarding");
+        topology
     }
 
     /// All is built; somebody may switch `br_netfilter` now, which the kernel tells nobody.
@@ -123,7 +123,7 @@ impl Town {
     }
 
     /// A container at 172.20.N.M that serves on the ports 80 and 81.
-    pub(crate) fn container(&self, policy: &NetworkPolicy, network: u8, member: u8) -> Place {
+    pub(crate) fn container(&self, policy: &NetworkPolicy, network: u8, member: u8) -> TestNamespace {
         let name = format!("c{network}-{member}");
         let namespace = NamespaceAt::Pinned(name.parse().expect("an id"));
         let peer = LinkAt { namespace: namespace.clone(), name: "eth0".parse().expect("a link's name") };
@@ -155,13 +155,13 @@ impl Town {
         place
     }
 
-    pub(crate) fn place(&self, name: &str) -> Place {
+    pub(crate) fn place(&self, name: &str) -> TestNamespace {
         let at = NamespaceAt::Pinned(name.parse().expect("an id"));
-        Place { name: name.to_owned(), namespace: self.kernel.namespace_path(&at) }
+        TestNamespace { name: name.to_owned(), namespace: self.kernel.namespace_path(&at) }
     }
 
-    pub(crate) fn host(&self) -> Place {
-        Place { name: "host".to_owned(), namespace: None }
+    pub(crate) fn host(&self) -> TestNamespace {
+        TestNamespace { name: "host".to_owned(), namespace: None }
     }
 
     pub(crate) fn add(&self, elements: impl IntoIterator<Item = Element>) {

@@ -10,17 +10,19 @@ use cnm::{
     plan::{Op, Plan},
     resource::{Bridge, LinkAddress, LinkAt, NamespaceAt, Neighbour, Resource, Resources, Route, Sysctl, VethPair},
 };
-use kernel::{AdminChains, Host, KeptHere, Kernel, Repaired, fake::FakeHost};
+use kernel::{AdminChains, Host, InProcessKeeper, Kernel, Repaired, fake::FakeHost};
 
 use crate::{
     host::in_fresh_host,
-    town::{bridge, namespace, policy, port},
+    topology::{bridge, namespace, policy, port},
 };
 
 /// Runs a case on both hosts.
 fn on_both(case: impl Fn(&dyn Host) + Sync) {
     case(&FakeHost::new());
-    in_fresh_host(|run_dir: &Path| case(&Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host")));
+    in_fresh_host(|run_dir: &Path| {
+        case(&Kernel::new(run_dir, Arc::new(InProcessKeeper::default())).expect("the host"))
+    });
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -168,7 +170,7 @@ fn the_inverse_leaves_nothing_and_can_be_done_twice() {
         apply(host, &Plan::make(everything()).inverse());
         assert_eq!(seen(host), before);
         let held = BTreeSet::new();
-        assert_eq!(host.sync_firewall(&held, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
+        assert_eq!(host.sync_firewall(&held, &AdminChains::default()).expect("a sync"), Repaired::Unchanged);
     });
 }
 
@@ -241,22 +243,22 @@ fn the_firewall_holds_the_sum_of_changes() {
             Element::Port(range.clone()),
             Element::Port(exact),
             Element::Port(udp),
-            crate::town::open(2, 2, 80),
+            crate::topology::open(2, 2, 80),
         ]
         .into();
         host.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("a sync");
         let elements = || all.iter().cloned().map(Resource::Element).collect::<Resources>();
         make(host, elements());
-        assert_eq!(host.sync_firewall(&all, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
+        assert_eq!(host.sync_firewall(&all, &AdminChains::default()).expect("a sync"), Repaired::Unchanged);
         // Adding again and removing what isn't there change nothing.
         make(host, elements());
         let elsewhere = Element::Port(port(1, "*:9999>80", 2));
         let gone = Plan::teardown(&[elsewhere, Element::Port(range.clone())].map(Resource::Element));
         apply(host, &gone.clone().then(gone));
         let fewer: BTreeSet<Element> = all.into_iter().filter(|e| *e != Element::Port(range.clone())).collect();
-        assert_eq!(host.sync_firewall(&fewer, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
+        assert_eq!(host.sync_firewall(&fewer, &AdminChains::default()).expect("a sync"), Repaired::Unchanged);
         assert_eq!(host.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("a sync"), Repaired::Changed);
-        assert_eq!(host.repair_firewall().expect("a repair"), Repaired::AlreadyRight);
+        assert_eq!(host.repair_firewall().expect("a repair"), Repaired::Unchanged);
     });
 }
 
@@ -330,15 +332,12 @@ fn what_takes_away_and_makes_anew_leaves_the_new() {
         apply(host, &Plan { ops: anew.concat() });
         let seen = seen(host).join("\n");
         assert!(seen.contains("bv0000000001 veth up mtu 1300 on"), "{seen}");
-        assert_eq!(host.repair_firewall().expect("a repair"), Repaired::AlreadyRight);
+        assert_eq!(host.repair_firewall().expect("a repair"), Repaired::Unchanged);
         let all = everything().into_iter().filter_map(|resource| match resource {
             Resource::Element(element) => Some(element),
             _ => None,
         });
-        assert_eq!(
-            host.sync_firewall(&all.collect(), &AdminChains::default()).expect("a sync"),
-            Repaired::AlreadyRight
-        );
+        assert_eq!(host.sync_firewall(&all.collect(), &AdminChains::default()).expect("a sync"), Repaired::Unchanged);
     });
 }
 

@@ -1,4 +1,4 @@
-//! What keeps the namespaces of sandboxes, which nothing else may hold yet, or any more.
+//! Keepers of the namespaces of sandboxes: processes, or a value, that hold a descriptor of each.
 
 use std::{
     collections::BTreeMap,
@@ -15,14 +15,14 @@ use std::{
 pub const NOWHERE: &str = "/proc/nowhere";
 
 /// Keeps namespaces, each behind a link that leads to it. Links that are there are the record of what is kept.
-pub trait Keep: fmt::Debug + Send + Sync {
+pub trait NamespaceKeeper: fmt::Debug + Send + Sync {
     /// Keeps a namespace from now on, and makes the link; one that is there already is an error.
     ///
     /// # Errors
     /// When it can't. A link that is there then leads nowhere.
     fn keep(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()>;
 
-    /// Keeps a namespace behind a link that leads nowhere, see [`Keep::resume`].
+    /// Keeps a namespace behind a link that leads nowhere, see [`NamespaceKeeper::resume`].
     ///
     /// # Errors
     /// When it can't. The link leads nowhere still.
@@ -39,20 +39,20 @@ pub trait Keep: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When it can't be told to.
-    fn let_go(&self, link: &Path) -> io::Result<()>;
+    fn release(&self, link: &Path) -> io::Result<()>;
 }
 
 /// Keeps namespaces for as long as this value lives: for trials and tests.
 #[derive(Debug, Default)]
-pub struct KeptHere(Mutex<BTreeMap<PathBuf, OwnedFd>>);
+pub struct InProcessKeeper(Mutex<BTreeMap<PathBuf, OwnedFd>>);
 
-impl KeptHere {
+impl InProcessKeeper {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, OwnedFd>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Keep for KeptHere {
+impl NamespaceKeeper for InProcessKeeper {
     fn keep(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()> {
         let own = namespace.try_clone_to_owned()?;
         symlink(format!("/proc/{}/fd/{}", std::process::id(), own.as_raw_fd()), link)?;
@@ -74,7 +74,7 @@ impl Keep for KeptHere {
         Ok(is_kept)
     }
 
-    fn let_go(&self, link: &Path) -> io::Result<()> {
+    fn release(&self, link: &Path) -> io::Result<()> {
         self.lock().remove(link);
         Ok(())
     }

@@ -7,11 +7,11 @@ use cnm::{
     plan::Plan,
     resource::Resource,
 };
-use kernel::{AdminChains, FirewallEvent, Host, KeptHere, Kernel, Repaired};
+use kernel::{AdminChains, FirewallEvent, Host, InProcessKeeper, Kernel, Repaired};
 
 use crate::{
     host::{in_fresh_host, run},
-    town::{BridgeNetfilter, Town, open, policy, port},
+    topology::{BridgeNetfilter, Topology, open, policy, port},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ fn elements() -> BTreeSet<Element> {
 #[test]
 fn a_flush_is_noticed_and_repaired() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(InProcessKeeper::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         run("nft", &["add", "rule", "inet", "berth", "user-pre", "ip", "saddr", "203.0.113.9", "drop"]);
         let administrator = kernel.admin_chains().expect("the administrator's rules");
@@ -56,20 +56,20 @@ fn a_flush_is_noticed_and_repaired() {
 #[test]
 fn a_change_to_a_table_that_is_gone_brings_it_back() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(InProcessKeeper::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         run("nft", &["flush", "ruleset"]);
         let added = Element::Port(port(1, "*:4001>81", 2));
         kernel.apply(&Plan::make([Resource::Element(added.clone())])).expect("the change");
         let all = elements().into_iter().chain([added]).collect();
-        assert_eq!(kernel.sync_firewall(&all, &AdminChains::default()).expect("a sync"), Repaired::AlreadyRight);
+        assert_eq!(kernel.sync_firewall(&all, &AdminChains::default()).expect("a sync"), Repaired::Unchanged);
     });
 }
 
 #[test]
 fn elements_that_are_missing_are_found_in_the_kernel() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(InProcessKeeper::default())).expect("the host");
         let range = |first: u16, count| PortForward { count, ..port(1, &format!("*:{first}>{first}"), 2) };
         let all = elements().into_iter().chain([
             Element::Port(port(1, "192.0.2.1:4001>81", 2)),
@@ -95,7 +95,7 @@ fn elements_that_are_missing_are_found_in_the_kernel() {
 #[test]
 fn a_range_that_is_cut_keeps_what_is_left_of_it() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(InProcessKeeper::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         let range = |first: u16, container: u16, count| {
             Resource::Element(Element::Port(PortForward { count, ..port(1, &format!("*:{first}>{container}"), 2) }))
@@ -114,7 +114,7 @@ fn a_range_that_is_cut_keeps_what_is_left_of_it() {
 #[test]
 fn foreign_chains_that_drop_are_named() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(InProcessKeeper::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         assert_eq!(kernel.foreign_drops().expect("a list"), []);
         for line in [
@@ -138,25 +138,25 @@ fn foreign_chains_that_drop_are_named() {
 #[test]
 fn the_guard_outlives_the_daemon() {
     in_fresh_host(|run_dir| {
-        let town = Town::new(run_dir, BridgeNetfilter::OFF);
+        let topology = Topology::new(run_dir, BridgeNetfilter::OFF);
         let before = run("nft", &["-s", "list", "table", "inet", "berth"]);
         assert!(before.contains("elements = { ipv4 }"), "{before}");
-        drop(town);
-        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
+        drop(topology);
+        let kernel = Kernel::new(run_dir, Arc::new(InProcessKeeper::default())).expect("the host");
         let again = kernel.sync_firewall(&BTreeSet::new(), &AdminChains::default()).expect("a sync");
-        assert_eq!(again, Repaired::AlreadyRight);
+        assert_eq!(again, Repaired::Unchanged);
     });
 }
 
 #[test]
 fn udp_clients_that_go_on_sending_are_translated_anew() {
     in_fresh_host(|run_dir| {
-        let town = Town::new(run_dir, BridgeNetfilter::ON);
+        let topology = Topology::new(run_dir, BridgeNetfilter::ON);
         let red = policy(1);
-        town.network(&red);
-        let (a, b) = (town.container(&red, 1, 2), town.container(&red, 1, 3));
+        topology.network(&red);
+        let (a, b) = (topology.container(&red, 1, 2), topology.container(&red, 1, 3));
         let (first, second) = (a.udp("0.0.0.0:53"), b.udp("0.0.0.0:53"));
-        let client = town.place("wire").udp("192.0.2.2:0");
+        let client = topology.place("wire").udp("192.0.2.2:0");
         let send = |text: &[u8]| drop(client.send_to(text, "192.0.2.1:5353"));
         let forward = |endpoint| {
             let forward = port(1, "*:5353>53", endpoint);
@@ -164,11 +164,11 @@ fn udp_clients_that_go_on_sending_are_translated_anew() {
         };
         let mut buffer = [0; 16];
         send(b"to nobody");
-        town.add([forward(2)]);
+        topology.add([forward(2)]);
         send(b"to the first");
         let (length, from) = first.recv_from(&mut buffer).expect("a datagram");
         assert_eq!((&buffer[..length], from.ip().to_string().as_str()), (&b"to the first"[..], "192.0.2.2"));
-        town.change([forward(3)], [forward(2)]);
+        topology.change([forward(3)], [forward(2)]);
         send(b"to the second");
         let (length, _) = second.recv_from(&mut buffer).expect("a datagram");
         assert_eq!(&buffer[..length], b"to the second");
@@ -179,7 +179,7 @@ fn udp_clients_that_go_on_sending_are_translated_anew() {
 #[test]
 fn connections_that_can_not_be_forgotten_do_not_fail_a_change() {
     in_fresh_host(|run_dir| {
-        let kernel = Kernel::new(run_dir, Arc::new(KeptHere::default())).expect("the host");
+        let kernel = Kernel::new(run_dir, Arc::new(InProcessKeeper::default())).expect("the host");
         kernel.sync_firewall(&elements(), &AdminChains::default()).expect("a sync");
         let udp = Element::Port(PortForward { protocol: Protocol::Udp, ..port(1, "*:4002>80", 2) });
         // No socket to connection tracking can be opened: this thread's own table of descriptors is full.
