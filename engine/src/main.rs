@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 fn main() -> ExitCode {
-    heap::allocate_from_one();
+    heap::use_one_arena();
     match Config::load(Args::parse()).map_err(Into::into).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
-    api::{self, Desk},
+    api::{self, ApiState},
     config::Config,
     controller::{self, ClockAndRandom, Start, StateThreadEnd},
     listen::{self, Directories, NetworkNamespace},
@@ -62,13 +62,13 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
     if let Some(message) = networkd::warning(Path::new("/")) {
         controller.warn(message).await;
     }
-    let desk = Desk { controller, stopping: CancellationToken::new() };
-    serve(desk, state_thread, &config, inherited).await?;
+    let state = ApiState { controller, stopping: CancellationToken::new() };
+    serve(state, state_thread, &config, inherited).await?;
     namespaces.outlive().map_err(Error::file("have a netd-keeper hold", "the namespaces of sandboxes"))
 }
 
 async fn serve(
-    desk: Desk,
+    state: ApiState,
     state_thread: StateThreadEnd,
     config: &Config,
     inherited: Option<UnixListener>,
@@ -83,8 +83,8 @@ async fn serve(
     tracing::info!(socket = %socket.display(), "ready");
     // It fails only where a service manager gave a broken address; without one it does nothing.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let stopping = desk.stopping.clone();
-    let service = api::router(desk).into_make_service_with_connect_info::<api::Guest>();
+    let stopping = state.stopping.clone();
+    let service = api::router(state).into_make_service_with_connect_info::<api::Connection>();
     let server = axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut server = pin!(server.into_future());
     let mut state_thread = pin!(state_thread);

@@ -23,10 +23,10 @@ use rustix::{
 
 /// How long who connects waits for a daemon that is being started again.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a guest may take to say what it wants before it is told that nobody is there.
-const GUEST_SPEAKS_WITHIN: Duration = Duration::from_secs(1);
-/// More guests at one time are not let in: they wait in the socket's queue.
-const GUESTS: usize = 64;
+/// How long a client may take to say what it wants before it is told that nobody is there.
+const CLIENT_SPEAKS_WITHIN: Duration = Duration::from_secs(1);
+/// More clients at one time are not accepted: they wait in the socket's queue.
+const PENDING_CLIENTS_MAX: usize = 64;
 
 /// Serves a `SOCK_SEQPACKET` listener until its file is gone: then nobody can ask any more.
 ///
@@ -37,30 +37,30 @@ pub fn serve(listener: OwnedFd) -> io::Result<()> {
 }
 
 fn serve_with(listener: &OwnedFd, patience: Duration) -> io::Result<()> {
-    let place = Place::of(listener)?;
+    let socket = ServedSocket::of(listener)?;
     let mut keeper = Keeper {
         connections: BTreeMap::new(),
         next: 0,
         kept: BTreeMap::new(),
         held: BTreeMap::new(),
-        guests: VecDeque::new(),
+        pending: VecDeque::new(),
         patience,
     };
-    while place.is_ours() {
-        keeper.turn(listener, &place)?;
+    while socket.is_ours() {
+        keeper.poll_once(listener, &socket)?;
     }
     Ok(())
 }
 
 /// Where the served socket is.
-struct Place {
+struct ServedSocket {
     path: PathBuf,
     inode: (u64, u64),
     /// Tells of changes in its directory.
     changes: OwnedFd,
 }
 
-impl Place {
+impl ServedSocket {
     fn of(listener: &OwnedFd) -> io::Result<Self> {
         let no_socket = || io::Error::new(io::ErrorKind::InvalidInput, "it is no SOCK_SEQPACKET socket with a path");
         if sockopt::socket_type(listener)? != SocketType::SEQPACKET {
@@ -98,7 +98,7 @@ struct Keeper {
     kept: BTreeMap<String, Kept>,
     /// What is only held.
     held: BTreeMap<String, OwnedFd>,
-    guests: VecDeque<Guest>,
+    pending: VecDeque<PendingClient>,
     /// How long who connects waits for a daemon that is away.
     patience: Duration,
 }
@@ -139,7 +139,7 @@ impl Served {
 }
 
 /// Who connected to a socket whose daemon is away.
-struct Guest {
+struct PendingClient {
     connection: OwnedFd,
     farewell: String,
     until: Instant,
@@ -151,29 +151,29 @@ enum Ready {
     Changes,
     Connection(u64),
     Kept(String),
-    Guest,
+    PendingClient,
 }
 
 impl Keeper {
     /// Waits for one thing or more, and does it.
-    fn turn(&mut self, listener: &OwnedFd, place: &Place) -> io::Result<()> {
+    fn poll_once(&mut self, listener: &OwnedFd, socket: &ServedSocket) -> io::Result<()> {
         let now = Instant::now();
         let timeout = self.next_deadline(now).map(|deadline| deadline.saturating_duration_since(now));
         let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
         let mut what = vec![Ready::Listener, Ready::Changes];
-        let mut polled = vec![PollFd::new(listener, PollFlags::IN), PollFd::new(&place.changes, PollFlags::IN)];
+        let mut polled = vec![PollFd::new(listener, PollFlags::IN), PollFd::new(&socket.changes, PollFlags::IN)];
         for (number, connection) in &self.connections {
             what.push(Ready::Connection(*number));
             polled.push(PollFd::new(connection, PollFlags::IN));
         }
-        let room = self.guests.len() < GUESTS;
+        let room = self.pending.len() < PENDING_CLIENTS_MAX;
         for (name, kept) in self.kept.iter().filter(|(_, kept)| room && kept.is_abandoned(now)) {
             what.push(Ready::Kept(name.clone()));
             polled.push(PollFd::new(&kept.descriptor, PollFlags::IN));
         }
-        for guest in &self.guests {
-            what.push(Ready::Guest);
-            polled.push(PollFd::new(&guest.connection, PollFlags::IN));
+        for client in &self.pending {
+            what.push(Ready::PendingClient);
+            polled.push(PollFd::new(&client.connection, PollFlags::IN));
         }
         match poll(&mut polled, timeout.as_ref()) {
             Err(rustix::io::Errno::INTR) => return Ok(()),
@@ -181,26 +181,26 @@ impl Keeper {
         };
         let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
         drop(polled);
-        self.see_guests_off(&ready[ready.len() - self.guests.len()..]);
+        self.dismiss_clients(&ready[ready.len() - self.pending.len()..]);
         for (what, _) in what.into_iter().zip(ready).filter(|(_, ready)| *ready) {
             match what {
-                Ready::Listener => self.admit(listener),
-                Ready::Changes => place.read_changes(),
-                Ready::Connection(number) => self.hear(number),
-                Ready::Kept(name) => self.receive_guest(&name),
-                Ready::Guest => {}
+                Ready::Listener => self.accept(listener),
+                Ready::Changes => socket.read_changes(),
+                Ready::Connection(number) => self.receive_request(number),
+                Ready::Kept(name) => self.accept_client(&name),
+                Ready::PendingClient => {}
             }
         }
         Ok(())
     }
 
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let guests = self.guests.iter().map(|guest| guest.until);
+        let pending = self.pending.iter().map(|client| client.until);
         let waiting = self.kept.values().filter(|kept| !kept.is_abandoned(now));
-        guests.chain(waiting.filter_map(Kept::abandoned_at)).min()
+        pending.chain(waiting.filter_map(Kept::abandoned_at)).min()
     }
 
-    fn admit(&mut self, listener: &OwnedFd) {
+    fn accept(&mut self, listener: &OwnedFd) {
         // Nothing to be done about one that can't be had: the daemon asks again.
         if let Ok(connection) = accept_with(listener, SocketFlags::CLOEXEC) {
             self.connections.insert(self.next, connection);
@@ -209,7 +209,7 @@ impl Keeper {
     }
 
     /// One request; a connection that is closed or talks nonsense goes, and what it served is on its own.
-    fn hear(&mut self, number: u64) {
+    fn receive_request(&mut self, number: u64) {
         let Some(connection) = self.connections.remove(&number) else { return };
         let goes_on = match receive::<Request>(connection.as_fd()) {
             Ok(None) => false,
@@ -268,27 +268,27 @@ impl Keeper {
         }
     }
 
-    fn receive_guest(&mut self, name: &str) {
+    fn accept_client(&mut self, name: &str) {
         let Some(kept) = self.kept.get(name) else { return };
         // Its daemon, if it came back this moment, may have been faster.
         if let Ok(connection) = accept_with(&kept.descriptor, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            let until = Instant::now() + GUEST_SPEAKS_WITHIN;
-            self.guests.push_back(Guest { connection, farewell: kept.farewell.clone(), until });
+            let until = Instant::now() + CLIENT_SPEAKS_WITHIN;
+            self.pending.push_back(PendingClient { connection, farewell: kept.farewell.clone(), until });
         }
     }
 
-    /// Says the farewell to guests that have spoken, or won't: who is told while it still talks may not listen.
-    fn see_guests_off(&mut self, spoke: &[bool]) {
+    /// Says the farewell to clients that have spoken, or won't: who is told while it still talks may not listen.
+    fn dismiss_clients(&mut self, spoke: &[bool]) {
         let now = Instant::now();
         let mut spoke = spoke.iter();
-        self.guests.retain(|guest| {
-            let stays = spoke.next() == Some(&false) && now < guest.until;
+        self.pending.retain(|client| {
+            let stays = spoke.next() == Some(&false) && now < client.until;
             if !stays {
                 let mut heard = [0; 16384];
-                let _ = rustix::io::read(&guest.connection, &mut heard);
+                let _ = rustix::io::read(&client.connection, &mut heard);
                 let _ = rustix::net::send(
-                    &guest.connection,
-                    guest.farewell.as_bytes(),
+                    &client.connection,
+                    client.farewell.as_bytes(),
                     rustix::net::SendFlags::NOSIGNAL | rustix::net::SendFlags::DONTWAIT,
                 );
             }
@@ -395,22 +395,22 @@ mod tests {
         daemon.keep("api", "", "nobody is there", listener.as_fd()).expect("kept");
         drop(daemon);
         for says_something in [true, false] {
-            let mut guest = UnixStream::connect(&path).expect("it listens");
+            let mut client = UnixStream::connect(&path).expect("it listens");
             if says_something {
-                guest.write_all(b"GET / HTTP/1.1").expect("said");
+                client.write_all(b"GET / HTTP/1.1").expect("said");
             }
             let mut heard = String::new();
-            guest.read_to_string(&mut heard).expect("heard");
+            client.read_to_string(&mut heard).expect("heard");
             assert_eq!(heard, "nobody is there");
         }
         // It is back, and serves alone.
         let daemon = kept.client();
         daemon.take("api").expect("an answer").expect("it is kept");
-        let mut guest = UnixStream::connect(&path).expect("it listens");
+        let mut client = UnixStream::connect(&path).expect("it listens");
         listener.set_nonblocking(false).expect("set up");
         listener.accept().expect("a guest").0.write_all(b"here").expect("said");
         let mut heard = String::new();
-        guest.read_to_string(&mut heard).expect("heard");
+        client.read_to_string(&mut heard).expect("heard");
         assert_eq!(heard, "here");
         kept.end();
     }

@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, umask};
 use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 fn main() -> ExitCode {
-    heap::allocate_from_one();
+    heap::use_one_arena();
     // Whatever the caller's is: sockets and files are writable by their owner only until they are opened to the group.
     umask(Mode::from_bits_truncate(0o022));
     match start(Flags::parse()) {

@@ -30,11 +30,11 @@ const TRIED_AGAIN_AFTER_AT_MOST: Duration = Duration::from_secs(30);
 pub(crate) struct Namespaces {
     socket: PathBuf,
     program: PathBuf,
-    held: Arc<Mutex<Held>>,
+    state: Arc<Mutex<KeeperState>>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct KeeperState {
     keeper: Option<Keeper>,
     /// How many keepers there have been.
     generation: u64,
@@ -46,33 +46,33 @@ impl Namespaces {
     /// A keeper behind a socket in the run directory, started from where this program is.
     pub(crate) fn new(run_dir: &Path) -> io::Result<Self> {
         let program = std::env::current_exe()?.with_file_name("netd-keeper");
-        Ok(Self { socket: run_dir.join("netns.sock"), program, held: Arc::default() })
+        Ok(Self { socket: run_dir.join("netns.sock"), program, state: Arc::default() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, KeeperState> {
         // Links and keeper are put right by whoever needs them next.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the keeper hold one, and gives the path to it. A keeper that is gone is replaced.
-    fn hold(&self, held: &mut Held, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<PathBuf> {
-        if let Some(keeper) = &held.keeper
+    fn hold(&self, state: &mut KeeperState, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<PathBuf> {
+        if let Some(keeper) = &state.keeper
             && let Ok(path) = keeper.hold(name_of(link)?, namespace)
         {
             return Ok(path);
         }
-        self.replace(held)?.hold(name_of(link)?, namespace)
+        self.replace(state)?.hold(name_of(link)?, namespace)
     }
 
     /// Starts a keeper and gives it all that the former one had.
-    fn replace<'h>(&self, held: &'h mut Held) -> io::Result<&'h Keeper> {
-        held.keeper = None;
+    fn replace<'h>(&self, state: &'h mut KeeperState) -> io::Result<&'h Keeper> {
+        state.keeper = None;
         let (keeper, child) = self.start()?;
-        for (link, namespace) in &held.links {
-            lead(link, &keeper.hold(name_of(link)?, namespace.as_fd())?)?;
+        for (link, namespace) in &state.links {
+            point_link_at(link, &keeper.hold(name_of(link)?, namespace.as_fd())?)?;
         }
-        self.attend(held, Some(child))?;
-        Ok(held.keeper.insert(keeper))
+        self.watch_keeper(state, Some(child))?;
+        Ok(state.keeper.insert(keeper))
     }
 
     /// Starts a keeper on a socket that is there before it: whoever connects waits until it runs.
@@ -97,48 +97,48 @@ impl Namespaces {
     }
 
     /// Sees to it, on a thread of its own, that the keeper is replaced when it ends.
-    fn attend(&self, held: &mut Held, child: Option<Child>) -> io::Result<()> {
-        held.generation += 1;
-        let (generation, attending, all) = (held.generation, Keeper::connect(&self.socket)?, self.clone());
+    fn watch_keeper(&self, state: &mut KeeperState, child: Option<Child>) -> io::Result<()> {
+        state.generation += 1;
+        let (generation, watched, all) = (state.generation, Keeper::connect(&self.socket)?, self.clone());
         let thread = thread::Builder::new().name("netns-keeper".to_owned()).stack_size(256 * 1024);
         thread.spawn(move || {
-            attending.wait_until_gone();
+            watched.wait_until_gone();
             // Reaped, so that no zombie stays behind.
             let _ = child.map(|mut child| child.wait());
-            all.take_over(generation);
+            all.replace_when_gone(generation);
         })?;
         Ok(())
     }
 
     /// Replaces a keeper that has ended, unless somebody was faster or it held nothing.
-    fn take_over(&self, generation: u64) {
+    fn replace_when_gone(&self, generation: u64) {
         let mut pause = TRIED_AGAIN_AFTER;
         loop {
-            let mut held = self.lock();
-            if held.generation != generation {
+            let mut state = self.lock();
+            if state.generation != generation {
                 return;
             }
-            held.keeper = None;
-            if held.links.is_empty() {
+            state.keeper = None;
+            if state.links.is_empty() {
                 return;
             }
-            match self.replace(&mut held) {
+            match self.replace(&mut state) {
                 Ok(_) => return tracing::warn!("netd-keeper had ended: another holds the namespaces of sandboxes"),
                 Err(error) => tracing::error!("nobody holds the namespaces of sandboxes while netd is away: {error}"),
             }
-            drop(held);
+            drop(state);
             thread::sleep(pause);
             pause = (pause * 2).min(TRIED_AGAIN_AFTER_AT_MOST);
         }
     }
 
     /// The keeper that a former netd has started, if it is still there.
-    fn reach(&self, held: &mut Held) -> io::Result<()> {
-        if held.keeper.is_none() {
+    fn connect(&self, state: &mut KeeperState) -> io::Result<()> {
+        if state.keeper.is_none() {
             match Keeper::connect(&self.socket) {
                 Ok(keeper) => {
-                    held.keeper = Some(keeper);
-                    self.attend(held, None)?;
+                    state.keeper = Some(keeper);
+                    self.watch_keeper(state, None)?;
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
                 Err(error) => return Err(error),
@@ -149,12 +149,12 @@ impl Namespaces {
 
     /// Sees to it that they are held when netd ends, by another keeper should the last have ended a moment ago.
     pub(crate) fn outlive(&self) -> io::Result<()> {
-        let mut held = self.lock();
-        let Some((link, _)) = held.links.first_key_value() else { return Ok(()) };
-        let answers = held.keeper.as_ref().map(|keeper| keeper.find(name_of(link)?).map(|found| found.is_some()));
+        let mut state = self.lock();
+        let Some((link, _)) = state.links.first_key_value() else { return Ok(()) };
+        let answers = state.keeper.as_ref().map(|keeper| keeper.find(name_of(link)?).map(|found| found.is_some()));
         match answers {
             Some(Ok(true)) => Ok(()),
-            _ => self.replace(&mut held).map(drop),
+            _ => self.replace(&mut state).map(drop),
         }
     }
 }
@@ -168,36 +168,36 @@ impl NamespaceKeeper for Namespaces {
 
     fn keep_again(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()> {
         let own = namespace.try_clone_to_owned()?;
-        let mut held = self.lock();
-        self.reach(&mut held)?;
-        lead(link, &self.hold(&mut held, link, namespace)?)?;
-        held.links.insert(link.to_owned(), own);
+        let mut state = self.lock();
+        self.connect(&mut state)?;
+        point_link_at(link, &self.hold(&mut state, link, namespace)?)?;
+        state.links.insert(link.to_owned(), own);
         Ok(())
     }
 
     fn resume(&self, link: &Path) -> io::Result<bool> {
-        let mut held = self.lock();
-        self.reach(&mut held)?;
-        let found = match &held.keeper {
+        let mut state = self.lock();
+        self.connect(&mut state)?;
+        let found = match &state.keeper {
             Some(keeper) => keeper.find(name_of(link)?)?,
             None => None,
         };
         let Some((namespace, path)) = found else {
             // Where it led may be another process's by now.
-            lead(link, Path::new(NOWHERE))?;
+            point_link_at(link, Path::new(NOWHERE))?;
             return Ok(false);
         };
         if fs::read_link(link)? != path {
-            lead(link, &path)?;
+            point_link_at(link, &path)?;
         }
-        held.links.insert(link.to_owned(), namespace);
+        state.links.insert(link.to_owned(), namespace);
         Ok(true)
     }
 
     fn release(&self, link: &Path) -> io::Result<()> {
-        let mut held = self.lock();
-        held.links.remove(link);
-        match &held.keeper {
+        let mut state = self.lock();
+        state.links.remove(link);
+        match &state.keeper {
             // One that has ended holds nothing.
             Some(keeper) => keeper.let_go(name_of(link)?).or_else(|error| match error.kind() {
                 io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Ok(()),
@@ -215,7 +215,7 @@ fn name_of(link: &Path) -> io::Result<&str> {
 }
 
 /// Has a link lead elsewhere, in one step.
-fn lead(link: &Path, target: &Path) -> io::Result<()> {
+fn point_link_at(link: &Path, target: &Path) -> io::Result<()> {
     // No sandbox's name begins with a dot.
     let new = link.with_file_name(".new");
     match fs::remove_file(&new) {

@@ -64,7 +64,7 @@ pub(crate) async fn serve(listener: UnixListener, app: Router, told: impl Future
                     let (app, stopping) = (app.clone(), stopping.clone());
                     connections.spawn(async move {
                         attend(stream, app, stopping).await;
-                        heap::one_has_left();
+                        heap::connection_closed();
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

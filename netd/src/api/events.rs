@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Desk, body::Asked, refusal::Refusal};
+use super::{ApiState, body::Asked, refusal::Refusal};
 use crate::events::{Subscription, gap};
 
 #[derive(Debug, Default, Deserialize)]
@@ -34,9 +34,12 @@ pub(super) struct EventsQuery {
         (status = 200, body = Event, content_type = "application/x-ndjson", description = "An event a line"),
         (status = 400, body = ErrorReply),
     ))]
-pub(super) async fn stream(State(desk): State<Desk>, Asked(query): Asked<EventsQuery>) -> Result<Response, Refusal> {
-    let subscription = desk.controller.subscribe(query.since).await?;
-    let body = Body::from_stream(lines(subscription, desk.stopping));
+pub(super) async fn stream(
+    State(state): State<ApiState>,
+    Asked(query): Asked<EventsQuery>,
+) -> Result<Response, Refusal> {
+    let subscription = state.controller.subscribe(query.since).await?;
+    let body = Body::from_stream(lines(subscription, state.stopping));
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 

@@ -3,8 +3,8 @@
 mod about;
 mod begin_by;
 mod body;
+mod connection;
 mod events;
-mod guest;
 mod networks;
 mod openapi;
 mod owed;
@@ -28,7 +28,7 @@ use cnm::Kind;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub(crate) use self::guest::Guest;
+pub(crate) use self::connection::Connection;
 pub use self::openapi::document;
 use self::refusal::Refusal;
 use crate::{
@@ -40,14 +40,14 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What handlers work with.
 #[derive(Clone)]
-pub(crate) struct Desk {
+pub(crate) struct ApiState {
     pub(crate) controller: Controller,
     /// Ends the streams, which have no end of their own.
     pub(crate) stopping: CancellationToken,
 }
 
 /// All of the API.
-pub(crate) fn router(desk: Desk) -> Router {
+pub(crate) fn router(state: ApiState) -> Router {
     Router::new()
         .route("/v1/version", get(about::version))
         .route("/v1/info", get(about::info))
@@ -68,7 +68,7 @@ pub(crate) fn router(desk: Desk) -> Router {
         .method_not_allowed_fallback(unknown)
         .layer(middleware::from_fn(begin_by::refuse_late))
         .layer(middleware::from_fn(trace::follow))
-        .with_state(desk)
+        .with_state(state)
 }
 
 async fn unknown(method: Method, uri: Uri) -> Refusal {

@@ -9,17 +9,17 @@ use cnm::{
     id::OwnerName,
 };
 
-use super::{Desk, body::Body, finish, refusal::Refusal};
+use super::{ApiState, body::Body, finish, refusal::Refusal};
 
 /// Says which sandboxes an owner still wants: its others are taken down, and those that aren't there are named.
 #[utoipa::path(post, operation_id = "claim_sandboxes", path = "/v1/owners/{owner}/claim", tag = "owners", request_body = Claim,
     params(("owner" = String, Path)),
     responses((status = 200, body = ClaimReply), (status = 400, body = ErrorReply)))]
 pub(super) async fn claim(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(owner): Path<String>,
     Body(wire): Body<Claim>,
 ) -> Result<Json<ClaimReply>, Refusal> {
     let owner: OwnerName = owner.parse()?;
-    Ok(Json(finish(async move { desk.controller.claim(owner, wire).await }).await?))
+    Ok(Json(finish(async move { state.controller.claim(owner, wire).await }).await?))
 }

@@ -14,7 +14,7 @@ use cnm::{
 use serde::Deserialize;
 
 use super::{
-    Desk,
+    ApiState,
     body::{Asked, Body},
     finish,
     refusal::Refusal,
@@ -40,9 +40,9 @@ impl ForOwner {
 
 /// All sandboxes, in the order of their ids.
 #[utoipa::path(get, operation_id = "list_sandboxes", path = "/v1/sandboxes", tag = "sandboxes", responses((status = 200, body = [Sandbox])))]
-pub(super) async fn list(State(desk): State<Desk>) -> Json<Vec<Sandbox>> {
-    let read_view = desk.controller.read_view();
-    Json(read_view.sandboxes().map(|sandbox| desk.controller.show_sandbox(sandbox)).collect())
+pub(super) async fn list(State(state): State<ApiState>) -> Json<Vec<Sandbox>> {
+    let read_view = state.controller.read_view();
+    Json(read_view.sandboxes().map(|sandbox| state.controller.show_sandbox(sandbox)).collect())
 }
 
 /// Makes a sandbox with all its endpoints and published ports at once, or not at all; or has one become that.
@@ -61,19 +61,19 @@ pub(super) async fn list(State(desk): State<Desk>) -> Json<Vec<Sandbox>> {
         (status = 501, body = ErrorReply, description = "This release or this kernel can't do it"),
     ))]
 pub(super) async fn put(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(id): Path<String>,
     Body(wire): Body<SandboxPut>,
 ) -> Result<Response, Refusal> {
     let spec = SandboxSpec::parse(&id, wire)?;
-    let controller = desk.controller.clone();
+    let controller = state.controller.clone();
     let put = finish(async move { controller.put_sandbox(spec).await }).await?;
     Ok(timed(put, |put| {
         let (status, sandbox) = match &put {
             PutSandbox::Made(sandbox) => (StatusCode::CREATED, sandbox),
             PutSandbox::There(sandbox) | PutSandbox::Changed(sandbox) => (StatusCode::OK, sandbox),
         };
-        (status, Json(desk.controller.show_sandbox(sandbox))).into_response()
+        (status, Json(state.controller.show_sandbox(sandbox))).into_response()
     }))
 }
 
@@ -81,9 +81,9 @@ pub(super) async fn put(
 #[utoipa::path(get, operation_id = "inspect_sandbox", path = "/v1/sandboxes/{id}", tag = "sandboxes",
     params(("id" = String, Path)),
     responses((status = 200, body = Sandbox), (status = 404, body = ErrorReply)))]
-pub(super) async fn inspect(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<Sandbox>, Refusal> {
-    let read_view = desk.controller.read_view();
-    Ok(Json(desk.controller.show_sandbox(read_view.sandbox(&id)?)))
+pub(super) async fn inspect(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Sandbox>, Refusal> {
+    let read_view = state.controller.read_view();
+    Ok(Json(state.controller.show_sandbox(read_view.sandbox(&id)?)))
 }
 
 /// Compares a sandbox with what the kernel holds. Reads the kernel: it is for people.
@@ -94,9 +94,12 @@ pub(super) async fn inspect(State(desk): State<Desk>, Path(id): Path<String>) ->
         (status = 404, body = ErrorReply),
         (status = 409, body = ErrorReply, description = "It is being removed"),
     ))]
-pub(super) async fn check(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<SandboxCheck>, Refusal> {
+pub(super) async fn check(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Json<SandboxCheck>, Refusal> {
     let id = existing(&id)?;
-    Ok(Json(desk.controller.check_sandbox(id).await?))
+    Ok(Json(state.controller.check_sandbox(id).await?))
 }
 
 /// Says where the network namespace of a sandbox is that nobody keeps any more, as a claim tells. What should be in it and
@@ -111,14 +114,14 @@ pub(super) async fn check(State(desk): State<Desk>, Path(id): Path<String>) -> R
         (status = 409, body = ErrorReply, description = "Its namespace is kept"),
     ))]
 pub(super) async fn adopt_namespace(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(id): Path<String>,
     Asked(asked): Asked<ForOwner>,
     Body(wire): Body<FoundNamespace>,
 ) -> Result<Json<Sandbox>, Refusal> {
-    let (owner, id, controller) = (asked.name()?, existing(&id)?, desk.controller.clone());
+    let (owner, id, controller) = (asked.name()?, existing(&id)?, state.controller.clone());
     let sandbox = finish(async move { controller.adopt_namespace(&owner, id, wire.path.into()).await }).await?;
-    Ok(Json(desk.controller.show_sandbox(&sandbox)))
+    Ok(Json(state.controller.show_sandbox(&sandbox)))
 }
 
 /// Takes a sandbox down and frees its addresses and ports.
@@ -130,12 +133,12 @@ pub(super) async fn adopt_namespace(
         (status = 404, body = ErrorReply),
     ))]
 pub(super) async fn remove(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(id): Path<String>,
     Asked(asked): Asked<ForOwner>,
 ) -> Result<Response, Refusal> {
     let (owner, id) = (asked.name()?, existing(&id)?);
-    let removed = finish(async move { desk.controller.remove_sandbox_of(&owner, id).await }).await?;
+    let removed = finish(async move { state.controller.remove_sandbox_of(&owner, id).await }).await?;
     Ok(timed(removed, |()| StatusCode::NO_CONTENT.into_response()))
 }
 
@@ -150,13 +153,13 @@ pub(super) async fn remove(
         (status = 409, body = ErrorReply, description = "The address is taken"),
     ))]
 pub(super) async fn connect(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path(id): Path<String>,
     Asked(asked): Asked<ForOwner>,
     Body(wire): Body<EndpointRequest>,
 ) -> Result<(StatusCode, Json<Endpoint>), Refusal> {
     let (owner, id, spec) = (asked.name()?, existing(&id)?, EndpointSpec::try_from(wire)?);
-    let endpoint = finish(async move { desk.controller.connect_of(&owner, id, spec).await }).await?;
+    let endpoint = finish(async move { state.controller.connect_of(&owner, id, spec).await }).await?;
     Ok((StatusCode::CREATED, Json(endpoint)))
 }
 
@@ -173,12 +176,12 @@ pub(super) async fn connect(
         (status = 404, body = ErrorReply),
     ))]
 pub(super) async fn disconnect(
-    State(desk): State<Desk>,
+    State(state): State<ApiState>,
     Path((id, endpoint)): Path<(String, String)>,
     Asked(asked): Asked<ForOwner>,
 ) -> Result<StatusCode, Refusal> {
     let (owner, id) = (asked.name()?, existing(&id)?);
-    finish(async move { desk.controller.disconnect_of(&owner, id, endpoint).await }).await?;
+    finish(async move { state.controller.disconnect_of(&owner, id, endpoint).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Desk, document, router};
+use super::{ApiState, document, router};
 use crate::{
     controller::{ClockAndRandom, Start, start},
     store::Store,
@@ -43,7 +43,7 @@ impl Fixture {
             clock_and_random: ClockAndRandom::default(),
         });
         let (controller, _) = started.await.expect("a netd");
-        let app = router(Desk { controller, stopping: CancellationToken::new() });
+        let app = router(ApiState { controller, stopping: CancellationToken::new() });
         Self { host, app, _directory: directory }
     }
 

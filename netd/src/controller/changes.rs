@@ -77,8 +77,8 @@ impl Controller {
         }
         let asked = id.clone();
         let changed = self.state.decide(move |state| state.changed(&asked, bound));
-        let Changed { sandbox, gone, let_go } = timing.measure("changed", changed).await??;
-        let_go.done().await;
+        let Changed { sandbox, gone, drained } = timing.measure("changed", changed).await??;
+        drained.done().await;
         self.conclude(id, Some(gone)).await?;
         Ok(timing.of(sandbox))
     }

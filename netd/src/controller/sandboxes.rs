@@ -227,7 +227,7 @@ impl Controller {
     /// Stores and applies the plan of a sandbox that is going, and forgets it.
     async fn take_away(&self, id: &SandboxId, leaving: Leaving, timing: &mut Timing) -> Result<(), Error> {
         let id = id.clone();
-        let Leaving { plan, commit, let_go, loopback_pending } = leaving;
+        let Leaving { plan, commit, drained, loopback_pending } = leaving;
         let applied = async {
             timing.measure("reserve", commit.done()).await?;
             timing.measure("apply", self.apply(plan.clone(), || format!("take down sandbox {id}"))).await
@@ -242,7 +242,7 @@ impl Controller {
                 return Err(error);
             }
         }
-        let_go.done().await;
+        drained.done().await;
         self.apply_loopback_or_warn(loopback_pending).await;
         let leaving = id.clone();
         let gone = self.state.decide(move |state| state.sandbox_gone(&leaving));

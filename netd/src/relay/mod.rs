@@ -34,8 +34,8 @@ use crate::ports::BoundSocket;
 /// How many ready sockets are asked for at once.
 const READY: usize = 64;
 
-/// Stands for the bell in the epoll set; ports and sessions count from 0.
-const BELL: u64 = u64::MAX;
+/// Stands for the waker in the epoll set; ports and sessions count from 0.
+const WAKER: u64 = u64::MAX;
 
 /// A handle on the relay; its thread ends when this is dropped.
 #[derive(Debug, Default)]
@@ -45,25 +45,25 @@ pub(crate) struct Relay {
 
 #[derive(Debug)]
 struct Running {
-    orders: mpsc::Sender<Order>,
-    /// Rung after each order: the thread waits for sockets.
-    bell: Arc<EventFd>,
+    commands: mpsc::Sender<Command>,
+    /// Written to after each command: the thread waits for sockets.
+    waker: Arc<EventFd>,
 }
 
 #[derive(Debug)]
-enum Order {
+enum Command {
     Serve(BoundSocket),
     Stop(SocketSpec),
-    /// Say when all orders before this one are done.
-    Tell(oneshot::Sender<()>),
+    /// Say when all commands before this one are done.
+    Drain(oneshot::Sender<()>),
 }
 
 /// Comes when the relay has let go of what it was told to stop.
 #[must_use]
 #[derive(Debug, Default)]
-pub(crate) struct LetGo(Option<oneshot::Receiver<()>>);
+pub(crate) struct Drained(Option<oneshot::Receiver<()>>);
 
-impl LetGo {
+impl Drained {
     pub(crate) async fn done(self) {
         if let Some(told) = self.0 {
             // It fails when the relay has ended, and holds nothing any more.
@@ -84,31 +84,31 @@ impl Relay {
                 Err(error) => return tracing::error!(%error, "cannot start the relay for IPv6 host addresses"),
             }
         }
-        self.order(Order::Serve(bound.clone()));
+        self.send(Command::Serve(bound.clone()));
     }
 
     /// Stops serving a port and drops its connections.
     pub(crate) fn stop(&self, bound: &BoundSocket) {
         if bound.spec.relay_to.is_some() {
-            self.order(Order::Stop(bound.spec));
+            self.send(Command::Stop(bound.spec));
         }
     }
 
-    /// Waits for all that was ordered so far. Until then the relay holds sockets that nobody else does.
-    pub(crate) fn let_go(&self) -> LetGo {
+    /// Waits for all commands so far. Until then the relay holds sockets that nobody else does.
+    pub(crate) fn drained(&self) -> Drained {
         if self.running.is_none() {
-            return LetGo::default();
+            return Drained::default();
         }
         let (tell, told) = oneshot::channel();
-        self.order(Order::Tell(tell));
-        LetGo(Some(told))
+        self.send(Command::Drain(tell));
+        Drained(Some(told))
     }
 
-    fn order(&self, order: Order) {
+    fn send(&self, command: Command) {
         if let Some(running) = &self.running
-            && running.orders.send(order).is_ok()
+            && running.commands.send(command).is_ok()
         {
-            running.ring();
+            running.wake();
         }
     }
 }
@@ -116,34 +116,34 @@ impl Relay {
 impl Running {
     fn start() -> io::Result<Self> {
         let poller = Poller::new()?;
-        let bell = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
-        poller.add(&*bell, BELL)?;
-        let (orders, incoming) = mpsc::channel();
-        let desk = Desk {
+        let waker = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        poller.add(&*waker, WAKER)?;
+        let (commands, incoming) = mpsc::channel();
+        let event_loop = EventLoop {
             poller,
-            bell: bell.clone(),
-            orders: incoming,
+            waker: waker.clone(),
+            commands: incoming,
             runtime: runtime::Handle::current(),
             services: HashMap::new(),
             tokens: HashMap::new(),
             sessions: Sessions::default(),
             next_token: 0,
         };
-        thread::Builder::new().name("netd-relay".to_owned()).stack_size(256 * 1024).spawn(move || desk.run())?;
-        Ok(Self { orders, bell })
+        thread::Builder::new().name("netd-relay".to_owned()).stack_size(256 * 1024).spawn(move || event_loop.run())?;
+        Ok(Self { commands, waker })
     }
 
-    fn ring(&self) {
-        // It fails only when the bell has been rung 2^64 - 2 times and not been heard.
-        let _ = self.bell.write(1);
+    fn wake(&self) {
+        // It fails only when it has been written to 2^64 - 2 times and not been read.
+        let _ = self.waker.write(1);
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         // The channel has to be closed before the thread looks at it.
-        self.orders = mpsc::channel().0;
-        self.ring();
+        self.commands = mpsc::channel().0;
+        self.wake();
     }
 }
 
@@ -197,10 +197,10 @@ impl Poller {
 }
 
 /// The relay's state, owned by its thread.
-struct Desk {
+struct EventLoop {
     poller: Poller,
-    bell: Arc<EventFd>,
-    orders: mpsc::Receiver<Order>,
+    waker: Arc<EventFd>,
+    commands: mpsc::Receiver<Command>,
     runtime: runtime::Handle,
     services: HashMap<u64, Service>,
     tokens: HashMap<SocketSpec, u64>,
@@ -208,7 +208,7 @@ struct Desk {
     next_token: u64,
 }
 
-impl Desk {
+impl EventLoop {
     fn run(mut self) {
         loop {
             let ready = match self.poller.wait(self.sessions.next_sweep()) {
@@ -219,9 +219,9 @@ impl Desk {
                 }
             };
             for token in ready {
-                if token != BELL {
-                    self.attend(token);
-                } else if !self.take_orders() {
+                if token != WAKER {
+                    self.serve_ready(token);
+                } else if !self.take_commands() {
                     return self.services.values().for_each(|service| service.stop.cancel());
                 }
             }
@@ -230,15 +230,15 @@ impl Desk {
     }
 
     /// Whether there can be more.
-    fn take_orders(&mut self) -> bool {
-        // The bell is muted before the orders are read: one that comes in between rings it again.
-        let _ = self.bell.read();
+    fn take_commands(&mut self) -> bool {
+        // The waker is read before the commands: one that comes in between wakes it again.
+        let _ = self.waker.read();
         loop {
-            match self.orders.try_recv() {
-                Ok(Order::Serve(bound)) => self.serve(bound),
-                Ok(Order::Stop(spec)) => self.stop(&spec),
+            match self.commands.try_recv() {
+                Ok(Command::Serve(bound)) => self.serve(bound),
+                Ok(Command::Stop(spec)) => self.stop(&spec),
                 // Nobody waits when a request was given up.
-                Ok(Order::Tell(tell)) => drop(tell.send(())),
+                Ok(Command::Drain(tell)) => drop(tell.send(())),
                 Err(mpsc::TryRecvError::Empty) => return true,
                 Err(mpsc::TryRecvError::Disconnected) => return false,
             }
@@ -273,7 +273,7 @@ impl Desk {
         service.stop.cancel();
     }
 
-    fn attend(&mut self, token: u64) {
+    fn serve_ready(&mut self, token: u64) {
         match self.services.get(&token) {
             Some(service) if service.spec.protocol == Protocol::Udp => {
                 self.sessions.take_from_clients(service, &self.poller, &mut self.next_token);

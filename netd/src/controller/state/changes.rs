@@ -18,7 +18,7 @@ use super::{
     ControllerState, Reserved,
     sandboxes::{Gone, grant_holders},
 };
-use crate::{Error, events::NewEvent, ports::BoundSocket, read_view::find_endpoint, relay::LetGo, store::Commit};
+use crate::{Error, events::NewEvent, ports::BoundSocket, read_view::find_endpoint, relay::Drained, store::Commit};
 
 /// What a sandbox that is there is to be.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub(crate) struct Changed {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) gone: Gone,
     /// To be waited for before ports that went are free.
-    pub(crate) let_go: LetGo,
+    pub(crate) drained: Drained,
 }
 
 impl ControllerState {
@@ -121,7 +121,7 @@ impl ControllerState {
         let loopback_pending = self.loopback_pending_of([&before, &sandbox]);
         let commit = self.store.put_revision(revision.unwrap_or_else(|| self.events.newest()));
         let due = self.owed.given_up(grant_holders(id, left(&before.endpoints, &sandbox.endpoints)));
-        Ok(Changed { sandbox, gone: Gone { commit, loopback_pending, sockets, due }, let_go: self.relay.let_go() })
+        Ok(Changed { sandbox, gone: Gone { commit, loopback_pending, sockets, due }, drained: self.relay.drained() })
     }
 
     /// Nothing is left of what a sandbox was to become.

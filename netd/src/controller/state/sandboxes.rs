@@ -22,7 +22,7 @@ use crate::{
     events::NewEvent,
     ports::{BindFailure, BoundSocket},
     read_view::no_such_sandbox,
-    relay::LetGo,
+    relay::Drained,
     store::Commit,
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct Leaving {
     pub(crate) plan: Plan,
     pub(crate) commit: Commit,
     /// To be waited for before its ports are free.
-    pub(crate) let_go: LetGo,
+    pub(crate) drained: Drained,
     /// To be settled as well.
     pub(crate) loopback_pending: Vec<NetworkId>,
 }
@@ -154,7 +154,7 @@ impl ControllerState {
         let sandbox = self.show_sandbox(sandbox);
         let loopback_pending = self.loopback_pending(&sandbox);
         let commit = self.store.put_sandbox(sandbox, None);
-        Ok(Leaving { plan, commit, let_go: self.relay.let_go(), loopback_pending })
+        Ok(Leaving { plan, commit, drained: self.relay.drained(), loopback_pending })
     }
 
     /// Taking the sandbox down, or undoing its making, stopped.

@@ -7,21 +7,21 @@ use tokio::net::UnixListener;
 
 /// A client's connection, for as long as it lasts.
 #[derive(Debug, Clone)]
-pub(crate) struct Guest {
-    _leaves: Arc<Leaves>,
+pub(crate) struct Connection {
+    _on_close: Arc<OnClose>,
 }
 
 #[derive(Debug)]
-struct Leaves;
+struct OnClose;
 
-impl Drop for Leaves {
+impl Drop for OnClose {
     fn drop(&mut self) {
-        heap::one_has_left();
+        heap::connection_closed();
     }
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Guest {
+impl Connected<IncomingStream<'_, UnixListener>> for Connection {
     fn connect_info(_: IncomingStream<'_, UnixListener>) -> Self {
-        Self { _leaves: Arc::new(Leaves) }
+        Self { _on_close: Arc::new(OnClose) }
     }
 }
