@@ -1,5 +1,6 @@
-//! What others give for networks and endpoints, as a cluster does or a plugin: asked for before a decision, which gets it as a
-//! value; stored with the object, so that plans can be derived again without asking; and given back once nobody here has it.
+//! Grants: what others give for networks and endpoints, as a cluster does or a plugin. They are requested before a decision, which
+//! gets them as a value, stored with the object, so that plans can be derived again without asking, and released once nobody here
+//! has them.
 
 use std::{collections::BTreeMap, fmt, future::Future, net::IpAddr, pin::Pin, time::Duration};
 

@@ -21,7 +21,7 @@ use crate::{
 
 /// How long requests may take to end once netd is told to stop. A client that sends half a request, or doesn't read its
 /// reply, must not keep netd from ending; what is cut off is as after a kill.
-const LAST_REQUESTS: Duration = Duration::from_secs(3);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
 /// Runs netd until it is told to stop by SIGTERM or SIGINT. Networks and sandboxes stay as they are. It serves the socket
 /// that is handed in, if one is, else one of its own.
@@ -29,7 +29,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(3);
 /// # Errors
 /// When it can't start, or can't go on.
 pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), Error> {
-    outlive_hangups()?;
+    ignore_hangups()?;
     let pools = match config.default_pools.is_empty() {
         true => DefaultPools::default(),
         false => DefaultPools::new(config.default_pools.clone())?,
@@ -41,7 +41,7 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
     let store = Arc::new(store);
     let namespaces = Namespaces::new(&config.run_dir).map_err(Error::file("find netd-keeper beside", "netd"))?;
     let keeper = Arc::new(namespaces.clone());
-    let host = Kernel::new(&config.run_dir, keeper).map_err(Error::host("take the host in hand"))?;
+    let host = Kernel::new(&config.run_dir, keeper).map_err(Error::host("set up the host's networking"))?;
     let host: Arc<dyn Host> = Arc::new(host);
     // Before the firewall and the links are looked at: a change that comes in between is not missed.
     let watch = host.watch_firewall().map_err(Error::host("follow changes of the firewall"))?;
@@ -97,7 +97,7 @@ async fn serve(
     tracing::info!("stopping; networks and sandboxes stay");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stopping.cancel();
-    match tokio::time::timeout(LAST_REQUESTS, server).await {
+    match tokio::time::timeout(SHUTDOWN_GRACE, server).await {
         Ok(served) => served.map_err(Error::file("serve", socket)),
         Err(_) => {
             tracing::warn!("clients keep their connections busy: they are cut off");
@@ -107,7 +107,7 @@ async fn serve(
 }
 
 /// Takes SIGHUP, which ends a process that doesn't: whoever closes the terminal that netd was started from doesn't mean it.
-fn outlive_hangups() -> Result<(), Error> {
+fn ignore_hangups() -> Result<(), Error> {
     let mut hangups = signal(SignalKind::hangup()).map_err(Error::file("listen for", "signals"))?;
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {

@@ -1,4 +1,4 @@
-//! Who of this host has a port that we were refused. It is looked for when a port is refused, and at no other time: all
+//! Finds the process of this host that has a port which netd could not bind. It is looked for when a port is refused, and at no other time: all
 //! descriptors of all processes are gone through.
 
 use std::{

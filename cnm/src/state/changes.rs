@@ -1,4 +1,4 @@
-//! Decisions about sandboxes that are there and are to be otherwise: with other endpoints, ports, labels or another name. A
+//! Decisions about changes of sandboxes: other endpoints, ports, labels or another name. A
 //! change is made whole or not at all; a daemon that ends in the middle of one leaves it to the next to take it back.
 
 use std::collections::BTreeSet;

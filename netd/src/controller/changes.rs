@@ -1,4 +1,4 @@
-//! Sandboxes that are there and become otherwise: by a put with another wish, by connecting and disconnecting.
+//! Changes of sandboxes: by a PUT of another desired state, by connecting and disconnecting.
 
 use std::{collections::BTreeSet, sync::Arc};
 

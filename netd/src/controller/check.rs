@@ -1,4 +1,4 @@
-//! One sandbox against what the kernel holds.
+//! `GET …/check`: the difference between one sandbox and what the kernel holds.
 
 use std::collections::BTreeSet;
 

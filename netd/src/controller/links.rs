@@ -1,4 +1,4 @@
-//! Keeps bridges, host ends and forwarding as they should be while others change them.
+//! Repairs bridges, host ends and forwarding after others have changed them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,5 @@
-//! What is owed to others is given back when nobody here has it any more; by whoever let go of it, if they answer, else later
-//! and ever less often, until they have taken it.
+//! Grants that are owed to drivers are released when nobody here has them any more: at once, or, where the driver fails or
+//! doesn't answer, later with back-off.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,5 @@
-//! Before a decision, others are asked for what it needs of them: with a deadline, and with no lane held but that of the object
-//! that it is for. The answers enter the decision as a value.
+//! Before a decision, grants are requested of the drivers that give some: with a deadline, and with no lane held but that of the
+//! object that it is for. The answers enter the decision as a value.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What stopped on its way out is tried again by itself, ever less often, until nothing of it is left.
+//! Removals that failed are retried with back-off, until nothing is left of what was removed.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

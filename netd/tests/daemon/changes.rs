@@ -14,12 +14,12 @@ use cnm::{
 };
 
 use crate::{
-    town::{Town, request},
+    netd_host::{NetdHost, request},
     traffic::{ask_tcp, ask_udp, serve},
 };
 
 /// Asks without end until told to stop; answers with how often, and what went wrong.
-fn ask_on_and_on(town: &Town, stop: &Arc<AtomicBool>) -> Vec<thread::JoinHandle<(usize, Vec<String>)>> {
+fn ask_on_and_on(netd: &NetdHost, stop: &Arc<AtomicBool>) -> Vec<thread::JoinHandle<(usize, Vec<String>)>> {
     let asks = [
         ("127.0.0.1:4000", ask_tcp as fn(&_, &_) -> _, "TCP"),
         ("[::1]:4000", ask_tcp, "TCP"),
@@ -28,7 +28,7 @@ fn ask_on_and_on(town: &Town, stop: &Arc<AtomicBool>) -> Vec<thread::JoinHandle<
     ];
     let started = Arc::new(AtomicUsize::new(0));
     let threads = asks.map(|(address, ask, how)| {
-        let (host, stop, started) = (town.host.clone(), stop.clone(), started.clone());
+        let (host, stop, started) = (netd.host.clone(), stop.clone(), started.clone());
         thread::spawn(move || {
             let (mut count, mut wrong) = (0, Vec::new());
             while !stop.load(Ordering::Relaxed) {
@@ -50,11 +50,11 @@ fn ask_on_and_on(town: &Town, stop: &Arc<AtomicBool>) -> Vec<thread::JoinHandle<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ports_that_come_and_go_lose_no_request_on_others() {
-    let town = Town::new();
-    let web = town.put("web", &[("tcp", 4000, 1), ("udp", 4000, 1)]).await;
-    serve(&town.inside(&web), 80, "web");
+    let netd = NetdHost::new();
+    let web = netd.put("web", &[("tcp", 4000, 1), ("udp", 4000, 1)]).await;
+    serve(&netd.inside(&web), 80, "web");
     let stop = Arc::new(AtomicBool::new(false));
-    let asking = ask_on_and_on(&town, &stop);
+    let asking = ask_on_and_on(&netd, &stop);
     let wishes: [&[(&str, u16, u16)]; 4] = [
         &[("tcp", 4000, 1), ("udp", 4000, 1), ("tcp", 5000, 1)],
         &[("tcp", 4000, 3), ("udp", 4000, 3)],
@@ -63,7 +63,7 @@ async fn ports_that_come_and_go_lose_no_request_on_others() {
     ];
     for round in 0..40 {
         let wish = request(wishes[round % wishes.len()]);
-        town.client.put_sandbox("web", &wish).await.expect("a change");
+        netd.client.put_sandbox("web", &wish).await.expect("a change");
     }
     stop.store(true, Ordering::Relaxed);
     for thread in asking {
@@ -71,47 +71,47 @@ async fn ports_that_come_and_go_lose_no_request_on_others() {
         assert!(wrong.is_empty(), "{} of {count}: {wrong:?}", wrong.len());
     }
     // What came and went is as it was: free, and refused.
-    ask_tcp(&town.host, "127.0.0.1:5000").expect_err("it is published no longer");
-    town.put("other", &[("tcp", 5000, 1), ("udp", 5000, 1), ("tcp", 4001, 1)]).await;
+    ask_tcp(&netd.host, "127.0.0.1:5000").expect_err("it is published no longer");
+    netd.put("other", &[("tcp", 5000, 1), ("udp", 5000, 1), ("tcp", 4001, 1)]).await;
 }
 
 #[tokio::test]
 async fn a_change_is_kept_over_a_kill_and_refused_whole() {
-    let mut town = Town::new();
+    let mut netd = NetdHost::new();
     let net = NetworkCreate { name: "net".to_owned(), ..NetworkCreate::default() };
-    town.client.create_network(&net).await.expect("a network");
+    netd.client.create_network(&net).await.expect("a network");
     let first = request(&[("tcp", 4000, 1)]);
-    let web = town.put("web", &[("tcp", 4000, 1)]).await;
-    serve(&town.inside(&web), 80, "web");
-    let start = town.traces();
+    let web = netd.put("web", &[("tcp", 4000, 1)]).await;
+    serve(&netd.inside(&web), 80, "web");
+    let start = netd.traces();
     let endpoint = EndpointRequest { network: "net".to_owned(), ..EndpointRequest::default() };
     let other = SandboxPut { endpoints: vec![endpoint], ..request(&[("tcp", 4000, 1), ("tcp", 5000, 1)]) };
-    let changed = town.client.put_sandbox("web", &other).await.expect("a change");
-    assert_eq!(town.client.put_sandbox("web", &other).await.expect("the same"), changed);
+    let changed = netd.client.put_sandbox("web", &other).await.expect("a change");
+    assert_eq!(netd.client.put_sandbox("web", &other).await.expect("the same"), changed);
     let gateway = changed.endpoints[0].addresses[0].gateway.expect("a gateway");
-    town.kill();
-    town.start();
-    assert_eq!(town.client.sandbox("web").await.expect("the sandbox"), changed);
+    netd.kill();
+    netd.start();
+    assert_eq!(netd.client.sandbox("web").await.expect("the sandbox"), changed);
     for address in ["127.0.0.1:4000", "[::1]:4000", "127.0.0.1:5000", "[::1]:5000"] {
-        let answer = ask_tcp(&town.host, address).expect(address);
+        let answer = ask_tcp(&netd.host, address).expect(address);
         assert!(answer.starts_with(&format!("web {gateway}:")), "{address}: {answer}");
     }
     let nothing = SandboxCheck::default();
-    assert_eq!(town.client.check_sandbox("web").await.expect("the sandbox"), nothing);
-    let before = town.traces();
-    town.put("other", &[("udp", 6000, 1)]).await;
+    assert_eq!(netd.client.check_sandbox("web").await.expect("the sandbox"), nothing);
+    let before = netd.traces();
+    netd.put("other", &[("udp", 6000, 1)]).await;
     let taken = SandboxPut { ports: request(&[("tcp", 4001, 1), ("udp", 6000, 1)]).ports, ..first.clone() };
-    let error = town.client.put_sandbox("web", &taken).await.expect_err("it is published");
+    let error = netd.client.put_sandbox("web", &taken).await.expect_err("it is published");
     assert_eq!(error.kind(), Kind::Conflict);
     let theirs = SandboxPut { owner: "them".to_owned(), ..first.clone() };
-    assert_eq!(town.client.put_sandbox("web", &theirs).await.expect_err("it isn't theirs").kind(), Kind::Forbidden);
-    town.client.remove_sandbox("other").await.expect("the sandbox");
-    assert_eq!((town.traces(), town.client.sandbox("web").await.expect("the sandbox")), (before, changed));
-    let web = town.client.put_sandbox("web", &first).await.expect("and back");
+    assert_eq!(netd.client.put_sandbox("web", &theirs).await.expect_err("it isn't theirs").kind(), Kind::Forbidden);
+    netd.client.remove_sandbox("other").await.expect("the sandbox");
+    assert_eq!((netd.traces(), netd.client.sandbox("web").await.expect("the sandbox")), (before, changed));
+    let web = netd.client.put_sandbox("web", &first).await.expect("and back");
     let interface = web.endpoints[0].interface.as_deref().expect("a link");
-    town.inside(&web).sh(&format!("ip route del default && ip address flush dev {interface}"));
-    let check = town.client.check_sandbox("web").await.expect("the sandbox");
+    netd.inside(&web).sh(&format!("ip route del default && ip address flush dev {interface}"));
+    let check = netd.client.check_sandbox("web").await.expect("the sandbox");
     assert_eq!(check.missing.len(), 3, "address, neighbour and route: {check:?}");
-    assert_eq!(town.traces().len(), start.len(), "{:?}", town.traces());
-    town.client.remove_sandbox("web").await.expect("the sandbox");
+    assert_eq!(netd.traces().len(), start.len(), "{:?}", netd.traces());
+    netd.client.remove_sandbox("web").await.expect("the sandbox");
 }

@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use crate::place::Place;
+use crate::host_thread::HostThread;
 
 /// Longer than anything here takes: a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves a port over TCP and UDP for as long as the process lives: answers with a greeting and the client's address.
-pub(crate) fn serve(place: &Place, port: u16, greeting: &'static str) {
+pub(crate) fn serve(place: &HostThread, port: u16, greeting: &'static str) {
     let (tcp, udp) = place.run(move || {
         let tcp = TcpListener::bind(("0.0.0.0", port)).expect("a free port");
         (tcp, UdpSocket::bind(("0.0.0.0", port)).expect("a free port"))
@@ -33,7 +33,7 @@ pub(crate) fn serve(place: &Place, port: u16, greeting: &'static str) {
 }
 
 /// What a TCP server says.
-pub(crate) fn ask_tcp(place: &Place, to: &str) -> io::Result<String> {
+pub(crate) fn ask_tcp(place: &HostThread, to: &str) -> io::Result<String> {
     let to: SocketAddr = to.parse().expect("an address");
     place.run(move || {
         let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
@@ -45,7 +45,7 @@ pub(crate) fn ask_tcp(place: &Place, to: &str) -> io::Result<String> {
 }
 
 /// What a UDP server answers; the reply must come from where the question went.
-pub(crate) fn ask_udp(place: &Place, to: &str) -> io::Result<String> {
+pub(crate) fn ask_udp(place: &HostThread, to: &str) -> io::Result<String> {
     let to: SocketAddr = to.parse().expect("an address");
     place.run(move || {
         let any: SocketAddr = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse().expect("an address");

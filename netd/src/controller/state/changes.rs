@@ -1,4 +1,4 @@
-//! Decisions about sandboxes that are there and are to be otherwise.
+//! Decisions about changes of sandboxes.
 
 use std::{collections::BTreeSet, sync::Arc};
 

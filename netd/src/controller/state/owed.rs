@@ -1,4 +1,4 @@
-//! What is owed to others: from before they are asked until they have taken it back.
+//! Grants that are owed to drivers: from before they are requested until they are released.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -11,7 +11,7 @@ use cnm::{
 };
 
 use super::{
-    deadly::Deadly,
+    crashing_host::CrashingHost,
     world::{World, id, put_as, request},
 };
 use crate::{Error, controller::Controller};
@@ -95,15 +95,15 @@ async fn another_wish_is_a_change_and_the_same_again_is_none() {
 async fn a_change_that_was_never_answered_never_was() {
     for step in 0..STEPS {
         let world = World::new();
-        let deadly = Arc::new(Deadly::new(world.host.clone()));
-        let netd = world.netd_on(deadly.clone()).await;
+        let crashing_host = Arc::new(CrashingHost::new(world.host.clone()));
+        let netd = world.netd_on(crashing_host.clone()).await;
         network(&netd, "net").await;
         let there = put(&netd, first()).await.expect("a sandbox");
         let before = world.seen();
-        deadly.dies_after(step);
+        crashing_host.dies_after(step);
         let request = netd.clone();
         tokio::select! {
-            () = deadly.dead.notified() => {}
+            () = crashing_host.dead.notified() => {}
             answered = tokio::spawn(async move { put(&request, other()).await.is_ok() }) => {
                 assert!(answered.expect("no panic"), "step {step}");
                 assert!(step >= 10, "{step} kills");
@@ -126,7 +126,7 @@ async fn a_change_that_was_never_answered_never_was() {
         put(&next, first()).await.expect("and back");
         next.remove_sandbox(id("web")).await.expect("the sandbox");
         next.remove_network("net".parse().expect("a name")).await.expect("nobody is on it");
-        deadly.bury();
+        crashing_host.bury();
     }
     panic!("more than {STEPS} steps");
 }

@@ -9,7 +9,7 @@ use cnm::{
 };
 
 use super::{
-    lender::{Lent, Mood, NO_DEADLINE, endpoint, network, on},
+    granting_driver::{Behaviour, Lent, NO_DEADLINE, endpoint, network, on},
     world::{World, address, id, put, put_as, request},
 };
 use crate::{
@@ -52,7 +52,7 @@ async fn what_is_granted_is_decided_with_stored_and_not_asked_for_again() {
     put(&netd, "db").await.expect("a sandbox");
     let joined = netd.connect(id("db"), endpoint("lent")).await.expect("an endpoint");
     assert_eq!(joined.addresses[0].address.to_string(), "10.9.0.202/24");
-    let asked = lent.lender.borrow().asked;
+    let asked = lent.granting_driver.borrow().asked;
     assert_eq!((asked, lent.lent()), (3, (2, 1)));
     assert_eq!(netd.owed().await.expect("a list"), [], "it is in use");
 
@@ -60,7 +60,7 @@ async fn what_is_granted_is_decided_with_stored_and_not_asked_for_again() {
     let (_copy, next) = world.netd_after_kill().await;
     assert_eq!((world.seen(), world.host.read().operations), (before, operations), "the plans are the same");
     assert_eq!(put_on(&next, "lent", "web").await.expect("the same request"), web);
-    assert_eq!(lent.lender.borrow().asked, asked);
+    assert_eq!(lent.granting_driver.borrow().asked, asked);
 
     next.disconnect(id("db"), joined.id).await.expect("the endpoint");
     next.remove_sandbox(id("web")).await.expect("the sandbox");
@@ -74,7 +74,7 @@ async fn a_lender_that_is_silent_keeps_no_other_request_waiting() {
     let (_world, lent, netd) = started(NO_DEADLINE).await;
     put(&netd, "there").await.expect("a sandbox");
     put_on(&netd, "lent", "old").await.expect("a sandbox");
-    lent.gives(Mood::Silent);
+    lent.gives(Behaviour::Silent);
     let hanging = [
         tokio::spawn({
             let netd = netd.clone();
@@ -90,7 +90,7 @@ async fn a_lender_that_is_silent_keeps_no_other_request_waiting() {
         }),
     ];
     let rest = async {
-        lent.until(|lender| lender.asked == 5).await;
+        lent.until(|granting_driver| granting_driver.asked == 5).await;
         put(&netd, "web").await.expect("a sandbox");
         netd.remove_sandbox(id("web")).await.expect("the sandbox");
         // On the same network, which has to be told that nobody needs loopback there any more.
@@ -106,7 +106,7 @@ async fn a_lender_that_is_silent_keeps_no_other_request_waiting() {
     };
     tokio::time::timeout(PATIENCE, rest).await.expect("nobody waits for the lender");
     assert!(hanging.iter().all(|request| !request.is_finished()), "who asked waits");
-    lent.gives(Mood::Willing);
+    lent.gives(Behaviour::Willing);
     for request in hanging {
         request.await.expect("no panic").expect("an answer came");
     }
@@ -118,7 +118,7 @@ async fn an_answer_after_the_deadline_is_refused_and_given_back() {
     let (world, lent, netd) = started(Duration::from_millis(1)).await;
     put(&netd, "there").await.expect("a sandbox");
     let before = world.seen();
-    lent.gives(Mood::Silent);
+    lent.gives(Behaviour::Silent);
     let late = [
         put_on(&netd, "lent", "web").await.map(drop),
         netd.connect(id("there"), endpoint("lent")).await.map(drop),
@@ -136,8 +136,8 @@ async fn an_answer_after_the_deadline_is_refused_and_given_back() {
     assert_eq!((world.seen(), netd.owed().await.expect("a list").len()), (before.clone(), 3));
     assert_eq!(lent.lent(), (0, 1));
     // Now they are given all the same.
-    lent.gives(Mood::Willing);
-    lent.until(|lender| lender.taken_back.len() == 3 && lender.given.len() == 1).await;
+    lent.gives(Behaviour::Willing);
+    lent.until(|granting_driver| granting_driver.taken_back.len() == 3 && granting_driver.given.len() == 1).await;
     assert_eq!(world.seen(), before);
 }
 
@@ -145,9 +145,9 @@ async fn an_answer_after_the_deadline_is_refused_and_given_back() {
 async fn a_question_that_is_never_answered_is_taken_back_in_the_end() {
     let (world, lent, netd) = started(Duration::from_secs(2)).await;
     let before = world.seen();
-    lent.gives(Mood::Silent);
+    lent.gives(Behaviour::Silent);
     put_on(&netd, "lent", "web").await.expect_err("no answer");
-    lent.until(|lender| lender.taken_back.len() == 1).await;
+    lent.until(|granting_driver| granting_driver.taken_back.len() == 1).await;
     assert_eq!((world.seen(), lent.lent(), netd.read_view().count_sandboxes()), (before, (0, 1), 0));
 }
 
@@ -155,13 +155,13 @@ async fn a_question_that_is_never_answered_is_taken_back_in_the_end() {
 async fn a_refusal_is_said_and_leaves_nothing() {
     let (world, lent, netd) = started(NO_DEADLINE).await;
     let before = world.seen();
-    lent.gives(Mood::Refusing);
+    lent.gives(Behaviour::Refusing);
     let error = put_on(&netd, "lent", "web").await.expect_err("a refusal");
     assert_eq!(error.kind(), Kind::Conflict);
     let expected = "driver lent has refused an endpoint of sandbox web on network lent: nothing is left";
     assert_eq!(error.to_string(), expected);
     // Nobody knows what a refusal means to whoever refuses.
-    lent.until(|lender| lender.taken_back.len() == 1).await;
+    lent.until(|granting_driver| granting_driver.taken_back.len() == 1).await;
     let error = netd.create_network(network("more")).await.expect_err("a refusal").to_string();
     assert_eq!(error, "driver lent has refused network more: nothing is left");
     assert_eq!((world.seen(), lent.lent()), (before, (0, 1)));
@@ -171,13 +171,13 @@ async fn a_refusal_is_said_and_leaves_nothing() {
 async fn a_fault_in_a_driver_fails_only_who_asked_it() {
     let (world, lent, netd) = started(NO_DEADLINE).await;
     let before = world.seen();
-    lent.gives(Mood::Broken);
+    lent.gives(Behaviour::Broken);
     let error = put_on(&netd, "lent", "web").await.expect_err("a fault").to_string();
     assert!(error.starts_with("netd failed while it worked on this request"), "{error}");
-    lent.until(|lender| lender.taken_back.len() == 1).await;
-    lent.gives(Mood::Willing);
+    lent.until(|granting_driver| granting_driver.taken_back.len() == 1).await;
+    lent.gives(Behaviour::Willing);
     put_on(&netd, "lent", "web").await.expect("a sandbox");
-    lent.takes(Mood::Broken);
+    lent.takes(Behaviour::Broken);
     netd.remove_sandbox(id("web")).await.expect("that is no reason to stay");
     let owed = netd.owed().await.expect("a list");
     assert_eq!((owed.len(), owed[0].error.as_deref()), (1, Some("asking it failed")));
@@ -188,7 +188,7 @@ async fn a_fault_in_a_driver_fails_only_who_asked_it() {
 async fn nobody_is_asked_for_what_can_not_be() {
     let (_world, lent, netd) = started(NO_DEADLINE).await;
     put_on(&netd, "lent", "web").await.expect("a sandbox");
-    let asked = lent.lender.borrow().asked;
+    let asked = lent.granting_driver.borrow().asked;
     let mut with_mac = on("lent", "db");
     with_mac.endpoints.push(with_mac.endpoints[0].clone());
     netd.put_sandbox(with_mac).await.expect_err("one network twice");
@@ -197,7 +197,7 @@ async fn nobody_is_asked_for_what_can_not_be() {
     let taken = netd.create_network(network("lent")).await.expect_err("the name is taken");
     assert_eq!(taken.to_string(), "network with name lent already exists");
     put_on(&netd, "lent", "web").await.expect("the same request");
-    assert_eq!(lent.lender.borrow().asked, asked);
+    assert_eq!(lent.granting_driver.borrow().asked, asked);
 }
 
 #[tokio::test]
@@ -242,11 +242,11 @@ async fn answers_that_can_not_be_used_are_refused_and_given_back() {
 async fn a_removal_ends_the_asking_for_what_it_removes() {
     let (world, lent, netd) = started(NO_DEADLINE).await;
     put(&netd, "there").await.expect("a sandbox");
-    lent.gives(Mood::Silent);
+    lent.gives(Behaviour::Silent);
     let (putting, joining) = (netd.clone(), netd.clone());
     let putting = tokio::spawn(async move { put_on(&putting, "lent", "web").await.map(drop) });
     let joining = tokio::spawn(async move { joining.connect(id("there"), endpoint("lent")).await.map(drop) });
-    lent.until(|lender| lender.asked == 3).await;
+    lent.until(|granting_driver| granting_driver.asked == 3).await;
     let removed = netd.remove_sandbox(id("web")).await;
     assert_eq!(removed.map(drop).expect_err("it never was").kind(), Kind::NotFound);
     netd.remove_sandbox(id("there")).await.expect("the sandbox");
@@ -257,9 +257,9 @@ async fn a_removal_ends_the_asking_for_what_it_removes() {
             (Kind::Conflict, format!("sandbox {id} is being removed: try again"))
         );
     }
-    assert_eq!(lent.lender.borrow().giving, Mood::Silent);
-    lent.gives(Mood::Willing);
-    lent.until(|lender| lender.taken_back.len() == 2 && lender.given.len() == 1).await;
+    assert_eq!(lent.granting_driver.borrow().giving, Behaviour::Silent);
+    lent.gives(Behaviour::Willing);
+    lent.until(|granting_driver| granting_driver.taken_back.len() == 2 && granting_driver.given.len() == 1).await;
     assert_eq!((netd.read_view().count_sandboxes(), world.host.read().namespaces.len()), (0, 1));
     put_on(&netd, "lent", "web").await.expect("nothing stands in the way");
 }
@@ -267,40 +267,41 @@ async fn a_removal_ends_the_asking_for_what_it_removes() {
 #[tokio::test]
 async fn a_network_that_is_removed_while_an_endpoint_on_it_is_asked_for_is_given_back_last() {
     let (_world, lent, netd) = started(NO_DEADLINE).await;
-    lent.gives(Mood::Silent);
+    lent.gives(Behaviour::Silent);
     let putting = netd.clone();
     let putting = tokio::spawn(async move { put_on(&putting, "lent", "web").await.map(drop) });
-    lent.until(|lender| lender.asked == 2).await;
+    lent.until(|granting_driver| granting_driver.asked == 2).await;
     netd.remove_network(reference("lent")).await.expect("nobody is on it");
-    lent.gives(Mood::Willing);
+    lent.gives(Behaviour::Willing);
     let error = putting.await.expect("no panic").expect_err("the network is gone");
     assert_eq!(error.to_string(), "network lent not found");
-    lent.until(|lender| lender.given.is_empty()).await;
-    let order: Vec<_> = lent.lender.borrow().taken_back.iter().map(|holder| holder.endpoint.is_some()).collect();
+    lent.until(|granting_driver| granting_driver.given.is_empty()).await;
+    let order: Vec<_> =
+        lent.granting_driver.borrow().taken_back.iter().map(|holder| holder.endpoint.is_some()).collect();
     assert_eq!(order, [true, false]);
 }
 
 #[tokio::test]
 async fn of_two_at_once_one_is_made_and_what_the_other_was_given_goes_back() {
     let (_world, lent, netd) = started(NO_DEADLINE).await;
-    lent.gives(Mood::Silent);
+    lent.gives(Behaviour::Silent);
     let twice = [(); 2].map(|()| {
         let netd = netd.clone();
         tokio::spawn(async move { netd.create_network(network("twin")).await.map(drop) })
     });
-    lent.until(|lender| lender.asked == 3).await;
-    lent.gives(Mood::Willing);
+    lent.until(|granting_driver| granting_driver.asked == 3).await;
+    lent.gives(Behaviour::Willing);
     let mut outcomes = Vec::new();
     for request in twice {
         outcomes.push(request.await.expect("no panic").map_err(|error| error.to_string()));
     }
     outcomes.sort();
     assert_eq!(outcomes, [Ok(()), Err("network with name twin already exists".to_owned())]);
-    assert_eq!((lent.lent(), lent.lender.borrow().taken_back.len()), ((0, 2), 1));
+    assert_eq!((lent.lent(), lent.granting_driver.borrow().taken_back.len()), ((0, 2), 1));
     // One id is one sandbox, asked for once.
     let (one, other) = tokio::join!(put_on(&netd, "twin", "web"), put_on(&netd, "twin", "web"));
     assert_eq!(one.expect("a sandbox"), other.expect("the same"));
-    assert_eq!((lent.lender.borrow().asked, lent.lent()), (4, (1, 2)));
+    assert_eq!((lent.granting_driver.borrow().asked, lent.lent()), (4, (1, 2)));
 }
 
 #[tokio::test]
@@ -311,20 +312,20 @@ async fn a_change_asks_for_what_comes_and_gives_back_what_goes() {
     let on_lent = EndpointRequest { network: "lent".to_owned(), ..EndpointRequest::default() };
     let both = put_as(&netd, "web", with(on_lent.clone())).await.expect("it is on both");
     assert_eq!((both.endpoints.len(), lent.lent()), (2, (1, 1)));
-    let asked = lent.lender.borrow().asked;
+    let asked = lent.granting_driver.borrow().asked;
     let on_lent_again = on_lent.clone();
     let elsewhere = EndpointRequest { mac: Some("02:00:00:00:00:09".to_owned()), ..on_lent };
     let error = put_as(&netd, "web", with(elsewhere)).await.expect_err("it was given another");
     assert_eq!(error.kind(), Kind::Conflict, "{error}");
     let (there, seen) = (put_as(&netd, "web", with(on_lent_again)).await.expect("as before"), world.seen());
-    assert_eq!((there.endpoints.clone(), lent.lender.borrow().asked), (both.endpoints.clone(), asked));
+    assert_eq!((there.endpoints.clone(), lent.granting_driver.borrow().asked), (both.endpoints.clone(), asked));
     let alone = put(&netd, "web").await.expect("it leaves one");
     assert_eq!((alone.endpoints.len(), lent.lent()), (1, (0, 1)));
     assert_ne!(world.seen(), seen);
     assert_eq!(netd.owed().await.expect("a list"), []);
 
     // What can't be had takes nothing along.
-    lent.gives(Mood::Refusing);
+    lent.gives(Behaviour::Refusing);
     let asked_for = with(EndpointRequest { network: "lent".to_owned(), ..EndpointRequest::default() });
     put_as(&netd, "web", asked_for).await.expect_err("nothing is given");
     assert_eq!(put(&netd, "web").await.expect("as before"), alone);

@@ -10,7 +10,7 @@ use cnm::{
 use kernel::LinkEvent;
 
 use super::{
-    deadly::Deadly,
+    crashing_host::CrashingHost,
     world::{World, id, request},
 };
 use crate::controller::Controller;
@@ -33,19 +33,19 @@ fn on(network: &str, id: &str) -> SandboxSpec {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kernel_that_hangs_over_one_network_keeps_no_other_waiting() {
     let world = World::new();
-    let deadly = Arc::new(Deadly::new(world.host.clone()));
-    let netd = world.netd_on(deadly.clone()).await;
+    let crashing_host = Arc::new(CrashingHost::new(world.host.clone()));
+    let netd = world.netd_on(crashing_host.clone()).await;
     let (dead, alive) = (network(&netd, "dead").await, network(&netd, "alive").await);
     netd.put_sandbox(on("dead", "d0")).await.expect("it still lives");
     netd.put_sandbox(on("alive", "a0")).await.expect("a sandbox");
-    deadly.dies_at(dead.clone());
+    crashing_host.dies_at(dead.clone());
     // A put that needs nothing of the network itself, one that does, a removal, a removal of the network, a repair.
     let hanging = netd.clone();
     tokio::spawn(async move { hanging.put_sandbox(on("dead", "d1")).await });
-    deadly.dead.notified().await;
+    crashing_host.dead.notified().await;
     let hanging = netd.clone();
     tokio::spawn(async move { hanging.remove_sandbox(id("d0")).await });
-    deadly.dead.notified().await;
+    crashing_host.dead.notified().await;
     let hanging = netd.clone();
     tokio::spawn(async move { hanging.remove_network("dead".parse().expect("a name")).await });
     netd.repair_links([LinkEvent::Bridge(dead)].into()).await.expect("it is looked at beside");
@@ -67,5 +67,5 @@ async fn a_kernel_that_hangs_over_one_network_keeps_no_other_waiting() {
         netd.remove_network("alive".parse().expect("a name")).await.expect("nobody is on it");
     };
     tokio::time::timeout(PATIENCE, rest).await.expect("nobody waits for the dead network");
-    deadly.bury();
+    crashing_host.bury();
 }

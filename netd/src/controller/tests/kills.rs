@@ -9,7 +9,7 @@ use cnm::{
 };
 
 use super::{
-    deadly::Deadly,
+    crashing_host::CrashingHost,
     world::{World, address, id, put},
 };
 use crate::controller::Controller;
@@ -30,13 +30,13 @@ where
 {
     for step in 0..STEPS {
         let world = World::new();
-        let deadly = Arc::new(Deadly::new(world.host.clone()));
-        let netd = world.netd_on(deadly.clone()).await;
+        let crashing_host = Arc::new(CrashingHost::new(world.host.clone()));
+        let netd = world.netd_on(crashing_host.clone()).await;
         let before = world.seen();
         prepare(&netd).await;
-        deadly.dies_after(step);
+        crashing_host.dies_after(step);
         tokio::select! {
-            () = deadly.dead.notified() => {}
+            () = crashing_host.dead.notified() => {}
             answered = tokio::spawn(request(netd.clone())) => {
                 assert!(answered.expect("no panic"), "step {step}");
                 return step;
@@ -47,7 +47,7 @@ where
         assert_eq!(next.read_view().count_sandboxes(), 0, "after a kill at step {step}");
         then(&next).await;
         assert_eq!(world.seen(), before, "after a kill at step {step}");
-        deadly.bury();
+        crashing_host.bury();
     }
     panic!("more than {STEPS} steps");
 }

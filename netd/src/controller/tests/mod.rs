@@ -2,12 +2,12 @@
 //! that are asked and answer late, wrongly or never.
 
 mod changes;
-mod deadly;
+mod crashing_host;
 mod faults;
+mod granting_driver;
 mod grants;
 mod hangs;
 mod kills;
-mod lender;
 mod lost;
 mod owed;
 mod requests;

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use cnm::{api::OwedState, spec::SandboxSpec};
 
 use super::{
-    deadly::Deadly,
-    lender::{Lent, Mood, NO_DEADLINE, endpoint, network, on},
+    crashing_host::CrashingHost,
+    granting_driver::{Behaviour, Lent, NO_DEADLINE, endpoint, network, on},
     world::{Seen, World, id},
 };
 use crate::controller::Controller;
@@ -40,14 +40,14 @@ where
     for step in 0..STEPS {
         let lent = Lent::new(NO_DEADLINE);
         let world = World::with(lent.planners());
-        let deadly = Arc::new(Deadly::new(world.host.clone()));
-        let netd = world.netd_of(deadly.clone(), lent.of(deadly.clone()).planners()).await;
+        let crashing_host = Arc::new(CrashingHost::new(world.host.clone()));
+        let netd = world.netd_of(crashing_host.clone(), lent.of(crashing_host.clone()).planners()).await;
         netd.create_network(network("lent")).await.expect("a network");
         prepare(&netd).await;
         let before = world.seen();
-        deadly.dies_after(step);
+        crashing_host.dies_after(step);
         tokio::select! {
-            () = deadly.dead.notified() => {}
+            () = crashing_host.dead.notified() => {}
             answered = tokio::spawn(request(netd.clone())) => {
                 assert!(answered.expect("no panic"), "step {step}");
                 return step;
@@ -55,14 +55,14 @@ where
         }
         let (_copy, next) = world.netd_after_kill().await;
         then(Killed { world: &world, lent: &lent, next: &next, before, step }).await;
-        deadly.bury();
+        crashing_host.bury();
     }
     panic!("more than {STEPS} steps");
 }
 
 /// What the next netd has no record of goes back by itself; then so many endpoints and networks have something.
 async fn goes_back(killed: &Killed<'_>, lent: (usize, usize)) {
-    let gone = killed.lent.until(|lender| lender.given.len() == lent.0 + lent.1);
+    let gone = killed.lent.until(|granting_driver| granting_driver.given.len() == lent.0 + lent.1);
     let in_time = tokio::time::timeout(PATIENCE, gone).await;
     assert!(in_time.is_ok(), "{:?} after a kill at step {}", killed.lent.lent(), killed.step);
     assert_eq!(killed.lent.lent(), lent, "after a kill at step {}", killed.step);
@@ -159,7 +159,7 @@ async fn what_endpoints_of_an_earlier_boot_were_given_goes_back() {
     put_lent(&netd, "web").await;
     assert_eq!(lent.lent(), (1, 1));
     let (_copy, next) = world.next_netd("another-boot", lent.planners(), &[]).await;
-    lent.until(|lender| lender.given.len() == 1).await;
+    lent.until(|granting_driver| granting_driver.given.len() == 1).await;
     assert_eq!((lent.lent(), next.read_view().count_sandboxes()), ((0, 1), 0));
 }
 
@@ -169,13 +169,13 @@ async fn what_is_not_taken_back_is_shown_and_offered_again_until_it_is() {
     let lent = Lent::new(Duration::from_secs(2));
     let world = World::with(lent.planners());
     let netd = world.netd().await;
-    for mood in [Mood::Refusing, Mood::Silent] {
+    for behaviour in [Behaviour::Refusing, Behaviour::Silent] {
         put_lent(&netd, "web").await;
-        lent.takes(mood);
+        lent.takes(behaviour);
         netd.remove_sandbox(id("web")).await.expect("that is no reason to stay");
         let owed = netd.owed().await.expect("a list");
-        let error = match mood {
-            Mood::Refusing => "come back tomorrow",
+        let error = match behaviour {
+            Behaviour::Refusing => "come back tomorrow",
             _ => "it did not answer within 2s",
         };
         assert_eq!((owed.len(), owed[0].state, owed[0].error.as_deref()), (1, OwedState::Due, Some(error)));
@@ -190,14 +190,15 @@ async fn what_is_not_taken_back_is_shown_and_offered_again_until_it_is() {
         // A network goes after its endpoints.
         netd.remove_network("lent".parse().expect("a name")).await.expect("nobody is on it");
         assert_eq!(lent.lent(), (1, 1));
-        lent.takes(Mood::Willing);
-        lent.until(|lender| lender.given.is_empty()).await;
+        lent.takes(Behaviour::Willing);
+        lent.until(|granting_driver| granting_driver.given.is_empty()).await;
         while !netd.owed().await.expect("a list").is_empty() {
             tokio::task::yield_now().await;
         }
         assert!(netd.info().await.expect("info").warnings.is_empty());
     }
-    let order: Vec<_> = lent.lender.borrow().taken_back.iter().map(|holder| holder.endpoint.is_some()).collect();
+    let order: Vec<_> =
+        lent.granting_driver.borrow().taken_back.iter().map(|holder| holder.endpoint.is_some()).collect();
     assert_eq!(order, [true, false, true, false]);
 }
 
@@ -207,7 +208,7 @@ async fn what_is_owed_to_a_driver_that_is_away_waits_for_it() {
     let world = World::with(lent.planners());
     let netd = world.netd().await;
     put_lent(&netd, "web").await;
-    lent.takes(Mood::Refusing);
+    lent.takes(Behaviour::Refusing);
     netd.remove_sandbox(id("web")).await.expect("the sandbox");
     netd.remove_network("lent".parse().expect("a name")).await.expect("nobody is on it");
     let (_copy, without) = world.next_netd("boot", Arc::new(drivers::Registry), &[]).await;
@@ -219,9 +220,9 @@ async fn what_is_owed_to_a_driver_that_is_away_waits_for_it() {
         tokio::task::yield_now().await;
     };
     assert_eq!((owed.len(), owed.iter().find_map(|owed| owed.error.as_deref())), (2, Some("there is no driver lent")));
-    lent.takes(Mood::Willing);
+    lent.takes(Behaviour::Willing);
     let (_copy, _next) = world.netd_after_kill().await;
-    lent.until(|lender| lender.given.is_empty()).await;
+    lent.until(|granting_driver| granting_driver.given.is_empty()).await;
 }
 
 #[tokio::test]
@@ -239,5 +240,5 @@ async fn what_a_record_that_is_set_aside_speaks_of_is_not_given_back() {
         assert_eq!(lent.lent(), given, "{spoil:?}");
     }
     let (_copy, _next) = world.netd_after_kill_and(&[("netd-boot.db", "DELETE FROM sandbox")]).await;
-    lent.until(|lender| lender.given.len() == 1).await;
+    lent.until(|granting_driver| granting_driver.given.len() == 1).await;
 }

@@ -25,11 +25,11 @@ use cnm::{
 use drivers::{BridgePlanner, Registry};
 use tokio::sync::watch;
 
-use super::{deadly::Deadly, world::request};
+use super::{crashing_host::CrashingHost, world::request};
 
-/// What the lender does when it is called.
+/// What the driver does when it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(super) enum Behaviour {
     Willing,
     Refusing,
     /// It does nothing until its mood changes.
@@ -38,11 +38,11 @@ pub(super) enum Mood {
     Broken,
 }
 
-/// What there is at the lender's.
+/// What the driver has given and taken back.
 #[derive(Debug, Clone)]
-pub(super) struct Lender {
-    pub(super) giving: Mood,
-    pub(super) taking: Mood,
+pub(super) struct GrantingDriver {
+    pub(super) giving: Behaviour,
+    pub(super) taking: Behaviour,
     /// How often it was asked.
     pub(super) asked: usize,
     pub(super) given: BTreeSet<Holder>,
@@ -53,17 +53,17 @@ pub(super) struct Lender {
 /// The lender, and who asks it.
 #[derive(Debug, Clone)]
 pub(super) struct Lent {
-    pub(super) lender: watch::Sender<Lender>,
+    pub(super) granting_driver: watch::Sender<GrantingDriver>,
     deadline: Duration,
     /// Said in place of the next free address, or subnet.
     says: Arc<Mutex<Option<EndpointGrant>>>,
     says_of_network: Arc<Mutex<Option<NetworkGrant>>>,
     addresses: Arc<Mutex<BTreeMap<Holder, u8>>>,
-    deadly: Option<Mortal>,
+    crashing_host: Option<Mortal>,
 }
 
 #[derive(Clone)]
-struct Mortal(Arc<Deadly>);
+struct Mortal(Arc<CrashingHost>);
 
 impl std::fmt::Debug for Mortal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -76,38 +76,38 @@ pub(super) const NO_DEADLINE: Duration = Duration::from_secs(3600);
 
 impl Lent {
     pub(super) fn new(deadline: Duration) -> Self {
-        let lender = Lender {
-            giving: Mood::Willing,
-            taking: Mood::Willing,
+        let granting_driver = GrantingDriver {
+            giving: Behaviour::Willing,
+            taking: Behaviour::Willing,
             asked: 0,
             given: BTreeSet::new(),
             taken_back: Vec::new(),
         };
         Self {
-            lender: watch::Sender::new(lender),
+            granting_driver: watch::Sender::new(granting_driver),
             deadline,
             says: Arc::default(),
             says_of_network: Arc::default(),
             addresses: Arc::default(),
-            deadly: None,
+            crashing_host: None,
         }
     }
 
     /// The same lender, asked by a netd that dies with its host.
-    pub(super) fn of(&self, deadly: Arc<Deadly>) -> Self {
-        Self { deadly: Some(Mortal(deadly)), ..self.clone() }
+    pub(super) fn of(&self, crashing_host: Arc<CrashingHost>) -> Self {
+        Self { crashing_host: Some(Mortal(crashing_host)), ..self.clone() }
     }
 
     pub(super) fn planners(&self) -> Arc<dyn Planners> {
         Arc::new(self.clone())
     }
 
-    pub(super) fn gives(&self, mood: Mood) {
-        self.lender.send_modify(|lender| lender.giving = mood);
+    pub(super) fn gives(&self, behaviour: Behaviour) {
+        self.granting_driver.send_modify(|granting_driver| granting_driver.giving = behaviour);
     }
 
-    pub(super) fn takes(&self, mood: Mood) {
-        self.lender.send_modify(|lender| lender.taking = mood);
+    pub(super) fn takes(&self, behaviour: Behaviour) {
+        self.granting_driver.send_modify(|granting_driver| granting_driver.taking = behaviour);
     }
 
     /// What it says to the next question about an endpoint.
@@ -123,40 +123,40 @@ impl Lent {
     }
 
     /// Waits until something holds at the lender's.
-    pub(super) async fn until(&self, what: impl FnMut(&Lender) -> bool) {
-        self.lender.subscribe().wait_for(what).await.expect("the lender is there");
+    pub(super) async fn until(&self, what: impl FnMut(&GrantingDriver) -> bool) {
+        self.granting_driver.subscribe().wait_for(what).await.expect("the driver is there");
     }
 
     /// How many endpoints, and networks, have something.
     pub(super) fn lent(&self) -> (usize, usize) {
-        let lender = self.lender.borrow();
-        let endpoints = lender.given.iter().filter(|holder| holder.endpoint.is_some()).count();
-        (endpoints, lender.given.len() - endpoints)
+        let granting_driver = self.granting_driver.borrow();
+        let endpoints = granting_driver.given.iter().filter(|holder| holder.endpoint.is_some()).count();
+        (endpoints, granting_driver.given.len() - endpoints)
     }
 
     async fn step(&self) {
-        if let Some(Mortal(deadly)) = &self.deadly {
-            deadly.step().await;
+        if let Some(Mortal(crashing_host)) = &self.crashing_host {
+            crashing_host.step().await;
         }
     }
 
     /// Called by netd: waits, then gives or refuses.
     async fn give(&self, holder: Holder) -> Result<u8, Error> {
         self.step().await;
-        self.lender.send_modify(|lender| lender.asked += 1);
-        self.until(|lender| lender.giving != Mood::Silent).await;
-        match self.lender.borrow().giving {
-            Mood::Refusing => return Err(Error::new(Kind::Conflict, "nothing is left")),
-            Mood::Broken => panic!("as a fault in a driver does"),
-            Mood::Willing | Mood::Silent => {}
+        self.granting_driver.send_modify(|granting_driver| granting_driver.asked += 1);
+        self.until(|granting_driver| granting_driver.giving != Behaviour::Silent).await;
+        match self.granting_driver.borrow().giving {
+            Behaviour::Refusing => return Err(Error::new(Kind::Conflict, "nothing is left")),
+            Behaviour::Broken => panic!("as a fault in a driver does"),
+            Behaviour::Willing | Behaviour::Silent => {}
         }
         let number = {
             let mut addresses = self.addresses.lock().expect("not poisoned");
             let next = u8::try_from(addresses.len()).expect("few");
             *addresses.entry(holder.clone()).or_insert(next)
         };
-        self.lender.send_modify(|lender| {
-            lender.given.insert(holder);
+        self.granting_driver.send_modify(|granting_driver| {
+            granting_driver.given.insert(holder);
         });
         self.step().await;
         Ok(number)
@@ -164,15 +164,15 @@ impl Lent {
 
     async fn take(&self, holder: Holder) -> Result<(), Error> {
         self.step().await;
-        self.until(|lender| lender.taking != Mood::Silent).await;
-        match self.lender.borrow().taking {
-            Mood::Refusing => return Err(Error::new(Kind::Internal, "come back tomorrow")),
-            Mood::Broken => panic!("as a fault in a driver does"),
-            Mood::Willing | Mood::Silent => {}
+        self.until(|granting_driver| granting_driver.taking != Behaviour::Silent).await;
+        match self.granting_driver.borrow().taking {
+            Behaviour::Refusing => return Err(Error::new(Kind::Internal, "come back tomorrow")),
+            Behaviour::Broken => panic!("as a fault in a driver does"),
+            Behaviour::Willing | Behaviour::Silent => {}
         }
-        self.lender.send_modify(|lender| {
-            lender.given.remove(&holder);
-            lender.taken_back.push(holder);
+        self.granting_driver.send_modify(|granting_driver| {
+            granting_driver.given.remove(&holder);
+            granting_driver.taken_back.push(holder);
         });
         self.step().await;
         Ok(())

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 /// A host that stops in the middle of a plan, as if its caller had been killed: it does no more and never answers. It may do
 /// so for one link alone, while all else goes on.
-pub(super) struct Deadly {
+pub(super) struct CrashingHost {
     host: Arc<FakeHost>,
     /// Operations left until then.
     left: Mutex<Option<usize>>,
@@ -32,7 +32,7 @@ pub(super) struct Deadly {
     burial: Condvar,
 }
 
-impl Deadly {
+impl CrashingHost {
     pub(super) fn new(host: Arc<FakeHost>) -> Self {
         Self {
             host,
@@ -94,7 +94,7 @@ impl Deadly {
     }
 }
 
-impl Host for Deadly {
+impl Host for CrashingHost {
     fn apply(&self, plan: &Plan) -> Result<Applied, Box<Failed>> {
         for op in &plan.ops {
             if !self.lives() || self.concerns_dead_link(op.resource()) {

@@ -13,31 +13,31 @@ use netd_client::Client;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use tempfile::TempDir;
 
-use crate::place::Place;
+use crate::host_thread::HostThread;
 
 /// Changes of links (rtnetlink(7)).
 const RTNLGRP_LINK: u32 = 1;
 
 /// A host and its netd. Dropping it ends netd; the namespaces end with the last thread and process in them.
-pub(crate) struct Town {
-    pub(crate) host: Place,
+pub(crate) struct NetdHost {
+    pub(crate) host: HostThread,
     pub(crate) client: Client,
     netd: Option<Child>,
     directory: TempDir,
     starts: AtomicU32,
 }
 
-impl Town {
+impl NetdHost {
     /// With a running netd.
     pub(crate) fn new() -> Self {
-        let mut town = Self::empty();
-        town.start();
-        town
+        let mut netd = Self::empty();
+        netd.start();
+        netd
     }
 
     /// Without one yet.
     pub(crate) fn empty() -> Self {
-        let host = Place::new_host();
+        let host = HostThread::new_host();
         let directory = tempfile::Builder::new().prefix("nd").rand_bytes(6).tempdir_in("/tmp").expect("a directory");
         let client = Client::connect(directory.path().join("run/netd.sock")).of_owner("tests");
         Self { host, client, netd: None, directory, starts: AtomicU32::new(0) }
@@ -142,12 +142,12 @@ impl Town {
     }
 
     /// The inside of a sandbox.
-    pub(crate) fn inside(&self, sandbox: &Sandbox) -> Place {
+    pub(crate) fn inside(&self, sandbox: &Sandbox) -> HostThread {
         self.host.network_at(sandbox.namespace.as_deref().expect("a namespace of its own"))
     }
 }
 
-impl Drop for Town {
+impl Drop for NetdHost {
     fn drop(&mut self) {
         self.kill();
     }

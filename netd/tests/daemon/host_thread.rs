@@ -11,11 +11,11 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// The handle on such a thread, which ends when this is dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct HostThread {
     jobs: mpsc::Sender<Job>,
 }
 
-impl Place {
+impl HostThread {
     /// A new host: a network and a mount namespace.
     pub(crate) fn new_host() -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests make namespaces: run them as root (scripts/test)");
