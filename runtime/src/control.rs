@@ -1,4 +1,4 @@
-//! What a caller and a shim say to each other over the socket that the shim is born with. Its end, in whichever way, is
+//! The protocol between a caller and its shim, over the socket that the shim is started with. Its end, in whichever way, is
 //! the end of the caller, and undoes a start that isn't decided yet.
 
 use std::io::{self, Read, Write};
@@ -32,7 +32,7 @@ pub(crate) enum Outcome {
 
 /// From the shim, behind [`Outcome::Started`]: what went wrong since. It says nothing more, with or without one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Afterword {
+pub(crate) struct StartWarning {
     /// For the log.
     pub(crate) problem: String,
 }

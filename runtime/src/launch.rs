@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use serde::Serialize;
 
 use crate::connection::Attachment;
-use crate::control::{self, Afterword, Outcome, Release};
+use crate::control::{self, Outcome, Release, StartWarning};
 use crate::directory::{Directory, File};
 use crate::protocol::Streams;
 use crate::runtime::{Programs, Target};
@@ -199,7 +199,7 @@ impl Afterwords {
     /// Waits until the shim is done; gives what went wrong.
     pub fn hear(self) -> Option<String> {
         // One that was killed says nothing; its process's end tells of that.
-        control::receive::<Afterword>(&self.0).ok().flatten().map(|afterword| afterword.problem)
+        control::receive::<StartWarning>(&self.0).ok().flatten().map(|warning| warning.problem)
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
             let started = Started { pid: 7, at: jiff::Timestamp::UNIX_EPOCH };
             control::send(&theirs, &Outcome::Started(started)).expect("sent");
             if let Some(problem) = problem.clone() {
-                control::send(&theirs, &Afterword { problem }).expect("sent");
+                control::send(&theirs, &StartWarning { problem }).expect("sent");
             }
             drop(theirs);
             assert_eq!(control::receive(&ours).expect("received"), Some(Outcome::Started(started)));

@@ -12,7 +12,7 @@ use std::path::Path;
 use nix::fcntl::{FcntlArg, fcntl};
 
 /// The lowest number that the descriptor of a held lock gets.
-const HELD_DESCRIPTOR: i32 = 100;
+const LOCK_DESCRIPTOR: i32 = 100;
 
 const fn whole_file(kind: libc::c_int) -> libc::flock {
     libc::flock {
@@ -26,18 +26,18 @@ const fn whole_file(kind: libc::c_int) -> libc::flock {
 
 /// A lock that is held until this is dropped, or, when the process becomes another program, until that ends.
 #[derive(Debug)]
-pub(crate) struct Held(#[expect(dead_code, reason = "open descriptors are what holds the lock")] OwnedFd);
+pub(crate) struct LockGuard(#[expect(dead_code, reason = "open descriptors are what holds the lock")] OwnedFd);
 
 /// Takes the lock.
-pub(crate) fn hold(path: &Path) -> io::Result<Held> {
+pub(crate) fn acquire(path: &Path) -> io::Result<LockGuard> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     // Not closed on exec, and out of the way of the descriptors that are passed on by number.
-    let kept = fcntl(&file, FcntlArg::F_DUPFD(HELD_DESCRIPTOR))?;
+    let kept = fcntl(&file, FcntlArg::F_DUPFD(LOCK_DESCRIPTOR))?;
     // SAFETY: the kernel just returned this descriptor, and nobody else knows it.
     let kept = unsafe { OwnedFd::from_raw_fd(kept) };
     drop(file);
     fcntl(&kept, FcntlArg::F_SETLK(&whole_file(libc::F_WRLCK)))?;
-    Ok(Held(kept))
+    Ok(LockGuard(kept))
 }
 
 /// The process that holds the lock, if there is one.

@@ -24,7 +24,7 @@ use crate::user::ResolvedUser;
 
 /// What the shim found out before the configuration can be written.
 #[derive(Debug, Clone)]
-pub(crate) struct Surroundings {
+pub(crate) struct OciContext {
     /// Where the root filesystem is mounted.
     pub(crate) rootfs: PathBuf,
     /// The first process's user in numbers.
@@ -45,22 +45,22 @@ pub(crate) struct Surroundings {
 pub(crate) const INIT_PATH: &str = "/sbin/berth-init";
 
 /// The configuration of a container's first process.
-pub(crate) fn container(spec: &ContainerSpec, around: &Surroundings) -> Result<oci::Spec, OciSpecError> {
+pub(crate) fn container(spec: &ContainerSpec, context: &OciContext) -> Result<oci::Spec, OciSpecError> {
     let mut linux = oci::LinuxBuilder::default()
-        .namespaces(namespaces(&spec.namespaces, around)?)
+        .namespaces(namespaces(&spec.namespaces, context)?)
         .masked_paths(spec.masked_paths.clone())
         .readonly_paths(spec.readonly_paths.clone())
         .sysctl(spec.sysctls.clone().into_iter().collect::<std::collections::HashMap<_, _>>())
         .build()?;
-    let devices: Vec<&Device> = around.host_devices.iter().chain(&spec.devices).collect();
+    let devices: Vec<&Device> = context.host_devices.iter().chain(&spec.devices).collect();
     linux.set_devices(Some(devices.into_iter().map(device).collect::<Result<_, _>>()?));
     linux.set_resources(None);
-    let root = oci::RootBuilder::default().path(&around.rootfs).readonly(spec.rootfs.readonly).build()?;
+    let root = oci::RootBuilder::default().path(&context.rootfs).readonly(spec.rootfs.readonly).build()?;
     let mut config = oci::SpecBuilder::default()
         .version("1.0.2")
         .root(root)
-        .process(process(&spec.process, &around.user)?)
-        .mounts(mounts(spec, around)?)
+        .process(process(&spec.process, &context.user)?)
+        .mounts(mounts(spec, context)?)
         .linux(linux)
         .build()?;
     let own_uts = spec.namespaces.uts == OwnOrHost::Own;
@@ -95,19 +95,19 @@ pub(crate) fn process(process: &Process, user: &ResolvedUser) -> Result<oci::Pro
     Ok(result)
 }
 
-fn namespaces(wanted: &Namespaces, around: &Surroundings) -> Result<Vec<oci::LinuxNamespace>, OciSpecError> {
+fn namespaces(wanted: &Namespaces, context: &OciContext) -> Result<Vec<oci::LinuxNamespace>, OciSpecError> {
     use oci::LinuxNamespaceType as Type;
     let joined = |typ, path: PathBuf| oci::LinuxNamespaceBuilder::default().typ(typ).path(path).build();
     let of = |pid: i32, name: &str| PathBuf::from(format!("/proc/{pid}/ns/{name}"));
     let mut result = vec![namespace(Type::Mount)?];
-    if let Some(network) = &around.network {
+    if let Some(network) = &context.network {
         result.push(joined(Type::Network, network.clone())?);
     }
     // Another container's is joined in the end.
     if wanted.pid == PidNamespace::Own {
         result.push(namespace(Type::Pid)?);
     }
-    match (&wanted.ipc, around.ipc_of) {
+    match (&wanted.ipc, context.ipc_of) {
         (IpcNamespace::Private | IpcNamespace::Shareable, _) => result.push(namespace(Type::Ipc)?),
         (IpcNamespace::Container(_), Some(pid)) => result.push(joined(Type::Ipc, of(pid, "ipc"))?),
         (IpcNamespace::Container(_), None) | (IpcNamespace::Host, _) => {}
@@ -124,11 +124,11 @@ fn namespace(typ: oci::LinuxNamespaceType) -> Result<oci::LinuxNamespace, OciSpe
 }
 
 /// What libcontainer is to mount: what every container has, and what takes the place of that or lies within it.
-fn mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci::Mount>, OciSpecError> {
+fn mounts(spec: &ContainerSpec, context: &OciContext) -> Result<Vec<oci::Mount>, OciSpecError> {
     let mut asked: Vec<&Mount> = spec.mounts.iter().filter(|mount| is_of_library(mount)).collect();
     // A mount hides what was mounted below its place before, so parents go first.
     asked.sort_by_key(|mount| mount.destination.components().count());
-    let mut mounts = default_mounts(spec, around)?;
+    let mut mounts = default_mounts(spec, context)?;
     let late_cgroups = |mount: &Mount| is_late(mount) && mount.destination == Path::new(CONTAINER_ROOT);
     if spec.mounts.iter().any(late_cgroups) {
         mounts.retain(|default| default.destination() != Path::new(CONTAINER_ROOT));
@@ -150,11 +150,11 @@ pub(crate) fn is_of_library(mount: &Mount) -> bool {
     in_dev || (KernelPlace::of(&mount.destination).is_some() && !is_late(mount))
 }
 
-fn default_mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci::Mount>, OciSpecError> {
+fn default_mounts(spec: &ContainerSpec, context: &OciContext) -> Result<Vec<oci::Mount>, OciSpecError> {
     let write_protected = if spec.privileged { "rw" } else { "ro" };
     let shm_size = format!("size={}", spec.shm_size_bytes);
     let mut mounts = vec![
-        match &around.joined_proc {
+        match &context.joined_proc {
             None => mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"])?,
             Some(proc) => mount("/proc", "bind", &proc.to_string_lossy(), &["bind", "nosuid", "noexec", "nodev"])?,
         },
@@ -172,7 +172,7 @@ fn default_mounts(spec: &ContainerSpec, around: &Surroundings) -> Result<Vec<oci
     if matches!(spec.namespaces.ipc, IpcNamespace::Private | IpcNamespace::Shareable) {
         mounts.push(mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm_size])?);
     }
-    if around.cgroup_directory {
+    if context.cgroup_directory {
         mounts.push(mount(CONTAINER_ROOT, "tmpfs", "cgroup", &["nosuid", "noexec", "nodev", "mode=755"])?);
     }
     Ok(mounts)

@@ -18,7 +18,7 @@ use nix::errno::Errno;
 
 pub(crate) use devices::{AccessRule, allowed_devices};
 pub(crate) use layout::Layout;
-pub(crate) use service::Exile;
+pub(crate) use service::DaemonCgroups;
 pub use service::leave_service;
 #[cfg(fuzzing)]
 pub(crate) use stats::of_any as stats_of_any;
@@ -36,7 +36,7 @@ pub(crate) const CONTAINER_ROOT: &str = "/sys/fs/cgroup";
 
 /// A directory of a cgroup, and the place where the container sees it.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct CgroupMount {
     pub(crate) place: PathBuf,
     pub(crate) directory: PathBuf,
 }
@@ -110,17 +110,17 @@ impl Cgroup {
     }
 
     /// What the container sees, and where.
-    pub(crate) fn views(&self) -> Vec<View> {
-        let view = |name: &str, directory| View { place: Path::new(CONTAINER_ROOT).join(name), directory };
+    pub(crate) fn mounts(&self) -> Vec<CgroupMount> {
+        let mount = |name: &str, directory| CgroupMount { place: Path::new(CONTAINER_ROOT).join(name), directory };
         match &self.layout {
             Layout::V1(hierarchies) => hierarchies
                 .iter()
                 .filter_map(|hierarchy| {
                     let name = hierarchy.mount.file_name()?.to_str()?;
-                    Some(view(name, hierarchy.mount.join(&self.path)))
+                    Some(mount(name, hierarchy.mount.join(&self.path)))
                 })
                 .collect(),
-            Layout::V2(root) => vec![View { place: CONTAINER_ROOT.into(), directory: root.join(&self.path) }],
+            Layout::V2(root) => vec![CgroupMount { place: CONTAINER_ROOT.into(), directory: root.join(&self.path) }],
         }
     }
 

@@ -1,4 +1,4 @@
-//! Leaving the cgroup of the service that berthd is: a service manager that stops it ends whatever is still in there.
+//! Cgroups for processes that outlive the service that berthd is: a service manager that stops it ends whatever is in its cgroup.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,15 +15,15 @@ const LEAF: &str = "_daemons";
 /// Moves a process out of the service that the caller belongs to, so that it outlives that; `parent` is the cgroup below
 /// which those of containers are made. Does nothing when the caller belongs to no service.
 pub fn leave_service(pid: i32, parent: &Path) -> Result<()> {
-    Exile::from_own_service(parent)?.receive(pid)
+    DaemonCgroups::from_own_service(parent)?.move_in(pid)
 }
 
 /// The cgroups to go to, one in each hierarchy by which a service manager knows its services' processes: cgroup v2, and
 /// v1's `name=systemd`. Limits that the service has on v1 are left with it; those of a container are its cgroup's.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Exile(Vec<PathBuf>);
+pub(crate) struct DaemonCgroups(Vec<PathBuf>);
 
-impl Exile {
+impl DaemonCgroups {
     /// Where the calling process has to go. Nowhere when it belongs to no service.
     pub(crate) fn from_own_service(parent: &Path) -> Result<Self> {
         let read = |path: &str| fs::read_to_string(path).map_err(Error::io(format!("read {path}")));
@@ -45,7 +45,7 @@ impl Exile {
     }
 
     /// Moves a process there; that it has ended meanwhile is fine.
-    pub(crate) fn receive(&self, pid: i32) -> Result<()> {
+    pub(crate) fn move_in(&self, pid: i32) -> Result<()> {
         for directory in &self.0 {
             fs::create_dir_all(directory).map_err(Error::io(format!("make cgroup {}", directory.display())))?;
             match fs::write(directory.join("cgroup.procs"), pid.to_string()) {
@@ -97,8 +97,8 @@ mod tests {
             ("2:name=elogind:/1\n0::/user.slice\n", &["/sys/fs/cgroup/unified/berth/_daemons"]),
         ];
         for (own, expected) in table {
-            let expected = Exile(expected.iter().map(PathBuf::from).collect());
-            assert_eq!(Exile::of(own, HYBRID, Path::new("/berth")), expected, "{own}");
+            let expected = DaemonCgroups(expected.iter().map(PathBuf::from).collect());
+            assert_eq!(DaemonCgroups::of(own, HYBRID, Path::new("/berth")), expected, "{own}");
         }
     }
 }

@@ -40,8 +40,8 @@ fn spec() -> ContainerSpec {
     }
 }
 
-fn around() -> Surroundings {
-    Surroundings {
+fn context() -> OciContext {
+    OciContext {
         rootfs: "/run/c/rootfs".into(),
         user: ResolvedUser { uid: 1, gid: 2, additional_gids: vec![3], home: "/home".to_owned() },
         network: Some("/run/netns/x".into()),
@@ -74,13 +74,13 @@ fn namespaces_of(config: &oci::Spec) -> Vec<String> {
 
 #[test]
 fn a_plain_container() {
-    insta::assert_json_snapshot!(container(&spec(), &around()).expect("complete"));
+    insta::assert_json_snapshot!(container(&spec(), &context()).expect("complete"));
 }
 
 #[test]
 fn a_privileged_container_can_write_to_sys() {
     let spec = ContainerSpec { privileged: true, ..spec() };
-    let config = container(&spec, &around()).expect("complete");
+    let config = container(&spec, &context()).expect("complete");
     assert!(mount_of(&config, "/sys").1.contains("rw"));
 }
 
@@ -89,7 +89,7 @@ fn namespaces_are_new_joined_or_the_host_s() {
     let host =
         Namespaces { pid: PidNamespace::Host, ipc: IpcNamespace::Host, uts: OwnOrHost::Host, cgroup: OwnOrHost::Host };
     let spec_of = |namespaces| ContainerSpec { namespaces, ..spec() };
-    let config = container(&spec_of(host), &Surroundings { network: None, ..around() }).expect("complete");
+    let config = container(&spec_of(host), &OciContext { network: None, ..context() }).expect("complete");
     assert_eq!(namespaces_of(&config), ["mnt"]);
     assert!(!has_mount(&config, "/dev/shm"), "the executor's");
     assert_eq!(config.hostname(), &None, "the host keeps its name");
@@ -100,8 +100,8 @@ fn namespaces_are_new_joined_or_the_host_s() {
         ipc: IpcNamespace::Container(other),
         ..Namespaces::default()
     };
-    let around = Surroundings { joined_proc: Some("/run/c/proc".into()), ipc_of: Some(7), ..around() };
-    let config = container(&spec_of(joined), &around).expect("complete");
+    let context = OciContext { joined_proc: Some("/run/c/proc".into()), ipc_of: Some(7), ..context() };
+    let config = container(&spec_of(joined), &context).expect("complete");
     assert_eq!(namespaces_of(&config), ["mnt", "net=/run/netns/x", "ipc=/proc/7/ns/ipc", "uts"]);
     assert!(!has_mount(&config, "/dev/shm"), "the executor's");
 }
@@ -129,7 +129,7 @@ fn libcontainer_mounts_what_is_in_the_kernel_s_file_systems() {
         tmpfs("/dev/shm"),
         tmpfs("/run"),
     ];
-    let config = container(&ContainerSpec { mounts, ..spec() }, &around()).expect("complete");
+    let config = container(&ContainerSpec { mounts, ..spec() }, &context()).expect("complete");
     let all: Vec<_> = config.mounts().iter().flatten().map(|mount| mount.destination().to_string_lossy()).collect();
     let expected =
         ["/proc", "/dev", "/dev/pts", "/sys", "/dev/mqueue", "/dev/shm", "/proc/uptime", "/sys/class/dmi/id"];
@@ -144,6 +144,6 @@ fn libcontainer_mounts_what_is_in_the_kernel_s_file_systems() {
 fn a_terminal_is_asked_for() {
     let mut spec = spec();
     spec.process.terminal = Some(TerminalSize::default());
-    let config = container(&spec, &around()).expect("complete");
+    let config = container(&spec, &context()).expect("complete");
     assert_eq!(config.process().as_ref().and_then(oci::Process::terminal), Some(true));
 }

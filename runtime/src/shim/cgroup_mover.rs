@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, mkfifo, pipe2};
 
-use crate::cgroup::{Cgroup, Exile};
+use crate::cgroup::{Cgroup, DaemonCgroups};
 use crate::control::{self, Failure};
 use crate::directory::Directory;
 use crate::{Error, Result};
@@ -99,12 +99,12 @@ fn open_fifo(path: &Path) -> io::Result<(File, File)> {
 }
 
 fn serve(cgroup: &Cgroup, shim: Pid, mut pid: File, mut moved: File, first: First) -> Result<()> {
-    let exile = Exile::from_own_service(cgroup.parent())?;
+    let daemon_cgroups = DaemonCgroups::from_own_service(cgroup.parent())?;
     cgroup.warm_up()?;
     // Whoever stops berthd's service means neither the containers nor those who look after them.
-    let exile_shim = || exile.receive(shim.as_raw());
+    let move_shim = || daemon_cgroups.move_in(shim.as_raw());
     if first == First::Shim {
-        exile_shim()?;
+        move_shim()?;
     }
     let mut text = [0; 16];
     let length = pid.read(&mut text).map_err(Error::io("read the new process's pid"))?;
@@ -120,10 +120,10 @@ fn serve(cgroup: &Cgroup, shim: Pid, mut pid: File, mut moved: File, first: Firs
     })?;
     if cgroup.is_v1() {
         // Its own cgroup is in other hierarchies, and it may have been forked before the shim was moved.
-        exile.receive(pid)?;
+        daemon_cgroups.move_in(pid)?;
     }
     cgroup.add(pid)?;
-    say_moved(&mut moved, || if first == First::Process { exile_shim() } else { Ok(()) })
+    say_moved(&mut moved, || if first == First::Process { move_shim() } else { Ok(()) })
         .map_err(Error::io("tell the new process"))
 }
 

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use nix::unistd::Pid;
 use oci_spec::runtime::Spec;
 
-use super::birth::Birth;
 use super::cgroup_mover::{CgroupMover, First};
 use super::diagnosis::Diagnosis;
 use super::executor::ProcessExecutor;
@@ -17,13 +16,14 @@ use super::joined_processes::{JoinedProcesses, mount_proc};
 use super::late_mounts::LateMounts;
 use super::launch::{self, Report, Streams};
 use super::mounts::{self, DetachedCgroup, HostMounts};
+use super::pid_namespace_fork::PidNamespaceFork;
 use super::program::Program;
 use super::shared_memory;
 use super::{Running, Stop, end_children, is_abandoned, wait_for_release};
 use crate::cgroup::{Cgroup, allowed_devices};
 use crate::control::{Failure, describe};
 use crate::directory::{self, Directory};
-use crate::oci::{self, Surroundings};
+use crate::oci::{self, OciContext};
 use crate::process_fd::{self, PidFd};
 use crate::spec::{BindPropagation, Id, IpcNamespace, MountKind, OwnOrHost, PidNamespace};
 use crate::user;
@@ -34,7 +34,7 @@ type Result<T> = std::result::Result<T, Stop>;
 /// Builds the container of this directory, and undoes all of it when its process doesn't run in the end.
 pub(super) fn start(directory: &Directory, control: &UnixStream) -> Result<Running> {
     let _lock =
-        std::mem::ManuallyDrop::new(lock::hold(&directory.lock()).map_err(Error::io("take the container's lock"))?);
+        std::mem::ManuallyDrop::new(lock::acquire(&directory.lock()).map_err(Error::io("take the container's lock"))?);
     let spec: ContainerSpec = directory
         .read(directory::File::Spec)?
         .ok_or_else(|| Failure::internal("the container's specification is gone"))?;
@@ -75,7 +75,7 @@ fn build(
     let mut executor = executor(spec, directory, &user, cgroups, &mover, &report)?;
     executor.late_mounts = late_mounts;
     let streams = Streams::prepare(directory, &spec.process, &user)?;
-    let mut around = Surroundings {
+    let mut context = OciContext {
         rootfs,
         user,
         network: None,
@@ -85,22 +85,22 @@ fn build(
         host_devices,
     };
 
-    around.network = wait_for_release(control)?.network;
+    context.network = wait_for_release(control)?.network;
     // Only now: the containers that are joined may have been started together with this one.
-    let mut born = None;
+    let mut forked = None;
     if let PidNamespace::Container(other) = &spec.namespaces.pid {
         let (member, pid) = first_process(directory, other)?;
-        around.joined_proc = Some(mount_proc(&member, pid, directory.path().join("proc"))?);
-        let birth = Rc::new(Birth::new()?);
-        executor.joined_processes = Some(JoinedProcesses::new(member, Rc::clone(&birth)));
-        born = Some(birth);
+        context.joined_proc = Some(mount_proc(&member, pid, directory.path().join("proc"))?);
+        let fork_result = Rc::new(PidNamespaceFork::new()?);
+        executor.joined_processes = Some(JoinedProcesses::new(member, Rc::clone(&fork_result)));
+        forked = Some(fork_result);
     }
     if let IpcNamespace::Container(other) = &spec.namespaces.ipc {
         let (_, pid) = first_process(directory, other)?;
-        around.ipc_of = Some(pid);
+        context.ipc_of = Some(pid);
         executor.late_mounts.add_shared_memory(shared_memory::of_container(other, &beside(directory, other), pid)?);
     }
-    let config = oci::container(spec, &around).map_err(|error| Failure::internal(describe(&error)))?;
+    let config = oci::container(spec, &context).map_err(|error| Failure::internal(describe(&error)))?;
     store_config(directory, &config)?;
 
     let builder = launch::builder(&spec.id, directory)?.with_executor(executor);
@@ -127,9 +127,9 @@ fn build(
     let mut started = Started { pid, at: Timestamp::now() };
     directory.write(directory::File::Started, &started)?;
     container.start().map_err(|error| Failure::internal(describe(&error)))?;
-    let (pid, failure) = match born {
+    let (pid, failure) = match forked {
         None => (Some(pid), report.read()),
-        Some(born) => (born.wait(Pid::from_raw(pid))?, report.read_what_is_there()),
+        Some(forked) => (forked.wait(Pid::from_raw(pid))?, report.read_what_is_there()),
     };
     if let Some(failure) = failure {
         return Err(failure.into());

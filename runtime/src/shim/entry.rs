@@ -9,10 +9,10 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
 use nix::unistd::{ForkResult, Gid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, fork, setgroups, setresgid, setresuid};
 
-use super::birth::{Birth, end};
 use super::cgroup_mover::CgroupMover;
 use super::descriptors;
 use super::launch;
+use super::pid_namespace_fork::{PidNamespaceFork, end};
 use super::program::{Outcome, Program, failed, hide};
 use super::streams::Theirs;
 use super::terminal;
@@ -44,11 +44,11 @@ pub(super) enum EntryStreams {
 impl Entry {
     /// Makes the process, which runs or has reported why not, and gives its pid; `None` when there is none.
     pub(super) fn start(self, mover: &CgroupMover) -> Outcome<Option<i32>> {
-        let birth = Birth::new()?;
+        let fork_result = PidNamespaceFork::new()?;
         // SAFETY: the shim has one thread, so the child may do anything that the parent may.
         match unsafe { fork() }.map_err(Error::io("fork"))? {
             ForkResult::Child => {
-                if let Err(failure) = self.enter(&birth) {
+                if let Err(failure) = self.enter(&fork_result) {
                     self.program.tell(&failure);
                 }
                 end(0)
@@ -58,12 +58,12 @@ impl Entry {
                 drop(self);
                 // It waits for this, or for the end of who could say it.
                 scored.inspect(|()| mover.tell(child))?;
-                birth.wait(child)
+                fork_result.wait(child)
             }
         }
     }
 
-    fn enter(&self, birth: &Birth) -> Outcome<()> {
+    fn enter(&self, fork_result: &PidNamespaceFork) -> Outcome<()> {
         self.close_the_rest().map_err(failed("close what is the host's"))?;
         self.program.wait_for_cgroup()?;
         setns(&self.container, self.namespaces).map_err(failed("join the container's namespaces"))?;
@@ -72,7 +72,7 @@ impl Entry {
         descriptors::close_all_but(&[self.program.report.as_fd()]).map_err(failed("close what is the host's"))?;
         self.become_user().map_err(failed("become the user"))?;
         self.program.enter_working_directory()?;
-        birth.give(&self.program, &self.program.find()?)
+        fork_result.fork(&self.program, &self.program.find()?)
     }
 
     fn close_the_rest(&self) -> io::Result<()> {

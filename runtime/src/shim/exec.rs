@@ -23,7 +23,8 @@ type Result<T> = std::result::Result<T, Stop>;
 
 /// Runs the exec of this directory, and undoes all of it when its process doesn't run in the end.
 pub(super) fn start(directory: &Directory, control: &UnixStream) -> Result<Running> {
-    let _lock = std::mem::ManuallyDrop::new(lock::hold(&directory.lock()).map_err(Error::io("take the exec's lock"))?);
+    let _lock =
+        std::mem::ManuallyDrop::new(lock::acquire(&directory.lock()).map_err(Error::io("take the exec's lock"))?);
     launch(directory, control).inspect_err(|_| {
         end_children(None);
         // What is left is removed with the container.

@@ -11,11 +11,11 @@ use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, Exec
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use super::birth;
 use super::descriptors;
 use super::joined_processes::JoinedProcesses;
 use super::late_mounts::LateMounts;
 use super::mounts::DetachedCgroup;
+use super::pid_namespace_fork;
 use super::program::{Found, Outcome, Program, failed, hide};
 use crate::control::Failure;
 
@@ -91,13 +91,13 @@ impl ProcessExecutor {
             }
             Some(joined) => {
                 if self.program.process.terminal.is_some() {
-                    birth::leave_terminal()?;
+                    pid_namespace_fork::leave_terminal()?;
                 }
                 // libcontainer has said and heard all that it had to.
                 descriptors::close_all_but(&[self.program.report.as_fd()])
                     .map_err(failed("close what is the host's"))?;
-                joined.birth.give(&self.program, found)?;
-                birth::end(0)
+                joined.fork_result.fork(&self.program, found)?;
+                pid_namespace_fork::end(0)
             }
         }
     }

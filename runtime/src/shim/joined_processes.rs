@@ -12,8 +12,8 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::{Mode, stat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
-use super::birth::Birth;
 use super::mount_fd::{copy_mount, move_mount};
+use super::pid_namespace_fork::PidNamespaceFork;
 use super::program::{Outcome, failed};
 use crate::process_fd::PidFd;
 use crate::{Error, Result, root};
@@ -22,12 +22,12 @@ use crate::{Error, Result, root};
 #[derive(Debug, Clone)]
 pub(super) struct JoinedProcesses {
     member: Rc<PidFd>,
-    pub(super) birth: Rc<Birth>,
+    pub(super) fork_result: Rc<PidNamespaceFork>,
 }
 
 impl JoinedProcesses {
-    pub(super) fn new(member: PidFd, birth: Rc<Birth>) -> Self {
-        Self { member: Rc::new(member), birth }
+    pub(super) fn new(member: PidFd, fork_result: Rc<PidNamespaceFork>) -> Self {
+        Self { member: Rc::new(member), fork_result }
     }
 
     /// Has what is forked from now on be born there.
@@ -50,7 +50,7 @@ pub(super) fn mount_proc(member: &PidFd, pid: i32, place: PathBuf) -> Result<Pat
 
 /// Copies the mount, in the container's namespace. A container that may mount can have put something else there.
 fn take_proc() -> Result<OwnedFd> {
-    const ACTION: &str = "take the other container's /proc";
+    const ACTION: &str = "clone the mount of the other container's /proc";
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS)

@@ -29,24 +29,24 @@ const TERMINALS: [(&str, &str); 2] = [("/dev/pts", "/dev/pts"), ("/dev/pts/ptmx"
 /// What the executor is to do.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LateMounts {
-    binds: Vec<Late>,
+    binds: Vec<LateBind>,
     /// A bind stands in for all of `/dev`.
     replaces_dev: bool,
     /// Mounts of libcontainer's below `/dev` that the user asked for.
     kept: Vec<PathBuf>,
     has_terminal: bool,
     directories: Vec<DeviceDirectory>,
-    spreads: Vec<Spread>,
+    propagations: Vec<TmpfsPropagation>,
 }
 
 /// A tmpfs in which mounts spread otherwise than libcontainer leaves it.
 #[derive(Debug, Clone)]
-struct Spread {
+struct TmpfsPropagation {
     place: PathBuf,
     propagation: MsFlags,
 }
 
-impl Spread {
+impl TmpfsPropagation {
     fn of(mount: &Mount) -> Option<Self> {
         let MountKind::Tmpfs { options, .. } = &mount.kind else { return None };
         // The last one counts, and nothing has to be done for a private one.
@@ -63,7 +63,7 @@ impl Spread {
 }
 
 #[derive(Debug, Clone)]
-struct Late {
+struct LateBind {
     mount: Rc<OwnedFd>,
     place: PathBuf,
     is_directory: bool,
@@ -111,7 +111,7 @@ impl LateMounts {
         for mount in &asked {
             if let Some(bind) = mounting::bind(mount)? {
                 let place = mount.destination.clone();
-                binds.push(Late { mount: Rc::new(bind.mount), place, is_directory: bind.is_directory });
+                binds.push(LateBind { mount: Rc::new(bind.mount), place, is_directory: bind.is_directory });
             }
         }
         let below = |mount: &&Mount| mount.destination.starts_with(DEV) && !is_late(mount);
@@ -121,7 +121,7 @@ impl LateMounts {
             kept: spec.mounts.iter().filter(below).map(|mount| mount.destination.clone()).collect(),
             has_terminal: spec.process.terminal.is_some(),
             directories: [device_directories(host_devices, true), device_directories(&spec.devices, false)].concat(),
-            spreads: spec.mounts.iter().filter_map(Spread::of).collect(),
+            propagations: spec.mounts.iter().filter_map(TmpfsPropagation::of).collect(),
         };
         if spec.namespaces.ipc == IpcNamespace::Host {
             late.add_shared_memory(shared_memory::of_host()?);
@@ -140,7 +140,7 @@ impl LateMounts {
     pub(super) fn add_shared_memory(&mut self, mount: OwnedFd) {
         let place = PathBuf::from(shared_memory::PLACE);
         if !self.replaces_dev && !self.kept.contains(&place) && self.binds.iter().all(|late| late.place != place) {
-            self.binds.insert(0, Late { mount: Rc::new(mount), place, is_directory: true });
+            self.binds.insert(0, LateBind { mount: Rc::new(mount), place, is_directory: true });
         }
     }
 
@@ -149,12 +149,12 @@ impl LateMounts {
         for directory in &self.directories {
             directory.apply().map_err(Error::io(format!("set the mode of {}", directory.path.display())))?;
         }
-        if self.binds.is_empty() && self.spreads.is_empty() {
+        if self.binds.is_empty() && self.propagations.is_empty() {
             return Ok(());
         }
         let root = open("/", DIRECTORY, Mode::empty()).map_err(Error::io("open the container's root directory"))?;
         self.attach_binds(&root)?;
-        self.spreads.iter().try_for_each(|spread| spread.apply(&root))
+        self.propagations.iter().try_for_each(|propagation| propagation.apply(&root))
     }
 
     fn attach_binds(&self, root: &OwnedFd) -> Result<()> {

@@ -4,7 +4,6 @@
 //! input and output: one to talk over (see `crate::control`), and the one on which the monitor will listen. When the
 //! caller goes away before the start is decided, everything is undone.
 
-mod birth;
 mod cgroup_mover;
 mod container;
 mod descriptors;
@@ -17,6 +16,7 @@ pub(crate) mod late_mounts;
 mod launch;
 pub(crate) mod mount_fd;
 pub(crate) mod mounts;
+mod pid_namespace_fork;
 mod program;
 mod shared_memory;
 pub(crate) mod streams;
@@ -39,7 +39,7 @@ use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, s
 
 use self::cgroup_mover::CgroupMover;
 use crate::cgroup::Cgroup;
-use crate::control::{self, Afterword, Failure, Outcome, Release};
+use crate::control::{self, Failure, Outcome, Release, StartWarning};
 use crate::directory::Directory;
 use crate::monitor;
 use crate::status::Started;
@@ -187,7 +187,7 @@ fn hand_over(running: Running, control: &UnixStream, listener: OwnedFd, program:
     // A caller that is gone will learn it from the container's state.
     control::send(control, &Outcome::Started(started)).ok();
     if let Some(problem) = mover.and_then(CgroupMover::join) {
-        control::send(control, &Afterword { problem }).ok();
+        control::send(control, &StartWarning { problem }).ok();
     }
     let (input, stdout, stderr) = match streams {
         streams::Ours::Terminal(terminal) => (Some(terminal), None, None),

@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use super::late_mounts::{LateMounts, is_late};
 use super::mount_fd::{move_mount, open_tree};
-use crate::cgroup::{CONTAINER_ROOT, Cgroup, View};
+use crate::cgroup::{CONTAINER_ROOT, Cgroup, CgroupMount};
 use crate::mounting;
 use crate::oci::{self, INIT_PATH};
 use crate::spec::{BindPropagation, Device, DeviceKind, KernelPlace, Mount, MountKind, Rootfs, check_places};
@@ -121,12 +121,12 @@ pub(super) fn detach_cgroups(cgroup: &Cgroup, own: &[Mount]) -> Result<Vec<Detac
     let covered = |place: &Path| {
         own.iter().any(|mount| place.starts_with(&mount.destination) || mount.destination.starts_with(place))
     };
-    let views = cgroup.views().into_iter().filter(|view| !covered(&view.place));
-    let detach = |View { place, directory }| {
+    let mounts = cgroup.mounts().into_iter().filter(|mount| !covered(&mount.place));
+    let detach = |CgroupMount { place, directory }| {
         let mount = open_tree(&directory).map_err(Error::io(format!("take a mount of {}", directory.display())))?;
         Ok(DetachedCgroup { mount: Rc::new(mount), place })
     };
-    views.map(detach).collect()
+    mounts.map(detach).collect()
 }
 
 /// Mounts what the user asked for in a root filesystem, before there is anything of the kernel's in it: that goes on top,

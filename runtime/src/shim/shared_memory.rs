@@ -21,7 +21,8 @@ pub(super) const PLACE: &str = "/dev/shm";
 
 /// The host's.
 pub(super) fn of_host() -> Result<OwnedFd> {
-    copy_mount(&mounting::open_source(Path::new(PLACE))?, true).map_err(Error::io("take the host's /dev/shm"))
+    copy_mount(&mounting::open_source(Path::new(PLACE))?, true)
+        .map_err(Error::io("clone the mount of the host's /dev/shm"))
 }
 
 /// That of a running container, whose directory and first process these are.
@@ -43,7 +44,7 @@ pub(super) fn of_container(other: &Id, directory: &Directory, pid: i32) -> std::
 
 /// Copies the mount, in the container's namespace. A container that may mount can have put something else there.
 fn take() -> Result<OwnedFd> {
-    const ACTION: &str = "take the other container's /dev/shm";
+    const ACTION: &str = "clone the mount of the other container's /dev/shm";
     let action = || Error::io(ACTION);
     let how = OpenHow::new().flags(DIRECTORY);
     let memory = openat2(AT_FDCWD, PLACE, how.resolve(ResolveFlag::RESOLVE_NO_SYMLINKS)).map_err(action())?;

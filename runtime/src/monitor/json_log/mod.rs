@@ -1,6 +1,6 @@
 //! The log in Docker's `json-file` format: one JSON object a line, with the text, the stream and the time.
 
-mod behind;
+mod non_blocking;
 mod record;
 mod rotation;
 mod splitter;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::spec::Log;
-use behind::Line;
+use non_blocking::Line;
 use rotation::Compressing;
 pub(super) use splitter::{LineSplitter, Piece};
 pub(super) use writer::LogWriter;

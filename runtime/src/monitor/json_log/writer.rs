@@ -4,7 +4,7 @@ use std::io;
 
 use jiff::Timestamp;
 
-use super::behind::Behind;
+use super::non_blocking::NonBlockingWriter;
 use super::{JsonLog, Piece};
 use crate::spec::Log;
 
@@ -14,7 +14,7 @@ pub(in crate::monitor) enum LogWriter {
     /// The process waits for the disk.
     Blocking(JsonLog),
     /// It doesn't, and what is said meanwhile may be lost.
-    NonBlocking(Behind),
+    NonBlocking(NonBlockingWriter),
 }
 
 impl LogWriter {
@@ -25,7 +25,7 @@ impl LogWriter {
             Log::JsonFile { buffer_bytes: Some(bytes), .. } => {
                 let mut file = file;
                 let write = move |lines: &[_]| file.write_lines(lines);
-                Ok(Some(Self::NonBlocking(Behind::begin(*bytes, write)?)))
+                Ok(Some(Self::NonBlocking(NonBlockingWriter::begin(*bytes, write)?)))
             }
             _ => Ok(Some(Self::Blocking(file))),
         }
@@ -35,8 +35,8 @@ impl LogWriter {
     pub(in crate::monitor) fn add(&mut self, stream: &'static str, piece: Piece<'_>, at: Timestamp) -> io::Result<()> {
         match self {
             Self::Blocking(file) => file.add(stream, piece, at),
-            Self::NonBlocking(behind) => {
-                behind.add(stream, piece, at);
+            Self::NonBlocking(non_blocking) => {
+                non_blocking.add(stream, piece, at);
                 Ok(())
             }
         }
@@ -54,7 +54,7 @@ impl LogWriter {
     pub(in crate::monitor) fn finish(self) -> io::Result<()> {
         match self {
             Self::Blocking(mut file) => file.flush(),
-            Self::NonBlocking(behind) => behind.finish(),
+            Self::NonBlocking(non_blocking) => non_blocking.finish(),
         }
     }
 }

@@ -21,17 +21,17 @@ use crate::control::Failure;
 use crate::process_fd::PidFd;
 use crate::{Error, Result};
 
-/// How long a birth may take. Whoever may trace what is born can stop it for good.
-const LONGEST: Duration = Duration::from_secs(30);
+/// How long it may take. Whoever may trace what is born can stop it for good.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where the process that enters tells the shim which one was born: a page that the two share, and that isn't passed on to
 /// what is born. Whoever may trace that could say another process's pid in anything that it has.
 #[derive(Debug)]
-pub(super) struct Birth(NonNull<AtomicI32>);
+pub(super) struct PidNamespaceFork(NonNull<AtomicI32>);
 
 const PAGE_BYTES: NonZeroUsize = NonZeroUsize::new(4096).expect("it isn't zero");
 
-impl Birth {
+impl PidNamespaceFork {
     pub(super) fn new() -> Result<Self> {
         let (access, kind) = (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED);
         // SAFETY: the kernel chooses a place where nothing is.
@@ -46,13 +46,13 @@ impl Birth {
 
     /// Forks into the pid namespace that was joined; what is born there has become the program, or has reported why not,
     /// when this returns. To be called once, by a process that ends then.
-    pub(super) fn give(&self, program: &Program, found: &Found) -> Outcome<()> {
+    pub(super) fn fork(&self, program: &Program, found: &Found) -> Outcome<()> {
         // SAFETY: the page is ours; a child of this process, which doesn't use it, is made without it.
         unsafe { madvise(self.0.cast(), PAGE_BYTES.get(), MmapAdvise::MADV_DONTFORK) }
             .map_err(failed("keep a page from what is born"))?;
         die_with_shim()?;
         program.raise_limits()?;
-        let confined = filter_lets_be_born(program);
+        let confined = filter_allows_clone(program);
         if confined {
             program.confine()?;
         }
@@ -64,8 +64,8 @@ impl Birth {
     pub(super) fn wait(&self, parent: Pid) -> Outcome<Option<i32>> {
         let action = || Error::io("wait for the process that enters the pid namespace");
         let process = PidFd::open(parent.as_raw()).map_err(action())?;
-        if !process.wait_for(LONGEST).map_err(action())? {
-            let seconds = LONGEST.as_secs();
+        if !process.wait_for(TIMEOUT).map_err(action())? {
+            let seconds = TIMEOUT.as_secs();
             return Err(Failure::internal(format!(
                 "something in the container kept the process from running its program for {seconds} s"
             )));
@@ -75,7 +75,7 @@ impl Birth {
     }
 }
 
-impl Drop for Birth {
+impl Drop for PidNamespaceFork {
     fn drop(&mut self) {
         // SAFETY: nobody uses the page any more; that it can't be unmapped has no consequence.
         unsafe { munmap(self.0.cast(), PAGE_BYTES.get()) }.ok();
@@ -100,7 +100,7 @@ pub(super) fn leave_terminal() -> Outcome<()> {
 
 /// Whether the filter allows what is still to be done behind it. One that doesn't is for the program alone, and what is born
 /// puts itself behind it.
-fn filter_lets_be_born(program: &Program) -> bool {
+fn filter_allows_clone(program: &Program) -> bool {
     let mut calls = vec![(libc::SYS_clone, CLONE_ARGUMENTS), (libc::SYS_setsid, [0; 6])];
     if program.process.terminal.is_some() {
         calls.push((libc::SYS_ioctl, [0, libc::TIOCSCTTY, 0, 0, 0, 0]));

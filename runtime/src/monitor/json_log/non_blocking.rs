@@ -1,4 +1,4 @@
-//! A log that may fall behind (`mode=non-blocking`): a thread writes it, and what finds the buffer full is left out.
+//! `mode=non-blocking`: a thread writes the log, and what finds the buffer full is left out.
 
 use std::collections::VecDeque;
 use std::io;
@@ -33,14 +33,14 @@ struct Buffer {
     bytes: u64,
     max_bytes: u64,
     /// What became of the line that each stream is in the middle of.
-    current_lines: Vec<(&'static str, Fate)>,
+    current_lines: Vec<(&'static str, LineOutcome)>,
     /// No more will come.
     ended: bool,
 }
 
 /// What became of a line so far.
 #[derive(Debug, Clone, Copy, Default)]
-struct Fate {
+struct LineOutcome {
     kept: bool,
     lost: bool,
 }
@@ -53,27 +53,27 @@ impl Buffer {
     /// Takes a line if there is room, or if nothing waits at all. Of one that was begun and has no room any more the end is
     /// kept, so that the next one begins on a line of its own.
     fn add(&mut self, line: Line) {
-        let fate = self.fate(line.stream);
+        let outcome = self.outcome(line.stream);
         if !line.continues {
-            *fate = Fate::default();
+            *outcome = LineOutcome::default();
         }
-        let before = *fate;
+        let before = *outcome;
         let has_room = self.bytes == 0 || self.bytes + line.bytes() <= self.max_bytes;
-        let fate = self.fate(line.stream);
+        let outcome = self.outcome(line.stream);
         if has_room && !before.lost {
-            fate.kept = true;
+            outcome.kept = true;
             self.push(line);
         } else {
-            fate.lost = true;
+            outcome.lost = true;
             if before.kept && line.text.ends_with(b"\n") {
                 self.push(Line { text: b"\n".to_vec(), ..line });
             }
         }
     }
 
-    fn fate(&mut self, stream: &'static str) -> &mut Fate {
+    fn outcome(&mut self, stream: &'static str) -> &mut LineOutcome {
         let index = self.current_lines.iter().position(|(known, _)| *known == stream).unwrap_or_else(|| {
-            self.current_lines.push((stream, Fate::default()));
+            self.current_lines.push((stream, LineOutcome::default()));
             self.current_lines.len() - 1
         });
         &mut self.current_lines[index].1
@@ -87,7 +87,7 @@ impl Buffer {
 
 /// The thread and what it has to write.
 #[derive(Debug)]
-pub(in crate::monitor) struct Behind {
+pub(in crate::monitor) struct NonBlockingWriter {
     shared: Arc<Shared>,
     thread: JoinHandle<io::Result<()>>,
 }
@@ -98,7 +98,7 @@ struct Shared {
     changed: Condvar,
 }
 
-impl Behind {
+impl NonBlockingWriter {
     /// Begins to write what will come.
     pub(super) fn begin(
         max_bytes: u64,
@@ -184,14 +184,14 @@ mod tests {
         let (at_work, begins) = mpsc::channel();
         let (go_on, permitted) = mpsc::channel();
         let (write, written) = mpsc::channel();
-        let behind = Behind::begin(2 * line("stdout", "a").bytes(), move |lines| {
+        let non_blocking = NonBlockingWriter::begin(2 * line("stdout", "a").bytes(), move |lines| {
             at_work.send(()).expect("somebody asks");
             permitted.recv().expect("somebody permits");
             lines.iter().for_each(|line| write.send(line.text.clone()).expect("somebody reads"));
             Err(io::Error::other("full"))
         });
-        let behind = behind.expect("begins");
-        let add = |text: &[u8]| behind.add("stdout", Piece { text, continues: false }, Timestamp::UNIX_EPOCH);
+        let non_blocking = non_blocking.expect("begins");
+        let add = |text: &[u8]| non_blocking.add("stdout", Piece { text, continues: false }, Timestamp::UNIX_EPOCH);
         add(b"a");
         begins.recv().expect("at work");
         // The one being written takes its room until it is.
@@ -202,7 +202,7 @@ mod tests {
         go_on.send(()).expect("waits");
         begins.recv().expect("at work");
         go_on.send(()).expect("waits");
-        assert_eq!(behind.finish().expect_err("told at the end").to_string(), "full");
+        assert_eq!(non_blocking.finish().expect_err("told at the end").to_string(), "full");
         assert_eq!(written.iter().collect::<Vec<_>>(), [b"a", b"b", b"e"]);
     }
 }
