@@ -48,13 +48,13 @@ impl std::fmt::Display for Daemon {
 
 /// Where the daemons are, as far as that is known without asking.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Places {
+pub(crate) struct SocketPaths {
     pub(crate) berthd: PathBuf,
     /// None: berthd isn't where it usually is, and knows where its netd is.
     pub(crate) netd: Option<PathBuf>,
 }
 
-impl Places {
+impl SocketPaths {
     /// What is empty isn't said, as in variables that are set to nothing.
     ///
     /// # Errors
@@ -113,18 +113,18 @@ mod tests {
 
     #[test]
     fn netd_is_berthds() {
-        let places = |host, netd| {
-            let places = Places::of(host, netd).unwrap();
-            (places.berthd.display().to_string(), places.netd.map(|netd| netd.display().to_string()))
+        let paths = |host, netd| {
+            let paths = SocketPaths::of(host, netd).unwrap();
+            (paths.berthd.display().to_string(), paths.netd.map(|netd| netd.display().to_string()))
         };
         let usual = ("/run/berth/berth.sock".to_owned(), Some("/run/berth/netd.sock".to_owned()));
-        assert_eq!(places(None, None), usual);
-        assert_eq!(places(Some(""), Some("")), usual);
-        assert_eq!(places(Some("unix:///run/berth/berth.sock"), None), usual);
-        assert_eq!(places(Some("/run/x.sock"), None), ("/run/x.sock".to_owned(), None));
-        assert_eq!(places(Some("/run/x.sock"), Some("")), ("/run/x.sock".to_owned(), None));
-        assert_eq!(places(Some("/run/x.sock"), Some("/run/y")), ("/run/x.sock".to_owned(), Some("/run/y".to_owned())));
-        assert_eq!(places(None, Some("/run/y")), ("/run/berth/berth.sock".to_owned(), Some("/run/y".to_owned())));
+        assert_eq!(paths(None, None), usual);
+        assert_eq!(paths(Some(""), Some("")), usual);
+        assert_eq!(paths(Some("unix:///run/berth/berth.sock"), None), usual);
+        assert_eq!(paths(Some("/run/x.sock"), None), ("/run/x.sock".to_owned(), None));
+        assert_eq!(paths(Some("/run/x.sock"), Some("")), ("/run/x.sock".to_owned(), None));
+        assert_eq!(paths(Some("/run/x.sock"), Some("/run/y")), ("/run/x.sock".to_owned(), Some("/run/y".to_owned())));
+        assert_eq!(paths(None, Some("/run/y")), ("/run/berth/berth.sock".to_owned(), Some("/run/y".to_owned())));
     }
 
     #[test]

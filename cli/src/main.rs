@@ -41,20 +41,20 @@ fn main() {
 
 /// Commands whose failures have statuses of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Subject {
+enum StatusRule {
     Run,
     Create,
     Other,
 }
 
 fn run(cli: Cli, arguments: &[OsString]) -> u8 {
-    let subject = match &cli.command {
+    let rule = match &cli.command {
         Command::Verb(verb) | Command::Container { command: ContainerCommand::Verb(verb) } => match verb {
-            Verb::Run(_) => Subject::Run,
-            Verb::Create(_) => Subject::Create,
-            _ => Subject::Other,
+            Verb::Run(_) => StatusRule::Run,
+            Verb::Create(_) => StatusRule::Create,
+            _ => StatusRule::Other,
         },
-        _ => Subject::Other,
+        _ => StatusRule::Other,
     };
     // One thread: there is more to lose in starting others than to win by them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -62,7 +62,7 @@ fn run(cli: Cli, arguments: &[OsString]) -> u8 {
         Ok(runtime) => runtime.block_on(command::dispatch(cli)),
         Err(error) => Err(Failure::Invalid(format!("cannot wait for input and output: {error}"))),
     };
-    let status = outcome.unwrap_or_else(|failure| report(&failure, subject, arguments));
+    let status = outcome.unwrap_or_else(|failure| report(&failure, rule, arguments));
     if let Ok(runtime) = runtime {
         runtime.shutdown_background();
     }
@@ -70,7 +70,7 @@ fn run(cli: Cli, arguments: &[OsString]) -> u8 {
 }
 
 /// Says what went wrong, and with which status to exit.
-fn report(failure: &Failure, subject: Subject, arguments: &[OsString]) -> u8 {
+fn report(failure: &Failure, rule: StatusRule, arguments: &[OsString]) -> u8 {
     let (text, is_flag_syntax) = match failure {
         Failure::Reported => return 1,
         Failure::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return BROKEN_PIPE_STATUS,
@@ -79,16 +79,16 @@ fn report(failure: &Failure, subject: Subject, arguments: &[OsString]) -> u8 {
     };
     let text = if is_flag_syntax {
         flags::explained(&text, arguments)
-    } else if subject == Subject::Run {
+    } else if rule == StatusRule::Run {
         flags::complaint(&text) + "\n\nRun 'berth run --help' for more information\n"
     } else {
         flags::complaint(&text) + "\n"
     };
     // When standard error is gone as well, the status still says it.
     let _ = std::io::stderr().write_all(text.as_bytes());
-    match (subject, failure) {
-        (Subject::Run, failure) => failure.run_status(),
-        (Subject::Create, Failure::Request(_)) => 125,
+    match (rule, failure) {
+        (StatusRule::Run, failure) => failure.run_status(),
+        (StatusRule::Create, Failure::Request(_)) => 125,
         (_, failure) => failure.status(),
     }
 }

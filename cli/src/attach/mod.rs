@@ -1,4 +1,4 @@
-//! Our terminal or pipes, tied to a process in a container.
+//! Our terminal or pipes, attached to a process in a container.
 
 mod escape;
 pub(crate) mod session;

@@ -14,9 +14,9 @@ use crate::terminal::{self, RawMode};
 /// Bytes that are moved at once.
 const BUFFER_BYTES: usize = 32 * 1024;
 
-/// How a process is tied to us.
+/// How we are attached to a process.
 #[derive(Debug)]
-pub(crate) struct Tie {
+pub(crate) struct AttachOptions {
     /// What we read is its input.
     pub(crate) stdin: bool,
     /// It has a terminal: its output is one stream, and keys go to it as they are.
@@ -37,24 +37,24 @@ pub(crate) enum End {
 /// A connection to a process, with our terminal ready for it.
 #[derive(Debug)]
 pub(crate) struct Session {
-    tie: Tie,
+    options: AttachOptions,
     connection: TokioIo<Upgraded>,
     raw_mode: Option<RawMode>,
 }
 
 impl Session {
-    /// Ties us to the process behind a connection. Until the session is over, a terminal passes every key on.
+    /// Attaches us to the process behind a connection. Until the session is over, a terminal passes every key on.
     ///
     /// # Errors
     /// The terminal can't be put into raw mode.
-    pub(crate) fn new(connection: TokioIo<Upgraded>, tie: Tie) -> Result<Self, Failure> {
-        let raw_mode = if tie.tty && tie.stdin && terminal::is_stdin_terminal() {
+    pub(crate) fn new(connection: TokioIo<Upgraded>, options: AttachOptions) -> Result<Self, Failure> {
+        let raw_mode = if options.tty && options.stdin && terminal::is_stdin_terminal() {
             let enter = RawMode::enter();
             Some(enter.map_err(|source| Failure::Io { doing: "put the terminal into raw mode".to_owned(), source })?)
         } else {
             None
         };
-        Ok(Self { tie, connection, raw_mode })
+        Ok(Self { options, connection, raw_mode })
     }
 
     /// Moves bytes until the process has closed its output or the user leaves; the terminal is as before then.
@@ -62,12 +62,12 @@ impl Session {
     /// # Errors
     /// The connection breaks, or our output can't be written. That nobody reads it is no failure.
     pub(crate) async fn run(self) -> Result<End, Failure> {
-        let Self { tie, connection, raw_mode } = self;
+        let Self { options, connection, raw_mode } = self;
         let (from_process, to_process) = tokio::io::split(connection);
-        let output = show(from_process, tie.tty);
+        let output = show(from_process, options.tty);
         tokio::pin!(output);
-        let end = if tie.stdin {
-            let keys = if tie.tty { tie.detach_keys } else { Vec::new() };
+        let end = if options.stdin {
+            let keys = if options.tty { options.detach_keys } else { Vec::new() };
             tokio::select! {
                 shown = &mut output => shown.map(|()| End::Output),
                 left = type_in(tokio::io::stdin(), to_process, EscapeMatcher::new(keys)) => match left {

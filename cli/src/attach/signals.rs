@@ -1,4 +1,4 @@
-//! Signals that concern a container that we are tied to: passed on to it, or a new size for its terminal.
+//! Signals that concern a container that we are attached to: passed on to it, or a new size for its terminal.
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};

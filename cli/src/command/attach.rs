@@ -1,6 +1,6 @@
-//! `attach`: ties us to a container that runs.
+//! `attach`: attaches us to a container that runs.
 
-use crate::attach::session::{End, Session, Tie, check_terminal};
+use crate::attach::session::{AttachOptions, End, Session, check_terminal};
 use crate::attach::signals::{Terminal, Watch};
 use crate::engine::container;
 use crate::engine::reply::{ContainerDetails, ContainerState};
@@ -28,7 +28,7 @@ pub(super) async fn attach(context: &Context, flags: AttachFlags) -> Result<u8, 
         .query_some("detachKeys", flags.detach_keys.as_deref());
     let wait = engine.post(container(&id, "/wait")?).send();
     let (connection, waiting) = tokio::try_join!(request.hijack(), wait)?;
-    let session = Session::new(connection, Tie { stdin, tty, detach_keys })?;
+    let session = Session::new(connection, AttachOptions { stdin, tty, detach_keys })?;
     let mut watch = Watch::default();
     if flags.sig_proxy && !tty {
         watch.pass_signals(engine, &id)?;

@@ -13,11 +13,11 @@ use crate::request::image_name::with_tag;
 
 use super::pull::{self, Pull};
 use super::transfer::{Output, Show};
-use super::{Context, DONE, print, print_error, with_surroundings};
+use super::{Context, DONE, print, print_error, with_local_context};
 
 /// Runs the command.
 pub(super) async fn create(context: &Context, flags: CreateFlags) -> Result<u8, Failure> {
-    let request = with_surroundings(|surroundings| create_request(&flags, false, surroundings))??;
+    let request = with_local_context(|local| create_request(&flags, false, local))??;
     let created = send(&context.engine, &request).await?;
     for warning in &created.warnings {
         print_error(&format!("WARNING: {warning}"));

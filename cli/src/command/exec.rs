@@ -2,7 +2,7 @@
 
 use bollard_stubs::models::ExecStartConfig;
 
-use crate::attach::session::{End, Session, Tie, check_terminal};
+use crate::attach::session::{AttachOptions, End, Session, check_terminal};
 use crate::attach::signals::{Terminal, Watch};
 use crate::engine::reply::{ExecDetails, Identified};
 use crate::engine::{EngineError, container};
@@ -10,11 +10,11 @@ use crate::failure::{Failure, start_status};
 use crate::flags::container::ExecFlags;
 use crate::request::exec::{ExecRequest, exec_request};
 
-use super::{Context, DONE, complain, run, with_surroundings};
+use super::{Context, DONE, complain, run, with_local_context};
 
 /// Runs the command.
 pub(super) async fn exec(context: &Context, flags: ExecFlags) -> Result<u8, Failure> {
-    let request = with_surroundings(|surroundings| exec_request(&flags, surroundings))??;
+    let request = with_local_context(|local| exec_request(&flags, local))??;
     check_terminal(request.interactive, request.tty)?;
     let path = container(&request.container, "/exec")?;
     let created: Identified = context.engine.post(path).json(&request.body).send().await?.json().await?;
@@ -44,8 +44,9 @@ async fn follow(context: &Context, request: &ExecRequest, id: &str) -> Result<u8
         return Ok(DONE);
     }
     let connection = start.hijack().await?;
-    let tie = Tie { stdin: request.interactive, tty: request.tty, detach_keys: request.detach_keys.clone() };
-    let session = Session::new(connection, tie)?;
+    let options =
+        AttachOptions { stdin: request.interactive, tty: request.tty, detach_keys: request.detach_keys.clone() };
+    let session = Session::new(connection, options)?;
     let mut watch = Watch::default();
     if request.tty {
         watch.follow_size(engine, Terminal::Exec(id.to_owned())).await?;

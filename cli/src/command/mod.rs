@@ -55,20 +55,20 @@ use bollard_stubs::models::SystemVersion;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::connect::{ConnectError, Places};
+use crate::connect::{ConnectError, SocketPaths};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::flags::{
     self, Cli, Command, Sockets, build as build_flags, container, image, network as net, system, volume as volumes,
 };
 use crate::render::inspect::View;
-use crate::request::Surroundings;
+use crate::request::LocalContext;
 use crate::terminal;
 
 /// What every command works with.
 pub(crate) struct Context {
     engine: Engine,
-    places: Places,
+    socket_paths: SocketPaths,
 }
 
 /// Exit status of a command that did what it should.
@@ -80,13 +80,13 @@ impl Context {
     /// # Errors
     /// They can't be sockets.
     pub(crate) fn new(sockets: &Sockets) -> Result<Self, Failure> {
-        let places = Places::of(sockets.host.as_deref(), sockets.netd_socket.as_deref())?;
-        Ok(Self { engine: Engine::new(places.berthd.clone()), places })
+        let socket_paths = SocketPaths::of(sockets.host.as_deref(), sockets.netd_socket.as_deref())?;
+        Ok(Self { engine: Engine::new(socket_paths.berthd.clone()), socket_paths })
     }
 
     /// netd itself: the one that is named, else that of our berthd.
     pub(crate) async fn netd(&self) -> Result<netd_client::Client, Failure> {
-        let socket = match &self.places.netd {
+        let socket = match &self.socket_paths.netd {
             Some(socket) => socket.clone(),
             None => self.netd_of_berthd().await?,
         };
@@ -97,7 +97,7 @@ impl Context {
         let answer: SystemVersion = self.engine.get("/version").send().await?.json().await?;
         let mut details = answer.components.into_iter().flatten().filter_map(|component| component.details);
         let socket = details.find_map(|mut details| details.remove("NetdSocket"));
-        Ok(socket.map(PathBuf::from).ok_or_else(|| ConnectError::NetdUnknown(self.places.berthd.clone()))?)
+        Ok(socket.map(PathBuf::from).ok_or_else(|| ConnectError::NetdUnknown(self.socket_paths.berthd.clone()))?)
     }
 
     /// berthd.
@@ -260,11 +260,11 @@ where
     if failed { Err(Failure::Reported) } else { Ok(DONE) }
 }
 
-/// Makes a request of flags, with our own process as their surroundings.
-fn with_surroundings<T>(make: impl FnOnce(&Surroundings<'_>) -> T) -> Result<T, Failure> {
+/// Makes a request of flags, in the context of our own process.
+fn with_local_context<T>(make: impl FnOnce(&LocalContext<'_>) -> T) -> Result<T, Failure> {
     let directory = std::env::current_dir()
         .map_err(|source| Failure::Io { doing: "find the current directory".to_owned(), source })?;
-    Ok(make(&Surroundings {
+    Ok(make(&LocalContext {
         variable: &|name| std::env::var(name).ok(),
         read_file: &|path| std::fs::read_to_string(path),
         directory,

@@ -1,4 +1,4 @@
-//! `prune` of containers, images, volumes, the build cache and the whole system: removes what nothing needs.
+//! `prune` of containers, images, volumes, the build cache and the whole system: removes what is unused.
 
 use crate::credentials;
 use crate::engine::reply::{CachePrune, ContainerPrune, ImagePrune, NetworkPrune, VolumePrune};

@@ -1,6 +1,6 @@
-//! `run`: creates a container, ties us to it, starts it, and ends as it ends.
+//! `run`: creates a container, attaches us to it, starts it, and ends as it ends.
 
-use crate::attach::session::{End, Session, Tie, check_terminal};
+use crate::attach::session::{AttachOptions, End, Session, check_terminal};
 use crate::attach::signals::{Terminal, Watch};
 use crate::engine::reply::Waited;
 use crate::engine::{Engine, Response, container};
@@ -9,11 +9,11 @@ use crate::flags::container::RunFlags;
 use crate::request::create::{CreateRequest, Streams, create_request};
 use crate::request::detach_keys;
 
-use super::{Context, DONE, container_create, print, print_error, with_surroundings};
+use super::{Context, DONE, container_create, print, print_error, with_local_context};
 
 /// Runs the command.
 pub(super) async fn run(context: &Context, flags: RunFlags) -> Result<u8, Failure> {
-    let request = with_surroundings(|surroundings| create_request(&flags.create, flags.detach, surroundings))??;
+    let request = with_local_context(|local| create_request(&flags.create, flags.detach, local))??;
     let keys = detach_keys::parse(flags.detach_keys.as_deref())?;
     check_terminal(request.streams.stdin, request.tty)?;
     let engine = &context.engine;
@@ -43,7 +43,7 @@ fn exit_condition(request: &CreateRequest) -> &'static str {
     if request.auto_remove { "removed" } else { "next-exit" }
 }
 
-/// A container that isn't started yet, and how we will be tied to it.
+/// A container that isn't started yet, and how we will be attached to it.
 #[derive(Debug)]
 pub(super) struct Attachment {
     pub(super) id: String,
@@ -71,8 +71,8 @@ impl Attachment {
             .hijack();
         let wait = engine.post(container(&self.id, "/wait")?).query("condition", self.until).send();
         let (connection, waiting) = tokio::try_join!(attach, wait)?;
-        let tie = Tie { stdin: self.streams.stdin, tty: self.tty, detach_keys: self.detach_keys };
-        let session = Session::new(connection, tie)?;
+        let options = AttachOptions { stdin: self.streams.stdin, tty: self.tty, detach_keys: self.detach_keys };
+        let session = Session::new(connection, options)?;
         let mut watch = Watch::default();
         if self.pass_signals {
             watch.pass_signals(engine, &self.id)?;

@@ -1,4 +1,4 @@
-//! `start`: starts containers, or one that we stay tied to.
+//! `start`: starts containers, or one that we stay attached to.
 
 use crate::attach::session::check_terminal;
 use crate::engine::container;

@@ -8,12 +8,12 @@ use super::{Context, DONE, for_each};
 
 /// Runs `stop`.
 pub(super) async fn stop(context: &Context, flags: StopFlags) -> Result<u8, Failure> {
-    each(context, &flags.targets, "/stop", |request| with_patience(request, &flags)).await
+    each(context, &flags.targets, "/stop", |request| with_timeout(request, &flags)).await
 }
 
 /// Runs `restart`.
 pub(super) async fn restart(context: &Context, flags: StopFlags) -> Result<u8, Failure> {
-    each(context, &flags.targets, "/restart", |request| with_patience(request, &flags)).await
+    each(context, &flags.targets, "/restart", |request| with_timeout(request, &flags)).await
 }
 
 /// Runs `kill`.
@@ -39,7 +39,7 @@ pub(super) async fn rename(context: &Context, flags: RenameFlags) -> Result<u8, 
     Ok(DONE)
 }
 
-fn with_patience<'a>(request: Request<'a>, flags: &StopFlags) -> Request<'a> {
+fn with_timeout<'a>(request: Request<'a>, flags: &StopFlags) -> Request<'a> {
     request.query_some("t", flags.timeout).query_some("signal", flags.signal.as_deref())
 }
 

@@ -15,8 +15,8 @@ use crate::terminal;
 
 use super::{Context, DONE, print};
 
-/// News of a container.
-enum News {
+/// An update about a container.
+enum StatsUpdate {
     Figures(String, Box<Stats>),
     Gone(String),
     Started(String),
@@ -31,21 +31,22 @@ pub(super) async fn stats(context: &Context, flags: StatsFlags) -> Result<u8, Fa
     let format = Format::parse(flags.format.as_deref(), false, &COLUMNS);
     let names =
         if flags.containers.is_empty() { list(&context.engine, flags.all).await? } else { flags.containers.clone() };
-    let board = Board { format, whole: flags.no_trunc, figures: names.into_iter().map(|name| (name, None)).collect() };
+    let table =
+        StatsTable { format, whole: flags.no_trunc, figures: names.into_iter().map(|name| (name, None)).collect() };
     if flags.no_stream {
-        return board.show_once(&context.engine).await;
+        return table.show_once(&context.engine).await;
     }
-    board.follow(&context.engine, flags.containers.is_empty()).await
+    table.follow(&context.engine, flags.containers.is_empty()).await
 }
 
 /// Containers and their latest figures.
-struct Board {
+struct StatsTable {
     format: Format,
     whole: bool,
     figures: BTreeMap<String, Option<Box<Stats>>>,
 }
 
-impl Board {
+impl StatsTable {
     async fn show_once(mut self, engine: &Engine) -> Result<u8, Failure> {
         // The engine takes a second for a container's two readings: all at once, not one after the other.
         let names: Vec<String> = self.figures.keys().cloned().collect();
@@ -61,7 +62,7 @@ impl Board {
     }
 
     async fn follow(mut self, engine: &Engine, all: bool) -> Result<u8, Failure> {
-        let (sender, mut news) = mpsc::channel(64);
+        let (sender, mut updates) = mpsc::channel(64);
         for name in self.figures.keys() {
             tokio::spawn(watch(engine.clone(), name.clone(), !all, sender.clone()));
         }
@@ -71,12 +72,12 @@ impl Board {
             tokio::spawn(watch_starts(engine.clone(), sender.clone()));
         }
         self.draw()?;
-        while let Some(item) = news.recv().await {
+        while let Some(item) = updates.recv().await {
             match item {
-                News::Figures(name, stats) => _ = self.figures.insert(name, Some(stats)),
-                News::Gone(name) => _ = self.figures.remove(&name),
-                News::Failed(error) => return Err(error.into()),
-                News::Started(name) => {
+                StatsUpdate::Figures(name, stats) => _ = self.figures.insert(name, Some(stats)),
+                StatsUpdate::Gone(name) => _ = self.figures.remove(&name),
+                StatsUpdate::Failed(error) => return Err(error.into()),
+                StatsUpdate::Started(name) => {
                     if let Some(sender) = &sender {
                         tokio::spawn(watch(engine.clone(), name.clone(), false, sender.clone()));
                         self.figures.insert(name, None);
@@ -105,40 +106,40 @@ async fn list(engine: &Engine, all: bool) -> Result<Vec<String>, EngineError> {
     Ok(containers.into_iter().map(|container| container.id).collect())
 }
 
-async fn watch(engine: Engine, name: String, named: bool, sender: mpsc::Sender<News>) {
-    let news = match watch_figures(&engine, &name, &sender).await {
-        Ok(()) => News::Gone(name),
+async fn watch(engine: Engine, name: String, named: bool, sender: mpsc::Sender<StatsUpdate>) {
+    let update = match watch_figures(&engine, &name, &sender).await {
+        Ok(()) => StatsUpdate::Gone(name),
         // One that nobody named may end at any moment.
-        Err(error) if error.is_not_found() && !named => News::Gone(name),
-        Err(error) => News::Failed(error),
+        Err(error) if error.is_not_found() && !named => StatsUpdate::Gone(name),
+        Err(error) => StatsUpdate::Failed(error),
     };
     // Nobody listens any more when the command is over.
-    let _ = sender.send(news).await;
+    let _ = sender.send(update).await;
 }
 
-async fn watch_figures(engine: &Engine, name: &str, sender: &mpsc::Sender<News>) -> Result<(), EngineError> {
+async fn watch_figures(engine: &Engine, name: &str, sender: &mpsc::Sender<StatsUpdate>) -> Result<(), EngineError> {
     let mut lines = engine.get(container(name, "/stats")?).query("stream", 1).send().await?.lines::<Stats>();
     while let Some(stats) = lines.next().await? {
-        if sender.send(News::Figures(name.to_owned(), Box::new(stats))).await.is_err() {
+        if sender.send(StatsUpdate::Figures(name.to_owned(), Box::new(stats))).await.is_err() {
             break;
         }
     }
     Ok(())
 }
 
-async fn watch_starts(engine: Engine, sender: mpsc::Sender<News>) {
+async fn watch_starts(engine: Engine, sender: mpsc::Sender<StatsUpdate>) {
     if let Err(error) = follow_starts(&engine, &sender).await {
-        let _ = sender.send(News::Failed(error)).await;
+        let _ = sender.send(StatsUpdate::Failed(error)).await;
     }
 }
 
-async fn follow_starts(engine: &Engine, sender: &mpsc::Sender<News>) -> Result<(), EngineError> {
+async fn follow_starts(engine: &Engine, sender: &mpsc::Sender<StatsUpdate>) -> Result<(), EngineError> {
     let mut filters = Filters::default();
     filters.add("type", "container");
     filters.add("event", "start");
     let mut events = engine.get("/events").query_some("filters", filters.to_query()).send().await?.lines::<Event>();
     while let Some(event) = events.next().await? {
-        if sender.send(News::Started(event.actor.id)).await.is_err() {
+        if sender.send(StatsUpdate::Started(event.actor.id)).await.is_err() {
             break;
         }
     }

@@ -19,7 +19,7 @@ pub(crate) enum CopyError {
 
 /// A file or directory in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Inside {
+pub(crate) struct ContainerPath {
     pub(crate) container: String,
     pub(crate) path: String,
 }
@@ -27,8 +27,8 @@ pub(crate) struct Inside {
 /// A copy as it was typed. `-` for our side is standard input or output.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Copy {
-    Out { from: Inside, to: String },
-    In { from: String, to: Inside },
+    Out { from: ContainerPath, to: String },
+    In { from: String, to: ContainerPath },
 }
 
 impl Copy {
@@ -38,7 +38,7 @@ impl Copy {
                 return Err(CopyError::Empty(what));
             }
         }
-        match (inside(source), inside(destination)) {
+        match (container_path(source), container_path(destination)) {
             (Some(_), Some(_)) => Err(CopyError::BetweenContainers),
             (Some(from), None) => Ok(Self::Out { from, to: destination.to_owned() }),
             (None, Some(to)) => Ok(Self::In { from: source.to_owned(), to }),
@@ -48,10 +48,10 @@ impl Copy {
 }
 
 /// A colon in a path of ours is told apart by a slash or a point before it: `./a:b`.
-fn inside(text: &str) -> Option<Inside> {
+fn container_path(text: &str) -> Option<ContainerPath> {
     let (container, path) = text.split_once(':')?;
     let is_container = !container.is_empty() && !text.starts_with('/') && !container.starts_with('.');
-    is_container.then(|| Inside { container: container.to_owned(), path: path.to_owned() })
+    is_container.then(|| ContainerPath { container: container.to_owned(), path: path.to_owned() })
 }
 
 /// What is at a destination.
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn sides() {
-        let side = |container: &str, path: &str| Inside { container: container.into(), path: path.into() };
+        let side = |container: &str, path: &str| ContainerPath { container: container.into(), path: path.into() };
         assert_eq!(Copy::parse("web:/etc", "."), Ok(Copy::Out { from: side("web", "/etc"), to: ".".into() }));
         assert_eq!(Copy::parse("./a:b", "web:c:d"), Ok(Copy::In { from: "./a:b".into(), to: side("web", "c:d") }));
         assert_eq!(Copy::parse("/a:b", "web:"), Ok(Copy::In { from: "/a:b".into(), to: side("web", "") }));

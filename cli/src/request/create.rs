@@ -16,7 +16,7 @@ use super::error::{RequestError, flag};
 use super::mount::{Volumes, parse_mount};
 use super::port::Ports;
 use super::security::{CGROUP, IPC, PID, SecurityOptions, USER, UTS};
-use super::{Surroundings, device, disk, gpus, health, host, pairs, quantity, ulimit};
+use super::{LocalContext, device, disk, gpus, health, host, pairs, quantity, ulimit};
 
 /// A container to be.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(crate) struct CreateRequest {
     pub(crate) body: ContainerCreateBody,
 }
 
-/// Streams of a container that are tied to ours.
+/// Streams of a container that are attached to ours.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Streams {
     pub(crate) stdin: bool,
@@ -63,13 +63,13 @@ impl Streams {
 pub(crate) fn create_request(
     flags: &CreateFlags,
     detach: bool,
-    surroundings: &Surroundings<'_>,
+    local: &LocalContext<'_>,
 ) -> Result<CreateRequest, RequestError> {
     let streams = streams(&flags.process, detach)?;
     let ports = Ports::parse(&flags.network.publish, &flags.network.expose)?;
-    let volumes = Volumes::parse(&flags.storage.volume, &surroundings.directory)?;
+    let volumes = Volumes::parse(&flags.storage.volume, &local.directory)?;
     let attachments = Attachments::parse(&flags.network)?;
-    let host_config = host_config(flags, &ports, volumes.binds, attachments.mode, surroundings)?;
+    let host_config = host_config(flags, &ports, volumes.binds, attachments.mode, local)?;
     let (image, command) = flags
         .image_and_command
         .split_first()
@@ -87,14 +87,14 @@ pub(crate) fn create_request(
         tty: Some(process.tty),
         open_stdin: Some(process.interactive),
         stdin_once: Some(process.interactive && streams.stdin),
-        env: some(pairs::environment(&process.env, &process.env_file, surroundings)?),
+        env: some(pairs::environment(&process.env, &process.env_file, local)?),
         cmd: some(command.to_vec()),
         image: Some(image.clone()),
         volumes: some(volumes.anonymous),
         working_dir: process.workdir.clone(),
         // One empty word is how the API says "none, not even the image's".
         entrypoint: process.entrypoint.clone().map(|word| vec![word]),
-        labels: Some(pairs::labels(&management.label, &management.label_file, surroundings)?),
+        labels: Some(pairs::labels(&management.label, &management.label_file, local)?),
         healthcheck: health::parse(&flags.health)?,
         stop_signal: process.stop_signal.clone(),
         stop_timeout: process.stop_timeout,
@@ -163,7 +163,7 @@ fn host_config(
     ports: &Ports,
     binds: Vec<String>,
     network_mode: String,
-    surroundings: &Surroundings<'_>,
+    local: &LocalContext<'_>,
 ) -> Result<HostConfig, RequestError> {
     let mut config = HostConfig {
         network_mode: Some(network_mode),
@@ -177,25 +177,21 @@ fn host_config(
         binds: some(binds),
         init: flags.process.init.then_some(true),
         group_add: some(flags.process.group_add.clone()),
-        console_size: surroundings
+        console_size: local
             .terminal_size
             .filter(|_| flags.process.tty)
             .map(|(rows, columns)| vec![rows.into(), columns.into()]),
         ..HostConfig::default()
     };
-    set_storage(&mut config, &flags.storage, surroundings)?;
+    set_storage(&mut config, &flags.storage, local)?;
     set_limits(&mut config, &flags.limits)?;
-    set_isolation(&mut config, &flags.isolation, surroundings)?;
+    set_isolation(&mut config, &flags.isolation, local)?;
     set_management(&mut config, &flags.management)?;
     Ok(config)
 }
 
-fn set_storage(
-    config: &mut HostConfig,
-    flags: &StorageFlags,
-    surroundings: &Surroundings<'_>,
-) -> Result<(), RequestError> {
-    config.mounts = some(collect(&flags.mount, |spec| parse_mount(spec, &surroundings.directory))?);
+fn set_storage(config: &mut HostConfig, flags: &StorageFlags, local: &LocalContext<'_>) -> Result<(), RequestError> {
+    config.mounts = some(collect(&flags.mount, |spec| parse_mount(spec, &local.directory))?);
     let tmpfs = flags.tmpfs.iter().map(|spec| spec.split_once(':').unwrap_or((spec, "")));
     let tmpfs = tmpfs.map(|(path, options)| match path.starts_with('/') {
         true => Ok((path.to_owned(), options.to_owned())),
@@ -259,9 +255,9 @@ pub(crate) fn nano_cpus(text: Option<&str>) -> Result<Option<i64>, RequestError>
 fn set_isolation(
     config: &mut HostConfig,
     flags: &IsolationFlags,
-    surroundings: &Surroundings<'_>,
+    local: &LocalContext<'_>,
 ) -> Result<(), RequestError> {
-    let security = SecurityOptions::parse(&flags.security_opt, surroundings)?;
+    let security = SecurityOptions::parse(&flags.security_opt, local)?;
     if security.system_paths_unconfined {
         config.masked_paths = Some(Vec::new());
         config.readonly_paths = Some(Vec::new());

@@ -6,7 +6,7 @@ use crate::flags::container::ExecFlags;
 
 use super::attachment::some;
 use super::error::RequestError;
-use super::{Surroundings, detach_keys, pairs};
+use super::{LocalContext, detach_keys, pairs};
 
 /// A process to run in a running container.
 #[derive(Debug)]
@@ -29,13 +29,13 @@ pub(crate) struct ExecRequest {
 ///
 /// # Errors
 /// Names the flag that is wrong.
-pub(crate) fn exec_request(flags: &ExecFlags, surroundings: &Surroundings<'_>) -> Result<ExecRequest, RequestError> {
+pub(crate) fn exec_request(flags: &ExecFlags, local: &LocalContext<'_>) -> Result<ExecRequest, RequestError> {
     let (container, command) = match flags.container_and_command.split_first() {
         Some((container, command)) if !command.is_empty() => (container.clone(), command.to_vec()),
         _ => return Err(RequestError::Invalid("'berth exec' requires a container and a command".to_owned())),
     };
     let interactive = flags.interactive && !flags.detach;
-    let size = surroundings.terminal_size.filter(|_| flags.tty);
+    let size = local.terminal_size.filter(|_| flags.tty);
     let body = ExecConfig {
         attach_stdin: Some(interactive),
         attach_stdout: Some(!flags.detach),
@@ -43,7 +43,7 @@ pub(crate) fn exec_request(flags: &ExecFlags, surroundings: &Surroundings<'_>) -
         console_size: size.map(|(rows, columns)| vec![rows.into(), columns.into()]),
         detach_keys: flags.detach_keys.clone(),
         tty: Some(flags.tty),
-        env: some(pairs::environment(&flags.env, &flags.env_file, surroundings)?),
+        env: some(pairs::environment(&flags.env, &flags.env_file, local)?),
         cmd: Some(command),
         privileged: Some(flags.privileged),
         user: flags.user.clone(),

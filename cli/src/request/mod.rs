@@ -1,4 +1,4 @@
-//! Flags → validated requests. Pure: what a request takes from outside comes in as [`Surroundings`].
+//! Flags → validated requests. Pure: what a request takes from this process comes in as [`LocalContext`].
 
 pub(crate) mod attachment;
 pub(crate) mod copy;
@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use error::RequestError;
 
 /// What of our process a request may depend on.
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct LocalContext<'a> {
     /// The value of one of our environment variables.
     pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
     /// The text of a file.
@@ -46,8 +46,8 @@ pub(crate) mod tests {
     use super::*;
 
     /// A user in /home/me with a handful of files and one variable.
-    pub(crate) fn surroundings() -> Surroundings<'static> {
-        Surroundings {
+    pub(crate) fn local() -> LocalContext<'static> {
+        LocalContext {
             variable: &|name| (name == "HOME").then(|| "/root".to_owned()),
             read_file: &|path| match path.to_str().unwrap_or_default() {
                 "env" => Ok("# comment\n\nFROM=file\n  SPACED= value # kept\nHOME\nUNSET\n".to_owned()),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use super::Surroundings;
+use super::LocalContext;
 use super::error::{RequestError, flag};
 
 /// Reads `NAME=VALUE` flags into a map; a name alone has an empty value, and the last of a name counts.
@@ -24,19 +24,19 @@ fn owned((name, value): (&str, &str)) -> (String, String) {
 pub(crate) fn environment(
     values: &[String],
     files: &[String],
-    surroundings: &Surroundings<'_>,
+    local: &LocalContext<'_>,
 ) -> Result<Vec<String>, RequestError> {
     let mut all = Vec::new();
     for file in files {
-        let lines = lines(Path::new(file), surroundings)?;
-        all.extend(lines.iter().filter_map(|line| inherit(line, surroundings)));
+        let lines = lines(Path::new(file), local)?;
+        all.extend(lines.iter().filter_map(|line| inherit(line, local)));
     }
     for value in values {
         if value.is_empty() || value.starts_with('=') {
             return Err(flag("-e, --env", value, format_args!("invalid environment variable: {value}")));
         }
         // A name without a value that we don't have either is passed on: it unsets the image's.
-        all.push(inherit(value, surroundings).unwrap_or_else(|| value.clone()));
+        all.push(inherit(value, local).unwrap_or_else(|| value.clone()));
     }
     Ok(all)
 }
@@ -46,11 +46,11 @@ pub(crate) fn environment(
 pub(crate) fn labels(
     values: &[String],
     files: &[String],
-    surroundings: &Surroundings<'_>,
+    local: &LocalContext<'_>,
 ) -> Result<HashMap<String, String>, RequestError> {
     let mut all = Vec::new();
     for file in files {
-        all.extend(lines(Path::new(file), surroundings)?);
+        all.extend(lines(Path::new(file), local)?);
     }
     for value in values {
         check_label("-l, --label", value)?;
@@ -71,15 +71,15 @@ pub(crate) fn check_label(name: &'static str, label: &str) -> Result<(), Request
 }
 
 /// `NAME=VALUE`, with our own value where there is none; nothing when we have none either.
-fn inherit(pair: &str, surroundings: &Surroundings<'_>) -> Option<String> {
+fn inherit(pair: &str, local: &LocalContext<'_>) -> Option<String> {
     if pair.contains('=') {
         return Some(pair.to_owned());
     }
-    (surroundings.variable)(pair).map(|value| format!("{pair}={value}"))
+    (local.variable)(pair).map(|value| format!("{pair}={value}"))
 }
 
-fn lines(path: &Path, surroundings: &Surroundings<'_>) -> Result<Vec<String>, RequestError> {
-    let text = (surroundings.read_file)(path).map_err(|source| RequestError::Read { path: path.to_owned(), source })?;
+fn lines(path: &Path, local: &LocalContext<'_>) -> Result<Vec<String>, RequestError> {
+    let text = (local.read_file)(path).map_err(|source| RequestError::Read { path: path.to_owned(), source })?;
     // Some editors put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut pairs = Vec::new();
@@ -103,7 +103,7 @@ fn lines(path: &Path, surroundings: &Surroundings<'_>) -> Result<Vec<String>, Re
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::surroundings;
+    use super::super::tests::local;
     use super::*;
 
     fn strings(values: &[&str]) -> Vec<String> {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn files_come_before_flags_and_names_take_our_values() {
-        let all = environment(&strings(&["A=1", "HOME", "UNSET", "B="]), &strings(&["env"]), &surroundings());
+        let all = environment(&strings(&["A=1", "HOME", "UNSET", "B="]), &strings(&["env"]), &local());
         assert_eq!(
             all.unwrap(),
             ["FROM=file", "SPACED= value # kept", "HOME=/root", "A=1", "HOME=/root", "UNSET", "B="]
@@ -128,10 +128,10 @@ mod tests {
             (&[], &["spaces"], "read spaces: line 2: variable 'A B' contains whitespaces"),
             (&[], &["nameless"], "read nameless: line 1: no variable name on line '=x'"),
         ] {
-            let error = environment(&strings(values), &strings(files), &surroundings()).unwrap_err();
+            let error = environment(&strings(values), &strings(files), &local()).unwrap_err();
             assert_eq!(error.to_string(), expected);
         }
-        let error = labels(&strings(&["=x"]), &[], &surroundings()).unwrap_err();
+        let error = labels(&strings(&["=x"]), &[], &local()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "invalid argument \"=x\" for \"-l, --label\" flag: invalid label '=x': empty name"
@@ -140,13 +140,13 @@ mod tests {
 
     #[test]
     fn labels_of_a_file_dont_take_our_values() {
-        let all = labels(&[], &strings(&["env"]), &surroundings()).unwrap();
+        let all = labels(&[], &strings(&["env"]), &local()).unwrap();
         assert_eq!((all["FROM"].as_str(), all["HOME"].as_str(), all["UNSET"].as_str()), ("file", "", ""));
     }
 
     #[test]
     fn the_last_label_of_a_name_counts() {
-        let all = labels(&strings(&["a=1", "b", "a=2"]), &[], &surroundings()).unwrap();
+        let all = labels(&strings(&["a=1", "b", "a=2"]), &[], &local()).unwrap();
         assert_eq!(all["a"], "2");
         assert_eq!(all["b"], "");
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Surroundings;
+use super::LocalContext;
 use super::error::RequestError;
 
 /// The values of `--security-opt`, as the API takes them.
@@ -19,7 +19,7 @@ impl SecurityOptions {
     ///
     /// # Errors
     /// Names the value that isn't an option, or the profile that can't be read.
-    pub(crate) fn parse(specs: &[String], surroundings: &Surroundings<'_>) -> Result<Self, RequestError> {
+    pub(crate) fn parse(specs: &[String], local: &LocalContext<'_>) -> Result<Self, RequestError> {
         let mut all = Self::default();
         for spec in specs {
             let (name, value) = match spec.split_once('=').or_else(|| spec.split_once(':')) {
@@ -30,7 +30,7 @@ impl SecurityOptions {
             match (name, value) {
                 ("systempaths", "unconfined") => all.system_paths_unconfined = true,
                 ("seccomp", "unconfined" | "builtin") => all.options.push(spec.clone()),
-                ("seccomp", file) => all.options.push(format!("seccomp={}", profile(file, surroundings)?)),
+                ("seccomp", file) => all.options.push(format!("seccomp={}", profile(file, local)?)),
                 _ => all.options.push(spec.clone()),
             }
         }
@@ -38,9 +38,8 @@ impl SecurityOptions {
     }
 }
 
-fn profile(file: &str, surroundings: &Surroundings<'_>) -> Result<String, RequestError> {
-    let text =
-        (surroundings.read_file)(Path::new(file)).map_err(|source| RequestError::Read { path: file.into(), source })?;
+fn profile(file: &str, local: &LocalContext<'_>) -> Result<String, RequestError> {
+    let text = (local.read_file)(Path::new(file)).map_err(|source| RequestError::Read { path: file.into(), source })?;
     let wrong = |error| RequestError::Invalid(format!("seccomp profile {file} isn't JSON: {error}"));
     let mut compact = Vec::new();
     let mut reader = serde_json::Deserializer::from_str(&text);
@@ -102,11 +101,11 @@ impl NamespaceFlag {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::surroundings;
+    use super::super::tests::local;
     use super::*;
 
     fn parse(spec: &str) -> Result<SecurityOptions, String> {
-        SecurityOptions::parse(&[spec.to_owned()], &surroundings()).map_err(|error| error.to_string())
+        SecurityOptions::parse(&[spec.to_owned()], &local()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -14,14 +14,14 @@ use crate::command::Context;
 use crate::engine::container;
 use crate::failure::Failure;
 use crate::flags::files::CpFlags;
-use crate::request::copy::{Existing, Inside, base, means_content, plan};
+use crate::request::copy::{ContainerPath, Existing, base, means_content, plan};
 use crate::terminal;
 
 use super::{look, tell};
 
 const PIECE_BYTES: usize = 256 * 1024;
 
-pub(super) async fn copy(context: &Context, flags: &CpFlags, from: &str, to: Inside) -> Result<(), Failure> {
+pub(super) async fn copy(context: &Context, flags: &CpFlags, from: &str, to: ContainerPath) -> Result<(), Failure> {
     let shown = format!("{}:{}", to.container, to.path);
     let (to, existing) = destination(context, to).await?;
     if from == "-" {
@@ -46,7 +46,7 @@ pub(super) async fn copy(context: &Context, flags: &CpFlags, from: &str, to: Ins
 }
 
 /// What is at the destination; behind a link, what that leads to.
-async fn destination(context: &Context, mut to: Inside) -> Result<(Inside, Existing), Failure> {
+async fn destination(context: &Context, mut to: ContainerPath) -> Result<(ContainerPath, Existing), Failure> {
     let mut found = look(context, &to).await?;
     if let Some(link) = found.as_ref().filter(|stat| stat.is_link()) {
         to.path.clone_from(&link.link_target);
@@ -63,7 +63,7 @@ async fn destination(context: &Context, mut to: Inside) -> Result<(Inside, Exist
 async fn send(
     context: &Context,
     flags: &CpFlags,
-    to: &Inside,
+    to: &ContainerPath,
     directory: &str,
     archive: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use crate::engine::{EngineError, Response, container};
 use crate::failure::Failure;
 use crate::flags::files::CpFlags;
 use crate::render::human;
-use crate::request::copy::{Copy, Inside};
+use crate::request::copy::{ContainerPath, Copy};
 use crate::terminal;
 
 use super::{Context, DONE, print_error};
@@ -26,7 +26,7 @@ pub(super) async fn cp(context: &Context, flags: CpFlags) -> Result<u8, Failure>
 }
 
 /// Looks at something in a container, a link as such; nothing if it isn't there.
-async fn look(context: &Context, at: &Inside) -> Result<Option<PathStat>, Failure> {
+async fn look(context: &Context, at: &ContainerPath) -> Result<Option<PathStat>, Failure> {
     let request = context.engine.head(container(&at.container, "/archive")?).query("path", &at.path);
     match request.send().await {
         Ok(reply) => stat(&reply, at).map(Some),
@@ -36,7 +36,7 @@ async fn look(context: &Context, at: &Inside) -> Result<Option<PathStat>, Failur
 }
 
 /// What a reply says about the file that was asked for.
-fn stat(reply: &Response, at: &Inside) -> Result<PathStat, Failure> {
+fn stat(reply: &Response, at: &ContainerPath) -> Result<PathStat, Failure> {
     let header = reply.header("X-Docker-Container-Path-Stat").unwrap_or_default();
     let json = STANDARD.decode(header).unwrap_or_default();
     let path = format!("{}:{}", at.container, at.path);

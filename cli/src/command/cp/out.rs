@@ -14,11 +14,11 @@ use crate::command::download;
 use crate::engine::{Response, container};
 use crate::failure::Failure;
 use crate::flags::files::CpFlags;
-use crate::request::copy::{Existing, Inside, Plan, base, means_content, plan};
+use crate::request::copy::{ContainerPath, Existing, Plan, base, means_content, plan};
 
 use super::{look, stat, tell};
 
-pub(super) async fn copy(context: &Context, flags: &CpFlags, from: Inside, to: &str) -> Result<(), Failure> {
+pub(super) async fn copy(context: &Context, flags: &CpFlags, from: ContainerPath, to: &str) -> Result<(), Failure> {
     if to == "-" {
         download::check(None)?;
         let (from, _) = followed(context, flags, from, to).await?;
@@ -43,16 +43,21 @@ pub(super) async fn copy(context: &Context, flags: &CpFlags, from: Inside, to: &
     Ok(())
 }
 
-async fn archive(context: &Context, from: &Inside) -> Result<Response, Failure> {
+async fn archive(context: &Context, from: &ContainerPath) -> Result<Response, Failure> {
     let request = context.engine.get(container(&from.container, "/archive")?).query("path", &from.path);
     Ok(request.send().await?)
 }
 
 /// With `-L`, what a link leads to, which keeps the link's name.
-async fn followed(context: &Context, flags: &CpFlags, from: Inside, to: &str) -> Result<(Inside, String), Failure> {
+async fn followed(
+    context: &Context,
+    flags: &CpFlags,
+    from: ContainerPath,
+    to: &str,
+) -> Result<(ContainerPath, String), Failure> {
     let link = if flags.follow_link { look(context, &from).await? } else { None };
     let Some(link) = link.filter(|stat| stat.is_link()) else { return Ok((from, to.to_owned())) };
-    let mut target = Inside { container: from.container.clone(), path: link.link_target };
+    let mut target = ContainerPath { container: from.container.clone(), path: link.link_target };
     if to == "-" || !Path::new(to).is_dir() {
         return Ok((target, to.to_owned()));
     }

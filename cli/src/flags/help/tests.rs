@@ -9,7 +9,7 @@ use crate::render::{
     volume as volumes,
 };
 use crate::request::create::create_request;
-use crate::request::tests::surroundings;
+use crate::request::tests::local;
 
 /// Every command that does something, with its path.
 fn leaves() -> Vec<Command> {
@@ -84,11 +84,10 @@ fn every_command_has_examples_that_work() {
 fn check_values(words: &[String], command: Typed) {
     match command {
         Typed::Verb(Verb::Run(flags)) | Typed::Container { command: container::Command::Verb(Verb::Run(flags)) } => {
-            create_request(&flags.create, flags.detach, &surroundings())
-                .unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            create_request(&flags.create, flags.detach, &local()).unwrap_or_else(|error| panic!("{words:?}: {error}"));
         }
         Typed::Verb(Verb::Create(flags)) => {
-            create_request(&flags, false, &surroundings()).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            create_request(&flags, false, &local()).unwrap_or_else(|error| panic!("{words:?}: {error}"));
         }
         Typed::Net { command: network::Command::Inspect(flags) } => {
             let view = View::parse(flags.shape.format.as_deref()).expect("a template");

@@ -1,4 +1,4 @@
-use super::super::tests::surroundings;
+use super::super::tests::local;
 use super::*;
 use crate::flags::{self, Command, container::Verb};
 
@@ -7,7 +7,7 @@ fn run(line: &str) -> Result<CreateRequest, String> {
     let words = shell_words::split(&format!("berth run {line}")).unwrap();
     let cli = flags::parse(words).unwrap_or_else(|rejected| panic!("{}", rejected.text));
     let Command::Verb(Verb::Run(run)) = cli.command else { panic!("{line} isn't a run") };
-    create_request(&run.create, run.detach, &surroundings()).map_err(|error| error.to_string())
+    create_request(&run.create, run.detach, &local()).map_err(|error| error.to_string())
 }
 
 fn body(line: &str) -> serde_json::Value {
