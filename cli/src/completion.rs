@@ -1,4 +1,4 @@
-//! What a shell offers behind a half-typed command: commands and flags, and the containers, images, networks and volumes
+//! Completion in shells: commands and flags, and the containers, images, networks and volumes
 //! that there are. The shell's script asks us for it, by running us with [`VARIABLE`] set.
 
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Asks before what can't be undone.
+//! Confirmation of what can't be undone.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! `system df`: shows what takes up the disk.
+//! `system df`: shows disk usage.
 
 use crate::engine::reply::DiskUsage;
 use crate::failure::Failure;

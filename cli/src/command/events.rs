@@ -1,4 +1,4 @@
-//! `events`: streams what happens.
+//! `events`: streams events.
 
 use crate::engine::reply::Event;
 use crate::failure::Failure;

@@ -1,4 +1,4 @@
-//! `history`: shows how an image came to be.
+//! `history`: shows the history of an image.
 
 use crate::engine::image;
 use crate::engine::reply::HistoryItem;

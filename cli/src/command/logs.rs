@@ -1,4 +1,4 @@
-//! `logs`: shows what a container printed.
+//! `logs`: shows the logs of a container.
 
 use futures::StreamExt;
 

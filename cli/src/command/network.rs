@@ -103,7 +103,7 @@ pub(super) async fn remove(context: &Context, flags: RemoveFlags) -> Result<u8, 
 /// Runs `net prune`.
 pub(super) async fn prune(context: &Context, flags: PruneFlags) -> Result<u8, Failure> {
     let request = prune_request(&filters(&flags.filter)?)?;
-    if !flags.force && !is_confirmed("This will remove all networks that no container is on.")? {
+    if !flags.force && !is_confirmed("This will remove all unused networks.")? {
         return Ok(DONE);
     }
     let pruned = context.netd().await?.prune(&request).await?;

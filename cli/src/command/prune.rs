@@ -30,8 +30,8 @@ pub(super) async fn containers(context: &Context, flags: PruneFlags) -> Result<u
 pub(super) async fn images(context: &Context, flags: ImageFlags) -> Result<u8, Failure> {
     let filters = filters(&flags.prune.filter)?;
     let warning = match flags.all {
-        true => "This will remove all images that no container has.",
-        false => "This will remove all images without a name that no container has.",
+        true => "This will remove all unused images.",
+        false => "This will remove all dangling images.",
     };
     if !flags.prune.force && !is_confirmed(warning)? {
         return Ok(DONE);
@@ -47,8 +47,8 @@ pub(super) async fn volumes(context: &Context, flags: VolumeFlags) -> Result<u8,
         filters.add("all", "true");
     }
     let warning = match flags.all {
-        true => "This will remove all volumes that no container has.",
-        false => "This will remove all volumes without a name that no container has.",
+        true => "This will remove all unused volumes.",
+        false => "This will remove all unused anonymous volumes.",
     };
     if !flags.prune.force && !is_confirmed(warning)? {
         return Ok(DONE);
@@ -61,8 +61,8 @@ pub(super) async fn volumes(context: &Context, flags: VolumeFlags) -> Result<u8,
 pub(super) async fn build_cache(context: &Context, flags: BuilderFlags) -> Result<u8, Failure> {
     let filters = filters(&flags.prune.filter)?;
     let warning = match flags.all {
-        true => "This will forget all steps of earlier builds.",
-        false => "This will forget the steps of earlier builds that no image or container needs.",
+        true => "This will remove all build cache.",
+        false => "This will remove all build cache that no image or container uses.",
     };
     if !flags.prune.force && !is_confirmed(warning)? {
         return Ok(DONE);
@@ -106,15 +106,15 @@ async fn prune_build_cache(context: &Context, filters: &Filters, all: bool) -> R
 
 fn warning(flags: &SystemFlags) -> String {
     let images = match flags.all {
-        true => "all images that no container has",
-        false => "all images without a name that no container has",
+        true => "all unused images",
+        false => "all dangling images",
     };
-    let mut things = vec!["all stopped containers", "all networks that no container is on"];
-    things.extend(flags.volumes.then_some("all volumes without a name that no container has"));
+    let mut things = vec!["all stopped containers", "all unused networks"];
+    things.extend(flags.volumes.then_some("all unused anonymous volumes"));
     things.push(images);
     things.push(match flags.all {
-        true => "all steps of earlier builds",
-        false => "steps of earlier builds that nothing needs",
+        true => "all build cache",
+        false => "all build cache that nothing uses",
     });
     let things: String = things.iter().map(|thing| format!("\n  - {thing}")).collect();
     format!("This will remove:{things}\n")

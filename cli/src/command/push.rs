@@ -1,4 +1,4 @@
-//! `push`: gives an image to the registry of its name, with the progress of each layer.
+//! `push`: uploads an image to the registry of its name, with the progress of each layer.
 
 use serde_json::json;
 

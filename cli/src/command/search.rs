@@ -1,4 +1,4 @@
-//! `search`: looks for repositories in a registry's index.
+//! `search`: searches a registry's index for repositories.
 
 use crate::credentials;
 use crate::engine::reply::FoundRepository;

@@ -1,4 +1,4 @@
-//! `stats`: shows what containers use of the host, live.
+//! `stats`: shows the resource usage of containers, live.
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,7 @@ The context is a directory, or - for a tar or a Dockerfile on standard input. Wh
 /// Commands under `builder`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Forget steps of earlier builds
+    /// Remove the build cache
     #[command(after_help = prune::BUILDER_EXAMPLES)]
     Prune(prune::BuilderFlags),
     /// Build an image from a Dockerfile
@@ -44,13 +44,13 @@ pub(crate) struct BuildFlags {
     /// Label of the image
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) label: Vec<String>,
-    /// Carry out every step, whatever was built before
+    /// Don't use the build cache
     #[arg(long)]
     pub(crate) no_cache: bool,
     /// Ask registries for images that are here, too
     #[arg(long)]
     pub(crate) pull: bool,
-    /// Image here whose steps count as known, too
+    /// Image whose steps are build cache as well
     #[arg(long, value_name = "IMAGE")]
     pub(crate) cache_from: Vec<String>,
     /// Network of RUN: default, none, host or the name of one

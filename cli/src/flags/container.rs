@@ -95,7 +95,7 @@ pub(crate) enum Verb {
     /// Start containers
     #[command(after_help = START_EXAMPLES)]
     Start(StartFlags),
-    /// Stop containers, gently at first
+    /// Stop containers: by a signal, then, after a timeout, by KILL
     #[command(after_help = STOP_EXAMPLES)]
     Stop(StopFlags),
     /// Stop containers and start them again
@@ -107,10 +107,10 @@ pub(crate) enum Verb {
     /// Remove containers
     #[command(visible_alias = "remove", after_help = REMOVE_EXAMPLES)]
     Rm(RemoveFlags),
-    /// Freeze all processes of containers
+    /// Pause containers: freeze all their processes
     #[command(after_help = PAUSE_EXAMPLES)]
     Pause(Targets),
-    /// Let frozen containers go on
+    /// Unpause containers: let their processes go on
     #[command(after_help = UNPAUSE_EXAMPLES)]
     Unpause(Targets),
     /// Wait until containers have ended and print their exit statuses
@@ -122,10 +122,10 @@ pub(crate) enum Verb {
     /// Change limits and the restart policy of containers
     #[command(after_help = update::EXAMPLES)]
     Update(Box<UpdateFlags>),
-    /// Show what a container printed
+    /// Show the logs of a container
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(LogsFlags),
-    /// Tie this terminal to a running container
+    /// Attach this terminal to a running container
     #[command(after_help = ATTACH_EXAMPLES)]
     Attach(AttachFlags),
     /// Run another command in a running container
@@ -140,7 +140,7 @@ pub(crate) enum Verb {
         after_help = port::EXAMPLES
     )]
     Port(port::PortFlags),
-    /// Show what containers use of this host, live
+    /// Show the resource usage of containers, live
     #[command(after_help = STATS_EXAMPLES)]
     Stats(StatsFlags),
     /// Copy files into a container or out of it
@@ -187,7 +187,7 @@ pub(crate) struct RunFlags {
     /// Run in the background and print the container's id
     #[arg(short, long)]
     pub(crate) detach: bool,
-    /// Keys that leave the container's terminal; ctrl-p,ctrl-q when absent
+    /// Keys that detach from the container's terminal; ctrl-p,ctrl-q when absent
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
     /// Pass signals on to the container; not Ctrl-C of a terminal, which goes there as a key
@@ -206,7 +206,7 @@ pub(crate) struct StartFlags {
     /// Pass standard input on
     #[arg(short, long)]
     pub(crate) interactive: bool,
-    /// Keys that leave the container's terminal; ctrl-p,ctrl-q when absent
+    /// Keys that detach from the container's terminal; ctrl-p,ctrl-q when absent
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
     #[command(flatten)]
@@ -286,7 +286,7 @@ pub(crate) struct LogsFlags {
 /// Flags of `attach`.
 #[derive(Debug, Args)]
 pub(crate) struct AttachFlags {
-    /// Keys that leave the container's terminal; ctrl-p,ctrl-q when absent
+    /// Keys that detach from the container's terminal; ctrl-p,ctrl-q when absent
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
     /// Don't pass standard input on
@@ -305,7 +305,7 @@ pub(crate) struct ExecFlags {
     /// Leave the command running in the background
     #[arg(short, long)]
     pub(crate) detach: bool,
-    /// Keys that leave the command's terminal; ctrl-p,ctrl-q when absent
+    /// Keys that detach from the command's terminal; ctrl-p,ctrl-q when absent
     #[arg(long, value_name = "KEYS")]
     pub(crate) detach_keys: Option<String>,
     /// Set an environment variable; without a value, take ours

@@ -31,7 +31,7 @@ pub(crate) struct CreateFlags {
     pub(crate) image_and_command: Vec<String>,
 }
 
-/// What is run, and how its input and output are tied to us.
+/// What is run, and how its input and output are attached to ours.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Process")]
 pub(crate) struct ProcessFlags {
@@ -101,7 +101,7 @@ pub(crate) struct NetworkFlags {
     /// Expose a port or a range without publishing it: PORT[-PORT][/tcp|udp|sctp]
     #[arg(long, value_name = "PORTS")]
     pub(crate) expose: Vec<String>,
-    /// Know another container by a name of one's own
+    /// Link to another container, under an alias
     #[arg(long, value_name = "CONTAINER[:NAME]")]
     pub(crate) link: Vec<String>,
     /// Further link-local address of the container
@@ -137,7 +137,7 @@ pub(crate) struct StorageFlags {
     /// Driver of new volumes; local when absent
     #[arg(long, value_name = "DRIVER")]
     pub(crate) volume_driver: Option<String>,
-    /// Mount what is mounted in another container, with :ro read-only
+    /// Mount another container's volumes and binds, with :ro read-only
     #[arg(long, value_name = "CONTAINER[:ro]")]
     pub(crate) volumes_from: Vec<String>,
     /// The same as --volume at length: type=volume,source=…,target=…,volume-subpath=…, type=bind,…,readonly or type=tmpfs,…,tmpfs-size=…
@@ -161,7 +161,7 @@ pub(crate) struct StorageFlags {
     /// GPUs to give the container: all, a number, or device=…,capabilities=…
     #[arg(long, value_name = "REQUEST")]
     pub(crate) gpus: Option<String>,
-    /// Option of what keeps the container's root filesystem, as in size=10g
+    /// Option of the storage driver, as in size=10g
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) storage_opt: Vec<String>,
 }
@@ -236,7 +236,7 @@ pub(crate) struct IsolationFlags {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Health")]
 pub(crate) struct HealthFlags {
-    /// Command that a shell in the container runs to find out; 0 means well
+    /// Command that a shell in the container runs; exit status 0 means healthy
     #[arg(long, value_name = "COMMAND")]
     pub(crate) health_cmd: Option<String>,
     /// Time between two checks, as in 1m30s; 30s when absent
@@ -254,7 +254,7 @@ pub(crate) struct HealthFlags {
     /// Longest time for one check; 30s when absent
     #[arg(long, value_name = "DURATION")]
     pub(crate) health_timeout: Option<String>,
-    /// Don't run the image's check
+    /// Don't run the image's health check
     #[arg(long)]
     pub(crate) no_healthcheck: bool,
 }

@@ -67,7 +67,7 @@ pub(crate) enum Verb {
     /// Download an image from a registry
     #[command(after_help = PULL_EXAMPLES)]
     Pull(PullFlags),
-    /// Give an image to a registry
+    /// Upload an image to a registry
     #[command(after_help = PUSH_EXAMPLES)]
     Push(PushFlags),
     /// Load images from an archive
@@ -79,10 +79,10 @@ pub(crate) enum Verb {
     /// Make an image of a filesystem in a tar archive
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(ImportFlags),
-    /// Give an image another name
+    /// Tag an image with another name
     #[command(after_help = TAG_EXAMPLES)]
     Tag(TagFlags),
-    /// Show how an image came to be
+    /// Show the history of an image
     #[command(after_help = HISTORY_EXAMPLES)]
     History(HistoryFlags),
 }
@@ -104,7 +104,7 @@ pub(crate) enum Command {
     /// Show images in detail
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(InspectFlags),
-    /// Remove images that nothing needs
+    /// Remove unused images
     #[command(after_help = prune::IMAGE_EXAMPLES)]
     Prune(prune::ImageFlags),
 }

@@ -1,4 +1,4 @@
-//! What can be typed: the commands and their flags, mirrored as they come, nothing checked beyond their number.
+//! The commands and their flags, as they are typed: nothing is checked beyond their number.
 //!
 //! `request` makes requests of these. [`parse`] makes clap read a command line as Docker's CLI does.
 // Help texts have brackets that lead nowhere, and can't have a backslash before them.
@@ -91,7 +91,7 @@ pub(crate) enum Command {
     Rmi(image::RemoveFlags),
     #[command(flatten)]
     ImageVerb(image::Verb),
-    /// Look for images in a registry
+    /// Search a registry for images
     #[command(after_help = registry::SEARCH_EXAMPLES)]
     Search(registry::SearchFlags),
     /// Log in to a registry
@@ -103,7 +103,7 @@ pub(crate) enum Command {
     /// Build an image from a Dockerfile
     #[command(after_help = build::EXAMPLES)]
     Build(Box<build::BuildFlags>),
-    /// Manage what builds keep for the next ones
+    /// Manage the build cache
     Builder {
         #[command(subcommand)]
         command: build::Command,
@@ -111,7 +111,7 @@ pub(crate) enum Command {
     /// Show containers, images, networks and volumes in detail
     #[command(after_help = system::INSPECT_EXAMPLES)]
     Inspect(system::InspectFlags),
-    /// Stream what happens
+    /// Stream events
     #[command(after_help = system::EVENTS_EXAMPLES)]
     Events(system::EventsFlags),
     /// Show what the engine knows about itself and this host

@@ -66,7 +66,7 @@ pub(crate) enum Command {
     /// Disconnect a container from a network
     #[command(after_help = DISCONNECT_EXAMPLES)]
     Disconnect(DisconnectFlags),
-    /// Remove the networks that nobody is on
+    /// Remove unused networks
     #[command(after_help = prune::NETWORK_EXAMPLES)]
     Prune(prune::PruneFlags),
 }
@@ -89,7 +89,7 @@ pub(crate) struct CreateFlags {
     /// Address that is never handed out, as in router=10.9.0.2
     #[arg(long, value_name = "NAME=ADDRESS")]
     pub(crate) aux_address: Vec<String>,
-    /// No way in or out but from this host
+    /// Internal: reached from this host only, with no default gateway
     #[arg(long)]
     pub(crate) internal: bool,
     /// Give containers IPv4 addresses, as every network does so far
@@ -101,10 +101,10 @@ pub(crate) struct CreateFlags {
     /// Let single containers be attached, as every network does
     #[arg(long)]
     pub(crate) attachable: bool,
-    /// Make the network that a swarm's ports are published on
+    /// Make the ingress network of a swarm
     #[arg(long)]
     pub(crate) ingress: bool,
-    /// Hosts that the network spans: local
+    /// Scope of the network: local
     #[arg(long, value_name = "SCOPE")]
     pub(crate) scope: Option<String>,
     /// Only keep the settings, for networks made with --config-from
@@ -116,7 +116,7 @@ pub(crate) struct CreateFlags {
     /// What chooses the addresses; netd itself when absent
     #[arg(long, value_name = "DRIVER", default_value = "default", hide_default_value = true)]
     pub(crate) ipam_driver: String,
-    /// Option of what chooses the addresses
+    /// Option of the IPAM driver
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) ipam_opt: Vec<String>,
     /// Option of the driver, as listed below
@@ -179,7 +179,7 @@ pub(crate) struct ConnectFlags {
     /// Another name for the container on the network
     #[arg(long, value_name = "NAME")]
     pub(crate) alias: Vec<String>,
-    /// Know another container on the network by a name of one's own
+    /// Link to another container on the network, under an alias
     #[arg(long, value_name = "CONTAINER[:NAME]")]
     pub(crate) link: Vec<String>,
     /// Fixed IPv4 address

@@ -1,10 +1,10 @@
-//! Commands that remove what nothing needs, and their flags.
+//! The `prune` commands and their flags.
 
 use clap::Args;
 
 pub(crate) const IMAGE_EXAMPLES: &str = "Examples:
   berth image prune                        images without a name
-  berth image prune -a -f                  all that no container has
+  berth image prune -a -f                  all unused ones
   berth image prune -a --filter until=24h --filter label!=keep
 
 Filters: until, label, label!.";
@@ -14,7 +14,7 @@ pub(crate) const CONTAINER_EXAMPLES: &str = "Examples:
 
 Filters: until, label, label!.";
 pub(crate) const VOLUME_EXAMPLES: &str = "Examples:
-  berth volume prune         those without a name that no container has
+  berth volume prune         unused anonymous ones
   berth volume prune -af --filter label!=keep
 
 Filters: label, label!.";
@@ -69,7 +69,7 @@ pub(crate) struct VolumeFlags {
 /// Flags of `builder prune`.
 #[derive(Debug, Args)]
 pub(crate) struct BuilderFlags {
-    /// Also steps that images and containers need
+    /// Also build cache that images and containers use
     #[arg(short, long)]
     pub(crate) all: bool,
     #[command(flatten)]

@@ -37,19 +37,19 @@ For docker -H ssh://SERVER it must be called docker there: ln -s $(command -v be
 /// Commands under `system`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what takes up the disk
+    /// Show disk usage
     #[command(after_help = DF_EXAMPLES)]
     Df(DfFlags),
     /// Show what the engine knows about itself and this host
     #[command(after_help = INFO_EXAMPLES)]
     Info(InfoFlags),
-    /// Stream what happens
+    /// Stream events
     #[command(after_help = EVENTS_EXAMPLES)]
     Events(EventsFlags),
     /// Carry the engine's API over standard input and output, as clients want it that come by SSH
     #[command(after_help = DIAL_EXAMPLES)]
     DialStdio,
-    /// Remove what nothing needs: containers, networks, images, steps of builds
+    /// Remove unused data: stopped containers, networks, images, the build cache
     #[command(after_help = prune::SYSTEM_EXAMPLES)]
     Prune(prune::SystemFlags),
 }

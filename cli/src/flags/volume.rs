@@ -42,7 +42,7 @@ pub(crate) enum Command {
     /// Remove volumes
     #[command(visible_alias = "remove", after_help = REMOVE_EXAMPLES)]
     Rm(RemoveFlags),
-    /// Remove the volumes that no container has
+    /// Remove unused volumes
     #[command(after_help = prune::VOLUME_EXAMPLES)]
     Prune(prune::VolumeFlags),
 }

@@ -1,4 +1,4 @@
-//! Who is on which network: a line for each attachment.
+//! Attachments of containers to networks, a line each.
 
 use cnm::api::{Endpoint, PublishedPort, Sandbox};
 

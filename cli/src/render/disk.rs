@@ -1,4 +1,4 @@
-//! What takes up the disk.
+//! Disk usage.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

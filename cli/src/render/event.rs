@@ -1,4 +1,4 @@
-//! What happens, a line each.
+//! Events, a line each.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

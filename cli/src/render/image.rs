@@ -1,4 +1,4 @@
-//! Lists of images, and how an image came to be.
+//! Lists of images, and the history of an image.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

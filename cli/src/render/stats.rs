@@ -1,4 +1,4 @@
-//! What containers use of the host.
+//! Resource usage of containers.
 
 use crate::engine::reply::{CpuStats, MemoryStats, Stats};
 

@@ -31,7 +31,7 @@ pub(crate) struct CreateRequest {
     pub(crate) quiet: bool,
     /// Where to write the id.
     pub(crate) cidfile: Option<PathBuf>,
-    /// Which of its streams are tied to ours.
+    /// Which of its streams are attached to ours.
     pub(crate) streams: Streams,
     /// It has a terminal.
     pub(crate) tty: bool,

@@ -1,4 +1,4 @@
-//! `--health-*`: how a container is found out to be well.
+//! `--health-*`: health checks.
 
 use bollard_stubs::models::HealthConfig;
 

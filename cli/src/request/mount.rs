@@ -1,4 +1,4 @@
-//! `-v` and `--mount`: what of the host's files a container sees.
+//! `-v` and `--mount`: volumes, binds and tmpfs mounts of a container.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Replies about what takes up the disk, volumes among it, and what was removed from it.
+//! Replies about disk usage, volumes among it, and about prunes.
 
 use std::collections::BTreeMap;
 
