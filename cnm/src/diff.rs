@@ -1,4 +1,4 @@
-//! What is left to do: what should be against what is observed. Only what is ours is named: what records speak of,
+//! The difference between desired and observed state, as a plan. Only what is ours is named: what records speak of,
 //! what is pinned in our run directory, routes with our protocol number, and retired links of our name patterns.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! What a kind of network has to say: the planner's trait, the facts about the host that planners and decisions may
+//! The driver interface: the planner's trait, the facts about the host that planners and decisions may
 //! use, and the configurations that drivers make of a network's options.
 
 use std::{

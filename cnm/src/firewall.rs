@@ -1,4 +1,4 @@
-//! What the firewall should do, in the model's words; `kernel` compiles it to nftables. `docs/firewall.md` specifies both.
+//! The intent of the firewall; `kernel` compiles it to nftables. `docs/firewall.md` specifies both.
 //!
 //! Every change is a set of elements added and removed: rules exist once, in the skeleton of the table, and never name
 //! a network, an endpoint or a port.

@@ -273,7 +273,7 @@ pub(crate) fn bad_endpoint(network: &Network, what: &str, why: &str) -> Error {
 }
 
 fn unusable(driver: &DriverName, given: &str, why: &str) -> Error {
-    Error::new(Kind::Internal, format!("driver {driver} gave {given}, which can't be used: {why}"))
+    Error::new(Kind::Internal, format!("driver {driver} granted {given}, which can't be used: {why}"))
 }
 
 impl Owed {

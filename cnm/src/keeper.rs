@@ -1,4 +1,4 @@
-//! What is said to `netd-keeper`, which holds descriptors by name while the daemons that use them are away.
+//! The protocol of `netd-keeper`, which holds descriptors by name while the daemons that use them are away.
 //!
 //! Each message is one packet of a `SOCK_SEQPACKET` socket, as JSON; a descriptor goes with it (`SCM_RIGHTS`). A keeper may
 //! be older than who asks it: a request that it doesn't understand is answered with [`Reply::Refused`].

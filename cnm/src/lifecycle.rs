@@ -1,4 +1,4 @@
-//! How far a stored object is, and the steps between: the record says what the kernel may hold of it.
+//! The lifecycle of a stored object: the record says what the kernel may hold of it.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;

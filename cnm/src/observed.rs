@@ -1,4 +1,4 @@
-//! What the kernel was seen to hold of ours: the other side of `crate::diff`.
+//! Observed state: what the kernel holds of ours, the other side of `crate::diff`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

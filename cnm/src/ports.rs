@@ -1,4 +1,4 @@
-//! Published ports: which host ports an endpoint gets, who holds which, and by which way each is led.
+//! Published ports: which host ports an endpoint gets, who has which, and by which path each reaches the endpoint.
 
 mod table;
 #[cfg(test)]
@@ -67,7 +67,7 @@ impl fmt::Display for HostAddress {
     }
 }
 
-/// By which way a published port reaches the endpoint.
+/// By which path a published port reaches the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PortPath {

@@ -1,4 +1,4 @@
-//! What each kind of network means. Local drivers are pure planners; none of them touches the host.
+//! Network drivers: what each kind of network means. Local drivers are pure planners; none of them touches the host.
 #![forbid(unsafe_code)]
 
 mod bridge;

@@ -1,4 +1,4 @@
-//! The names of things: how what is ours is recognised.
+//! Name patterns and the route protocol by which links and routes of ours are recognised.
 
 use cnm::id::LinkName;
 

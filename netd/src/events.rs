@@ -1,4 +1,4 @@
-//! Events: numbered, told to whoever listens, and kept for a while for those who come back.
+//! Events: numbered, sent to subscribers, and kept for a while for those who resume.
 
 use std::collections::VecDeque;
 

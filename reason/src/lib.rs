@@ -1,4 +1,4 @@
-//! Why something failed at somebody else's, in words that fit into an error of ours.
+//! The reason why something failed at a registry, a server or a plugin, as text that fits into an error of ours.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

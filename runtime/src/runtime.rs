@@ -1,4 +1,4 @@
-//! The library's interface: containers by id, whatever processes look after them.
+//! The runtime's interface: containers by id, whatever processes look after them.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;

@@ -1,4 +1,4 @@
-//! What a container uses, the same for cgroup v1 and v2.
+//! Resource usage of a container, the same for cgroup v1 and v2.
 
 use std::collections::BTreeMap;
 use std::fs;

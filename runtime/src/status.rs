@@ -1,4 +1,4 @@
-//! What became of a container or an exec.
+//! The status of a container or an exec.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Who a user or a group is that is named by text, by the `/etc/passwd` and `/etc/group` of an image or a container: for
+//! Looks up users and groups, by the `/etc/passwd` and `/etc/group` of an image or a container: for
 //! `--user`, `USER`, `--group-add`, `--chown` and copies, so that all of them mean the same by it.
 //!
 //! The files come from strangers. What isn't a line of them is passed over, and what is a number in the text is never

@@ -1,4 +1,4 @@
-//! How full a pool is, for whoever looks at a network.
+//! The occupancy of a pool, as shown with its network.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Who holds which port of the host, and the choice of free ones.
+//! The allocation of host ports: who has which, and the choice of free ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

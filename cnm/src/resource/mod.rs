@@ -1,4 +1,4 @@
-//! What the host is made to hold: one variant for each kind of thing, and what is true of each kind said once, here.
+//! Resources: what the host holds for us, one variant for each kind. What is true of a kind is said once, here.
 //!
 //! A resource knows what it is known by ([`Resource::key`]), what it stands on ([`Resource::needs`]), what takes it along
 //! when it goes ([`Resource::is_part_of`]), and how it looks in the kernel. Teardown, repair, change and observation are the

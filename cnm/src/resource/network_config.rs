@@ -1,4 +1,4 @@
-//! What links and namespaces have and take along when they go: addresses, routes, neighbours, sysctls.
+//! Network configuration of links and namespaces, which goes with them: addresses, routes, neighbours, sysctls.
 
 use std::{fmt, net::IpAddr};
 
@@ -167,8 +167,8 @@ impl ResourceKind for Neighbour {
     fn attempt(&self, verb: Verb) -> String {
         let (link, place) = (&self.link.name, self.link.namespace.in_words());
         match verb {
-            Verb::Make => format!("set down neighbour {} on {link} in {place}", self.address),
-            Verb::Remove => format!("forget neighbour {} on {link} in {place}", self.address),
+            Verb::Make => format!("add neighbour {} on {link} in {place}", self.address),
+            Verb::Remove => format!("remove neighbour {} on {link} in {place}", self.address),
         }
     }
 }

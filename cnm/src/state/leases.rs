@@ -38,7 +38,7 @@ impl State {
             }
             (None, None) if context.planners.grantor(&network.spec.driver).is_some() => {
                 let (driver, name) = (&network.spec.driver, &network.spec.name);
-                let message = format!("driver {driver} wasn't asked before an endpoint was made on network {name}");
+                let message = format!("no grant of driver {driver} was requested for an endpoint on network {name}");
                 return Err(Error::new(Kind::Internal, message));
             }
             (None, None) => (EndpointId::from_bytes((context.random)()), None),

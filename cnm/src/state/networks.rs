@@ -66,7 +66,7 @@ impl State {
         let planner = self.check_new(&spec, predefined, context.planners)?;
         let grant = match &context.grants.network {
             None if context.planners.grantor(&spec.driver).is_some() => {
-                let message = format!("driver {} wasn't asked before network {} was made", spec.driver, spec.name);
+                let message = format!("no grant of driver {} was requested for network {}", spec.driver, spec.name);
                 return Err(Error::new(Kind::Internal, message));
             }
             grant => grant.clone(),

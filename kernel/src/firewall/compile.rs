@@ -1,4 +1,4 @@
-//! From the model's words to elements of the table: pure, one element of intent at a time.
+//! Compiles the firewall's intent to elements of the table: pure, one element of intent at a time.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! Connections that the kernel remembers: those of a UDP port are forgotten when the port is published or withdrawn, or a
+//! Connection tracking: entries of a UDP port are forgotten when the port is published or withdrawn, or a
 //! client that goes on sending keeps its old translation, or lack of one.
 
 use std::{

@@ -29,7 +29,7 @@ use super::{about, events, networks, owed, owners, sandboxes};
         owners::claim,
     ),
     tags(
-        (name = "about", description = "Who this is, how it is, and what it can be asked"),
+        (name = "about", description = "The daemon: its version, its status and the description of its API"),
         (name = "networks", description = "Networks"),
         (name = "sandboxes", description = "Sandboxes: namespaces with their endpoints and published ports"),
         (name = "owners", description = "Whose sandboxes they are"),

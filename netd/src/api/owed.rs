@@ -1,4 +1,4 @@
-//! What is owed to others.
+//! Grants that are owed to drivers.
 
 use axum::{Json, extract::State};
 use cnm::api::Owed;

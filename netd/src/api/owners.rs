@@ -1,4 +1,4 @@
-//! Owners of sandboxes.
+//! Claims of owners of sandboxes.
 
 use axum::{
     Json,

@@ -133,7 +133,7 @@ impl Controller {
     /// The same when some or all of it may be applied.
     async fn undo_change(&self, id: &SandboxId, error: Error, bound: Vec<BoundSocket>) -> Error {
         let Err(failed) = self.restore(id).await else { return self.give_up_change(id, error, bound).await };
-        tracing::warn!(error = %failed.chain(), "a change of sandbox {id} failed and can't be taken back now");
+        tracing::warn!(error = %failed.chain(), "a change of sandbox {id} failed and can't be undone now");
         if let Err(stopping) = self.change_stays(id, failed.chain(), bound).await {
             return stopping;
         }
@@ -167,6 +167,6 @@ impl Controller {
         let scope = ObserveScope::of(desired.iter().chain(&unwanted));
         let observed = self.on_host("observe the host's links", move |host| host.observe(&scope)).await?;
         let plan = diff::restore(&desired, &unwanted, &observed);
-        self.apply(plan, || format!("take a change of sandbox {id} back")).await.map(drop)
+        self.apply(plan, || format!("undo a change of sandbox {id}")).await.map(drop)
     }
 }

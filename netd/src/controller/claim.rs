@@ -1,4 +1,4 @@
-//! Owners say which sandboxes they still want; what is theirs and not wanted goes.
+//! Claims: an owner names the sandboxes that it still wants; its others are removed.
 
 use std::collections::BTreeSet;
 

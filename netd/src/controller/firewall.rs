@@ -1,4 +1,4 @@
-//! Keeps the firewall's table whole while others change it, and names the chains of others that stand in our way.
+//! Repairs the firewall's table after others have changed it, and warns of chains of others that drop packets.
 
 use std::{io, sync::Arc, thread};
 

@@ -1,4 +1,4 @@
-//! Requests about one object pass one after the other, in the order in which they came; those about others don't wait.
+//! Lanes: requests about one object pass one after the other, in the order in which they came; those about others don't wait.
 //!
 //! Whoever needs several lanes enters a sandbox's before a network's, and never waits for a second sandbox's: so nobody waits
 //! for somebody who waits for them.

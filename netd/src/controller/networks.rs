@@ -95,7 +95,7 @@ impl Controller {
         let (plan, commit) = self.state.decide(move |state| state.network_leaving(&leaving)).await??;
         store_quietly(Some(commit)).await;
         if let Err(failed) = self.take_network_away(id, plan).await {
-            tracing::error!(error = %failed.chain(), "a network could not be stored and can't be taken away");
+            tracing::error!(error = %failed.chain(), "a network could not be stored and can't be removed");
         }
         Err(error)
     }

@@ -153,7 +153,7 @@ impl Controller {
                 };
                 round = ReleaseRound { left: true, timed_out: round.timed_out || timed_out };
                 let ReleaseFailure { holder, error } = &failed;
-                tracing::warn!(%error, "driver {to} has not taken back what it gave for {holder}: it is asked again");
+                tracing::warn!(%error, "driver {to} has not released what it granted for {holder}: it is asked again");
                 self.state.decide(move |state| state.owed.release_failed(failed)).await?;
             }
         }

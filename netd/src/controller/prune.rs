@@ -1,4 +1,4 @@
-//! Which networks a prune is about.
+//! The filters of a prune.
 
 use std::collections::BTreeMap;
 

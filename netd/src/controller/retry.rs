@@ -43,7 +43,7 @@ impl Controller {
             for stuck in all_stuck(&self.read_view()) {
                 let outcome = self.finish_removal(&stuck).await;
                 if let (Err(error), false) = (outcome, all_stuck(&self.read_view()).is_empty()) {
-                    tracing::warn!(error = %error.chain(), next_try = ?delay, "what is left of a removal stays");
+                    tracing::warn!(error = %error.chain(), next_try = ?delay, "a removal failed and is tried again");
                 }
             }
             self.retrying.0.store(false, Ordering::Release);

@@ -114,7 +114,7 @@ impl Controller {
         let decision = self.state.decide(move |state| state.sandbox_leaving(&leaving));
         let leaving = decision.await??;
         if let Err(failed) = self.take_away(&id, leaving, &mut Timing::default()).await {
-            tracing::error!(error = %failed.chain(), "sandbox {id} could not be stored and can't be taken away");
+            tracing::error!(error = %failed.chain(), "sandbox {id} could not be stored and can't be removed");
         }
         Err(error)
     }

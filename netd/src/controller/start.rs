@@ -204,10 +204,10 @@ impl ControllerState {
             Unfinished::Change(sandbox, plan) => (format!("a change of sandbox {}", sandbox.id()), plan),
             Unfinished::Network(network, plan) => (format!("network {}", network.spec.name), plan),
         };
-        tracing::info!("{what} was left unfinished and is taken away");
+        tracing::info!("{what} was left unfinished and is removed");
         let applied = host.apply(plan).map_err(|failed| {
             let error = chain(&*failed);
-            tracing::error!(%error, "{what} can't be taken away: it is tried again later");
+            tracing::error!(%error, "{what} can't be removed: it is tried again later");
             error
         });
         let gone = |gone: Gone| gone.commit;

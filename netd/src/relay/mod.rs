@@ -1,4 +1,4 @@
-//! Passes bytes from IPv6 addresses of the host to endpoints that have only IPv4: what the kernel can't translate.
+//! The relay: passes bytes from IPv6 addresses of the host to endpoints that have only IPv4, which the kernel can't translate.
 //!
 //! One thread serves all ports, TCP and UDP; its sockets are in one epoll set, where a port costs an entry and nothing
 //! else. It starts with the first port that needs it. Accepted connections are tasks of the runtime.

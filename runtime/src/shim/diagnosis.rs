@@ -1,4 +1,4 @@
-//! Collects what libcontainer logs as errors: in the processes between the shim and the container, that is the only
+//! Collects the errors that libcontainer logs: in the processes between the shim and the container, that is the only
 //! place where the cause of a failure is named.
 
 use std::fmt::{Debug, Write as _};

@@ -1,5 +1,5 @@
 //! How an exec enters its container: a process outside joins its namespaces, becomes all that the program is to be and has,
-//! and only then gives birth to it in the container's pid namespace (see [`super::birth`]). Until then there is nothing
+//! and only then forks it into the container's pid namespace (see [`super::pid_namespace_fork`]). Until then there is nothing
 //! that the container could see.
 
 use std::io;

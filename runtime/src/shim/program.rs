@@ -1,4 +1,4 @@
-//! How a process becomes its program, alike for a container's first one and for execs: it goes to its working directory,
+//! The steps from a new process to its program, alike for a container's first one and for execs: it goes to its working directory,
 //! finds the program, gives up what it is not to have and executes it.
 
 use std::ffi::CString;

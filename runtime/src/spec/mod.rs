@@ -1,4 +1,4 @@
-//! Everything that a container is, validated and in our own words: what the engine translates a request into, what the
+//! The specification of a container, validated and in our own types: what the engine translates a request into, what the
 //! shim works from, and what is stored beside the container. The network namespace isn't in it; it is given when the
 //! container is released to run (see [`Network`]).
 

@@ -139,7 +139,7 @@ impl OwedGrants {
                 more => format!(" and {more} more"),
             };
             let (holder, error) = (&first.owed.holder, first.error.as_deref()?);
-            Some(format!("driver {to} has not taken back what it gave for {holder}{more}, it is asked again: {error}"))
+            Some(format!("driver {to} has not released what it granted for {holder}{more}, it is asked again: {error}"))
         };
         stuck.into_iter().filter_map(describe).collect()
     }

@@ -219,14 +219,14 @@ async fn answers_that_can_not_be_used_are_refused_and_given_back() {
         let (kind, text) = (error.kind(), error.to_string());
         assert_eq!(kind, Kind::Internal, "{text}");
         let given = addresses.last().expect("one");
-        let expected = format!("driver lent gave {given} for an endpoint on network lent, which can't be used: ");
+        let expected = format!("driver lent granted {given} for an endpoint on network lent, which can't be used: ");
         assert!(text.starts_with(&expected) && text.contains(why), "{text}");
         assert_eq!((world.seen(), lent.lent()), (before.clone(), (1, 1)), "{text}");
     }
     let subnets: [(&[&str], &str); 3] = [
         (&["10.9.0.0/25"], "overlaps 10.9.0.0/24 of network lent"),
         (&["10.9.8.0/24", "10.9.9.0/24"], "the network has no pool that it could be of"),
-        (&["fd00:9::/64"], "driver lent gave subnet fd00:9::/64 for network more, which can't be used"),
+        (&["fd00:9::/64"], "driver lent granted subnet fd00:9::/64 for network more, which can't be used"),
     ];
     for (subnets, why) in subnets {
         lent.says_of_network(subnets);

@@ -183,7 +183,7 @@ async fn what_is_not_taken_back_is_shown_and_offered_again_until_it_is() {
         let warnings = netd.info().await.expect("info").warnings;
         assert!(
             warnings.len() == 1
-                && warnings[0].starts_with("driver lent has not taken back what it gave for endpoint ")
+                && warnings[0].starts_with("driver lent has not released what it granted for endpoint ")
                 && warnings[0].ends_with(&format!(" of sandbox web, it is asked again: {error}")),
             "{warnings:?}"
         );
