@@ -8,7 +8,7 @@ use images::files::{Tree, plain};
 use images::{Store, TarError, UnpackError, decompressed};
 use tempfile::TempDir;
 
-use super::found::{Keep, find};
+use super::tree_search::{WalkDecision, find};
 use super::{Error, between_steps};
 
 const DOCKERFILE: &str = "Dockerfile";
@@ -90,9 +90,9 @@ impl Context {
             return Ok(());
         }
         let mut excluded = |path: &Path, _| match path.as_os_str().is_empty() {
-            true => Keep::Below,
-            false if patterns.excludes(&path.to_string_lossy()) => Keep::It,
-            false => Keep::Below,
+            true => WalkDecision::Below,
+            false if patterns.excludes(&path.to_string_lossy()) => WalkDecision::It,
+            false => WalkDecision::Below,
         };
         let gone = find(&self.tree, Path::new(""), &mut excluded).map_err(Error::file("read", self.root()))?;
         // What is in a directory goes before it; one that holds exceptions stays.

@@ -13,9 +13,9 @@ use images::files::{Tree, follow_links, plain};
 use images::tarball::{Member, MemberKind};
 use rustix::fs::FileType;
 
-use super::copy_layer::{Destination, Kept, Layer};
+use super::copy_layer::{Destination, Layer, Preserve};
 use super::copy_step::Piece;
-use super::found::{Found, Keep, find};
+use super::tree_search::{FoundFile, WalkDecision, find};
 use super::{StepError, owner};
 
 const DIRECTORY_MODE: u32 = 0o755;
@@ -48,12 +48,12 @@ pub(super) struct Entry<'a> {
 }
 
 /// Where the sources go.
-pub(super) struct Place {
+pub(super) struct CopyTarget {
     pub(super) path: PathBuf,
     is_dir: bool,
 }
 
-impl Place {
+impl CopyTarget {
     /// The path of a file that is called `name`.
     pub(super) fn of(&self, name: Option<&str>, source: &str) -> Result<PathBuf, StepError> {
         match (self.is_dir, name) {
@@ -67,7 +67,7 @@ impl Place {
 }
 
 /// What is at a path.
-enum There {
+enum Existing {
     Nothing,
     Directory,
     /// A symbolic link, and where it leads.
@@ -104,22 +104,22 @@ impl<'a> Entries<'a> {
         Ok(Self { layer, owner, root, times, all: BTreeMap::new(), last_parent: None })
     }
 
-    pub(super) fn place(&self, sources: usize) -> Result<Place, StepError> {
+    pub(super) fn place(&self, sources: usize) -> Result<CopyTarget, StepError> {
         let Destination { text, working_dir, .. } = &self.layer.destination;
         let named_as_dir = text.ends_with('/') || matches!(text.rsplit('/').next(), Some("." | ".."));
         let whole = if text.starts_with('/') { text.clone() } else { format!("{working_dir}/{text}") };
         let path = self.real(&plain(&whole))?;
-        let is_there = matches!(self.look(&path)?, There::Directory);
+        let is_there = matches!(self.look(&path)?, Existing::Directory);
         let is_dir = named_as_dir || is_there || self.layer.parents;
         if sources > 1 && !is_dir {
             return Err(StepError::Invalid(format!(
                 "with more than one source, the destination must be a directory: write it as {text}/"
             )));
         }
-        Ok(Place { path, is_dir })
+        Ok(CopyTarget { path, is_dir })
     }
 
-    pub(super) fn add_tree(&mut self, tree: &'a Tree, piece: &Piece, place: &Place) -> Result<(), StepError> {
+    pub(super) fn add_tree(&mut self, tree: &'a Tree, piece: &Piece, place: &CopyTarget) -> Result<(), StepError> {
         let Piece::Tree { name, is_dir: is_directory, parent, entries, .. } = piece else { return Ok(()) };
         let base = if self.layer.parents { place.path.join(parent) } else { place.path.clone() };
         let base = match (is_directory, self.layer.parents) {
@@ -136,32 +136,32 @@ impl<'a> Entries<'a> {
 
     pub(super) fn add_archive(&mut self, tree: &'a Tree, base: &Path) -> Result<(), StepError> {
         let trouble = StepError::file("read an unpacked archive");
-        let all = find(tree, Path::new(""), &mut |_, _| Keep::It).map_err(trouble)?;
-        all.iter().try_for_each(|found| self.add_found(tree, found, base, Kept::Owner))
+        let all = find(tree, Path::new(""), &mut |_, _| WalkDecision::It).map_err(trouble)?;
+        all.iter().try_for_each(|found| self.add_found(tree, found, base, Preserve::Owner))
     }
 
-    fn add_found(&mut self, tree: &'a Tree, found: &Found, base: &Path, kept: Kept) -> Result<(), StepError> {
+    fn add_found(&mut self, tree: &'a Tree, found: &FoundFile, base: &Path, kept: Preserve) -> Result<(), StepError> {
         let is_base = found.relative.as_os_str().is_empty();
         let named = if is_base { base.to_owned() } else { base.join(&found.relative) };
         let path = if found.is_dir() { self.real(&named)? } else { self.in_real_parent(&named)? };
         if found.is_dir() {
             match self.look(&path)? {
                 // A directory's content is copied; the one that it comes to is as it is, if it is there.
-                There::Directory if is_base || path.as_os_str().is_empty() => return Ok(()),
+                Existing::Directory if is_base || path.as_os_str().is_empty() => return Ok(()),
                 // Or it is new: what it was called and whose it was where it comes from doesn't matter here.
-                There::Nothing if is_base && !self.layer.parents => {
+                Existing::Nothing if is_base && !self.layer.parents => {
                     self.add_new_directory(path);
                     return Ok(());
                 }
-                There::Directory | There::Nothing => {}
-                There::Link(_) | There::Other => return Err(no_directory(&path)),
+                Existing::Directory | Existing::Nothing => {}
+                Existing::Link(_) | Existing::Other => return Err(no_directory(&path)),
             }
         }
         let trouble = || StepError::file(format!("look at {}", found.path.display()));
         let Some(entry) = tree.entry(&found.path).map_err(trouble())? else { return Ok(()) };
         let Some(mut member) = entry.member(&[]).map_err(trouble())? else { return Ok(()) };
         self.adapt(&mut member, kept);
-        if let (Some(seconds), Kept::Nothing) = (self.times.context_seconds, kept) {
+        if let (Some(seconds), Preserve::Nothing) = (self.times.context_seconds, kept) {
             member.mtime_seconds = seconds;
         }
         let has_names = !found.is_dir() && found.stat.st_nlink > 1;
@@ -184,7 +184,7 @@ impl<'a> Entries<'a> {
         let mut member =
             member(MemberKind::File { segments: None }, mode, mtime_seconds.unwrap_or(self.times.now_seconds));
         member.size_bytes = size_bytes;
-        self.adapt(&mut member, Kept::Nothing);
+        self.adapt(&mut member, Preserve::Nothing);
         let path = self.in_real_parent(named)?;
         self.insert(path, Entry { member, content, inode: None });
         Ok(())
@@ -194,9 +194,9 @@ impl<'a> Entries<'a> {
     pub(super) fn add_directory(&mut self, named: &Path) -> Result<bool, StepError> {
         let path = self.real(named)?;
         match self.look(&path)? {
-            There::Directory => return Ok(false),
-            There::Nothing => self.add_new_directory(path),
-            There::Link(_) | There::Other => {
+            Existing::Directory => return Ok(false),
+            Existing::Nothing => self.add_new_directory(path),
+            Existing::Link(_) | Existing::Other => {
                 return Err(StepError::Invalid(format!("Cannot mkdir: {} is not a directory", named.display())));
             }
         }
@@ -210,11 +210,11 @@ impl<'a> Entries<'a> {
         self.insert(path, Entry { member, content: Content::Nothing, inode: None });
     }
 
-    fn adapt(&self, member: &mut Member, kept: Kept) {
+    fn adapt(&self, member: &mut Member, kept: Preserve) {
         match (self.owner, kept) {
             (Some((uid, gid)), _) => (member.uid, member.gid) = (uid.into(), gid.into()),
-            (None, Kept::Nothing) => (member.uid, member.gid) = (0, 0),
-            (None, Kept::Owner) => {}
+            (None, Preserve::Nothing) => (member.uid, member.gid) = (0, 0),
+            (None, Preserve::Owner) => {}
         }
         if let Some(mode) = self.layer.mode.as_ref().filter(|_| member.kind != MemberKind::SymbolicLink) {
             member.mode = mode.apply(member.mode, member.kind == MemberKind::Directory);
@@ -239,7 +239,7 @@ impl<'a> Entries<'a> {
     /// A path with all links followed, the last one too, when everything so far is in its place.
     fn real(&self, named: &Path) -> Result<PathBuf, StepError> {
         let leads_to = |path: &Path| match self.at(path)? {
-            There::Link(target) => Ok(Some(target)),
+            Existing::Link(target) => Ok(Some(target)),
             _ => Ok(None),
         };
         follow_links(named, leads_to).map_err(trouble(named))
@@ -260,31 +260,31 @@ impl<'a> Entries<'a> {
     }
 
     /// What is at a path that leads through no link.
-    fn look(&self, path: &Path) -> Result<There, StepError> {
+    fn look(&self, path: &Path) -> Result<Existing, StepError> {
         self.at(path).map_err(trouble(path))
     }
 
-    fn at(&self, path: &Path) -> io::Result<There> {
+    fn at(&self, path: &Path) -> io::Result<Existing> {
         if path.as_os_str().is_empty() {
-            return Ok(There::Directory);
+            return Ok(Existing::Directory);
         }
         if let Some(Entry { member, .. }) = self.all.get(path) {
             return Ok(match member.kind {
-                MemberKind::Directory => There::Directory,
-                MemberKind::SymbolicLink => There::Link(OsStr::from_bytes(&member.link).into()),
-                _ => There::Other,
+                MemberKind::Directory => Existing::Directory,
+                MemberKind::SymbolicLink => Existing::Link(OsStr::from_bytes(&member.link).into()),
+                _ => Existing::Other,
             });
         }
         if self.layer.destination.is_link {
-            return Ok(There::Nothing);
+            return Ok(Existing::Nothing);
         }
         // The mark of a lower layer that nothing stands below, too, says that nothing is there.
         let entry = self.root.entry(path)?.filter(|entry| !entry.is_whiteout());
-        let Some(entry) = entry else { return Ok(There::Nothing) };
+        let Some(entry) = entry else { return Ok(Existing::Nothing) };
         Ok(match entry.leads_to()? {
-            Some(target) => There::Link(target),
-            None if entry.kind() == FileType::Directory => There::Directory,
-            None => There::Other,
+            Some(target) => Existing::Link(target),
+            None if entry.kind() == FileType::Directory => Existing::Directory,
+            None => Existing::Other,
         })
     }
 
@@ -296,9 +296,9 @@ impl<'a> Entries<'a> {
             // Where one was seen, so were those above it.
             for parent in path.ancestors().skip(1).take_while(|parent| seen.insert(*parent)) {
                 match self.look(parent)? {
-                    There::Directory => {}
-                    There::Nothing => missing.push(parent.to_owned()),
-                    There::Link(_) | There::Other => return Err(no_directory(parent)),
+                    Existing::Directory => {}
+                    Existing::Nothing => missing.push(parent.to_owned()),
+                    Existing::Link(_) | Existing::Other => return Err(no_directory(parent)),
                 }
             }
         }

@@ -28,7 +28,7 @@ pub(super) struct Layer {
     pub(super) owner: Option<String>,
     /// `--chmod`
     pub(super) mode: Option<Mode>,
-    pub(super) kept: Kept,
+    pub(super) kept: Preserve,
     /// For `ADD`: whether archives are unpacked, if it says so.
     pub(super) unpack: Option<Option<bool>>,
     pub(super) parents: bool,
@@ -38,7 +38,7 @@ pub(super) struct Layer {
 
 /// What files keep of where they come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum Preserve {
     /// They are root's.
     Nothing,
     Owner,
@@ -97,7 +97,7 @@ pub(super) fn make_directory(
         Err(error) => return Err(error),
     };
     let destination = Destination { text: path.to_owned(), working_dir: String::new(), is_link: false };
-    let layer = Layer { owner, mode: None, kept: Kept::Nothing, unpack: None, parents: false, destination, top };
+    let layer = Layer { owner, mode: None, kept: Preserve::Nothing, unpack: None, parents: false, destination, top };
     let mut entries = Entries::new(&layer, root, times(build))?;
     match entries.add_directory(Path::new(path))? {
         true => write(build, top, entries.with_parents()?).map(Some),

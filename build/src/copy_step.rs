@@ -10,12 +10,12 @@ use images::words::Expander;
 use images::{ChainId, Change, Digest, apply_changes};
 use rustix::fs::FileType;
 
-use super::copy_layer::{self, Destination, Kept, Layer};
+use super::copy_layer::{self, Destination, Layer, Preserve};
 use super::dockerfile::{Copied, Copy};
-use super::found::{Found, Keep, find};
 use super::mode::Mode;
 use super::schedule::Build;
 use super::stage::{Prepared, StageBuild};
+use super::tree_search::{FoundFile, WalkDecision, find};
 use super::{StepError, fetch, key, mounts};
 
 /// Where files come from.
@@ -92,7 +92,7 @@ fn open(build: &Build<'_>, top: Option<ChainId>) -> Result<Tree, StepError> {
 }
 
 /// A `COPY` or `ADD` with its words expanded.
-struct Wanted {
+struct ExpandedCopy {
     sources: Vec<Source>,
     destination: String,
     owner: Option<String>,
@@ -107,7 +107,7 @@ enum Source {
     Text { name: String, content: String },
 }
 
-impl Wanted {
+impl ExpandedCopy {
     fn of(stage: &StageBuild<'_, '_>, copy: &Copy) -> Result<Self, StepError> {
         let expand = |word: &String| stage.expand(word);
         let exclude_words = copy.excludes.iter().map(expand).collect::<Result<Vec<_>, _>>()?;
@@ -178,7 +178,7 @@ pub(super) enum Piece {
         /// The directory that it is in, below the origin's root, for `--parents`.
         parent: PathBuf,
         real: PathBuf,
-        entries: Vec<Found>,
+        entries: Vec<FoundFile>,
     },
     Fetched {
         name: Option<String>,
@@ -194,16 +194,16 @@ pub(super) enum Piece {
 /// What `COPY` or `ADD` would do.
 pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, copy: &Copy, text: &str) -> Result<Prepared<'a>, StepError> {
     let build = stage.build;
-    let wanted = Wanted::of(stage, copy)?;
+    let wanted = ExpandedCopy::of(stage, copy)?;
     let from = copy.from.as_ref().map(|word| stage.expand(word)).transpose()?;
     let origin = origin(stage, from.as_deref())?;
-    let ground = key::ground(&stage.state);
+    let parent_key = key::parent_key(&stage.state);
     let flags = (copy.is_add, copy.link, copy.parents, copy.unpack, &copy.checksum, build.epoch);
     let mut keys = Vec::new();
     // From the very same root comes the very same: it needn't be read to be known.
     if let Origin::Root { top, .. } = &origin {
         let created_by = said_with(text, key::of(top));
-        let key = key::of(&("COPY", ground, wanted.said(), flags, top));
+        let key = key::of(&("COPY", parent_key, wanted.said(), flags, top));
         if let Some(known) = build.known(&[key])? {
             return Ok(Prepared { keys: vec![key], known: Some(known), created_by, make: Box::new(|| Ok(None)) });
         }
@@ -211,7 +211,7 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, copy: &Copy, text: &st
     }
     let pieces = pieces(build, &wanted, &origin, copy)?;
     let content = digest(&origin, &pieces)?;
-    keys.push(key::of(&("COPY", ground, wanted.said(), flags, content)));
+    keys.push(key::of(&("COPY", parent_key, wanted.said(), flags, content)));
     let created_by = match &origin {
         Origin::Root { top, .. } => said_with(text, key::of(top)),
         Origin::Context(_) => said_with(text, content),
@@ -219,7 +219,7 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, copy: &Copy, text: &st
     let layer = Layer {
         owner: wanted.owner,
         mode: wanted.mode,
-        kept: if origin.is_context() { Kept::Nothing } else { Kept::Owner },
+        kept: if origin.is_context() { Preserve::Nothing } else { Preserve::Owner },
         unpack: if copy.is_add { Some(copy.unpack) } else { None },
         parents: copy.parents,
         destination: Destination {
@@ -244,7 +244,12 @@ fn said_with(text: &str, content: Digest) -> String {
     format!("{text} # {}", &content.hex()[..32])
 }
 
-fn pieces(build: &Build<'_>, wanted: &Wanted, origin: &Origin<'_, '_>, copy: &Copy) -> Result<Vec<Piece>, StepError> {
+fn pieces(
+    build: &Build<'_>,
+    wanted: &ExpandedCopy,
+    origin: &Origin<'_, '_>,
+    copy: &Copy,
+) -> Result<Vec<Piece>, StepError> {
     let mut pieces = Vec::new();
     for source in &wanted.sources {
         match source {
@@ -290,9 +295,9 @@ fn found(
         let mut keep = |relative: &Path, _| {
             let shown = if relative.as_os_str().is_empty() && !is_directory { Path::new(&name) } else { relative };
             match !shown.as_os_str().is_empty() && excludes.excludes(&shown.to_string_lossy()) {
-                true if excludes.has_exceptions() => Keep::Below,
-                true => Keep::Nothing,
-                false => Keep::It,
+                true if excludes.has_exceptions() => WalkDecision::Below,
+                true => WalkDecision::Nothing,
+                false => WalkDecision::It,
             }
         };
         let entries = find(tree, &real, &mut keep).map_err(trouble())?;
@@ -334,7 +339,7 @@ fn matching(tree: &Tree, pattern: &str, deep: bool) -> std::io::Result<Vec<PathB
 /// A directory and all below it.
 fn directories(tree: &Tree, path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let real = tree.real(path)?;
-    let all = find(tree, &real, &mut |_, is_dir| if is_dir { Keep::It } else { Keep::Nothing })?;
+    let all = find(tree, &real, &mut |_, is_dir| if is_dir { WalkDecision::It } else { WalkDecision::Nothing })?;
     Ok(all.into_iter().map(|found| path.join(found.relative)).collect())
 }
 
@@ -367,12 +372,12 @@ fn digest(origin: &Origin<'_, '_>, pieces: &[Piece]) -> Result<Digest, StepError
 pub(super) fn working_dir<'a, 's>(stage: &mut StageBuild<'a, 's>, word: &str) -> Result<Prepared<'a>, StepError> {
     let build = stage.build;
     let path = stage.expand(word)?;
-    let ground = key::ground(&stage.state);
+    let parent_key = key::parent_key(&stage.state);
     let config = std::mem::take(&mut stage.state.config);
     stage.state.config = apply_changes(&[Change::WorkingDir(path)], config);
     let (path, top) = (stage.state.config.working_dir.clone(), stage.state.top);
     let user = stage.state.config.user.clone();
-    let keys = vec![key::of(&("WORKDIR", ground, &path, build.epoch))];
+    let keys = vec![key::of(&("WORKDIR", parent_key, &path, build.epoch))];
     let created_by = format!("WORKDIR {path}");
     let make = Box::new(move || copy_layer::make_directory(build, top, &open(build, top)?, (&path, &user)));
     Ok(Prepared { keys, known: None, created_by, make })

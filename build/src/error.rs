@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use images::{ChangeError, ErrorKind, UnpackError, WordError};
 
-use super::dockerfile::{DockerfileError, Place};
+use super::dockerfile::{DockerfileError, Location};
 
 /// Why a build ends without an image.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum Error {
     #[error("{place}: {instruction}")]
     Step {
         /// Where it stands.
-        place: Place,
+        place: Location,
         /// As it is written.
         instruction: String,
         /// Why.

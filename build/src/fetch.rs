@@ -36,7 +36,7 @@ pub(super) fn file_name(url: &str) -> Option<String> {
 pub(super) fn fetch(build: &Build<'_>, url: &str, dir: &Path) -> Result<Fetched, StepError> {
     let path = dir.join(format!("fetched-{}", &Digest::of(url.as_bytes()).hex()[..16]));
     let mut file = File::create(&path).map_err(StepError::file(format!("make {}", path.display())))?;
-    let (registries, called_off) = (build.surroundings.registries, &build.request.called_off);
+    let (registries, called_off) = (build.environment.registries, &build.request.called_off);
     match build.store.fetch_into(&mut file, registries, url, called_off, &|_, _| ()) {
         Ok(modified_seconds) => Ok(Fetched { path, modified_seconds }),
         Err(Error::Fetch { url, source }) => Err(StepError::Fetch { url, reason: source.to_string() }),

@@ -1,4 +1,4 @@
-//! What decides about a step's result, as one digest: steps with the same key lead to the same.
+//! The cache key of a step: one digest of all that decides about its result.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -9,15 +9,15 @@ use images::{ChainId, ContainerConfig, Digest};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::found::Found;
 use super::stage::StageState;
+use super::tree_search::FoundFile;
 
 /// Changed when the same instruction comes to mean something else.
 const VERSION: u32 = 2;
 
-/// What a step stands on.
+/// What a step follows: the configuration and the topmost layer.
 #[derive(Serialize)]
-struct Ground<'a> {
+struct Parent<'a> {
     version: u32,
     config: &'a ContainerConfig,
     author: &'a str,
@@ -26,15 +26,15 @@ struct Ground<'a> {
 }
 
 /// The digest of all that later steps see of a stage.
-pub(super) fn ground(state: &StageState) -> Digest {
-    let ground = Ground {
+pub(super) fn parent_key(state: &StageState) -> Digest {
+    let parent_key = Parent {
         version: VERSION,
         config: &state.config,
         author: &state.author,
         platform: state.platform.to_string(),
         top: state.top,
     };
-    of(&ground)
+    of(&parent_key)
 }
 
 /// The digest of a value.
@@ -54,7 +54,7 @@ impl ContentHash {
     }
 
     /// Something that was found in a tree; its owner counts if it is kept.
-    pub(super) fn file(&mut self, tree: &Tree, found: &Found, has_owner: bool) -> io::Result<()> {
+    pub(super) fn file(&mut self, tree: &Tree, found: &FoundFile, has_owner: bool) -> io::Result<()> {
         let Some(entry) = tree.entry(&found.path)? else { return Ok(()) };
         let Some(member) = entry.member(found.relative.as_os_str().as_bytes())? else { return Ok(()) };
         self.text(&member.path);

@@ -8,7 +8,7 @@
 //! | `stage` | one stage: its configuration and layers, step by step |
 //! | `config_step`, `run_step`, `copy_step` | what the instructions do |
 //! | `mounts`, `mount_points` | what a step finds in its root besides, and the traces of that |
-//! | `borrowed` | steps that images were built by elsewhere (`--cache-from`) |
+//! | `cache_from` | steps that images were built by elsewhere (`--cache-from`) |
 //! | `key` | what decides about a step's result, as a digest: the build cache is asked for it |
 //!
 //! A step is known by what it stands on (configuration and topmost layer), what it says, and the contents that it takes in,
@@ -16,7 +16,7 @@
 //! caller's: see [`StepRunner`].
 #![forbid(unsafe_code)]
 
-mod borrowed;
+mod cache_from;
 mod config_step;
 mod context;
 mod copy_entries;
@@ -25,7 +25,6 @@ mod copy_step;
 mod dockerfile;
 mod error;
 mod fetch;
-mod found;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod key;
@@ -36,10 +35,11 @@ mod owner;
 mod plan;
 mod run_step;
 mod schedule;
-mod scope;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod tree_search;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ use images::{Image, ImageId, Platform, Reference, Registries, Rootfs, Store};
 use tokio_util::sync::CancellationToken;
 
 pub use context::Context;
-pub use dockerfile::{DockerfileError, Place, Problem};
+pub use dockerfile::{DockerfileError, Location, Problem};
 pub use error::{Error, StepError};
 
 /// What to build.
@@ -90,8 +90,8 @@ pub struct Built {
     pub unused_args: Vec<String>,
 }
 
-/// Who is around while an image is built.
-pub struct Surroundings<'a> {
+/// What a build needs of its caller.
+pub struct BuildEnvironment<'a> {
     /// Runs commands.
     pub runner: &'a dyn StepRunner,
     /// Has the images that stages begin with.
@@ -239,9 +239,9 @@ pub fn build(
     store: &Store,
     context: &Context,
     request: &BuildRequest,
-    surroundings: &Surroundings<'_>,
+    environment: &BuildEnvironment<'_>,
 ) -> Result<Built, Error> {
-    schedule::build(store, context, request, surroundings)
+    schedule::build(store, context, request, environment)
 }
 
 /// Stands between two steps of what a build does to the store, besides those of the store itself: tests end the process at each

@@ -6,16 +6,16 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use images::files::{Tree, plain};
-use images::steps::{CacheUse, CacheWish, HeldCaches};
+use images::steps::{CacheGuard, CacheRequest, CacheUse};
 use images::{Digest, Error};
 use rustix::fs::FileType;
 use tempfile::TempDir;
 
 use super::copy_step::{Origin, origin};
 use super::dockerfile::{CacheSharing, MountKind, MountSource, Problem, WrittenMount};
-use super::found::{Keep, find};
 use super::schedule::Build;
 use super::stage::StageBuild;
+use super::tree_search::{WalkDecision, find};
 use super::{BuildEvent, StepError, StepMount, StepMountKind, key};
 
 /// Where a here-document that is a script is found.
@@ -24,35 +24,35 @@ const SECRET_MODE: u32 = 0o400;
 const CACHE_MODE: u32 = 0o755;
 
 /// The mounts of a step, with everything expanded.
-pub(super) struct Mounted<'a, 's> {
+pub(super) struct StepMounts<'a, 's> {
     /// What of them decides about the step's result.
     pub(super) key: Vec<String>,
-    wanted: Vec<Wanted<'a, 's>>,
+    wanted: Vec<PlannedMount<'a, 's>>,
 }
 
-struct Wanted<'a, 's> {
+struct PlannedMount<'a, 's> {
     /// Where, if anywhere.
     target: Option<PathBuf>,
     readonly: bool,
-    kind: WantedKind<'a, 's>,
+    kind: PlannedMountKind<'a, 's>,
 }
 
-enum WantedKind<'a, 's> {
+enum PlannedMountKind<'a, 's> {
     Bind { origin: Origin<'a, 's>, path: PathBuf },
-    Cache { wish: CacheWish, begins_with: Option<(Origin<'a, 's>, PathBuf)> },
+    Cache { request: CacheRequest, begins_with: Option<(Origin<'a, 's>, PathBuf)> },
     Tmpfs { size_bytes: Option<u64> },
     File { content: Vec<u8>, owner: (u32, u32), mode: u32, variable: Option<String> },
 }
 
 /// Mounts that are ready; they go when this is dropped.
-pub(super) struct Held<'a> {
+pub(super) struct PreparedMounts<'a> {
     mounts: Vec<StepMount>,
     variables: Vec<String>,
-    _caches: HeldCaches<'a>,
+    _caches: CacheGuard<'a>,
     _secrets: Option<TempDir>,
 }
 
-impl Held<'_> {
+impl PreparedMounts<'_> {
     pub(super) fn mounts(&self) -> &[StepMount] {
         &self.mounts
     }
@@ -67,8 +67,8 @@ impl Held<'_> {
 pub(super) fn prepare<'a, 's>(
     stage: &StageBuild<'a, 's>,
     mounts: &[WrittenMount],
-) -> Result<Mounted<'a, 's>, StepError> {
-    let mut all = Mounted { key: Vec::new(), wanted: Vec::new() };
+) -> Result<StepMounts<'a, 's>, StepError> {
+    let mut all = StepMounts { key: Vec::new(), wanted: Vec::new() };
     for mount in mounts {
         if let Some((wanted, key)) = wanted(stage, mount)? {
             all.wanted.push(wanted);
@@ -82,7 +82,7 @@ pub(super) fn prepare<'a, 's>(
 fn wanted<'a, 's>(
     stage: &StageBuild<'a, 's>,
     written: &WrittenMount,
-) -> Result<Option<(Wanted<'a, 's>, String)>, StepError> {
+) -> Result<Option<(PlannedMount<'a, 's>, String)>, StepError> {
     let mount = written.expanded(|text| stage.expand(text))?;
     let absolute = |target: &str| Path::new("/").join(plain(&format!("{}/{target}", base_of(stage, target))));
     let mut target = mount.target.as_deref().map(absolute);
@@ -102,7 +102,7 @@ fn wanted<'a, 's>(
     let (kind, key) = match mount.kind {
         MountKind::Bind(source) => {
             let (origin, path, content) = taken(&source)?;
-            (WantedKind::Bind { origin, path }, format!("bind {content}"))
+            (PlannedMountKind::Bind { origin, path }, format!("bind {content}"))
         }
         MountKind::Cache { id, sharing, owner, begins_with } => {
             let id = id.unwrap_or_else(|| shown(&target));
@@ -116,11 +116,11 @@ fn wanted<'a, 's>(
             let begins_with = begins_with.as_ref().map(taken).transpose()?;
             // What began with something else is another cache.
             let id = begins_with.as_ref().map_or(id.clone(), |(_, _, content)| format!("{id} from {content}"));
-            let wish = CacheWish { id, how, owner: (owner.uid, owner.gid), mode };
+            let request = CacheRequest { id, how, owner: (owner.uid, owner.gid), mode };
             let begins_with = begins_with.map(|(origin, path, _)| (origin, path));
-            (WantedKind::Cache { wish, begins_with }, key)
+            (PlannedMountKind::Cache { request, begins_with }, key)
         }
-        MountKind::Tmpfs { size_bytes } => (WantedKind::Tmpfs { size_bytes }, "tmpfs".to_owned()),
+        MountKind::Tmpfs { size_bytes } => (PlannedMountKind::Tmpfs { size_bytes }, "tmpfs".to_owned()),
         MountKind::Secret { id, is_required, variable, owner } => {
             let of_target = || target.as_ref()?.file_name()?.to_str().map(str::to_owned);
             let id = id.or_else(of_target).unwrap_or_default();
@@ -136,7 +136,7 @@ fn wanted<'a, 's>(
             let mode = owner.mode.unwrap_or(SECRET_MODE);
             let owner = (owner.uid, owner.gid);
             // What a secret holds decides about nothing, or it could be guessed from what is carried out.
-            (WantedKind::File { content: content.clone(), owner, mode, variable }, format!("secret {id}"))
+            (PlannedMountKind::File { content: content.clone(), owner, mode, variable }, format!("secret {id}"))
         }
         MountKind::Ssh { is_required: false } => return Ok(None),
         MountKind::Ssh { is_required: true } => {
@@ -145,7 +145,7 @@ fn wanted<'a, 's>(
         }
     };
     let key = format!("{key} {} {}", shown(&target), mount.readonly);
-    Ok(Some((Wanted { target, readonly: mount.readonly, kind }, key)))
+    Ok(Some((PlannedMount { target, readonly: mount.readonly, kind }, key)))
 }
 
 impl From<Problem> for StepError {
@@ -158,18 +158,18 @@ fn base_of<'a>(stage: &'a StageBuild<'_, '_>, target: &str) -> &'a str {
     if target.starts_with('/') { "/" } else { &stage.state.config.working_dir }
 }
 
-impl<'s> Mounted<'_, 's> {
+impl<'s> StepMounts<'_, 's> {
     /// A script that is executed as it is.
     pub(super) fn add_script(&mut self, text: String) {
         self.key.push(text.clone());
-        let kind = WantedKind::File { content: text.into_bytes(), owner: (0, 0), mode: 0o755, variable: None };
-        self.wanted.push(Wanted { target: Some(SCRIPT.into()), readonly: true, kind });
+        let kind = PlannedMountKind::File { content: text.into_bytes(), owner: (0, 0), mode: 0o755, variable: None };
+        self.wanted.push(PlannedMount { target: Some(SCRIPT.into()), readonly: true, kind });
     }
 
     /// Makes all of it ready, waiting for caches that others use. `place` is for files that are copied.
-    pub(super) fn hold(self, build: &Build<'s>, stage: usize, place: &Path) -> Result<Held<'s>, StepError> {
+    pub(super) fn set_up(self, build: &Build<'s>, stage: usize, place: &Path) -> Result<PreparedMounts<'s>, StepError> {
         let caches = self.wanted.iter().filter_map(|wanted| match &wanted.kind {
-            WantedKind::Cache { wish, begins_with } => Some((wish, begins_with)),
+            PlannedMountKind::Cache { request, begins_with } => Some((request, begins_with)),
             _ => None,
         });
         let (wishes, contents): (Vec<_>, Vec<_>) = caches.unzip();
@@ -178,21 +178,21 @@ impl<'s> Mounted<'_, 's> {
             let (origin, path): &(Origin<'_, '_>, PathBuf) = contents.get(at).copied()?.as_ref()?;
             Some(cache_content(build, origin, path, work))
         };
-        let caches = build.store.hold_caches(&wishes, &build.request.called_off, waiting, &begin);
+        let caches = build.store.acquire_caches(&wishes, &build.request.called_off, waiting, &begin);
         let caches = caches.map_err(|error| match error {
             Error::CalledOff => StepError::CalledOff,
             error => error.into(),
         })?;
         let mut cache_paths = caches.paths().into_iter();
-        let mut held = Held { mounts: Vec::new(), variables: Vec::new(), _caches: caches, _secrets: None };
-        for (at, Wanted { target, readonly, kind }) in self.wanted.into_iter().enumerate() {
+        let mut held = PreparedMounts { mounts: Vec::new(), variables: Vec::new(), _caches: caches, _secrets: None };
+        for (at, PlannedMount { target, readonly, kind }) in self.wanted.into_iter().enumerate() {
             let kind = match kind {
-                WantedKind::Bind { origin, path } => {
+                PlannedMountKind::Bind { origin, path } => {
                     StepMountKind::Bind(bind(build, &origin, &path, readonly, &place.join(format!("bind-{at}")))?)
                 }
-                WantedKind::Cache { .. } => StepMountKind::Bind(cache_paths.next().expect("a path for each")),
-                WantedKind::Tmpfs { size_bytes } => StepMountKind::Tmpfs { size_bytes },
-                WantedKind::File { content, owner, mode, variable } => {
+                PlannedMountKind::Cache { .. } => StepMountKind::Bind(cache_paths.next().expect("a path for each")),
+                PlannedMountKind::Tmpfs { size_bytes } => StepMountKind::Tmpfs { size_bytes },
+                PlannedMountKind::File { content, owner, mode, variable } => {
                     if let Some(variable) = variable {
                         held.variables.push(format!("{variable}={}", String::from_utf8_lossy(&content)));
                     }
@@ -261,7 +261,7 @@ fn cache_content(build: &Build<'_>, origin: &Origin<'_, '_>, path: &Path, work: 
 pub(super) fn content(tree: &Tree, path: &Path) -> io::Result<Digest> {
     let mut hash = key::ContentHash::default();
     let real = tree.real(path)?;
-    for found in find(tree, &real, &mut |_, _| Keep::It)? {
+    for found in find(tree, &real, &mut |_, _| WalkDecision::It)? {
         hash.file(tree, &found, true)?;
     }
     Ok(hash.finish())

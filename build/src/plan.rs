@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Error;
 use super::dockerfile::{Dockerfile, DockerfileError, Instruction, Problem, WrittenMount};
-use super::scope::Globals;
+use super::variables::Globals;
 
 /// What is to be built of a Dockerfile.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use images::steps::StepLayer;
 use images::{ChainId, Digest, files};
 
 use super::dockerfile::{Command, Run, RunNetwork, is_here_document};
-use super::mounts::{self, Mounted};
+use super::mounts::{self, StepMounts};
 use super::schedule::Build;
 use super::stage::{Prepared, StageBuild};
 use super::{BuildEvent, RunStep, StepError, StepNetwork, StepStream, between_steps, config_step, key, mount_points};
@@ -45,7 +45,7 @@ pub(super) fn prepare<'a, 's>(stage: &StageBuild<'a, 's>, run: &Run) -> Result<P
         Some(RunNetwork::Host) => StepNetwork::Host,
     };
     let shown = run.network.map(|network| format!("{network:?}"));
-    let key = key::of(&("RUN", key::ground(state), &args, &declared, shown, &mounted.key, build.epoch));
+    let key = key::of(&("RUN", key::parent_key(state), &args, &declared, shown, &mounted.key, build.epoch));
     let mut env = state.config.env.clone();
     env.extend(declared.iter().cloned());
     let is_set = |name: &str| state.variable(name).is_some();
@@ -117,15 +117,15 @@ fn execute<'s>(
     top: Option<ChainId>,
     key: &Digest,
     command: Runnable,
-    mounted: Mounted<'_, 's>,
+    mounted: StepMounts<'_, 's>,
 ) -> Result<StepLayer, StepError> {
     let work = build.context.work_dir();
     let place = tempfile::tempdir_in(work).map_err(StepError::file("make a directory for the step"))?;
     // Taken for the directory's name, which nobody else has.
     let unique = place.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
     let id = format!("{}{}", &key.hex()[..32], unique.trim_start_matches("tmp"));
-    let held = mounted.hold(build, stage, place.path())?;
-    let fixed = build.surroundings.runner.mount_points();
+    let held = mounted.set_up(build, stage, place.path())?;
+    let fixed = build.environment.runner.mount_points();
     let missing = mount_points::missing(build, top, (fixed, held.mounts()), place.path())?;
     let rootfs = build.store.prepare_on(&id, top)?;
     let upper = rootfs.upper.clone();
@@ -151,7 +151,7 @@ fn run(build: &Build<'_>, stage: usize, step: &RunStep) -> Result<(), StepError>
         last.push(bytes);
         build.tell(stage, BuildEvent::Output(stream, bytes));
     };
-    let code = build.surroundings.runner.run(step, &mut output);
+    let code = build.environment.runner.run(step, &mut output);
     if last.is_within_a_line() {
         build.tell(stage, BuildEvent::Output(StepStream::Stdout, b"\n"));
     }

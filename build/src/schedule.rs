@@ -12,16 +12,16 @@ use jiff::Timestamp;
 
 use super::dockerfile::{Dockerfile, DockerfileError, Problem};
 use super::plan::Plan;
-use super::scope::{self, Globals, SOURCE_DATE_EPOCH};
 use super::stage::{StageBuild, StageState};
-use super::{BuildEvent, BuildRequest, Built, Context, Error, StepError, Surroundings, borrowed};
+use super::variables::{self, Globals, SOURCE_DATE_EPOCH};
+use super::{BuildEnvironment, BuildEvent, BuildRequest, Built, Context, Error, StepError, cache_from};
 
 /// A build that is under way.
 pub(super) struct Build<'a> {
     pub(super) store: &'a Store,
     pub(super) context: &'a Context,
     pub(super) request: &'a BuildRequest,
-    pub(super) surroundings: &'a Surroundings<'a>,
+    pub(super) environment: &'a BuildEnvironment<'a>,
     pub(super) dockerfile: &'a Dockerfile,
     pub(super) globals: &'a Globals,
     pub(super) plan: &'a Plan,
@@ -31,7 +31,7 @@ pub(super) struct Build<'a> {
     cache_images: Vec<Image>,
     stages: Mutex<Stages>,
     /// A stage is over, or the build is.
-    settled: Condvar,
+    stage_ended: Condvar,
     /// Why it ends without an image: what failed first. All that ends after that does so because of it.
     failure: Mutex<Option<Error>>,
     has_new_layers: AtomicBool,
@@ -46,7 +46,7 @@ pub(super) fn build(
     store: &Store,
     context: &Context,
     request: &BuildRequest,
-    surroundings: &Surroundings<'_>,
+    environment: &BuildEnvironment<'_>,
 ) -> Result<Built, Error> {
     let text = context.dockerfile(&request.dockerfile)?;
     let path = if request.dockerfile.is_empty() { "Dockerfile" } else { &request.dockerfile };
@@ -68,14 +68,14 @@ pub(super) fn build(
         store,
         context,
         request,
-        surroundings,
+        environment,
         dockerfile: &dockerfile,
         globals: &globals,
         epoch: epoch(request)?,
         cache_images,
         stages: Mutex::new(vec![None; plan.stages.len()]),
         plan: &plan,
-        settled: Condvar::new(),
+        stage_ended: Condvar::new(),
         failure: Mutex::default(),
         has_new_layers: AtomicBool::new(false),
         steps: Mutex::default(),
@@ -87,7 +87,7 @@ pub(super) fn build(
     let steps = std::mem::take(&mut *locked(&build.steps));
     store.finish_build(&steps, build.has_new_layers.load(Ordering::Relaxed), built)?;
     outcome?;
-    let unused_args = scope::unused_args(&dockerfile, request);
+    let unused_args = variables::unused_args(&dockerfile, request);
     match id {
         Some(id) => Ok(Built { id, unused_args }),
         None => Err(Error::CalledOff),
@@ -129,7 +129,7 @@ impl<'a> Build<'a> {
         thread::scope(|scope| {
             for (index, planned) in needed() {
                 scope.spawn(move || {
-                    self.settle(index, StageBuild::run(self, index, planned));
+                    self.end_stage(index, StageBuild::run(self, index, planned));
                     self.tell(planned.number, BuildEvent::Over);
                 });
             }
@@ -145,7 +145,7 @@ impl<'a> Build<'a> {
         })
     }
 
-    fn settle(&self, index: usize, outcome: Result<StageState, Error>) {
+    fn end_stage(&self, index: usize, outcome: Result<StageState, Error>) {
         match outcome {
             Ok(state) => locked(&self.stages)[index] = Some(Arc::new(state)),
             Err(error) => {
@@ -155,7 +155,7 @@ impl<'a> Build<'a> {
                 drop(locked(&self.stages));
             }
         }
-        self.settled.notify_all();
+        self.stage_ended.notify_all();
     }
 
     /// An earlier stage's end.
@@ -174,7 +174,7 @@ impl<'a> Build<'a> {
             if self.request.called_off.is_cancelled() {
                 return Err(StepError::CalledOff);
             }
-            stages = self.settled.wait(stages).unwrap_or_else(PoisonError::into_inner);
+            stages = self.stage_ended.wait(stages).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -187,7 +187,7 @@ impl<'a> Build<'a> {
     }
 
     pub(super) fn tell(&self, stage: usize, event: BuildEvent<'_>) {
-        self.surroundings.progress.tell(stage, event);
+        self.environment.progress.tell(stage, event);
     }
 
     /// When what is made now is said to be made; cached steps are known by the millisecond.
@@ -209,7 +209,7 @@ impl<'a> Build<'a> {
         name: &str,
         platform: Option<&Platform>,
     ) -> Result<(Image, Vec<u8>), StepError> {
-        let image = self.surroundings.images.image(stage, name, platform, self.request.pull);
+        let image = self.environment.images.image(stage, name, platform, self.request.pull);
         let image = image.map_err(|error| StepError::Image(name.to_owned(), error))?;
         let (lease, document) = keep(self.store, &image)?;
         locked(&self.leases).push(lease);
@@ -240,11 +240,11 @@ impl<'a> Build<'a> {
     }
 
     /// What a step led to in an image that was built elsewhere.
-    pub(super) fn borrowed(&self, state: &StageState, created_by: &str) -> Option<StepResult> {
+    pub(super) fn cached_from(&self, state: &StageState, created_by: &str) -> Option<StepResult> {
         // Their times may be later than ours are to be.
         match self.epoch.is_some() || self.request.no_cache {
             true => None,
-            false => borrowed::find(&self.cache_images, state, created_by),
+            false => cache_from::find(&self.cache_images, state, created_by),
         }
     }
 

@@ -11,7 +11,7 @@ use images::{
 use jiff::Timestamp;
 
 use super::config_step;
-use super::dockerfile::{Instruction, Place, Stage, Step};
+use super::dockerfile::{Instruction, Location, Stage, Step};
 use super::plan::{Base, PlannedStage};
 use super::schedule::Build;
 use super::{BuildEvent, Error, StepError, copy_step, key, run_step};
@@ -207,7 +207,7 @@ impl<'a, 's> StageBuild<'a, 's> {
         };
         tell(BuildEvent::Done(&match &state.image {
             Some((image, _)) => image.short(),
-            None => key::ground(&state).short(),
+            None => key::parent_key(&state).short(),
         }));
         Ok(state)
     }
@@ -240,14 +240,18 @@ impl<'a, 's> StageBuild<'a, 's> {
             Instruction::WorkingDir(path) => copy_step::working_dir(self, path)?,
             instruction => {
                 let created_by = config_step::apply(self, instruction)?;
-                let keys =
-                    vec![key::of(&(key::ground(&before), &created_by, key::ground(&self.state), self.build.epoch))];
+                let keys = vec![key::of(&(
+                    key::parent_key(&before),
+                    &created_by,
+                    key::parent_key(&self.state),
+                    self.build.epoch,
+                ))];
                 Prepared { keys, known: None, created_by, make: Box::new(|| Ok(None)) }
             }
         };
         let Prepared { keys, known, created_by, make } = prepared;
         let known = if known.is_some() { known } else { self.build.known(&keys)? };
-        let known = known.or_else(|| self.build.borrowed(&before, &created_by));
+        let known = known.or_else(|| self.build.cached_from(&before, &created_by));
         let result = match known {
             Some(result) => {
                 self.tell(BuildEvent::Cached);
@@ -261,7 +265,7 @@ impl<'a, 's> StageBuild<'a, 's> {
             instruction: step.text.clone(),
             result: result.clone(),
         }));
-        self.tell(BuildEvent::Done(&key::ground(&self.state).short()));
+        self.tell(BuildEvent::Done(&key::parent_key(&self.state).short()));
         Ok(())
     }
 
@@ -277,9 +281,9 @@ impl<'a, 's> StageBuild<'a, 's> {
             return Ok(state);
         }
         let mut stage_build = Self { build, index: build.plan.target, state, number: 0, step_number: build.plan.steps };
-        let before = key::ground(&stage_build.state);
+        let before = key::parent_key(&stage_build.state);
         let created_by = config_step::set_labels(&mut stage_build.state, labels)?;
-        let key = key::of(&(before, &created_by, key::ground(&stage_build.state), build.epoch));
+        let key = key::of(&(before, &created_by, key::parent_key(&stage_build.state), build.epoch));
         let result = match build.known(&[key])? {
             Some(result) => result,
             None => StepResult { layer: None, created: build.now() },
@@ -291,7 +295,7 @@ impl<'a, 's> StageBuild<'a, 's> {
 }
 
 /// The failure of an instruction; what was called off has failed because of another.
-fn failed(source: StepError, place: &Place, instruction: &str) -> Error {
+fn failed(source: StepError, place: &Location, instruction: &str) -> Error {
     match source {
         StepError::CalledOff => Error::CalledOff,
         source => Error::Step { place: place.clone(), instruction: instruction.to_owned(), source: Box::new(source) },

@@ -61,9 +61,9 @@ impl<'a> Builder<'a> {
     ) -> Result<Built, Error> {
         let context = Context::receive(self.store, &context.finish()[..])?;
         let around = Around { store: self.store, command, told };
-        let surroundings =
-            Surroundings { runner: &around, images: &around, progress: &around, registries: &self.registries };
-        build(self.store, &context, request, &surroundings)
+        let environment =
+            BuildEnvironment { runner: &around, images: &around, progress: &around, registries: &self.registries };
+        build(self.store, &context, request, &environment)
     }
 }
 

@@ -59,14 +59,14 @@ pub(crate) fn silence(patience: Duration) -> String {
 
 /// Hears how many bytes there are, and of how many if that is known: first of none, when the server has answered, and then
 /// about once a mebibyte.
-pub type Heard<'a> = &'a (dyn Fn(u64, Option<u64>) + Sync);
+pub type FetchProgress<'a> = &'a (dyn Fn(u64, Option<u64>) + Sync);
 
 /// Fetches a file, and answers with when its server says that it was changed, in seconds since 1970.
 pub(crate) async fn get(
     url: &str,
     file: &mut File,
     limit_bytes: u64,
-    heard: Heard<'_>,
+    heard: FetchProgress<'_>,
 ) -> Result<Option<i64>, FetchError> {
     get_patiently(url, file, limit_bytes, heard, PATIENCE).await
 }
@@ -75,7 +75,7 @@ async fn get_patiently(
     url: &str,
     file: &mut File,
     limit_bytes: u64,
-    heard: Heard<'_>,
+    heard: FetchProgress<'_>,
     patience: Duration,
 ) -> Result<Option<i64>, FetchError> {
     let failed = |error| FetchError::connection(error, patience);

@@ -46,11 +46,11 @@ mod lowers;
 mod piped;
 mod platform;
 mod progress;
-mod recipe;
 mod reference;
 mod registry;
 mod side_by_side;
 mod store;
+mod tar_split;
 pub mod tarball;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -61,7 +61,7 @@ pub mod words;
 /// ones.
 pub mod steps {
     pub use crate::store::{
-        BuiltImage, CacheUse, CacheWish, DoneStep, HeldCaches, Lease, NewImage, StepLayer, StepResult,
+        BuiltImage, CacheGuard, CacheRequest, CacheUse, DoneStep, Lease, NewImage, StepLayer, StepResult,
     };
 }
 
@@ -72,9 +72,9 @@ pub use config::{ContainerConfig, DEFAULT_PATH, Empty, Healthcheck, HistoryEntry
 pub use diff::{ChangeKind, FileChange};
 pub use digest::{ChainId, DiffId, Digest, DigestError, ImageId};
 pub use error::{DeleteObstacle, Error, ErrorKind};
-pub use fetch::{FetchError, Heard};
+pub use fetch::{FetchError, FetchProgress};
 pub use platform::{Platform, PlatformError};
-pub use progress::{Progress, ProgressEvent, PullProgress, PullStep, PushProgress, PushStep, Silent};
+pub use progress::{NoProgress, Progress, ProgressEvent, PullProgress, PullStep, PushProgress, PushStep};
 pub use reference::{Reference, ReferenceError};
 pub use registry::{
     ConfigError, Credentials, FoundRepository, Insecure, Mirror, Registries, RegistryConfig, RegistryError, SearchTerm,

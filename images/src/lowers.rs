@@ -1,4 +1,4 @@
-//! Layers below something, as overlayfs would show them: what one of them hides isn't there.
+//! Lower layers, as overlayfs would show them: what one of them hides isn't there.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use crate::files::{Entry, ReadError, Tree, is_opaque};
 pub(crate) struct Lowers(Vec<Tree>);
 
 /// What one layer says about a path.
-pub(crate) enum Look {
+pub(crate) enum Lookup {
     /// It is there.
     Found {
         /// What it is.
@@ -23,7 +23,7 @@ pub(crate) enum Look {
     /// It isn't there, whatever the layers below have.
     Hidden,
     /// Nothing: ask the next.
-    Further,
+    NotHere,
 }
 
 impl Lowers {
@@ -35,10 +35,10 @@ impl Lowers {
     /// What has this path in them.
     pub(crate) fn entry(&self, path: &Path) -> Result<Option<Entry>, ReadError> {
         for layer in &self.0 {
-            match look(layer, path)? {
-                Look::Found { entry, .. } => return Ok(Some(entry)),
-                Look::Hidden => return Ok(None),
-                Look::Further => {}
+            match lookup(layer, path)? {
+                Lookup::Found { entry, .. } => return Ok(Some(entry)),
+                Lookup::Hidden => return Ok(None),
+                Lookup::NotHere => {}
             }
         }
         Ok(None)
@@ -48,8 +48,8 @@ impl Lowers {
     pub(crate) fn names(&self, path: &Path) -> Result<BTreeSet<OsString>, ReadError> {
         let (mut names, mut hidden) = (BTreeSet::new(), BTreeSet::new());
         for layer in &self.0 {
-            match look(layer, path)? {
-                Look::Found { entry, hides_others } if entry.kind() == FileType::Directory => {
+            match lookup(layer, path)? {
+                Lookup::Found { entry, hides_others } if entry.kind() == FileType::Directory => {
                     for name in entry.names().map_err(ReadError::at(path))? {
                         let inside = path.join(&name);
                         let below = layer.entry(&inside).map_err(ReadError::at(&inside))?;
@@ -63,8 +63,8 @@ impl Lowers {
                         break;
                     }
                 }
-                Look::Found { .. } | Look::Hidden => break,
-                Look::Further => {}
+                Lookup::Found { .. } | Lookup::Hidden => break,
+                Lookup::NotHere => {}
             }
         }
         Ok(names)
@@ -72,27 +72,27 @@ impl Lowers {
 }
 
 /// What this layer says about a path.
-pub(crate) fn look(layer: &Tree, path: &Path) -> Result<Look, ReadError> {
+pub(crate) fn lookup(layer: &Tree, path: &Path) -> Result<Lookup, ReadError> {
     let mut hides_others = false;
     let mut ancestors: Vec<&Path> = path.ancestors().collect();
     // The last is the root: overlayfs asks that for no mark.
     let root = ancestors.pop();
     while let Some(at) = ancestors.pop() {
         let Some(entry) = layer.entry(at).map_err(ReadError::at(at))? else {
-            return Ok(if hides_others { Look::Hidden } else { Look::Further });
+            return Ok(if hides_others { Lookup::Hidden } else { Lookup::NotHere });
         };
         if entry.is_whiteout() {
-            return Ok(Look::Hidden);
+            return Ok(Lookup::Hidden);
         }
         if entry.kind() == FileType::Directory {
             hides_others |= is_opaque(&entry).map_err(ReadError::at(at))?;
         } else if !ancestors.is_empty() {
-            return Ok(Look::Hidden);
+            return Ok(Lookup::Hidden);
         }
         if ancestors.is_empty() {
-            return Ok(Look::Found { entry, hides_others });
+            return Ok(Lookup::Found { entry, hides_others });
         }
     }
     let entry = root.map(|root| layer.entry(root).map_err(ReadError::at(root))).transpose()?.flatten();
-    Ok(entry.map_or(Look::Further, |entry| Look::Found { entry, hides_others }))
+    Ok(entry.map_or(Lookup::NotHere, |entry| Lookup::Found { entry, hides_others }))
 }

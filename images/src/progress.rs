@@ -105,34 +105,34 @@ pub trait PushProgress: Sync {
 }
 
 /// Nobody listens.
-pub struct Silent;
+pub struct NoProgress;
 
-impl PullProgress for Silent {
+impl PullProgress for NoProgress {
     fn report(&self, _blob: Digest, _step: PullStep) {}
 }
 
-impl PushProgress for Silent {
+impl PushProgress for NoProgress {
     fn report(&self, _layer: DiffId, _step: PushStep<'_>) {}
 }
 
-impl Progress for Silent {
+impl Progress for NoProgress {
     fn report(&self, _event: ProgressEvent) {}
 }
 
 /// A reader that tells how many bytes have come through it, about once a mebibyte.
-pub(crate) struct Watched<R, F> {
+pub(crate) struct ProgressReader<R, F> {
     inner: R,
     done_bytes: u64,
     report: F,
 }
 
-impl<R: Read, F: FnMut(u64)> Watched<R, F> {
+impl<R: Read, F: FnMut(u64)> ProgressReader<R, F> {
     pub(crate) fn new(inner: R, report: F) -> Self {
         Self { inner, done_bytes: 0, report }
     }
 }
 
-impl<R: Read, F: FnMut(u64)> Read for Watched<R, F> {
+impl<R: Read, F: FnMut(u64)> Read for ProgressReader<R, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         let before = self.done_bytes / REPORT_EVERY_BYTES;

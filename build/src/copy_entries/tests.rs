@@ -48,7 +48,7 @@ impl Case {
 
     fn layer(&self) -> Layer {
         let destination = Destination { text: self.destination.into(), working_dir: "/".into(), is_link: self.is_link };
-        Layer { owner: None, mode: None, kept: Kept::Nothing, unpack: None, parents: false, destination, top: None }
+        Layer { owner: None, mode: None, kept: Preserve::Nothing, unpack: None, parents: false, destination, top: None }
     }
 
     /// The layer's members, each source brought as a directory or as an archive.
@@ -80,7 +80,7 @@ impl Case {
 }
 
 fn whole(tree: &Tree) -> Piece {
-    let entries = find(tree, Path::new(""), &mut |_, _| Keep::It).expect("read");
+    let entries = find(tree, Path::new(""), &mut |_, _| WalkDecision::It).expect("read");
     let nowhere = PathBuf::new();
     Piece::Tree { name: "source".into(), is_dir: true, parent: nowhere.clone(), real: nowhere, entries }
 }

@@ -23,14 +23,14 @@ pub(crate) use mount::{CacheSharing, MountKind, MountSource, WrittenMount};
 
 /// Where something stands in a Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The file, as the user named it.
     pub file: Arc<str>,
     /// Counted from 1; 0 for what no line says.
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => f.write_str(&self.file),
@@ -44,7 +44,7 @@ impl fmt::Display for Place {
 #[error("{place}: {problem}")]
 pub struct DockerfileError {
     /// Where.
-    pub place: Place,
+    pub place: Location,
     /// What.
     pub problem: Problem,
 }
@@ -100,7 +100,7 @@ impl Problem {
 /// One instruction where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     /// As it is written, on one line.
     pub(crate) text: String,
     pub(crate) instruction: Instruction,
@@ -109,7 +109,7 @@ pub(crate) struct Step {
 /// `FROM` and what follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stage {
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     /// The `FROM` as it is written.
     pub(crate) text: String,
     pub(crate) platform: Option<String>,
@@ -140,7 +140,7 @@ impl Dockerfile {
         };
         for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
             if std::str::from_utf8(line).is_err() && !is_harmless(line) {
-                let place = Place { file: file.into(), line: number };
+                let place = Location { file: file.into(), line: number };
                 return Err(DockerfileError { place, problem: Problem::NotText });
             }
         }
@@ -150,7 +150,7 @@ impl Dockerfile {
     /// Parses the text of a Dockerfile that the user calls `file`.
     pub(crate) fn parse(text: &str, file: &str) -> Result<Self, DockerfileError> {
         let file: Arc<str> = file.into();
-        let at = |line: usize| Place { file: file.clone(), line };
+        let at = |line: usize| Location { file: file.clone(), line };
         let wrong = |line: usize| {
             let place = at(line);
             move |problem| DockerfileError { place: place.clone(), problem }
@@ -204,7 +204,7 @@ impl Step {
     }
 
     /// An instruction that an image brings by `ONBUILD`.
-    pub(crate) fn trigger(text: &str, place: Place, escape: char) -> Result<Self, DockerfileError> {
+    pub(crate) fn trigger(text: &str, place: Location, escape: char) -> Result<Self, DockerfileError> {
         let wrong = |problem| DockerfileError { place: place.clone(), problem };
         let first = line::logical(text, escape).next();
         let Some(line) = first else { return Err(wrong(Problem::Empty)) };

@@ -26,7 +26,7 @@ pub(crate) enum MountKind {
         /// The target without it.
         id: Option<String>,
         sharing: CacheSharing,
-        owner: Owner,
+        owner: FileOwner,
         /// What it has when it is new.
         begins_with: Option<MountSource>,
     },
@@ -38,7 +38,7 @@ pub(crate) enum MountKind {
         is_required: bool,
         /// Under this name in the environment instead of, or besides, a file.
         variable: Option<String>,
-        owner: Owner,
+        owner: FileOwner,
     },
     /// An agent's socket.
     Ssh {
@@ -65,7 +65,7 @@ pub(crate) enum CacheSharing {
 
 /// Owner and mode of a mount's own file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
+pub(crate) struct FileOwner {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) mode: Option<u32>,
@@ -113,12 +113,12 @@ impl Options {
         number.map(Some).ok_or_else(|| self.wrong(format_args!("{name}={value} isn't a number that it can be")))
     }
 
-    fn owner(&mut self) -> Result<Owner, Problem> {
+    fn owner(&mut self) -> Result<FileOwner, Problem> {
         let uid = self.number("uid", 10)?.unwrap_or(0);
         let gid = self.number("gid", 10)?.unwrap_or(0);
         match self.number("mode", 8)? {
             Some(mode) if mode > 0o7777 => Err(self.wrong(format_args!("mode={mode:o}: at most 7777"))),
-            mode => Ok(Owner { uid, gid, mode }),
+            mode => Ok(FileOwner { uid, gid, mode }),
         }
     }
 }

@@ -70,7 +70,7 @@ fn here_documents() {
         panic!("no ONBUILD")
     };
     assert_eq!(text, "COPY <<b /c\ntext\nb");
-    let step = Step::trigger(&text, Place { file: "x".into(), line: 1 }, '\\').expect("a trigger");
+    let step = Step::trigger(&text, Location { file: "x".into(), line: 1 }, '\\').expect("a trigger");
     assert!(matches!(step.instruction, Instruction::Copy(_)));
 }
 
@@ -92,7 +92,7 @@ fn mounts() {
         run("RUN --mount=target=/src --mount=type=cache,target=/c,sharing=locked,uid=5,mode=700 \
          --mount=type=secret,id=key,env=KEY --mount=type=tmpfs,dst=/t,size=64m --mount=from=x,src=a,dst=b,rw true")
         .mounts;
-    let owner = |uid, mode| mount::Owner { uid, gid: 0, mode };
+    let owner = |uid, mode| mount::FileOwner { uid, gid: 0, mode };
     let source = |from: Option<&str>, path: &str| MountSource { from: from.map(str::to_owned), path: path.into() };
     let mount = |target: Option<&str>, readonly, kind| Mount { target: target.map(str::to_owned), readonly, kind };
     let as_written = |mount: &WrittenMount| mount.expanded(|value| Ok::<_, Problem>(value.to_owned()));

@@ -1,6 +1,6 @@
 //! What a build uses stays, whatever is removed and pruned meanwhile.
 
-use images::Silent;
+use images::NoProgress;
 use images::testing::{TestImage, docker_archive};
 
 use super::*;
@@ -10,7 +10,7 @@ fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(&dir.path().join("root"), &dir.path().join("run")).expect("the store opens");
     let layers = ["one", "two"].map(|name| Tar::new().file(name, name).finish());
-    store.load(&docker_archive([&TestImage::new("base:1", layers.into())])[..], &Silent).expect("loaded");
+    store.load(&docker_archive([&TestImage::new("base:1", layers.into())])[..], &NoProgress).expect("loaded");
     (dir, store)
 }
 

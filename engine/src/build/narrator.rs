@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use build::{BaseImages, BuildEvent, BuildProgress, StepStream};
 use bytes::Bytes;
-use images::{Credentials, Image, Platform, PullRequest, Reference, Silent};
+use images::{Credentials, Image, NoProgress, Platform, PullRequest, Reference};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -100,7 +100,7 @@ impl BaseImages for Narrator {
         let called_off = self.called_off.clone();
         let request =
             PullRequest { reference: reference.clone(), platform: platform.cloned(), credentials, called_off };
-        let pulled = self.engine.images.store.pull(&self.engine.images.registries, &request, &Silent)?;
+        let pulled = self.engine.images.store.pull(&self.engine.images.registries, &request, &NoProgress)?;
         self.say(stage, format!("Digest: {}\n", pulled.digest));
         Ok(self.engine.images.store.get(&pulled.id.to_string())?)
     }

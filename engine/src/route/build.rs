@@ -10,7 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use build::{BuildRequest, Built, Context, Error as BuildError, Surroundings};
+use build::{BuildEnvironment, BuildRequest, Built, Context, Error as BuildError};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use images::CachedStep;
@@ -134,9 +134,9 @@ fn work(
 ) -> Result<(), BuildError> {
     let passwords = asked.passwords.clone();
     let narrator = Narrator::new(engine.clone(), lines.clone(), passwords, asked.is_quiet, stop);
-    let surroundings =
-        Surroundings { runner, images: &narrator, progress: &narrator, registries: &engine.images.registries };
-    let built = build::build(&engine.images.store, context, &asked.request, &surroundings);
+    let environment =
+        BuildEnvironment { runner, images: &narrator, progress: &narrator, registries: &engine.images.registries };
+    let built = build::build(&engine.images.store, context, &asked.request, &environment);
     let built = built.inspect_err(|error| tracing::debug!("a build failed: {}", chain(error)))?;
     for line in report(&engine.images, asked, &built) {
         // A client that has gone misses nothing.

@@ -12,7 +12,7 @@ use super::ArchiveError;
 use crate::compression::Decoder;
 use crate::config::DOCUMENT_BYTES_MAX;
 use crate::digest::Digest;
-use crate::progress::{Progress, ProgressEvent, Watched};
+use crate::progress::{Progress, ProgressEvent, ProgressReader};
 use crate::tarball::{Member, MemberKind, TarReader};
 
 /// An image has at most some hundred layers, an archive some images.
@@ -50,7 +50,7 @@ impl Spool {
         let dir =
             tempfile::Builder::new().prefix("archive-").tempdir_in(parent_dir).map_err(failed("make a directory"))?;
         let mut spool = Self { dir, blobs: BTreeMap::new(), aliases: BTreeMap::new(), members: 0 };
-        let watched = Watched::new(archive, |done_bytes| {
+        let watched = ProgressReader::new(archive, |done_bytes| {
             progress.report(ProgressEvent::Receiving { done_bytes });
         });
         let stream = Decoder::new(watched).map_err(|error| ArchiveError::Tar(crate::tarball::TarError::Read(error)))?;

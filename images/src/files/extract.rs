@@ -29,12 +29,12 @@ pub struct Extraction {
     /// Refuse to put a file in a directory's place and the other way round.
     pub keep_kinds: bool,
     /// Who is to own everything, instead of whom the tar names.
-    pub owner: Option<Owner>,
+    pub owner: Option<Ownership>,
 }
 
 /// A user and a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct Ownership {
     /// The user.
     pub uid: u32,
     /// The group.
@@ -168,7 +168,7 @@ struct Extractor<'a> {
 }
 
 /// Where a member goes.
-struct Place<'a> {
+struct MemberTarget<'a> {
     parent: OwnedFd,
     name: &'a OsStr,
     /// From the root, for errors.
@@ -179,7 +179,7 @@ impl Extractor<'_> {
     fn take<R: Read>(&mut self, member: &Member, tar: &mut TarReader<R>) -> Result<(), ExtractError> {
         let refused = |refusal| ExtractError::Refused { path: text(&member.path), refusal };
         let mut attributes = Attributes::of(member).map_err(refused)?;
-        if let Some(Owner { uid, gid }) = self.extraction.owner {
+        if let Some(Ownership { uid, gid }) = self.extraction.owner {
             attributes.give_to(uid, gid);
         }
         let relative = within(&member.path).map_err(refused)?;
@@ -190,7 +190,7 @@ impl Extractor<'_> {
         let path = self.extraction.directory.join(&relative);
         let failed = |error: io::Error| ExtractError::Member { path: path.clone(), source: error };
         let parent = self.parent(&relative).map_err(|errno| failed(errno.into()))?;
-        let place = Place { parent, name, path: path.clone() };
+        let place = MemberTarget { parent, name, path: path.clone() };
         if self.clear(&place, member)? {
             // It is a directory and stays one.
             let directory = resolve::open(self.root, &path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW);
@@ -227,7 +227,7 @@ impl Extractor<'_> {
     }
 
     /// Takes away what is in a member's way. Answers whether it is a directory where a directory comes.
-    fn clear(&self, place: &Place<'_>, member: &Member) -> Result<bool, ExtractError> {
+    fn clear(&self, place: &MemberTarget<'_>, member: &Member) -> Result<bool, ExtractError> {
         let failed = |source: io::Error| ExtractError::Member { path: place.path.clone(), source };
         let stat = match rustix::fs::statat(&place.parent, place.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
@@ -250,7 +250,7 @@ impl Extractor<'_> {
 
     fn make<R: Read>(
         &mut self,
-        place: &Place<'_>,
+        place: &MemberTarget<'_>,
         member: &Member,
         attributes: &Attributes<'_>,
         tar: &mut TarReader<R>,
@@ -310,7 +310,7 @@ impl Extractor<'_> {
         Ok(())
     }
 
-    fn hard_link(&self, place: &Place<'_>, link: &[u8]) -> Result<(), MakeError> {
+    fn hard_link(&self, place: &MemberTarget<'_>, link: &[u8]) -> Result<(), MakeError> {
         let leads_out = || MakeError::Refused(Refusal::LinkLeadsOut(text(link)));
         let target = within(link).map_err(|_| leads_out())?;
         let name = target.file_name().ok_or_else(leads_out)?;

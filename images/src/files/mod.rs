@@ -11,7 +11,7 @@ mod resolve;
 mod tree;
 mod view;
 
-pub use extract::{ExtractError, Extraction, Owner, extract};
+pub use extract::{ExtractError, Extraction, Ownership, extract};
 pub use pack::{PackError, check_layer_name, pack_layer, pack_path, pack_root};
 pub use resolve::{FileStat, follow_links, make_directory, plain, stat};
 pub use tree::{Entry, ReadError, Tree, size};

@@ -178,7 +178,7 @@ fn what_takes_whose_place() {
     assert_eq!(over_directory.to_string(), "cannot overwrite directory \"/tmp\" with non-directory \"tmp\"");
     let over_file = put(&root, "/etc", &Tar::new().dir("passwd", 0o755)).expect_err("refused");
     assert_eq!(over_file.to_string(), "cannot overwrite non-directory \"/etc/passwd\" with directory \"passwd\"");
-    let careless = Extraction { directory: "/".into(), keep_kinds: false, owner: Some(Owner { uid: 7, gid: 8 }) };
+    let careless = Extraction { directory: "/".into(), keep_kinds: false, owner: Some(Ownership { uid: 7, gid: 8 }) };
     put_with(&root, &Tar::new().file("tmp", "a file"), &careless).expect("replaced");
     let now = fs::metadata(root.join("tmp")).expect("there");
     assert_eq!((now.is_file(), now.uid(), now.gid()), (true, 7, 8));

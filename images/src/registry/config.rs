@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use ipnetwork::IpNetwork;
 
-use super::endpoint::{Place, Scheme};
+use super::endpoint::{RegistryHost, Scheme};
 
 /// Docker Hub's name in references.
 pub(super) const HUB: &str = "docker.io";
@@ -112,19 +112,19 @@ pub(super) fn is_host(text: &str) -> bool {
 
 impl RegistryConfig {
     /// Where to ask for images of a reference's domain, in this order.
-    pub(super) fn places(&self, domain: &str) -> Vec<Place> {
+    pub(super) fn places(&self, domain: &str) -> Vec<RegistryHost> {
         let mut places = Vec::new();
         if domain == HUB {
             for Mirror { scheme, host } in &self.mirrors {
                 let is_insecure = self.is_insecure(host);
-                places.push(Place { scheme: *scheme, host: host.clone(), is_insecure, is_mirror: true });
+                places.push(RegistryHost { scheme: *scheme, host: host.clone(), is_insecure, is_mirror: true });
             }
             let host = HUB_HOST.to_owned();
-            places.push(Place { scheme: Scheme::Https, host, is_insecure: false, is_mirror: false });
+            places.push(RegistryHost { scheme: Scheme::Https, host, is_insecure: false, is_mirror: false });
             return places;
         }
         let is_insecure = self.is_insecure(domain);
-        let place = |scheme| Place { scheme, host: domain.to_owned(), is_insecure, is_mirror: false };
+        let place = |scheme| RegistryHost { scheme, host: domain.to_owned(), is_insecure, is_mirror: false };
         places.push(place(Scheme::Https));
         if is_insecure {
             places.push(place(Scheme::Http));
@@ -181,7 +181,7 @@ mod tests {
             ..RegistryConfig::default()
         };
         let places = |domain| {
-            let text = |place: &Place| {
+            let text = |place: &RegistryHost| {
                 let marks = [(place.is_insecure, " insecure"), (place.is_mirror, " mirror")];
                 let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
                 format!("{place}{marks}")

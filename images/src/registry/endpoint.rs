@@ -1,4 +1,4 @@
-//! One place that answers for a repository, and how it is asked.
+//! One registry host that answers for a repository, and how it is asked.
 
 use std::fmt;
 use std::future::Future;
@@ -36,7 +36,7 @@ pub(super) enum Scheme {
 
 /// Where a registry or a mirror is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct RegistryHost {
     pub(super) scheme: Scheme,
     /// `host[:port]`
     pub(super) host: String,
@@ -54,13 +54,13 @@ impl fmt::Display for Scheme {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RegistryHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host)
     }
 }
 
-impl Place {
+impl RegistryHost {
     /// As browsers compare them: without the port if it is the scheme's own.
     pub(super) fn origin(&self) -> String {
         let url = reqwest::Url::parse(&self.to_string());
@@ -114,7 +114,7 @@ impl Endpoint {
         self.persistently(|| self.session.send(|http| http.get(&url))).map(drop)
     }
 
-    pub(super) fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &RegistryHost {
         self.session.place()
     }
 

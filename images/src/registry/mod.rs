@@ -30,7 +30,7 @@ use crate::fetch::PATIENCE;
 use crate::reference::Reference;
 
 pub use config::{ConfigError, Insecure, Mirror, RegistryConfig};
-use endpoint::Place;
+use endpoint::RegistryHost;
 pub(crate) use endpoint::{Endpoint, delays};
 pub use error::RegistryError;
 pub(crate) use image::{RemoteImage, RemoteLayer};
@@ -94,7 +94,7 @@ impl Registries {
         reference: &Reference,
         credentials: &Credentials,
         called_off: &CancellationToken,
-    ) -> impl Iterator<Item = (Place, Result<Arc<Endpoint>, RegistryError>)> {
+    ) -> impl Iterator<Item = (RegistryHost, Result<Arc<Endpoint>, RegistryError>)> {
         let scopes = vec![format!("repository:{}:pull", reference.path())];
         let access = Access { credentials: credentials.clone(), scopes, called_off: called_off.clone() };
         self.config.places(reference.domain()).into_iter().map(move |place| {
@@ -107,11 +107,16 @@ impl Registries {
         })
     }
 
-    fn endpoint(&self, place: Place, access: Access, reference: &Reference) -> Result<Arc<Endpoint>, RegistryError> {
+    fn endpoint(
+        &self,
+        place: RegistryHost,
+        access: Access,
+        reference: &Reference,
+    ) -> Result<Arc<Endpoint>, RegistryError> {
         Ok(Arc::new(Endpoint::new(self.session(place, access)?, reference.path())))
     }
 
-    fn session(&self, place: Place, access: Access) -> Result<Session, RegistryError> {
+    fn session(&self, place: RegistryHost, access: Access) -> Result<Session, RegistryError> {
         Session::new(place, access, &self.config.certificates_dir, self.runtime.clone(), self.patience)
     }
 
@@ -136,7 +141,7 @@ impl Registries {
 
 /// The answer of the first place that has one.
 fn first_answer<P, T>(
-    places: impl Iterator<Item = (Place, Result<P, RegistryError>)>,
+    places: impl Iterator<Item = (RegistryHost, Result<P, RegistryError>)>,
     ask: impl Fn(&P) -> Result<T, RegistryError>,
 ) -> Result<T, RegistryError> {
     let mut failure: Option<(String, RegistryError)> = None;

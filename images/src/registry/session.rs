@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
-use super::endpoint::Place;
+use super::endpoint::RegistryHost;
 use super::{Credentials, RegistryError};
 use crate::fetch::{CONNECT_TIMEOUT, silence};
 
@@ -42,7 +42,7 @@ pub(super) struct Access {
 /// One operation's conversation with one place.
 pub(super) struct Session {
     pub(super) http: Client,
-    place: Place,
+    place: RegistryHost,
     pub(super) access: Access,
     runtime: Handle,
     /// Without a byte for so long, a connection counts as cut.
@@ -56,7 +56,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(
-        place: Place,
+        place: RegistryHost,
         access: Access,
         certificates_dir: &Path,
         runtime: Handle,
@@ -243,7 +243,7 @@ impl Session {
         RegistryError::Protocol { place: self.place.to_string(), message: message.to_owned() }
     }
 
-    pub(super) fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &RegistryHost {
         &self.place
     }
 }

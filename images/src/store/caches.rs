@@ -42,7 +42,7 @@ pub enum CacheUse {
 
 /// A cache that a step wants.
 #[derive(Clone, Debug)]
-pub struct CacheWish {
+pub struct CacheRequest {
     /// Any text.
     pub id: String,
     /// With whom.
@@ -82,20 +82,20 @@ impl CacheDirectory {
 }
 
 /// The caches of a step, in use as long as it lives.
-pub struct HeldCaches<'a> {
+pub struct CacheGuard<'a> {
     store: &'a Store,
     /// A name for each that was wished for; one that was wished for twice is the same.
     names: Vec<String>,
 }
 
-impl HeldCaches<'_> {
+impl CacheGuard<'_> {
     /// Where they are, in the order of the wishes.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.names.iter().map(|name| self.store.caches_dir().join(name)).collect()
     }
 }
 
-impl Drop for HeldCaches<'_> {
+impl Drop for CacheGuard<'_> {
     fn drop(&mut self) {
         let mut caches = self.store.caches();
         for name in self.names.iter().collect::<BTreeSet<_>>() {
@@ -110,7 +110,7 @@ impl Drop for HeldCaches<'_> {
 
 impl CachesInUse {
     /// Takes all of these, or nothing as long as others keep one of them.
-    fn take(&mut self, wishes: &[&CacheWish]) -> Option<Vec<String>> {
+    fn take(&mut self, wishes: &[&CacheRequest]) -> Option<Vec<String>> {
         let mut uses = self.0.clone();
         let mut names: Vec<String> = Vec::new();
         for (at, wish) in wishes.iter().enumerate() {
@@ -126,7 +126,7 @@ impl CachesInUse {
     }
 }
 
-fn take(uses: &mut HashMap<String, Use>, wish: &CacheWish) -> Option<String> {
+fn take(uses: &mut HashMap<String, Use>, wish: &CacheRequest) -> Option<String> {
     let name = Digest::of(wish.id.as_bytes()).hex();
     let (name, taken) = match (wish.how, uses.get(&name)) {
         (CacheUse::Shared, None) => (name, Use::Shared(1)),
@@ -157,13 +157,13 @@ impl Store {
     ///
     /// # Errors
     /// One can't be made, or it was called off before it had them: [`Error::CalledOff`].
-    pub fn hold_caches(
+    pub fn acquire_caches(
         &self,
-        wishes: &[&CacheWish],
+        wishes: &[&CacheRequest],
         called_off: &CancellationToken,
         mut waiting: impl FnMut(),
         content: &dyn Fn(usize, &Path) -> Option<io::Result<PathBuf>>,
-    ) -> Result<HeldCaches<'_>, Error> {
+    ) -> Result<CacheGuard<'_>, Error> {
         loop {
             // Before looking, so that what is left after that is noticed.
             let left = self.cache_left.notified();
@@ -172,7 +172,7 @@ impl Store {
             // What a cache begins with may be much: others don't wait for it.
             drop(caches);
             if let Some(names) = taken {
-                let held = HeldCaches { store: self, names };
+                let held = CacheGuard { store: self, names };
                 let mut all = wishes.iter().zip(&held.names).enumerate();
                 let made =
                     all.try_for_each(|(at, (wish, name))| self.make_cache(name, wish, &|work| content(at, work)));
@@ -187,7 +187,7 @@ impl Store {
     fn make_cache(
         &self,
         name: &str,
-        wish: &CacheWish,
+        wish: &CacheRequest,
         content: &dyn Fn(&Path) -> Option<io::Result<PathBuf>>,
     ) -> Result<(), Error> {
         let path = self.caches_dir().join(name);

@@ -12,8 +12,8 @@ use crate::compression::Decoder;
 use crate::config::{ContainerConfig, HistoryEntry, ImageConfig, RootFs};
 use crate::digest::{ChainId, DiffId, Digest, HashingReader, ImageId};
 use crate::error::Error;
-use crate::fetch::{Heard, get};
-use crate::progress::{Progress, ProgressEvent, Watched};
+use crate::fetch::{FetchProgress, get};
+use crate::progress::{Progress, ProgressEvent, ProgressReader};
 use crate::registry::Registries;
 use crate::tarball::TarError;
 use crate::unpack::{self, UnpackError};
@@ -28,7 +28,7 @@ impl Store {
         registries: &Registries,
         url: &str,
         called_off: &CancellationToken,
-        heard: Heard<'_>,
+        heard: FetchProgress<'_>,
     ) -> Result<File, Error> {
         let trouble = || Error::file("make a temporary file in", self.tmp_dir());
         let mut file = tempfile::tempfile_in(self.tmp_dir()).map_err(trouble())?;
@@ -48,7 +48,7 @@ impl Store {
         registries: &Registries,
         url: &str,
         called_off: &CancellationToken,
-        heard: Heard<'_>,
+        heard: FetchProgress<'_>,
     ) -> Result<Option<i64>, Error> {
         let coming = called_off.run_until_cancelled(get(url, file, self.limits.size_bytes, heard));
         let got = registries.runtime().block_on(coming).ok_or(Error::CalledOff)?;
@@ -62,7 +62,7 @@ impl Store {
     pub fn import(&self, rootfs: impl Read, import: &Import, progress: &dyn Progress) -> Result<ImageId, Error> {
         let config = apply_written(&import.changes, ContainerConfig::default())?;
         let work = self.work_dir()?;
-        let watched = Watched::new(rootfs, |done_bytes| {
+        let watched = ProgressReader::new(rootfs, |done_bytes| {
             progress.report(ProgressEvent::Receiving { done_bytes });
         });
         let stream = Decoder::new(watched).map_err(|error| Error::Import(UnpackError::Tar(TarError::Read(error))))?;

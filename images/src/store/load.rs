@@ -15,7 +15,7 @@ use crate::archive::{self, ArchivedImage, Blob, Spool};
 use crate::digest::{ChainId, DiffId};
 use crate::error::Error;
 use crate::platform::Platform;
-use crate::progress::{Progress, ProgressEvent, Watched};
+use crate::progress::{Progress, ProgressEvent, ProgressReader};
 use crate::side_by_side::side_by_side;
 use crate::unpack::{self, Limits, Unpacked};
 
@@ -91,7 +91,7 @@ impl Store {
             let dir = work_dir.join(layer.chain_id.0.hex());
             let lowers = self.lowers_of(layer.parent, &parents, work_dir)?;
             let implied: &BTreeSet<PathBuf> = &unpacked.implied;
-            unpack::stand_on(&dir.join("diff"), implied, &lowers)
+            unpack::apply_lower_layers(&dir.join("diff"), implied, &lowers)
                 .map_err(|source| Error::Layer { layer: layer.diff_id, source })?;
             layers.push(NewLayer {
                 chain_id: layer.chain_id,
@@ -172,7 +172,7 @@ fn unpack_layer(
 ) -> Result<Unpacked, Error> {
     let Blob { path, digest, size_bytes } = layer.blob;
     let file = File::open(path).map_err(Error::file("open", path))?;
-    let watched = Watched::new(LayerFile { file, given_up }, |done_bytes| {
+    let watched = ProgressReader::new(LayerFile { file, given_up }, |done_bytes| {
         progress.report(ProgressEvent::Unpacking { layer: layer.diff_id, done_bytes, total_bytes: *size_bytes });
     });
     let dir = work_dir.join(layer.chain_id.0.hex());

@@ -29,7 +29,8 @@ impl Store {
             (Err(error), _) => return Err(Error::Pack(error)),
             (Ok(_), Err(error)) => return Err(Error::MakeLayer(error)),
         };
-        unpack::stand_on(&dir.join("diff"), &unpacked.implied, &self.lowers(parent)?).map_err(Error::MakeLayer)?;
+        unpack::apply_lower_layers(&dir.join("diff"), &unpacked.implied, &self.lowers(parent)?)
+            .map_err(Error::MakeLayer)?;
         let diff_id = DiffId(tar.finish());
         let chain_id = ChainId::on(parent, diff_id);
         Ok((NewLayer { chain_id, diff_id, parent, size_bytes: unpacked.size_bytes, dir }, answer))

@@ -2,7 +2,6 @@
 
 mod caches;
 mod catalog;
-mod claims;
 mod commit;
 mod copy_out;
 mod database;
@@ -19,6 +18,7 @@ mod save;
 mod snapshot;
 mod steps;
 mod types;
+mod unpack_lock;
 mod unpacking;
 
 use std::collections::{HashMap, HashSet};
@@ -40,7 +40,7 @@ use crate::platform::Platform;
 use crate::unpack::Limits;
 
 use caches::CachesInUse;
-pub use caches::{CacheDirectory, CacheUse, CacheWish, HeldCaches};
+pub use caches::{CacheDirectory, CacheGuard, CacheRequest, CacheUse};
 use database::Durability;
 pub use layers::{Lease, NewImage};
 pub use pull::PullRequest;
@@ -64,7 +64,7 @@ pub struct Store {
     /// snapshot, doesn't need it. Taken before `inner`.
     placing: Mutex<()>,
     /// A layer that was being unpacked no longer is, one way or the other.
-    settled: Notify,
+    unpack_ended: Notify,
     caches: Mutex<CachesInUse>,
     /// A cache that was in use no longer is.
     cache_left: Notify,
@@ -128,7 +128,7 @@ impl Store {
             inner: Mutex::new(Inner { connection, leases: HashMap::new(), unpacking: HashSet::new() }),
             log,
             placing: Mutex::default(),
-            settled: Notify::new(),
+            unpack_ended: Notify::new(),
             caches: Mutex::default(),
             cache_left: Notify::new(),
             _lock: lock,

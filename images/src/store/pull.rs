@@ -8,13 +8,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::claims::{Claim, Claimed};
 use super::layers::{NewImage, NewLayer};
+use super::unpack_lock::{UnpackGuard, UnpackLock};
 use super::{Pulled, Store, between_steps, unpacking};
 use crate::digest::{ChainId, DiffId};
 use crate::error::Error;
 use crate::platform::Platform;
-use crate::progress::{PullProgress, PullStep, Watched};
+use crate::progress::{ProgressReader, PullProgress, PullStep};
 use crate::reference::Reference;
 use crate::registry::{Credentials, Registries, RemoteImage, RemoteLayer};
 use crate::side_by_side::side_by_side;
@@ -87,23 +87,23 @@ struct Download<'a> {
     chain_ids: &'a [ChainId],
     work_dir: &'a Path,
     progress: &'a dyn PullProgress,
-    arrived: Mutex<Arrived<'a>>,
+    pending: Mutex<PendingLayers<'a>>,
 }
 
 /// Layers that are unpacked and wait for those below them.
-struct Arrived<'a> {
-    layers: Vec<Option<Arrival<'a>>>,
+struct PendingLayers<'a> {
+    layers: Vec<Option<PendingLayer<'a>>>,
     /// So many, from the lowest on, are in the store.
     published: usize,
     /// Somebody is at it.
     is_publishing: bool,
 }
 
-enum Arrival<'a> {
+enum PendingLayer<'a> {
     /// It was in the store.
     Present,
     /// It has been unpacked.
-    Unpacked(Unpacked, Claim<'a>),
+    Unpacked(Unpacked, UnpackGuard<'a>),
 }
 
 impl<'a> Download<'a> {
@@ -122,21 +122,21 @@ impl<'a> Download<'a> {
             chain_ids,
             work_dir,
             progress,
-            arrived: Mutex::new(Arrived { layers, published: 0, is_publishing: false }),
+            pending: Mutex::new(PendingLayers { layers, published: 0, is_publishing: false }),
         }
     }
 
     fn take_layer(&self, at: usize, layer: &RemoteLayer, called_off: &CancellationToken) -> Result<(), Error> {
         let waiting = || self.progress.report(layer.blob, PullStep::Waiting);
-        let arrival = match self.store.claim(self.chain_ids[at], called_off, waiting)? {
-            Claimed::Present => {
+        let pending_layer = match self.store.lock_unpack(self.chain_ids[at], called_off, waiting)? {
+            UnpackLock::Present => {
                 self.progress.report(layer.blob, PullStep::AlreadyExists);
-                Arrival::Present
+                PendingLayer::Present
             }
-            Claimed::Ours(claim) => Arrival::Unpacked(self.unpack(at, layer)?, claim),
+            UnpackLock::Locked(claim) => PendingLayer::Unpacked(self.unpack(at, layer)?, claim),
         };
         between_steps();
-        self.arrive(at, arrival)
+        self.add_pending(at, pending_layer)
     }
 
     fn layer_work_dir(&self, at: usize) -> PathBuf {
@@ -146,7 +146,7 @@ impl<'a> Download<'a> {
     fn unpack(&self, at: usize, layer: &RemoteLayer) -> Result<Unpacked, Error> {
         let mut blob = layer.open();
         let outcome = {
-            let watched = Watched::new(&mut blob, |done_bytes| {
+            let watched = ProgressReader::new(&mut blob, |done_bytes| {
                 self.progress.report(layer.blob, PullStep::Downloading { done_bytes, total_bytes: layer.size_bytes });
             });
             let dir = self.layer_work_dir(at);
@@ -164,38 +164,38 @@ impl<'a> Download<'a> {
         }
     }
 
-    fn arrived(&self) -> MutexGuard<'_, Arrived<'a>> {
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, PendingLayers<'a>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a layer in its place if all below it are there, and those above it that waited for that.
-    fn arrive(&self, at: usize, arrival: Arrival<'a>) -> Result<(), Error> {
-        let mut arrived = self.arrived();
-        arrived.layers[at] = Some(arrival);
-        if arrived.is_publishing {
+    fn add_pending(&self, at: usize, pending_layer: PendingLayer<'a>) -> Result<(), Error> {
+        let mut pending = self.pending();
+        pending.layers[at] = Some(pending_layer);
+        if pending.is_publishing {
             return Ok(());
         }
-        arrived.is_publishing = true;
+        pending.is_publishing = true;
         loop {
-            let lowest = arrived.published;
-            let Some(arrival) = arrived.layers.get_mut(lowest).and_then(Option::take) else {
-                arrived.is_publishing = false;
+            let lowest = pending.published;
+            let Some(pending_layer) = pending.layers.get_mut(lowest).and_then(Option::take) else {
+                pending.is_publishing = false;
                 return Ok(());
             };
             // Synchronising takes its time, in which others arrive.
-            drop(arrived);
-            self.publish(lowest, arrival)?;
-            arrived = self.arrived();
-            arrived.published += 1;
+            drop(pending);
+            self.publish(lowest, pending_layer)?;
+            pending = self.pending();
+            pending.published += 1;
         }
     }
 
-    fn publish(&self, at: usize, arrival: Arrival<'a>) -> Result<(), Error> {
-        let Arrival::Unpacked(Unpacked { size_bytes, implied, .. }, claim) = arrival else { return Ok(()) };
+    fn publish(&self, at: usize, pending_layer: PendingLayer<'a>) -> Result<(), Error> {
+        let PendingLayer::Unpacked(Unpacked { size_bytes, implied, .. }, claim) = pending_layer else { return Ok(()) };
         let below = &self.chain_ids[..at];
         let lowers: Vec<PathBuf> = below.iter().rev().map(|layer| self.store.layer_dir(layer).join("diff")).collect();
         let (dir, diff_id) = (self.layer_work_dir(at), self.diff_ids[at]);
-        unpack::stand_on(&dir.join("diff"), &implied, &lowers)
+        unpack::apply_lower_layers(&dir.join("diff"), &implied, &lowers)
             .map_err(|source| Error::Layer { layer: diff_id, source })?;
         let layer = NewLayer { chain_id: self.chain_ids[at], diff_id, parent: below.last().copied(), size_bytes, dir };
         self.store.publish(&[layer], &[], Timestamp::now().as_millisecond())?;

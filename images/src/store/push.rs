@@ -17,7 +17,7 @@ use crate::config::ImageConfig;
 use crate::digest::{ChainId, DiffId, Digest, HashingReader, ImageId};
 use crate::error::Error;
 use crate::platform::Platform;
-use crate::progress::{PushProgress, PushStep, Watched};
+use crate::progress::{ProgressReader, PushProgress, PushStep};
 use crate::reference::Reference;
 use crate::registry::{Begun, Credentials, Endpoint, LayerBlob, Manifest, Registries, RegistryError, Upload, delays};
 use crate::side_by_side::side_by_side;
@@ -236,7 +236,7 @@ impl Push<'_> {
         let total_bytes = tar.size_bytes();
         let report = |done_bytes| self.progress.report(layer.diff_id, PushStep::Pushing { done_bytes, total_bytes });
         report(0);
-        let mut tar = HashingReader::new(Watched::new(tar, report));
+        let mut tar = HashingReader::new(ProgressReader::new(tar, report));
         let mut encoder = GzEncoder::new(upload.open()?, flate2::Compression::default());
         let sent = io::copy(&mut tar.by_ref(), &mut encoder).and_then(|_| encoder.try_finish());
         if let Err(source) = sent {

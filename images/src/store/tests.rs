@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::digest::ImageId;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 use crate::testing::{Tar, TestImage, docker_archive, layer, siblings};
 
 struct TestStore {
@@ -60,7 +60,7 @@ impl TestStore {
 
     fn load(&self, image: &TestImage) -> ImageId {
         let archive = docker_archive([image]);
-        let loaded = self.store().load(&archive[..], &Silent).expect("a good archive");
+        let loaded = self.store().load(&archive[..], &NoProgress).expect("a good archive");
         loaded[0].id
     }
 

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use super::{docker_archive, layer_tar, siblings};
 use crate::digest::{Digest, ImageId};
 use crate::error::Error;
-use crate::progress::Silent;
+use crate::progress::NoProgress;
 use crate::reference::Reference;
 use crate::store::{Discarded, Store};
 
@@ -91,7 +91,7 @@ pub fn wherever_it_ends(test: &str, operation: &Operation<'_>) {
 fn prepare(root: &Path, before: &dyn Fn(&Store)) {
     let store = Store::open(root, &root.join("run")).expect("the store opens");
     let (one, two) = siblings();
-    let loaded = store.load(&docker_archive([&one, &two])[..], &Silent).expect("loaded");
+    let loaded = store.load(&docker_archive([&one, &two])[..], &NoProgress).expect("loaded");
     let rootfs = store.prepare("kept", &loaded[0].id).expect("a snapshot");
     fs::write(rootfs.upper.join("written"), "by the container").expect("written");
     let written = File::options().write(true).open(rootfs.upper.join("written")).expect("a file");

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::attributes::{Attributes, set_opaque};
 use super::tree::{Displaced, Kind, Name, Tree, TreeError, kind_of, make_whiteout};
 use super::{Limits, REPLACED, Refusal, UnpackError, Unpacked};
-use crate::recipe::Recorder;
+use crate::tar_split::Recorder;
 use crate::tarball::{Member, MemberKind, Segment, TarReader};
 
 const COPY_BYTES: usize = 128 * 1024;
@@ -41,7 +41,7 @@ pub(super) struct Unpacker {
     /// A directory's own time changes while it fills, so that it is set at the end.
     directory_times: Vec<(PathBuf, Timestamps)>,
     buffer: Vec<u8>,
-    /// What the member being made replaced, for the recipe.
+    /// What the member being made replaced, for the tar-split data.
     replaced: Option<(PathBuf, u64)>,
 }
 
@@ -84,7 +84,7 @@ impl Unpacker {
 
     fn tell_replaced<R: Read>(&mut self, tar: &mut TarReader<Recorder<R>>) -> Result<(), UnpackError> {
         let Some((path, number)) = self.replaced.take() else { return Ok(()) };
-        tar.get_mut().replaced(&path, number).map_err(UnpackError::Recipe)
+        tar.get_mut().replaced(&path, number).map_err(UnpackError::TarSplit)
     }
 
     fn make_member<R: Read>(&mut self, member: &Member, tar: &mut TarReader<Recorder<R>>) -> Result<(), UnpackError> {
@@ -213,7 +213,9 @@ impl Unpacker {
                 file.write_all_at(&self.buffer[..read], at).map_err(failed)?;
                 at += read as u64;
             }
-            tar.get_mut().end_content(path, segment.offset_bytes, segment.length_bytes).map_err(UnpackError::Recipe)?;
+            tar.get_mut()
+                .end_content(path, segment.offset_bytes, segment.length_bytes)
+                .map_err(UnpackError::TarSplit)?;
         }
         Ok(())
     }

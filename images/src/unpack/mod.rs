@@ -5,7 +5,7 @@
 //! likes, also above the root: whoever looks into a layer or a root follows it by [`crate::files`], which never leaves it.
 
 mod attributes;
-mod below;
+mod lower_layers;
 mod member;
 mod tree;
 
@@ -15,11 +15,11 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use crate::error::ErrorKind;
-use crate::recipe::{self, Recorder};
+use crate::tar_split::{self, Recorder};
 use crate::tarball::{TarError, TarReader};
 
 pub(crate) use attributes::{Attributes, copy as copy_looks};
-pub(crate) use below::stand_on;
+pub(crate) use lower_layers::apply_lower_layers;
 use member::{Rules, Unpacker};
 pub(crate) use tree::within;
 
@@ -81,9 +81,9 @@ pub enum UnpackError {
         #[source]
         source: io::Error,
     },
-    /// What the tar's recipe is written to.
+    /// What the tar-split data are written to.
     #[error("can't write down how to make the layer's tar again")]
-    Recipe(#[source] io::Error),
+    TarSplit(#[source] io::Error),
     /// The layer's own directory.
     #[error("can't {doing} {}", path.display())]
     Directory {
@@ -149,13 +149,13 @@ impl UnpackError {
                 Some(code) if code == rustix::io::Errno::NAMETOOLONG.raw_os_error() => ErrorKind::InvalidParameter,
                 _ => ErrorKind::Internal,
             },
-            UnpackError::Directory { .. } | UnpackError::Recipe(_) => ErrorKind::Internal,
+            UnpackError::Directory { .. } | UnpackError::TarSplit(_) => ErrorKind::Internal,
             _ => ErrorKind::InvalidParameter,
         }
     }
 }
 
-/// A layer on disk that isn't finished: see [`stand_on`].
+/// A layer on disk that isn't finished: see [`apply_lower_layers`].
 #[derive(Debug)]
 pub(crate) struct Unpacked {
     pub(crate) size_bytes: u64,
@@ -166,21 +166,21 @@ pub(crate) struct Unpacked {
 /// Unpacks an uncompressed tar below `dir/diff`, which it makes. How to make the tar again it writes to `dir/recipe`, and what
 /// that takes besides stays in `dir/replaced`. Reads the stream to its end; hands the reader back.
 pub(crate) fn unpack<R: Read>(tar: R, dir: &Path, limits: Limits) -> Result<(Unpacked, R), UnpackError> {
-    let writer = recipe::Writer::create(&dir.join("recipe")).map_err(UnpackError::Recipe)?;
+    let writer = tar_split::Writer::create(&dir.join("recipe")).map_err(UnpackError::TarSplit)?;
     let mut tar = TarReader::new(Recorder::new(tar, writer));
     let mut unpacker = Unpacker::new(dir, limits, Rules::Layer)?;
     while let Some(member) = tar.next_member()? {
         unpacker.take(&member, &mut tar)?;
     }
     let unpacked = unpacker.finish()?;
-    let reader = tar.drain()?.finish().map_err(UnpackError::Recipe)?;
+    let reader = tar.drain()?.finish().map_err(UnpackError::TarSplit)?;
     remove_if_empty(&dir.join(REPLACED))?;
     Ok((unpacked, reader))
 }
 
 /// Unpacks an uncompressed tar that isn't a layer below `dir/diff`, which it makes: names mean what they say.
 pub(crate) fn unpack_plain<R: Read>(tar: R, dir: &Path, limits: Limits) -> Result<(), UnpackError> {
-    let writer = recipe::Writer::create(&dir.join("recipe")).map_err(UnpackError::Recipe)?;
+    let writer = tar_split::Writer::create(&dir.join("recipe")).map_err(UnpackError::TarSplit)?;
     let mut tar = TarReader::new(Recorder::new(tar, writer));
     let mut unpacker = Unpacker::new(dir, limits, Rules::Plain)?;
     while let Some(member) = tar.next_member()? {
@@ -192,8 +192,8 @@ pub(crate) fn unpack_plain<R: Read>(tar: R, dir: &Path, limits: Limits) -> Resul
 }
 
 /// The tar of a layer that was unpacked in `dir`.
-pub(crate) fn tar_of(dir: &Path) -> io::Result<recipe::Tar> {
-    recipe::Tar::open(&dir.join("recipe"), &dir.join("diff"), &dir.join(REPLACED))
+pub(crate) fn tar_of(dir: &Path) -> io::Result<tar_split::Tar> {
+    tar_split::Tar::open(&dir.join("recipe"), &dir.join("diff"), &dir.join(REPLACED))
 }
 
 fn remove_if_empty(dir: &Path) -> Result<(), UnpackError> {

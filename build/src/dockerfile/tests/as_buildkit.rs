@@ -74,7 +74,7 @@ fn arguments_that_are_taken_as_they_are() {
 
 #[test]
 fn mounts_of_every_kind() {
-    let owner = |uid, gid, mode| mount::Owner { uid, gid, mode };
+    let owner = |uid, gid, mode| mount::FileOwner { uid, gid, mode };
     let mount = |target: Option<&str>, readonly, kind| Mount { target: target.map(str::to_owned), readonly, kind };
     let source = |from: Option<&str>, path: &str| MountSource { from: from.map(str::to_owned), path: path.to_owned() };
     let cache = |id: Option<&str>, owner, begins_with| MountKind::Cache {

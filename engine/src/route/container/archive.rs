@@ -10,7 +10,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::response::{IntoResponse as _, Response};
 use cnm::Kind;
 use futures::TryStreamExt as _;
-use images::files::{Extraction, FileStat, Owner};
+use images::files::{Extraction, FileStat, Ownership};
 use runtime::Scope;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -98,7 +98,7 @@ fn extract(
 ) -> Result<()> {
     let user = &container.spec.process.user;
     let owner = match query.copy_uid_gid && !user.user.is_empty() {
-        true => Some(view.root.resolve_user(user).map(|(uid, gid)| Owner { uid, gid })?),
+        true => Some(view.root.resolve_user(user).map(|(uid, gid)| Ownership { uid, gid })?),
         false => None,
     };
     let extraction = Extraction { directory: path.to_owned(), keep_kinds: query.no_overwrite_dir_non_dir, owner };

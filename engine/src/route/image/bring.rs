@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use images::{Import, LoadedImage, Platform, Progress, Reference, Silent};
+use images::{Import, LoadedImage, NoProgress, Platform, Progress, Reference};
 use jiff::Timestamp;
 
 use super::{ingest, progress, pull};
@@ -90,7 +90,7 @@ async fn import_from(images: Arc<Images>, source: &str, query: &CreateQuery) -> 
             _ => told.say(ProgressLine::step_of_unknown("Downloading", done_bytes, total_bytes)),
         };
         let rootfs = images.store.fetch(&images.registries, &url, &told.called_off, &heard)?;
-        take_in(&images, rootfs, &import, &Silent)
+        take_in(&images, rootfs, &import, &NoProgress)
     })
     .await
 }

@@ -7,16 +7,16 @@ use std::{fs, io, thread};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::store::{CacheUse, CacheWish};
+use crate::store::{CacheRequest, CacheUse};
 
-fn wish(id: &str) -> CacheWish {
-    CacheWish { id: id.to_owned(), how: CacheUse::Shared, owner: (0, 0), mode: 0o755 }
+fn wish(id: &str) -> CacheRequest {
+    CacheRequest { id: id.to_owned(), how: CacheUse::Shared, owner: (0, 0), mode: 0o755 }
 }
 
 /// Holds a cache for a moment, and gives its place and what was in it.
 fn hold(store: &Store, id: &str, content: &dyn Fn(usize, &Path) -> Option<io::Result<PathBuf>>) -> (PathBuf, Vec<u8>) {
     let never = CancellationToken::new();
-    let held = store.hold_caches(&[&wish(id)], &never, || panic!("nobody keeps it"), content).expect("held");
+    let held = store.acquire_caches(&[&wish(id)], &never, || panic!("nobody keeps it"), content).expect("held");
     let place = held.paths().remove(0);
     let text = fs::read(place.join("begin")).unwrap_or_default();
     (place, text)

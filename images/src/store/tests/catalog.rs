@@ -88,7 +88,7 @@ fn a_root_file_system_becomes_an_image() {
         created: "2026-01-02T03:04:05Z".parse().expect("a time"),
     };
     let rootfs = crate::testing::gzip(&Tar::new().dir("./", 0o755).file("bin/httpd", "#!").finish());
-    let id = store.import(&rootfs[..], &import, &Silent).expect("imported");
+    let id = store.import(&rootfs[..], &import, &NoProgress).expect("imported");
     let image = store.get("friendlyname:latest").expect("named");
     assert_eq!((image.id, image.layers.len(), image.size_bytes), (id, 1, 2));
     assert_eq!(image.config.config.env, ["A=1", "B=x y"]);
@@ -96,16 +96,16 @@ fn a_root_file_system_becomes_an_image() {
     assert_eq!(image.config.created, Some(import.created));
     assert_eq!(store.history("friendlyname").expect("history")[0].comment, "Imported from -");
     // Content decides: again is the same, and under no name it is still there.
-    let again = store.import(&rootfs[..], &Import { reference: None, ..import.clone() }, &Silent);
+    let again = store.import(&rootfs[..], &Import { reference: None, ..import.clone() }, &NoProgress);
     assert_eq!(again.expect("imported"), id);
     let document = String::from_utf8(store.document(&id).expect("a document")).expect("JSON is text");
     insta::assert_snapshot!(document, @r#"{"architecture":"amd64","os":"linux","comment":"Imported from -","created":"2026-01-02T03:04:05Z","config":{"ExposedPorts":{"80/tcp":{}},"Env":["A=1","B=x y"],"Cmd":["httpd","-f"]},"rootfs":{"type":"layers","diff_ids":["sha256:43c92d7ecd46bdab90fdb3233f49e46ae1042bc7b6076896964fbe781c5e5e57"]},"history":[{"created":"2026-01-02T03:04:05Z","comment":"Imported from -"}]}"#);
     store.assert_layers(1);
     let cut = &rootfs[..rootfs.len() / 2];
-    let error = store.import(cut, &import, &Silent).expect_err("cut short");
+    let error = store.import(cut, &import, &NoProgress).expect_err("cut short");
     assert_eq!(error.kind(), ErrorKind::InvalidParameter, "{}", error.chain());
     assert!(error.chain().contains("cut short after"), "{}", error.chain());
-    let error = store.import(&b"hello"[..], &import, &Silent).expect_err("words");
+    let error = store.import(&b"hello"[..], &import, &NoProgress).expect_err("words");
     assert_eq!(
         error.chain(),
         "can't unpack the root file system: it isn't a tar archive: give a tar, plain or compressed with gzip, zstd, bzip2 or xz"
@@ -124,7 +124,7 @@ fn the_newest_image_is_listed_first() {
             platform: Platform::host(),
             created: created.parse().expect("a time"),
         };
-        store.import(&layer("f", content)[..], &import, &Silent).expect("imported")
+        store.import(&layer("f", content)[..], &import, &NoProgress).expect("imported")
     };
     let middle = import("1", "2025-01-01T00:00:00Z");
     let newest = import("2", "2026-01-01T00:00:00Z");

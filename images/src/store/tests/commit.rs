@@ -49,7 +49,7 @@ fn a_layer_on_top_that_can_be_saved() {
     assert_eq!(fs::read_link(top.join("diff/climbing")).expect("a link").as_os_str(), up);
     assert_eq!(fs::read_link(top.join("diff/absolute")).expect("a link").as_os_str(), outside.as_str());
     let mut tar = Vec::new();
-    std::io::Read::read_to_end(&mut unpack::tar_of(&top).expect("a recipe"), &mut tar).expect("made again");
+    std::io::Read::read_to_end(&mut unpack::tar_of(&top).expect("tar-split data"), &mut tar).expect("made again");
     assert_eq!(Some(&crate::DiffId(Digest::of(&tar))), made.config.rootfs.diff_ids.last());
     // With its container and the image below gone, it still has all its layers.
     store.remove_snapshot("c").expect("removed").delete().expect("deleted");

@@ -116,7 +116,7 @@ fn a_killed_load_leaves_nothing_and_a_finished_one_all() {
         assert_eq!(store.list().expect("a list").len(), expected);
         let count = |dir: &str| fs::read_dir(root.join(dir)).expect("a directory").count();
         assert_eq!((count("layers"), count("tmp")), (if expected == 2 { 3 } else { 0 }, 0));
-        store.load(&content[..], &Silent).expect("the next try works");
+        store.load(&content[..], &NoProgress).expect("the next try works");
     }
 }
 
@@ -127,11 +127,11 @@ fn a_full_disk_is_an_error_and_the_next_try_works() {
         let root = Path::new(&root);
         let store = Store::open(root, &root.join("run")).expect("the store opens");
         let large = TestImage::new("large:1", vec![layer("f", &"x".repeat(3 << 20))]);
-        let error = store.load(&docker_archive([&large])[..], &Silent).expect_err("it doesn't fit");
+        let error = store.load(&docker_archive([&large])[..], &NoProgress).expect_err("it doesn't fit");
         assert_eq!(error.kind(), ErrorKind::Internal);
         assert!(error.chain().ends_with("No space left on device (os error 28)"), "{}", error.chain());
         let (small, _) = siblings();
-        store.load(&docker_archive([&small])[..], &Silent).expect("it fits");
+        store.load(&docker_archive([&small])[..], &NoProgress).expect("it fits");
         assert_eq!(fs::read_dir(root.join("tmp")).expect("a directory").count(), 0);
         return;
     }

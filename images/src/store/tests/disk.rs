@@ -93,7 +93,7 @@ fn while_an_image_is_loaded_others_wait_for_nothing() {
     let store = store_with_another_image();
     let (one, _) = siblings();
     let archive = docker_archive([&one]);
-    let load = || store.store().load(&archive[..], &Silent);
+    let load = || store.store().load(&archive[..], &NoProgress);
     let (_, waits) = on_a_slow_disk(&store, load, |wait| {
         let (dirs, records) = (store.count("layers"), records(&store));
         // A record must not be on the disk before what it speaks of is.

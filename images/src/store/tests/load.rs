@@ -8,7 +8,7 @@ use crate::progress::ProgressEvent;
 use crate::testing::{gzip, oci_archive, zstd};
 
 fn load(store: &Store, archive: &[u8]) -> Result<Vec<LoadedImage>, Error> {
-    store.load(archive, &Silent)
+    store.load(archive, &NoProgress)
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_member_that_comes_twice_takes_no_other_s_place() {
     let store = TestStore::new();
     let (one, two) = siblings();
     // The layer below both is in there once for each.
-    store.store().load(&docker_archive([&one, &two])[..], &Silent).expect("a good archive");
+    store.store().load(&docker_archive([&one, &two])[..], &NoProgress).expect("a good archive");
     let image = store.get("two:2").expect("there");
     let read = |layer: usize, path: &str| read(store.layer_dir(&image.layers[layer]).join("diff").join(path));
     assert_eq!((read(0, "etc/base"), read(1, "two")), ("base".into(), "2".into()));

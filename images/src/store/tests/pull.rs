@@ -93,7 +93,7 @@ fn an_index_leads_to_the_platform() {
             credentials: Credentials::Anonymous,
             called_off: CancellationToken::new(),
         };
-        store.store().pull(&puller.registries, &request, &Silent)
+        store.store().pull(&puller.registries, &request, &NoProgress)
     };
     let (arm64, amd64) = (pull("linux/arm64").expect("arm"), pull("linux/amd64").expect("amd"));
     assert_eq!(arm64.id.0, Digest::of(&arm.config()));
@@ -163,8 +163,8 @@ fn only_who_may_gets_it() {
     let error = puller.pull(store.store(), &reference).expect_err("closed");
     assert!(error.to_string().starts_with(&format!("pull access denied for {}/closed,", registry.address)), "{error}");
     let credentials = |password: &str| Credentials::Password { username: "ann".into(), password: password.into() };
-    puller.pull_as(store.store(), &reference, credentials("wrong"), &Silent).expect_err("wrong password");
-    puller.pull_as(store.store(), &reference, credentials("secret"), &Silent).expect("open to ann");
+    puller.pull_as(store.store(), &reference, credentials("wrong"), &NoProgress).expect_err("wrong password");
+    puller.pull_as(store.store(), &reference, credentials("secret"), &NoProgress).expect("open to ann");
 }
 
 #[test]
@@ -251,8 +251,9 @@ fn who_calls_a_pull_off_need_not_wait_for_a_registry_that_is_silent() {
     });
     let (store, puller) = (TestStore::new(), Puller::default());
     let begun = Instant::now();
-    let error =
-        puller.pull_until(store.store(), &format!("{address}/x:v1"), &called_off, &Silent).expect_err("nothing comes");
+    let error = puller
+        .pull_until(store.store(), &format!("{address}/x:v1"), &called_off, &NoProgress)
+        .expect_err("nothing comes");
     assert!(matches!(error, Error::CalledOff), "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(20), "it waited for the registry");
     silent.join().expect("it was asked");

@@ -53,7 +53,7 @@ fn push_as(
 /// A store with an image from an archive under this name.
 fn loaded(name: &str, image: &TestImage) -> TestStore {
     let store = TestStore::new();
-    store.store().load(&oci_archive([image], gzip)[..], &Silent).expect("loaded");
+    store.store().load(&oci_archive([image], gzip)[..], &NoProgress).expect("loaded");
     store.store().tag(image.names[0], &Reference::parse(name).expect("a reference")).expect("tagged");
     store
 }

@@ -49,7 +49,7 @@ fn image() -> TestImage {
 
 fn assert_same(store: &Store, archive: &Path, name: &str, expected: &TestImage) -> Image {
     let archive = File::open(archive).expect("the tool wrote it");
-    let loaded = store.load(archive, &Silent).expect("a good archive");
+    let loaded = store.load(archive, &NoProgress).expect("a good archive");
     let image = store.get(name).expect("loaded under this name");
     assert_eq!(image.id, loaded[0].id);
     let diff_ids: Vec<_> = expected.layers.iter().map(|layer| crate::digest::Digest::of(layer)).collect();
@@ -99,7 +99,7 @@ fn podman_saves_in_both_formats_load() {
         let archive = dir.path().join(format);
         podman(&["save", "--quiet", "--format", format, "--output", text(&archive), "quay.io/test/image:v1"]);
         let archive = File::open(archive).expect("podman wrote it");
-        store.store().load(archive, &Silent).expect("a good archive");
+        store.store().load(archive, &NoProgress).expect("a good archive");
         let image = store.get("quay.io/test/image:v1").expect("loaded under its name");
         let rootfs = store.prepare(format, &image.id).expect("a snapshot");
         assert_eq!(read(rootfs.lowers[0].join("new")), "top");
@@ -131,7 +131,7 @@ fn what_buildah_builds_and_pushes_loads() {
         let target = format!("{kind}:{}:quay.io/test/built:1", text(&archive));
         buildah(&["push", "--quiet", "quay.io/test/built:1", &target]);
         let archive = File::open(archive).expect("buildah wrote it");
-        store.store().load(archive, &Silent).expect("a good archive");
+        store.store().load(archive, &NoProgress).expect("a good archive");
         let image = store.get("quay.io/test/built:1").expect("loaded under its name");
         assert_eq!(image.config.config.cmd.as_deref(), Some(&["httpd".to_owned(), "-f".to_owned()][..]));
         assert!(image.config.config.exposed_ports.keys().any(|port| port.starts_with("80")));
@@ -167,7 +167,7 @@ fn tars_of_gnu_tar_unpack() {
             platform: Platform::host(),
             created: jiff::Timestamp::UNIX_EPOCH,
         };
-        let id = store.import(File::open(&tar).expect("there"), &import, &Silent).expect("imported");
+        let id = store.import(File::open(&tar).expect("there"), &import, &NoProgress).expect("imported");
         let rootfs = store.prepare("c", &id).expect("a snapshot");
         assert_eq!(read(rootfs.lowers[0].join(&long).join("f")), "deep");
         let metadata = fs::metadata(rootfs.lowers[0].join("sparse")).expect("there");

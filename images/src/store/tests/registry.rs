@@ -200,7 +200,7 @@ impl Puller {
     }
 
     pub(super) fn pull(&self, store: &Store, reference: &str) -> Result<Pulled, Error> {
-        self.pull_as(store, reference, Credentials::Anonymous, &Silent)
+        self.pull_as(store, reference, Credentials::Anonymous, &NoProgress)
     }
 
     pub(super) fn pull_as(

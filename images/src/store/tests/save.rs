@@ -31,13 +31,13 @@ fn what_is_saved_is_what_was_loaded() {
     let store = TestStore::new();
     let (one, other) = (loadable(image(vec!["x:1", "x:2"])), loadable(image(vec!["y:1"])));
     let other = TestImage { layers: other.layers[..1].to_vec(), ..other };
-    store.store().load(&oci_archive([&one], gzip)[..], &Silent).expect("loaded");
+    store.store().load(&oci_archive([&one], gzip)[..], &NoProgress).expect("loaded");
     store.load(&one);
     store.load(&other);
     let archive = saved(store.store(), &["x", "y:1"]);
     assert_eq!(archive, saved(store.store(), &["x", "y:1"]), "the same images, the same bytes");
     let again = TestStore::new();
-    let mut loaded = again.store().load(&archive[..], &Silent).expect("loaded again");
+    let mut loaded = again.store().load(&archive[..], &NoProgress).expect("loaded again");
     loaded.sort_by_key(|image| image.references.len());
     assert_eq!(
         loaded.iter().map(|image| image.id.0).collect::<Vec<_>>(),
@@ -47,7 +47,7 @@ fn what_is_saved_is_what_was_loaded() {
     assert_eq!(saved(again.store(), &["x", "y:1"]), archive);
     let by_id = loaded[0].id.to_string();
     let nameless = TestStore::new();
-    let loaded = nameless.store().load(&saved(store.store(), &[&by_id])[..], &Silent).expect("loaded by id");
+    let loaded = nameless.store().load(&saved(store.store(), &[&by_id])[..], &NoProgress).expect("loaded by id");
     assert!(loaded[0].references.is_empty());
     let error = store.store().save(&["z".to_owned()]).err().expect("nothing of that name");
     assert_eq!(error.to_string(), "No such image: z:latest");
@@ -75,7 +75,7 @@ fn others_take_it() {
             .status();
         assert!(status.expect("skopeo").success(), "its layers are what they say");
         let again = TestStore::new();
-        let loaded = again.store().load(File::open(&copy).expect("copied"), &Silent).expect("loaded again");
+        let loaded = again.store().load(File::open(&copy).expect("copied"), &NoProgress).expect("loaded again");
         // Between formats skopeo writes the configuration anew; the layers stay what they are.
         let copied = again.store().get(&loaded[0].id.to_string()).expect("loaded");
         let diff_ids: Vec<_> = image.layers.iter().map(|layer| Digest::of(layer)).collect();

@@ -11,7 +11,7 @@ use super::registry::{Puller, Registry};
 use super::*;
 use crate::Reference;
 use crate::digest::Digest;
-use crate::store::{BuiltImage, CacheUse, CacheWish, Commit, ContainerUse, NewImage};
+use crate::store::{BuiltImage, CacheRequest, CacheUse, Commit, ContainerUse, NewImage};
 use crate::testing::{self, Operation, gzip};
 
 /// What changes a store that has `one:1` and `two:2`, and a container `kept` of `one:1` that wrote something; if something is
@@ -19,7 +19,7 @@ use crate::testing::{self, Operation, gzip};
 type Work = fn(&Store, &str) -> Result<(), Error>;
 
 const OPERATIONS: [(&str, Work); 8] = [
-    ("load", |store, _| store.load(&docker_archive([&third()])[..], &Silent).map(drop)),
+    ("load", |store, _| store.load(&docker_archive([&third()])[..], &NoProgress).map(drop)),
     ("commit", |store, _| {
         let commit = Commit {
             image: store.get("one:1")?.id,
@@ -91,9 +91,9 @@ fn built(store: &Store) {
     };
     let of_image = steps[1..].iter().map(|step| step.key).collect();
     store.finish_build(&steps, true, Some(BuiltImage { image, steps: of_image })).expect("recorded");
-    let wish = CacheWish { id: "/cache".to_owned(), how: CacheUse::Shared, owner: (5, 5), mode: 0o711 };
+    let wish = CacheRequest { id: "/cache".to_owned(), how: CacheUse::Shared, owner: (5, 5), mode: 0o711 };
     let never = CancellationToken::new();
-    store.hold_caches(&[&wish], &never, || panic!("nobody keeps it"), &|_, _| None).expect("made");
+    store.acquire_caches(&[&wish], &never, || panic!("nobody keeps it"), &|_, _| None).expect("made");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a layer needs to know of the layers below it.
+//! What of a layer depends on its lower layers.
 //!
 //! A tar may hold `tmp/x` without a member for `tmp`. In overlayfs the topmost layer's directory decides about owner and
 //! mode, so the directory made on the way must look like the one in the layers below, or `/tmp` loses its 1777.
@@ -18,13 +18,17 @@ use super::UnpackError;
 use super::attributes::{self, set_opaque};
 use super::tree::{Kind, kind_of, make_whiteout, open_within};
 use crate::files::{Tree, is_opaque};
-use crate::lowers::{Look, Lowers, look};
+use crate::lowers::{Lookup, Lowers, lookup};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Gives each implied directory of the layer in `diff` the looks that it has in the layers below (top first), as far as
 /// those aren't hidden, and hides what is in their root if the layer says so.
-pub(crate) fn stand_on(diff: &Path, implied: &BTreeSet<PathBuf>, lowers: &[PathBuf]) -> Result<(), UnpackError> {
+pub(crate) fn apply_lower_layers(
+    diff: &Path,
+    implied: &BTreeSet<PathBuf>,
+    lowers: &[PathBuf],
+) -> Result<(), UnpackError> {
     let lowers = Lowers::open(lowers).map_err(io::Error::other).map_err(unreadable(diff))?;
     let root = File::open(diff).map_err(unreadable(diff))?;
     let own = Tree::open(diff).map_err(unreadable(diff))?;
@@ -36,8 +40,8 @@ pub(crate) fn stand_on(diff: &Path, implied: &BTreeSet<PathBuf>, lowers: &[PathB
     for path in implied.iter().filter(|_| !is_alone) {
         let failed = |source| member("copy the owner and mode to", path, source);
         if matches!(
-            look(&own, path).map_err(|error| failed(io::Error::other(error)))?,
-            Look::Found { hides_others: true, .. }
+            lookup(&own, path).map_err(|error| failed(io::Error::other(error)))?,
+            Lookup::Found { hides_others: true, .. }
         ) {
             continue;
         }

@@ -1,8 +1,9 @@
-//! How to make a layer's tar again, byte for byte: everything in it but the contents of files, which are on disk already.
+//! tar-split: what it takes to make a layer's tar again, byte for byte: everything in it but the contents of files, which are on
+//! disk already.
 //!
-//! An unpacked layer has lost the order of its members, their headers and their padding, and with them its digest. A recipe
-//! keeps those while the tar is read, as a stream of records compressed with zstd; replayed beside the layer's directory it
-//! gives the same tar. Files that a later member of the same tar replaced are kept for this in a directory of their own.
+//! An unpacked layer has lost the order of its members, their headers and their padding, and with them its digest. tar-split data
+//! keep those while the tar is read, as a stream of records compressed with zstd; replayed beside the layer's directory they
+//! give the same tar. Files that a later member of the same tar replaced are kept for this in a directory of their own.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -56,7 +57,7 @@ mod path_bytes {
     }
 }
 
-/// Writes a recipe while the tar is read.
+/// Writes tar-split data while the tar is read.
 pub(crate) struct Writer {
     out: zstd::Encoder<'static, BufWriter<File>>,
     raw: Vec<u8>,
@@ -117,7 +118,7 @@ impl Writer {
     }
 }
 
-/// The records of a recipe, in their order.
+/// The records of tar-split data, in their order.
 struct Records {
     input: zstd::Decoder<'static, BufReader<File>>,
 }

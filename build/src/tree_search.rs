@@ -1,4 +1,4 @@
-//! What is found in a tree, to be copied, hashed or deleted. It is opened again for that: there may be more than a process
+//! Searches a tree for what is to be copied, hashed or deleted. It is opened again for that: there may be more than a process
 //! may have open.
 
 use std::io;
@@ -8,7 +8,7 @@ use images::files::{Entry, ReadError, Tree};
 use rustix::fs::{FileType, Stat};
 
 /// Something that was found below a path.
-pub(super) struct Found {
+pub(super) struct FoundFile {
     /// From the path where the search began; empty for that itself.
     pub(super) relative: PathBuf,
     /// From the root.
@@ -18,14 +18,14 @@ pub(super) struct Found {
 
 /// Whether something that was found is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(super) enum WalkDecision {
     It,
     /// Not itself, but perhaps something below it.
     Below,
     Nothing,
 }
 
-impl Found {
+impl FoundFile {
     pub(super) fn is_dir(&self) -> bool {
         FileType::from_raw_mode(self.stat.st_mode) == FileType::Directory
     }
@@ -35,9 +35,13 @@ impl Found {
     }
 }
 
-/// What is at `start` and below it, directories before what is in them; nothing below what `keep` doesn't want. It is told
+/// What is at `start` and below it, directories before what is in them; nothing below what `decide` doesn't want. It is told
 /// paths from `start`, and whether they are directories.
-pub(super) fn find(tree: &Tree, start: &Path, keep: &mut dyn FnMut(&Path, bool) -> Keep) -> io::Result<Vec<Found>> {
+pub(super) fn find(
+    tree: &Tree,
+    start: &Path,
+    decide: &mut dyn FnMut(&Path, bool) -> WalkDecision,
+) -> io::Result<Vec<FoundFile>> {
     let mut all = Vec::new();
     let mut look = |path: &Path, entry: &Entry| {
         // The mark of a lower layer that nothing stands below: what it hides isn't there, and elsewhere it would hide more.
@@ -45,12 +49,12 @@ pub(super) fn find(tree: &Tree, start: &Path, keep: &mut dyn FnMut(&Path, bool) 
             return false;
         }
         let relative = path.strip_prefix(start).unwrap_or(path).to_owned();
-        let found = Found { relative, path: path.to_owned(), stat: entry.stat };
-        let kept = keep(&found.relative, found.is_dir());
-        if kept == Keep::It {
+        let found = FoundFile { relative, path: path.to_owned(), stat: entry.stat };
+        let decision = decide(&found.relative, found.is_dir());
+        if decision == WalkDecision::It {
             all.push(found);
         }
-        kept != Keep::Nothing
+        decision != WalkDecision::Nothing
     };
     if let Some(top) = tree.entry(start)?
         && look(start, &top)

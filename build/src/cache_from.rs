@@ -1,4 +1,4 @@
-//! `--cache-from`: steps by which images were built elsewhere, told from their histories.
+//! `--cache-from`: build cache from the histories of images that were built elsewhere.
 
 use images::Image;
 use images::steps::{StepLayer, StepResult};
