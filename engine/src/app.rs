@@ -6,7 +6,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::stream::hear_out;
+use crate::stream::drain_body;
 use crate::{route, version, waiting};
 
 /// The whole API as a service on one socket.
@@ -21,7 +21,7 @@ fn negotiated(routes: Router) -> Router {
     Router::new()
         .fallback_service(routes.fallback(not_found).method_not_allowed_fallback(not_found))
         .layer(from_fn(version::negotiate))
-        .layer(from_fn(hear_out))
+        .layer(from_fn(drain_body))
 }
 
 async fn not_found(_request: Request) -> Error {

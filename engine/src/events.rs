@@ -14,7 +14,7 @@ const BACKLOG: usize = 1024;
 
 /// What kind of object an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub enum ObjectKind {
     /// A container.
     Container,
     /// An image.
@@ -29,7 +29,7 @@ pub enum Subject {
     Daemon,
 }
 
-impl Subject {
+impl ObjectKind {
     /// The word in Docker's JSON and filters.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ pub struct Event {
     /// When.
     pub at: Timestamp,
     /// To what kind of object.
-    pub subject: Subject,
+    pub subject: ObjectKind,
     /// What, in Docker's words: `create`, `start`, `die`, `exec_create: sh`, …
     pub action: String,
     /// The object's id.
@@ -87,7 +87,7 @@ impl Bus {
     /// Tells that something happened right now.
     pub(crate) fn tell(
         &self,
-        subject: Subject,
+        subject: ObjectKind,
         action: impl Into<String>,
         id: String,
         attributes: BTreeMap<String, String>,
@@ -96,7 +96,7 @@ impl Bus {
     }
 
     /// Tells that what nothing needed is gone.
-    pub(crate) fn tell_pruned(&self, subject: Subject, reclaimed_bytes: u64) {
+    pub(crate) fn tell_pruned(&self, subject: ObjectKind, reclaimed_bytes: u64) {
         let reclaimed = [("reclaimed".to_owned(), reclaimed_bytes.to_string())];
         self.tell(subject, "prune", String::new(), reclaimed.into());
     }
@@ -120,7 +120,7 @@ mod tests {
     fn event(action: &str) -> Event {
         Event {
             at: Timestamp::UNIX_EPOCH,
-            subject: Subject::Container,
+            subject: ObjectKind::Container,
             action: action.into(),
             id: "0".into(),
             attributes: BTreeMap::new(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use images::ImageId;
 
 use crate::blocking::Blocking;
-use crate::events::{Bus, Subject};
+use crate::events::{Bus, ObjectKind};
 
 /// The images of this host.
 pub struct Images {
@@ -44,6 +44,6 @@ impl Images {
     pub(crate) fn tell_of(&self, action: &str, id: String, name: String, labels: BTreeMap<String, String>) {
         let mut attributes = labels;
         attributes.insert("name".to_owned(), name);
-        self.events.tell(Subject::Image, action, id, attributes);
+        self.events.tell(ObjectKind::Image, action, id, attributes);
     }
 }

@@ -35,10 +35,10 @@ const BACKLOG: i32 = 4096;
 pub(crate) fn listener(
     config: &Config,
     bind: impl FnOnce() -> Result<UnixListener>,
-) -> Result<(UnixListener, Keeping)> {
-    let place = Place::of(config);
+) -> Result<(UnixListener, KeptListener)> {
+    let paths = KeeperPaths::of(config);
     // A keeper that is just ending doesn't answer any more: then there is room for another.
-    let (held, taken) = match place.reach_and_take().or_else(|_| place.reach_and_take()) {
+    let (held, taken) = match paths.reach_and_take().or_else(|_| paths.reach_and_take()) {
         Ok((held, taken)) => (Ok(held), taken),
         Err(error) => (Err(error), None),
     };
@@ -53,7 +53,7 @@ pub(crate) fn listener(
     rustix::net::listen(&listener, BACKLOG).map_err(|errno| Error::io("serving the API's socket")(errno.into()))?;
     let held = match held {
         Ok(held) if is_taken => Ok(held),
-        held => held.and_then(|held| place.keep(&held.0, &listener).map(|()| held)),
+        held => held.and_then(|held| paths.keep(&held.0, &listener).map(|()| held)),
     };
     if let Err(error) = &held {
         tracing::warn!(
@@ -62,13 +62,13 @@ pub(crate) fn listener(
             chain(error)
         );
     }
-    Ok((listener, Keeping { place, held: held.ok() }))
+    Ok((listener, KeptListener { paths, held: held.ok() }))
 }
 
 /// Has a keeper that runs let go of the listener: it isn't what is served.
 pub(crate) fn let_go(config: &Config) {
     // One that can't be reached holds nothing that anybody could ask for.
-    let told = Keeper::connect(&Place::of(config).keeper).and_then(|keeper| keeper.let_go(NAME));
+    let told = Keeper::connect(&KeeperPaths::of(config).keeper).and_then(|keeper| keeper.let_go(NAME));
     if let Err(error) = told
         && !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
     {
@@ -78,12 +78,12 @@ pub(crate) fn let_go(config: &Config) {
 
 /// A listener that is held, or is to be.
 #[derive(Debug)]
-pub(crate) struct Keeping {
-    place: Place,
-    held: Option<Held>,
+pub(crate) struct KeptListener {
+    paths: KeeperPaths,
+    held: Option<RunningKeeper>,
 }
 
-impl Keeping {
+impl KeptListener {
     /// Says that the listener is served, and sees to it, on a thread of its own, that a keeper holds it for as long as berthd
     /// lives.
     pub(crate) fn begin(self, listener: &UnixListener) -> Result<()> {
@@ -93,8 +93,8 @@ impl Keeping {
     }
 
     fn stay(self, listener: &UnixListener) {
-        let Self { place, held } = self;
-        let kept = held.map(|held| place.hand_over(held, listener)).transpose();
+        let Self { paths, held } = self;
+        let kept = held.map(|held| paths.hand_over(held, listener)).transpose();
         let mut held = kept.unwrap_or_else(|error| {
             tracing::error!("nobody holds the API's socket: {}", chain(&error));
             None
@@ -106,7 +106,7 @@ impl Keeping {
                 // Reaped, so that no zombie stays behind.
                 let _ = child.map(|mut child| child.wait());
             }
-            held = Some(place.replace(listener, !had_one));
+            held = Some(paths.replace(listener, !had_one));
             if had_one {
                 tracing::warn!("netd-keeper had ended: another holds the API's socket");
             } else {
@@ -118,7 +118,7 @@ impl Keeping {
 
 /// Where the listener is, and its keeper.
 #[derive(Debug, Clone)]
-struct Place {
+struct KeeperPaths {
     socket: PathBuf,
     keeper: PathBuf,
     program: PathBuf,
@@ -126,9 +126,9 @@ struct Place {
 }
 
 /// A keeper, and its process if it is our child.
-type Held = (Keeper, Option<Child>);
+type RunningKeeper = (Keeper, Option<Child>);
 
-impl Place {
+impl KeeperPaths {
     fn of(config: &Config) -> Self {
         Self {
             socket: config.socket.clone(),
@@ -145,7 +145,7 @@ impl Place {
     }
 
     /// The keeper that runs, or a new one.
-    fn reach(&self) -> Result<Held> {
+    fn reach(&self) -> Result<RunningKeeper> {
         match Keeper::connect(&self.keeper) {
             Ok(keeper) => Ok((keeper, None)),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
@@ -182,7 +182,7 @@ impl Place {
     }
 
     /// A keeper, and the listener that it holds, unless its path leads elsewhere by now.
-    fn reach_and_take(&self) -> Result<(Held, Option<UnixListener>)> {
+    fn reach_and_take(&self) -> Result<(RunningKeeper, Option<UnixListener>)> {
         let held = self.reach()?;
         let taken = held.0.take(NAME).map_err(Error::io("asking netd-keeper for the API's socket"))?;
         let ours = taken.filter(|(_, mark)| self.mark().is_ok_and(|here| here == *mark));
@@ -195,7 +195,7 @@ impl Place {
             .map_err(Error::io("handing over the API's socket"))
     }
 
-    fn hand_over(&self, (keeper, mut child): Held, listener: &UnixListener) -> Result<Held> {
+    fn hand_over(&self, (keeper, mut child): RunningKeeper, listener: &UnixListener) -> Result<RunningKeeper> {
         let kept = self.keep(&keeper, listener);
         if let (Err(_), Some(child)) = (&kept, &mut child) {
             // Nobody would wait for its end.
@@ -205,7 +205,7 @@ impl Place {
     }
 
     /// Another keeper, however often that has to be tried; `told` says that it is known that there is none.
-    fn replace(&self, listener: &UnixListener, mut told: bool) -> Held {
+    fn replace(&self, listener: &UnixListener, mut told: bool) -> RunningKeeper {
         let mut pause = REPLACED_AFTER;
         loop {
             std::thread::sleep(pause);

@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::config::{Config, Group};
 use crate::error::{Error, Result};
-use crate::keeper::{self, Keeping};
+use crate::keeper::{self, KeptListener};
 
 /// How long requests under way may take once berthd is told to stop. Followers of logs and events never end by
 /// themselves, and containers don't need berthd to go on.
@@ -31,7 +31,7 @@ const FORMER_DAEMON_LINGERS: Duration = DRAIN.saturating_add(Duration::from_secs
 pub struct Listening {
     pub(crate) listener: UnixListener,
     /// Of a listener that no service manager holds.
-    pub(crate) keeping: Option<Keeping>,
+    pub(crate) keeping: Option<KeptListener>,
     pub(crate) _claims: [File; 2],
 }
 

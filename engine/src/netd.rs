@@ -57,7 +57,7 @@ pub struct Netd {
     /// and a claim must not overtake the request that it doesn't know of.
     claims: RwLock<()>,
     /// Sandboxes of containers that don't run yet.
-    in_the_making: std::sync::Mutex<BTreeSet<String>>,
+    pending_sandboxes: std::sync::Mutex<BTreeSet<String>>,
     /// Sandboxes that it is to take down and couldn't be told of, see `orchestrate::owed`.
     owed: std::sync::Mutex<BTreeSet<String>>,
     /// Told when there is one that knows what is wanted: another instance, or the same after it answered nobody.
@@ -72,14 +72,14 @@ pub struct Netd {
 
 /// A claim on a sandbox, from before it is asked for until its container runs or doesn't.
 #[derive(Debug)]
-pub(crate) struct InTheMaking<'a> {
+pub(crate) struct PendingSandbox<'a> {
     netd: &'a Netd,
     sandbox: String,
 }
 
-impl Drop for InTheMaking<'_> {
+impl Drop for PendingSandbox<'_> {
     fn drop(&mut self) {
-        self.netd.in_the_making().remove(&self.sandbox);
+        self.netd.pending_sandboxes().remove(&self.sandbox);
     }
 }
 
@@ -97,7 +97,7 @@ impl Netd {
             starting: Mutex::default(),
             started: Notify::new(),
             claims: RwLock::default(),
-            in_the_making: std::sync::Mutex::default(),
+            pending_sandboxes: std::sync::Mutex::default(),
             owed: std::sync::Mutex::default(),
             returned: watch::Sender::default(),
             claim_owed: Notify::new(),
@@ -112,9 +112,9 @@ impl Netd {
     }
 
     /// Claims a sandbox that is about to be asked for.
-    pub(crate) fn make(&self, sandbox: &str) -> InTheMaking<'_> {
-        self.in_the_making().insert(sandbox.to_owned());
-        InTheMaking { netd: self, sandbox: sandbox.to_owned() }
+    pub(crate) fn make(&self, sandbox: &str) -> PendingSandbox<'_> {
+        self.pending_sandboxes().insert(sandbox.to_owned());
+        PendingSandbox { netd: self, sandbox: sandbox.to_owned() }
     }
 
     /// To be held while a sandbox is asked for.
@@ -127,7 +127,7 @@ impl Netd {
     pub(crate) async fn claim(&self, known: impl FnOnce() -> Vec<String>) -> Result<ClaimReply> {
         let _no_requests = self.claims.write().await;
         // In this order: what is made meanwhile becomes known before it stops being in the making.
-        let mut sandboxes: Vec<String> = self.in_the_making().iter().cloned().collect();
+        let mut sandboxes: Vec<String> = self.pending_sandboxes().iter().cloned().collect();
         sandboxes.extend(known());
         sandboxes.retain(|sandbox| !self.owes(sandbox));
         Ok(self.client.claim(&self.owner, &Claim { sandboxes }).await?)
@@ -230,8 +230,8 @@ impl Netd {
         self.claim_owed.notified().await;
     }
 
-    fn in_the_making(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.in_the_making.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending_sandboxes(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.pending_sandboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For requests; clones share its connections.

@@ -1,10 +1,10 @@
 //! What the image builder needs of an engine: containers for its steps, images to begin with, and somebody who listens.
 
+mod client;
 mod limits;
-mod narrator;
 mod runner;
-mod turns;
+mod stage_output;
 
+pub(crate) use client::BuildClient;
 pub(crate) use limits::Limits;
-pub(crate) use narrator::Narrator;
 pub(crate) use runner::Runner;

@@ -11,7 +11,7 @@ use runtime::spec::Id;
 use super::Container;
 use super::registry::Registry;
 use crate::blocking::Blocking;
-use crate::events::{Bus, Subject};
+use crate::events::{Bus, ObjectKind};
 use crate::exec;
 use crate::store::Store;
 
@@ -60,6 +60,6 @@ impl Containers {
         attributes.insert("name".into(), container.name.clone());
         attributes.insert("image".into(), container.image.reference.clone());
         attributes.extend(more.map(|(key, value)| (key.to_owned(), value)));
-        self.events.tell(Subject::Container, action, container.id.to_string(), attributes);
+        self.events.tell(ObjectKind::Container, action, container.id.to_string(), attributes);
     }
 }

@@ -3,9 +3,8 @@
 //! A container is owned by one task (see [`crate::supervisor`]), which lends it ([`owned`]) to one verb at a time; everybody
 //! else reads the snapshots that are published. Nothing in here knows of verbs or of that task.
 
-mod asked;
-pub mod compose;
 mod containers;
+mod create_request;
 pub mod etc;
 pub mod handle;
 pub mod health;
@@ -18,6 +17,7 @@ pub mod ports;
 mod record;
 pub mod registry;
 pub mod restart;
+pub mod runtime_spec;
 pub mod spec;
 pub mod state;
 mod usage;
@@ -28,8 +28,8 @@ use jiff::Timestamp;
 use runtime::spec::Id;
 use serde::{Deserialize, Serialize};
 
-pub use asked::{Asked, Said};
 pub use containers::Containers;
+pub use create_request::{ApiObject, CreateRequest};
 pub use handle::Handle;
 pub use network::WantedEndpoint;
 pub use record::{RecordError, from_record, to_record};
@@ -55,7 +55,7 @@ pub struct Container {
     /// How far it is.
     pub state: State,
     /// The request with the image's defaults merged in, kept to be shown by inspect and for nothing else.
-    pub asked: Box<Asked>,
+    pub asked: Box<CreateRequest>,
     /// Its networking as netd answered, while it runs.
     #[serde(skip)]
     pub sandbox: Option<Sandbox>,

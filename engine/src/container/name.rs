@@ -29,15 +29,15 @@ pub fn parse(name: &str) -> Result<String> {
 /// A name nobody chose: a manner and a vessel, and a number once that may be taken.
 pub fn random(attempt: u32) -> String {
     let mut random = rand::rng();
-    let manner = MANNERS.choose(&mut random).unwrap_or(&"quiet");
-    let vessel = VESSELS.choose(&mut random).unwrap_or(&"dinghy");
+    let manner = ADJECTIVES.choose(&mut random).unwrap_or(&"quiet");
+    let vessel = NOUNS.choose(&mut random).unwrap_or(&"dinghy");
     match attempt {
         0 => format!("{manner}_{vessel}"),
         _ => format!("{manner}_{vessel}{}", rand::random_range(0..10_u32.saturating_pow(attempt.min(9)))),
     }
 }
 
-const MANNERS: [&str; 64] = [
+const ADJECTIVES: [&str; 64] = [
     "able", "airy", "ample", "apt", "azure", "balmy", "bold", "brave", "breezy", "bright", "brisk", "calm", "candid",
     "careful", "cheery", "clear", "clever", "coastal", "cosy", "crisp", "curious", "daring", "deft", "eager", "early",
     "earnest", "fair", "fleet", "fluent", "fond", "frank", "fresh", "gentle", "glad", "golden", "hardy", "honest",
@@ -46,7 +46,7 @@ const MANNERS: [&str; 64] = [
     "tidy", "witty", "zesty",
 ];
 
-const VESSELS: [&str; 64] = [
+const NOUNS: [&str; 64] = [
     "argosy",
     "barge",
     "bark",

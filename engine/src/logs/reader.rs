@@ -115,7 +115,7 @@ impl LogReader {
         let mut tail = Tail::of(lines);
         for found in Files::of(&self.path) {
             let mut log = found?.readable()?;
-            if let Some(offset) = tail.search(&mut Wanted { file: log.file(), given_up })? {
+            if let Some(offset) = tail.search(&mut CancellableFile { file: log.file(), given_up })? {
                 log.file().seek(SeekFrom::Start(offset))?;
                 self.current = Some(log);
             }
@@ -135,12 +135,12 @@ fn read_some(file: &mut impl Read, into: &mut Vec<u8>) -> io::Result<bool> {
 }
 
 /// A file that can be read for as long as somebody wants it: a search through all of a large one takes its time.
-struct Wanted<'a> {
+struct CancellableFile<'a> {
     file: &'a mut File,
     given_up: &'a CancellationToken,
 }
 
-impl Read for Wanted<'_> {
+impl Read for CancellableFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.given_up.is_cancelled() {
             return Err(io::Error::other("nobody wants it any more"));
@@ -149,7 +149,7 @@ impl Read for Wanted<'_> {
     }
 }
 
-impl Seek for Wanted<'_> {
+impl Seek for CancellableFile<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.file.seek(to)
     }

@@ -17,8 +17,8 @@ use crate::container::{Container, name, to_record};
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result, chain};
 use crate::orchestrate::{files, remove, volume, working_directory};
-use crate::translate::create::{self, DeviceNode, Identity, Joined, Machine, Surroundings, Translated};
-use crate::volume::Wanted;
+use crate::translate::create::{self, CreateContext, DeviceNode, Identity, Joined, Machine, Translated};
+use crate::volume::VolumeRequest;
 use crate::wire::create::CreateBody;
 
 /// How often another name is tried when a random one is taken.
@@ -73,7 +73,7 @@ fn take_name(containers: &Registry, wanted: Option<String>, id: &Id) -> Result<S
 }
 
 #[tracing::instrument(name = "create", level = "debug", skip_all, fields(container = container.short_id()))]
-async fn make(engine: &Engine, container: &Container, volumes: Vec<Wanted>) -> Result<()> {
+async fn make(engine: &Engine, container: &Container, volumes: Vec<VolumeRequest>) -> Result<()> {
     let obtained = volume::obtain(&engine.volumes, volumes).await.map_err(not_of_the_image)?;
     let prepared = container.clone();
     let prepare = engine.blocking(move |engine| {
@@ -122,7 +122,7 @@ pub(crate) fn translate(
         .map_err(|errno| Error::io("reading the host's name")(errno.into()))?
         .to_string_lossy()
         .into_owned();
-    let surroundings = Surroundings {
+    let context = CreateContext {
         machine: machine()?,
         // Only a cgroup v2 hierarchy has this file at its root.
         private_cgroups: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
@@ -131,7 +131,7 @@ pub(crate) fn translate(
         mounts: &|reference| mounts_of(containers, reference),
         random_id: &random_id,
     };
-    create::container(identity, body, image, &surroundings)
+    create::container(identity, body, image, &context)
 }
 
 /// What limits of containers are about.

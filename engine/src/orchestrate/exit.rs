@@ -14,7 +14,7 @@ use crate::signal;
 
 /// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
 pub(crate) async fn ended(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
-    settle(engine, owned, exit).await;
+    record_end(engine, owned, exit).await;
     // One that is to be started again isn't over.
     if owned.container.spec.auto_remove
         && owned.container.state.phase == Phase::Exited
@@ -26,7 +26,7 @@ pub(crate) async fn ended(engine: &Engine, owned: &mut Owned, exit: Result<Exit>
 
 /// Records the end and gives back what the run held. Doesn't remove the container.
 #[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
-async fn settle(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
+async fn record_end(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
     let exit = match exit {
         Ok(exit) => exit,
         Err(error) => orphaned(owned, &chain(&error)).await,
@@ -107,7 +107,7 @@ pub(crate) async fn force(engine: &Engine, owned: &mut Owned) -> Result<()> {
     if owned.exit.is_some() {
         let exit = next_exit(&mut owned.exit).await;
         owned.exit = None;
-        settle(engine, owned, exit).await;
+        record_end(engine, owned, exit).await;
     }
     Ok(())
 }

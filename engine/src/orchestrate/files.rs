@@ -12,7 +12,7 @@ use crate::blocking::Blocking as _;
 use crate::container::etc::{self, HostFiles, Names};
 use crate::container::mount::MountPointKind;
 use crate::container::network::NetworkMode;
-use crate::container::{Container, Containers, compose};
+use crate::container::{Container, Containers, runtime_spec};
 use crate::error::{Error, Result};
 use crate::netd::Netd;
 
@@ -46,7 +46,7 @@ pub(crate) fn before_start(containers: &Containers, container: &Container) -> Re
     if matches!(container.spec.network.mode, NetworkMode::Container(_)) {
         return Ok(());
     }
-    let paths = compose::etc_files(&containers.directory(&container.id));
+    let paths = runtime_spec::etc_files(&containers.directory(&container.id));
     let (resolv_conf, behind_stub) = read_resolvers()?;
     let host = HostFiles { resolv_conf: &resolv_conf, behind_stub: &behind_stub };
     let own_namespace = container.spec.network.mode != NetworkMode::Host;
@@ -94,7 +94,7 @@ pub(crate) fn write_hosts(
         NetworkMode::Host => etc::hosts_of_host(&read_if_there(Path::new("/etc/hosts"))?, &names),
         NetworkMode::Network(_) | NetworkMode::None => etc::hosts(&names),
     };
-    write(&compose::etc_files(&containers.directory(&container.id)).hosts, &text)
+    write(&runtime_spec::etc_files(&containers.directory(&container.id)).hosts, &text)
 }
 
 /// Brings `/etc/hosts` of a running container up to date with its addresses.

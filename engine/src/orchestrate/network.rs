@@ -40,7 +40,7 @@ pub(crate) async fn connect(netd: &Netd, owned: &mut Owned, mut wanted: WantedEn
         netd.client().connect_endpoint(owned.container.id.as_str(), &request).await?;
     }
     owned.container.endpoints.push(wanted);
-    settle(netd, owned).await
+    update_sandbox(netd, owned).await
 }
 
 /// Detaches the container from a network, by the name or id that the request has. `force` does it for a network that
@@ -73,7 +73,7 @@ pub(crate) async fn disconnect(netd: &Netd, owned: &mut Owned, reference: &str, 
         netd.client().disconnect_endpoint(sandbox, &endpoint).await?;
     }
     owned.container.endpoints.remove(place);
-    settle(netd, owned).await
+    update_sandbox(netd, owned).await
 }
 
 /// Whether a wanted endpoint is on this network, whatever it was called when it was asked for.
@@ -107,7 +107,7 @@ fn refuse_mode(mode: &NetworkMode, network: &Network, change: Change) -> Result<
 }
 
 /// Takes over how netd has it now (the default route may have moved) and tells the container's `/etc/hosts`.
-async fn settle(netd: &Netd, owned: &mut Owned) -> Result<()> {
+async fn update_sandbox(netd: &Netd, owned: &mut Owned) -> Result<()> {
     if owned.container.sandbox.is_some() {
         let sandbox = netd.client().sandbox(owned.container.id.as_str()).await?;
         files::refresh_hosts(netd, &owned.containers, &owned.container, &sandbox).await?;

@@ -93,7 +93,7 @@ pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTre
         owned.exit = None;
         exit::ended(engine, owned, ended).await;
     }
-    settle(engine, owned).await;
+    finish_removal(engine, owned).await;
 }
 
 async fn reconcile(engine: &Engine, container: &mut Container) -> Result<Option<ExitFuture>> {
@@ -172,7 +172,7 @@ fn at_once(exit: Exit) -> ExitFuture {
 
 /// Finishes what was under way: removals, and `--rm` of containers whose end was recorded but not their removal, or that
 /// were only about to run. A container that can't be removed now stays marked, and keeps nobody else waiting.
-async fn settle(engine: &Engine, owned: &mut Owned) {
+async fn finish_removal(engine: &Engine, owned: &mut Owned) {
     let container = &owned.container;
     let volumes = match container.spec.auto_remove {
         true => remove::Volumes::Remove,
@@ -286,7 +286,7 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
             Ok(mut events) => {
                 while let Some(Ok(event)) = events.next().await {
                     revision = event.revision;
-                    refresh::heed(&engine.netd, &engine.containers.registry, &event);
+                    refresh::handle_event(&engine.netd, &engine.containers.registry, &event);
                     if let Some(event) = crate::translate::event::of_netd(&event) {
                         engine.events.publish(event);
                     }

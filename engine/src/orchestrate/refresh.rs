@@ -15,7 +15,7 @@ use crate::orchestrate::{files, recover, sandbox};
 use crate::translate::endpoints::is_on;
 
 /// Looks at what an event is about, if it tells something new. Nobody waits for it.
-pub(super) fn heed(netd: &Arc<Netd>, containers: &Registry, event: &Event) {
+pub(super) fn handle_event(netd: &Arc<Netd>, containers: &Registry, event: &Event) {
     if event.what == EventKind::Gap {
         containers.all().into_iter().for_each(|handle| look(netd, handle, event));
     } else if let Some(handle) = event.sandbox.as_ref().and_then(|id| containers.find(id).ok())

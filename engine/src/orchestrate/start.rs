@@ -9,12 +9,12 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 use crate::blocking::Blocking as _;
-use crate::container::compose::{self, Places};
 use crate::container::mount::VolumeSources;
 use crate::container::network::NetworkMode;
 use crate::container::owned::{Owned, PendingAttach, to_async};
 use crate::container::registry::Registry;
 use crate::container::restart::BackOff;
+use crate::container::runtime_spec::{self, HostPaths};
 use crate::container::state::Outcome;
 use crate::container::{Container, Containers, Phase, to_record};
 use crate::engine::Engine;
@@ -135,13 +135,13 @@ pub(crate) fn begin(engine: &Engine, container: &Container, volumes: VolumeSourc
         NetworkMode::Container(id) => etc_of(&engine.containers, id)?,
         _ => engine.containers.directory(&container.id),
     };
-    let places = places(engine, container, etc, volumes);
-    Ok(engine.containers.runtime.start(&compose::runtime_spec(container, rootfs, &places))?)
+    let host_paths = host_paths(engine, container, etc, volumes);
+    Ok(engine.containers.runtime.start(&runtime_spec::runtime_spec(container, rootfs, &host_paths))?)
 }
 
 /// Where things of the container are; `etc` is the directory whose files stand in for those of `/etc`.
-pub(super) fn places(engine: &Engine, container: &Container, etc: PathBuf, volumes: VolumeSources) -> Places {
-    Places {
+pub(super) fn host_paths(engine: &Engine, container: &Container, etc: PathBuf, volumes: VolumeSources) -> HostPaths {
+    HostPaths {
         etc,
         log: engine.containers.log_path(&container.id),
         volumes,

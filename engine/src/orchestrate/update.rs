@@ -1,7 +1,7 @@
 //! `update`: other limits for a container, at once if it runs, and another restart policy.
 
 use crate::blocking::Blocking as _;
-use crate::container::Said;
+use crate::container::ApiObject;
 use crate::container::owned::Owned;
 use crate::error::{Result, chain};
 use crate::orchestrate::{create, restart};
@@ -41,7 +41,7 @@ pub(crate) async fn update(owned: &mut Owned, update: &Update) -> Result<Vec<Str
     if let Some(policy) = update.restart {
         restart::set_policy(owned, policy)?;
     }
-    owned.container.asked.host = Said::of(&host);
+    owned.container.asked.host = ApiObject::of(&host);
     owned.save().await?;
     owned.containers.tell(&owned.container, "update", []);
     Ok(warnings)

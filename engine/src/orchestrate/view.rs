@@ -6,29 +6,29 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
 use crate::blocking::Blocking as _;
 use crate::container::mount::VolumeSources;
-use crate::container::{Container, Handle, Phase, compose};
+use crate::container::{Container, Handle, Phase, runtime_spec};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::orchestrate::{start, volume};
 
 /// A container's file system. Until it is dropped the container can't be started anew, and nobody else mounts it.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct ContainerFiles {
     // In this order: it is unmounted before anybody else may mount it.
     pub(crate) root: Root,
-    _held: Held,
+    _guard: RootfsGuard,
 }
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "it is held, not looked at")]
-enum Held {
+enum RootfsGuard {
     /// Others may look at a running container's as well.
-    Together(OwnedRwLockReadGuard<()>),
-    Alone(OwnedRwLockWriteGuard<()>),
+    Shared(OwnedRwLockReadGuard<()>),
+    Exclusive(OwnedRwLockWriteGuard<()>),
 }
 
 /// Opens the file system of a container.
-pub(crate) async fn open(engine: &Engine, handle: &Handle, scope: Scope) -> Result<View> {
+pub(crate) async fn open(engine: &Engine, handle: &Handle, scope: Scope) -> Result<ContainerFiles> {
     loop {
         let phase = handle.container().state.phase;
         let view = match phase {
@@ -49,19 +49,19 @@ pub(crate) async fn open(engine: &Engine, handle: &Handle, scope: Scope) -> Resu
     }
 }
 
-async fn of_running(engine: &Engine, handle: &Handle, scope: Scope) -> Result<Option<View>> {
-    let held = Held::Together(handle.rootfs_lock().read_owned().await);
+async fn of_running(engine: &Engine, handle: &Handle, scope: Scope) -> Result<Option<ContainerFiles>> {
+    let held = RootfsGuard::Shared(handle.rootfs_lock().read_owned().await);
     let id = handle.id().clone();
     let root = engine.blocking(move |engine| match engine.containers.runtime.root(&id, scope) {
         Ok(root) => Ok(Some(root)),
         Err(error) if matches!(error.kind(), runtime::Kind::Conflict | runtime::Kind::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
     });
-    Ok(root.await?.map(|root| View { root, _held: held }))
+    Ok(root.await?.map(|root| ContainerFiles { root, _guard: held }))
 }
 
-async fn of_stopped(engine: &Engine, handle: &Handle, scope: Scope) -> Result<Option<View>> {
-    let held = Held::Alone(handle.rootfs_lock().write_owned().await);
+async fn of_stopped(engine: &Engine, handle: &Handle, scope: Scope) -> Result<Option<ContainerFiles>> {
+    let held = RootfsGuard::Exclusive(handle.rootfs_lock().write_owned().await);
     // No start is under way any more; one may have been when its phase was looked at.
     let container = handle.container();
     if !matches!(container.state.phase, Phase::Created | Phase::Exited | Phase::Restarting) {
@@ -81,14 +81,15 @@ async fn of_stopped(engine: &Engine, handle: &Handle, scope: Scope) -> Result<Op
         volume::unbind_subpaths(&engine.volumes, &container).await;
         volume::release(&engine.volumes, &container).await;
     }
-    Ok(Some(View { root: root?, _held: held }))
+    Ok(Some(ContainerFiles { root: root?, _guard: held }))
 }
 
 /// Mounts a container's file system for as long as the answer is kept; nobody else may meanwhile.
 pub(super) fn mount(engine: &Engine, container: &Container, volumes: VolumeSources, scope: Scope) -> Result<Root> {
     let rootfs = engine.images.store.rootfs(container.id.as_str())?;
     let own = engine.containers.directory(&container.id);
-    let mut spec = compose::runtime_spec(container, rootfs, &start::places(engine, container, own.clone(), volumes));
+    let mut spec =
+        runtime_spec::runtime_spec(container, rootfs, &start::host_paths(engine, container, own.clone(), volumes));
     // What stands in for files of /etc is written when it starts.
     spec.mounts.retain(|mount| match &mount.kind {
         MountKind::Bind { source, .. } => !source.starts_with(&own) || source.exists(),

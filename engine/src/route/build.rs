@@ -20,10 +20,10 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 
 use crate::blocking::Blocking as _;
-use crate::build::{Limits, Narrator, Runner};
+use crate::build::{BuildClient, Limits, Runner};
 use crate::engine::Engine;
 use crate::error::{Result, chain};
-use crate::events::Subject;
+use crate::events::ObjectKind;
 use crate::filters::Filters;
 use crate::image::Images;
 use crate::moment;
@@ -44,12 +44,12 @@ async fn build(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let asked = Asked::parse(query.as_deref().unwrap_or_default(), &headers)?;
-    asked.limits.check(&engine.containers.registry)?;
+    let parsed = ParsedRequest::parse(query.as_deref().unwrap_or_default(), &headers)?;
+    parsed.limits.check(&engine.containers.registry)?;
     let mut tar = SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(std::io::Error::other)));
     let context = engine.blocking(move |engine| Ok(Context::receive(&engine.images.store, &mut tar)?)).await?;
     let (lines, mut reply) = mpsc::channel(LINES);
-    let stop = asked.request.called_off.clone();
+    let stop = parsed.request.called_off.clone();
     let (gone, over) = (lines.clone(), stop.clone());
     tokio::spawn(async move {
         tokio::select! {
@@ -58,12 +58,12 @@ async fn build(
             () = over.cancelled() => {}
         }
     });
-    let runner = Runner::new(engine.clone(), asked.limits.clone(), stop.clone());
+    let runner = Runner::new(engine.clone(), parsed.limits.clone(), stop.clone());
     let (outcome, failure) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         // Then the one who watches the client is done as well, however it ends.
         let _over = stop.clone().drop_guard();
-        if let Err(error) = work(&engine, &asked, &context, &runner, lines, stop) {
+        if let Err(error) = work(&engine, &parsed, &context, &runner, lines, stop) {
             // A client that has gone misses nothing.
             let _ = outcome.send(error);
         }
@@ -92,14 +92,14 @@ fn failed(error: &BuildError) -> Bytes {
 }
 
 /// A request, understood.
-struct Asked {
+struct ParsedRequest {
     request: BuildRequest,
     limits: Limits,
     is_quiet: bool,
     passwords: RegistryPasswords,
 }
 
-impl Asked {
+impl ParsedRequest {
     fn parse(query: &str, headers: &HeaderMap) -> Result<Self> {
         let query = BuildQuery::parse(query)?;
         let platform = translate::platform(&query.platform)?;
@@ -126,29 +126,29 @@ impl Asked {
 
 fn work(
     engine: &Engine,
-    asked: &Asked,
+    parsed: &ParsedRequest,
     context: &Context,
     runner: &Runner,
     lines: mpsc::Sender<Bytes>,
     stop: CancellationToken,
 ) -> Result<(), BuildError> {
-    let passwords = asked.passwords.clone();
-    let narrator = Narrator::new(engine.clone(), lines.clone(), passwords, asked.is_quiet, stop);
+    let passwords = parsed.passwords.clone();
+    let client = BuildClient::new(engine.clone(), lines.clone(), passwords, parsed.is_quiet, stop);
     let environment =
-        BuildEnvironment { runner, images: &narrator, progress: &narrator, registries: &engine.images.registries };
-    let built = build::build(&engine.images.store, context, &asked.request, &environment);
+        BuildEnvironment { runner, images: &client, progress: &client, registries: &engine.images.registries };
+    let built = build::build(&engine.images.store, context, &parsed.request, &environment);
     let built = built.inspect_err(|error| tracing::debug!("a build failed: {}", chain(error)))?;
-    for line in report(&engine.images, asked, &built) {
+    for line in report(&engine.images, parsed, &built) {
         // A client that has gone misses nothing.
         let _ = lines.blocking_send(line.to_bytes());
     }
     Ok(())
 }
 
-fn report(images: &Images, asked: &Asked, built: &Built) -> Vec<BuildLine> {
+fn report(images: &Images, parsed: &ParsedRequest, built: &Built) -> Vec<BuildLine> {
     let id = built.id.to_string();
     let mut lines = vec![BuildLine::built(id.clone())];
-    if asked.is_quiet {
+    if parsed.is_quiet {
         lines.push(BuildLine::text(format!("{id}\n")));
     } else {
         if !built.unused_args.is_empty() {
@@ -158,10 +158,10 @@ fn report(images: &Images, asked: &Asked, built: &Built) -> Vec<BuildLine> {
         lines.push(BuildLine::text(format!("Successfully built {}\n", built.id.short())));
     }
     images.tell("build", built.id, &*id);
-    for tag in &asked.request.tags {
+    for tag in &parsed.request.tags {
         let name = tag.clone().or_latest().familiar();
         images.tell("tag", built.id, &*name);
-        if !asked.is_quiet {
+        if !parsed.is_quiet {
             lines.push(BuildLine::text(format!("Successfully tagged {name}\n")));
         }
     }
@@ -187,7 +187,7 @@ async fn prune(State(images): State<Arc<Images>>, Query(query): Query<PruneQuery
             view.space_reclaimed += gone.iter().map(|cache| cache.size_bytes).sum::<u64>();
             view.caches_deleted.extend(gone.into_iter().map(|cache| cache.id));
         }
-        images.events.tell_pruned(Subject::Builder, view.space_reclaimed);
+        images.events.tell_pruned(ObjectKind::Builder, view.space_reclaimed);
         Ok(Json(view))
     });
     pruned.await

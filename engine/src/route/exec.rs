@@ -25,7 +25,7 @@ use crate::orchestrate;
 use crate::route::container::named::Named;
 use crate::route::query::Query;
 use crate::route::to_its_end;
-use crate::stream::{Client, ClientStream, End, Rendering, Session, Whole, content_type};
+use crate::stream::{Client, ClientStream, End, JsonBody, Rendering, Session, content_type};
 use crate::translate;
 use crate::version::ApiVersion;
 use crate::wire::body;
@@ -52,7 +52,7 @@ async fn create(
     Path(reference): Path<String>,
     Named(handle): Named,
     version: ApiVersion,
-    Whole(body): Whole,
+    JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<CreatedView>)> {
     let mut request: ExecConfig = body::parse(&body)?;
     request.console_size = request.console_size.filter(|_| version >= WITH_CONSOLE_SIZE);

@@ -1,6 +1,5 @@
 //! One file a resource: thin handlers that parse, ask, and render.
 
-pub(crate) mod absent;
 pub(crate) mod build;
 pub(crate) mod container;
 pub(crate) mod events;
@@ -13,6 +12,7 @@ pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod swarm;
 pub(crate) mod system;
+pub(crate) mod unsupported;
 pub(crate) mod volume;
 
 use std::future::Future;
@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 /// Every resource's routes.
 pub(crate) fn all() -> Router<Engine> {
     Router::new()
-        .merge(absent::routes())
+        .merge(unsupported::routes())
         .merge(build::routes())
         .merge(events::routes())
         .merge(image::routes())

@@ -14,12 +14,12 @@ use serde::Deserialize;
 use crate::container::Containers;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::events::{Bus, Subject};
+use crate::events::{Bus, ObjectKind};
 use crate::filters::Filters;
 use crate::netd::Netd;
 use crate::orchestrate;
 use crate::route::query::Query;
-use crate::stream::Whole;
+use crate::stream::JsonBody;
 use crate::translate::create::endpoint;
 use crate::translate::network::{self, Selection};
 use crate::version::ApiVersion;
@@ -76,7 +76,7 @@ async fn inspect(
 async fn create(
     State(netd): State<Arc<Netd>>,
     version: ApiVersion,
-    Whole(body): Whole,
+    JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<CreatedView>)> {
     let request = network::create(body::parse::<NetworkCreateRequest>(&body)?, version)?;
     let made = netd.running().await?.create_network(&request).await?;
@@ -95,7 +95,7 @@ async fn prune(
 ) -> Result<Json<PrunedView>> {
     let request = network::prune(Filters::parse(query.filters.as_deref())?, Timestamp::now())?;
     let pruned = netd.running().await?.prune(&request).await?;
-    events.tell_pruned(Subject::Network, 0);
+    events.tell_pruned(ObjectKind::Network, 0);
     Ok(Json(PrunedView { networks_deleted: pruned.networks }))
 }
 
@@ -107,7 +107,7 @@ async fn connect(
     State(containers): State<Arc<Containers>>,
     version: ApiVersion,
     Path(reference): Path<String>,
-    Whole(body): Whole,
+    JsonBody(body): JsonBody,
 ) -> Result<StatusCode> {
     let request: NetworkConnectRequest = body::parse(&body)?;
     let mut settings = request.endpoint_config.unwrap_or_default();
@@ -122,7 +122,7 @@ async fn disconnect(
     State(netd): State<Arc<Netd>>,
     State(containers): State<Arc<Containers>>,
     Path(reference): Path<String>,
-    Whole(body): Whole,
+    JsonBody(body): JsonBody,
 ) -> Result<StatusCode> {
     let request: NetworkDisconnectRequest = body::parse(&body)?;
     let force = request.force.unwrap_or_default();

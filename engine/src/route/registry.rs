@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorBody, Result, chain};
 use crate::filters::{FilterError, Filters};
 use crate::image::Images;
 use crate::route::query::Query;
-use crate::stream::Whole;
+use crate::stream::JsonBody;
 use crate::wire::body;
 use crate::wire::registry::{LoginView, SearchQuery, SearchView};
 use crate::wire::registry_auth::{self, AuthConfig};
@@ -30,7 +30,7 @@ pub(crate) fn routes() -> Router<Engine> {
     Router::new().route("/auth", post(log_in)).route("/images/search", get(search))
 }
 
-async fn log_in(State(images): State<Arc<Images>>, Whole(body): Whole) -> Result<Response> {
+async fn log_in(State(images): State<Arc<Images>>, JsonBody(body): JsonBody) -> Result<Response> {
     let auth: AuthConfig = body::parse(&body)?;
     let server: Server =
         auth.serveraddress.parse().map_err(|error: images::ConfigError| Error::invalid(error.to_string()))?;

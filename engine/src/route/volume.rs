@@ -10,13 +10,13 @@ use cnm::Kind;
 
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result};
-use crate::events::Subject;
+use crate::events::ObjectKind;
 use crate::filters::Filters;
 use crate::orchestrate;
-use crate::orchestrate::volume::elsewhere::{self, Elsewhere};
+use crate::orchestrate::volume::plugin_volumes::{self, PluginVolume};
 use crate::route::query::Query;
 use crate::route::to_its_end;
-use crate::stream::Whole;
+use crate::stream::JsonBody;
 use crate::translate::volume::{self, Selection};
 use crate::version::ApiVersion;
 use crate::volume::registry::Entry;
@@ -38,14 +38,17 @@ async fn list(State(volumes): State<Arc<Volumes>>, Query(query): Query<ListQuery
     let shown = all.iter().filter(|(volume, entry)| selection.shows(volume, entry));
     let mut views: Vec<_> =
         shown.map(|(volume, _)| volume::view(volume, &volumes.registry.mountpoint(volume))).collect();
-    let (others, warnings) = elsewhere::list(&volumes, |driver| selection.shows_driver(driver)).await;
+    let (others, warnings) = plugin_volumes::list(&volumes, |driver| selection.shows_driver(driver)).await;
     let shown = others.iter().filter(|other| selection.shows(&other.volume, &Entry::default()));
     views.extend(shown.map(|other| volume::view_of_found(&other.volume, &other.found)));
     views.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Json(ListView { volumes: views, warnings: Some(warnings).filter(|warnings| !warnings.is_empty()) }))
 }
 
-async fn create(State(volumes): State<Arc<Volumes>>, Whole(body): Whole) -> Result<(StatusCode, Json<VolumeView>)> {
+async fn create(
+    State(volumes): State<Arc<Volumes>>,
+    JsonBody(body): JsonBody,
+) -> Result<(StatusCode, Json<VolumeView>)> {
     let body: CreateBody = body::parse_or_default(&body)?;
     let wanted = volume::wanted(body, random_id)?;
     let view = to_its_end("making a volume", async move {
@@ -68,8 +71,8 @@ async fn inspect(State(volumes): State<Arc<Volumes>>, Path(name): Path<String>) 
         }
         None => {
             volumes.registry.refuse_set_aside(&name)?;
-            let Elsewhere { volume, found } =
-                elsewhere::find(&volumes, &name).await.ok_or_else(|| missing(name.as_str()))?;
+            let PluginVolume { volume, found } =
+                plugin_volumes::find(&volumes, &name).await.ok_or_else(|| missing(name.as_str()))?;
             (volume::view_of_found(&volume, &found), Some(found))
         }
     };
@@ -127,7 +130,7 @@ async fn prune(
                 Err(error) => return Err(error),
             }
         }
-        volumes.events.tell_pruned(Subject::Volume, reply.space_reclaimed);
+        volumes.events.tell_pruned(ObjectKind::Volume, reply.space_reclaimed);
         Ok(Json(reply))
     })
     .await

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::connection::take_over;
-use super::heard_out::PATIENCE;
+use super::drained_body::PATIENCE;
 use crate::error::{Error, Result};
 use crate::frame::{MULTIPLEXED_STREAM, RAW_STREAM};
 use crate::version::ApiVersion;
@@ -46,7 +46,7 @@ impl<S: Sync> FromRequest<S> for Client {
 impl Client {
     /// The request's body as a whole, for requests whose stream comes after it.
     pub(crate) async fn take_body(&mut self) -> Result<Bytes> {
-        super::whole::read(std::mem::take(&mut self.body)).await
+        super::json_body::read(std::mem::take(&mut self.body)).await
     }
 
     /// Replies that the stream follows, and has `session` use it from then on. As with Docker it does so both ways whether the

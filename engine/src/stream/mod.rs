@@ -3,14 +3,14 @@
 mod client;
 mod connection;
 pub(crate) mod download;
-mod heard_out;
+mod drained_body;
+mod json_body;
 mod session;
 mod websocket;
-mod whole;
 
 pub(crate) use client::{Client, ClientStream, content_type};
 pub(crate) use connection::serve;
-pub(crate) use heard_out::hear_out;
+pub(crate) use drained_body::drain_body;
+pub(crate) use json_body::JsonBody;
 pub(crate) use session::{End, Rendering, Session};
 pub(crate) use websocket::WebSocket;
-pub(crate) use whole::Whole;

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::ClientStream;
 use super::connection::take_over;
-use super::heard_out::PATIENCE;
+use super::drained_body::PATIENCE;
 use crate::error::{Error, Result};
 
 /// What is sent at once, and may wait between a process and its client.

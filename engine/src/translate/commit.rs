@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use images::ContainerConfig;
 
-use crate::container::Said;
+use crate::container::ApiObject;
 use crate::error::Result;
 use crate::wire::body;
 
 /// The configuration to alter: the container's, below what the request's body says, if it says anything.
-pub(crate) fn config(request: &[u8], container: &Said) -> Result<ContainerConfig> {
+pub(crate) fn config(request: &[u8], container: &ApiObject) -> Result<ContainerConfig> {
     // Both sides read and write Docker's JSON of a configuration; what only containers have falls away on the way.
     let json = serde_json::to_vec(container).expect("a configuration consists of texts and numbers");
     let container: ContainerConfig = body::parse(&json)?;
@@ -68,7 +68,7 @@ pub(crate) fn changes(query: &str, config: &ContainerConfig) -> Result<Vec<Strin
 mod tests {
     use super::*;
 
-    fn container() -> Said {
+    fn container() -> ApiObject {
         let json = serde_json::json!({
             "Hostname": "c", "Cmd": ["sh"], "Env": ["A=1", "B=2"], "ExposedPorts": { "80/tcp": {} }, "Tty": true
         });

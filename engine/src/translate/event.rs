@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use cnm::api::EventKind;
 use images::Reference;
 
-use crate::events::{Event, Subject};
+use crate::events::{Event, ObjectKind};
 use crate::filters::{FilterError, Filters};
 use crate::wire::event::{ActorView, EventView, OldView};
 
 /// An event as a client reads it. Docker left the old words out in API 1.52, and clients that ask for no version, which is
 /// the newest, end at the first event without them.
 pub(crate) fn view(event: &Event) -> EventView<'_> {
-    let has_old_words = matches!(event.subject, Subject::Container | Subject::Image);
+    let has_old_words = matches!(event.subject, ObjectKind::Container | ObjectKind::Image);
     let nanoseconds = event.at.as_nanosecond();
     EventView {
         old: has_old_words.then(|| OldView {
             status: &event.action,
             id: &event.id,
             from: match event.subject {
-                Subject::Container => event.attributes.get("image").map(String::as_str),
+                ObjectKind::Container => event.attributes.get("image").map(String::as_str),
                 _ => None,
             },
         }),
@@ -53,7 +53,7 @@ pub(crate) fn of_netd(event: &cnm::api::Event) -> Option<Event> {
         attributes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect();
     Some(Event {
         at: event.at,
-        subject: Subject::Network,
+        subject: ObjectKind::Network,
         action: action.to_owned(),
         id: event.network.clone()?,
         attributes,
@@ -94,11 +94,11 @@ impl Selection {
         filters.allows("type", event.subject.as_str())
             && filters.allows("scope", "local")
             && self.takes_action(&event.action)
-            && (!filters.has("label") || event.subject != Subject::Daemon && filters.allows_labels(label))
-            && self.takes_actor("container", Subject::Container, event)
-            && self.takes_actor("network", Subject::Network, event)
-            && self.takes_actor("volume", Subject::Volume, event)
-            && self.takes_actor("daemon", Subject::Daemon, event)
+            && (!filters.has("label") || event.subject != ObjectKind::Daemon && filters.allows_labels(label))
+            && self.takes_actor("container", ObjectKind::Container, event)
+            && self.takes_actor("network", ObjectKind::Network, event)
+            && self.takes_actor("volume", ObjectKind::Volume, event)
+            && self.takes_actor("daemon", ObjectKind::Daemon, event)
             && self.takes_image(event)
             && ["config", "node", "plugin", "secret", "service"].into_iter().all(of_kind)
     }
@@ -110,14 +110,14 @@ impl Selection {
     }
 
     /// An object is named by its id, by the beginning of it, or by its name.
-    fn takes_actor(&self, filter: &str, subject: Subject, event: &Event) -> bool {
+    fn takes_actor(&self, filter: &str, subject: ObjectKind, event: &Event) -> bool {
         if !self.0.has(filter) {
             return true;
         }
         let name = event.attributes.get("name").map_or("", String::as_str);
         event.subject == subject && (self.0.allows_prefix(filter, &event.id) || self.0.allows(filter, name))
-            || event.subject == Subject::Network
-                && subject == Subject::Container
+            || event.subject == ObjectKind::Network
+                && subject == ObjectKind::Container
                 && event.attributes.get("container").is_some_and(|id| self.0.allows_prefix(filter, id))
     }
 
@@ -130,9 +130,9 @@ impl Selection {
         let named = |name: &str| self.0.values("image").any(|wanted| wanted == name || stands_for(wanted, name));
         let attribute = |key| event.attributes.get(key).is_some_and(|name: &String| named(name));
         match event.subject {
-            Subject::Image => named(&event.id) || attribute("name"),
-            Subject::Container => attribute("image"),
-            Subject::Network | Subject::Volume | Subject::Builder | Subject::Daemon => false,
+            ObjectKind::Image => named(&event.id) || attribute("name"),
+            ObjectKind::Container => attribute("image"),
+            ObjectKind::Network | ObjectKind::Volume | ObjectKind::Builder | ObjectKind::Daemon => false,
         }
     }
 }
@@ -148,7 +148,7 @@ fn stands_for(wanted: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn event(subject: Subject, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
+    fn event(subject: ObjectKind, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
         Event {
             at: "2026-11-21T10:00:00.000000001Z".parse().expect("a timestamp"),
             subject,
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn start() -> Event {
-        event(Subject::Container, "start", "c0ffee", &[("image", "shop:1"), ("name", "till"), ("tier", "web")])
+        event(ObjectKind::Container, "start", "c0ffee", &[("image", "shop:1"), ("name", "till"), ("tier", "web")])
     }
 
     #[test]
@@ -172,17 +172,17 @@ mod tests {
             r#""time":1795255200,"timeNano":1795255200000000001}"#
         );
         assert_eq!(text(&start()), started);
-        let image = text(&event(Subject::Image, "tag", "sha256:ab", &[]));
+        let image = text(&event(ObjectKind::Image, "tag", "sha256:ab", &[]));
         assert!(image.starts_with(r#"{"status":"tag","id":"sha256:ab","Type":"image""#), "{image}");
-        let network = text(&event(Subject::Network, "create", "f00d", &[]));
+        let network = text(&event(ObjectKind::Network, "create", "f00d", &[]));
         assert!(network.starts_with(r#"{"Type":"network""#), "{network}");
     }
 
     #[test]
     fn filters_select() {
-        let exec = event(Subject::Container, "exec_start: sh -c ls", "c0ffee", &[("name", "till")]);
-        let image = event(Subject::Image, "tag", "sha256:ab", &[("name", "shop:1")]);
-        let network = event(Subject::Network, "connect", "f00d", &[("name", "lan"), ("container", "c0ffee")]);
+        let exec = event(ObjectKind::Container, "exec_start: sh -c ls", "c0ffee", &[("name", "till")]);
+        let image = event(ObjectKind::Image, "tag", "sha256:ab", &[("name", "shop:1")]);
+        let network = event(ObjectKind::Network, "connect", "f00d", &[("name", "lan"), ("container", "c0ffee")]);
         for (filters, expected) in [
             ("{}", [true, true, true, true]),
             (r#"{"type":["container","image"]}"#, [true, true, true, false]),
@@ -221,7 +221,7 @@ mod tests {
             message: None,
         };
         let event = of_netd(&told).expect("Docker has a word for it");
-        assert_eq!((event.subject, event.action.as_str(), event.id.as_str()), (Subject::Network, "connect", "f00d"));
+        assert_eq!((event.subject, event.action.as_str(), event.id.as_str()), (ObjectKind::Network, "connect", "f00d"));
         assert_eq!(event.attributes["container"], "c0ffee");
         assert_eq!(of_netd(&cnm::api::Event { what: EventKind::SandboxCreated, ..told }), None);
     }

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use runtime::spec::{BindPropagation, Id, OwnOrHost};
 use serde_json::{Map, Value, json};
 
-use crate::container::compose::etc_files;
 use crate::container::health::{Health, Probe};
 use crate::container::mount::{MountPoint, MountPointKind};
 use crate::container::network::NetworkMode;
+use crate::container::runtime_spec::etc_files;
 use crate::container::spec::LogSpec;
 use crate::container::{Container, Phase, Usage};
 use crate::translate::create::RUNTIMES;

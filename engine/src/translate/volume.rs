@@ -9,14 +9,14 @@ use crate::error::{Error, Result};
 use crate::filters::{Filters, Patterns};
 use crate::version::ApiVersion;
 use crate::volume::registry::Entry;
-use crate::volume::{Backing, Volume, Wanted};
+use crate::volume::{Backing, Volume, VolumeRequest};
 use crate::wire::volume::{CreateBody, UsageView, VolumeView};
 
 /// Since this version a prune without `all` spares volumes that have names.
 const PRUNE_SPARES_NAMED: ApiVersion = ApiVersion::new(1, 42);
 
 /// The volume that a request asks for; without a name it is an anonymous one.
-pub(crate) fn wanted(body: CreateBody, draw_name: impl FnOnce() -> String) -> Result<Wanted> {
+pub(crate) fn wanted(body: CreateBody, draw_name: impl FnOnce() -> String) -> Result<VolumeRequest> {
     if body.cluster_volume_spec.is_some() {
         return Err(Error::not_implemented(
             "cluster volumes (docker volume create --type): not supported by berth yet",
@@ -24,8 +24,8 @@ pub(crate) fn wanted(body: CreateBody, draw_name: impl FnOnce() -> String) -> Re
     }
     let named = |name: String| name.parse().map_err(|error| Error::invalid(format!("create {name}: {error}")));
     let mut wanted = match body.name.as_str() {
-        "" => Wanted::anonymous(named(draw_name())?),
-        _ => Wanted::named(named(body.name)?),
+        "" => VolumeRequest::anonymous(named(draw_name())?),
+        _ => VolumeRequest::named(named(body.name)?),
     };
     wanted.labels.extend(body.labels);
     wanted.driver = Some(body.driver).filter(|driver| !driver.is_empty());

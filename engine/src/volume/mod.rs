@@ -97,7 +97,7 @@ impl Volume {
 
 /// A volume that a request needs: made if there is none of that name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct VolumeRequest {
     /// Its name; drawn, if the request has none.
     pub name: VolumeName,
     /// The driver, if the request names one: a volume that is there must have it, too.
@@ -108,7 +108,7 @@ pub struct Wanted {
     pub labels: BTreeMap<String, String>,
 }
 
-impl Wanted {
+impl VolumeRequest {
     /// Any volume of that name; a new one is a plain directory.
     pub fn named(name: VolumeName) -> Self {
         Self { name, driver: None, options: BTreeMap::new(), labels: BTreeMap::new() }

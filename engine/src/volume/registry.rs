@@ -1,4 +1,4 @@
-//! Which volumes there are, which containers have them, and whose turn it is to change one. Locks are held for a lookup;
+//! Which volumes there are, which containers have them, and a lock of each for changes. Locks are held for a lookup;
 //! work on a volume (making, mounting, filling, removing) is done in its turn, one at a time, while readers go on.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ pub struct Registry {
 /// A name that a volume has, is about to have, or had a moment ago.
 #[derive(Debug, Default)]
 struct Slot {
-    turn: Arc<tokio::sync::Mutex<()>>,
+    mutex: Arc<tokio::sync::Mutex<()>>,
     entry: Mutex<Entry>,
 }
 
@@ -107,10 +107,10 @@ impl Registry {
     }
 
     /// Waits until nobody else changes the volume of that name, or the lack of one.
-    pub async fn turn(&self, name: &VolumeName) -> Turn {
+    pub async fn lock(&self, name: &VolumeName) -> VolumeGuard {
         let slot = self.slots().entry(name.clone()).or_default().clone();
-        let guard = slot.turn.clone().lock_owned().await;
-        Turn { slots: self.slots.clone(), name: name.clone(), slot, _guard: guard }
+        let guard = slot.mutex.clone().lock_owned().await;
+        VolumeGuard { slots: self.slots.clone(), name: name.clone(), slot, _guard: guard }
     }
 
     fn slots(&self) -> MutexGuard<'_, BTreeMap<VolumeName, Arc<Slot>>> {
@@ -134,14 +134,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The right to change a volume, until it is dropped.
 #[derive(Debug)]
-pub struct Turn {
+pub struct VolumeGuard {
     slots: Slots,
     name: VolumeName,
     slot: Arc<Slot>,
     _guard: OwnedMutexGuard<()>,
 }
 
-impl Turn {
+impl VolumeGuard {
     /// The volume's name.
     pub fn name(&self) -> &VolumeName {
         &self.name
@@ -193,7 +193,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for VolumeGuard {
     fn drop(&mut self) {
         let mut slots = lock(&self.slots);
         // Ours and the map's: nobody waits for this name, which nothing has.
@@ -225,10 +225,10 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_a_name_sees_what_became_of_it() {
         let registry = Registry::new("/volumes".into());
-        let first = registry.turn(&name("data")).await;
+        let first = registry.lock(&name("data")).await;
         let waiting = tokio::spawn({
             let registry = registry.clone();
-            async move { registry.turn(&name("data")).await.volume() }
+            async move { registry.lock(&name("data")).await.volume() }
         });
         tokio::task::yield_now().await;
         first.publish(volume("data"));
@@ -240,17 +240,17 @@ mod tests {
     #[tokio::test]
     async fn names_that_nothing_has_are_not_kept() {
         let registry = Registry::new("/volumes".into());
-        drop(registry.turn(&name("aa")).await);
+        drop(registry.lock(&name("aa")).await);
         assert_eq!(registry.slots().len(), 0);
-        let turn = registry.turn(&name("bb")).await;
-        turn.publish(volume("bb"));
-        turn.add_user(&"c1".parse().unwrap());
-        drop(turn);
+        let guard = registry.lock(&name("bb")).await;
+        guard.publish(volume("bb"));
+        guard.add_user(&"c1".parse().unwrap());
+        drop(guard);
         let all = registry.all();
         assert_eq!((all.len(), all[0].1.users.len(), registry.slots().len()), (1, 1, 1));
-        let turn = registry.turn(&name("bb")).await;
-        turn.forget();
-        drop(turn);
+        let guard = registry.lock(&name("bb")).await;
+        guard.forget();
+        drop(guard);
         assert_eq!(registry.slots().len(), 0);
     }
 }

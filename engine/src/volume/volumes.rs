@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Registry, Volume};
 use crate::blocking::Blocking;
-use crate::events::{Bus, Subject};
+use crate::events::{Bus, ObjectKind};
 use crate::store::Store;
 
 /// All volumes.
@@ -32,6 +32,6 @@ impl Volumes {
     pub(crate) fn tell<const N: usize>(&self, volume: &Volume, action: &str, more: [(&str, String); N]) {
         let mut attributes = BTreeMap::from([("driver".to_owned(), volume.driver().to_owned())]);
         attributes.extend(more.map(|(key, value)| (key.to_owned(), value)));
-        self.events.tell(Subject::Volume, action, volume.name.to_string(), attributes);
+        self.events.tell(ObjectKind::Volume, action, volume.name.to_string(), attributes);
     }
 }

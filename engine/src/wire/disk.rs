@@ -83,7 +83,7 @@ pub(crate) struct CacheView {
 
 /// Which objects a request wants to be counted, all of them or those that `type` names; and how it wants to read of them.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct UsageRequest {
     pub(crate) images: bool,
     pub(crate) containers: bool,
     pub(crate) volumes: bool,
@@ -118,7 +118,7 @@ impl Form {
     }
 }
 
-impl Wanted {
+impl UsageRequest {
     /// Reads the query string, in which `type` comes as often as there are any.
     pub(crate) fn parse(query: &str, version: ApiVersion) -> Result<Self> {
         let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
@@ -152,20 +152,20 @@ impl Wanted {
 mod tests {
     use super::*;
 
-    fn parse(query: &str, minor: u16) -> Wanted {
-        Wanted::parse(query, ApiVersion::new(1, minor)).expect(query)
+    fn parse(query: &str, minor: u16) -> UsageRequest {
+        UsageRequest::parse(query, ApiVersion::new(1, minor)).expect(query)
     }
 
     #[test]
     fn all_or_those_that_are_named() {
         let named = |query| {
-            let Wanted { images, containers, volumes, build_cache, .. } = parse(query, 52);
+            let UsageRequest { images, containers, volumes, build_cache, .. } = parse(query, 52);
             (images, containers, volumes, build_cache)
         };
         assert_eq!(named(""), (true, true, true, true));
         assert_eq!(named("type=image&type=volume"), (true, false, true, false));
         assert!(parse("type=moon", 41).volumes, "older versions know no types");
-        let message = |query| Wanted::parse(query, ApiVersion::MAX).expect_err(query).message();
+        let message = |query| UsageRequest::parse(query, ApiVersion::MAX).expect_err(query).message();
         assert!(message("type=moon").starts_with("unknown object type: moon"));
         assert!(message("verbose=much").starts_with("invalid value for verbose: much"));
     }

@@ -1,10 +1,10 @@
 //! Volumes: made with the containers that name them or by themselves, mounted and filled when one starts, removed.
 
-pub(crate) mod elsewhere;
 mod fill;
 mod mount;
 mod obtain;
 mod plugin;
+pub(crate) mod plugin_volumes;
 mod recover;
 mod remove;
 mod size;

@@ -21,7 +21,7 @@ use crate::container::mount::{MountPoint, MountPointKind, VolumeSources};
 use crate::container::registry::Registry;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::volume::registry::Turn;
+use crate::volume::registry::VolumeGuard;
 use crate::volume::{Backing, LocalMount, Volume, VolumeName, Volumes};
 
 /// Makes the container's volumes ready. Whatever comes of it, [`release`] gives them back.
@@ -30,13 +30,13 @@ pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<
     let mut mounted = BTreeMap::new();
     for (number, point) in container.spec.mounts.iter().enumerate() {
         let MountPointKind::Volume { name, no_copy, subpath, of, .. } = &point.kind else { continue };
-        let turn = engine.volumes.registry.turn(name).await;
+        let guard = engine.volumes.registry.lock(name).await;
         engine.volumes.registry.refuse_set_aside(name)?;
-        let volume = turn.volume().ok_or_else(|| Error::not_found(format!("get {name}: no such volume")))?;
-        turn.add_mount(&container.id);
+        let volume = guard.volume().ok_or_else(|| Error::not_found(format!("get {name}: no such volume")))?;
+        guard.add_mount(&container.id);
         let data = match mounted.get(name) {
             Some(data) => PathBuf::clone(data),
-            None => mount_one(&engine.volumes, &volume, &turn, &container.id).await?,
+            None => mount_one(&engine.volumes, &volume, &guard, &container.id).await?,
         };
         mounted.insert(name, data.clone());
         let source = match subpath {
@@ -44,7 +44,7 @@ pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<
             None => data,
         };
         if let Some(first) = fills(&engine.containers.registry, container, of.as_ref()).filter(|_| !no_copy) {
-            fill_from_image(engine, first, point, &turn, &source).await?;
+            fill_from_image(engine, first, point, &guard, &source).await?;
         }
         sources.insert(point.destination.clone(), source);
         tell_mounted(&engine.volumes, &volume, container, point);
@@ -52,10 +52,10 @@ pub(crate) async fn mount_all(engine: &Engine, container: &Container) -> Result<
     Ok(sources)
 }
 
-async fn mount_one(volumes: &Arc<Volumes>, volume: &Volume, turn: &Turn, container: &Id) -> Result<PathBuf> {
+async fn mount_one(volumes: &Arc<Volumes>, volume: &Volume, guard: &VolumeGuard, container: &Id) -> Result<PathBuf> {
     if let Some(driver) = volume.plugin() {
         let data = plugin::mount(volumes, driver, &volume.name, container).await?;
-        turn.set_plugin_mountpoint(data.clone());
+        guard.set_plugin_mountpoint(data.clone());
         return Ok(data);
     }
     let data = volumes.registry.data(&volume.name);
@@ -125,15 +125,21 @@ fn fills(containers: &Registry, container: &Container, of: Option<&Id>) -> Optio
 }
 
 /// A new volume, or part of one, begins with what the image has at its place.
-async fn fill_from_image(engine: &Engine, first: Id, point: &MountPoint, turn: &Turn, data: &Path) -> Result<()> {
+async fn fill_from_image(
+    engine: &Engine,
+    first: Id,
+    point: &MountPoint,
+    guard: &VolumeGuard,
+    data: &Path,
+) -> Result<()> {
     let is_part = matches!(point.kind, MountPointKind::Volume { subpath: Some(_), .. });
-    let is_plain = turn.volume().is_some_and(|volume| volume.backing == Backing::Directory);
-    let is_seen = turn.entry().mounted_by.len() > 1;
+    let is_plain = guard.volume().is_some_and(|volume| volume.backing == Backing::Directory);
+    let is_seen = guard.entry().mounted_by.len() > 1;
     let job = fill::Filling {
         data: data.to_owned(),
         // Who has the directory open keeps it: it is replaced only when nobody does.
         beside: (is_plain && !is_seen && !is_part)
-            .then(|| engine.volumes.registry.directory(turn.name()).join("filling")),
+            .then(|| engine.volumes.registry.directory(guard.name()).join("filling")),
     };
     let destination = point.destination.clone();
     let copy = move |engine: &Engine| {
@@ -223,18 +229,18 @@ pub(super) fn unbind_all(directory: &Path) -> Result<()> {
 pub(crate) async fn release(volumes: &Arc<Volumes>, container: &Container) {
     let names: BTreeSet<&VolumeName> = container.spec.mounts.iter().filter_map(MountPoint::volume).collect();
     for name in names {
-        let turn = volumes.registry.turn(name).await;
-        let Some(volume) = turn.volume().filter(|_| turn.remove_mount(&container.id)) else { continue };
-        if let Err(error) = unmount_one(volumes, &volume, &turn, &container.id).await {
+        let guard = volumes.registry.lock(name).await;
+        let Some(volume) = guard.volume().filter(|_| guard.remove_mount(&container.id)) else { continue };
+        if let Err(error) = unmount_one(volumes, &volume, &guard, &container.id).await {
             tracing::error!(volume = %name, container = %container.id, "giving back a volume: {}", chain(&error));
         }
         volumes.tell(&volume, "unmount", [("container", container.id.to_string())]);
     }
 }
 
-async fn unmount_one(volumes: &Arc<Volumes>, volume: &Volume, turn: &Turn, container: &Id) -> Result<()> {
+async fn unmount_one(volumes: &Arc<Volumes>, volume: &Volume, guard: &VolumeGuard, container: &Id) -> Result<()> {
     match &volume.backing {
-        Backing::Mount(_) if turn.entry().mounted_by.is_empty() => {
+        Backing::Mount(_) if guard.entry().mounted_by.is_empty() => {
             let data = volumes.registry.data(&volume.name);
             volumes.blocking(move |_| unmount(&data)).await
         }

@@ -8,17 +8,17 @@ use jiff::Timestamp;
 use runtime::spec::Id;
 
 use super::super::files::make_directory;
-use super::elsewhere;
 use super::plugin::{find, remove_from_plugin};
+use super::plugin_volumes;
 use crate::blocking::Blocking as _;
 use crate::error::{Error, Result, chain};
 use crate::store::StoredVolume;
-use crate::volume::registry::Turn;
-use crate::volume::{ANONYMOUS_LABEL, Backing, LOCAL, LocalMount, Volume, Volumes, Wanted, to_record};
+use crate::volume::registry::VolumeGuard;
+use crate::volume::{ANONYMOUS_LABEL, Backing, LOCAL, LocalMount, Volume, VolumeRequest, Volumes, to_record};
 
 /// Volumes whose turn it is until the request is through: nobody removes them, or makes them a second time.
 pub(crate) struct Obtained {
-    turns: Vec<Turn>,
+    guards: Vec<VolumeGuard>,
     made: Vec<Made>,
 }
 
@@ -30,13 +30,13 @@ struct Made {
 }
 
 /// Finds or makes volumes. The new ones are to be stored, and then published; or else undone.
-pub(crate) async fn obtain(volumes: &Arc<Volumes>, mut wanted: Vec<Wanted>) -> Result<Obtained> {
+pub(crate) async fn obtain(volumes: &Arc<Volumes>, mut wanted: Vec<VolumeRequest>) -> Result<Obtained> {
     // One order for all: no two requests wait for each other.
     wanted.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut obtained = Obtained { turns: Vec::new(), made: Vec::new() };
+    let mut obtained = Obtained { guards: Vec::new(), made: Vec::new() };
     for one in wanted {
-        let turn = volumes.registry.turn(&one.name).await;
-        let made = match (volumes.registry.refuse_set_aside(&one.name), turn.volume()) {
+        let guard = volumes.registry.lock(&one.name).await;
+        let made = match (volumes.registry.refuse_set_aside(&one.name), guard.volume()) {
             (Err(refusal), _) => Err(refusal),
             (Ok(()), Some(volume)) => check(&volume, &one).map(|()| None),
             (Ok(()), None) => make(volumes, one).await.map(Some),
@@ -48,13 +48,13 @@ pub(crate) async fn obtain(volumes: &Arc<Volumes>, mut wanted: Vec<Wanted>) -> R
                 return Err(error);
             }
         }
-        obtained.turns.push(turn);
+        obtained.guards.push(guard);
     }
     Ok(obtained)
 }
 
 /// Makes a volume for nobody in particular; one that is there already is as good.
-pub(crate) async fn create(volumes: &Arc<Volumes>, wanted: Wanted) -> Result<()> {
+pub(crate) async fn create(volumes: &Arc<Volumes>, wanted: VolumeRequest) -> Result<()> {
     let obtained = obtain(volumes, vec![wanted]).await?;
     if let Err(error) = volumes.store.put_volumes(obtained.records()).await {
         obtained.undo(volumes).await;
@@ -65,7 +65,7 @@ pub(crate) async fn create(volumes: &Arc<Volumes>, wanted: Wanted) -> Result<()>
 }
 
 /// Whether a volume that is there is what is wanted. Labels are a new one's, as with Docker.
-fn check(volume: &Volume, wanted: &Wanted) -> Result<()> {
+fn check(volume: &Volume, wanted: &VolumeRequest) -> Result<()> {
     if wanted.driver.as_ref().is_some_and(|driver| driver != volume.driver()) {
         return Err(Error::conflict(format!(
             "a volume named \"{}\" already exists with the \"{}\" driver. Choose a different volume name: volume name must be unique",
@@ -101,11 +101,11 @@ fn has_options(volume: &Volume, options: &BTreeMap<String, String>) -> Result<bo
     })
 }
 
-async fn make(volumes: &Arc<Volumes>, wanted: Wanted) -> Result<Made> {
+async fn make(volumes: &Arc<Volumes>, wanted: VolumeRequest) -> Result<Made> {
     let refused = |why: &dyn std::fmt::Display| Error::invalid(format!("create {}: {why}", wanted.name));
     // Whoever names no driver means the volume of that name, wherever it is; one without a name is new.
     let known = match wanted.driver {
-        None if !wanted.labels.contains_key(ANONYMOUS_LABEL) => elsewhere::find(volumes, &wanted.name).await,
+        None if !wanted.labels.contains_key(ANONYMOUS_LABEL) => plugin_volumes::find(volumes, &wanted.name).await,
         _ => None,
     };
     let (backing, was_there) = match (known, wanted.driver.as_deref().unwrap_or(LOCAL)) {
@@ -123,7 +123,7 @@ async fn make(volumes: &Arc<Volumes>, wanted: Wanted) -> Result<Made> {
 }
 
 /// A plugin may know the volume already: from another host, or from before berthd's database.
-async fn make_in_plugin(volumes: &Volumes, wanted: &Wanted, driver: &str) -> Result<(Backing, bool)> {
+async fn make_in_plugin(volumes: &Volumes, wanted: &VolumeRequest, driver: &str) -> Result<(Backing, bool)> {
     let plugin = find(volumes, driver).await?;
     let name = wanted.name.as_str();
     let failed = |source| Error::VolumePlugin { doing: format!("create {name}"), source };
@@ -145,12 +145,12 @@ impl Obtained {
     pub(crate) fn publish(self, volumes: &Volumes, user: Option<&Id>) {
         for Made { volume, .. } in self.made {
             volumes.tell(&volume, "create", []);
-            if let Some(turn) = self.turns.iter().find(|turn| *turn.name() == volume.name) {
-                turn.publish(volume);
+            if let Some(guard) = self.guards.iter().find(|guard| *guard.name() == volume.name) {
+                guard.publish(volume);
             }
         }
         if let Some(container) = user {
-            self.turns.iter().for_each(|turn| turn.add_user(container));
+            self.guards.iter().for_each(|guard| guard.add_user(container));
         }
     }
 

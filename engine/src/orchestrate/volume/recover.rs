@@ -14,15 +14,15 @@ use super::{is_mounted, mount, unmount};
 use crate::blocking::Blocking as _;
 use crate::container::Container;
 use crate::error::{Error, Result, chain};
-use crate::volume::registry::Turn;
-use crate::volume::{Backing, Volume, VolumeName, Volumes, Wanted, from_record, to_record};
+use crate::volume::registry::VolumeGuard;
+use crate::volume::{Backing, Volume, VolumeName, VolumeRequest, Volumes, from_record, to_record};
 
 /// Makes the stored volumes known.
 pub(crate) async fn load(volumes: &Arc<Volumes>) -> Result<()> {
     volumes.blocking(|volumes| close(volumes.registry.root())).await?;
     for stored in volumes.store.volumes().await? {
         match from_record(&stored) {
-            Ok(volume) => volumes.registry.turn(&volume.name).await.publish(volume),
+            Ok(volume) => volumes.registry.lock(&volume.name).await.publish(volume),
             Err(error) => volumes.registry.set_aside(&stored.name, chain(&error)),
         }
     }
@@ -40,28 +40,33 @@ fn close(root: &Path) -> Result<()> {
 pub(crate) async fn know(volumes: &Arc<Volumes>, container: &Container) -> Result<()> {
     for point in &container.spec.mounts {
         let Some(name) = point.volume() else { continue };
-        let turn = volumes.registry.turn(name).await;
-        if turn.volume().is_none() && volumes.registry.refuse_set_aside(name).is_ok() {
+        let guard = volumes.registry.lock(name).await;
+        if guard.volume().is_none() && volumes.registry.refuse_set_aside(name).is_ok() {
             // Of a berthd that kept no records of volumes, or lost with a power cut.
             let wanted = match point.is_anonymous_volume() {
-                true => Wanted::anonymous(name.clone()),
-                false => Wanted::named(name.clone()),
+                true => VolumeRequest::anonymous(name.clone()),
+                false => VolumeRequest::named(name.clone()),
             };
-            adopt(volumes, &turn, container.created, wanted.labels).await?;
+            adopt(volumes, &guard, container.created, wanted.labels).await?;
         }
-        turn.add_user(&container.id);
+        guard.add_user(&container.id);
         if container.state.phase.is_alive() {
-            turn.add_mount(&container.id);
+            guard.add_mount(&container.id);
         }
     }
     Ok(())
 }
 
 /// Records a volume whose files are there, or that a container has.
-async fn adopt(volumes: &Volumes, turn: &Turn, created: Timestamp, labels: BTreeMap<String, String>) -> Result<()> {
-    let volume = Volume { name: turn.name().clone(), created, labels, backing: Backing::Directory };
+async fn adopt(
+    volumes: &Volumes,
+    guard: &VolumeGuard,
+    created: Timestamp,
+    labels: BTreeMap<String, String>,
+) -> Result<()> {
+    let volume = Volume { name: guard.name().clone(), created, labels, backing: Backing::Directory };
     volumes.store.put_volumes(vec![to_record(&volume)]).await?;
-    turn.publish(volume);
+    guard.publish(volume);
     Ok(())
 }
 
@@ -77,7 +82,7 @@ pub(crate) async fn sweep(volumes: &Arc<Volumes>) -> Result<()> {
                 // Only its removal was left to be recorded.
                 true => {
                     volumes.store.remove_volume(volume.name.as_str()).await?;
-                    volumes.registry.turn(&volume.name).await.forget();
+                    volumes.registry.lock(&volume.name).await.forget();
                 }
                 false => volumes.blocking(move |_| make_directory(&data, 0o755)).await?,
             }
@@ -111,7 +116,7 @@ async fn sort_out(volumes: &Arc<Volumes>, path: PathBuf) -> Result<()> {
         tracing::warn!(volume = %name, "a directory of files among the volumes has no record: it is a volume from now on");
         let created = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
         let created = created.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_else(Timestamp::now);
-        return adopt(volumes, &volumes.registry.turn(&name).await, created, BTreeMap::new()).await;
+        return adopt(volumes, &volumes.registry.lock(&name).await, created, BTreeMap::new()).await;
     }
     tracing::info!(path = %path.display(), "removing what was to become a volume");
     volumes.blocking(move |_| remove_tree(&path)).await

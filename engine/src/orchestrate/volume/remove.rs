@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::super::remove::{self as removal, remove_tree};
-use super::elsewhere;
 use super::plugin::remove_from_plugin;
+use super::plugin_volumes;
 use super::unmount;
 use crate::blocking::Blocking as _;
 use crate::container::Container;
 use crate::engine::random_id;
 use crate::error::{Error, Result, chain};
-use crate::volume::registry::Turn;
+use crate::volume::registry::VolumeGuard;
 use crate::volume::{Backing, Volume, VolumeName, Volumes};
 
 /// What the directory of a volume that is being removed is called: no volume can have such a name.
@@ -24,29 +24,29 @@ pub(crate) async fn remove(volumes: &Arc<Volumes>, name: &str, force: bool) -> R
     };
     let Ok(name) = name.parse::<VolumeName>() else { return missing() };
     volumes.registry.refuse_set_aside(&name)?;
-    let turn = volumes.registry.turn(&name).await;
-    let Some(volume) = turn.volume() else {
-        let Some(known) = elsewhere::find(volumes, &name).await else { return missing() };
+    let guard = volumes.registry.lock(&name).await;
+    let Some(volume) = guard.volume() else {
+        let Some(known) = plugin_volumes::find(volumes, &name).await else { return missing() };
         remove_from_plugin(volumes, known.volume.driver(), &name).await?;
         volumes.tell(&known.volume, "destroy", []);
         return Ok(());
     };
-    let users: Vec<String> = turn.entry().users.iter().map(ToString::to_string).collect();
+    let users: Vec<String> = guard.entry().users.iter().map(ToString::to_string).collect();
     if !users.is_empty() {
         return Err(Error::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
     }
-    erase(volumes, &turn, &volume, force).await
+    erase(volumes, &guard, &volume, force).await
 }
 
 /// A container is being removed: its volumes are free for others, and its anonymous ones go if that is wanted.
 pub(crate) async fn leave(volumes: &Arc<Volumes>, container: &Container, anonymous: removal::Volumes) -> Result<()> {
     for point in &container.spec.mounts {
         let Some(name) = point.volume() else { continue };
-        let turn = volumes.registry.turn(name).await;
-        let Some(volume) = turn.volume() else { continue };
-        turn.remove_user(&container.id);
-        if anonymous == removal::Volumes::Remove && point.is_anonymous_volume() && turn.entry().users.is_empty() {
-            erase(volumes, &turn, &volume, false).await?;
+        let guard = volumes.registry.lock(name).await;
+        let Some(volume) = guard.volume() else { continue };
+        guard.remove_user(&container.id);
+        if anonymous == removal::Volumes::Remove && point.is_anonymous_volume() && guard.entry().users.is_empty() {
+            erase(volumes, &guard, &volume, false).await?;
         }
     }
     Ok(())
@@ -54,7 +54,7 @@ pub(crate) async fn leave(volumes: &Arc<Volumes>, container: &Container, anonymo
 
 /// The directory goes out of the way first, then the record, then the files: cut short before the end, the rest is done
 /// when berthd starts again.
-async fn erase(volumes: &Arc<Volumes>, turn: &Turn, volume: &Volume, force: bool) -> Result<()> {
+async fn erase(volumes: &Arc<Volumes>, guard: &VolumeGuard, volume: &Volume, force: bool) -> Result<()> {
     let gone = match volume.backing {
         Backing::Directory | Backing::Mount(_) => {
             let (directory, data) = (volumes.registry.directory(&volume.name), volumes.registry.data(&volume.name));
@@ -85,7 +85,7 @@ async fn erase(volumes: &Arc<Volumes>, turn: &Turn, volume: &Volume, force: bool
         }
     };
     volumes.store.remove_volume(volume.name.as_str()).await?;
-    turn.forget();
+    guard.forget();
     volumes.tell(volume, "destroy", []);
     if let Some(gone) = gone {
         tokio::spawn(delete(volumes.clone(), gone));

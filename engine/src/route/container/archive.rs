@@ -19,7 +19,7 @@ use crate::blocking::Blocking as _;
 use crate::container::{Container, Handle};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::orchestrate::view::{self, View};
+use crate::orchestrate::view::{self, ContainerFiles};
 use crate::route::query::Query;
 use crate::stream::download;
 use crate::translate::archive as translate;
@@ -51,7 +51,7 @@ pub(super) async fn get(
     Ok((headers, body).into_response())
 }
 
-async fn look(engine: &Engine, handle: &Handle, given: &str, text: &str) -> Result<(View, FileStat)> {
+async fn look(engine: &Engine, handle: &Handle, given: &str, text: &str) -> Result<(ContainerFiles, FileStat)> {
     let path = translate::path(text)?;
     let view = view::open(engine, handle, Scope::Mounts).await?;
     let (text, given) = (text.to_owned(), given.to_owned());
@@ -90,7 +90,7 @@ pub(super) async fn put(
 }
 
 fn extract(
-    view: &View,
+    view: &ContainerFiles,
     path: &FilePath,
     query: &ArchiveQuery,
     (container, given): (&Container, &str),

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::orchestrate;
 use crate::route::query::Query;
 use crate::route::to_its_end;
-use crate::stream::Whole;
+use crate::stream::JsonBody;
 use crate::translate::{commit as translate, image};
 use crate::wire::archive::{CommitQuery, CommitReply};
 
@@ -18,7 +18,7 @@ pub(crate) async fn commit(
     State(engine): State<Engine>,
     Query(query): Query<CommitQuery>,
     RawQuery(raw): RawQuery,
-    Whole(body): Whole,
+    JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<CommitReply>)> {
     if query.container.is_empty() {
         return Err(Error::invalid("no container is named: say of which to make an image (container=…)"));

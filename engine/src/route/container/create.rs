@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::orchestrate::create::{self, Created};
 use crate::route::query::Query;
 use crate::route::to_its_end;
-use crate::stream::Whole;
+use crate::stream::JsonBody;
 use crate::supervisor;
 use crate::translate;
 use crate::version::ApiVersion;
@@ -23,7 +23,7 @@ pub(super) async fn create(
     State(engine): State<Engine>,
     version: ApiVersion,
     Query(query): Query<CreateQuery>,
-    Whole(body): Whole,
+    JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<CreateReply>)> {
     if version >= WITH_PLATFORM {
         check_platform(query.platform.as_deref().unwrap_or_default())?;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use images::ImageId;
 use jiff::Timestamp;
 
-use super::moved_name::Names;
+use super::image_names::ImageNames;
 use crate::blocking::Blocking as _;
 use crate::container::Container;
 use crate::engine::Engine;
@@ -39,7 +39,7 @@ pub(super) async fn list(
             newest_first(&mut shown);
             shown.truncate(limit.unwrap_or(usize::MAX));
             let now = Timestamp::now();
-            let mut names = Names::default();
+            let mut names = ImageNames::default();
             let view = |container: &Arc<Container>| {
                 let usage = if query.size { Some(usage::of(&engine.images, container)?) } else { None };
                 let mut view = summary::container(container, &engine.volumes.registry, usage, now, version);

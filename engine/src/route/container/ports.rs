@@ -9,7 +9,7 @@ use super::named::Named;
 use crate::error::Result;
 use crate::netd::Netd;
 use crate::orchestrate;
-use crate::stream::Whole;
+use crate::stream::JsonBody;
 use crate::translate::{endpoints, ports};
 use crate::wire::body;
 use crate::wire::ports::PortsReply;
@@ -17,7 +17,7 @@ use crate::wire::ports::PortsReply;
 pub(super) async fn change(
     State(netd): State<Arc<Netd>>,
     Named(handle): Named,
-    Whole(body): Whole,
+    JsonBody(body): JsonBody,
 ) -> Result<Json<PortsReply>> {
     let change = ports::change(body::parse(&body)?)?;
     let changed = handle.run_with(&netd, move |netd, owned| {

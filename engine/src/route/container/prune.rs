@@ -8,7 +8,7 @@ use super::list;
 use crate::blocking::Blocking as _;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::events::Subject;
+use crate::events::ObjectKind;
 use crate::filters::Filters;
 use crate::orchestrate::remove::{self, Volumes};
 use crate::orchestrate::usage;
@@ -41,6 +41,6 @@ pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<Filt
             Err(error) => return Err(error),
         }
     }
-    engine.events.tell_pruned(Subject::Container, reply.space_reclaimed);
+    engine.events.tell_pruned(ObjectKind::Container, reply.space_reclaimed);
     Ok(Json(reply))
 }

@@ -5,7 +5,7 @@ use axum::Json;
 use super::named::Named;
 use crate::error::Result;
 use crate::orchestrate;
-use crate::stream::Whole;
+use crate::stream::JsonBody;
 use crate::translate::update::Update;
 use crate::version::ApiVersion;
 use crate::wire::body;
@@ -17,7 +17,7 @@ const WITH_PIDS_LIMIT: ApiVersion = ApiVersion::new(1, 40);
 pub(super) async fn update(
     Named(handle): Named,
     version: ApiVersion,
-    Whole(body): Whole,
+    JsonBody(body): JsonBody,
 ) -> Result<Json<ContainerUpdateResponse>> {
     let mut body: ContainerUpdateBody = body::parse(&body)?;
     body.pids_limit = body.pids_limit.filter(|_| version >= WITH_PIDS_LIMIT);

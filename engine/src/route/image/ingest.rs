@@ -19,10 +19,10 @@ where
     W: FnOnce(&Images, &mut dyn std::io::Read, &dyn Progress) -> Result<Vec<ProgressLine>> + Send + 'static,
 {
     let mut archive = SyncIoBridge::new(StreamReader::new(body.into_data_stream().map_err(std::io::Error::other)));
-    progress::reply("taking in an archive", move |told| {
+    progress::reply("taking in an archive", move |sender| {
         let report = |event| {
             if let Some(line) = line(event).filter(|_| !quiet) {
-                told.say(line);
+                sender.say(line);
             }
         };
         work(&images, &mut archive, &report)

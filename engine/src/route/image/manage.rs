@@ -14,7 +14,7 @@ use crate::blocking::Blocking as _;
 use crate::container::registry::Registry;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::events::Subject;
+use crate::events::ObjectKind;
 use crate::filters::Filters;
 use crate::image::Images;
 use crate::route::query::Query;
@@ -158,7 +158,7 @@ pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<Prun
         Ok(pruned)
     });
     let pruned = pruned.await?;
-    engine.events.tell_pruned(Subject::Image, pruned.reclaimed_bytes);
+    engine.events.tell_pruned(ObjectKind::Image, pruned.reclaimed_bytes);
     Ok(Json(image::pruned(&pruned)))
 }
 

@@ -1,6 +1,6 @@
 //! `/images`. Names have slashes in them, so that what is asked of an image is the end of a path and not a segment.
 
-mod bring;
+mod create;
 mod ingest;
 mod manage;
 mod progress;
@@ -27,15 +27,15 @@ use crate::wire::image::{PlatformQuery, PushQuery, TagQuery};
 pub(crate) fn routes() -> Router<Engine> {
     Router::new()
         .route("/images/json", get(manage::list))
-        .route("/images/create", post(bring::create))
-        .route("/images/load", post(bring::load))
+        .route("/images/create", post(create::create))
+        .route("/images/load", post(create::load))
         .route("/images/prune", post(manage::prune))
         .route("/images/get", get(save))
         .route("/images/{*name}", get(ask).post(change).merge(delete(manage::remove)))
 }
 
 async fn save(State(images): State<Arc<Images>>, RawQuery(query): RawQuery) -> Result<Response> {
-    save::save(images, save::Wanted::parse(query.as_deref().unwrap_or_default())?).await
+    save::save(images, save::SaveRequest::parse(query.as_deref().unwrap_or_default())?).await
 }
 
 /// `GET /images/{name}/json` and its like.
@@ -49,7 +49,9 @@ async fn ask(
     match path.rsplit_once('/') {
         Some((name, "json")) => Ok(manage::inspect(images, version, name.to_owned(), platform).await?.into_response()),
         Some((name, "history")) => Ok(manage::history(images, name.to_owned(), platform).await?.into_response()),
-        Some((name, "get")) => save::save(images, save::Wanted::of(name, query.as_deref().unwrap_or_default())?).await,
+        Some((name, "get")) => {
+            save::save(images, save::SaveRequest::of(name, query.as_deref().unwrap_or_default())?).await
+        }
         _ => Err(Error::not_found("page not found")),
     }
 }

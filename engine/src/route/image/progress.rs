@@ -17,13 +17,13 @@ use crate::wire::progress::ProgressLine;
 const LINES: usize = 64;
 
 /// Where work says how far it is.
-pub(super) struct Told {
+pub(super) struct ProgressSender {
     lines: mpsc::Sender<ProgressLine>,
     /// Cancelled when the client has gone.
     pub(super) called_off: CancellationToken,
 }
 
-impl Told {
+impl ProgressSender {
     /// Full or closed: who doesn't listen misses progress only.
     pub(super) fn say(&self, line: ProgressLine) {
         self.lines.try_send(line).ok();
@@ -34,16 +34,16 @@ impl Told {
 /// status; later it is a line.
 pub(super) async fn reply<W>(doing: &'static str, work: W) -> Result<Response>
 where
-    W: FnOnce(&Told) -> Result<Vec<ProgressLine>> + Send + 'static,
+    W: FnOnce(&ProgressSender) -> Result<Vec<ProgressLine>> + Send + 'static,
 {
     let (lines, mut progress) = mpsc::channel(LINES);
     let (result, outcome) = oneshot::channel();
     let called_off = CancellationToken::new();
     let listening = called_off.clone().drop_guard();
     tokio::task::spawn_blocking(move || {
-        let told = Told { lines, called_off };
-        let done = work(&told);
-        drop(told);
+        let sender = ProgressSender { lines, called_off };
+        let done = work(&sender);
+        drop(sender);
         // Nobody may be waiting any more.
         let _ = result.send(done);
     });

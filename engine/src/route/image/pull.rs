@@ -6,7 +6,7 @@ use std::sync::Once;
 use axum::response::Response;
 use images::{Credentials, Digest, Platform, PullProgress, PullRequest, PullStep, Pulled, Reference};
 
-use super::progress::{self, Told};
+use super::progress::{self, ProgressSender};
 use crate::error::Result;
 use crate::image::Images;
 use crate::translate::image as translate;
@@ -21,16 +21,16 @@ pub(super) async fn pull(
 ) -> Result<Response> {
     let reference = named(image, query.tag.as_deref())?;
     let platform = translate::platform(&query.platform)?;
-    progress::reply("pulling an image", move |told| {
+    progress::reply("pulling an image", move |sender| {
         if reference.tag().is_some() || reference.digest().is_some() {
-            return pull_one(&images, reference, platform, credentials, told);
+            return pull_one(&images, reference, platform, credentials, sender);
         }
         // Without either, the API means all tags.
-        let tags = images.registries.tags(&reference, &credentials, &told.called_off).map_err(images::Error::from)?;
+        let tags = images.registries.tags(&reference, &credentials, &sender.called_off).map_err(images::Error::from)?;
         let mut end = Vec::new();
         for tag in tags {
             let reference = reference.with_tag(&tag).map_err(images::Error::from)?;
-            end.extend(pull_one(&images, reference, platform.clone(), credentials.clone(), told)?);
+            end.extend(pull_one(&images, reference, platform.clone(), credentials.clone(), sender)?);
         }
         Ok(end)
     })
@@ -52,12 +52,12 @@ fn pull_one(
     reference: Reference,
     platform: Option<Platform>,
     credentials: Credentials,
-    told: &Told,
+    sender: &ProgressSender,
 ) -> Result<Vec<ProgressLine>> {
     let name = reference.familiar();
     let request =
-        PullRequest { reference: reference.clone(), platform, credentials, called_off: told.called_off.clone() };
-    let progress = Listener { told, reference: &reference, headed: Once::new() };
+        PullRequest { reference: reference.clone(), platform, credentials, called_off: sender.called_off.clone() };
+    let progress = Listener { sender, reference: &reference, headed: Once::new() };
     let pulled = images.store.pull(&images.registries, &request, &progress)?;
     progress.head();
     // Clients know what was pulled by this id.
@@ -85,7 +85,7 @@ fn result(Pulled { digest, was_there, .. }: &Pulled, name: &str) -> Vec<Progress
 
 /// Says a pull's steps to the client, in its words.
 struct Listener<'a> {
-    told: &'a Told,
+    sender: &'a ProgressSender,
     reference: &'a Reference,
     headed: Once,
 }
@@ -94,7 +94,7 @@ impl Listener<'_> {
     /// The first line, said when it is known that there is something to pull.
     fn head(&self) {
         let heading = || ProgressLine::heading("Pulling from", self.reference.path(), tag_or_digest(self.reference));
-        self.headed.call_once(|| self.told.say(heading()));
+        self.headed.call_once(|| self.sender.say(heading()));
     }
 }
 
@@ -102,7 +102,7 @@ impl PullProgress for Listener<'_> {
     fn report(&self, blob: Digest, step: PullStep) {
         self.head();
         let id = blob.short();
-        self.told.say(match step {
+        self.sender.say(match step {
             PullStep::Queued => ProgressLine::done("Pulling fs layer", id),
             PullStep::Waiting => ProgressLine::done("Waiting", id),
             PullStep::Downloading { done_bytes, total_bytes } => {

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use images::{Credentials, DiffId, Platform, PushProgress, PushRequest, PushStep, Pushed, Reference};
 
-use super::progress::{self, Told};
+use super::progress::{self, ProgressSender};
 use crate::error::Result;
 use crate::image::Images;
 use crate::translate::image as translate;
@@ -22,9 +22,9 @@ pub(super) async fn push(images: Arc<Images>, name: &str, query: PushQuery, head
         tag => reference.with_tag(tag),
     });
     let reference = named.map_err(images::Error::from)?;
-    progress::reply("pushing an image", move |told| {
+    progress::reply("pushing an image", move |sender| {
         let status = format!("The push refers to repository [{}]", reference.name());
-        told.say(ProgressLine::Status { status });
+        sender.say(ProgressLine::Status { status });
         // Without a tag, the API means all tags.
         let references = match reference.tag().is_some() || reference.digest().is_some() {
             true => vec![reference],
@@ -32,7 +32,7 @@ pub(super) async fn push(images: Arc<Images>, name: &str, query: PushQuery, head
         };
         let mut end = Vec::new();
         for reference in references {
-            end.extend(push_one(&images, reference, platform.clone(), credentials.clone(), told)?);
+            end.extend(push_one(&images, reference, platform.clone(), credentials.clone(), sender)?);
         }
         Ok(end)
     })
@@ -44,11 +44,11 @@ fn push_one(
     reference: Reference,
     platform: Option<Platform>,
     credentials: Credentials,
-    told: &Told,
+    sender: &ProgressSender,
 ) -> Result<Vec<ProgressLine>> {
     let request =
-        PushRequest { reference: reference.clone(), platform, credentials, called_off: told.called_off.clone() };
-    let pushed = images.store.push(&images.registries, &request, &Listener { told })?;
+        PushRequest { reference: reference.clone(), platform, credentials, called_off: sender.called_off.clone() };
+    let pushed = images.store.push(&images.registries, &request, &Listener { sender })?;
     let labels = images.store.resolve(&reference.to_string())?.map(|image| images.labels(image)).unwrap_or_default();
     images.tell_of("push", reference.familiar(), reference.familiar_name(), labels);
     Ok(result(&pushed, reference.tag().unwrap_or_default()))
@@ -61,13 +61,13 @@ fn result(Pushed { digest, size_bytes }: &Pushed, tag: &str) -> Vec<ProgressLine
 
 /// Says a push's steps to the client, in its words.
 struct Listener<'a> {
-    told: &'a Told,
+    sender: &'a ProgressSender,
 }
 
 impl PushProgress for Listener<'_> {
     fn report(&self, layer: DiffId, step: PushStep<'_>) {
         let id = layer.short();
-        self.told.say(match step {
+        self.sender.say(match step {
             PushStep::Preparing => ProgressLine::done("Preparing", id),
             PushStep::Pushing { done_bytes, total_bytes } => ProgressLine::step("Pushing", id, done_bytes, total_bytes),
             PushStep::Pushed => ProgressLine::done("Pushed", id),

@@ -16,12 +16,12 @@ use crate::wire::query::pairs;
 
 /// What a request wants to have saved.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct SaveRequest {
     names: Vec<String>,
     platform: Option<Platform>,
 }
 
-impl Wanted {
+impl SaveRequest {
     /// Reads a query, in which `names` come as often as there are any.
     pub(super) fn parse(query: &str) -> Result<Self> {
         let named = pairs(query, &["names"]).filter(|(key, _)| key == "names");
@@ -37,8 +37,8 @@ impl Wanted {
 }
 
 /// An archive of these images.
-pub(super) async fn save(images: Arc<Images>, wanted: Wanted) -> Result<Response> {
-    let Wanted { names, platform } = wanted;
+pub(super) async fn save(images: Arc<Images>, wanted: SaveRequest) -> Result<Response> {
+    let SaveRequest { names, platform } = wanted;
     if names.is_empty() {
         return Err(Error::invalid("no image to save is named: give at least one in names"));
     }
@@ -74,9 +74,9 @@ mod tests {
 
     #[test]
     fn names_come_one_by_one_or_together() {
-        assert_eq!(Wanted::parse("names=a%3A1&names=b,c").unwrap().names, ["a:1", "b", "c"]);
-        assert!(Wanted::parse("names=").unwrap().names.is_empty());
-        assert_eq!(Wanted::of("x", "names=y&a=b").unwrap().names, ["x"]);
+        assert_eq!(SaveRequest::parse("names=a%3A1&names=b,c").unwrap().names, ["a:1", "b", "c"]);
+        assert!(SaveRequest::parse("names=").unwrap().names.is_empty());
+        assert_eq!(SaveRequest::of("x", "names=y&a=b").unwrap().names, ["x"]);
     }
 
     #[test]
@@ -84,13 +84,15 @@ mod tests {
         for text in
             ["linux%2Farm64%2Fv8", "%7B%22os%22:%22linux%22,%22architecture%22:%22arm64%22,%22variant%22:%22v8%22%7D"]
         {
-            let wanted = Wanted::parse(&format!("names=a&platform={text}")).unwrap();
+            let wanted = SaveRequest::parse(&format!("names=a&platform={text}")).unwrap();
             assert_eq!(wanted.platform, Some("linux/arm64/v8".parse().unwrap()));
         }
-        let several = Wanted::parse("names=a&platform=linux%2Famd64&platform=linux%2Farm64").unwrap_err();
+        let several = SaveRequest::parse("names=a&platform=linux%2Famd64&platform=linux%2Farm64").unwrap_err();
         assert!(several.message().starts_with("multiple platforms are not supported"));
         for wrong in ["x", "%7B%7D"] {
-            assert!(Wanted::parse(&format!("platform={wrong}")).unwrap_err().message().starts_with("invalid platform"));
+            assert!(
+                SaveRequest::parse(&format!("platform={wrong}")).unwrap_err().message().starts_with("invalid platform")
+            );
         }
     }
 }

@@ -11,12 +11,12 @@ use crate::error::Result;
 use crate::filters::Filters;
 use crate::image::Images;
 use crate::orchestrate::{usage, volume};
-use crate::route::container::moved_name::Names;
+use crate::route::container::image_names::ImageNames;
 use crate::route::image::summaries;
 use crate::translate::disk::{self, Layers};
 use crate::translate::summary;
 use crate::version::ApiVersion;
-use crate::wire::disk::{CacheView, DiskView, Totals, Wanted};
+use crate::wire::disk::{CacheView, DiskView, Totals, UsageRequest};
 use crate::wire::image::SummaryView as ImageSummary;
 use crate::wire::summary::SummaryView as ContainerSummary;
 
@@ -25,7 +25,7 @@ pub(super) async fn usage(
     version: ApiVersion,
     RawQuery(query): RawQuery,
 ) -> Result<Json<DiskView>> {
-    let wanted = Wanted::parse(query.as_deref().unwrap_or_default(), version)?;
+    let wanted = UsageRequest::parse(query.as_deref().unwrap_or_default(), version)?;
     let volumes = match wanted.volumes {
         true => Some(volume::usage(&engine.volumes).await?),
         false => None,
@@ -99,7 +99,7 @@ fn images(engine: &Engine, version: ApiVersion) -> Result<Vec<ImageSummary>> {
 /// With what each has written, which is counted by walking it.
 fn containers(engine: &Engine, version: ApiVersion) -> Result<Vec<ContainerSummary>> {
     let now = Timestamp::now();
-    let mut names = Names::default();
+    let mut names = ImageNames::default();
     let view = |handle: &crate::container::Handle| {
         let container = handle.container();
         let usage = usage::of(&engine.images, &container)?;

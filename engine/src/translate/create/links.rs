@@ -1,6 +1,6 @@
 //! `--link`: another container by a name of this one's own.
 
-use super::Surroundings;
+use super::CreateContext;
 use super::endpoints::is_user_defined;
 use crate::container::network::{Link, NetworkMode};
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::wire::models::HostConfig;
 
 /// The links of a container on the default network, where they are lines of `/etc/hosts`. On networks that a user made they
 /// are the endpoint's.
-pub(super) fn wanted(host: &HostConfig, mode: &NetworkMode, surroundings: &Surroundings<'_>) -> Result<Vec<Link>> {
+pub(super) fn wanted(host: &HostConfig, mode: &NetworkMode, context: &CreateContext<'_>) -> Result<Vec<Link>> {
     let texts = host.links.as_deref().unwrap_or_default();
     let conflict = |what: &str| {
         Err(Error::invalid(format!(
@@ -25,7 +25,7 @@ pub(super) fn wanted(host: &HostConfig, mode: &NetworkMode, surroundings: &Surro
     }
     let link = |text: &String| {
         let (reference, alias) = parse(text)?;
-        let other = (surroundings.container)(reference)
+        let other = (context.container)(reference)
             .map_err(|error| Error::invalid(format!("could not get container for {reference}: {}", error.message())))?;
         Ok(Link { container: other.id, container_name: other.name, alias: alias.to_owned() })
     };

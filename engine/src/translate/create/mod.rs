@@ -9,9 +9,9 @@ mod mounts;
 mod namespaces;
 mod ports;
 mod process;
-mod refused;
 mod security;
 mod tmpfs;
+mod unsupported;
 mod versions;
 mod volumes;
 
@@ -25,8 +25,8 @@ use images::{Image, ImageConfig};
 use jiff::Timestamp;
 pub(crate) use ports::bindings as port_bindings;
 pub(crate) use process::merge_environment;
-pub(crate) use refused::RUNTIMES;
 use runtime::spec::Id;
+pub(crate) use unsupported::RUNTIMES;
 pub(crate) use versions::adapt;
 
 use crate::container::mount::MountPoint;
@@ -34,15 +34,15 @@ use crate::container::network::NetworkMode;
 use crate::container::restart::RestartPolicy;
 use crate::container::spec::{AttachDefaults, StopSpec};
 use crate::container::state::State;
-use crate::container::{Asked, Container, ImageUse, Said, Spec};
+use crate::container::{ApiObject, Container, CreateRequest, ImageUse, Spec};
 use crate::error::{Error, Result};
 use crate::signal;
 use crate::translate::{health, restart};
-use crate::volume::Wanted;
+use crate::volume::VolumeRequest;
 use crate::wire::create::CreateBody;
 
-/// What the translation has to know of this host, and can't find out by itself.
-pub(crate) struct Surroundings<'a> {
+/// The context of a translation: what it has to know of this host, and can't find out by itself.
+pub(crate) struct CreateContext<'a> {
     /// What limits are about.
     pub(crate) machine: Machine<'a>,
     /// Containers see only their own part of the cgroup tree unless told otherwise (cgroup v2).
@@ -99,7 +99,7 @@ pub(crate) struct Identity {
 pub(crate) struct Translated {
     pub(crate) container: Container,
     /// Volumes that it needs.
-    pub(crate) volumes: Vec<Wanted>,
+    pub(crate) volumes: Vec<VolumeRequest>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -108,9 +108,9 @@ pub(crate) fn container(
     identity: Identity,
     mut body: CreateBody,
     image: &Image,
-    surroundings: &Surroundings<'_>,
+    context: &CreateContext<'_>,
 ) -> Result<Translated> {
-    refused::check(&body)?;
+    unsupported::check(&body)?;
     if body.config.network_disabled.unwrap_or_default() {
         body.host.network_mode = Some("none".to_owned());
         body.networking.endpoints_config = None;
@@ -118,10 +118,10 @@ pub(crate) fn container(
     ports::refuse_shared(&body.config, &body.host)?;
     merge_image(&mut body, &image.config)?;
     let mut warnings = Vec::new();
-    let joined = namespaces::resolve(&identity.name, &body.host, surroundings)?;
-    let names = namespaces::host_names(&identity.id, &body.config, &body.host, &joined, surroundings)?;
+    let joined = namespaces::resolve(&identity.name, &body.host, context)?;
+    let names = namespaces::host_names(&identity.id, &body.config, &body.host, &joined, context)?;
     let sysctls = namespaces::sysctls(&body.host, &joined)?;
-    let links = links::wanted(&body.host, &joined.network, surroundings)?;
+    let links = links::wanted(&body.host, &joined.network, context)?;
     let network = ports::network_spec(&body.config, &body.host, &joined.network, links, &mut warnings)?;
     let endpoints = endpoints::wanted(&body, &network.mode)?;
     let security = security::security(&body.host)?;
@@ -132,9 +132,9 @@ pub(crate) fn container(
     if auto_remove && restart != RestartPolicy::No {
         return Err(Error::invalid("can't create 'AutoRemove' container with restart policy"));
     }
-    let mounts = mounts::mounts(&body.config, &body.host, surroundings)?;
-    let devices = devices::devices(&body.host, &mounts.points, &surroundings.machine)?;
-    let resources = limits::resources(&body.host, &surroundings.machine, &mut warnings)?;
+    let mounts = mounts::mounts(&body.config, &body.host, context)?;
+    let devices = devices::devices(&body.host, &mounts.points, &context.machine)?;
+    let resources = limits::resources(&body.host, &context.machine, &mut warnings)?;
     let spec = Spec {
         process,
         attach: AttachDefaults {
@@ -175,7 +175,7 @@ pub(crate) fn container(
         spec,
         endpoints,
         state: State::default(),
-        asked: Box::new(Asked { config: Said::of(&body.config), host: Said::of(&body.host) }),
+        asked: Box::new(CreateRequest { config: ApiObject::of(&body.config), host: ApiObject::of(&body.host) }),
         sandbox: None,
     };
     Ok(Translated { container, volumes: mounts.volumes, warnings })

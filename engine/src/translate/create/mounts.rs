@@ -5,22 +5,22 @@ use std::path::{Component, Path, PathBuf};
 
 use runtime::spec::{self, BindPropagation, KernelPlace};
 
-use super::Surroundings;
+use super::CreateContext;
 use super::tmpfs::{parse_tmpfs, tmpfs_kind};
 use super::volumes::{self, Volumes};
 use crate::container::mount::{MountPoint, MountPointKind, VolumeSources};
 use crate::error::{Error, Result};
-use crate::volume::Wanted;
+use crate::volume::VolumeRequest;
 use crate::wire::models::{ContainerConfig, HostConfig, Mount, MountBindOptionsPropagationEnum as Propagation};
 
 /// What is mounted into a container, and the volumes among that.
 pub(super) struct Mounts {
     pub(super) points: Vec<MountPoint>,
-    pub(super) volumes: Vec<Wanted>,
+    pub(super) volumes: Vec<VolumeRequest>,
 }
 
-pub(super) fn mounts(config: &ContainerConfig, host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<Mounts> {
-    let mut volumes = Volumes::new(surroundings.random_id, host.volume_driver.as_deref());
+pub(super) fn mounts(config: &ContainerConfig, host: &HostConfig, context: &CreateContext<'_>) -> Result<Mounts> {
+    let mut volumes = Volumes::new(context.random_id, host.volume_driver.as_deref());
     let mut all = Vec::new();
     for bind in host.binds.iter().flatten() {
         all.push(parse_bind(bind, &mut volumes)?);
@@ -40,7 +40,7 @@ pub(super) fn mounts(config: &ContainerConfig, host: &HostConfig, surroundings: 
     }
     // What the user mounts by name stands in for another container's, of those the last one's, and all for the image's.
     for from in host.volumes_from.iter().flatten().rev() {
-        for mount in volumes::of_container(from, surroundings)? {
+        for mount in volumes::of_container(from, context)? {
             if taken.insert(mount.destination.clone()) {
                 volumes.add_of_container(&mount);
                 all.push(mount);

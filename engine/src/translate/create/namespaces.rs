@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use runtime::spec::{Id, IpcNamespace, Namespaces, OwnOrHost, PidNamespace};
 
-use super::{Joined, Surroundings};
+use super::{CreateContext, Joined};
 use crate::container::network::NetworkMode;
 use crate::error::{Error, Result};
 use crate::wire::models::{ContainerConfig, HostConfig, HostConfigCgroupnsModeEnum as CgroupMode};
@@ -17,8 +17,8 @@ pub(super) struct Resolved {
     network_of: Option<Joined>,
 }
 
-pub(super) fn resolve(own: &str, host: &HostConfig, surroundings: &Surroundings<'_>) -> Result<Resolved> {
-    let join = |what: &'static str| move |reference: &str| other(own, what, reference, surroundings);
+pub(super) fn resolve(own: &str, host: &HostConfig, context: &CreateContext<'_>) -> Result<Resolved> {
+    let join = |what: &'static str| move |reference: &str| other(own, what, reference, context);
     let mut network_of = None;
     let network = match host.network_mode.as_deref().unwrap_or_default() {
         "" | "default" | "bridge" => NetworkMode::Network("bridge".to_owned()),
@@ -49,7 +49,7 @@ pub(super) fn resolve(own: &str, host: &HostConfig, surroundings: &Surroundings<
             CgroupMode::PRIVATE => OwnOrHost::Own,
             CgroupMode::HOST => OwnOrHost::Host,
             CgroupMode::EMPTY if host.privileged.unwrap_or_default() => OwnOrHost::Host,
-            CgroupMode::EMPTY if surroundings.private_cgroups => OwnOrHost::Own,
+            CgroupMode::EMPTY if context.private_cgroups => OwnOrHost::Own,
             CgroupMode::EMPTY => OwnOrHost::Host,
         },
     };
@@ -57,13 +57,13 @@ pub(super) fn resolve(own: &str, host: &HostConfig, surroundings: &Surroundings<
 }
 
 /// The container whose namespace is to be joined by the one that will be called `own`.
-fn other(own: &str, what: &str, reference: &str, surroundings: &Surroundings<'_>) -> Result<Joined> {
+fn other(own: &str, what: &str, reference: &str, context: &CreateContext<'_>) -> Result<Joined> {
     if reference.strip_prefix('/').unwrap_or(reference) == own {
         return Err(Error::invalid(format!(
             "cannot join own {what}: container {own} can't have from itself what it has not"
         )));
     }
-    (surroundings.container)(reference)
+    (context.container)(reference)
         .map_err(|error| Error::invalid(format!("cannot join a namespace of container: {}", error.message())))
 }
 
@@ -98,7 +98,7 @@ pub(super) fn host_names(
     config: &ContainerConfig,
     host: &HostConfig,
     resolved: &Resolved,
-    surroundings: &Surroundings<'_>,
+    context: &CreateContext<'_>,
 ) -> Result<HostNames> {
     let asked = config.hostname.clone().unwrap_or_default();
     let domainname = match config.domainname.as_deref().unwrap_or_default() {
@@ -117,7 +117,7 @@ pub(super) fn host_names(
     }
     let shares_host = resolved.network == NetworkMode::Host || host.uts_mode.as_deref() == Some("host");
     let hostname = match asked.as_str() {
-        "" if shares_host => surroundings.host_name.to_owned(),
+        "" if shares_host => context.host_name.to_owned(),
         "" => crate::container::short(id).to_owned(),
         name if is_host_name(name) => name.to_owned(),
         name => return Err(Error::invalid(format!("invalid hostname format: {name}"))),

@@ -2,11 +2,11 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::Surroundings;
+use super::CreateContext;
 use super::mounts::Mode;
 use crate::container::mount::{MountPoint, MountPointKind};
 use crate::error::{Error, Result};
-use crate::volume::{VolumeName, Wanted};
+use crate::volume::{VolumeName, VolumeRequest};
 use crate::wire::models::MountVolumeOptions;
 
 /// The volumes that a request needs, as they are found in it.
@@ -14,7 +14,7 @@ pub(super) struct Volumes<'a> {
     random_id: &'a dyn Fn() -> String,
     /// Of those that name none (`--volume-driver`).
     driver: Option<&'a str>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<VolumeRequest>,
 }
 
 impl<'a> Volumes<'a> {
@@ -23,8 +23,8 @@ impl<'a> Volumes<'a> {
     }
 
     /// All that were found, each once.
-    pub(super) fn wanted(self) -> Vec<Wanted> {
-        let mut wanted: Vec<Wanted> = Vec::new();
+    pub(super) fn wanted(self) -> Vec<VolumeRequest> {
+        let mut wanted: Vec<VolumeRequest> = Vec::new();
         for volume in self.wanted {
             if wanted.iter().all(|known| known.name != volume.name) {
                 wanted.push(volume);
@@ -35,13 +35,15 @@ impl<'a> Volumes<'a> {
 
     /// `-v name:/path`
     pub(super) fn named(&mut self, name: &str, no_copy: bool) -> Result<MountPointKind> {
-        let wanted = Wanted { driver: self.driver.map(str::to_owned), ..Wanted::named(parse_name(name)?) };
+        let wanted =
+            VolumeRequest { driver: self.driver.map(str::to_owned), ..VolumeRequest::named(parse_name(name)?) };
         Ok(self.add(wanted, false, no_copy, None))
     }
 
     /// `-v /path`, and the image's.
     pub(super) fn anonymous(&mut self, no_copy: bool) -> Result<MountPointKind> {
-        let wanted = Wanted { driver: self.driver.map(str::to_owned), ..Wanted::anonymous(self.draw_name()?) };
+        let wanted =
+            VolumeRequest { driver: self.driver.map(str::to_owned), ..VolumeRequest::anonymous(self.draw_name()?) };
         Ok(self.add(wanted, true, no_copy, None))
     }
 
@@ -62,8 +64,8 @@ impl<'a> Volumes<'a> {
                 .ok_or_else(|| invalid(&format!("the subpath {subpath:?} must be a relative path inside the volume")))
         });
         let mut wanted = match source {
-            "" => Wanted::anonymous(self.draw_name()?),
-            name => Wanted::named(parse_name(name)?),
+            "" => VolumeRequest::anonymous(self.draw_name()?),
+            name => VolumeRequest::named(parse_name(name)?),
         };
         wanted.labels.extend(options.labels.unwrap_or_default());
         if let Some(driver) = options.driver_config {
@@ -77,10 +79,16 @@ impl<'a> Volumes<'a> {
 
     /// Another container's mount, which may be a volume.
     pub(super) fn add_of_container(&mut self, mount: &MountPoint) {
-        self.wanted.extend(mount.volume().cloned().map(Wanted::named));
+        self.wanted.extend(mount.volume().cloned().map(VolumeRequest::named));
     }
 
-    fn add(&mut self, wanted: Wanted, anonymous: bool, no_copy: bool, subpath: Option<PathBuf>) -> MountPointKind {
+    fn add(
+        &mut self,
+        wanted: VolumeRequest,
+        anonymous: bool,
+        no_copy: bool,
+        subpath: Option<PathBuf>,
+    ) -> MountPointKind {
         let name = wanted.name.clone();
         self.wanted.push(wanted);
         MountPointKind::Volume { name, anonymous, no_copy, subpath, of: None }
@@ -103,7 +111,7 @@ fn relative(text: &str) -> Option<PathBuf> {
 }
 
 /// `--volumes-from CONTAINER[:ro|rw]`: all that is mounted there, but for what `--tmpfs` mounts.
-pub(super) fn of_container(text: &str, surroundings: &Surroundings<'_>) -> Result<Vec<MountPoint>> {
+pub(super) fn of_container(text: &str, context: &CreateContext<'_>) -> Result<Vec<MountPoint>> {
     let (container, mode) = text.split_once(':').unwrap_or((text, "rw"));
     let Mode { readonly, no_copy, propagation } = Mode::parse(mode)?;
     if no_copy || propagation.is_some() {
@@ -112,7 +120,7 @@ pub(super) fn of_container(text: &str, surroundings: &Surroundings<'_>) -> Resul
     if container.is_empty() {
         return Err(Error::invalid(format!("malformed volumes-from specification: {text:?} names no container")));
     }
-    let mounts = (surroundings.mounts)(container)?.into_iter().filter(|mount| !mount.is_of_tmpfs_flag());
+    let mounts = (context.mounts)(container)?.into_iter().filter(|mount| !mount.is_of_tmpfs_flag());
     Ok(mounts.map(|mount| MountPoint { readonly: mount.readonly || readonly, ..mount }).collect())
 }
 

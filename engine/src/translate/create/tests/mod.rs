@@ -78,7 +78,7 @@ fn translate_with(image_config: Value, body: &Value) -> Result<Translated> {
         }
         _ => Err(Error::invalid(format!("No such container: {reference}"))),
     };
-    let surroundings = Surroundings {
+    let context = CreateContext {
         machine: Machine { cpus: 4, memory_nodes: 1, device: &device },
         private_cgroups: false,
         host_name: "harbour",
@@ -87,7 +87,7 @@ fn translate_with(image_config: Value, body: &Value) -> Result<Translated> {
         random_id: &|| "cd".repeat(32),
     };
     let identity = Identity { id: ID.parse().unwrap(), name: "calm_cog".into(), created: Timestamp::UNIX_EPOCH };
-    super::container(identity, CreateBody::parse(body.to_string().as_bytes())?, &image(image_config), &surroundings)
+    super::container(identity, CreateBody::parse(body.to_string().as_bytes())?, &image(image_config), &context)
 }
 
 fn translate(body: &Value) -> Result<Translated> {

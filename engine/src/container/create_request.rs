@@ -1,23 +1,23 @@
-//! What the request for a container said, as its maker sees it again.
+//! The request that a container was created by, as `inspect` shows it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A request as its maker sees it again.
+/// The request that a container was created by.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct CreateRequest {
     /// `Config`.
-    pub config: Said,
+    pub config: ApiObject,
     /// `HostConfig`.
-    pub host: Said,
+    pub host: ApiObject,
 }
 
 /// An object of Docker's API: its JSON, whatever the types are by which this release reads it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Said(Map<String, Value>);
+pub struct ApiObject(Map<String, Value>);
 
-impl Said {
+impl ApiObject {
     /// What this says.
     pub fn of(object: &impl Serialize) -> Self {
         match serde_json::to_value(object) {
@@ -58,9 +58,9 @@ mod tests {
     #[test]
     fn what_was_said_is_kept_and_read() {
         let json = json!({ "NetworkMode": "none", "Links": ["a", "b"], "Later": { "release": 7 } });
-        let said: Said = serde_json::from_value(json.clone()).unwrap();
+        let said: ApiObject = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(said.to_json(), json, "also what this release doesn't know");
-        assert_eq!(Said::of(&said), said);
+        assert_eq!(ApiObject::of(&said), said);
         assert_eq!((said.text("NetworkMode"), said.text("IpcMode"), said.text("Links")), ("none", "", ""));
         assert_eq!(said.texts("Links").collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(said.texts("NetworkMode").count() + said.texts("Binds").count(), 0);

@@ -13,9 +13,9 @@ const MOST_BYTES: usize = 8 << 20;
 
 /// The body of a request, which is JSON if its headers are right.
 #[derive(Debug)]
-pub(crate) struct Whole(pub(crate) Bytes);
+pub(crate) struct JsonBody(pub(crate) Bytes);
 
-impl<S: Sync> FromRequest<S> for Whole {
+impl<S: Sync> FromRequest<S> for JsonBody {
     type Rejection = Error;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self> {

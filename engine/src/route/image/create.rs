@@ -1,4 +1,4 @@
-//! How images come here: `POST /images/load` and `POST /images/create`.
+//! `POST /images/load` and `POST /images/create`.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -84,12 +84,12 @@ async fn import(images: Arc<Images>, query: &CreateQuery, body: Body) -> Result<
 async fn import_from(images: Arc<Images>, source: &str, query: &CreateQuery) -> Result<Response> {
     let import = described(source, query)?;
     let url = url(source)?;
-    progress::reply("importing an image", move |told| {
+    progress::reply("importing an image", move |sender| {
         let heard = |done_bytes, total_bytes| match done_bytes {
-            0 => told.say(ProgressLine::Status { status: format!("Downloading from {url}") }),
-            _ => told.say(ProgressLine::step_of_unknown("Downloading", done_bytes, total_bytes)),
+            0 => sender.say(ProgressLine::Status { status: format!("Downloading from {url}") }),
+            _ => sender.say(ProgressLine::step_of_unknown("Downloading", done_bytes, total_bytes)),
         };
-        let rootfs = images.store.fetch(&images.registries, &url, &told.called_off, &heard)?;
+        let rootfs = images.store.fetch(&images.registries, &url, &sender.called_off, &heard)?;
         take_in(&images, rootfs, &import, &NoProgress)
     })
     .await

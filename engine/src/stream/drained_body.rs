@@ -1,4 +1,4 @@
-//! What nobody reads of a request's body: thrown away as it comes, or a client that is still sending would see a broken
+//! Drains what nobody reads of a request's body: it is thrown away as it comes, or a client that is still sending would see a broken
 //! connection instead of the reply.
 
 use std::pin::Pin;
@@ -19,14 +19,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Middleware around everything: whatever a handler leaves of a request's body, because it refuses or has what it needs, is
 /// read while the reply goes out.
-pub(crate) async fn hear_out(request: Request, next: Next) -> Response {
-    next.run(request.map(|body| Body::new(HeardOut(body)))).await
+pub(crate) async fn drain_body(request: Request, next: Next) -> Response {
+    next.run(request.map(|body| Body::new(DrainedBody(body)))).await
 }
 
 /// A body whose rest is read when it is dropped.
-struct HeardOut(Body);
+struct DrainedBody(Body);
 
-impl HttpBody for HeardOut {
+impl HttpBody for DrainedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -47,7 +47,7 @@ impl HttpBody for HeardOut {
     }
 }
 
-impl Drop for HeardOut {
+impl Drop for DrainedBody {
     fn drop(&mut self) {
         if self.is_end_stream() {
             return;

@@ -10,9 +10,9 @@ use crate::image::Images;
 
 /// What names of images stand for, each looked up once.
 #[derive(Debug, Default)]
-pub(crate) struct Names(HashMap<String, Option<ImageId>>);
+pub(crate) struct ImageNames(HashMap<String, Option<ImageId>>);
 
-impl Names {
+impl ImageNames {
     /// The name that the container was made by; the image's id if the name has moved on.
     pub(crate) fn of(&mut self, images: &Images, container: &Container) -> Result<String> {
         let (id, reference) = (container.image.id, &container.image.reference);

@@ -1,4 +1,4 @@
-//! Tells a client how its build goes, in the words of Docker's classic builder, and brings images that it begins with.
+//! The client of a build: progress goes to it in the format of Docker's classic builder, and base images are pulled for it.
 
 use std::error::Error as StdError;
 
@@ -8,20 +8,20 @@ use images::{Credentials, Image, NoProgress, Platform, PullRequest, Reference};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::turns::Turns;
+use super::stage_output::StageOutput;
 use crate::engine::Engine;
 use crate::wire::build::RegistryPasswords;
 
-/// Who hears of a build.
-pub(crate) struct Narrator {
+/// The client of a build.
+pub(crate) struct BuildClient {
     engine: Engine,
-    turns: Turns,
+    stage_output: StageOutput,
     passwords: RegistryPasswords,
     is_quiet: bool,
     called_off: CancellationToken,
 }
 
-impl Narrator {
+impl BuildClient {
     pub(crate) fn new(
         engine: Engine,
         lines: mpsc::Sender<Bytes>,
@@ -29,19 +29,19 @@ impl Narrator {
         is_quiet: bool,
         called_off: CancellationToken,
     ) -> Self {
-        let turns = Turns::new(lines, engine.config.root.clone());
-        Self { engine, turns, passwords, is_quiet, called_off }
+        let stage_output = StageOutput::new(lines, engine.config.root.clone());
+        Self { engine, stage_output, passwords, is_quiet, called_off }
     }
 
     /// Says something about a stage, unless it was asked to be quiet.
     fn say(&self, stage: usize, text: impl Into<String>) {
         if !self.is_quiet {
-            self.turns.say(stage, text);
+            self.stage_output.say(stage, text);
         }
     }
 }
 
-impl BuildProgress for Narrator {
+impl BuildProgress for BuildClient {
     fn tell(&self, stage: usize, event: BuildEvent<'_>) {
         match event {
             BuildEvent::Step { number, total, instruction } => {
@@ -53,10 +53,10 @@ impl BuildProgress for Narrator {
             BuildEvent::Waiting => self.say(stage, " ---> Waiting for a cache that another step uses\n"),
             BuildEvent::Output(..) if self.is_quiet => {}
             BuildEvent::Output(stream, bytes) => {
-                self.turns.output(stage, shown(stream, &String::from_utf8_lossy(bytes)))
+                self.stage_output.output(stage, shown(stream, &String::from_utf8_lossy(bytes)))
             }
             BuildEvent::Done(id) => self.say(stage, format!(" ---> {id}\n")),
-            BuildEvent::Over => self.turns.over(stage),
+            BuildEvent::Over => self.stage_output.over(stage),
         }
     }
 }
@@ -69,7 +69,7 @@ fn shown(stream: StepStream, text: &str) -> String {
     }
 }
 
-impl BaseImages for Narrator {
+impl BaseImages for BuildClient {
     fn image(
         &self,
         stage: usize,

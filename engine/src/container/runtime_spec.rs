@@ -1,4 +1,4 @@
-//! A container as the runtime is told to run it: the spec, plus where things are on this host.
+//! The runtime's specification of a container: the spec, plus the paths on this host.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::spec::LogSpec;
 
 /// Where things of a container are on this host.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct HostPaths {
     /// The directory whose files stand in for those of `/etc`: its own, or that of the container whose network it shares.
     pub etc: PathBuf,
     /// Its log file.
@@ -44,7 +44,7 @@ pub fn etc_files(directory: &Path) -> EtcFiles {
 }
 
 /// What the runtime is told.
-pub fn runtime_spec(container: &Container, rootfs: Rootfs, places: &Places) -> ContainerSpec {
+pub fn runtime_spec(container: &Container, rootfs: Rootfs, host_paths: &HostPaths) -> ContainerSpec {
     let spec = &container.spec;
     ContainerSpec {
         id: container.id.clone(),
@@ -57,7 +57,7 @@ pub fn runtime_spec(container: &Container, rootfs: Rootfs, places: &Places) -> C
         process: spec.process.clone(),
         hostname: spec.hostname.clone(),
         domainname: spec.domainname.clone(),
-        mounts: mounts(container, places),
+        mounts: mounts(container, host_paths),
         shm_size_bytes: spec.shm_size_bytes,
         namespaces: spec.namespaces.clone(),
         resources: spec.resources.clone(),
@@ -68,11 +68,11 @@ pub fn runtime_spec(container: &Container, rootfs: Rootfs, places: &Places) -> C
         readonly_paths: spec.readonly_paths.clone(),
         oom_score_adj: spec.oom_score_adj,
         init: spec.init,
-        cgroup_parent: spec.cgroup_parent.as_deref().unwrap_or(&places.cgroup_parent).into(),
+        cgroup_parent: spec.cgroup_parent.as_deref().unwrap_or(&host_paths.cgroup_parent).into(),
         log: match &spec.log {
             LogSpec::None => Log::None,
             LogSpec::JsonFile { max_size_bytes, max_files, compress, attributes, buffer_bytes } => Log::JsonFile {
-                path: places.log.clone(),
+                path: host_paths.log.clone(),
                 max_size_bytes: *max_size_bytes,
                 max_files: *max_files,
                 compress: *compress,
@@ -84,8 +84,8 @@ pub fn runtime_spec(container: &Container, rootfs: Rootfs, places: &Places) -> C
 }
 
 /// The files over `/etc`, unless the user mounts something there, and then the user's mounts, parents before children.
-fn mounts(container: &Container, places: &Places) -> Vec<Mount> {
-    let files = etc_files(&places.etc);
+fn mounts(container: &Container, host_paths: &HostPaths) -> Vec<Mount> {
+    let files = etc_files(&host_paths.etc);
     let over_etc =
         [("/etc/resolv.conf", files.resolv_conf), ("/etc/hostname", files.hostname), ("/etc/hosts", files.hosts)];
     let mut user: Vec<&super::mount::MountPoint> = container.spec.mounts.iter().collect();
@@ -96,5 +96,5 @@ fn mounts(container: &Container, places: &Places) -> Vec<Mount> {
         readonly: container.spec.readonly_rootfs,
         kind: MountKind::Bind { source, propagation: BindPropagation::Rprivate, non_recursive: false },
     });
-    own.chain(user.iter().filter_map(|mount| mount.to_runtime(&places.volumes))).collect()
+    own.chain(user.iter().filter_map(|mount| mount.to_runtime(&host_paths.volumes))).collect()
 }

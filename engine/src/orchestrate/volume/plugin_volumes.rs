@@ -1,4 +1,4 @@
-//! Volumes that only a plugin knows: made on another host, or by somebody else.
+//! Volumes of plugins that berthd has no record of: made on another host, or by somebody else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::volume::{Backing, Volume, VolumeName, Volumes};
 
 /// A volume that berthd has no record of, and what its plugin says about it.
 #[derive(Debug)]
-pub(crate) struct Elsewhere {
+pub(crate) struct PluginVolume {
     pub(crate) volume: Volume,
     pub(crate) found: Found,
 }
 
 /// All of them in the plugins whose names `wanted` takes, and which of those couldn't be asked.
-pub(crate) async fn list(volumes: &Arc<Volumes>, wanted: impl Fn(&str) -> bool) -> (Vec<Elsewhere>, Vec<String>) {
+pub(crate) async fn list(volumes: &Arc<Volumes>, wanted: impl Fn(&str) -> bool) -> (Vec<PluginVolume>, Vec<String>) {
     let mut all = BTreeMap::new();
     let mut warnings = Vec::new();
     let asked = plugins(volumes, wanted).await;
@@ -33,7 +33,7 @@ pub(crate) async fn list(volumes: &Arc<Volumes>, wanted: impl Fn(&str) -> bool) 
     for (driver, answer) in asked.iter().zip(join_all(answers).await) {
         match answer {
             Ok((known, is_global)) => {
-                for one in known.into_iter().filter_map(|found| Elsewhere::of(driver, found, is_global)) {
+                for one in known.into_iter().filter_map(|found| PluginVolume::of(driver, found, is_global)) {
                     if volumes.registry.find(&one.volume.name).is_none() {
                         all.entry(one.volume.name.clone()).or_insert(one);
                     }
@@ -48,12 +48,12 @@ pub(crate) async fn list(volumes: &Arc<Volumes>, wanted: impl Fn(&str) -> bool) 
 }
 
 /// The one of that name. A plugin that can't be asked has none.
-pub(crate) async fn find(volumes: &Arc<Volumes>, name: &VolumeName) -> Option<Elsewhere> {
+pub(crate) async fn find(volumes: &Arc<Volumes>, name: &VolumeName) -> Option<PluginVolume> {
     let asked = plugins(volumes, |_| true).await;
     let answers = asked.iter().map(|driver| async move {
         let plugin = VolumePlugin::find(&volumes.plugins, driver).await.ok()?;
         let found = plugin.get(name.as_str()).await.ok().flatten()?;
-        Elsewhere::of(driver, found, plugin.is_global().await)
+        PluginVolume::of(driver, found, plugin.is_global().await)
     });
     join_all(answers).await.into_iter().flatten().next()
 }
@@ -63,7 +63,7 @@ async fn plugins(volumes: &Arc<Volumes>, wanted: impl Fn(&str) -> bool) -> Vec<S
     names.into_iter().filter(|name| wanted(name)).collect()
 }
 
-impl Elsewhere {
+impl PluginVolume {
     /// Nothing for a name that no volume can have here.
     fn of(driver: &str, found: Found, is_global: bool) -> Option<Self> {
         let volume = Volume {
