@@ -66,9 +66,9 @@ pub(crate) fn listener(
 }
 
 /// Has a keeper that runs let go of the listener: it isn't what is served.
-pub(crate) fn let_go(config: &Config) {
+pub(crate) fn release(config: &Config) {
     // One that can't be reached holds nothing that anybody could ask for.
-    let told = Keeper::connect(&KeeperPaths::of(config).keeper).and_then(|keeper| keeper.let_go(NAME));
+    let told = Keeper::connect(&KeeperPaths::of(config).keeper).and_then(|keeper| keeper.release(NAME));
     if let Err(error) = told
         && !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
     {

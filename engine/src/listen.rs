@@ -56,7 +56,7 @@ pub fn listen(config: &Config, inherited: Option<UnixListener>) -> Result<Listen
     let claims = [claim(config, &config.root)?, claim(config, &config.run_dir)?];
     let (listener, keeping) = match inherited {
         Some(listener) => {
-            keeper::let_go(config);
+            keeper::release(config);
             (listener, None)
         }
         None => {

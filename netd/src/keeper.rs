@@ -380,7 +380,7 @@ mod tests {
         waiting.read_to_string(&mut heard).expect("heard");
         assert_eq!(heard, "hello");
 
-        daemon.let_go("api").expect("an answer");
+        daemon.release("api").expect("an answer");
         drop(listener);
         UnixStream::connect(&path).expect_err("its last descriptor is closed");
         assert!(daemon.take("api").expect("an answer").is_none());
@@ -443,8 +443,8 @@ mod tests {
         assert_eq!(again, path);
         assert!(daemon.find("other").expect("an answer").is_none());
         assert!(daemon.take("one").expect("an answer").is_none(), "it isn't a listener");
-        daemon.let_go("one").expect("gone");
-        daemon.let_go("one").expect("gone already");
+        daemon.release("one").expect("gone");
+        daemon.release("one").expect("gone already");
         assert!(daemon.find("one").expect("an answer").is_none());
         kept.end();
     }

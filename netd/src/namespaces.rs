@@ -199,7 +199,7 @@ impl NamespaceKeeper for Namespaces {
         state.links.remove(link);
         match &state.keeper {
             // One that has ended holds nothing.
-            Some(keeper) => keeper.let_go(name_of(link)?).or_else(|error| match error.kind() {
+            Some(keeper) => keeper.release(name_of(link)?).or_else(|error| match error.kind() {
                 io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Ok(()),
                 _ => Err(error),
             }),

@@ -179,25 +179,25 @@ impl ExecStarting {
     ///
     /// # Errors
     /// [`crate::Error::Start`] when it doesn't; then nothing of it is left.
-    pub fn release(self) -> Result<(Started, Afterwords)> {
+    pub fn release(self) -> Result<(Started, StartWarnings)> {
         let control = self.0.control.try_clone().map_err(Error::io("copy a socket"))?;
         let started = self.0.release(&Release { network: None })?;
-        Ok((started, Afterwords(control)))
+        Ok((started, StartWarnings(control)))
     }
 }
 
 /// What a shim says of what it does once the process runs.
 #[derive(Debug)]
-pub struct Afterwords(UnixStream);
+pub struct StartWarnings(UnixStream);
 
-impl Afterwords {
-    /// For an event loop: readable when [`Afterwords::hear`] won't block.
+impl StartWarnings {
+    /// For an event loop: readable when [`StartWarnings::receive`] won't block.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 
     /// Waits until the shim is done; gives what went wrong.
-    pub fn hear(self) -> Option<String> {
+    pub fn receive(self) -> Option<String> {
         // One that was killed says nothing; its process's end tells of that.
         control::receive::<StartWarning>(&self.0).ok().flatten().map(|warning| warning.problem)
     }
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shims_afterword_is_heard_behind_the_start() {
+    fn a_shims_warning_is_received_behind_the_start() {
         for problem in [None, Some("no way out".to_owned())] {
             let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
             let started = Started { pid: 7, at: jiff::Timestamp::UNIX_EPOCH };
@@ -218,7 +218,7 @@ mod tests {
             }
             drop(theirs);
             assert_eq!(control::receive(&ours).expect("received"), Some(Outcome::Started(started)));
-            assert_eq!(Afterwords(ours).hear(), problem);
+            assert_eq!(StartWarnings(ours).receive(), problem);
         }
     }
 }

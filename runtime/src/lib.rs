@@ -10,12 +10,12 @@ pub mod defaults;
 pub mod exec;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod in_root;
 pub mod protocol;
 pub mod seccomp;
 pub mod spec;
 pub mod stats;
 pub mod status;
-pub mod within;
 
 // The programs: each is a function here, so that they share what both sides of a seam must agree on.
 pub mod monitor;
@@ -24,9 +24,9 @@ pub mod shim;
 mod cgroup;
 mod connection;
 mod control;
-mod deadly;
 mod directory;
 mod error;
+mod fatal_signal;
 mod init;
 mod launch;
 mod lock;
@@ -42,7 +42,7 @@ pub use cgroup::leave_service;
 pub use connection::{Attachment, Watch};
 pub use error::{Error, Kind, Result};
 pub use exec::ExecSpec;
-pub use launch::{Afterwords, ExecStarting, Starting};
+pub use launch::{ExecStarting, StartWarnings, Starting};
 pub use mounting::check_source;
 pub use root::{Root, Scope};
 pub use runtime::{Binaries, Runtime, Target};

@@ -13,9 +13,9 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, fchownat};
 
+use crate::in_root::{DIRECTORY, open_in_root, patiently};
 use crate::shim::mount_fd::{Attributes, copy_mount, move_mount};
 use crate::spec::{BindPropagation, Mount, MountKind};
-use crate::within::{DIRECTORY, open_in_root, patiently};
 use crate::{Error, Result};
 
 /// Where a container has file systems of the kernel's. Whoever wants to mount something there says so: it isn't reached by

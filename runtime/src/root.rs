@@ -10,11 +10,11 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
 
+use crate::in_root::{DIRECTORY, is_in_another_mount};
 use crate::mounting;
 use crate::shim::mount_fd::open_tree;
 use crate::shim::mounts::{HostMounts, mount_rootfs};
 use crate::spec::{Mount, MountKind, Rootfs, UserSpec};
-use crate::within::{DIRECTORY, is_in_another_mount};
 use crate::{Error, Result, user};
 
 /// What is to be seen of a container's file system.

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use crate::cgroup::Cgroup;
 use crate::connection::{self, Attachment, Watch};
-use crate::deadly::is_deadly;
 use crate::directory::{Directory, File};
+use crate::fatal_signal::is_fatal;
 use crate::launch::{ExecStarting, Launch, Starting};
 use crate::process_fd::{self, PidFd, send_signal};
 use crate::protocol::{Reply, Request, Streams};
@@ -204,11 +204,11 @@ impl Runtime {
     ///
     /// # Errors
     /// [`crate::Kind::Conflict`] when it doesn't run.
-    pub fn is_deadly(&self, container: &Id, signal: i32) -> Result<bool> {
+    pub fn is_fatal(&self, container: &Id, signal: i32) -> Result<bool> {
         let target = Target::Container(container);
         let path = format!("/proc/{}/status", self.running_or_paused(target)?.pid);
         let status = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
-        Ok(is_deadly(&status, signal))
+        Ok(is_fatal(&status, signal))
     }
 
     /// The file system that a running or paused container sees. What the container does to it meanwhile, it does.

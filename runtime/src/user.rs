@@ -10,8 +10,8 @@ use users::Unreadable;
 /// A user in numbers.
 pub(crate) use users::User as ResolvedUser;
 
+use crate::in_root::open_in_root;
 use crate::spec::UserSpec;
-use crate::within::open_in_root;
 use crate::{Error, Result};
 
 /// Looks a user up in the files of a root filesystem. Links in it are followed as the container would see them, so none

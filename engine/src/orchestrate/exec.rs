@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use runtime::spec::TerminalSize;
-use runtime::{Afterwords, Exit, Started, Status, Target, Watch};
+use runtime::{Exit, StartWarnings, Started, Status, Target, Watch};
 use tokio::net::UnixStream;
 
 use crate::blocking::Blocking as _;
@@ -48,7 +48,7 @@ struct Begun {
     started: Started,
     watch: Watch,
     stream: Option<UnixStream>,
-    afterwords: Afterwords,
+    warnings: StartWarnings,
 }
 
 /// Starts an exec. With `attach`, answers with its streams.
@@ -63,7 +63,7 @@ pub(crate) async fn start(
     exec.claim_start()?;
     let starting = exec.clone();
     let begun = containers.blocking(move |containers| begin(containers, &starting, size, attach)).await;
-    let Begun { started, watch, stream, afterwords } = match begun {
+    let Begun { started, watch, stream, warnings } = match begun {
         Ok(begun) => begun,
         Err(error) => {
             // Docker has 126 for whatever keeps an exec from starting, unless its program isn't there.
@@ -75,11 +75,11 @@ pub(crate) async fn start(
     exec.started(started.pid);
     tell(containers, exec, "exec_start", None);
     let end = see_to_its_end(containers.clone(), exec.clone(), exit_of(watch)?);
-    let heard = readable(afterwords.as_fd())?;
+    let heard = readable(warnings.as_fd())?;
     let exec = exec.clone();
     tokio::spawn(async move {
         if heard.await.is_ok()
-            && let Some(problem) = afterwords.hear()
+            && let Some(problem) = warnings.receive()
         {
             let (container, exec) = (&exec.container, exec.id());
             tracing::warn!(%container, %exec, "an exec's monitor is still part of berthd's service and ends with it: {problem}");
@@ -113,10 +113,10 @@ fn begin(containers: &Containers, exec: &Exec, size: Option<TerminalSize>, attac
         true => Some(starting.attach(exec.streams)?),
         false => None,
     };
-    let (started, afterwords) = starting.release().map_err(Error::ExecStart)?;
+    let (started, warnings) = starting.release().map_err(Error::ExecStart)?;
     let watch = containers.runtime.watch(target)?;
     let stream = attachment.map(|attachment| to_async(attachment.into_stream()?)).transpose()?;
-    Ok(Begun { started, watch, stream, afterwords })
+    Ok(Begun { started, watch, stream, warnings })
 }
 
 /// Waits for the end of the process, records it, and clears up after it.

@@ -20,7 +20,7 @@ pub(crate) async fn kill_and_see(handle: &Handle, number: i32) -> Result<()> {
     let mut changes = handle.changes();
     let sent = handle.run(move |owned| {
         Box::pin(async move {
-            let deadly = is_deadly(owned, number).await;
+            let deadly = is_fatal(owned, number).await;
             kill(owned, number).await?;
             Ok(deadly.then_some(owned.container.state.exits))
         })
@@ -41,11 +41,11 @@ pub(crate) async fn kill_and_see(handle: &Handle, number: i32) -> Result<()> {
 }
 
 /// Whether the container's process can't outlive the signal.
-async fn is_deadly(owned: &mut Owned, number: i32) -> bool {
+async fn is_fatal(owned: &mut Owned, number: i32) -> bool {
     let id = owned.container.id.clone();
     owned
         .containers
-        .blocking(move |containers| Ok(containers.runtime.is_deadly(&id, number)?))
+        .blocking(move |containers| Ok(containers.runtime.is_fatal(&id, number)?))
         .await
         .unwrap_or(number == signal::KILL)
 }

@@ -88,7 +88,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the keeper went away, or refuses.
-    pub fn let_go(&self, name: &str) -> io::Result<()> {
+    pub fn release(&self, name: &str) -> io::Result<()> {
         match self.ask(&Request::Drop { name: name.to_owned() }, None)? {
             (Reply::Done | Reply::Nothing, _) => Ok(()),
             (reply, _) => Err(unexpected(reply)),

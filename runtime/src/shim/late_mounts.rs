@@ -16,9 +16,9 @@ use nix::sys::stat::Mode;
 use super::mount_fd::{Attributes, move_mount, open_tree};
 use super::shared_memory;
 use crate::cgroup::CONTAINER_ROOT;
+use crate::in_root::{DIRECTORY, open_in_root};
 use crate::mounting::{self, place_for, tmpfs_propagation};
 use crate::spec::{Device, IpcNamespace, KernelPlace, Mount, MountKind};
-use crate::within::{DIRECTORY, open_in_root};
 use crate::{ContainerSpec, Error, Result};
 
 const DEV: &str = "/dev";

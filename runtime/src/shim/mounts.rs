@@ -16,10 +16,10 @@ use nix::sys::stat::{Mode, SFlag, fstatat};
 use super::late_mounts::{LateMounts, is_late};
 use super::mount_fd::{move_mount, open_tree};
 use crate::cgroup::{CONTAINER_ROOT, Cgroup, CgroupMount};
+use crate::in_root::DIRECTORY;
 use crate::mounting;
 use crate::oci::{self, INIT_PATH};
 use crate::spec::{BindPropagation, Device, DeviceKind, KernelPlace, Mount, MountKind, Rootfs, check_places};
-use crate::within::DIRECTORY;
 use crate::{ContainerSpec, Error, Result};
 
 /// Options of a mount are one page for the kernel; longer ones need the newer interface.

@@ -20,11 +20,11 @@ use nix::unistd::{AccessFlags, Gid, Uid, execve, faccessat, fchdir, fchown};
 use super::streams::set_terminal_size;
 use crate::capabilities::CapabilitySet;
 use crate::control::{self, Failure};
+use crate::in_root::{self, DIRECTORY};
 use crate::oci::INIT_PATH;
 use crate::root;
 use crate::seccomp::Filter;
 use crate::spec::{Process, RlimitKind};
-use crate::within::{self, DIRECTORY};
 
 /// Where programs are looked for when the environment doesn't say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -87,7 +87,7 @@ impl Program {
             exit_code: exit_code_of(&error),
         };
         let own_root = root::open_directory(Path::new("/")).map_err(refused)?;
-        let opened = within::open_in_root(&own_root, cwd, DIRECTORY).map_err(|errno| refused(errno.into()))?;
+        let opened = in_root::open_in_root(&own_root, cwd, DIRECTORY).map_err(|errno| refused(errno.into()))?;
         fchdir(&opened).map_err(|errno| refused(errno.into()))?;
         // The kernel names no path for a directory that can't be reached from the root.
         match nix::unistd::getcwd() {

@@ -10,10 +10,10 @@ use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use super::mount_fd::copy_mount;
 use crate::control::Failure;
 use crate::directory::{self, Directory};
+use crate::in_root::DIRECTORY;
 use crate::mounting;
 use crate::root::{in_mounts, mounts_of};
 use crate::spec::{Id, IpcNamespace};
-use crate::within::DIRECTORY;
 use crate::{ContainerSpec, Error, Result};
 
 /// Where it is in every container.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, fstat};
+use runtime::in_root::{DIRECTORY, open_in_root};
 use runtime::spec::Id;
-use runtime::within::{DIRECTORY, open_in_root};
 
 use super::super::files::make_directory;
 use super::{fill, is_mounted, plugin, unmount};

@@ -1,7 +1,7 @@
 //! Whether a signal ends a process for certain, by what the kernel says of the process. Pure.
 
 /// Signals that end nobody, or only stop, where nothing is said about them (signal(7)).
-const HARMLESS: [i32; 8] = [
+const NOT_FATAL: [i32; 8] = [
     libc::SIGCHLD,
     libc::SIGCONT,
     libc::SIGSTOP,
@@ -13,7 +13,7 @@ const HARMLESS: [i32; 8] = [
 ];
 
 /// `status` is `/proc/PID/status`. The first process of a pid namespace gets no signal that it doesn't handle, but for SIGKILL.
-pub(crate) fn is_deadly(status: &str, signal: i32) -> bool {
+pub(crate) fn is_fatal(status: &str, signal: i32) -> bool {
     if signal == libc::SIGKILL {
         return true;
     }
@@ -25,7 +25,7 @@ pub(crate) fn is_deadly(status: &str, signal: i32) -> bool {
     };
     let inner_pid = value("NSpid").unwrap_or_default().split_whitespace().skip(1).last();
     let is_first_process = inner_pid == Some("1");
-    !HARMLESS.contains(&signal) && !is_first_process && !["SigBlk", "SigIgn", "SigCgt"].into_iter().any(in_set)
+    !NOT_FATAL.contains(&signal) && !is_first_process && !["SigBlk", "SigIgn", "SigCgt"].into_iter().any(in_set)
 }
 
 #[cfg(test)]
@@ -56,8 +56,8 @@ mod tests {
             // What can't be read promises nothing.
             (String::new(), libc::SIGTERM, false),
         ];
-        for (status, signal, deadly) in table {
-            assert_eq!(is_deadly(&status, signal), deadly, "{signal}: {status}");
+        for (status, signal, fatal) in table {
+            assert_eq!(is_fatal(&status, signal), fatal, "{signal}: {status}");
         }
     }
 }
