@@ -1,4 +1,4 @@
-//! What `COPY` and `ADD` bring, each file where it comes to stand: a directory is filled through the symbolic links that
+//! The files of a `COPY` or `ADD`, each at its path in the layer: a directory is filled through the symbolic links that
 //! lead to it, of the image and of what was copied before, and never outside of the root.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Why a build ends without an image.
+//! Errors of a build.
 
 use std::io;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@
 //! | `config_step`, `run_step`, `copy_step` | what the instructions do |
 //! | `mounts`, `mount_points` | what a step finds in its root besides, and the traces of that |
 //! | `cache_from` | steps that images were built by elsewhere (`--cache-from`) |
-//! | `key` | what decides about a step's result, as a digest: the build cache is asked for it |
+//! | `key` | the cache key of a step: a digest of all that decides about its result |
 //!
 //! A step is known by what it stands on (configuration and topmost layer), what it says, and the contents that it takes in,
 //! never by time stamps. Layers, images and what is known of steps are in an [`images::Store`]. What runs commands is the
@@ -68,11 +68,11 @@ pub struct BuildRequest {
     pub labels: BTreeMap<String, String>,
     /// For another machine than this one.
     pub platform: Option<Platform>,
-    /// Carry out every step, whatever was built before.
+    /// Don't use the build cache.
     pub no_cache: bool,
     /// Ask registries for images that are here, too.
     pub pull: bool,
-    /// Images here whose steps count as known, too.
+    /// Images here whose steps are build cache as well.
     pub cache_from: Vec<String>,
     /// By id, for `RUN --mount=type=secret`.
     pub secrets: BTreeMap<String, Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What is made in a step's root only for something to be mounted on: it is no part of the layer.
+//! Mount points that are made in a step's root only to be mounted on: it is no part of the layer.
 
 use std::cmp::Reverse;
 use std::io;

@@ -1,4 +1,4 @@
-//! `RUN --mount`: from what the Dockerfile says to files of ours that the step finds in its place.
+//! `RUN --mount`: prepares what a Dockerfile asks to be mounted for a step.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! A build as a whole: every stage that is needed has a thread, and waits for those that it takes something from.
+//! The schedule of a build: every stage that is needed has a thread, and waits for those that it takes something from.
 
 use std::io::PipeWriter;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Variables: those of the whole file, and those of a stage.
+//! Variables (`ARG`, `ENV`): those of the whole file, and those of a stage.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where berthd keeps and finds things: flags over `/etc/berth/berthd.toml` over defaults. The only reader of either.
+//! The configuration of berthd: flags over `/etc/berth/berthd.toml` over defaults. The only reader of either.
 // Help texts have brackets that lead nowhere, and can't have a backslash before them.
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::bare_urls)]
 

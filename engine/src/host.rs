@@ -1,4 +1,4 @@
-//! What the engine tells about the machine that it runs on.
+//! Facts about the machine, for `info`.
 
 use std::fs;
 use std::path::Path;

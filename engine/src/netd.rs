@@ -1,4 +1,4 @@
-//! Our side of netd: reach it, start one when none answers, and notice when it was started anew.
+//! The engine's connection to netd: reaches it, starts one when none answers, and notices when it was started anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;

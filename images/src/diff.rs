@@ -1,4 +1,4 @@
-//! What a container changed: its upper directory, compared with the layers below.
+//! The changes of a container: its upper directory, compared with its lower layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

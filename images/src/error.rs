@@ -1,4 +1,4 @@
-//! What can go wrong, and what kind of answer it deserves.
+//! Errors of the store, and their kinds.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a long-running operation tells whoever waits for it.
+//! The progress of a long-running operation, and who is told of it.
 
 use std::io::{self, Read};
 

@@ -168,9 +168,9 @@ enum Now {
 
 impl Tar {
     /// The tar that became the directory `layer`.
-    pub(crate) fn open(recipe: &Path, layer: &Path, replaced_dir: &Path) -> io::Result<Self> {
+    pub(crate) fn open(tar_split: &Path, layer: &Path, replaced_dir: &Path) -> io::Result<Self> {
         let mut replaced = Vec::new();
-        let mut records = Records::open(recipe)?;
+        let mut records = Records::open(tar_split)?;
         let (mut position, mut size_bytes) = (0, 0);
         while let Some(record) = records.read()? {
             match record {
@@ -182,7 +182,7 @@ impl Tar {
         }
         let directory = |path: &Path| Ok::<_, io::Error>(File::open(path)?.into());
         Ok(Self {
-            records: Records::open(recipe)?,
+            records: Records::open(tar_split)?,
             position: 0,
             layer: directory(layer)?,
             replaced_dir: if replaced.is_empty() { None } else { Some(directory(replaced_dir)?) },
@@ -288,7 +288,7 @@ impl<R: Read> Recorder<R> {
         self.writer.replaced(path, number)
     }
 
-    /// Ends the recipe; hands the reader back.
+    /// Ends the tar-split data; hands the reader back.
     pub(crate) fn finish(self) -> io::Result<R> {
         self.writer.finish()?;
         Ok(self.inner)

@@ -226,6 +226,6 @@ pub fn siblings() -> (TestImage, TestImage) {
 pub fn layer_tar(root: &Path, layer: &ChainId) -> Vec<u8> {
     let mut tar = Vec::new();
     let dir = root.join("layers").join(layer.0.hex());
-    unpack::tar_of(&dir).and_then(|mut made| made.read_to_end(&mut tar)).expect("a layer and its recipe");
+    unpack::tar_of(&dir).and_then(|mut made| made.read_to_end(&mut tar)).expect("a layer and its tar-split data");
     tar
 }

@@ -1,4 +1,4 @@
-//! The bounds that a build's steps run in, as a container's would be asked for.
+//! The resource limits of a build's steps, as those of a container.
 
 use build::{RunStep, StepMountKind, StepNetwork};
 use images::{Image, ImageConfig, RootFs};

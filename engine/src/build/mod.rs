@@ -1,4 +1,4 @@
-//! What the image builder needs of an engine: containers for its steps, images to begin with, and somebody who listens.
+//! What the crate `build` needs of an engine: containers for its steps, base images, and a client for its progress.
 
 mod client;
 mod limits;

@@ -1,4 +1,4 @@
-//! How everybody else reaches a container: read its latest snapshot, wait for changes, or hand work to its owner.
+//! The handle on a container: read its latest state, wait for changes, or hand work to its owner.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How a container is found out to be well: what is run, when, and what becomes of the results. Pure.
+//! Health checks: what is run, when, and what becomes of the results. Pure.
 
 use std::time::Duration;
 

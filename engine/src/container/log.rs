@@ -1,4 +1,4 @@
-//! What a log says of its container: labels, variables of its environment, and a tag.
+//! Log attributes of a container: labels, variables of its environment, and a tag.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Whether and when a container that ended is started again. Pure.
+//! Restart policies: whether and when a container that ended is started again. Pure.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How far a container is, and which verbs that allows. Texts of refusals are Docker's.
+//! The state of a container, and which verbs it allows. Texts of refusals are Docker's.
 
 use jiff::Timestamp;
 use runtime::Exit;

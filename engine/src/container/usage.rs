@@ -1,4 +1,4 @@
-//! How much of the disk a container takes.
+//! Disk usage of a container.
 
 /// What a container takes of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub(crate) async fn commit(
     let (comment, reference) = (commit.comment.clone(), commit.reference.as_ref().map(Reference::familiar));
     let made = images.blocking(move |images| Ok(images.store.commit(id.as_str(), &commit)?)).await;
     if frozen && let Err(error) = handle.run(|owned| Box::pin(pause::resume_after_passing(owned))).await {
-        tracing::error!(container = %handle.id(), "letting a container go on after a commit: {}", chain(&error));
+        tracing::error!(container = %handle.id(), "unpausing a container after a commit: {}", chain(&error));
     }
     let image = made?;
     let more = [("comment", comment), ("imageID", image.to_string()), ("imageRef", reference.unwrap_or_default())];

@@ -84,7 +84,7 @@ pub(super) async fn resume(handle: &Handle) {
     });
     match resumed.await {
         Err(error) if error.kind() != cnm::Kind::NotFound => {
-            tracing::error!(container = %handle.id(), "taking up health checks: {}", chain(&error));
+            tracing::error!(container = %handle.id(), "resuming health checks: {}", chain(&error));
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! What berthd owes netd: to have sandboxes taken down that it couldn't be told of when their containers ended. It is tried again,
+//! Removals of sandboxes that are owed to netd, which couldn't be told when their containers ended. They are tried again,
 //! ever less often, until it is done. None of it is stored: the next berthd claims what it still wants, and netd takes down the
 //! rest.
 
@@ -47,7 +47,7 @@ pub(super) fn removal(netd: &Arc<Netd>, id: &Id) -> Removal {
     netd.removal(id.as_str(), async move {
         let given_back = give_back(&asking, &own).await;
         if let Err(error) = &given_back {
-            tracing::warn!(container = %own, "giving a sandbox back, which is tried again: {}", chain(error));
+            tracing::warn!(container = %own, "removing a sandbox, which is tried again: {}", chain(error));
         }
         given_back.is_ok()
     })
@@ -59,7 +59,7 @@ async fn give_back(netd: &Netd, id: &Id) -> Result<()> {
         Err(Error::Netd(error))
             if error.is_not_running() || matches!(error, netd_client::Error::Interrupted { .. }) =>
         {
-            tracing::info!(container = %id, "netd is away, its next one is to take a sandbox down");
+            tracing::info!(container = %id, "netd is away, its next one is to remove a sandbox");
             netd.ensure().await?;
             take_down(netd, id).await
         }
@@ -99,10 +99,10 @@ async fn keep_paying(netd: Arc<Netd>, containers: Arc<Containers>, id: Id) {
             Err(_) => try_again(&netd, &id).await,
         };
         if let Err(error) = paid {
-            tracing::debug!(container = %id, "giving a sandbox back once more: {}", chain(&error));
+            tracing::debug!(container = %id, "removing a sandbox once more: {}", chain(&error));
         }
     }
-    tracing::info!(container = %id, "netd has taken down a sandbox that it was owed to be told of");
+    tracing::info!(container = %id, "netd has removed a sandbox that it was owed to be told of");
 }
 
 /// Nobody waits for it, so that a netd that isn't there isn't started for it: whoever needs one does that.

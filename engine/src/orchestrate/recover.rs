@@ -1,4 +1,4 @@
-//! Taking up where the last berthd ended, however it ended: every container is as the kernel has it, what ended
+//! Recovery after the last berthd ended, however it ended: every container is as the kernel has it, what ended
 //! meanwhile has its exit code, and what belongs to nothing is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,7 @@ pub async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
     for handle in containers.iter().filter(|handle| handle.container().state.network_changes) {
         if let Err(error) = handle.run_with(&engine.netd, |netd, owned| Box::pin(sandbox::unchange(netd, owned))).await
         {
-            tracing::error!(container = %handle.id(), "taking a change of its network back: {}", chain(&error));
+            tracing::error!(container = %handle.id(), "undoing a change of its network: {}", chain(&error));
         }
     }
     sweep(engine).await?;
@@ -76,7 +76,7 @@ pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTre
         Ok(exit) => exit,
         // One container that can't be understood must not keep the others from being taken up: it is ended, and says why.
         Err(error) => {
-            tracing::error!(container = %owned.container.id, "taking up a container: {}", chain(&error));
+            tracing::error!(container = %owned.container.id, "recovering a container: {}", chain(&error));
             owned.container.state.phase.is_alive().then(|| at_once(exit::killed(&error.message())))
         }
     };
@@ -84,7 +84,7 @@ pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTre
         owned.container.sandbox = sandboxes.get(owned.container.id.as_str()).cloned();
     }
     if let Err(error) = volume::know(&engine.volumes, &owned.container).await {
-        tracing::error!(container = %owned.container.id, "taking up a container's volumes: {}", chain(&error));
+        tracing::error!(container = %owned.container.id, "recovering a container's volumes: {}", chain(&error));
     }
     owned.publish();
     owned.exit = exit;
@@ -197,7 +197,7 @@ async fn claim(engine: &Engine) -> Result<()> {
     };
     let reply = engine.netd.claim(running).await?;
     for id in &reply.removed {
-        tracing::info!(sandbox = %id, "netd took down a sandbox that no container has");
+        tracing::info!(sandbox = %id, "netd removed a sandbox that no container has");
     }
     for id in &reply.missing {
         // It may have ended and gone since it was claimed.

@@ -101,7 +101,7 @@ pub(super) async fn resume(engine: &Engine, handle: &Handle) {
 /// The last berthd died over a `restart` before the container had ended.
 async fn restart_anew(engine: Engine, handle: Handle) {
     if let Err(error) = stop::restart(&engine, &handle, StopOptions::default()).await {
-        tracing::error!(container = %handle.id(), "taking up a restart: {}", chain(&error));
+        tracing::error!(container = %handle.id(), "resuming a restart: {}", chain(&error));
     }
 }
 

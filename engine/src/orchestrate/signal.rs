@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::orchestrate::{restart, stop};
 use crate::signal;
 
-/// How long who sends a deadly signal waits for the end; Docker waits as long.
+/// How long who sends a fatal signal waits for the end; Docker waits as long.
 const LONGEST_END: Duration = Duration::from_secs(10);
 
 /// Sends a signal as a user does. One that ends the process is answered when that is done, so that it can be removed.
@@ -20,9 +20,9 @@ pub(crate) async fn kill_and_see(handle: &Handle, number: i32) -> Result<()> {
     let mut changes = handle.changes();
     let sent = handle.run(move |owned| {
         Box::pin(async move {
-            let deadly = is_fatal(owned, number).await;
+            let fatal = is_fatal(owned, number).await;
             kill(owned, number).await?;
-            Ok(deadly.then_some(owned.container.state.exits))
+            Ok(fatal.then_some(owned.container.state.exits))
         })
     });
     let Some(exits) = sent.await? else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! How much of the disk a container takes: what it has written, and with its image.
+//! Disk usage of a container: what it has written, and with its image.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! How much of the disk objects take in all, and in which of an answer's places they stand.
+//! Disk usage of objects in all, and in which of an answer's places they stand.
 
 use std::collections::{HashMap, HashSet};
 

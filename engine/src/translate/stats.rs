@@ -1,4 +1,4 @@
-//! What a container uses, in Docker's words.
+//! Resource usage of a container, as Docker's API has it.
 
 use jiff::Timestamp;
 use runtime::stats::{BlkioStats, CpuStats, InterfaceStats, MemoryStats, Stats};

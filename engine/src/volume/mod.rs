@@ -1,4 +1,4 @@
-//! What a volume is: files that outlive the containers that use them. Pure values, and who uses which.
+//! Volumes: files that outlive the containers that use them. Pure values, and who uses which.
 
 pub mod name;
 pub mod options;

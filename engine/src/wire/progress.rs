@@ -1,4 +1,4 @@
-//! What long-running requests tell a client: JSON objects, one a line, that end with a result or an error.
+//! The progress of long-running requests: JSON objects, one a line, that end with a result or an error.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! A tar becomes files in a directory of somebody's root file system, by the rules of `docker cp`.
+//! Extracts a tar into a directory of a root file system, by the rules of `docker cp`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Files become a tar.
+//! Packs files into a tar.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! What to say who one is with: passwords, and tokens from a server of the registry's choice (Docker Registry v2
+//! Authentication to registries: passwords, and tokens from a server of the registry's choice (Docker Registry v2
 //! authentication via central service; OAuth2 for identity tokens).
 
 use base64::Engine as _;

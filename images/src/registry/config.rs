@@ -1,4 +1,4 @@
-//! What a host's administrator says of registries: mirrors of Docker Hub, hosts that may be talked to without
+//! The configuration of registries: mirrors of Docker Hub, hosts that may be talked to without
 //! certificates, and certificates of one's own.
 
 use std::fmt;

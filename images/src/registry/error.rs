@@ -1,4 +1,4 @@
-//! What a registry refuses, and what goes wrong on the way to it.
+//! Errors of registries.
 
 use std::io;
 use std::path::PathBuf;

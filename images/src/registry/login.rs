@@ -1,4 +1,4 @@
-//! Whether a registry knows somebody.
+//! Checks credentials at a registry.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Looking for repositories in an index, by Docker's API v1 for that.
+//! Searches an index for repositories, by Docker's API v1 for that.
 
 use reqwest::header::ACCEPT;
 use serde::Deserialize;

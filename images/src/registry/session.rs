@@ -1,4 +1,4 @@
-//! Requests to one place: TLS, who one is there, and answers of bounded size that come in bounded time.
+//! Requests to one registry host: TLS, authentication, and answers of bounded size that come in bounded time.
 //!
 //! The protocol's few requests are made here and not by a registry client's library: those that there are read documents
 //! and refusals of any length into memory, which a daemon that runs as root can't do on a stranger's word.

@@ -1,4 +1,4 @@
-//! Putting things into a repository: blobs that are asked for first, taken over from another repository, or sent while they
+//! Uploads to a repository: blobs that are asked for first, taken over from another repository, or sent while they
 //! are made; then the manifest that names them.
 
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! Directories that steps of builds keep something in for the next ones (`RUN --mount=type=cache`), and who uses which.
+//! Cache directories of build steps (`RUN --mount=type=cache`), and who uses which.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;

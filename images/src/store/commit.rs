@@ -1,4 +1,4 @@
-//! What a container changed: told, and made an image of.
+//! The changes of a container: listed, and committed as an image.
 
 use super::layers::NewImage;
 use super::{Commit, Store, between_steps};

@@ -1,4 +1,4 @@
-//! What a container's image has in a directory, copied to where a volume begins with it.
+//! Copies a directory of a container's image to where a volume begins with it.
 
 use std::fs::File;
 use std::io;

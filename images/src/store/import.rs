@@ -1,4 +1,4 @@
-//! Making an image of a root file system.
+//! Imports a root file system as an image.
 
 use std::fs::File;
 use std::io::{Read, Seek as _};

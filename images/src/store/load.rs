@@ -1,4 +1,4 @@
-//! Taking in image archives.
+//! Loads image archives.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Taking in an image from a registry: layers side by side, each hashed and unpacked while it downloads, and there for
+//! Pulls an image from a registry: layers side by side, each hashed and unpacked while it downloads, and there for
 //! everybody as soon as all below it are.
 
 use std::io;

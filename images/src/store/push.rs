@@ -1,4 +1,4 @@
-//! Giving an image to a registry: layers side by side, each only sent if the repository can't have it otherwise, made into a
+//! Pushes an image to a registry: layers side by side, each only sent if the repository can't have it otherwise, made into a
 //! tar and compressed while it is sent.
 
 use std::cmp::Reverse;

@@ -1,4 +1,4 @@
-//! Taking names and images away, by Docker's rules.
+//! Removes names and images, by Docker's rules.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,4 +1,4 @@
-//! Giving images out as archives.
+//! Saves images as archives.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! The directories that containers write to.
+//! Snapshots: the directories that containers write to.
 
 use std::fs::DirBuilder;
 use std::io;

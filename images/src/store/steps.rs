@@ -1,4 +1,4 @@
-//! What builds need of the store: layers that no image has yet, and which step led to which layer.
+//! The build cache, and what else builds need of the store: layers that no image has yet, and which step led to which layer.
 //!
 //! A layer that a build makes is there for its next step at once and isn't synchronised: that happens once, at the build's
 //! end, before anything is recorded that outlives it. A layer of a build that was killed is nobody's, and goes when the

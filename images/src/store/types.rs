@@ -1,4 +1,4 @@
-//! What goes in and out of the store.
+//! Types of the store's interface.
 
 use std::path::PathBuf;
 

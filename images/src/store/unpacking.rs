@@ -1,4 +1,4 @@
-//! One layer's stream, compressed or not, becomes a directory, and is what its image says it is.
+//! Unpacks one layer's stream, compressed or not, into a directory, and checks it against its image.
 
 use std::fs;
 use std::io::Read;

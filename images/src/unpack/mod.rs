@@ -1,4 +1,4 @@
-//! A layer's tar becomes a directory that overlayfs can stand on.
+//! Unpacks a layer's tar into a directory that overlayfs takes as a lower layer.
 //!
 //! Nothing in a tar is believed: every name is resolved by the kernel below the layer's directory, without following a
 //! symbolic link ([`tree`]); what would leave it is refused, and with it the whole layer. A link itself leads where it

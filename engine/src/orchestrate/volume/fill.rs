@@ -1,4 +1,4 @@
-//! A new volume begins with what the image has at its place.
+//! Copies the image's files into a new volume.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! How much of the disk volumes take, for `system df` and `volume prune`.
+//! Disk usage of volumes, for `system df` and `volume prune`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How a list calls a container's image, whose name may stand for another one by now.
+//! Names of containers' images in lists: a name may stand for another image by now.
 
 use std::collections::HashMap;
 
