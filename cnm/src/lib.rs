@@ -8,7 +8,7 @@
 //! `PUT /v1/sandboxes/{id}` goes through these hands, and every other change alike:
 //!
 //! 1. **parse**: [`spec::SandboxSpec::parse`] turns the wire type into a value that can't be wrong in itself.
-//! 2. **prepare**: [`state::State::asks_of_put`] says what has to be asked of others first: nothing for local drivers. The daemon
+//! 2. **prepare**: [`state::State::grant_requests_of_put`] says what has to be asked of others first: nothing for local drivers. The daemon
 //!    stores each question as [`grant::Owed`], asks, and decides with the answers in [`state::Context::grants`].
 //! 3. **decide**: [`state::State::put_sandbox`] resolves networks, leases addresses, chooses ports, names and ids (with
 //!    the facts and the random bytes in [`state::Context`]) and keeps the sandbox as *Reserved*, or refuses and changes
@@ -24,8 +24,8 @@
 //! [`state::State::forget_sandbox`] gives back addresses and ports. What others had granted is given back to them when that is
 //! stored.
 //!
-//! After a decision by which sandboxes come to networks or go, [`state::State::unsettled`] names those that need something, or
-//! need it no longer, and [`state::State::settling`] says what.
+//! After a decision by which sandboxes come to networks or go, [`state::State::loopback_pending`] names those that need something, or
+//! need it no longer, and [`state::State::loopback_plan`] says what.
 //!
 //! Start-up: [`state::State::restore`] from the stored records; [`state::State::unfinished`] is torn down; then
 //! [`diff::repair`] between [`state::State::desired`], [`state::State::known`] and what is observed; the firewall is

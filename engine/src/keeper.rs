@@ -65,7 +65,7 @@ pub(crate) fn listener(
     Ok((listener, KeptListener { paths, held: held.ok() }))
 }
 
-/// Has a keeper that runs let go of the listener: it isn't what is served.
+/// Has a keeper that runs release the listener: it isn't what is served.
 pub(crate) fn release(config: &Config) {
     // One that can't be reached holds nothing that anybody could ask for.
     let told = Keeper::connect(&KeeperPaths::of(config).keeper).and_then(|keeper| keeper.release(NAME));

@@ -16,7 +16,7 @@ const TRIM_DELAY: Duration = Duration::from_secs(1);
 static CLOSED: AtomicUsize = AtomicUsize::new(0);
 
 /// Has all threads allocate from one heap. To be called before there are threads. With a heap for each, as is the default,
-/// most of what a crowd of clients took stays in those, since glibc gives back the end of the first alone.
+/// most of what many clients took stays in those, since glibc gives back the end of the first alone.
 pub fn use_one_arena() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it sets a number (mallopt(3)), while there is one thread.

@@ -288,7 +288,7 @@ impl Firewall {
     }
 
     fn lock(&self) -> MutexGuard<'_, DesiredTable> {
-        // Each change of the ledger is one assignment, so it is whole whatever its holder was doing.
+        // Each change of it is one assignment, so it is whole whatever its holder was doing.
         self.desired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

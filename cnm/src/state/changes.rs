@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl State {
-    /// Has a sandbox become what is asked for. The record says so (see [`Sandbox::change`]); store it, settle what is
+    /// Has a sandbox become what is asked for. The record says so (see [`Sandbox::change`]); store it, apply what is
     /// [`State::loopback_pending`], apply the plan, then [`State::changed`] or [`State::unchanged`]. [`crate::ports::sockets`] of what
     /// it is and is to be says which to bind before and to close after.
     ///

@@ -166,7 +166,7 @@ impl State {
         ))
     }
 
-    /// Takes a network's name, link and subnets into the books.
+    /// Indexes a network by its name, link and subnets.
     pub(super) fn adopt_network(&mut self, network: Network) -> Result<(), Error> {
         let taken = |what: &str| {
             let name = &network.spec.name;

@@ -145,7 +145,7 @@ impl State {
         }
     }
 
-    /// Takes a stored sandbox into the books, or leaves them as they were.
+    /// Adds a stored sandbox to the state, or leaves that as it was.
     pub(super) fn adopt_sandbox(&mut self, sandbox: Sandbox) -> Result<(), Error> {
         let contradicts = |why: String| {
             let id = sandbox.id();

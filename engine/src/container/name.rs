@@ -26,14 +26,14 @@ pub fn parse(name: &str) -> Result<String> {
     Err(Error::invalid(format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")))
 }
 
-/// A name nobody chose: a manner and a vessel, and a number once that may be taken.
+/// A name nobody chose: an adjective and a noun, and a number once that may be taken.
 pub fn random(attempt: u32) -> String {
     let mut random = rand::rng();
-    let manner = ADJECTIVES.choose(&mut random).unwrap_or(&"quiet");
-    let vessel = NOUNS.choose(&mut random).unwrap_or(&"dinghy");
+    let adjective = ADJECTIVES.choose(&mut random).unwrap_or(&"quiet");
+    let noun = NOUNS.choose(&mut random).unwrap_or(&"dinghy");
     match attempt {
-        0 => format!("{manner}_{vessel}"),
-        _ => format!("{manner}_{vessel}{}", rand::random_range(0..10_u32.saturating_pow(attempt.min(9)))),
+        0 => format!("{adjective}_{noun}"),
+        _ => format!("{adjective}_{noun}{}", rand::random_range(0..10_u32.saturating_pow(attempt.min(9)))),
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) fn killed(problem: &str) -> Exit {
     }
 }
 
-/// Kills the process of a container that is to go, and waits until that is settled.
+/// Kills the process of a container that is to go, and waits until that is recorded.
 pub(crate) async fn force(engine: &Engine, owned: &mut Owned) -> Result<()> {
     restart::call_off(owned).await?;
     if !owned.container.state.phase.is_alive() {

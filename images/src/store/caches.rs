@@ -110,14 +110,14 @@ impl Drop for CacheGuard<'_> {
 
 impl CachesInUse {
     /// Takes all of these, or nothing as long as others keep one of them.
-    fn take(&mut self, wishes: &[&CacheRequest]) -> Option<Vec<String>> {
+    fn take(&mut self, requests: &[&CacheRequest]) -> Option<Vec<String>> {
         let mut uses = self.0.clone();
         let mut names: Vec<String> = Vec::new();
-        for (at, wish) in wishes.iter().enumerate() {
-            let name = match wishes[..at].iter().position(|earlier| earlier.id == wish.id) {
+        for (at, request) in requests.iter().enumerate() {
+            let name = match requests[..at].iter().position(|earlier| earlier.id == request.id) {
                 // Or the step would wait for itself.
                 Some(earlier) => names[earlier].clone(),
-                None => take(&mut uses, wish)?,
+                None => take(&mut uses, request)?,
             };
             names.push(name);
         }
@@ -126,9 +126,9 @@ impl CachesInUse {
     }
 }
 
-fn take(uses: &mut HashMap<String, Use>, wish: &CacheRequest) -> Option<String> {
-    let name = Digest::of(wish.id.as_bytes()).hex();
-    let (name, taken) = match (wish.how, uses.get(&name)) {
+fn take(uses: &mut HashMap<String, Use>, request: &CacheRequest) -> Option<String> {
+    let name = Digest::of(request.id.as_bytes()).hex();
+    let (name, taken) = match (request.how, uses.get(&name)) {
         (CacheUse::Shared, None) => (name, Use::Shared(1)),
         (CacheUse::Shared, Some(Use::Shared(holders))) => (name, Use::Shared(holders + 1)),
         (CacheUse::Alone | CacheUse::Another, None) => (name, Use::Alone),
@@ -153,13 +153,13 @@ impl Store {
 
     /// Takes the caches of a step into use, all at once, so that no two steps wait for each other. As long as others use
     /// them it waits, having called `waiting`. What isn't there is made: of what `content` puts below a directory for the
-    /// wish of this number, or else empty.
+    /// request of this number, or else empty.
     ///
     /// # Errors
     /// One can't be made, or it was called off before it had them: [`Error::CalledOff`].
     pub fn acquire_caches(
         &self,
-        wishes: &[&CacheRequest],
+        requests: &[&CacheRequest],
         called_off: &CancellationToken,
         mut waiting: impl FnMut(),
         content: &dyn Fn(usize, &Path) -> Option<io::Result<PathBuf>>,
@@ -168,14 +168,14 @@ impl Store {
             // Before looking, so that what is left after that is noticed.
             let left = self.cache_left.notified();
             let mut caches = self.caches();
-            let taken = caches.take(wishes);
+            let taken = caches.take(requests);
             // What a cache begins with may be much: others don't wait for it.
             drop(caches);
             if let Some(names) = taken {
                 let held = CacheGuard { store: self, names };
-                let mut all = wishes.iter().zip(&held.names).enumerate();
+                let mut all = requests.iter().zip(&held.names).enumerate();
                 let made =
-                    all.try_for_each(|(at, (wish, name))| self.make_cache(name, wish, &|work| content(at, work)));
+                    all.try_for_each(|(at, (request, name))| self.make_cache(name, request, &|work| content(at, work)));
                 return made.map(|()| held);
             }
             waiting();
@@ -187,7 +187,7 @@ impl Store {
     fn make_cache(
         &self,
         name: &str,
-        wish: &CacheRequest,
+        request: &CacheRequest,
         content: &dyn Fn(&Path) -> Option<io::Result<PathBuf>>,
     ) -> Result<(), Error> {
         let path = self.caches_dir().join(name);
@@ -200,10 +200,10 @@ impl Store {
             Some(filled) => filled.map_err(Error::file("fill the cache", &path))?,
             None => {
                 let made = work.path().join("cache");
-                let (uid, gid) = wish.owner;
+                let (uid, gid) = request.owner;
                 fs::create_dir(&made)
                     .and_then(|()| chown(&made, Some(uid), Some(gid)))
-                    .and_then(|()| fs::set_permissions(&made, fs::Permissions::from_mode(wish.mode)))
+                    .and_then(|()| fs::set_permissions(&made, fs::Permissions::from_mode(request.mode)))
                     .map_err(Error::file("make directory", &made))?;
                 made
             }

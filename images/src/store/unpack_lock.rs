@@ -31,7 +31,7 @@ impl Store {
         mut waiting: impl FnMut(),
     ) -> Result<UnpackLock<'_>, Error> {
         loop {
-            // Before looking, so that what settles after that is noticed.
+            // Before looking, so that an end after that is noticed.
             let unpack_ended = self.unpack_ended.notified();
             let mut inner = self.inner();
             let known = database::layer(&inner.connection, &chain_id).map_err(Error::database("look for a layer"))?;

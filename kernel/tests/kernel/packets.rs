@@ -16,7 +16,7 @@ use crate::{
     traffic::TestNamespace,
 };
 
-/// In towns side by side: `br_netfilter` on, off, and switched after the town was built.
+/// In topologies side by side: `br_netfilter` on, off, and switched after the topology was built.
 fn in_topology(test: impl Fn(&Topology) + Sync) {
     let test = &test;
     thread::scope(|scope| {

@@ -84,7 +84,7 @@ impl Keeper {
         }
     }
 
-    /// Has the keeper let go of what it holds under this name, if anything.
+    /// Has the keeper release what it holds under this name, if anything.
     ///
     /// # Errors
     /// When the keeper went away, or refuses.

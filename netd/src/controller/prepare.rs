@@ -25,7 +25,7 @@ pub(super) struct Prepared {
     guards: Vec<GrantGuard>,
 }
 
-/// What a task has in hand of what others were asked for. However the task ends, it is let go.
+/// A grant, or a request for one, that a task uses. However the task ends, what isn't used any more is released.
 struct GrantGuard(Option<(Controller, Holder)>);
 
 /// Somebody waits to remove a sandbox.
@@ -34,7 +34,7 @@ pub(super) struct RemovalNotice {
     sandbox: SandboxId,
 }
 
-/// An answer, in hand.
+/// An answer, with its guard.
 type Answered = Result<(GrantRequest, Grant, GrantGuard), Error>;
 
 impl Prepared {
@@ -98,8 +98,8 @@ impl Controller {
         answered.await.unwrap_or(Err(Error::Panicked))
     }
 
-    /// Asks one until it answers, whether or not anybody still waits for that: only then can it be given back. What is in hand is
-    /// let go unless it reaches who waits.
+    /// Asks one until it answers, whether or not anybody still waits for that: only then can it be released. The guard is
+    /// dropped unless it reaches who waits.
     async fn ask_until_answered(
         self,
         grantor: Arc<dyn Grantor>,

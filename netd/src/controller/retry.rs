@@ -19,7 +19,7 @@ pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(super) struct Retrying(AtomicBool);
 
-/// Something that is on its way out and stopped.
+/// A removal, or the undoing of a change, that failed.
 enum Stuck {
     Sandbox(SandboxId),
     /// A change of one that failed.

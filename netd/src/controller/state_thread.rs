@@ -11,12 +11,12 @@ use tokio::{
 use super::state::ControllerState;
 use crate::Error;
 
-/// How many visits may wait; more make their requests wait, not the memory grow.
+/// How many decisions may wait; more make their requests wait, not the memory grow.
 const WAITING: usize = 256;
 
 type Decision = Box<dyn FnOnce(&mut ControllerState) + Send>;
 
-/// The way to the state.
+/// A handle on the thread.
 #[derive(Debug, Clone)]
 pub(crate) struct StateThread {
     decisions: mpsc::Sender<Decision>,
@@ -36,7 +36,7 @@ impl StateThread {
         let runtime = Handle::current();
         let serve = move || {
             let _ended = ended;
-            // Relays are started in visits, and start tasks.
+            // Relays are started by decisions, and start tasks.
             let _runtime = runtime.enter();
             while let Some(decision) = waiting.blocking_recv() {
                 decision(&mut state);

@@ -58,7 +58,7 @@ enum Command {
     Drain(oneshot::Sender<()>),
 }
 
-/// Comes when the relay has let go of what it was told to stop.
+/// Resolves when the relay has closed what it was told to stop.
 #[must_use]
 #[derive(Debug, Default)]
 pub(crate) struct Drained(Option<oneshot::Receiver<()>>);

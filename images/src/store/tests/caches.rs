@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::store::{CacheRequest, CacheUse};
 
-fn wish(id: &str) -> CacheRequest {
+fn request(id: &str) -> CacheRequest {
     CacheRequest { id: id.to_owned(), how: CacheUse::Shared, owner: (0, 0), mode: 0o755 }
 }
 
 /// Holds a cache for a moment, and gives its place and what was in it.
 fn hold(store: &Store, id: &str, content: &dyn Fn(usize, &Path) -> Option<io::Result<PathBuf>>) -> (PathBuf, Vec<u8>) {
     let never = CancellationToken::new();
-    let held = store.acquire_caches(&[&wish(id)], &never, || panic!("nobody keeps it"), content).expect("held");
+    let held = store.acquire_caches(&[&request(id)], &never, || panic!("nobody keeps it"), content).expect("held");
     let place = held.paths().remove(0);
     let text = fs::read(place.join("begin")).unwrap_or_default();
     (place, text)

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::ControllerState;
 use crate::store::Commit;
 
-/// All that is owed. Nothing of it is due as long as its holder has a record, or a task has it in hand.
+/// All that is owed. Nothing of it is due as long as its holder has a record, or a task uses it.
 #[derive(Debug, Default)]
 pub(crate) struct OwedGrants {
     entries: BTreeMap<Holder, Entry>,
@@ -59,8 +59,8 @@ impl OwedGrants {
         self.entries.insert(holder, Entry { owed, in_use, attempts: 0, error: None });
     }
 
-    /// Nobody here has it any more. Answers with those who are to be given something back now: what a task still has in hand
-    /// is for that to let go.
+    /// Nobody here has it any more. Answers with those who are to be given something back now: what a task still uses
+    /// is for that to release.
     pub(super) fn given_up(&mut self, holders: impl IntoIterator<Item = Holder>) -> BTreeSet<DriverName> {
         let mut to = BTreeSet::new();
         for holder in holders {
@@ -76,7 +76,7 @@ impl OwedGrants {
         self.due.iter().filter_map(|holder| Some(self.entries.get(holder)?.owed.to.clone())).collect()
     }
 
-    /// What is to be given back to one now, at most so many and none that was tried, in hand of whoever asked. What failed less
+    /// What is to be given back to one now, at most so many and none that was tried, in use by whoever asked. What failed less
     /// often goes first, and a network's own after that of its endpoints.
     pub(crate) fn take_due(&mut self, to: &DriverName, tried: &BTreeSet<Holder>, most: usize) -> Vec<Owed> {
         let is_free = |holder: &&Holder| {
@@ -163,7 +163,7 @@ impl ControllerState {
         Some(self.store.put_owed([entry.owed.clone()]))
     }
 
-    /// Tasks are done with what they had in hand. Answers with those who are to be given something back now.
+    /// Tasks are done with what they used. Answers with those who are to be given something back now.
     pub(crate) fn no_longer_in_use(&mut self, holders: Vec<Holder>) -> BTreeSet<DriverName> {
         for holder in &holders {
             if let Some(entry) = self.owed.entries.get_mut(holder) {

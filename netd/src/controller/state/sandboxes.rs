@@ -48,7 +48,7 @@ pub(crate) struct Reserved {
     pub(crate) commit: Commit,
     /// To be held from here on.
     pub(crate) sockets: Vec<SocketSpec>,
-    /// To be settled before it is applied.
+    /// Networks whose loopback plan is to be applied before it.
     pub(crate) loopback_pending: Vec<NetworkId>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Leaving {
     pub(crate) commit: Commit,
     /// To be waited for before its ports are free.
     pub(crate) drained: Drained,
-    /// To be settled as well.
+    /// Networks whose loopback plan is to be applied as well.
     pub(crate) loopback_pending: Vec<NetworkId>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct Leaving {
 #[derive(Debug)]
 pub(crate) struct Gone {
     pub(crate) commit: Commit,
-    /// To be settled now.
+    /// Networks whose loopback plan is to be applied now.
     pub(crate) loopback_pending: Vec<NetworkId>,
     /// To be held now, since ports lead elsewhere.
     pub(crate) sockets: Vec<SocketSpec>,

@@ -50,7 +50,7 @@ pub(super) struct GrantingDriver {
     pub(super) taken_back: Vec<Holder>,
 }
 
-/// The lender, and who asks it.
+/// The driver, and who asks it.
 #[derive(Debug, Clone)]
 pub(super) struct Lent {
     pub(super) granting_driver: watch::Sender<GrantingDriver>,
@@ -93,7 +93,7 @@ impl Lent {
         }
     }
 
-    /// The same lender, asked by a netd that dies with its host.
+    /// The same driver, asked by a netd that dies with its host.
     pub(super) fn of(&self, crashing_host: Arc<CrashingHost>) -> Self {
         Self { crashing_host: Some(Mortal(crashing_host)), ..self.clone() }
     }
@@ -122,7 +122,7 @@ impl Lent {
         *self.says_of_network.lock().expect("not poisoned") = Some(NetworkGrant { pools });
     }
 
-    /// Waits until something holds at the lender's.
+    /// Waits until something holds of the driver.
     pub(super) async fn until(&self, what: impl FnMut(&GrantingDriver) -> bool) {
         self.granting_driver.subscribe().wait_for(what).await.expect("the driver is there");
     }

@@ -30,7 +30,7 @@ fn reference(name: &str) -> cnm::spec::NetworkRef {
     name.parse().expect("a name")
 }
 
-/// A world with a lender, a netd in it, and a network of the lender's.
+/// A world with a granting driver, a netd in it, and a network of the driver's.
 async fn started(deadline: Duration) -> (World, Lent, Controller) {
     let lent = Lent::new(deadline);
     let world = World::with(lent.planners());

@@ -15,7 +15,7 @@ use super::{
 use crate::controller::Controller;
 
 /// More steps than any request here takes, also where each port that it chooses first is held by a test beside it: the
-/// bridge is settled once more for each of these.
+/// loopback plan is applied once more for each of these.
 const STEPS: usize = 64;
 
 /// Kills netd at each step of a request, in a world of its own each time, until there is none left to be killed at: the

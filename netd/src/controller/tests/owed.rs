@@ -27,7 +27,7 @@ struct Killed<'a> {
     step: usize,
 }
 
-/// Kills netd at each step of a request, in a world with a network of the lender's each time, until there is none left to be
+/// Kills netd at each step of a request, in a world with a network of the granting driver's each time, until there is none left to be
 /// killed at. Says how often.
 async fn kill_at_each_step<R>(
     prepare: impl AsyncFn(&Controller),
@@ -143,7 +143,7 @@ async fn a_kill_at_any_step_of_making_or_removing_a_network_leaves_nothing_given
     assert!(kills >= 4, "{kills} kills");
 }
 
-/// On the lender's network, made if it isn't there.
+/// On the granting driver's network, made if it isn't there.
 async fn put_lent(netd: &Controller, id: &str) {
     if netd.read_view().network("lent").is_err() {
         netd.create_network(network("lent")).await.expect("a network");
