@@ -36,6 +36,12 @@ fn a_table_tells_who_is_on_which_network() {
     assert!(table[2].contains("0.0.0.0:4000->80/tcp"), "{table:?}");
     let all = host.berth(&["net", "ps", "--format", "{{.Network}} {{.Container}}"]).ok();
     assert_eq!(all, "bridge other\nlab other\nlab web");
+    // By today's name, to whoever meets it as well.
+    host.berth(&["rename", "web", "www"]).ok();
+    let lab = host.berth(&["net", "ps", "--format", "{{.Container}} {{.Addresses}} {{.Ports}}", "lab"]).ok();
+    assert!(lab.contains("\nwww 10.9.0.7 0.0.0.0:4000->80/tcp"), "{lab}");
+    let said = host.berth(&["run", "-p", "4000:80", "busybox", "true"]).fails_with(125);
+    assert!(said.contains("www") && !said.contains("web"), "{said}");
     let more = host.berth(&["net", "inspect", "-v", "-f", "{{range .Containers}}{{.Ports}} {{end}}", "lab"]).ok();
     assert!(more.contains("0.0.0.0:4000->80/tcp"), "{more}");
 }
