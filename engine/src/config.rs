@@ -85,6 +85,9 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
+    /// A socket is named by a URL, as Docker's daemon takes it.
+    #[error("the socket {0:?} is no path: give one, as in /run/berth/berth.sock; the API isn't served over TCP")]
+    SocketUrl(PathBuf),
     /// A registry isn't named as one.
     #[error(transparent)]
     Registry(#[from] images::ConfigError),
@@ -171,13 +174,17 @@ impl Config {
         if !cgroup_parent.starts_with('/') || !has_name || cgroup_parent.split('/').any(|part| part == "..") {
             return Err(ConfigError::CgroupParent(cgroup_parent));
         }
+        let socket = flags.socket.or(file.socket);
+        if let Some(url) = socket.as_ref().filter(|socket| socket.to_string_lossy().contains("://")) {
+            return Err(ConfigError::SocketUrl(url.clone()));
+        }
         let bin_dir = match flags.bin_dir.or(file.bin_dir) {
             Some(dir) => path(Some(dir), "")?,
             None => own_directory().map_err(ConfigError::OwnExecutable)?,
         };
         Ok(Self {
             root: path(flags.root.or(file.root), "/var/lib/berth")?,
-            socket: path(flags.socket.or(file.socket), run_dir.join("berth.sock"))?,
+            socket: path(socket, run_dir.join("berth.sock"))?,
             netd_socket: path(flags.netd_socket.or(file.netd_socket), run_dir.join("netd.sock"))?,
             start_netd: flags.start_netd.or(file.start_netd).unwrap_or(true),
             registries,
