@@ -137,6 +137,7 @@ fn inspect_shows_what_was_asked_for_and_what_there_is() {
     // A variable that is taken away is seen, and no process has it.
     let archive = berth_tests::image::busybox();
     host.docker(&["import", "-c", "ENV A=1 B=2", "-c", "CMD []", &archive.to_string_lossy(), "varied"]).ok();
+    assert_eq!(format("varied", "{{json .Config.Cmd}}"), "null");
     let env = host.docker(&["run", "--name", "env", "-e", "A", "-e", "HOME=", "-u", "guest", "varied", "env"]).ok();
     assert!(env.contains("B=2") && !env.lines().any(|line| line.starts_with('A')), "{env}");
     let home = host.docker(&["run", "--rm", "-u", "guest", "busybox", "sh", "-c", "echo HOME=$HOME"]).ok();

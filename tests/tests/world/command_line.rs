@@ -60,6 +60,9 @@ fn what_the_engine_has_no_use_for_is_refused_in_its_words() {
         (&["net", "create", "--config-only", "kept"], 1, "configuration-only networks are not available"),
         (&["net", "create", "--scope", "swarm", "far"], 1, "network scope \"swarm\" is not available"),
         (&["net", "create", "--ipam-driver", "foreign", "lab"], 1, "IPAM driver \"foreign\" is not available"),
+        (&["net", "create", "--config-from", "kept", "lab"], 1, "configuration-only networks are not available"),
+        (&["net", "create", "--ingress", "lab"], 1, "ingress"),
+        (&["net", "create", "--ipam-opt", "a=b", "lab"], 1, "the default IPAM driver has no option \"a\""),
         (&["rmi", "--platform", "linux/riscv64", "busybox"], 1, "does not match the specified platform"),
         (&["history", "--platform", "linux/riscv64", "busybox"], 1, "does not match the specified platform"),
         (&["image", "inspect", "--platform", "linux/riscv64", "busybox"], 1, "does not match the specified platform"),
@@ -73,6 +76,27 @@ fn what_the_engine_has_no_use_for_is_refused_in_its_words() {
     assert_eq!(host.berth(&["ps", "-aq"]).ok(), "", "nothing was made");
     host.berth(&["net", "create", "--attachable", "--scope", "local", "lab"]).ok();
     assert_eq!(host.berth(&["net", "ls", "-q", "--filter", "name=lab"]).ok().len(), 12);
+    // Of the platform that is here they tell and take away.
+    let ours = host.docker(&["image", "inspect", "-f", "{{.Os}}/{{.Architecture}}", "busybox"]).ok();
+    let history = host.berth(&["history", "busybox"]).ok();
+    assert_eq!(host.berth(&["history", "--platform", &ours, "busybox"]).ok(), history);
+    let archive = berth_tests::image::busybox();
+    host.docker(&["import", "-m", "another", &archive.to_string_lossy(), "other:1"]).ok();
+    host.docker(&["tag", "other:1", "other:2"]).ok();
+    host.docker(&["create", "busybox"]).ok();
     let tree = host.berth(&["images", "--tree"]).ok();
-    assert!(tree.lines().nth(1).is_some_and(|line| line.starts_with("busybox:latest ")), "{tree}");
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let tree: Vec<_> = tree.lines().map(words).collect();
+    let id = |name: &str| host.docker(&["inspect", "-f", "{{slice .Id 7 19}}", name]).ok();
+    assert_eq!(tree[0].join(" "), "IMAGE ID DISK USAGE EXTRA");
+    assert_eq!(
+        (tree[1].len(), &tree[1][0], &tree[2][0]),
+        (1, &"other:1".to_owned(), &"other:2".to_owned()),
+        "{tree:?}"
+    );
+    assert_eq!((tree[2].len(), &tree[2][1]), (3, &id("other:1")), "{tree:?}");
+    let used = [&tree[3][0], &tree[3][1], &tree[3][3]];
+    assert_eq!(used, [&"busybox:latest".to_owned(), &id("busybox"), &"U".to_owned()], "a container has it: {tree:?}");
+    host.berth(&["rmi", "--platform", &ours, "other:2"]).ok();
+    assert_eq!(host.docker(&["images", "-q", "other:2"]).ok(), "");
 }

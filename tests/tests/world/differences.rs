@@ -1,6 +1,6 @@
 //! What docs/differences-from-docker.md says isn't there yet is refused, each with the status that it says.
 
-use berth_tests::started;
+use berth_tests::{started, world::binary};
 
 use crate::bad_input::WrongHttp;
 
@@ -143,9 +143,26 @@ const NOT_OF_CONTAINERS: &[(&str, &[&str], u16)] = &[
     ),
 ];
 
+/// Rows that no request to the engine asks for.
+const NOT_OF_THE_API: &[&str] = &["the API over TCP, with TLS or without"];
+
+/// The rows of the table of what isn't there yet.
+fn rows(document: &str) -> Vec<&str> {
+    let (_, table) = document.split_once("\n## Not there yet\n").expect("the chapter");
+    let (table, _) = table.split_once("\n## ").expect("another chapter");
+    table.lines().filter(|line| line.starts_with("| ") && *line != "| what | instead |").collect()
+}
+
 #[test]
 fn what_isnt_there_yet_is_refused_as_the_document_says() {
     let document = include_str!("../../../docs/differences-from-docker.md");
+    let asked_for = NOT_THERE.iter().map(|(words, _)| *words).chain(NOT_OF_CONTAINERS.iter().map(|(words, ..)| *words));
+    let asked_for: Vec<&str> = asked_for.chain(NOT_OF_THE_API.iter().copied()).collect();
+    let rows = rows(document);
+    assert!(rows.len() > 15, "the table has changed its form: {rows:?}");
+    for row in rows {
+        assert!(asked_for.iter().any(|words| row.contains(words)), "nobody asks for {row}");
+    }
     let (_world, host) = started();
     host.docker(&["create", "--name", "idle", "busybox", "true"]).ok();
     let there = || [["ps", "-aq"], ["volume", "ls"], ["network", "ls"]].map(|list| host.docker(&list).ok());
@@ -172,4 +189,18 @@ fn what_isnt_there_yet_is_refused_as_the_document_says() {
         host.docker(&["run", "--rm", "--network", "lab", "--ip6", "fd00::2", "busybox", "true"]).fails_with(125);
     assert!(refused.contains("network lab has no IPv6 subnet"), "{refused}");
     assert_eq!(host.docker(&["ps", "-aq"]).ok().lines().count(), 1);
+
+    assert!(document.contains("**Containers don't find each other by name yet.**"));
+    assert!(document.contains("there is no server at 127.0.0.11"));
+    host.docker(&["run", "-d", "--name", "named", "--network", "lab", "busybox", "sleep", "1000"]).ok();
+    let look = "! ping -c 1 -W 1 named > /dev/null 2>&1 && cat /etc/resolv.conf";
+    let servers = host.docker(&["run", "--rm", "--network", "lab", "busybox", "sh", "-c", look]).ok();
+    assert!(servers.contains("nameserver") && !servers.contains("127.0.0.11"), "{servers}");
+
+    let by_tcp = host.berth(&["-H", "tcp://127.0.0.1:2375", "ps"]).fails_with(1);
+    assert!(by_tcp.starts_with("berth: invalid host 'tcp://127.0.0.1:2375': give unix:///path/to/socket"), "{by_tcp}");
+    let berthd = format!("cd /run && {} --socket tcp://127.0.0.1:2375; ls /run", binary("berthd").display());
+    let refused = host.sh(&berthd);
+    assert!(refused.stderr.contains("tcp://127.0.0.1:2375") && refused.stderr.contains("TCP"), "{refused:?}");
+    assert!(!refused.stdout.contains("tcp:"), "{refused:?}");
 }

@@ -81,6 +81,60 @@ fn cpu() {
     assert!(count > 0, "{throttled}");
 }
 
+#[test]
+fn disks_swapping_and_devices() {
+    let (_world, host) = started();
+    let disk = "for disk in /sys/block/*; do name=${disk##*/}; [ -b /dev/$name ] && [ $(cat $disk/size) -gt 0 ] && \
+                echo /dev/$name $(cat $disk/dev) && break; done";
+    let disk = host.sh(disk).ok();
+    let (path, number) = disk.split_once(' ').expect("this machine has a disk");
+    let has_v1 = host.sh("test -d /sys/fs/cgroup/blkio").code == 0;
+    // Whatever a client says, version 2 of cgroups has neither of these.
+    let memory: &[&str] = if has_v1 { &["--memory-swappiness", "33", "--oom-kill-disable"] } else { &[] };
+    let [reads, writes] = [format!("{path}:1mb"), format!("{path}:2m")];
+    let [read_operations, write_operations] = [format!("{path}:100"), format!("{path}:200")];
+    let disks = [
+        ["--blkio-weight", "300"],
+        ["--device-read-bps", &reads],
+        ["--device-write-bps", &writes],
+        ["--device-read-iops", &read_operations],
+        ["--device-write-iops", &write_operations],
+    ];
+    let flags = [&["-m", "64m"][..], memory, disks.as_flattened()].concat();
+    // As `run` asks for it, and as `create` does.
+    host.berth(&[&["run", "-d", "--name", "ran"], &flags[..], &["busybox", "sleep", "1000"]].concat()).ok();
+    host.berth(&[&["create", "--name", "made"], &flags[..], &["busybox", "sleep", "1000"]].concat()).ok();
+    host.berth(&["start", "made"]).ok();
+    for name in ["ran", "made"] {
+        let held = |controller: &str, file: &str| {
+            let id = host.docker(&["inspect", "-f", "{{.State.Pid}}", name]).ok();
+            let path = format!("$(sed -n 's,^[0-9]*:{controller}:,,p' /proc/{id}/cgroup)");
+            host.sh(&format!("cat /sys/fs/cgroup/{controller}{path}/{file}")).ok()
+        };
+        if !has_v1 {
+            assert_eq!(held("", "io.max"), format!("{number} rbps=1048576 wbps=2097152 riops=100 wiops=200"));
+            continue;
+        }
+        let throttles = ["read_bps", "write_bps", "read_iops", "write_iops"];
+        let throttles = throttles.map(|what| held("blkio", &format!("blkio.throttle.{what}_device")));
+        assert_eq!(throttles, ["1048576", "2097152", "100", "200"].map(|rate| format!("{number} {rate}")));
+        assert_eq!(held("blkio", "blkio*.weight"), "300");
+        assert_eq!(held("memory", "memory.swappiness"), "33");
+        assert!(held("memory", "memory.oom_control").contains("oom_kill_disable 1"));
+    }
+    // One disk's weight needs a scheduler that knows weights: else the kernel's refusal is said, and nothing runs.
+    let weighed = format!("{path}:200");
+    let said = host.berth(&["run", "--name", "one", "--blkio-weight-device", &weighed, "busybox", "true"]);
+    assert!(said.code == 0 || (said.code == 125 && said.stderr.contains("weight")), "{said:?}");
+    let weights = host.docker(&["inspect", "-f", "{{json .HostConfig.BlkioWeightDevice}}", "one"]).ok();
+    assert_eq!(weights, format!(r#"[{{"Path":"{path}","Weight":200}}]"#));
+
+    let open = "mknod /tmp/tun c 10 200 && (exec 3< /tmp/tun) 2> /dev/null && echo open || echo closed";
+    let opens = |flags: &[&str]| host.berth(&[&["run", "--rm"], flags, &["busybox", "sh", "-c", open]].concat()).ok();
+    assert_eq!(opens(&[]), "closed");
+    assert_eq!(opens(&["--device-cgroup-rule", "c 10:200 rwm"]), "open");
+}
+
 /// What /proc/self/status says of capabilities and seccomp, and which masked paths are empty.
 const LOOK: &str = "grep -E '^(CapEff|CapBnd|Seccomp|NoNewPrivs):' /proc/self/status; cat /proc/kcore 2>/dev/null | head -c 1 | wc -c; \
                     ls /proc/acpi /sys/firmware 2>/dev/null | grep -v : | grep -c .; touch /proc/sys/kernel/hostname 2>/dev/null && echo writable; \
