@@ -77,7 +77,7 @@ pub(crate) async fn change(netd: &Netd, owned: &mut Owned, wanted: &Container) -
 }
 
 /// Tells netd again what a container wants, if a daemon died while that was being changed: nobody was told that it is
-/// otherwise.
+/// otherwise. Likewise if it is called otherwise, which netd wasn't told yet.
 pub(crate) async fn unchange(netd: &Netd, owned: &mut Owned) -> Result<()> {
     if !owned.container.state.network_changes {
         return Ok(());

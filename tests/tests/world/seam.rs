@@ -48,6 +48,7 @@ fn a_netd_that_stands_still_holds_up_only_who_needs_it() {
     assert_eq!(at_once(&host, &["ps", "-q"]).lines().count(), 3);
     assert_eq!(at_once(&host, &["logs", "web"]), "here");
     assert_eq!(at_once(&host, &["inspect", "-f", "{{.State.Status}}", "web"]), "running");
+    at_once(&host, &["rename", "web", "www"]);
     at_once(&host, &["kill", "victim"]);
     assert_eq!(at_once(&host, &["wait", "victim"]), "137");
     host.sh("echo onward > /run/end").ok();
@@ -69,10 +70,15 @@ fn a_netd_that_stands_still_holds_up_only_who_needs_it() {
     host.docker(&["run", "--rm", "-p", "4001:80", "busybox", "true"]).ok();
     assert_eq!(
         host.docker(&["ps", "-a", "--format", "{{.Names}} {{.State}}"]).ok(),
-        "late created\nends exited\nvictim exited\nweb running"
+        "late created\nends exited\nvictim exited\nwww running"
+    );
+    host.wait_for_daemon_log("berthd", "netd has been told what it is called now");
+    assert_eq!(
+        host.berth(&["net", "ps", "--format", "{{.Container}} {{.Ports}}"]).ok(),
+        "www 0.0.0.0:4000->80/tcp, [::]:4000->80/tcp"
     );
     host.docker(&["start", "victim"]).ok();
-    host.docker(&["rm", "-f", "web", "victim", "ends", "late"]).ok();
+    host.docker(&["rm", "-f", "www", "victim", "ends", "late"]).ok();
     host.wait_for_daemon_log("berthd", "netd knows which sandboxes are wanted");
     assert_eq!(host.http(NETD, "GET", "/v1/sandboxes", None), (200, "[]".to_owned()));
     assert_eq!(belongings(&host), before);

@@ -13,6 +13,7 @@ use crate::container::Containers;
 use crate::container::state::Outcome;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::netd::Netd;
 use crate::orchestrate::remove::Volumes;
 use crate::orchestrate::stop::{self, StopOptions};
 use crate::orchestrate::{pause, remove as removal, rename as renaming, signal as kills, start as starting};
@@ -95,8 +96,15 @@ pub(super) async fn unpause(Named(handle): Named) -> Result<StatusCode> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn rename(Named(handle): Named, Query(query): Query<RenameQuery>) -> Result<StatusCode> {
-    handle.run(move |owned| Box::pin(async move { renaming::rename(owned, &query.name).await })).await?;
+pub(super) async fn rename(
+    State(netd): State<Arc<Netd>>,
+    Named(handle): Named,
+    Query(query): Query<RenameQuery>,
+) -> Result<StatusCode> {
+    let renamed = handle.run_with(&netd, move |netd, owned| {
+        Box::pin(async move { renaming::rename(netd, owned, &query.name).await })
+    });
+    renamed.await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
