@@ -107,8 +107,8 @@ fn disks_swapping_and_devices() {
     host.berth(&["start", "made"]).ok();
     for name in ["ran", "made"] {
         let held = |controller: &str, file: &str| {
-            let id = host.docker(&["inspect", "-f", "{{.State.Pid}}", name]).ok();
-            let path = format!("$(sed -n 's,^[0-9]*:{controller}:,,p' /proc/{id}/cgroup)");
+            let pid = host.docker(&["inspect", "-f", "{{.State.Pid}}", name]).ok();
+            let path = format!("$(sed -n 's,^[0-9]*:{controller}:,,p' /proc/{pid}/cgroup)");
             host.sh(&format!("cat /sys/fs/cgroup/{controller}{path}/{file}")).ok()
         };
         if !has_v1 {
