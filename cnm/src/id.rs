@@ -195,9 +195,9 @@ impl LinkName {
         Self(format!("bv{}", &endpoint.as_str()[..10]))
     }
 
-    /// A bridge of ours on its way out, whose own name others may have: `bx` and ten random digits.
+    /// A bridge of ours on its way out, whose own name others may have: `bb-x` and ten random digits.
     pub fn of_retired_bridge(random: u64) -> Self {
-        Self(format!("bx{:010x}", random >> 24))
+        Self(format!("bb-x{:010x}", random >> 24))
     }
 
     /// Whether the name is of the pattern of [`LinkName::of_host_end`].
@@ -207,7 +207,7 @@ impl LinkName {
 
     /// Whether the name is of the pattern of [`LinkName::of_retired_bridge`].
     pub fn is_retired_bridge(&self) -> bool {
-        self.is_ten_digits_after("bx")
+        self.is_ten_digits_after("bb-x")
     }
 
     fn is_ten_digits_after(&self, prefix: &str) -> bool {

@@ -13,18 +13,19 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         mpsc::{Sender, channel},
     },
+    time::Duration,
 };
 
 use cnm::{
     firewall::Element,
-    id::SandboxId,
+    id::{MacAddress, SandboxId},
     observed::{LinkKind, ObserveScope, Observed, ObservedLink, ObservedNamespace},
     plan::{Op, Plan},
     resource::{LinkAt, NamespaceAt, Neighbour, Resource, Route},
 };
 
 use crate::{
-    AdminChains, Applied, Error, Failed, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host,
+    AdminChains, Adoption, Applied, Error, Failed, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host,
     HostFacts, LinkEvent, LinkWatch, Repaired, Stuck, names,
 };
 
@@ -251,16 +252,21 @@ impl Host for FakeHost {
         Ok(self.lock().lost.clone())
     }
 
-    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path) -> Result<(), Error> {
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> Result<Adoption, Error> {
         let mut state = self.lock();
         let found = NamespaceAt::Path(found.display().to_string());
-        if !state.namespaces.contains_key(&found) {
-            let attempt = format!("take {found} for the network namespace of sandbox {sandbox}");
-            return Err(Error::refused(attempt, nix::errno::Errno::ENOENT));
+        let Some(seen) = state.namespaces.get(&found) else { return Ok(Adoption::Refused("there is nothing")) };
+        let has_one = seen.links.values().any(|link| link.mac.is_some_and(|mac| links.contains(&mac)));
+        if !links.is_empty() && !has_one {
+            return Ok(Adoption::Refused("it has none of the sandbox's links"));
         }
         state.lost.remove(sandbox);
         state.rename_namespace(&found, &NamespaceAt::Pinned(sandbox.clone()));
-        Ok(())
+        Ok(Adoption::Kept)
+    }
+
+    fn finish_deletions(&self, _longest: Duration) -> bool {
+        true
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

@@ -10,7 +10,7 @@ use std::{
 
 use cnm::{
     firewall::Element,
-    id::{LinkName, SandboxId},
+    id::{LinkName, MacAddress, SandboxId},
     observed::{ObserveScope, Observed},
     plan::Plan,
     resource::Resource,
@@ -91,11 +91,16 @@ pub trait Host: Send + Sync {
     /// When the links to namespaces can't be read.
     fn lost_namespaces(&self) -> Result<BTreeSet<SandboxId>, Error>;
 
-    /// Keeps a namespace again that was lost, found at a path: that of a process in it, or a descriptor of one's own.
+    /// Keeps a namespace again that was lost, found at a path: that of a process in it, or a descriptor of one's own. It has to
+    /// have one of the links that the sandbox has, if it has any, by their MAC addresses: whoever is in it may have left for
+    /// another.
     ///
     /// # Errors
-    /// When the path doesn't lead to a network namespace, or leads to the host's.
-    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path) -> Result<(), Error>;
+    /// When it can't be looked at, or can't be kept.
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> Result<Adoption, Error>;
+
+    /// Waits until links are deleted for which nobody waits, or for this long; whether they are. For a process that ends.
+    fn finish_deletions(&self, longest: Duration) -> bool;
 
     /// Chains of other tables that drop forwarded packets, whatever our table says: Docker's policy, ufw.
     ///
@@ -125,6 +130,15 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// When the kernel doesn't answer.
     fn facts(&self) -> Result<HostFacts, Error>;
+}
+
+/// What came of [`Host::adopt_namespace`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adoption {
+    /// It is kept.
+    Kept,
+    /// What was found is something else: what it is not, or is.
+    Refused(&'static str),
 }
 
 /// What [`Host::apply`] did.

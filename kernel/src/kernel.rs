@@ -7,19 +7,20 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use cnm::{
     firewall::Element,
-    id::{LinkName, SandboxId},
+    id::{LinkName, MacAddress, SandboxId},
     observed::{ObserveScope, Observed},
     plan::{Op, Plan},
     resource::{NamespaceAt, Resource},
 };
 
 use crate::{
-    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkWatch,
-    NamespaceKeeper, Repaired,
+    AdminChains, Adoption, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
+    LinkWatch, NamespaceKeeper, Repaired,
     error::attempted,
     firewall::Firewall,
     names,
@@ -141,9 +142,13 @@ impl Host for Kernel {
         self.pins.lost().map_err(attempted("look for network namespaces that nobody keeps"))
     }
 
-    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path) -> Result<(), Error> {
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> Result<Adoption, Error> {
         let attempt = || format!("take {} for the network namespace of sandbox {sandbox}", found.display());
-        self.pins.adopt(sandbox, found).map_err(attempted(attempt()))
+        self.pins.adopt(sandbox, found, links).map_err(attempted(attempt()))
+    }
+
+    fn finish_deletions(&self, longest: Duration) -> bool {
+        self.reaper.finish(longest)
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

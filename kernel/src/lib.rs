@@ -28,10 +28,10 @@ mod sysctl;
 
 pub use kernel::Kernel;
 pub use namespace::is_network_namespace;
-pub use namespace_keeper::{InProcessKeeper, NOWHERE, NamespaceKeeper};
+pub use namespace_keeper::{InProcessKeeper, NOWHERE, NamespaceKeeper, point_link_at};
 
 pub use error::{Error, Failed, Stuck};
 pub use host::{
-    AdminChains, Applied, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkEvent,
-    LinkWatch, Repaired, Watch,
+    AdminChains, Adoption, Applied, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
+    LinkEvent, LinkWatch, Repaired, Watch,
 };

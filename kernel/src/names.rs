@@ -6,8 +6,8 @@ use cnm::id::LinkName;
 /// iproute2's `rt_protos`.
 pub const ROUTE_PROTOCOL: u8 = 98;
 
-/// Whether a link's name follows our patterns: `berth0`, `bb-…` for bridges, `bv` and ten digits for host ends, `bx` and ten
-/// digits for bridges that are being deleted.
+/// Whether a link's name follows our patterns: `berth0`, `bb-…` for bridges, `bb-x` and ten digits for those that are
+/// being deleted, `bv` and ten digits for host ends.
 pub fn is_ours(name: &LinkName) -> bool {
     let bridge = name.as_str().strip_prefix("bb-");
     name.as_str() == "berth0"

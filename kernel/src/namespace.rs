@@ -14,15 +14,18 @@ use std::{
     thread,
 };
 
-use cnm::{id::SandboxId, resource::NamespaceAt};
+use cnm::{
+    id::{MacAddress, SandboxId},
+    resource::NamespaceAt,
+};
 use nix::{
     errno::Errno,
     mount::{MntFlags, umount2},
     sched::{CloneFlags, setns, unshare},
-    sys::statfs::{NSFS_MAGIC, statfs},
+    sys::statfs::{NSFS_MAGIC, fstatfs, statfs},
 };
 
-use crate::{Error, NOWHERE, NamespaceKeeper, error::attempted, route, sysctl};
+use crate::{Adoption, Error, NOWHERE, NamespaceKeeper, error::attempted, route, sysctl};
 
 /// `_IO(NSIO, 0x3)` of linux/nsfs.h.
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
@@ -70,11 +73,7 @@ impl Pins {
             let pin = self.directory.join(sandbox.as_str());
             if fs::symlink_metadata(&pin)?.is_symlink() {
                 if !self.keeper.resume(&pin)? {
-                    tracing::warn!(
-                        %sandbox,
-                        "nobody keeps its network namespace any more, netd-keeper having been killed together with netd: its \
-                         owner is asked where it is"
-                    );
+                    tracing::warn!(%sandbox, "nobody keeps its network namespace: its owner is asked where it is");
                 }
             } else {
                 self.resume_mount(&pin)?;
@@ -84,12 +83,13 @@ impl Pins {
         unmount(&self.directory)
     }
 
-    /// Former versions kept a namespace by a mount, which a link takes the place of.
+    /// Former versions kept a namespace by a mount, which a link takes the place of. Killed in between, netd finds a file
+    /// without its mount: the namespace is lost then, and may be found.
     fn resume_mount(&self, pin: &Path) -> io::Result<()> {
-        let mounted = is_network_namespace(pin)?.then(|| File::open(pin)).transpose()?;
+        let mounted = open_network_namespace(pin)?;
         unmount(pin)?;
-        fs::remove_file(pin)?;
-        mounted.map_or(Ok(()), |namespace| self.keeper.keep(pin, namespace.as_fd()))
+        self.keeper.lose(pin)?;
+        mounted.map_or(Ok(()), |namespace| self.keeper.keep_again(pin, namespace.as_fd()))
     }
 
     /// Where a namespace is found; none for the host's own.
@@ -158,17 +158,26 @@ impl Pins {
     }
 
     /// Keeps a lost namespace again, which is found elsewhere.
-    pub(crate) fn adopt(&self, sandbox: &SandboxId, found: &Path) -> io::Result<()> {
-        let invalid = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        if !is_network_namespace(found)? {
-            return invalid("it is no network namespace");
-        }
-        let namespace = File::open(found)?;
-        // Named by its number on the file system of namespaces, which is nobody else's while it is open.
+    pub(crate) fn adopt(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> io::Result<Adoption> {
+        let namespace = match open_network_namespace(found) {
+            Ok(Some(namespace)) => namespace,
+            Ok(None) => return Ok(Adoption::Refused("it is no network namespace")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Adoption::Refused("there is nothing"));
+            }
+            Err(error) => return Err(error),
+        };
+        // By its number on the file system of namespaces, which is nobody else's while it is open.
         if namespace.metadata()?.ino() == fs::metadata("/proc/thread-self/ns/net")?.ino() {
-            return invalid("it is the host's");
+            return Ok(Adoption::Refused("it is the host's"));
         }
-        self.keeper.keep_again(&self.directory.join(sandbox.as_str()), namespace.as_fd())
+        let seen = run_inside(&namespace, || route::Socket::open()?.observe(&NamespaceAt::Host, |_| true))?;
+        let has_one = seen.links.values().any(|link| link.mac.is_some_and(|mac| links.contains(&mac)));
+        if !links.is_empty() && !has_one {
+            return Ok(Adoption::Refused("it has none of the sandbox's links"));
+        }
+        self.keeper.keep_again(&self.directory.join(sandbox.as_str()), namespace.as_fd())?;
+        Ok(Adoption::Kept)
     }
 
     /// Opens a namespace that isn't the host's and a socket inside.
@@ -192,19 +201,28 @@ impl Pins {
     }
 }
 
-/// Whether a path leads to a network namespace. Nothing is opened that isn't a namespace: a pipe would wait for ever.
+/// Whether a path leads to a network namespace.
 ///
 /// # Errors
 /// When there is nothing at the path, or it can't be reached.
 pub fn is_network_namespace(path: &Path) -> io::Result<bool> {
+    Ok(open_network_namespace(path)?.is_some())
+}
+
+/// What a path leads to, if that is a network namespace. Nothing is opened that isn't a namespace: a pipe would wait for ever.
+fn open_network_namespace(path: &Path) -> io::Result<Option<File>> {
     if statfs(path)?.filesystem_type() != NSFS_MAGIC {
-        return Ok(false);
+        return Ok(None);
     }
     let namespace = File::open(path)?;
+    // By then the path may lead elsewhere.
+    if fstatfs(&namespace)?.filesystem_type() != NSFS_MAGIC {
+        return Ok(None);
+    }
     // Not by its name, which is that of the mount where it is mounted.
     // SAFETY: this request has no argument (ioctl_nsfs(2)), and the descriptor is open.
     let kind = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE) })?;
-    Ok(kind == libc::CLONE_NEWNET)
+    Ok((kind == libc::CLONE_NEWNET).then_some(namespace))
 }
 
 /// Takes a mount away, if there is one.

@@ -28,6 +28,14 @@ pub trait NamespaceKeeper: fmt::Debug + Send + Sync {
     /// When it can't. The link leads nowhere still.
     fn keep_again(&self, link: &Path, namespace: BorrowedFd<'_>) -> io::Result<()>;
 
+    /// Has whatever is at a link's place be a link that leads nowhere, in one step.
+    ///
+    /// # Errors
+    /// When it can't be replaced.
+    fn lose(&self, link: &Path) -> io::Result<()> {
+        point_link_at(link, Path::new(NOWHERE))
+    }
+
     /// Whether what a former process has had kept behind a link is kept still. The link is set right, and leads nowhere if
     /// it isn't.
     ///
@@ -40,6 +48,21 @@ pub trait NamespaceKeeper: fmt::Debug + Send + Sync {
     /// # Errors
     /// When it can't be told to.
     fn release(&self, link: &Path) -> io::Result<()>;
+}
+
+/// Has a link lead elsewhere, in one step: whoever follows it finds one or the other.
+///
+/// # Errors
+/// When it can't be replaced.
+pub fn point_link_at(link: &Path, target: &Path) -> io::Result<()> {
+    // No sandbox's name begins with a dot.
+    let new = link.with_file_name(".new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    symlink(target, &new)?;
+    fs::rename(&new, link)
 }
 
 /// Keeps namespaces for as long as this value lives: for trials and tests.
@@ -68,8 +91,7 @@ impl NamespaceKeeper for InProcessKeeper {
     fn resume(&self, link: &Path) -> io::Result<bool> {
         let is_kept = self.lock().contains_key(link);
         if !is_kept {
-            fs::remove_file(link)?;
-            symlink(NOWHERE, link)?;
+            self.lose(link)?;
         }
         Ok(is_kept)
     }

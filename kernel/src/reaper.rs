@@ -6,11 +6,9 @@ use std::{
     collections::{BTreeMap, VecDeque},
     hash::{BuildHasher as _, Hasher as _, RandomState},
     io,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
 use cnm::{
@@ -21,11 +19,14 @@ use nix::errno::Errno;
 
 use crate::route;
 
-/// Whoever retires more links than this faster than the kernel deletes them waits.
+/// Whoever retires more links of a kind than this faster than the kernel deletes them waits.
 const QUEUE_LENGTH: usize = 1024;
 
 /// How many veth pairs go at once at most: while they do, nobody else can change a link.
 const GROUP_SIZE: usize = 64;
+
+/// After so many groups a bridge goes, also where there are more pairs.
+const GROUPS_PER_BRIDGE: usize = 8;
 
 /// More addresses than anybody gives a bridge.
 const ADDRESSES_AT_MOST: usize = 256;
@@ -33,122 +34,178 @@ const ADDRESSES_AT_MOST: usize = 256;
 /// The handle on the thread; the thread ends when this is dropped and its queue is empty.
 #[derive(Debug)]
 pub(crate) struct Reaper {
-    queue: SyncSender<Going>,
-    pending: Arc<Pending>,
+    shared: Arc<Shared>,
 }
 
-/// A link that is to go.
-#[derive(Debug)]
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+/// Links that are on their way out.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Veth pairs, by their host ends.
+    pairs: VecDeque<LinkName>,
+    bridges: VecDeque<LinkName>,
+    /// Host ends, also of the pairs that are just being deleted, with their other ends, which go with them. What an earlier
+    /// netd retired has only its own name left, in both places: its other end may be anywhere.
+    peers: BTreeMap<LinkName, LinkAt>,
+    is_deleting: bool,
+    /// Nobody adds any more.
+    is_closed: bool,
+    /// The thread is gone, which only its panic can do; the next start finds what it has left.
+    is_abandoned: bool,
+}
+
+/// What goes next.
 enum Going {
-    /// A veth pair, by its host end.
-    Pair(LinkName),
+    Pairs(Vec<LinkName>),
     Bridge(LinkName),
 }
 
-/// Veth pairs that are on their way out, by their host ends, with their other ends, which go with them. What an earlier netd
-/// retired has only its own name left, in both places: its other end may be anywhere.
-#[derive(Debug, Default)]
-struct Pending {
-    peers: Mutex<BTreeMap<LinkName, LinkAt>>,
-    fewer: Condvar,
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.pairs.is_empty() && self.bridges.is_empty()
+    }
+
+    /// Somebody may wait for a pair, for a bridge nobody does: they go when there are no pairs, or when it is their turn.
+    fn take(&mut self, groups: &mut usize) -> Option<Going> {
+        let is_bridges_turn = self.pairs.is_empty() || *groups >= GROUPS_PER_BRIDGE;
+        if is_bridges_turn && let Some(bridge) = self.bridges.pop_front() {
+            *groups = 0;
+            return Some(Going::Bridge(bridge));
+        }
+        *groups += 1;
+        let group: Vec<LinkName> = self.pairs.drain(..self.pairs.len().min(GROUP_SIZE)).collect();
+        (!group.is_empty()).then_some(Going::Pairs(group))
+    }
 }
 
-impl Pending {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<LinkName, LinkAt>> {
-        // The map is whole whatever its holder was doing.
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // The queue is whole whatever its holder was doing.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_while(&self, condition: impl FnMut(&mut Queue) -> bool) -> MutexGuard<'_, Queue> {
+        self.changed.wait_while(self.lock(), condition).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Reaper {
     /// Starts the thread, with a socket in the calling thread's namespace.
     pub(crate) fn start() -> io::Result<Self> {
-        let (queue, links) = sync_channel(QUEUE_LENGTH);
-        let pending = Arc::new(Pending::default());
         let socket = route::Socket::open()?;
-        let shared = Arc::clone(&pending);
-        thread::Builder::new().name("link-reaper".to_owned()).spawn(move || reap(socket, &links, &shared))?;
-        Ok(Self { queue, pending })
+        let shared = Arc::new(Shared::default());
+        let own = Abandons(Arc::clone(&shared));
+        thread::Builder::new().name("link-reaper".to_owned()).spawn(move || reap(socket, &own.0))?;
+        Ok(Self { shared })
     }
 
     /// Has a retired pair deleted some time soon.
     pub(crate) fn delete(&self, pair: &VethPair) {
-        self.pending.lock().insert(pair.host_end.clone(), pair.peer.clone());
-        if self.queue.send(Going::Pair(pair.host_end.clone())).is_err() {
-            // The thread is gone, which only its panic can do; the next start finds the link as a leftover.
-            self.pending.lock().remove(&pair.host_end);
+        let mut queue = self.shared.wait_while(|queue| !queue.is_abandoned && queue.pairs.len() >= QUEUE_LENGTH);
+        if queue.is_abandoned {
+            return;
         }
+        queue.peers.insert(pair.host_end.clone(), pair.peer.clone());
+        queue.pairs.push_back(pair.host_end.clone());
+        self.shared.changed.notify_all();
     }
 
     /// Takes a bridge's name and addresses away, and has it deleted some time soon; one that isn't there is an error.
     pub(crate) fn retire(&self, socket: &mut route::Socket, bridge: &LinkName) -> io::Result<()> {
         let index = socket.indexes(std::slice::from_ref(bridge))?.remove(bridge).ok_or(Errno::ENODEV)?;
         let retired = LinkName::of_retired_bridge(random());
-        socket.all(vec![route::set_down(bridge), route::rename(index, &retired)])?;
-        // Down it keeps those of IPv4, which would be the host's still.
-        let mut left = ADDRESSES_AT_MOST;
-        while left > 0 && socket.all(vec![route::remove_any_address(index)]).is_ok() {
-            left -= 1;
-        }
-        // The thread is gone only by its panic; the next start finds the link as a leftover.
-        let _ = self.queue.send(Going::Bridge(retired));
+        socket.all(vec![route::set_down_without_ipv6(bridge), route::rename(index, &retired)])?;
+        remove_addresses(socket, index)?;
+        let mut queue = self.shared.wait_while(|queue| !queue.is_abandoned && queue.bridges.len() >= QUEUE_LENGTH);
+        queue.bridges.push_back(retired);
+        self.shared.changed.notify_all();
         Ok(())
     }
 
     /// Blocks while a link is on its way out that stands in the way of a pair: one of the name of its host end, or, in a
     /// namespace that isn't new, one that still has the place of its peer.
     pub(crate) fn wait_for(&self, pair: &VethPair, peer_is_first: bool) {
-        let mut peers = self.pending.lock();
         let in_the_way = |(name, peer): (&LinkName, &LinkAt)| {
             *name == pair.host_end || (!peer_is_first && (*peer == pair.peer || peer.name == *name))
         };
-        while peers.iter().any(in_the_way) {
-            peers = self.pending.fewer.wait(peers).unwrap_or_else(PoisonError::into_inner);
-        }
+        drop(self.shared.wait_while(|queue| !queue.is_abandoned && queue.peers.iter().any(in_the_way)));
+    }
+
+    /// Waits until all is deleted, or for this long; whether it is.
+    pub(crate) fn finish(&self, longest: Duration) -> bool {
+        let is_busy = |queue: &mut Queue| !queue.is_abandoned && (queue.is_deleting || !queue.is_empty());
+        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), longest, is_busy);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
 
-/// Somebody may wait for a pair, for a bridge nobody does: they go when there are no pairs.
-fn reap(mut socket: route::Socket, queue: &Receiver<Going>, pending: &Pending) {
-    let mut bridges = VecDeque::new();
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+/// Whoever waits for the thread learns that it is gone.
+struct Abandons(Arc<Shared>);
+
+impl Drop for Abandons {
+    fn drop(&mut self) {
+        self.0.lock().is_abandoned = true;
+        self.0.changed.notify_all();
+    }
+}
+
+fn reap(mut socket: route::Socket, shared: &Shared) {
+    let mut groups = 0;
     loop {
-        let first = match bridges.is_empty().then(|| queue.recv()) {
-            Some(Err(_)) => return,
-            Some(Ok(first)) => Some(first),
-            None => None,
-        };
-        let mut pairs = Vec::new();
-        for going in first.into_iter().chain(queue.try_iter().take(GROUP_SIZE)) {
-            match going {
-                Going::Pair(host_end) => pairs.push(host_end),
-                Going::Bridge(name) => bridges.push_back(name),
+        let mut queue = shared.wait_while(|queue| queue.is_empty() && !queue.is_closed);
+        let Some(going) = queue.take(&mut groups) else { return };
+        queue.is_deleting = true;
+        drop(queue);
+        let links = match going {
+            Going::Pairs(pairs) => {
+                let deleted = delete_group(&mut socket, &pairs);
+                pairs.iter().zip(deleted).for_each(|(pair, result)| warn_of(pair, result));
+                pairs
             }
+            Going::Bridge(bridge) => {
+                warn_of(&bridge, socket.all(vec![route::delete_link(&bridge)]));
+                Vec::new()
+            }
+        };
+        let mut queue = shared.lock();
+        queue.is_deleting = false;
+        for link in links {
+            queue.peers.remove(&link);
         }
-        if !pairs.is_empty() {
-            delete_pairs(&mut socket, pairs, pending);
-        } else if let Some(bridge) = bridges.pop_front() {
-            tell_failure(&bridge, socket.all(vec![route::delete_link(&bridge)]));
-        }
+        shared.changed.notify_all();
     }
 }
 
-fn delete_pairs(socket: &mut route::Socket, pairs: Vec<LinkName>, pending: &Pending) {
-    let deleted = delete_group(socket, &pairs);
-    let mut peers = pending.lock();
-    for (host_end, result) in pairs.into_iter().zip(deleted) {
-        peers.remove(&host_end);
-        tell_failure(&host_end, result);
-    }
-    pending.fewer.notify_all();
-}
-
-fn tell_failure(link: &LinkName, result: io::Result<()>) {
+fn warn_of(link: &LinkName, result: io::Result<()>) {
     match result {
         Ok(()) => {}
         // Gone with the namespace of its other end.
         Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => {}
         Err(error) => tracing::warn!(%link, %error, "cannot delete a retired link; the next start will try"),
     }
+}
+
+/// A link that is down keeps its IPv4 addresses, which would be the host's still.
+fn remove_addresses(socket: &mut route::Socket, index: u32) -> io::Result<()> {
+    for _ in 0..ADDRESSES_AT_MOST {
+        match socket.all(vec![route::remove_any_address(index)]) {
+            Err(error) if error.raw_os_error() == Some(Errno::EADDRNOTAVAIL as i32) => break,
+            removed => removed?,
+        }
+    }
+    Ok(())
 }
 
 /// Deletes links, and answers for each.

@@ -5,12 +5,16 @@ mod observe;
 mod watch;
 
 pub(crate) use message::*;
+use observe::{bridge_index, link_name, observed_link};
 pub(crate) use watch::watch;
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
-use cnm::{id::LinkName, observed::ObservedLink, resource::NamespaceAt};
-use netlink_packet_route::RouteNetlinkMessage;
+use cnm::{id::LinkName, observed::ObservedLink};
+use netlink_packet_route::{RouteNetlinkMessage, link::LinkMessage};
 use nix::errno::Errno;
 
 use crate::netlink::{self, Request};
@@ -37,9 +41,26 @@ impl Socket {
         self.all(vec![set_up_by_index(1)])
     }
 
-    /// A link by name, if it is there.
+    /// A link by name, if it is there. Its addresses aren't looked up.
     pub(crate) fn link(&mut self, name: &LinkName) -> io::Result<Option<ObservedLink>> {
-        Ok(self.observe(&NamespaceAt::Host, |link| link == name)?.links.remove(name))
+        let Some(link) = self.get(get_link(name))? else { return Ok(None) };
+        let mut names = BTreeMap::new();
+        if let Some(index) = bridge_index(&link)
+            && let Some(name) = self.get(get_link_by_index(index))?.as_ref().and_then(link_name)
+        {
+            names.insert(index, name);
+        }
+        Ok(Some(observed_link(&link, &names, BTreeSet::new())))
+    }
+
+    fn get(&mut self, request: Request<RouteNetlinkMessage>) -> io::Result<Option<LinkMessage>> {
+        let answer = self.inner.exchange(vec![request])?.into_iter().next();
+        let replies = match answer.unwrap_or_else(|| Ok(Vec::new())) {
+            Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => return Ok(None),
+            replies => replies?,
+        };
+        let link = |reply| if let RouteNetlinkMessage::NewLink(link) = reply { Some(link) } else { None };
+        Ok(replies.into_iter().find_map(link))
     }
 
     /// The indexes of links by name, where they exist.

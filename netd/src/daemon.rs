@@ -23,6 +23,9 @@ use crate::{
 /// reply, must not keep netd from ending; what is cut off is as after a kill.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
+/// How long netd goes on deleting links of networks and sandboxes that are gone: there may be no next one.
+const LAST_DELETIONS: Duration = Duration::from_secs(5);
+
 /// Runs netd until it is told to stop by SIGTERM or SIGINT. Networks and sandboxes stay as they are. It serves the socket
 /// that is handed in, if one is, else one of its own.
 ///
@@ -47,7 +50,7 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
     let watch = host.watch_firewall().map_err(Error::host("follow changes of the firewall"))?;
     let links = host.watch_links().map_err(Error::host("follow changes of the host's links"))?;
     let (controller, state_thread) = controller::start(Start {
-        host,
+        host: host.clone(),
         planners: Arc::new(Registry),
         pools,
         store: store.clone(),
@@ -64,7 +67,13 @@ pub async fn run(config: Config, inherited: Option<UnixListener>) -> Result<(), 
     }
     let state = ApiState { controller, stopping: CancellationToken::new() };
     serve(state, state_thread, &config, inherited).await?;
-    namespaces.outlive().map_err(Error::file("have a netd-keeper hold", "the namespaces of sandboxes"))
+    let leaving = tokio::task::spawn_blocking(move || {
+        if !host.finish_deletions(LAST_DELETIONS) {
+            tracing::warn!("links that nobody has are not deleted yet: the next netd goes on with it");
+        }
+        namespaces.outlive().map_err(Error::file("have a netd-keeper hold", "the namespaces of sandboxes"))
+    });
+    leaving.await.map_err(|_| Error::Panicked)?
 }
 
 async fn serve(

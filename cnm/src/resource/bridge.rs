@@ -25,9 +25,10 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// A bridge that was renamed to be deleted in the background when the daemon ended: nobody but us names one so.
+    /// A bridge that was renamed to be deleted in the background when the daemon ended: nobody but us names one so. A program
+    /// that manages links may have set it up since.
     pub(crate) fn retired(name: &LinkName, seen: &ObservedLink) -> Option<Self> {
-        let is_retired = name.is_retired_bridge() && seen.kind == LinkKind::Bridge && !seen.up;
+        let is_retired = name.is_retired_bridge() && seen.kind == LinkKind::Bridge;
         is_retired.then(|| Self {
             name: name.clone(),
             mac: seen.mac.unwrap_or(MacAddress([0; 6])),

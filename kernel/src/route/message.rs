@@ -59,6 +59,12 @@ pub(crate) fn get_link(name: &LinkName) -> RouteRequest {
     request(RouteNetlinkMessage::GetLink(named(name)))
 }
 
+pub(crate) fn get_link_by_index(index: u32) -> RouteRequest {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    request(RouteNetlinkMessage::GetLink(link))
+}
+
 pub(crate) fn set_up_by_index(index: u32) -> RouteRequest {
     let mut link = up(LinkMessage::default());
     link.header.index = index;
@@ -174,9 +180,12 @@ pub(crate) fn retire(name: &LinkName) -> RouteRequest {
     request(RouteNetlinkMessage::SetLink(link))
 }
 
-pub(crate) fn set_down(name: &LinkName) -> RouteRequest {
+/// Sets a link down for good: with an MTU below IPv6's least (RFC 8200) it has no IPv6 and none of its addresses any more,
+/// which it could keep by `keep_addr_on_down`.
+pub(crate) fn set_down_without_ipv6(name: &LinkName) -> RouteRequest {
     let mut link = named(name);
     link.header.change_mask |= LinkFlags::Up;
+    link.attributes.push(LinkAttribute::Mtu(1279));
     request(RouteNetlinkMessage::SetLink(link))
 }
 

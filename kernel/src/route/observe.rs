@@ -109,7 +109,7 @@ impl Socket {
         let links = self.links()?;
         let is_virtual =
             |link: &LinkMessage| matches!(info_kind(link), Some(InfoKind::Veth | InfoKind::Tun | InfoKind::Dummy));
-        let physical: BTreeSet<u32> = links.iter().filter(|link| !is_virtual(link)).filter_map(controller).collect();
+        let physical: BTreeSet<u32> = links.iter().filter(|link| !is_virtual(link)).filter_map(bridge_index).collect();
         let bridges = links.iter().filter(|link| kind_of(link) == LinkKind::Bridge);
         let bridges = bridges.filter(|bridge| !physical.contains(&bridge.header.index)).filter_map(link_name);
         Ok(bridges.filter(|name| !names::is_ours(name)).collect())
@@ -164,8 +164,12 @@ fn default_route_mtu(routes: &[RouteMessage], links: &[LinkMessage]) -> Option<u
     })
 }
 
-fn observed_link(link: &LinkMessage, names: &BTreeMap<u32, LinkName>, addresses: BTreeSet<IpNetwork>) -> ObservedLink {
-    let bridge = controller(link).and_then(|index| names.get(&index).cloned());
+pub(super) fn observed_link(
+    link: &LinkMessage,
+    names: &BTreeMap<u32, LinkName>,
+    addresses: BTreeSet<IpNetwork>,
+) -> ObservedLink {
+    let bridge = bridge_index(link).and_then(|index| names.get(&index).cloned());
     ObservedLink {
         kind: kind_of(link),
         mac: mac_of(link),
@@ -194,11 +198,11 @@ fn info_kind(link: &LinkMessage) -> Option<&InfoKind> {
 }
 
 /// The index of the link that it is a port of.
-fn controller(link: &LinkMessage) -> Option<u32> {
+pub(super) fn bridge_index(link: &LinkMessage) -> Option<u32> {
     link.attributes.iter().find_map(|a| if let LinkAttribute::Controller(index) = a { Some(*index) } else { None })
 }
 
-fn link_name(link: &LinkMessage) -> Option<LinkName> {
+pub(super) fn link_name(link: &LinkMessage) -> Option<LinkName> {
     link.attributes.iter().find_map(|a| if let LinkAttribute::IfName(name) = a { name.parse().ok() } else { None })
 }
 

@@ -1,6 +1,6 @@
 //! What every host must do alike: run against the fake and against the real kernel.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use cnm::{
     diff,
@@ -316,6 +316,11 @@ fn a_bridge_gives_its_name_and_addresses_back_at_once() {
             let held = host.facts().expect("the host's facts").addresses;
             assert!(!held.contains(&parsed("172.20.1.1/24")), "{held:?}");
         }
+        // Nor is any of them left for long.
+        assert!(host.finish_deletions(Duration::from_secs(60)), "they are never deleted");
+        let observed = host.observe(&ObserveScope::default()).expect("an observation");
+        let links = &observed.namespaces[&NamespaceAt::Host].links;
+        assert!(links.keys().all(|name| !name.is_retired_bridge()), "{links:?}");
     });
 }
 

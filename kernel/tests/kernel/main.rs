@@ -5,6 +5,7 @@
 mod conformance;
 mod firewall_repair;
 mod host;
+mod lost;
 mod packets;
 mod topology;
 mod traffic;

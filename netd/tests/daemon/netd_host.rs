@@ -129,7 +129,7 @@ impl NetdHost {
             let mut changes = Socket::new(NETLINK_ROUTE).expect("a netlink socket");
             changes.bind_auto().expect("an address");
             changes.add_membership(RTNLGRP_LINK).expect("a group");
-            let retired = "ip -o link show type veth | grep -v ' master ' | grep -q ': bv'";
+            let retired = "ip -o link show | grep -v ' master ' | grep -qE ': (bv|bb-x)'";
             while Command::new("sh").args(["-c", retired]).status().expect("a shell").success() {
                 changes.recv_from_full().expect("a message");
             }
