@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use kernel::{NOWHERE, NamespaceKeeper};
+use kernel::{NOWHERE, NamespaceKeeper, point_link_at};
 use netd_client::keeper::{Keeper, seqpacket};
 
 /// How long until a keeper that can't be started is tried again.
@@ -67,11 +67,17 @@ impl Namespaces {
     /// Starts a keeper and gives it all that the former one had.
     fn replace<'h>(&self, state: &'h mut KeeperState) -> io::Result<&'h Keeper> {
         state.keeper = None;
-        let (keeper, child) = self.start()?;
-        for (link, namespace) in &state.links {
-            point_link_at(link, &keeper.hold(name_of(link)?, namespace.as_fd())?)?;
+        let (keeper, mut child) = self.start()?;
+        let hold = |(link, namespace): (&PathBuf, &OwnedFd)| {
+            point_link_at(link, &keeper.hold(name_of(link)?, namespace.as_fd())?)
+        };
+        let held = state.links.iter().try_for_each(hold);
+        if held.is_err() {
+            // Who watches it tries another.
+            let _ = child.kill();
         }
         self.watch_keeper(state, Some(child))?;
+        held?;
         Ok(state.keeper.insert(keeper))
     }
 
@@ -184,7 +190,7 @@ impl NamespaceKeeper for Namespaces {
         };
         let Some((namespace, path)) = found else {
             // Where it led may be another process's by now.
-            point_link_at(link, Path::new(NOWHERE))?;
+            self.lose(link)?;
             return Ok(false);
         };
         if fs::read_link(link)? != path {
@@ -212,16 +218,4 @@ impl NamespaceKeeper for Namespaces {
 fn name_of(link: &Path) -> io::Result<&str> {
     let name = link.file_name().and_then(|name| name.to_str());
     name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a namespace's name isn't text"))
-}
-
-/// Has a link lead elsewhere, in one step.
-fn point_link_at(link: &Path, target: &Path) -> io::Result<()> {
-    // No sandbox's name begins with a dot.
-    let new = link.with_file_name(".new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    symlink(target, &new)?;
-    fs::rename(&new, link)
 }

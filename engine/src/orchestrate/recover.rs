@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cnm::Kind;
 use cnm::api::{FoundNamespace, NamespaceRequest, Sandbox};
 use futures::future::{BoxFuture, join_all, ready};
 use futures::{FutureExt as _, StreamExt as _};
@@ -208,11 +209,28 @@ async fn claim(engine: &Engine) -> Result<()> {
     }
     for id in &reply.lost {
         let Ok(handle) = engine.containers.registry.find(id) else { continue };
-        if let Err(error) = handle.run_with(engine, |engine, owned| Box::pin(find_namespace(engine, owned))).await {
-            tracing::error!(container = %id, "restart it, nobody keeps its network namespace: {}", chain(&error));
+        match handle.run_with(engine, |engine, owned| Box::pin(find_namespace(engine, owned))).await {
+            Ok(()) => {}
+            // It has ended, or somebody was faster.
+            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => {}
+            Err(error) if error.kind() == Kind::InvalidParameter => {
+                tracing::error!(container = %id, "restart it, its network namespace is not to be found: {}", chain(&error));
+            }
+            Err(error) => {
+                tracing::error!(container = %id, "nobody keeps its network namespace yet: {}", chain(&error));
+                claim_later(engine.netd.clone());
+            }
         }
     }
     Ok(())
+}
+
+/// Has netd be asked again what it lacks.
+fn claim_later(netd: Arc<Netd>) {
+    tokio::spawn(async move {
+        tokio::time::sleep(ASKED_AGAIN_AFTER).await;
+        netd.owe_claim();
+    });
 }
 
 /// Tells netd where a running container's network namespace is, which nobody keeps any more.

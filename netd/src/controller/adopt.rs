@@ -4,20 +4,22 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use super::{Controller, lanes::LaneKey, links::make_missing};
-use crate::{Error, error::chain};
+use crate::Error;
 use cnm::{
     Kind,
-    id::{OwnerName, SandboxId},
+    id::{MacAddress, OwnerName, SandboxId},
+    resource::Resource,
     sandbox::Sandbox,
 };
+use kernel::Adoption;
 
 impl Controller {
     /// Those of some sandboxes whose namespaces nobody keeps.
     pub(super) async fn lost_of(&self, claimed: BTreeSet<String>) -> Result<Vec<String>, Error> {
         let lost = self.on_host("look for lost namespaces", |host| host.lost_namespaces()).await?;
-        let published = self.read_view();
+        let view = self.read_view();
         let is_there =
-            |id: &SandboxId| published.sandbox(id.as_str()).is_ok_and(|sandbox| sandbox.lifecycle.is_programmed());
+            |id: &SandboxId| view.sandbox(id.as_str()).is_ok_and(|sandbox| sandbox.lifecycle.is_programmed());
         Ok(lost.iter().filter(|id| claimed.contains(id.as_str()) && is_there(id)).map(ToString::to_string).collect())
     }
 
@@ -34,20 +36,35 @@ impl Controller {
         let sandbox = self.read_view().sandbox(id.as_str()).cloned()?;
         let of_it = [id.clone()].into();
         let desired = self.state.decide(move |state| state.model.desired_of(&*state.planners, None, &of_it)).await??;
+        let links: Vec<MacAddress> = desired
+            .iter()
+            .filter_map(|resource| if let Resource::Veth(pair) = resource { Some(pair.peer_mac) } else { None })
+            .collect();
         let asked = id.clone();
-        let failures = self.on_host("keep a network namespace", move |host| {
+        let adopted = self.on_host("keep a network namespace", move |host| {
             if !host.lost_namespaces()?.contains(&asked) {
                 let sentence =
                     format!("the network namespace of sandbox {asked} is kept: nobody has to say where it is");
                 return Ok(Err(cnm::Error::new(Kind::Conflict, sentence)));
             }
-            if let Err(error) = host.adopt_namespace(&asked, &found) {
-                return Ok(Err(cnm::Error::invalid(chain(&error))));
-            }
-            make_missing(host, &desired).map(|(_, failures)| Ok(failures))
+            Ok(match host.adopt_namespace(&asked, &found, &links)? {
+                Adoption::Kept => Ok(()),
+                Adoption::Refused(why) => Err(cnm::Error::invalid(format!(
+                    "{} is not the network namespace of sandbox {asked} ({why}): name the path of a process in it, \
+                     as /proc/PID/ns/net",
+                    found.display()
+                ))),
+            })
         });
-        for failure in failures.await?? {
-            self.warn(failure).await;
+        adopted.await??;
+        match self.on_host("look into a network namespace", move |host| make_missing(host, &desired)).await {
+            Ok((_, failures)) => {
+                for failure in failures {
+                    self.warn(failure).await;
+                }
+            }
+            // It is kept all the same.
+            Err(error) => self.warn(format!("what sandbox {id} lacks is not made: {}", error.chain())).await,
         }
         tracing::info!(sandbox = %id, "its network namespace is kept again");
         Ok(sandbox)

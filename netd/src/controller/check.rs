@@ -29,7 +29,10 @@ impl Controller {
             let missing = host.missing_elements(&elements)?;
             let mut check = diff::compare(&desired, &unwanted, &observed, &missing);
             if host.lost_namespaces()?.contains(&id) {
-                check.missing.insert(0, format!("netns keep {id} (nobody keeps it: restart its container)"));
+                check.missing.insert(
+                    0,
+                    format!("netns keep {id} (nobody keeps it, and its owner was not able to say where it is)"),
+                );
             }
             Ok(check)
         });

@@ -101,9 +101,8 @@ pub(super) async fn rename(
     Named(handle): Named,
     Query(query): Query<RenameQuery>,
 ) -> Result<StatusCode> {
-    let renamed = handle.run_with(&netd, move |netd, owned| {
-        Box::pin(async move { renaming::rename(netd, owned, &query.name).await })
-    });
+    let renamed = handle
+        .run_with(&netd, move |netd, owned| Box::pin(async move { renaming::rename(netd, owned, &query.name).await }));
     renamed.await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,18 +4,19 @@ use std::{
     collections::BTreeSet,
     path::Path,
     sync::{Arc, Condvar, Mutex},
+    time::Duration,
 };
 
 use cnm::{
     firewall::Element,
-    id::{LinkName, SandboxId},
+    id::{LinkName, MacAddress, SandboxId},
     observed::{ObserveScope, Observed},
     plan::Plan,
     resource::{LinkAt, Place, Resource},
 };
 use kernel::{
-    AdminChains, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts, LinkWatch,
-    Repaired, fake::FakeHost,
+    AdminChains, Adoption, Applied, Error, Failed, Family, FirewallWatch, ForeignDrop, Forwarding, Host, HostFacts,
+    LinkWatch, Repaired, fake::FakeHost,
 };
 use tokio::sync::Notify;
 
@@ -150,8 +151,12 @@ impl Host for CrashingHost {
         self.host.lost_namespaces()
     }
 
-    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path) -> Result<(), Error> {
-        self.host.adopt_namespace(sandbox, found)
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> Result<Adoption, Error> {
+        self.host.adopt_namespace(sandbox, found, links)
+    }
+
+    fn finish_deletions(&self, longest: Duration) -> bool {
+        self.host.finish_deletions(longest)
     }
 
     fn foreign_drops(&self) -> Result<Vec<ForeignDrop>, Error> {

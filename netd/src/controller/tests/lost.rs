@@ -1,6 +1,6 @@
 //! Namespaces that nobody keeps any more: left as they are until their owners say where they are.
 
-use cnm::{Kind, api::Claim};
+use cnm::{Kind, api::Claim, observed::ObservedNamespace, resource::NamespaceAt};
 use kernel::Host as _;
 
 use super::world::{World, id, put};
@@ -40,6 +40,11 @@ async fn nothing_is_done_to_a_lost_namespace_until_its_owner_says_where_it_is() 
     let others = "somebody".parse().expect("an owner");
     let error = netd.adopt_namespace(&others, id("web"), FOUND.into()).await.expect_err("another's");
     assert_eq!(error.kind(), Kind::Forbidden);
+    let foreign = NamespaceAt::Path("/proc/7/ns/net".to_owned());
+    world.host.change_externally(|state| state.namespaces.insert(foreign, ObservedNamespace::default()));
+    let error = refused("web", "/proc/7/ns/net").await.expect_err("another namespace");
+    assert!(error.to_string().contains("it has none of the sandbox's links"), "{error}");
+    world.host.change_externally(|state| state.namespaces.remove(&NamespaceAt::Path("/proc/7/ns/net".to_owned())));
     assert_eq!(world.seen(), lost);
 
     netd.adopt_namespace(&owner, id("web"), FOUND.into()).await.expect("it is found");
