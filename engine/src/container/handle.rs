@@ -1,4 +1,4 @@
-//! The handle on a container: read its latest state, wait for changes, or hand work to its owner.
+//! The handle on a container: read its latest state, wait for changes, or hand work to its task.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::owned::Owned;
 use super::{Container, Phase};
 use crate::error::{Error, Result};
 
-/// Work for a container's owner.
+/// Work for a container's task.
 pub(crate) type Job = Box<dyn for<'a> FnOnce(&'a mut Owned) -> BoxFuture<'a, ()> + Send>;
 
 /// A cheap handle on one container.
@@ -66,7 +66,7 @@ impl Handle {
 
     /// Waits until the container is as the kernel has it: one that a former berthd left has to be looked at first.
     pub(crate) async fn known(&self) {
-        // An error means that its owner is gone, and the container with it.
+        // An error means that its task is gone, and the container with it.
         let _ = self.known.clone().wait_for(|known| *known).await;
     }
 
@@ -75,7 +75,7 @@ impl Handle {
         self.snapshot.clone()
     }
 
-    /// Has the container's owner do something, after all that was asked for before. It is done to its end even if the
+    /// Has the container's task do something, after all that was asked for before. It is done to its end even if the
     /// caller goes away.
     pub async fn run<T: Send + 'static>(
         &self,
@@ -117,11 +117,11 @@ impl Handle {
 
     /// Waits until the end of a run is recorded, before which so many had ended.
     pub(crate) async fn end_recorded(&self, exits: u64) {
-        // An error means that the owner is gone, and the container with it.
+        // An error means that the task is gone, and the container with it.
         let _ = self.changes().wait_for(|now| now.state.exits > exits || now.state.phase == Phase::Removed).await;
     }
 
-    /// Waits until the owner has done what it is doing now.
+    /// Waits until the task has done what it is doing now.
     pub(crate) async fn at_rest(&self) {
         // An error means that the container is gone.
         let _ = self.run(|_| Box::pin(std::future::ready(Ok(())))).await;

@@ -18,7 +18,7 @@ use super::{Container, Containers, to_record};
 use crate::blocking::Blocking as _;
 use crate::error::{Error, Result};
 
-/// A container in the hands of its owner.
+/// A container in the hands of its task.
 pub struct Owned {
     /// All containers, this one among them.
     pub(crate) containers: Arc<Containers>,

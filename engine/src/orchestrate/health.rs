@@ -1,5 +1,5 @@
 //! Health checks of a running container: a task that sleeps, runs the check as an exec, and hands the result to the
-//! container's owner.
+//! container's task.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +92,7 @@ pub(super) async fn resume(handle: &Handle) {
 
 /// Ends with an error when the container, or its run, is gone.
 async fn check_for_ever(containers: &Arc<Containers>, handle: &Handle, spec: &HealthSpec, runs: u64) -> Result<()> {
-    // Once the owner is through with the start, everybody sees this run and not the one before.
+    // Once the task is through with the start, everybody sees this run and not the one before.
     change(handle, runs, |_| {}).await?;
     loop {
         let container = handle.container();

@@ -165,7 +165,7 @@ fn lost_with_the_boot() -> Exit {
     Exit { code: LOST_WITH_THE_BOOT, signal: None, oom_killed: false, at: Timestamp::now(), error: None }
 }
 
-/// An end that lies in the past: the container counts as running until its owner has dealt with it.
+/// An end that lies in the past: the container counts as running until its task has dealt with it.
 fn at_once(exit: Exit) -> ExitFuture {
     let exit: BoxFuture<'static, Result<Exit>> = Box::pin(ready(Ok(exit)));
     exit

@@ -30,7 +30,7 @@ pub(super) fn plan(engine: &Engine, owned: &mut Owned) {
     schedule(engine, owned, wait);
 }
 
-/// The owner starts the container when the time has come, though not before berthd has sorted out what there is.
+/// The task starts the container when the time has come, though not before berthd has sorted out what there is.
 fn schedule(engine: &Engine, owned: &mut Owned, wait: Duration) {
     let engine = engine.clone();
     let due = async move {

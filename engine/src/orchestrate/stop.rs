@@ -21,7 +21,7 @@ pub(crate) struct StopOptions {
     pub(crate) timeout_seconds: Option<i64>,
 }
 
-/// Stops a container. The owner is free meanwhile: a `kill` or `rm -f` needn't wait for the timeout.
+/// Stops a container. The task is free meanwhile: a `kill` or `rm -f` needn't wait for the timeout.
 pub(crate) async fn stop(containers: &Containers, handle: &Handle, options: StopOptions) -> Result<Outcome> {
     let container = handle.container();
     if !container.state.phase.is_active() {
@@ -93,6 +93,6 @@ async fn send(handle: &Handle, number: i32) -> Result<u64> {
 
 /// Waits until a run has ended after so many others.
 pub(super) async fn end_of_run(changes: &mut watch::Receiver<Arc<Container>>, exits: u64) {
-    // An error means that the owner is gone, and the container with it.
+    // An error means that the task is gone, and the container with it.
     let _ = changes.wait_for(|now| now.state.exits > exits || !now.state.phase.is_alive()).await;
 }

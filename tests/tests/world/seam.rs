@@ -1,7 +1,7 @@
 //! Between the daemons: a netd that stands still, one of tomorrow, one that others ask in berthd's name, and what neither daemon
 //! can read.
 
-mod tomorrow;
+mod newer_netd;
 
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ fn a_netd_of_tomorrow_is_understood_as_far_as_it_goes() {
     let mut world = World::new();
     let mut host = world.host();
     host.start_netd();
-    let _proxy = tomorrow::Proxy::before(&host.directory().join("run/berth"));
+    let _proxy = newer_netd::Proxy::before(&host.directory().join("run/berth"));
     host.berthd_flag("--netd-socket=/run/berth/tomorrow.sock").berthd_flag("--start-netd=false").start_berthd();
     host.docker(&["import", "--change", "CMD [\"sh\"]", &berth_tests::image::busybox().to_string_lossy(), "busybox"])
         .ok();

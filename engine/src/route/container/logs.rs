@@ -53,7 +53,7 @@ pub(super) fn readable(container: &Container) -> Result<()> {
 /// Resolves when this run of the container is over and its output is in the log.
 async fn ended(handle: Handle) {
     let run = handle.container().state.exits;
-    // An error means that the container's owner is gone, and with it the container.
+    // An error means that the container's task is gone, and with it the container.
     let _ = handle.changes().wait_for(|now| now.state.exits != run || !now.state.phase.is_alive()).await;
 }
 

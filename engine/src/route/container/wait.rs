@@ -56,7 +56,7 @@ async fn until(
         Condition::NextExit => container.state.exits > exits_before || container.state.phase == Phase::Removed,
         Condition::Removed => container.state.phase == Phase::Removed,
     };
-    // An error means that the owner is gone; the last snapshot is all that there will be.
+    // An error means that the task is gone; the last snapshot is all that there will be.
     let _ = changes.wait_for(met).await;
     changes.borrow().clone()
 }

@@ -1,4 +1,4 @@
-//! A netd of tomorrow: today's, behind a proxy that adds to its replies what only a later release would say.
+//! A newer netd: today's, behind a proxy that adds to its replies what only a later release would say.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
