@@ -154,7 +154,7 @@ fn a_removal_is_over_when_what_it_held_is_given_back_also_without_netd() {
     host.kill_netd();
     let mut client = host.docker_command();
     let mut client = client.args(["rm", "-f", "web"]).stdout(Stdio::null()).spawn().expect("docker");
-    host.wait_for_daemon_log("berthd", "its next one is to take a sandbox down");
+    host.wait_for_daemon_log("berthd", "its next one is to remove a sandbox");
     assert!(client.try_wait().expect("docker").is_none(), "it answers while the port is taken");
     host.start_netd();
     assert!(client.wait().expect("docker").success());
@@ -189,7 +189,7 @@ fn a_sandbox_that_netd_could_not_be_told_to_take_down_is_owed_to_it() {
     for id in &ids {
         host.wait_for_daemon_log(
             "berthd",
-            &format!("netd has taken down a sandbox that it was owed to be told of container={id}"),
+            &format!("netd has removed a sandbox that it was owed to be told of container={id}"),
         );
     }
     assert_eq!(sandboxes(&host), "1");
