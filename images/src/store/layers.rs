@@ -165,19 +165,24 @@ impl Store {
         connection: &Connection,
         leases: &HashMap<ChainId, usize>,
     ) -> Result<Vec<LayerRow>, Error> {
-        let failed = || Error::database("collect layers");
         let mut forgotten = Vec::new();
         loop {
-            let mut unused = database::unused_layers(connection).map_err(failed())?;
-            unused.retain(|layer| !leases.contains_key(&layer.chain_id));
+            let unused = Self::unused(connection, leases)?;
             if unused.is_empty() {
                 return Ok(forgotten);
             }
             for layer in unused {
-                database::delete_layer(connection, layer.number).map_err(failed())?;
+                database::delete_layer(connection, layer.number).map_err(Error::database("collect layers"))?;
                 forgotten.push(layer);
             }
         }
+    }
+
+    /// The layers that nothing needs any more and nothing is on top of.
+    pub(super) fn unused(connection: &Connection, leases: &HashMap<ChainId, usize>) -> Result<Vec<LayerRow>, Error> {
+        let mut unused = database::unused_layers(connection).map_err(Error::database("collect layers"))?;
+        unused.retain(|layer| !leases.contains_key(&layer.chain_id));
+        Ok(unused)
     }
 
     /// Takes layers away: `decide` deletes their records, and what else there is to delete, and says which they are. Once

@@ -90,10 +90,10 @@ impl Store {
     pub fn remove_snapshot(&self, container_id: &str) -> Result<Discarded, Error> {
         let failed = || Error::database("remove a snapshot");
         let mut inner = self.inner();
-        let (was_there, leaves_layers) = inner.change(&self.log, "remove a snapshot", |connection, _| {
+        let (was_there, leaves_layers) = inner.change(&self.log, "remove a snapshot", |connection, leases| {
             let was_there = database::delete_snapshot(connection, container_id).map_err(failed())?;
-            let unused = database::unused_layers(connection).map_err(failed())?;
-            Ok((was_there, !unused.is_empty()))
+            // What others are bringing is unused as well, and stays.
+            Ok((was_there, !Self::unused(connection, leases)?.is_empty()))
         })?;
         if !was_there {
             return Ok(Discarded::default());

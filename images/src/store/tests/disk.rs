@@ -154,12 +154,19 @@ fn while_a_container_is_committed_and_removed_others_wait_for_nothing() {
     assert_eq!(waits, [Wait::Log]);
     discarded.delete().expect("deleted");
     store.assert_layers(1);
-    // Of an image that stays, it waits for nothing.
+    // Of an image that stays, it waits for nothing, also while others bring layers that no image has yet.
     let id = store.resolve("other:1").expect("it can be looked up").expect("there");
+    let tar = layer("made", "by a step");
+    let write = |mut output: PipeWriter| {
+        output.write_all(&tar).expect("it is read");
+        Ok(())
+    };
+    let (_, lease) = store.add_layer(None, write).expect("a layer");
     let start = || store.store().prepare("started", &id).and_then(|_| store.store().remove_snapshot("started"));
     let (discarded, waits) = on_a_slow_disk(&store, start, |_| ());
     assert_eq!(waits, []);
     discarded.delete().expect("deleted");
+    drop(lease);
 }
 
 #[test]
