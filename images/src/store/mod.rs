@@ -94,7 +94,10 @@ impl Inner {
         between_steps();
         transaction.commit().map_err(Error::database(doing))?;
         between_steps();
-        log.committed(&self.connection).map_err(Error::database(doing))?;
+        // It is done, whatever becomes of the log.
+        if let Err(error) = log.committed(&self.connection) {
+            tracing::warn!("the log of the images' database can't be measured: {error}");
+        }
         Ok(changed)
     }
 }
