@@ -109,6 +109,18 @@ impl Endpoint {
         endpoint
     }
 
+    /// Whether another is the same in the sandbox: the same link with the same addresses, whether or not they were asked for.
+    pub fn is_attached_as(&self, other: &Self) -> bool {
+        let attachment = |endpoint: &Self| {
+            let mut attachment = endpoint.attachment.clone();
+            if let Attachment::Link(interface) = &mut attachment {
+                interface.addresses.iter_mut().for_each(|address| address.fixed = false);
+            }
+            attachment
+        };
+        attachment(self) == attachment(other)
+    }
+
     /// As the API shows it, given whether it is its sandbox's gateway for each family.
     pub fn to_api(&self, is_gateway_ipv4: bool, is_gateway_ipv6: bool) -> api::Endpoint {
         let interface = self.interface();

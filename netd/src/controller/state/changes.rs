@@ -150,14 +150,17 @@ impl ControllerState {
         Some(self.store.put_sandbox(sandbox, None))
     }
 
-    /// Tells what came, what went and what is otherwise; answers with the newest revision.
+    /// Tells what came, what went and what is otherwise; answers with the newest revision. An endpoint that was made anew under
+    /// its id has gone and come.
     fn emit_changes(&mut self, before: &Sandbox, after: &Sandbox) -> Option<u64> {
-        let is_in = |sandbox: &Sandbox, id| sandbox.endpoint(id).is_some();
+        let is_in = |sandbox: &Sandbox, endpoint: &Endpoint| {
+            sandbox.endpoint(&endpoint.id).is_some_and(|other| other.is_attached_as(endpoint))
+        };
         let mut revision = None;
-        for endpoint in before.endpoints.iter().filter(|endpoint| !is_in(after, &endpoint.id)) {
+        for endpoint in before.endpoints.iter().filter(|endpoint| !is_in(after, endpoint)) {
             revision = self.emit_endpoint(EventKind::EndpointDisconnected, before, &endpoint.id);
         }
-        for endpoint in after.endpoints.iter().filter(|endpoint| !is_in(before, &endpoint.id)) {
+        for endpoint in after.endpoints.iter().filter(|endpoint| !is_in(before, endpoint)) {
             revision = self.emit_endpoint(EventKind::EndpointConnected, after, &endpoint.id);
         }
         let visible = |sandbox: &Sandbox| {

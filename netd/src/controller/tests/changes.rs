@@ -4,7 +4,7 @@ use std::{net::TcpListener, sync::Arc};
 
 use cnm::{
     Kind,
-    api::{EndpointRequest, EventKind, NetworkCreate, PortRange, PortRequest, SandboxCheck, SandboxPut},
+    api::{EndpointRequest, EventKind, NetworkCreate, PoolConfig, PortRange, PortRequest, SandboxCheck, SandboxPut},
     resource::NamespaceAt,
     sandbox::Sandbox,
     spec::{EndpointSpec, NetworkSpec},
@@ -89,6 +89,34 @@ async fn another_wish_is_a_change_and_the_same_again_is_none() {
     let theirs = SandboxPut { owner: "them".to_owned(), ..other() };
     let error = put(&netd, theirs).await.expect_err("it isn't theirs");
     assert_eq!(error.kind(), Kind::Forbidden);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_made_anew_is_told_as_gone_and_come() {
+    let world = World::new();
+    let netd = world.netd().await;
+    let pool = PoolConfig { subnet: Some("10.9.0.0/24".to_owned()), ..PoolConfig::default() };
+    let lan = NetworkCreate { name: "lan".to_owned(), pools: vec![pool], ..NetworkCreate::default() };
+    netd.create_network(NetworkSpec::try_from(lan).expect("a valid request")).await.expect("a network");
+    let on_lan = || EndpointRequest { network: "lan".to_owned(), ..EndpointRequest::default() };
+    let wire = |endpoint| SandboxPut { endpoints: vec![endpoint], ..request() };
+    let there = put(&netd, wire(on_lan())).await.expect("a sandbox");
+    let id = &there.endpoints[0].id;
+    let mut events = netd.subscribe(None).await.expect("events");
+    let mac = there.endpoints[0].interface().expect("a link").mac.to_string();
+    let (gone, come) = (EventKind::EndpointDisconnected, EventKind::EndpointConnected);
+    for (what, endpoint, expected) in [
+        ("its own MAC address", EndpointRequest { mac: Some(mac), ..on_lan() }, [].as_slice()),
+        ("a MAC address", EndpointRequest { mac: Some("02:00:00:00:00:07".to_owned()), ..on_lan() }, &[gone, come]),
+        ("an interface", EndpointRequest { interface: Some("wan".to_owned()), ..on_lan() }, &[gone, come]),
+        ("an address", EndpointRequest { ipv4: Some("10.9.0.77".to_owned()), ..on_lan() }, &[gone, come]),
+    ] {
+        let after = put(&netd, wire(endpoint)).await.unwrap_or_else(|error| panic!("{what}: {}", error.chain()));
+        assert_eq!(after.endpoints[0].id, *id, "{what}");
+        let told: Vec<EventKind> =
+            std::iter::from_fn(|| events.upcoming.try_recv().ok()).map(|event| event.what).collect();
+        assert_eq!(told, expected, "{what}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
