@@ -87,6 +87,19 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A record in a state file makes no sense, and what netd writes next stands in its place.
+    #[error("the record of {what} {id} in the state file {} can not be read and is replaced", path.display())]
+    ReplacedRecord {
+        /// The file.
+        path: PathBuf,
+        /// Its table.
+        what: &'static str,
+        /// Which.
+        id: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A change could not be stored.
     #[error("cannot write the state file {}", path.display())]
     WriteStore {
@@ -154,6 +167,7 @@ impl Error {
             | Self::Store(_)
             | Self::OpenStore { .. }
             | Self::Record { .. }
+            | Self::ReplacedRecord { .. }
             | Self::WriteStore { .. }
             | Self::Panicked => Kind::Internal,
         }

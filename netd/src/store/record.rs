@@ -120,7 +120,7 @@ pub(super) fn load_admin_chains(connection: &Connection, path: &Path) -> Result<
             Err(error) => {
                 let position: i64 = row.get(2).map_err(failed)?;
                 let id = format!("{} {position}", String::from_utf8_lossy(chain));
-                unreadable.push(Unreadable::new(path, "admin_rule", id.as_bytes(), error));
+                unreadable.push(Unreadable::replaced(path, "admin_rule", id.as_bytes(), error));
             }
         }
     }
@@ -141,7 +141,7 @@ pub(super) fn load<T: DeserializeOwned>(
         let id = bytes(row, 0).map_err(failed)?;
         match serde_json::from_slice(bytes(row, 1).map_err(failed)?) {
             Ok(record) => records.push(record),
-            Err(error) => unreadable.push(Unreadable::new(path, table, id, error)),
+            Err(error) => unreadable.push(Unreadable::set_aside(path, table, id, error)),
         }
     }
     Ok((records, unreadable))
@@ -161,7 +161,7 @@ pub(super) fn load_revision(connection: &Connection, path: &Path) -> Result<(Opt
     Ok(match newest.map(u64::try_from) {
         None => (None, None),
         Some(Ok(newest)) => (Some(newest), None),
-        Some(Err(error)) => (None, Some(Unreadable::new(path, "revision", b"newest", error))),
+        Some(Err(error)) => (None, Some(Unreadable::replaced(path, "revision", b"newest", error))),
     })
 }
 
@@ -173,18 +173,17 @@ pub(super) fn load_last_leases(connection: &Connection, path: &Path) -> Result<T
     let (mut leases, mut unreadable) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next().map_err(failed)? {
         let (network, address) = (bytes(row, 0).map_err(failed)?, bytes(row, 1).map_err(failed)?);
-        let read = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-            Ok((str::from_utf8(network)?.parse()?, str::from_utf8(address)?.parse()?))
-        };
+        let read =
+            || -> Result<_, Reason> { Ok((str::from_utf8(network)?.parse()?, str::from_utf8(address)?.parse()?)) };
         match read() {
             Ok(lease) => leases.push(lease),
-            Err(error) => unreadable.push(Unreadable::new(path, "last_lease", network, error)),
+            Err(error) => unreadable.push(Unreadable::replaced(path, "last_lease", network, error)),
         }
     }
     Ok((leases, unreadable))
 }
 
-/// A record that can't be read. It stays where it is, for the release that can; nothing of what it says is in force.
+/// A record that can't be read; nothing of what it says is in force.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
     /// The table.
@@ -195,15 +194,20 @@ pub(crate) struct Unreadable {
     pub(crate) error: Error,
 }
 
+type Reason = Box<dyn std::error::Error + Send + Sync>;
+
 impl Unreadable {
-    fn new(
-        path: &Path,
-        what: &'static str,
-        id: &[u8],
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    /// It stays where it is, for the release that can.
+    fn set_aside(path: &Path, what: &'static str, id: &[u8], source: impl Into<Reason>) -> Self {
         let id = String::from_utf8_lossy(id).into_owned();
         let error = Error::Record { path: path.to_owned(), what, id: id.clone(), source: source.into() };
+        Self { what, id, error }
+    }
+
+    /// It is of a table that netd writes anew as it goes on, so that it can't stay.
+    fn replaced(path: &Path, what: &'static str, id: &[u8], source: impl Into<Reason>) -> Self {
+        let id = String::from_utf8_lossy(id).into_owned();
+        let error = Error::ReplacedRecord { path: path.to_owned(), what, id: id.clone(), source: source.into() };
         Self { what, id, error }
     }
 }

@@ -167,9 +167,13 @@ fn a_record_that_can_not_be_read_is_named_and_stops_nothing() {
     assert_eq!(told.len(), named.len(), "{told:#?}");
     for (told, (what, file)) in told.iter().zip(named) {
         assert!(told.starts_with(&format!("the record of {what}")) && told.contains(file), "{told}");
+        // What netd writes anew by itself can't stay.
+        let stays = ["network", "sandbox"].iter().any(|kept| what.starts_with(kept));
+        assert_eq!(told.contains("it stays there for the netd that can"), stays, "{told}");
+        assert_eq!(told.contains("and is replaced"), !stays, "{told}");
     }
     drop(store);
-    // They stay where they are.
+    // Opening alone changes none.
     let (_store, loaded) = open(directory.path(), "boot").expect("the files");
     assert_eq!(loaded.unreadable.len(), named.len());
 }
