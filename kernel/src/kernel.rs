@@ -168,7 +168,7 @@ impl Host for Kernel {
     }
 }
 
-/// Looks at many things on as many threads as there are processors; the first error is the answer.
+/// Looks at many things on as many threads as there are processors, or can be had; the first error is the answer.
 fn side_by_side<T: Sync, S: Send>(
     asked: &BTreeSet<T>,
     look: impl Fn(&T) -> Result<Option<S>, Error> + Sync,
@@ -183,10 +183,15 @@ fn side_by_side<T: Sync, S: Send>(
     let mut shares = asked.chunks(share);
     let first = shares.next().unwrap_or_default();
     thread::scope(|scope| {
-        let others: Vec<_> = shares.map(|share| scope.spawn(|| look_at(share))).collect();
+        let look_at = &look_at;
+        let spawn = |share| thread::Builder::new().spawn_scoped(scope, move || look_at(share)).map_err(|_| share);
+        let others: Vec<_> = shares.map(spawn).collect();
         let mut seen = look_at(first)?;
         for other in others {
-            seen.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            seen.extend(match other {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+                Err(left_to_us) => look_at(left_to_us)?,
+            });
         }
         Ok(seen)
     })
