@@ -1,5 +1,6 @@
 //! Published ports: which host ports an endpoint gets, who has which, and by which path each reaches the endpoint.
 
+mod granted;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -106,12 +107,6 @@ impl PublishedPort {
         self.host_first + (self.count - 1)
     }
 
-    /// The host's port that leads to a port of the container.
-    pub(crate) fn host_port_of(&self, container: u16) -> Option<u16> {
-        let offset = container.checked_sub(self.container_first).filter(|offset| *offset < self.count)?;
-        Some(self.host_first + offset)
-    }
-
     /// The part up to a port of the host, and what is left behind it.
     fn split_after(self, last: u16) -> (Self, Option<Self>) {
         if last < self.host_first || last >= self.host_last() {
@@ -159,27 +154,34 @@ impl PublishedPort {
 
 /// Parts of ports that others don't have on the host.
 pub(crate) fn without(ports: &[PublishedPort], others: &[PublishedPort]) -> Vec<PublishedPort> {
+    let mut others: Vec<_> =
+        others.iter().map(|other| (other.protocol, other.host, other.host_first, other.host_last())).collect();
+    others.sort_unstable();
+    // What they have of each address: none of it overlaps.
+    let mut taken: BTreeMap<(Protocol, HostAddress), Vec<(u16, u16)>> = BTreeMap::new();
+    for (protocol, host, first, last) in others {
+        let taken = taken.entry((protocol, host)).or_default();
+        match taken.last_mut() {
+            Some(before) if before.1 >= first => before.1 = before.1.max(last),
+            _ => taken.push((first, last)),
+        }
+    }
     let mut left = Vec::new();
     for port in ports {
-        let is_beside = |other: &&PublishedPort| (other.protocol, other.host) == (port.protocol, port.host);
+        let taken = taken.get(&(port.protocol, port.host)).map_or(&[][..], Vec::as_slice);
+        let from = taken.partition_point(|(_, last)| *last < port.host_first);
+        let met = taken.iter().skip(from).take_while(|(first, _)| *first <= port.host_last());
         let mut rest = Some(port.clone());
-        let mut taken: Vec<(u16, u16)> =
-            others.iter().filter(is_beside).map(|other| (other.host_first, other.host_last())).collect();
-        taken.sort_unstable();
-        for (first, last) in taken {
+        for (first, last) in met {
             let Some(port) = rest.take() else { break };
-            if last < port.host_first || first > port.host_last() {
-                rest = Some(port);
-                continue;
-            }
-            let behind = if first > port.host_first {
+            let behind = if *first > port.host_first {
                 let (before, behind) = port.split_after(first - 1);
                 left.push(before);
                 behind
             } else {
                 Some(port)
             };
-            rest = behind.and_then(|port| if last >= port.host_last() { None } else { port.split_after(last).1 });
+            rest = behind.and_then(|port| if *last >= port.host_last() { None } else { port.split_after(*last).1 });
         }
         left.extend(rest);
     }

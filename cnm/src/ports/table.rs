@@ -1,12 +1,12 @@
 //! The allocation of host ports: who has which, and the choice of free ones.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     ops::RangeInclusive,
 };
 
-use super::{HostAddress, PortPath, PublishedPort};
+use super::{HostAddress, PortPath, PublishedPort, granted::GrantedPorts};
 use crate::{
     Error, Kind,
     api::PortRange,
@@ -34,6 +34,15 @@ pub struct PortContext<'a> {
     pub ipv6: Option<(IpAddr, GatewayMode)>,
     /// What the same sandbox has been granted: chosen again for the same ports of the container, and its runs stay runs.
     pub granted: &'a [PublishedPort],
+}
+
+/// What all specs of a request have in common.
+#[derive(Debug, Clone, Copy)]
+struct Request<'a> {
+    holder: &'a SandboxId,
+    name: &'a str,
+    context: PortContext<'a>,
+    granted: &'a GrantedPorts,
 }
 
 /// Who holds which ports of the host.
@@ -73,9 +82,11 @@ impl PortTable {
         specs: &[PortSpec],
         context: PortContext<'_>,
     ) -> Result<Vec<PublishedPort>, Error> {
+        let granted = GrantedPorts::new(context.granted);
+        let request = Request { holder, name, context, granted: &granted };
         let mut by_spec = vec![Vec::new(); specs.len()];
-        for index in most_particular_first(specs, context.granted) {
-            match self.publish_one(holder, name, &specs[index], context) {
+        for index in most_particular_first(specs, &granted) {
+            match self.publish_one(&specs[index], request) {
                 Ok(ports) => by_spec[index] = ports,
                 Err(error) => {
                     self.release(&by_spec.concat());
@@ -83,23 +94,17 @@ impl PortTable {
                 }
             }
         }
-        Ok(join_runs(by_spec.concat(), context.granted))
+        Ok(granted.join_runs(by_spec.concat()))
     }
 
-    fn publish_one(
-        &mut self,
-        holder: &SandboxId,
-        name: &str,
-        spec: &PortSpec,
-        context: PortContext<'_>,
-    ) -> Result<Vec<PublishedPort>, Error> {
-        let targets = targets(spec, context)?;
+    fn publish_one(&mut self, spec: &PortSpec, request: Request<'_>) -> Result<Vec<PublishedPort>, Error> {
+        let targets = targets(spec, request.context)?;
         let listening: Vec<HostAddress> =
             targets.iter().filter(|target| target.path != PortPath::Open).map(|target| target.host).collect();
         let runs: Vec<(u16, u16, u16)> = if listening.is_empty() {
             vec![(spec.container_first, spec.container_first, spec.count)]
         } else {
-            self.choose(holder, spec, &listening, context)?
+            self.choose(spec, &listening, request)?
         };
         let mut published = Vec::with_capacity(runs.len() * targets.len());
         for (host_first, container_first, count) in runs {
@@ -119,31 +124,30 @@ impl PortTable {
                 });
             }
         }
-        self.restore(holder, name, &published);
+        self.restore(request.holder, request.name, &published);
         Ok(published)
     }
 
     /// The runs (host's first, container's first, count) for a spec; nothing is held yet.
     fn choose(
         &mut self,
-        holder: &SandboxId,
         spec: &PortSpec,
         addresses: &[HostAddress],
-        context: PortContext<'_>,
+        request: Request<'_>,
     ) -> Result<Vec<(u16, u16, u16)>, Error> {
         let protocol = spec.protocol;
         match spec.host {
             HostPorts::From(first) => {
                 let last = first + (spec.count - 1);
                 match addresses.iter().find_map(|host| Some((host, self.conflict(protocol, *host, first, last)?))) {
-                    Some((host, conflict)) => Err(conflict.refusal(holder, protocol, *host)),
+                    Some((host, conflict)) => Err(conflict.refusal(request.holder, protocol, *host)),
                     None => Ok(vec![(first, spec.container_first, spec.count)]),
                 }
             }
             HostPorts::OneOf(range) => {
-                let again = self.again(spec, spec.container_first, addresses, context);
+                let again = self.again(spec, spec.container_first, addresses, request);
                 let again = again.filter(|port| (range.first..=range.last).contains(port));
-                let is_free = |port: &u16| self.is_free(protocol, addresses, *port, context);
+                let is_free = |port: &u16| self.is_free(protocol, addresses, *port, request.context);
                 let free = again.or_else(|| (range.first..=range.last).find(is_free));
                 let free = free.ok_or_else(|| {
                     Error::new(
@@ -156,7 +160,7 @@ impl PortTable {
                 })?;
                 Ok(vec![(free, spec.container_first, 1)])
             }
-            HostPorts::Ephemeral => self.choose_ephemeral(spec, addresses, context),
+            HostPorts::Ephemeral => self.choose_ephemeral(spec, addresses, request),
         }
     }
 
@@ -164,26 +168,22 @@ impl PortTable {
         &mut self,
         spec: &PortSpec,
         addresses: &[HostAddress],
-        context: PortContext<'_>,
+        request: Request<'_>,
     ) -> Result<Vec<(u16, u16, u16)>, Error> {
+        let Request { context, granted, .. } = request;
         let PortRange { first, last } = context.ephemeral;
         let mut runs = Vec::with_capacity(usize::from(spec.count));
         let start = if (first..last).contains(&self.last_ephemeral) { self.last_ephemeral + 1 } else { first };
         let mut candidates = (start..=last).chain(first..start);
-        let granted: BTreeSet<u16> = context
-            .granted
-            .iter()
-            .filter(|granted| is_ours(granted, spec))
-            .flat_map(|granted| granted.host_first..=granted.host_last())
-            .collect();
         for offset in 0..spec.count {
             let container = spec.container_first + offset;
-            if let Some(again) = self.again(spec, container, addresses, context) {
+            if let Some(again) = self.again(spec, container, addresses, request) {
                 runs.push((again, container, 1));
                 continue;
             }
-            let is_free =
-                |port: &u16| self.is_free(spec.protocol, addresses, *port, context) && !granted.contains(port);
+            let is_free = |port: &u16| {
+                self.is_free(spec.protocol, addresses, *port, context) && !granted.has_chosen(spec.protocol, *port)
+            };
             let free = candidates.find(is_free);
             let free = free.ok_or_else(|| {
                 Error::new(
@@ -198,20 +198,12 @@ impl PortTable {
     }
 
     /// The host's port that leads to a container's port already, if it was our choice and is still to be had.
-    fn again(
-        &self,
-        spec: &PortSpec,
-        container: u16,
-        addresses: &[HostAddress],
-        context: PortContext<'_>,
-    ) -> Option<u16> {
+    fn again(&self, spec: &PortSpec, container: u16, addresses: &[HostAddress], request: Request<'_>) -> Option<u16> {
         let is_free = |port: &u16| {
             let others = addresses.iter().find_map(|host| self.conflict(spec.protocol, *host, *port, *port));
-            others.is_none() && !context.avoid.contains(&(spec.protocol, *port))
+            others.is_none() && !request.context.avoid.contains(&(spec.protocol, *port))
         };
-        let on_first =
-            context.granted.iter().filter(|granted| is_ours(granted, spec) && addresses.first() == Some(&granted.host));
-        on_first.filter_map(|granted| granted.host_port_of(container)).find(is_free)
+        request.granted.chosen_for(spec.protocol, container, *addresses.first()?).find(is_free)
     }
 
     fn is_free(&self, protocol: Protocol, addresses: &[HostAddress], port: u16, context: PortContext<'_>) -> bool {
@@ -254,7 +246,7 @@ impl PortTable {
         for port in ports.iter().filter(|port| port.path != PortPath::Open) {
             let key = (port.protocol, port.host);
             let Some(runs) = self.allocated.get_mut(&key) else { continue };
-            // A published run may be made of several held ones, or be a part of one, see `join_runs`.
+            // A published run may be made of several held ones, or be a part of one, see `GrantedPorts::join_runs`.
             let (first, last) = (port.host_first, port.host_last());
             let met = runs.range(..=last).rev().take_while(|(_, allocated)| allocated.last >= first);
             let met: Vec<(u16, Allocation)> = met.map(|(start, allocated)| (*start, allocated.clone())).collect();
@@ -276,25 +268,15 @@ impl PortTable {
 
 /// The order in which ports are given: whoever leaves the choice to us takes no port that another spec names, but for those
 /// that it has.
-fn most_particular_first(specs: &[PortSpec], granted: &[PublishedPort]) -> Vec<usize> {
-    let has_some = |spec: &PortSpec| {
-        let mut containers = spec.container_first..=spec.container_first + (spec.count - 1);
-        containers
-            .any(|port| granted.iter().any(|granted| is_ours(granted, spec) && granted.host_port_of(port).is_some()))
-    };
+fn most_particular_first(specs: &[PortSpec], granted: &GrantedPorts) -> Vec<usize> {
     let mut order: Vec<usize> = (0..specs.len()).collect();
     order.sort_by_cached_key(|index| match specs[*index].host {
-        HostPorts::OneOf(_) | HostPorts::Ephemeral if has_some(&specs[*index]) => 0,
+        HostPorts::OneOf(_) | HostPorts::Ephemeral if granted.has_some_of(&specs[*index]) => 0,
         HostPorts::From(_) => 1,
         HostPorts::OneOf(_) => 2,
         HostPorts::Ephemeral => 3,
     });
     order
-}
-
-/// Whether a granted port's number was our choice, for a spec that leaves it to us.
-fn is_ours(granted: &PublishedPort, spec: &PortSpec) -> bool {
-    !granted.fixed && granted.path != PortPath::Open && granted.protocol == spec.protocol
 }
 
 fn exact_range(first: IpAddr, last: IpAddr) -> RangeInclusive<IpAddr> {
@@ -379,51 +361,4 @@ fn unreachable(spec: &PortSpec, host: HostAddress, why: &str) -> Error {
         "container port {}/{} can't be published on {host}: {why}",
         spec.container_first, spec.protocol
     ))
-}
-
-/// Joins what follows on each other on both sides: ports chosen one by one become one range again. What has been granted stays
-/// as it is beside what comes: the run that it is in the firewall isn't touched.
-fn join_runs(ports: Vec<PublishedPort>, granted: &[PublishedPort]) -> Vec<PublishedPort> {
-    let mut joined: Vec<PublishedPort> = Vec::with_capacity(ports.len());
-    // Where the last run of each kind is: a request may hold thousands.
-    let mut last = HashMap::new();
-    for (port, run_of) in ports.into_iter().flat_map(|port| cut_as_granted(port, granted)) {
-        let kind = (port.protocol, port.host, port.path, port.endpoint, port.fixed, run_of);
-        match last.get(&kind).and_then(|index: &usize| joined.get_mut(*index)) {
-            Some(run)
-                if run.host_last().checked_add(1) == Some(port.host_first)
-                    && run.container_first.checked_add(run.count) == Some(port.container_first) =>
-            {
-                run.count += port.count;
-            }
-            _ => {
-                last.insert(kind, joined.len());
-                joined.push(port);
-            }
-        }
-    }
-    joined
-}
-
-/// The parts of a run that have been granted, each with the granted run that it is of, and those that haven't.
-fn cut_as_granted(port: PublishedPort, granted: &[PublishedPort]) -> Vec<(PublishedPort, Option<usize>)> {
-    let leads_alike = |old: &PublishedPort| {
-        let kind = |port: &PublishedPort| (port.protocol, port.host, port.path, port.endpoint);
-        let shift = |port: &PublishedPort| i32::from(port.host_first) - i32::from(port.container_first);
-        kind(old) == kind(&port) && shift(old) == shift(&port)
-    };
-    let alike: Vec<(usize, &PublishedPort)> = granted.iter().enumerate().filter(|(_, old)| leads_alike(old)).collect();
-    let mut parts = Vec::new();
-    let mut rest = Some(port);
-    while let Some(port) = rest.take() {
-        let run_of = alike.iter().find(|(_, old)| (old.host_first..=old.host_last()).contains(&port.host_first));
-        let next_edge = match run_of {
-            Some((_, old)) => Some(old.host_last()),
-            None => alike.iter().map(|(_, old)| old.host_first - 1).filter(|edge| *edge >= port.host_first).min(),
-        };
-        let (part, after) = port.split_after(next_edge.unwrap_or(u16::MAX));
-        parts.push((part, run_of.map(|(index, _)| *index)));
-        rest = after;
-    }
-    parts
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use proptest::prelude::*;
 
-use super::{HostAddress, PortContext, PortPath, PortTable, PublishedPort, SocketSpec, sockets};
+use super::{HostAddress, PortContext, PortPath, PortTable, PublishedPort, SocketSpec, sockets, without};
 use crate::{
     Error,
     api::PortRange,
@@ -40,6 +40,20 @@ fn context() -> PortContext<'static> {
 fn spec(host_address: &str, host: HostPorts, container_first: u16, count: u16) -> PortSpec {
     let host_address = (!host_address.is_empty()).then(|| ip(host_address));
     PortSpec { protocol: Protocol::Tcp, host_address, host, container_first, count }
+}
+
+/// Ports of the caller's choice.
+fn run(host: &str, host_first: u16, container_first: u16, count: u16) -> PublishedPort {
+    PublishedPort {
+        protocol: Protocol::Tcp,
+        host: HostAddress::new(ip(host)),
+        host_first,
+        container_first,
+        count,
+        path: PortPath::Forward,
+        endpoint: ip("172.17.0.2"),
+        fixed: true,
+    }
 }
 
 fn publish(table: &mut PortTable, who: &str, specs: &[PortSpec]) -> Result<Vec<PublishedPort>, Error> {
@@ -237,6 +251,30 @@ proptest! {
     }
 
     #[test]
+    fn what_others_have_is_taken_off_as_in_the_naive_model(
+        ports in prop::collection::vec((0usize..3, 1u16..30, 1u16..12), 0..10),
+        others in prop::collection::vec((0usize..3, 1u16..30, 1u16..12), 0..10),
+    ) {
+        let hosts = ["0.0.0.0", "127.0.0.1", "::"];
+        let runs = |runs: Vec<(usize, u16, u16)>| -> Vec<PublishedPort> {
+            runs.into_iter().map(|(host, first, count)| run(hosts[host], first, first + 50, count)).collect()
+        };
+        let (ports, others) = (runs(ports), runs(others));
+        let each = |ports: &[PublishedPort]| -> Vec<(HostAddress, u16, u16)> {
+            let of = |port: &PublishedPort| (port.host, port.host_first, port.container_first, port.count);
+            let all = ports.iter().map(of);
+            all.flat_map(|(host, on_host, container, count)| {
+                (0..count).map(move |by| (host, on_host + by, container + by))
+            })
+            .collect()
+        };
+        let theirs = each(&others);
+        let mut expected = each(&ports);
+        expected.retain(|(host, port, _)| !theirs.iter().any(|their| (their.0, their.1) == (*host, *port)));
+        prop_assert_eq!(each(&without(&ports, &others)), expected);
+    }
+
+    #[test]
     fn a_restored_table_refuses_what_the_old_one_did(
         steps in prop::collection::vec((0usize..6, 1u16..30, 1u16..8), 0..30),
         asked in (0usize..6, 1u16..30, 1u16..8),
@@ -284,4 +322,57 @@ fn ports_that_are_named_are_given_before_those_that_are_chosen() {
             "0.0.0.0 40000+2/tcp -> 172.17.0.2 82 Forward",
         ]
     );
+}
+
+#[test]
+fn what_has_been_granted_stays_as_it_was_beside_what_comes() {
+    let ours = |host_first, container_first, count| PublishedPort {
+        fixed: false,
+        ..run("0.0.0.0", host_first, container_first, count)
+    };
+    // The chosen ones lead on to no row; of two that lead to one port, the first that is free is had again.
+    let granted = [run("0.0.0.0", 8000, 80, 3), run("0.0.0.0", 8005, 85, 1), ours(40002, 100, 2), ours(40000, 100, 1)];
+    let context = PortContext { granted: &granted, ..context() };
+    let specs = [spec("0.0.0.0", HostPorts::From(7999), 79, 9), spec("0.0.0.0", HostPorts::Ephemeral, 99, 3)];
+    let ports = PortTable::default().publish(&id("a"), "a", &specs, context).expect("free");
+    assert_eq!(
+        shown(&ports),
+        [
+            "0.0.0.0 7999+1/tcp -> 172.17.0.2 79 Forward",
+            "0.0.0.0 8000+3/tcp -> 172.17.0.2 80 Forward",
+            "0.0.0.0 8003+2/tcp -> 172.17.0.2 83 Forward",
+            "0.0.0.0 8005+1/tcp -> 172.17.0.2 85 Forward",
+            "0.0.0.0 8006+2/tcp -> 172.17.0.2 86 Forward",
+            "0.0.0.0 40001+1/tcp -> 172.17.0.2 99 Forward",
+            "0.0.0.0 40002+2/tcp -> 172.17.0.2 100 Forward",
+        ]
+    );
+    // A run within another, as open ports may be.
+    let granted = [run("0.0.0.0", 82, 82, 1), run("0.0.0.0", 80, 80, 5)];
+    let context = PortContext { granted: &granted, ..context };
+    let specs = [spec("0.0.0.0", HostPorts::From(79), 79, 7)];
+    let ports = PortTable::default().publish(&id("a"), "a", &specs, context).expect("free");
+    let counts: Vec<_> = ports.iter().map(|port| (port.host_first, port.count)).collect();
+    assert_eq!(counts, [(79, 1), (80, 5), (85, 1)]);
+}
+
+/// With ports times granted ports it is minutes, as long as which nobody else would be decided about.
+#[test]
+fn as_many_ports_as_there_are_beside_as_many_that_were_granted_are_no_matter() {
+    const MANY: u16 = 25_000;
+    let alone = |port: u16| run("0.0.0.0", port, port - 1000, 1);
+    // Every other one, so that none joins.
+    let granted: Vec<_> = (0..MANY).map(|at| alone(10_000 + 2 * at)).collect();
+    let specs: Vec<_> = granted
+        .iter()
+        .map(|port| spec("0.0.0.0", HostPorts::From(port.host_first), port.container_first, 1))
+        .chain((0..MANY / 50).map(|at| spec("127.0.0.1", HostPorts::Ephemeral, 1 + at, 1)))
+        .collect();
+    let ephemeral = PortRange { first: 1000, last: 9999 };
+    let context = PortContext { ephemeral, granted: &granted, ..context() };
+    let since = std::time::Instant::now();
+    let ports = PortTable::default().publish(&id("a"), "a", &specs, context).expect("free");
+    assert_eq!(without(&granted, &ports), []);
+    assert!(since.elapsed() < std::time::Duration::from_secs(10), "{:?}", since.elapsed());
+    assert!(ports.starts_with(&granted));
 }

@@ -96,8 +96,8 @@ impl ControllerState {
         let wanted = record.change.as_ref().map_or_else(Vec::new, |change| ports::sockets(&change.ports));
         let mut missing = self.port_sockets.missing(record.id(), wanted);
         let there = ports::sockets(&record.ports);
-        missing
-            .retain(|socket| !there.iter().any(|there| (there.protocol, there.port) == (socket.protocol, socket.port)));
+        let there: BTreeSet<_> = there.iter().map(|there| (there.protocol, there.port)).collect();
+        missing.retain(|socket| !there.contains(&(socket.protocol, socket.port)));
         missing
     }
 
@@ -170,7 +170,8 @@ impl ControllerState {
         if visible(before) != visible(after) {
             revision = Some(self.emit(NewEvent::of_sandbox(EventKind::SandboxChanged, after.id())));
         }
-        if after.ports.iter().any(|port| !before.ports.contains(port)) {
+        let had: BTreeSet<&PublishedPort> = before.ports.iter().collect();
+        if after.ports.iter().any(|port| !had.contains(port)) {
             self.warn_again_of_drops();
         }
         revision
