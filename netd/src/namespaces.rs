@@ -95,7 +95,7 @@ impl Namespaces {
         rustix::net::listen(&served, 16)?;
         let keeper = Keeper::connect(&self.socket)?;
         // setsid(1) gives it a session of its own: what ends netd's terminal or process group doesn't reach it.
-        // The word is for who looks at the list of processes.
+        // By the word it ignores SIGTERM, and scripts/install knows it from the keepers that it replaces.
         let mut command = Command::new("setsid");
         command.arg(&self.program).arg("namespaces").env_remove("NOTIFY_SOCKET").current_dir("/");
         let child = command.stdin(served).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(doing)?;

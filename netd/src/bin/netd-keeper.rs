@@ -1,5 +1,5 @@
 //! netd-keeper: holds descriptors by name while the daemons that use them are away. Its standard input is the socket it serves;
-//! what it is called with says what it is there for, to who lists processes.
+//! called with `namespaces`, it ignores SIGTERM, and scripts/install leaves it be.
 #![forbid(unsafe_code)]
 
 use std::os::fd::AsFd as _;

@@ -177,7 +177,7 @@ impl Controller {
                 going.push(self.remove_if_unused(network.clone()));
             }
         }
-        // Side by side: what is deleted at one moment takes the kernel as long as one of them.
+        // Side by side: what each waits for are the store and those who granted something. Bridges are deleted in the background.
         let gone: Vec<_> = stream::iter(going).buffer_unordered(PRUNED_AT_A_TIME).collect().await;
         let removed: BTreeSet<_> = gone.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
         Ok(removed.into_iter().collect())
