@@ -1,7 +1,8 @@
 //! berth's engine: the Docker Engine API in front of `runtime` (processes), `images` (content) and `netd` (networking).
 //!
 //! A request goes `route` (thin handlers) → `wire` and `translate` (pure: wire ↔ domain) → `orchestrate` (what is asked of
-//! the three), for a container in the turn that its task gives it (`supervisor`), and comes back the same way. Nothing here programs the kernel's networking or unpacks a layer.
+//! the three), for a container in the turn that its task gives it (`supervisor`), and comes back the same way. Nothing here
+//! programs the kernel's networking or unpacks a layer.
 #![forbid(unsafe_code)]
 
 pub mod app;

@@ -1,7 +1,8 @@
-//! What a container is to the engine: its identity, what was asked for, and how far it is. Pure values.
+//! What a container is to the engine: its identity, what was asked for, and how far it is.
 //!
-//! A container is owned by one task (see [`crate::supervisor`]), which lends it ([`owned`]) to one verb at a time; everybody
-//! else reads the snapshots that are published. Nothing in here knows of verbs or of that task.
+//! Values mostly, and the handles on them: a container is owned by one task (see [`crate::supervisor`]), which lends it
+//! ([`owned`]) to one verb at a time; everybody else reads the snapshots that are published. Nothing in here knows of verbs or
+//! of that task.
 
 mod containers;
 mod create_request;

@@ -18,7 +18,7 @@ pub(crate) async fn ended(engine: &Engine, owned: &mut Owned, exit: Result<Exit>
     // One that is to be started again isn't over.
     if owned.container.spec.auto_remove
         && owned.container.state.phase == Phase::Exited
-        && let Err(error) = remove::erase(engine, owned, remove::Volumes::Remove).await
+        && let Err(error) = remove::erase(engine, owned, remove::AnonymousVolumes::Remove).await
     {
         tracing::error!(container = %owned.container.id, "removing a container that ended: {}", chain(&error));
     }

@@ -176,8 +176,8 @@ fn at_once(exit: Exit) -> ExitFuture {
 async fn finish_removal(engine: &Engine, owned: &mut Owned) {
     let container = &owned.container;
     let volumes = match container.spec.auto_remove {
-        true => remove::Volumes::Remove,
-        false => remove::Volumes::Keep,
+        true => remove::AnonymousVolumes::Remove,
+        false => remove::AnonymousVolumes::Keep,
     };
     let state = &container.state;
     let over = state.phase == Phase::Exited || state.start_was_cut_short();

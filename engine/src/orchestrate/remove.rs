@@ -16,7 +16,7 @@ use crate::orchestrate::{exit, volume};
 
 /// What becomes of a container's anonymous volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Volumes {
+pub(crate) enum AnonymousVolumes {
     /// `rm -v`, and `--rm`.
     Remove,
     /// They stay.
@@ -24,7 +24,7 @@ pub(crate) enum Volumes {
 }
 
 /// Removes the container; one that runs only by force.
-pub(crate) async fn remove(engine: &Engine, owned: &mut Owned, force: bool, volumes: Volumes) -> Result<()> {
+pub(crate) async fn remove(engine: &Engine, owned: &mut Owned, force: bool, volumes: AnonymousVolumes) -> Result<()> {
     let phase = owned.container.state.phase;
     if phase.is_active() && !force {
         return Err(Error::conflict(format!(
@@ -42,12 +42,12 @@ pub(crate) async fn remove(engine: &Engine, owned: &mut Owned, force: bool, volu
 /// Erases a container that doesn't run. What is erased is decided and stored first: cut short anywhere, it is taken up
 /// again when berthd starts.
 #[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
-pub(crate) async fn erase(engine: &Engine, owned: &mut Owned, volumes: Volumes) -> Result<()> {
+pub(crate) async fn erase(engine: &Engine, owned: &mut Owned, volumes: AnonymousVolumes) -> Result<()> {
     let mut marked = owned.container.clone();
     marked.state.phase = Phase::Removing;
     // Who goes by itself takes the volumes along however it goes; so does a removal that is taken up again.
-    marked.spec.auto_remove |= volumes == Volumes::Remove;
-    let volumes = if marked.spec.auto_remove { Volumes::Remove } else { Volumes::Keep };
+    marked.spec.auto_remove |= volumes == AnonymousVolumes::Remove;
+    let volumes = if marked.spec.auto_remove { AnonymousVolumes::Remove } else { AnonymousVolumes::Keep };
     owned.containers.store.put_container(to_record(&marked)).await?;
     owned.container = marked;
     owned.publish();

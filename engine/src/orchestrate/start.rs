@@ -243,7 +243,7 @@ async fn failed(engine: &Engine, owned: &mut Owned, error: &Error) {
     };
     owned.container.state.start_failed(exit_code, error.message());
     let stored = match owned.container.spec.auto_remove {
-        true => remove::erase(engine, owned, remove::Volumes::Remove).await,
+        true => remove::erase(engine, owned, remove::AnonymousVolumes::Remove).await,
         false => owned.save().await,
     };
     if let Err(error) = stored {

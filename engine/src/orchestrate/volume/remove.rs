@@ -39,13 +39,20 @@ pub(crate) async fn remove(volumes: &Arc<Volumes>, name: &str, force: bool) -> R
 }
 
 /// A container is being removed: its volumes are free for others, and its anonymous ones go if that is wanted.
-pub(crate) async fn leave(volumes: &Arc<Volumes>, container: &Container, anonymous: removal::Volumes) -> Result<()> {
+pub(crate) async fn leave(
+    volumes: &Arc<Volumes>,
+    container: &Container,
+    anonymous: removal::AnonymousVolumes,
+) -> Result<()> {
     for point in &container.spec.mounts {
         let Some(name) = point.volume() else { continue };
         let guard = volumes.registry.lock(name).await;
         let Some(volume) = guard.volume() else { continue };
         guard.remove_user(&container.id);
-        if anonymous == removal::Volumes::Remove && point.is_anonymous_volume() && guard.entry().users.is_empty() {
+        if anonymous == removal::AnonymousVolumes::Remove
+            && point.is_anonymous_volume()
+            && guard.entry().users.is_empty()
+        {
             erase(volumes, &guard, &volume, false).await?;
         }
     }

@@ -14,7 +14,7 @@ use crate::container::state::Outcome;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::netd::Netd;
-use crate::orchestrate::remove::Volumes;
+use crate::orchestrate::remove::AnonymousVolumes;
 use crate::orchestrate::stop::{self, StopOptions};
 use crate::orchestrate::{pause, remove as removal, rename as renaming, signal as kills, start as starting};
 use crate::route::query::Query;
@@ -135,7 +135,7 @@ pub(super) async fn remove(
     if query.link {
         return Err(Error::not_implemented("removing links (docker rm --link): not supported by berth yet"));
     }
-    let volumes = if query.v { Volumes::Remove } else { Volumes::Keep };
+    let volumes = if query.v { AnonymousVolumes::Remove } else { AnonymousVolumes::Keep };
     let remove =
         handle.run_with(&engine, move |engine, owned| Box::pin(removal::remove(engine, owned, query.force, volumes)));
     remove.await?;

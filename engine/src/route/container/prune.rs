@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::events::ObjectKind;
 use crate::filters::Filters;
-use crate::orchestrate::remove::{self, Volumes};
+use crate::orchestrate::remove::{self, AnonymousVolumes};
 use crate::orchestrate::usage;
 use crate::route::query::Query;
 use crate::wire::query::FiltersQuery;
@@ -29,7 +29,7 @@ pub(super) async fn prune(State(engine): State<Engine>, Query(query): Query<Filt
         let written =
             engine.blocking(move |engine| Ok(usage::of(&engine.images, &measured)?.written_bytes)).await.unwrap_or(0);
         match handle
-            .run_with(&engine, |engine, owned| Box::pin(remove::remove(engine, owned, false, Volumes::Keep)))
+            .run_with(&engine, |engine, owned| Box::pin(remove::remove(engine, owned, false, AnonymousVolumes::Keep)))
             .await
         {
             Ok(()) => {
