@@ -8,7 +8,7 @@ pub(crate) const EXAMPLES: &str = "Examples:
   berth port add web 8080:80
   berth port rm web 8080
 
-A container that is called add or rm is named by its id.";
+A container that is called add, rm or remove is named by its id.";
 const ADD_EXAMPLES: &str = "Examples:
   berth port add web 8080:80
   berth port add web 127.0.0.1:8443:443 5353:53/udp
