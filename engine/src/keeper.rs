@@ -184,9 +184,16 @@ impl KeeperPaths {
     /// A keeper, and the listener that it holds, unless its path leads elsewhere by now.
     fn reach_and_take(&self) -> Result<(RunningKeeper, Option<UnixListener>)> {
         let held = self.reach()?;
-        let taken = held.0.take(NAME).map_err(Error::io("asking netd-keeper for the API's socket"))?;
-        let ours = taken.filter(|(_, mark)| self.mark().is_ok_and(|here| here == *mark));
-        Ok((held, ours.map(|(descriptor, _)| descriptor.into())))
+        match held.0.take(NAME) {
+            Ok(taken) => {
+                let ours = taken.filter(|(_, mark)| self.mark().is_ok_and(|here| here == *mark));
+                Ok((held, ours.map(|(descriptor, _)| descriptor.into())))
+            }
+            Err(error) => {
+                give_up(held.1);
+                Err(Error::io("asking netd-keeper for the API's socket")(error))
+            }
+        }
     }
 
     fn keep(&self, keeper: &Keeper, listener: &UnixListener) -> Result<()> {
@@ -195,13 +202,14 @@ impl KeeperPaths {
             .map_err(Error::io("handing over the API's socket"))
     }
 
-    fn hand_over(&self, (keeper, mut child): RunningKeeper, listener: &UnixListener) -> Result<RunningKeeper> {
-        let kept = self.keep(&keeper, listener);
-        if let (Err(_), Some(child)) = (&kept, &mut child) {
-            // Nobody would wait for its end.
-            let _ = child.kill().and_then(|()| child.wait());
+    fn hand_over(&self, (keeper, child): RunningKeeper, listener: &UnixListener) -> Result<RunningKeeper> {
+        match self.keep(&keeper, listener) {
+            Ok(()) => Ok((keeper, child)),
+            Err(error) => {
+                give_up(child);
+                Err(error)
+            }
         }
-        kept.map(|()| (keeper, child))
     }
 
     /// Another keeper, however often that has to be tried; `told` says that it is known that there is none.
@@ -220,9 +228,37 @@ impl KeeperPaths {
     }
 }
 
+/// Ends a keeper that is of no use, if it is ours: nobody would wait for its end.
+fn give_up(child: Option<Child>) {
+    if let Some(mut child) = child {
+        let _ = child.kill().and_then(|()| child.wait());
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::FAREWELL;
+    use super::*;
+
+    #[test]
+    fn a_keeper_that_does_not_answer_is_ended_and_reaped() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("mute-keeper");
+        let told = directory.path().join("pid");
+        // It takes the question for an end, and stays.
+        let script = format!("#!/bin/sh\necho $$ >{}\nexec sleep 1000 </dev/null\n", told.display());
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let paths = KeeperPaths {
+            socket: directory.path().join("api.sock"),
+            keeper: directory.path().join("keeper.sock"),
+            program,
+            // Nothing is made there, and it stays where the test is.
+            cgroup_parent: "/\0".into(),
+        };
+        paths.reach_and_take().unwrap_err();
+        let pid = std::fs::read_to_string(told).unwrap();
+        assert!(!PathBuf::from(format!("/proc/{}", pid.trim())).exists(), "{pid} is still there");
+    }
 
     #[test]
     fn the_farewell_is_as_long_as_it_says() {
