@@ -435,3 +435,30 @@ impl SocketWatch {
         self.0.next().await.transpose().map(drop).map_err(Error::io("watching for netd's socket"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::config::Args;
+
+    #[tokio::test]
+    async fn a_removal_whose_work_panics_is_forgotten_and_can_be_asked_for_again() {
+        let config = Config::load(Args::parse_from(["berthd", "--config", "/dev/null"])).unwrap();
+        let netd = Netd::new(&config, "berthd-test".into());
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let first = netd.removal("web", async {
+            gone.await.unwrap();
+            panic!("the work fails")
+        });
+        // The same once more is the same; nothing else is begun.
+        let same = netd.removal("web", async { unreachable!("it is being removed") });
+        go.send(()).unwrap();
+        assert_eq!((first.await, same.await), (false, false));
+        // Over for everybody who waits: nothing is in the way of the next.
+        netd.removal_over("web").await;
+        assert!(netd.removal("web", async { true }).await);
+        assert!(netd.removals.lock().unwrap().is_empty());
+    }
+}
