@@ -78,6 +78,11 @@ impl Container {
         short(&self.id)
     }
 
+    /// Whether netd is to have a sandbox of it now.
+    pub fn has_sandbox(&self) -> bool {
+        self.state.phase.is_alive() && self.spec.network.mode.has_sandbox()
+    }
+
     /// Whether other containers may join its IPC namespace.
     pub fn shares_ipc(&self) -> bool {
         self.spec.namespaces.ipc.is_shareable(self.spec.mounts.iter().map(|mount| &*mount.destination))

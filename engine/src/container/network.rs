@@ -57,6 +57,11 @@ impl NetworkMode {
             Self::Container(_) => None,
         }
     }
+
+    /// Whether its container has a sandbox at netd while it runs; who is in another's namespace has none.
+    pub const fn has_sandbox(&self) -> bool {
+        !matches!(self, Self::Container(_))
+    }
 }
 
 /// A transport protocol that has ports.

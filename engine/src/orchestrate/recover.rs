@@ -191,7 +191,7 @@ async fn finish_removal(engine: &Engine, owned: &mut Owned) {
 /// made again around the namespace that the container is in, and it is told of those that nobody keeps.
 async fn claim(engine: &Engine) -> Result<()> {
     let running = || {
-        let wanted = engine.containers.registry.all().into_iter().filter(has_sandbox);
+        let wanted = engine.containers.registry.all().into_iter().filter(|handle| handle.container().has_sandbox());
         // What can't be read may run.
         let unread = engine.containers.registry.all_set_aside().into_iter().map(|(id, _)| id);
         wanted.map(|handle| handle.id().to_string()).chain(unread).collect()
@@ -246,13 +246,9 @@ async fn find_namespace(engine: &Engine, owned: &mut Owned) -> Result<()> {
     Ok(())
 }
 
-fn has_sandbox(handle: &Handle) -> bool {
-    let container = handle.container();
-    container.state.phase.is_alive() && !matches!(container.spec.network.mode, NetworkMode::Container(_))
-}
-
+/// Has netd make the sandbox of a running container again; of one that is to have none nothing is asked.
 pub(super) async fn make_again(netd: &Netd, owned: &mut Owned) -> Result<()> {
-    let Some(pid) = owned.container.state.phase.pid() else { return Ok(()) };
+    let Some(pid) = owned.container.state.phase.pid().filter(|_| owned.container.has_sandbox()) else { return Ok(()) };
     let namespace = match owned.container.spec.network.mode {
         NetworkMode::Host => NamespaceRequest::Host,
         _ => NamespaceRequest::Path(sandbox::of_process(pid)),

@@ -27,7 +27,7 @@ pub(super) fn handle_event(netd: &Arc<Netd>, containers: &Registry, event: &Even
 }
 
 fn look(netd: &Arc<Netd>, handle: Handle, event: &Event) {
-    if !handle.container().state.phase.is_alive() && event.what == EventKind::Gap {
+    if !handle.container().has_sandbox() && event.what == EventKind::Gap {
         return;
     }
     let (netd, event) = (netd.clone(), event.clone());
@@ -49,9 +49,10 @@ fn look(netd: &Arc<Netd>, handle: Handle, event: &Event) {
     });
 }
 
-/// Whether an event tells what is known of a container. Of kinds that this release doesn't know nothing is.
+/// Whether an event tells what is known of a container. Of kinds that this release doesn't know nothing is; of a container
+/// that is to have no sandbox nothing is to be known.
 fn is_known(container: &Container, event: &Event) -> bool {
-    if !container.state.phase.is_alive() {
+    if !container.has_sandbox() {
         return true;
     }
     let Some(sandbox) = &container.sandbox else { return false };
