@@ -28,7 +28,9 @@ pub struct Owned {
     pub(crate) exit: Option<ExitFuture>,
     /// When the container's restart policy starts it, if it does.
     pub(crate) restart: Option<BoxFuture<'static, ()>>,
-    /// How long the next wait for that is.
+    /// This berthd has found it at rest, or over a `restart`, and lets it run once everything is sorted out.
+    pub(crate) is_resumed: bool,
+    /// How long the next wait for its restart policy is.
     pub(crate) back_off: BackOff,
     /// Runs its health checks, while it runs.
     pub(crate) health: Option<AbortOnDropHandle<()>>,
@@ -62,6 +64,7 @@ impl Owned {
             restart: None,
             back_off: BackOff::default(),
             health: None,
+            is_resumed: false,
             waiting: Vec::new(),
             rootfs,
         }

@@ -95,6 +95,8 @@ pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTre
         exit::ended(engine, owned, ended).await;
     }
     finish_removal(engine, owned).await;
+    // Decided before anybody can ask for anything: whoever stops it from here on means it.
+    owned.is_resumed = restart::is_resumed(owned);
 }
 
 async fn reconcile(engine: &Engine, container: &mut Container) -> Result<Option<ExitFuture>> {

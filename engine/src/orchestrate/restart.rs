@@ -59,34 +59,49 @@ pub(crate) async fn again(engine: &Engine, owned: &mut Owned) {
     }
 }
 
-/// The user doesn't want it to run any more: a start that is to come won't.
+/// The user doesn't want it to run any more: a start that is to come won't, also one that a former berthd was asked for.
 pub(crate) async fn call_off(owned: &mut Owned) -> Result<()> {
     let state = &mut owned.container.state;
+    let was_resumed = std::mem::take(&mut owned.is_resumed);
+    if was_resumed {
+        state.restart_asked = false;
+    }
     if state.phase == Phase::Restarting && !state.restart_asked {
         state.phase = Phase::Exited;
         owned.restart = None;
-    } else if state.stopped_by_user {
+    } else if state.stopped_by_user && !was_resumed {
         return Ok(());
     }
     state.stopped_by_user = true;
     owned.save().await
 }
 
-/// berthd starts: whatever is to run and doesn't is started, all of them side by side.
+/// Whether a container that has just been taken up is to be started with berthd.
+pub(super) fn is_resumed(owned: &Owned) -> bool {
+    let (spec, state) = (&owned.container.spec, &owned.container.state);
+    match state.phase {
+        Phase::Running { .. } | Phase::Paused { .. } => state.restart_asked,
+        Phase::Restarting => owned.restart.is_none(),
+        Phase::Exited => spec.restart.wants_run_at_daemon_start(state),
+        Phase::Created | Phase::Removing | Phase::Removed => false,
+    }
+}
+
+/// berthd starts: whatever was to run when it was taken up, and didn't, is started, all of them side by side.
 pub(super) async fn resume(engine: &Engine, handle: &Handle) {
     let resumed = handle.run_with(engine, |engine, owned| {
         Box::pin(async move {
-            if owned.container.state.phase.is_alive() {
-                return Ok(owned.container.state.restart_asked);
+            if !std::mem::take(&mut owned.is_resumed) {
+                return Ok(false);
             }
-            let (spec, state) = (&owned.container.spec, &mut owned.container.state);
-            let waits = state.phase == Phase::Restarting && owned.restart.is_none();
-            if waits || (state.phase == Phase::Exited && spec.restart.wants_run_at_daemon_start(state)) {
-                state.phase = Phase::Restarting;
-                state.stopped_by_user = false;
-                schedule(engine, owned, Duration::ZERO);
-                owned.save().await?;
+            let state = &mut owned.container.state;
+            if state.phase.is_alive() {
+                return Ok(state.restart_asked);
             }
+            state.phase = Phase::Restarting;
+            state.stopped_by_user = false;
+            schedule(engine, owned, Duration::ZERO);
+            owned.save().await?;
             Ok(false)
         })
     });

@@ -1,6 +1,11 @@
 //! Restart policies: over exits, stops, and the ends of the daemon and of the host.
 
-use berth_tests::{Host, Outcome, started};
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use berth_tests::{Host, Outcome, World, started};
 
 fn shown(host: &Host, name: &str) -> String {
     let format = "{{.State.Status}} {{.State.Running}} {{.State.Restarting}} {{.RestartCount}} {{.State.ExitCode}}";
@@ -94,6 +99,59 @@ fn a_policy_can_be_changed_and_limits_too() {
     let said = host.docker(&["update", "--restart", "always", "short"]).fails_with(1);
     assert!(said.contains("Restart policy cannot be updated because AutoRemove is enabled"), "{said}");
     host.berth(&["update", "web"]).fails_with(1);
+}
+
+/// Passes what berthd and netd say to each other, and does something before the next claim.
+fn before_the_next_claim(host: &Host, act: Arc<Mutex<Option<Command>>>) {
+    let run_dir = host.directory().join("run/berth");
+    let listener = UnixListener::bind(run_dir.join("between.sock")).expect("a socket");
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let (mut netd, act) = (UnixStream::connect(run_dir.join("netd.sock")).expect("netd"), act.clone());
+            let mut back = (netd.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
+            std::thread::spawn(move || std::io::copy(&mut back.0, &mut back.1));
+            std::thread::spawn(move || {
+                let mut buffer = [0; 1 << 16];
+                // A connection that breaks is its client's to see.
+                while let Ok(length @ 1..) = client.read(&mut buffer) {
+                    let is_claim = buffer[..length].windows(6).any(|word| word == b"/claim");
+                    if let Some(mut command) = is_claim.then(|| act.lock().expect("a command").take()).flatten() {
+                        assert!(command.status().expect("a command").success());
+                    }
+                    if netd.write_all(&buffer[..length]).is_err() {
+                        break;
+                    }
+                }
+                let _ = netd.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_stop_while_berthd_takes_up_containers_is_a_stop() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start_netd();
+    let act = Arc::<Mutex<Option<Command>>>::default();
+    before_the_next_claim(&host, act.clone());
+    host.berthd_flag("--netd-socket=/run/berth/between.sock").berthd_flag("--start-netd=false").start_berthd();
+    host.docker(&["import", "--change", "CMD [\"sh\"]", &berth_tests::image::busybox().to_string_lossy(), "busybox"])
+        .ok();
+    for name in ["web", "other"] {
+        host.docker(&["run", "-d", "--name", name, "--restart", "always", "busybox", "sleep", "1000"]).ok();
+    }
+    host.docker(&["stop", "-t", "0", "other"]).ok();
+    host.kill_berthd();
+    let mut stop = host.docker_command();
+    stop.args(["stop", "-t", "0", "web"]);
+    *act.lock().expect("a command") = Some(stop);
+    host.start_berthd();
+    assert!(act.lock().expect("a command").is_none());
+    assert!(shown(&host, "web").starts_with("exited false false "), "{}", shown(&host, "web"));
+    // What was at rest before is started, as its policy says.
+    host.wait_for_events("other", "start", 1);
+    assert!(shown(&host, "web").starts_with("exited false false "), "{}", shown(&host, "web"));
 }
 
 /// What a power cut leaves of a host: what is below /var.
