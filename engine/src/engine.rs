@@ -1,8 +1,10 @@
 //! The handle on all that the engine is made of, for whatever is about more than one part of it: the router's state.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use cnm::api::Sandbox;
 use runtime::{Binaries, Runtime};
 use tokio::sync::watch;
 
@@ -42,10 +44,10 @@ pub struct Engine {
 impl Blocking for Engine {}
 
 impl Engine {
-    /// Opens everything under the configured directories; starts nothing yet.
+    /// Opens everything under the configured directories; starts nothing yet, but for a netd that has to be asked who we are.
     pub async fn open(config: Config) -> Result<Self> {
         let store = Store::open(&config.root.join("engine.db"))?;
-        let Fact { value: id, set_aside } = store.fact("engine_id", random_id(), is_id).await?;
+        let Fact { value: id, set_aside } = known_id(&config, &store).await?;
         if let Some(sentence) = &set_aside {
             tracing::error!("{sentence}");
         }
@@ -110,8 +112,44 @@ part!(images: Images);
 part!(netd: Netd);
 part!(events: Bus);
 
+const ENGINE_ID: &str = "engine_id";
+
+/// What stands before the beginning of our id in the name under which netd knows our sandboxes.
+const OWNER_PREFIX: &str = "berthd-";
+
+/// This installation's id. Where there are containers and it is lost, netd says under which name it knows their sandboxes:
+/// with another they would be somebody else's.
+async fn known_id(config: &Config, store: &Store) -> Result<Fact> {
+    let drawn = random_id();
+    let ours: BTreeSet<String> = match store.known_fact(ENGINE_ID, is_id).await? {
+        Some(_) => BTreeSet::new(),
+        None => store.containers().await?.into_iter().map(|container| container.id).collect(),
+    };
+    if ours.is_empty() {
+        return Ok(store.fact(ENGINE_ID, drawn, is_id).await?);
+    }
+    let netd = Netd::new(config, owner_of(&drawn));
+    netd.ensure_patiently().await?;
+    let again = id_again(&drawn, &ours, &netd.client().sandboxes().await?);
+    Ok(store.fact(ENGINE_ID, again, is_id).await?)
+}
+
+/// An id that gives the name under which most of our containers' sandboxes are known, if any are; else what was drawn.
+fn id_again(drawn: &str, ours: &BTreeSet<String>, sandboxes: &[Sandbox]) -> String {
+    let mut owners: BTreeMap<&str, usize> = BTreeMap::new();
+    for sandbox in sandboxes.iter().filter(|sandbox| ours.contains(&sandbox.id)) {
+        if let Some(beginning) = sandbox.owner.strip_prefix(OWNER_PREFIX) {
+            *owners.entry(beginning).or_default() += 1;
+        }
+    }
+    let beginning = owners.into_iter().max_by_key(|(_, count)| *count).map_or("", |(beginning, _)| beginning);
+    let again = format!("{beginning}{}", drawn.get(beginning.len()..).unwrap_or_default());
+    // The name of who isn't a berthd is of no use.
+    if is_id(&again) && owner_of(&again).ends_with(beginning) { again } else { drawn.to_owned() }
+}
+
 fn owner_of(id: &str) -> String {
-    format!("berthd-{}", id.get(..12).unwrap_or(id))
+    format!("{OWNER_PREFIX}{}", id.get(..12).unwrap_or(id))
 }
 
 /// Whether a text is what [`random_id`] draws.
@@ -125,6 +163,41 @@ pub(crate) fn random_id() -> String {
         let id = hex::encode(rand::random::<[u8; 32]>());
         if id.get(..12).is_some_and(|short| short.bytes().any(|b| b.is_ascii_alphabetic())) {
             return id;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cnm::api::SandboxState;
+
+    use super::*;
+
+    #[test]
+    fn a_lost_id_begins_again_as_netd_knows_our_sandboxes() {
+        let drawn = "f".repeat(64);
+        let sandbox = |(id, owner): &(&str, &str)| Sandbox {
+            id: (*id).to_owned(),
+            owner: (*owner).to_owned(),
+            name: String::new(),
+            labels: BTreeMap::new(),
+            namespace: None,
+            endpoints: Vec::new(),
+            ports: Vec::new(),
+            state: SandboxState::Programmed,
+        };
+        let (ours, other) = ("berthd-0123456789ab", "berthd-bbbbbbbbbbbb");
+        for (sandboxes, owner) in [
+            (vec![("one", ours), ("two", ours), ("theirs", other), ("theirs too", other), ("more", other)], ours),
+            (vec![("one", other), ("two", ours), ("three", ours)], ours),
+            (vec![], "berthd-ffffffffffff"),
+            (vec![("theirs", other)], "berthd-ffffffffffff"),
+            (vec![("one", "cni"), ("two", "berthd-else"), ("three", "berthd-0123456789abc")], "berthd-ffffffffffff"),
+        ] {
+            let known: Vec<Sandbox> = sandboxes.iter().map(sandbox).collect();
+            let all = ["one", "two", "three"].map(str::to_owned).into();
+            let id = id_again(&drawn, &all, &known);
+            assert!(is_id(&id) && owner_of(&id) == owner, "{sandboxes:?}: {id}");
         }
     }
 }

@@ -207,6 +207,15 @@ impl Store {
         .await
     }
 
+    /// A fact that was drawn, if there is one.
+    pub async fn known_fact(
+        &self,
+        name: &'static str,
+        is_valid: fn(&str) -> bool,
+    ) -> Result<Option<String>, StoreError> {
+        self.run("reading a fact", move |db| Ok(stored_fact(db, name)?.flatten().filter(|value| is_valid(value)))).await
+    }
+
     /// A fact that is drawn once and kept: the stored value, or `initial`, which is stored first. A stored value that isn't one
     /// is set aside under another name.
     pub async fn fact(
@@ -216,9 +225,7 @@ impl Store {
         is_valid: fn(&str) -> bool,
     ) -> Result<Fact, StoreError> {
         self.run("reading a fact", move |db| {
-            let stored =
-                db.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| text(row, 0)).optional()?;
-            let set_aside = match stored {
+            let set_aside = match stored_fact(db, name)? {
                 Some(Some(value)) if is_valid(&value) => return Ok(Fact { value, set_aside: None }),
                 stored => stored.map(|_| format!("{name} (set aside)")),
             };
@@ -254,6 +261,11 @@ impl Store {
         let result = answer.await.map_err(|_| StoreError::Closed)?;
         result.map_err(|source| StoreError::Statement { doing, source })
     }
+}
+
+/// A fact as it is stored; there may be one that is no text.
+fn stored_fact(db: &Connection, name: &str) -> rusqlite::Result<Option<Option<String>>> {
+    db.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| text(row, 0)).optional()
 }
 
 /// A text of the file, if it is one: SQLite doesn't check that it is UTF-8.
@@ -339,7 +351,10 @@ mod tests {
         let path = dir.path().join("engine.db");
         let fact = async |drawn: &str| {
             let store = Store::open(&path).unwrap();
-            store.fact("owner", drawn.into(), |value| value != "unreadable").await.unwrap()
+            let known = store.known_fact("owner", |value| value != "unreadable").await.unwrap();
+            let fact = store.fact("owner", drawn.into(), |value| value != "unreadable").await.unwrap();
+            assert_eq!(known, (fact.value != drawn).then(|| fact.value.clone()));
+            fact
         };
         assert_eq!(fact("x").await, Fact { value: "x".into(), set_aside: None });
         assert_eq!(fact("y").await, Fact { value: "x".into(), set_aside: None });

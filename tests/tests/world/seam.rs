@@ -272,3 +272,11 @@ fn a_record_that_can_not_be_read_is_set_aside_and_stops_nothing() {
     assert!(warnings.contains("the record of engine_id can not be read"), "{warnings}");
     assert!(host.docker(&["ps", "--format", "{{.Names}}"]).ok().contains("good"));
 }
+    // Another id was drawn, and netd knows everything that runs as ours all the same.
+    assert_eq!(owner(&host), owned_by);
+    host.docker(&["stop", "-t", "0", "good"]).ok();
+    host.docker(&["start", "good"]).ok();
+    host.wait_for_log("good", "listening");
+    assert_eq!(host.fetch(&format!("http://{}:4000", host.address())).ok(), "Hello from berth");
+    let warnings = host.docker(&["info", "-f", "{{json .Warnings}}"]).ok();
+    assert!(!warnings.contains("netd has not taken down"), "{warnings}");
