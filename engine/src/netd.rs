@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cnm::api::{Claim, ClaimReply, FEATURES, Handshake};
-use futures::future::{BoxFuture, Shared};
+use cnm::api::{Claim, ClaimReply, FEATURES, Handshake, Network};
+use futures::future::{BoxFuture, Either, Shared, select};
 use futures::{FutureExt as _, StreamExt as _};
 use inotify::{EventStream, Inotify, WatchMask};
 use netd_client::Client;
@@ -190,6 +191,23 @@ impl Netd {
                 self.still.store(true, Ordering::Relaxed);
                 return self.owe_claim();
             }
+        }
+    }
+
+    /// Why a request has no result that was given up because netd stands still.
+    pub(crate) fn unheard(&self, request: &str) -> netd_client::Error {
+        netd_client::Error::StandsStill {
+            path: self.client.socket().to_owned(),
+            request: request.to_owned(),
+            after: LOOKED_INTO_AFTER + SAYS_WHO_IT_IS_WITHIN,
+        }
+    }
+
+    /// The network of a name or id, for who asks in a container's turn, which a netd that stands still doesn't keep.
+    pub(crate) async fn network(&self, reference: &str) -> Result<Network, netd_client::Error> {
+        match select(pin!(self.client.network(reference)), pin!(self.stands_still())).await {
+            Either::Left((network, _)) => network,
+            Either::Right(((), _)) => Err(self.unheard(&format!("GET /v1/networks/{reference}"))),
         }
     }
 

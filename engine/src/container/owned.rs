@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Shared};
 use runtime::protocol::Streams;
 use runtime::{Exit, Target, Watch};
 use tokio::net::UnixStream;
@@ -32,6 +32,8 @@ pub struct Owned {
     pub(crate) is_resumed: bool,
     /// How long the next wait for its restart policy is.
     pub(crate) back_off: BackOff,
+    /// What netd was asked for and hasn't answered when that was given up; ends when it has, or won't begin it.
+    pub(crate) unheard: Option<Shared<BoxFuture<'static, ()>>>,
     /// Runs its health checks, while it runs.
     pub(crate) health: Option<AbortOnDropHandle<()>>,
     /// Clients to be connected at the next start.
@@ -62,9 +64,10 @@ impl Owned {
             published,
             exit: None,
             restart: None,
-            back_off: BackOff::default(),
-            health: None,
             is_resumed: false,
+            back_off: BackOff::default(),
+            unheard: None,
+            health: None,
             waiting: Vec::new(),
             rootfs,
         }

@@ -8,7 +8,7 @@ use crate::container::network::NetworkMode;
 use crate::container::owned::Owned;
 use crate::error::{Error, Result};
 use crate::netd::Netd;
-use crate::orchestrate::files;
+use crate::orchestrate::{files, sandbox};
 use crate::translate::endpoints::is_on;
 
 const ONLY_NONE: &str =
@@ -16,7 +16,7 @@ const ONLY_NONE: &str =
 
 /// Attaches the container to a network; `wanted.network` is the name or id that the request has.
 pub(crate) async fn connect(netd: &Netd, owned: &mut Owned, mut wanted: WantedEndpoint) -> Result<()> {
-    let network = netd.client().network(&wanted.network).await?;
+    let network = netd.network(&wanted.network).await?;
     refuse_mode(&owned.container.spec.network.mode, &network, Change::Connect)?;
     if network.driver == "null" && !owned.container.endpoints.is_empty() {
         return Err(Error::invalid(ONLY_NONE));
@@ -34,6 +34,7 @@ pub(crate) async fn connect(netd: &Netd, owned: &mut Owned, mut wanted: WantedEn
             format!("endpoint with name {} already exists in network {}", owned.container.name, network.name),
         ));
     }
+    sandbox::refuse_lost(&owned.container)?;
     wanted.network.clone_from(&network.name);
     if owned.container.sandbox.is_some() {
         let request = wanted.to_request(&owned.container.spec.hostname);
@@ -46,7 +47,7 @@ pub(crate) async fn connect(netd: &Netd, owned: &mut Owned, mut wanted: WantedEn
 /// Detaches the container from a network, by the name or id that the request has. `force` does it for a network that
 /// netd no longer knows.
 pub(crate) async fn disconnect(netd: &Netd, owned: &mut Owned, reference: &str, force: bool) -> Result<()> {
-    let known = netd.client().network(reference).await;
+    let known = netd.network(reference).await;
     let network = match known {
         Ok(network) => Some(network),
         Err(error) if force && error.kind() == Kind::NotFound => None,
@@ -67,6 +68,9 @@ pub(crate) async fn disconnect(netd: &Netd, owned: &mut Owned, reference: &str, 
             format!("container {container} is not connected to the network {name}"),
         ));
     };
+    if !force {
+        sandbox::refuse_lost(&owned.container)?;
+    }
     let live = owned.container.sandbox.iter().flat_map(|sandbox| &sandbox.endpoints);
     if let Some(endpoint) = live.into_iter().find(|endpoint| is_on(endpoint, name)) {
         let (sandbox, endpoint) = (owned.container.id.as_str(), endpoint.id.clone());

@@ -1,14 +1,10 @@
 //! `rename`: another name for a container that keeps its id.
 
-use std::pin::pin;
 use std::sync::Arc;
-
-use futures::future::{Either, select};
-use runtime::spec::Id;
 
 use crate::container::name;
 use crate::container::owned::Owned;
-use crate::error::{Error, Result, chain};
+use crate::error::{Error, Result};
 use crate::netd::Netd;
 use crate::orchestrate::sandbox;
 
@@ -34,39 +30,8 @@ pub(crate) async fn rename(netd: &Arc<Netd>, owned: &mut Owned, wanted: &str) ->
         return Err(error);
     }
     owned.containers.registry.release_name(&old, &id);
-    tell_netd(netd, owned).await;
+    // Who looks at a network or is refused a port is told the name of today: from now on, or from when netd answers again.
+    sandbox::unchange_now_or_later(netd, owned, "netd has been told what it is called now").await;
     owned.containers.tell(&owned.container, "rename", [("oldName", format!("/{old}"))]);
     Ok(())
-}
-
-/// Who looks at a network or is refused a port is told the name of today: from now on, or from when netd answers again.
-async fn tell_netd(netd: &Arc<Netd>, owned: &mut Owned) {
-    let (netd, id) = (netd.clone(), owned.container.id.clone());
-    let mut returns = netd.returns();
-    let told = !netd.is_still() && {
-        match select(pin!(sandbox::unchange(&netd, owned)), pin!(netd.stands_still())).await {
-            Either::Left((answer, _)) => is_known(&id, &answer),
-            Either::Right(((), _)) => false,
-        }
-    };
-    if told {
-        return;
-    }
-    let containers = owned.containers.clone();
-    tokio::spawn(async move {
-        // It may have ended and gone meanwhile.
-        if returns.changed().await.is_ok()
-            && let Ok(handle) = containers.registry.find(id.as_str())
-            && is_known(&id, &handle.run_with(&netd, |netd, owned| Box::pin(sandbox::unchange(netd, owned))).await)
-        {
-            tracing::info!(container = %id, "netd has been told what it is called now");
-        }
-    });
-}
-
-fn is_known(id: &Id, answer: &Result<()>) -> bool {
-    if let Err(error) = answer {
-        tracing::warn!(container = %id, "telling netd what it is called now: {}", chain(error));
-    }
-    answer.is_ok()
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use cnm::Kind;
 use cnm::api::{Endpoint, NamespaceRequest, Sandbox, SandboxPut};
+use futures::FutureExt as _;
 use futures::future::{Either, select};
-use runtime::spec::Network;
+use runtime::spec::{Id, Network};
+use tokio::sync::oneshot;
 
 use crate::container::network::NetworkMode;
 use crate::container::owned::Owned;
@@ -47,12 +49,15 @@ pub(crate) async fn put(netd: &Netd, container: &Container) -> Result<Option<San
 }
 
 async fn ask(netd: &Netd, container: &Container, namespace: NamespaceRequest) -> Result<Sandbox> {
-    let request = request(container, netd.owner(), namespace);
+    ask_for(netd, container.id.as_str(), &request(container, netd.owner(), namespace)).await
+}
+
+async fn ask_for(netd: &Netd, id: &str, request: &SandboxPut) -> Result<Sandbox> {
     let client = netd.client();
-    let reply = match client.put_sandbox(container.id.as_str(), &request).await {
+    let reply = match client.put_sandbox(id, request).await {
         Err(error) if error.is_not_running() => {
             netd.ensure().await?;
-            client.put_sandbox(container.id.as_str(), &request).await
+            client.put_sandbox(id, request).await
         }
         reply => reply,
     };
@@ -60,20 +65,49 @@ async fn ask(netd: &Netd, container: &Container, namespace: NamespaceRequest) ->
 }
 
 /// Has the sandbox of a container that runs become what another version of the container wants. The caller saves that.
-pub(crate) async fn change(netd: &Netd, owned: &mut Owned, wanted: &Container) -> Result<Sandbox> {
+///
+/// A netd that answers nobody doesn't keep the container's turn: that is given up, and once netd is back it is told again what
+/// the container wants.
+pub(crate) async fn change(netd: &Arc<Netd>, owned: &mut Owned, wanted: &Container) -> Result<Sandbox> {
+    let id = owned.container.id.clone();
     owned.container.state.network_changes = true;
     owned.containers.store.put_container(to_record(&owned.container)).await?;
-    let changed = ask(netd, wanted, namespace_of(&owned.container)).await;
-    let is_known = matches!(&changed, Ok(_) | Err(Error::Networking(netd_client::Error::Refused { .. })));
-    if !is_known && let Err(error) = unchange(netd, owned).await {
-        tracing::warn!(container = %owned.container.id, "what netd made of a change is not known: {}", chain(&error));
-        return changed;
-    }
-    owned.container.state.network_changes = false;
-    if changed.is_err() {
-        owned.save().await?;
+    let changed = match select(pin!(begin_change(netd, owned, wanted)), pin!(netd.stands_still())).await {
+        Either::Left((changed, _)) => changed,
+        Either::Right(((), _)) => Err(Error::Networking(netd.unheard(&format!("PUT /v1/sandboxes/{id}")))),
+    };
+    match &changed {
+        Ok(_) | Err(Error::Networking(netd_client::Error::Refused { .. })) => {
+            owned.unheard = None;
+            owned.container.state.network_changes = false;
+            if changed.is_err() {
+                owned.save().await?;
+            }
+        }
+        Err(Error::Networking(error)) if error.is_given_up() => unchange_later(netd, owned, TAKEN_BACK),
+        Err(_) => unchange_now_or_later(netd, owned, TAKEN_BACK).await,
     }
     changed
+}
+
+/// Asks, by a task that hears the answer out whoever waits for it.
+async fn begin_change(netd: &Arc<Netd>, owned: &mut Owned, wanted: &Container) -> Result<Sandbox> {
+    hear_out(owned).await;
+    let request = request(wanted, netd.owner(), namespace_of(&owned.container));
+    let (asking, id) = (netd.clone(), owned.container.id.clone());
+    tracing::debug!("netd is asked to change the network of container {id}");
+    let (reply, answer) = oneshot::channel();
+    let asked = tokio::spawn(async move { drop(reply.send(ask_for(&asking, id.as_str(), &request).await)) });
+    owned.unheard = Some(asked.map(drop).boxed().shared());
+    answer.await.map_err(|_| Error::Interrupted { doing: "changing the network of a container" })?
+}
+
+/// Waits until netd has answered what was given up, or won't begin it any more: it would come after what it is asked next.
+pub(super) async fn hear_out(owned: &mut Owned) {
+    if let Some(asked) = owned.unheard.clone() {
+        asked.await;
+        owned.unheard = None;
+    }
 }
 
 /// Tells netd again what a container wants, if a daemon died while that was being changed: nobody was told that it is
@@ -82,12 +116,73 @@ pub(crate) async fn unchange(netd: &Netd, owned: &mut Owned) -> Result<()> {
     if !owned.container.state.network_changes {
         return Ok(());
     }
+    hear_out(owned).await;
     if owned.container.sandbox.is_some() {
         let asked = ask(netd, &owned.container, namespace_of(&owned.container)).await?;
         owned.container.sandbox = Some(asked);
+    } else {
+        // It has ended since, and what was given up may have come after its end.
+        netd.owe_claim();
     }
     owned.container.state.network_changes = false;
     owned.save().await
+}
+
+/// What is said when netd has been told to take a change back.
+pub(super) const TAKEN_BACK: &str = "netd has been told that a change of the container's network was given up";
+
+/// The same for who has something else to do: now, or when netd answers again. `told` is said then.
+pub(super) async fn unchange_now_or_later(netd: &Arc<Netd>, owned: &mut Owned, told: &'static str) {
+    let id = owned.container.id.clone();
+    let is_told = !netd.is_still() && {
+        match select(pin!(unchange(netd, owned)), pin!(netd.stands_still())).await {
+            Either::Left((answer, _)) => is_told(&id, &answer),
+            Either::Right(((), _)) => false,
+        }
+    };
+    if !is_told {
+        unchange_later(netd, owned, told);
+    }
+}
+
+fn unchange_later(netd: &Arc<Netd>, owned: &Owned, told: &'static str) {
+    let mut returns = netd.returns();
+    // One that is merely slow, or is back already, says so when it has been told that.
+    netd.owe_claim();
+    let (netd, id) = (netd.clone(), owned.container.id.clone());
+    let (containers, unheard) = (owned.containers.clone(), owned.unheard.clone());
+    tokio::spawn(async move {
+        // Outside of the container's turn, which is somebody else's meanwhile.
+        if let Some(asked) = unheard {
+            asked.await;
+        }
+        while returns.changed().await.is_ok() {
+            let Ok(handle) = containers.registry.find(id.as_str()) else { return netd.owe_claim() };
+            let unchanged = handle.run_with(&netd, |netd, owned| Box::pin(unchange(netd, owned))).await;
+            if is_told(&id, &unchanged) {
+                return tracing::info!(container = %id, "{told}");
+            }
+        }
+    });
+}
+
+fn is_told(id: &Id, answer: &Result<()>) -> bool {
+    if let Err(error) = answer {
+        tracing::warn!(container = %id, "telling netd what the container wants: {}", chain(error));
+    }
+    answer.is_ok()
+}
+
+/// Refuses to change the network of a container that runs and has none known at netd: the change would wait for its next start,
+/// and who asked for it would take it for done.
+pub(super) fn refuse_lost(container: &Container) -> Result<()> {
+    match container.has_sandbox() && container.sandbox.is_none() {
+        true => Err(Error::conflict(format!(
+            "the network of container {} can't be changed: it runs, and netd has no network for it: restart it first",
+            container.name
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// The namespace that a container's sandbox was asked for in: one that was made again is around the namespace that the
@@ -178,5 +273,35 @@ pub(crate) async fn gateway_if_wanted(
     match container.spec.network.extra_hosts.iter().any(|extra| extra.address.is_none()) {
         true => host_gateway(netd, sandbox).await,
         false => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::container::Phase;
+    use crate::translate::create::tests::made;
+
+    #[test]
+    fn only_who_runs_in_a_network_of_its_own_can_have_lost_it() {
+        let other = NetworkMode::Container("0123456789abcdef".parse().unwrap());
+        for (mode, phase, has_sandbox) in [
+            (NetworkMode::Network("bridge".into()), Phase::Running { pid: 7 }, true),
+            (NetworkMode::Host, Phase::Paused { pid: 7 }, true),
+            (NetworkMode::None, Phase::Running { pid: 7 }, true),
+            (NetworkMode::Network("bridge".into()), Phase::Exited, false),
+            (other, Phase::Running { pid: 7 }, false),
+        ] {
+            let mut container = made(json!({ "Image": "busybox" }));
+            container.name = "web".into();
+            container.spec.network.mode = mode;
+            container.state.phase = phase;
+            assert_eq!(container.has_sandbox(), has_sandbox, "{:?} {phase:?}", container.spec.network.mode);
+            let refused = refuse_lost(&container).err().map(|error| error.message());
+            let said = "the network of container web can't be changed: it runs, and netd has no network for it: restart it first";
+            assert_eq!(refused.as_deref(), has_sandbox.then_some(said));
+        }
     }
 }

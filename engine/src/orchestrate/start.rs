@@ -46,6 +46,7 @@ pub(super) async fn attempt(engine: &Engine, owned: &mut Owned) -> Result<()> {
 
 #[tracing::instrument(name = "start", level = "debug", skip_all, fields(container = owned.container.short_id()))]
 async fn run(engine: &Engine, owned: &mut Owned) -> Result<()> {
+    sandbox::hear_out(owned).await;
     owed::pay(&engine.netd, &owned.container.id).await.map_err(networking)?;
     check_joined(&engine.containers.registry, &owned.container)?;
     links::check(&engine.containers.registry, &owned.container)?;

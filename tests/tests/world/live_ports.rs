@@ -88,6 +88,33 @@ fn ports_come_and_go_while_the_container_runs_and_stay_over_restarts() {
 }
 
 #[test]
+fn a_change_that_can_not_be_stored_never_was() {
+    let (_world, mut host) = started();
+    host.serve("web", &["-p", "4000:80"]);
+    let shown = |host: &Host| {
+        let seen = inspected(host, "{{json .HostConfig.PortBindings}} {{json .NetworkSettings.Ports}}");
+        seen + &host.berth(&["net", "ps", "--format", "{{.Container}} {{.Ports}}"]).ok()
+    };
+    let before = shown(&host);
+    let database = rusqlite::Connection::open(host.directory().join("lib/berth/engine.db")).expect("a database");
+    database
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON containers WHEN NEW.record LIKE '%8099%'
+             BEGIN SELECT RAISE(ABORT, 'there is no room'); END",
+        )
+        .expect("a trigger");
+    let refused = host.berth(&["port", "add", "web", "8099:80"]).fails_with(1);
+    assert!(refused.contains("there is no room"), "{refused}");
+    assert_eq!(shown(&host), before);
+    host.kill_berthd();
+    host.start_berthd();
+    assert_eq!(shown(&host), before);
+    database.execute_batch("DROP TRIGGER full").expect("it is there");
+    host.berth(&["port", "add", "web", "8099:80"]).ok();
+    reaches(host.fetch("http://127.0.0.1:8099"));
+}
+
+#[test]
 fn what_can_not_be_is_refused_in_a_sentence_and_changes_nothing() {
     let (_world, host) = started();
     host.serve("web", &["-p", "4000:80", "-p", "6000-6002:6000-6002/udp"]);

@@ -86,6 +86,42 @@ fn a_netd_that_stands_still_holds_up_only_who_needs_it() {
 }
 
 #[test]
+fn a_change_that_a_netd_that_stands_still_does_not_answer_keeps_no_container_busy() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.tell_steps().start();
+    host.serve("web", &["-p", "4000:80"]);
+    host.serve("stays", &["-p", "4001:80"]);
+    let ports = |host: &Host| host.berth(&["net", "ps", "--format", "{{.Container}} {{.Ports}}"]).ok();
+    let before = ports(&host);
+    for (count, (verb, name)) in (1..).zip([("kill", "web"), ("rename", "stays")]) {
+        let id = host.docker(&["inspect", "-f", "{{.Id}}", name]).ok();
+        signal_netd(&host, Signal::SIGSTOP);
+        std::thread::scope(|scope| {
+            let pending = scope.spawn(|| host.berth(&["port", "add", name, "8080:80"]).fails_with(1));
+            host.wait_for_daemon_log("berthd", &format!("netd is asked to change the network of container {id}"));
+            match verb {
+                "kill" => at_once(&host, &["kill", name]),
+                _ => at_once(&host, &["rename", name, "stayed"]),
+            };
+            let refused = pending.join().expect("an answer");
+            assert!(refused.contains("netd at /run/berth/netd.sock does not answer: PUT /v1/sandboxes/"), "{refused}");
+        });
+        signal_netd(&host, Signal::SIGCONT);
+        wait_for_lines(&host, "netd has been told that a change of the container's network was given up", count);
+    }
+    host.wait_for_daemon_log("berthd", "netd has been told what it is called now");
+    let left = before.replace("stays", "stayed");
+    let left: Vec<&str> = left.lines().filter(|line| !line.starts_with("web ")).collect();
+    assert_eq!(ports(&host), left.join("\n"));
+    assert_eq!(host.docker(&["port", "stayed"]).ok(), "80/tcp -> 0.0.0.0:4001\n80/tcp -> [::]:4001");
+    // What was given up can be had now, also by another.
+    host.berth(&["port", "add", "stayed", "8080:80"]).ok();
+    assert_eq!(host.fetch("http://127.0.0.1:8080").ok(), "Hello from berth");
+    host.docker(&["start", "web"]).ok();
+}
+
+#[test]
 fn a_netd_of_tomorrow_is_understood_as_far_as_it_goes() {
     let mut world = World::new();
     let mut host = world.host();
@@ -171,6 +207,25 @@ fn what_others_change_in_berthds_name_is_taken_over_and_in_no_other() {
     let (status, body) = host.http(NETD, "DELETE", &path, None);
     assert_eq!(status, 204, "{body}");
     wait_until("bridge", 2);
+}
+
+#[test]
+fn who_is_in_anothers_network_gets_none_of_its_own_when_netd_comes_back() {
+    let (_world, mut host) = started();
+    let id = host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["run", "-d", "--name", "beside", "--network", "container:web", "busybox", "sleep", "1000"]).ok();
+    host.kill_netd();
+    // berthd starts another, whose events begin with a gap: what comes of that is known before what comes of later ones.
+    host.docker(&["network", "create", "lan"]).ok();
+    let (_, whole) = host.http(NETD, "GET", &format!("/v1/sandboxes/{id}"), None);
+    let whole: Value = serde_json::from_str(&whole).expect("JSON");
+    let path = format!("/v1/sandboxes/{id}/endpoints?owner={}", whole["owner"].as_str().expect("a name"));
+    assert_eq!(host.http(NETD, "POST", &path, Some(r#"{"network":"lan"}"#)).0, 201);
+    wait_for_lines(&host, "netd has the container's networks otherwise than berthd knew", 1);
+    host.docker(&["rename", "beside", "besides"]).ok();
+    let (_, all) = host.http(NETD, "GET", "/v1/sandboxes", None);
+    let all: Vec<Value> = serde_json::from_str(&all).expect("a list");
+    assert_eq!(all.iter().map(|sandbox| sandbox["name"].as_str()).collect::<Vec<_>>(), [Some("web")]);
 }
 
 /// Follows berthd's log until a line was said so many times.
@@ -271,7 +326,6 @@ fn a_record_that_can_not_be_read_is_set_aside_and_stops_nothing() {
     let warnings = host.docker(&["info", "-f", "{{json .Warnings}}"]).ok();
     assert!(warnings.contains("the record of engine_id can not be read"), "{warnings}");
     assert!(host.docker(&["ps", "--format", "{{.Names}}"]).ok().contains("good"));
-}
     // Another id was drawn, and netd knows everything that runs as ours all the same.
     assert_eq!(owner(&host), owned_by);
     host.docker(&["stop", "-t", "0", "good"]).ok();
@@ -280,3 +334,4 @@ fn a_record_that_can_not_be_read_is_set_aside_and_stops_nothing() {
     assert_eq!(host.fetch(&format!("http://{}:4000", host.address())).ok(), "Hello from berth");
     let warnings = host.docker(&["info", "-f", "{{json .Warnings}}"]).ok();
     assert!(!warnings.contains("netd has not taken down"), "{warnings}");
+}
