@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use cnm::api::Sandbox;
+
 use crate::container::network::NetworkSpec;
 use crate::container::owned::Owned;
 use crate::container::ports::PortChange;
@@ -38,4 +40,20 @@ fn set(owned: &mut Owned, network: NetworkSpec) {
     owned.container.asked.host.set("PortBindings", &port_map(&network.ports));
     owned.container.asked.host.set("PublishAllPorts", &network.publish_all);
     owned.container.spec.network = network;
+}
+
+/// What others made of a container's ports in our name is what it publishes from now on. Ports that went or came with the
+/// default gateway nobody has asked for: netd publishes none without one.
+pub(super) fn take_over(owned: &mut Owned, now: &Sandbox) {
+    let Some(known) = &owned.container.sandbox else { return };
+    if known.ports != now.ports && gateways(known) == gateways(now) {
+        let network = owned.container.spec.network.as_published(&now.ports);
+        set(owned, network);
+    }
+}
+
+fn gateways(sandbox: &Sandbox) -> Vec<(&str, bool, bool)> {
+    let endpoints = sandbox.endpoints.iter();
+    let gateways = endpoints.filter(|endpoint| endpoint.is_gateway_ipv4 || endpoint.is_gateway_ipv6);
+    gateways.map(|endpoint| (endpoint.id.as_str(), endpoint.is_gateway_ipv4, endpoint.is_gateway_ipv6)).collect()
 }

@@ -11,7 +11,7 @@ use crate::container::registry::Registry;
 use crate::container::{Container, Handle, WantedEndpoint};
 use crate::error::{Result, chain};
 use crate::netd::Netd;
-use crate::orchestrate::{files, recover, sandbox};
+use crate::orchestrate::{files, ports, recover, sandbox};
 use crate::translate::endpoints::is_on;
 
 /// Looks at what an event is about, if it tells something new. Nobody waits for it.
@@ -80,6 +80,7 @@ async fn refresh(netd: &Netd, owned: &mut Owned) -> Result<()> {
     tracing::info!(container = %owned.container.id, "netd has the container's networks otherwise than berthd knew");
     if now.state == SandboxState::Programmed {
         owned.container.endpoints = wanted_now(&owned.container, &now);
+        ports::take_over(owned, &now);
     }
     files::refresh_hosts(netd, &owned.containers, &owned.container, &now).await?;
     owned.container.sandbox = Some(now);

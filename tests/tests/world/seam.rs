@@ -207,6 +207,20 @@ fn what_others_change_in_berthds_name_is_taken_over_and_in_no_other() {
     let (status, body) = host.http(NETD, "DELETE", &path, None);
     assert_eq!(status, 204, "{body}");
     wait_until("bridge", 2);
+    // So are ports, at once and for the next start.
+    let request = format!(
+        r#"{{"owner":"{owner}","name":"web","endpoints":[{{"network":"bridge"}}],"ports":[{{"protocol":"tcp",
+            "host_ports":{{"first":4005,"last":4005}},"container_ports":{{"first":80,"last":80}}}}]}}"#
+    );
+    let (status, body) = host.http(NETD, "PUT", &format!("/v1/sandboxes/{id}"), Some(&request));
+    assert!(status < 300, "{status} {body}");
+    wait_until("bridge", 3);
+    let published = "80/tcp -> 0.0.0.0:4005\n80/tcp -> [::]:4005";
+    assert_eq!(host.docker(&["port", "web"]).ok(), published);
+    let bindings = ["inspect", "-f", "{{json .HostConfig.PortBindings}}", "web"];
+    assert_eq!(host.docker(&bindings).ok(), r#"{"80/tcp":[{"HostIp":"","HostPort":"4005"}]}"#);
+    host.docker(&["restart", "-t", "0", "web"]).ok();
+    assert_eq!(host.docker(&["port", "web"]).ok(), published);
 }
 
 #[test]
