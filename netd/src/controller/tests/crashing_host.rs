@@ -11,7 +11,7 @@ use cnm::{
     firewall::Element,
     id::{LinkName, MacAddress, SandboxId},
     observed::{ObserveScope, Observed},
-    plan::Plan,
+    plan::{Op, Plan},
     resource::{LinkAt, Place, Resource},
 };
 use kernel::{
@@ -21,16 +21,27 @@ use kernel::{
 use tokio::sync::Notify;
 
 /// A host that stops in the middle of a plan, as if its caller had been killed: it does no more and never answers. It may do
-/// so for one link alone, while all else goes on.
+/// so for some links alone, while all else goes on.
 pub(super) struct CrashingHost {
     host: Arc<FakeHost>,
     /// Operations left until then.
     left: Mutex<Option<usize>>,
-    /// Whatever concerns this link of the host's is never answered.
-    dead_link: Mutex<Option<LinkName>>,
+    /// Whatever concerns these links of the host's is never answered.
+    dead_links: Mutex<BTreeSet<LinkName>>,
+    /// At which operations it died, for such a link.
+    died_at: Mutex<Vec<Op>>,
     pub(super) dead: Notify,
     buried: Mutex<bool>,
     burial: Condvar,
+}
+
+/// Buries it, however the test ends.
+pub(super) struct Burial(pub(super) Arc<CrashingHost>);
+
+impl Drop for Burial {
+    fn drop(&mut self) {
+        self.0.bury();
+    }
 }
 
 impl CrashingHost {
@@ -38,7 +49,8 @@ impl CrashingHost {
         Self {
             host,
             left: Mutex::new(None),
-            dead_link: Mutex::new(None),
+            dead_links: Mutex::default(),
+            died_at: Mutex::default(),
             dead: Notify::new(),
             buried: Mutex::new(false),
             burial: Condvar::new(),
@@ -49,14 +61,21 @@ impl CrashingHost {
         *self.left.lock().expect("not poisoned") = Some(operations);
     }
 
-    pub(super) fn dies_at(&self, link: LinkName) {
-        *self.dead_link.lock().expect("not poisoned") = Some(link);
+    pub(super) fn dies_at(&self, links: impl IntoIterator<Item = LinkName>) {
+        self.dead_links.lock().expect("not poisoned").extend(links);
+    }
+
+    /// Waits until it has died once more; at which operation.
+    pub(super) async fn died_at(&self) -> Op {
+        self.dead.notified().await;
+        self.died_at.lock().expect("not poisoned").pop().expect("an operation")
     }
 
     fn concerns_dead_link(&self, resource: &Resource) -> bool {
-        let Some(link) = self.dead_link.lock().expect("not poisoned").clone() else { return false };
-        let dead = Place::Link(LinkAt::on_host(&link));
-        resource.places().into_iter().chain(resource.needs()).any(|place| place == dead)
+        let dead = self.dead_links.lock().expect("not poisoned");
+        let is_dead =
+            |place| matches!(place, Place::Link(link) if dead.iter().any(|dead| link == LinkAt::on_host(dead)));
+        resource.places().into_iter().chain(resource.needs()).any(is_dead)
     }
 
     /// Lets the threads that hang in it end with the test.
@@ -98,7 +117,11 @@ impl CrashingHost {
 impl Host for CrashingHost {
     fn apply(&self, plan: &Plan) -> Result<Applied, Box<Failed>> {
         for op in &plan.ops {
-            if !self.lives() || self.concerns_dead_link(op.resource()) {
+            if self.concerns_dead_link(op.resource()) {
+                self.died_at.lock().expect("not poisoned").push(op.clone());
+                self.die()
+            }
+            if !self.lives() {
                 self.die()
             }
             self.host.apply(&Plan { ops: vec![op.clone()] })?;
@@ -110,7 +133,7 @@ impl Host for CrashingHost {
     }
 
     fn observe(&self, scope: &ObserveScope) -> Result<Observed, Error> {
-        if self.dead_link.lock().expect("not poisoned").as_ref().is_some_and(|link| scope.links.contains(link)) {
+        if !self.dead_links.lock().expect("not poisoned").is_disjoint(&scope.links) {
             self.die()
         }
         self.host.observe(scope)

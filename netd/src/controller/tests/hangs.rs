@@ -1,16 +1,18 @@
-//! The kernel never answers about one network: nobody on another one notices.
+//! The kernel never answers about some networks: nobody on another one notices.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use cnm::{
     api::NetworkCreate,
     id::LinkName,
+    plan::Op,
+    resource::Resource,
     spec::{NetworkSpec, SandboxSpec},
 };
 use kernel::LinkEvent;
 
 use super::{
-    crashing_host::CrashingHost,
+    crashing_host::{Burial, CrashingHost},
     world::{World, id, request},
 };
 use crate::controller::Controller;
@@ -35,19 +37,34 @@ async fn a_kernel_that_hangs_over_one_network_keeps_no_other_waiting() {
     let world = World::new();
     let crashing_host = Arc::new(CrashingHost::new(world.host.clone()));
     let netd = world.netd_on(crashing_host.clone()).await;
-    let (dead, alive) = (network(&netd, "dead").await, network(&netd, "alive").await);
+    let _burial = Burial(crashing_host.clone());
+    let (dead, fresh, empty) =
+        (network(&netd, "dead").await, network(&netd, "fresh").await, network(&netd, "empty").await);
+    let alive = network(&netd, "alive").await;
     netd.put_sandbox(on("dead", "d0")).await.expect("it still lives");
     netd.put_sandbox(on("alive", "a0")).await.expect("a sandbox");
-    crashing_host.dies_at(dead.clone());
-    // A put that needs nothing of the network itself, one that does, a removal, a removal of the network, a repair.
+    crashing_host.dies_at([dead.clone(), fresh, empty]);
+    // A put that needs nothing of its network itself, and one that does: it is the first with a port on loopback.
     let hanging = netd.clone();
     tokio::spawn(async move { hanging.put_sandbox(on("dead", "d1")).await });
-    crashing_host.dead.notified().await;
+    let at = crashing_host.died_at().await;
+    assert!(matches!(at, Op::Make(Resource::Neighbour(_))), "{at:?}");
+    let hanging = netd.clone();
+    tokio::spawn(async move { hanging.put_sandbox(on("fresh", "f0")).await });
+    let at = crashing_host.died_at().await;
+    assert!(matches!(at, Op::Make(Resource::Sysctl(_))), "{at:?}");
+    // A removal of a sandbox, and one of a network.
     let hanging = netd.clone();
     tokio::spawn(async move { hanging.remove_sandbox(id("d0")).await });
-    crashing_host.dead.notified().await;
+    let at = crashing_host.died_at().await;
+    assert!(matches!(at, Op::Remove(Resource::Veth(_) | Resource::Neighbour(_))), "{at:?}");
     let hanging = netd.clone();
-    tokio::spawn(async move { hanging.remove_network("dead".parse().expect("a name")).await });
+    tokio::spawn(async move { hanging.remove_network("empty".parse().expect("a name")).await });
+    let at = crashing_host.died_at().await;
+    assert!(matches!(at, Op::Remove(Resource::Address(_) | Resource::Bridge(_))), "{at:?}");
+    // One that waits for the lane of a network, and a repair.
+    let hanging = netd.clone();
+    tokio::spawn(async move { hanging.remove_network("fresh".parse().expect("a name")).await });
     netd.repair_links([LinkEvent::Bridge(dead)].into()).await.expect("it is looked at beside");
 
     let rest = async {
@@ -55,7 +72,7 @@ async fn a_kernel_that_hangs_over_one_network_keeps_no_other_waiting() {
         netd.remove_sandbox(id("a0")).await.expect("the sandbox");
         netd.remove_sandbox(id("a1")).await.expect("the sandbox");
         netd.handshake().await.expect("an answer");
-        assert_eq!(netd.read_view().networks().count(), 5);
+        assert_eq!(netd.read_view().networks().count(), 7);
         let mut events = netd.subscribe(None).await.expect("events");
         world.host.change_externally(|state| {
             let host = state.namespaces.get_mut(&cnm::resource::NamespaceAt::Host).expect("the host's namespace");
@@ -66,6 +83,5 @@ async fn a_kernel_that_hangs_over_one_network_keeps_no_other_waiting() {
         assert!(told.contains(alive.as_str()) && told.contains("put them back"), "{told}");
         netd.remove_network("alive".parse().expect("a name")).await.expect("nobody is on it");
     };
-    tokio::time::timeout(PATIENCE, rest).await.expect("nobody waits for the dead network");
-    crashing_host.bury();
+    tokio::time::timeout(PATIENCE, rest).await.expect("nobody waits for the dead networks");
 }
