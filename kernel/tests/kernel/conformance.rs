@@ -265,22 +265,33 @@ fn the_firewall_holds_the_sum_of_changes() {
 #[test]
 fn links_that_go_at_one_moment_go_alone() {
     on_both(|host| {
-        let bridge = |number: u8| Bridge { name: parsed(&format!("bb-0000000000{number:02}")), ..red() };
-        make(host, bridge_with_address());
-        make(host, (10..90).map(|number| Resource::Bridge(bridge(number))).collect());
-        let before = seen(host);
+        // The former go in groups, the latter one by one.
+        let pair = |number: u8| {
+            let peer = LinkAt { namespace: sandbox(), name: parsed(&format!("eth{number}")) };
+            Resource::Veth(VethPair { host_end: parsed(&format!("bv00000000{number:02}")), peer, ..veth() })
+        };
+        let bridge =
+            |number: u8| Resource::Bridge(Bridge { name: parsed(&format!("bb-0000000000{number:02}")), ..red() });
+        make(host, [bridge_with_address(), vec![namespace("s1")]].concat());
+        make(host, (10..90).map(pair).chain((10..20).map(bridge)).collect());
+        let whole = seen(host);
         std::thread::scope(|scope| {
-            // The last of them is there no more, which is as well.
-            for number in 12..91 {
-                scope.spawn(move || apply(host, &Plan::teardown(&[Resource::Bridge(bridge(number))])));
+            // The last of each are there no more, which is as well.
+            for going in (12..91).map(pair).chain((12..21).map(bridge)) {
+                scope.spawn(move || apply(host, &Plan::teardown(&[going])));
             }
         });
-        let left: Vec<String> = seen(host).into_iter().filter(|link| link.contains("bb-")).collect();
-        assert!(before.len() > left.len(), "{before:?}");
-        for number in 10..91 {
-            let name = bridge(number).name.to_string();
-            assert_eq!(left.iter().any(|link| link.contains(&name)), number < 12, "{name}: {left:?}");
+        let left = seen(host);
+        for (kind, last) in [("bv00000000", 91), ("bb-0000000000", 21)] {
+            for number in 10..last {
+                let name = format!("{kind}{number}");
+                let is_there = left.iter().any(|link| link.contains(&name) && link.contains(" up "));
+                assert_eq!(is_there, number < 12, "{name}: {left:?}");
+            }
         }
+        // Each that is made anew waits until the one before it is gone: then those that stayed would be, too.
+        make(host, (12..90).map(pair).chain((12..20).map(bridge)).collect());
+        assert_eq!(seen(host), whole);
     });
 }
 
