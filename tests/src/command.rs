@@ -1,6 +1,46 @@
 //! Running programs and judging what came of it.
 
-use std::process::{Command, Output};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Far more than what tests wait for takes on the busiest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Follows what a program that doesn't end says until a line is the last that is wanted, and ends it; `false` if it ends, or a
+/// minute goes by, without.
+///
+/// # Panics
+/// When the program can't be started at all.
+pub fn follow(command: &mut Command, is_last: impl Fn(&str) -> bool) -> bool {
+    let begun = Instant::now();
+    let mut program = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = program.stdout.take().expect("a pipe");
+    let (said, lines) = mpsc::channel();
+    thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+    let next = || lines.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())).ok();
+    let found = std::iter::from_fn(next).any(|line| is_last(&line));
+    let _ = program.kill();
+    let _ = program.wait();
+    found
+}
+
+/// Waits until something is so that tells nobody when it becomes so.
+///
+/// # Panics
+/// When a minute goes by without.
+#[track_caller]
+pub fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{PATIENCE:?} went by without {what}");
+        thread::yield_now();
+    }
+}
 
 /// What a program left behind: its exit status and what it wrote.
 #[derive(Debug, Clone)]

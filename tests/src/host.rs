@@ -1,6 +1,7 @@
 //! One host: network, mount and pid namespaces of its own, directories for the daemons, a cgroup parent.
 
 use std::{
+    cell::Cell,
     io::{BufRead, BufReader},
     net::TcpListener,
     path::{Path, PathBuf},
@@ -9,6 +10,7 @@ use std::{
 
 use crate::{
     Outcome, Terminal,
+    command::follow,
     daemon::{Daemon, Ready},
     world::binary,
 };
@@ -170,42 +172,58 @@ impl Host {
 
     /// Follows a container's log until a line says this.
     pub fn wait_for_log(&self, container: &str, line: &str) {
-        let mut logs = self.docker_command();
-        let mut logs = logs.args(["logs", "-f", container]).stdout(Stdio::piped()).spawn().expect("docker");
-        let output = BufReader::new(logs.stdout.take().expect("a pipe"));
-        let found = output.lines().map_while(Result::ok).any(|text| text.contains(line));
-        let _ = logs.kill();
-        let _ = logs.wait();
-        assert!(found, "{container} ended without saying {line:?}");
+        let found = follow(self.docker_command().args(["logs", "-f", container]), |text| text.contains(line));
+        assert!(found, "{container} never said {line:?}");
     }
 
     /// Follows what one of our daemons logs, from its beginning, until a line says this.
     pub fn wait_for_daemon_log(&self, daemon: &str, line: &str) {
+        self.wait_for_daemon_lines(daemon, line, 1);
+    }
+
+    /// The same until it was said so many times.
+    pub fn wait_for_daemon_lines(&self, daemon: &str, line: &str, times: usize) {
         let log = self.directory.join(format!("{daemon}.log"));
-        let mut tail = Command::new("tail");
-        let mut tail = tail.args(["-n", "+1", "-F"]).arg(log).stdout(Stdio::piped()).spawn().expect("tail");
-        let output = BufReader::new(tail.stdout.take().expect("a pipe"));
-        let found = output.lines().map_while(Result::ok).any(|text| text.contains(line));
-        let _ = tail.kill();
-        let _ = tail.wait();
-        assert!(found, "{daemon} never said {line:?}");
+        let said = Cell::new(0);
+        let found = follow(Command::new("tail").args(["-n", "+1", "-F"]).arg(log), |text| {
+            said.set(said.get() + usize::from(text.contains(line)));
+            said.get() == times
+        });
+        assert!(found, "{daemon} said {line:?} {} times and not {times}", said.get());
     }
 
     /// Follows the events of a container, from the first that berthd knows of, until this one was told so many times.
     pub fn wait_for_events(&self, container: &str, event: &str, times: usize) {
         let mut events = self.docker_command();
         let kind = event.split(':').next().unwrap_or(event);
-        let mut events = events
-            .args(["events", "--since", "1h", "--format", "{{.Action}}"])
-            .args(["--filter", &format!("container={container}"), "--filter", &format!("event={kind}")])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("docker");
-        let lines = BufReader::new(events.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-        let told = lines.filter(|line| line == event || line.starts_with(&format!("{event}:"))).take(times).count();
-        let _ = events.kill();
-        let _ = events.wait();
-        assert_eq!(told, times, "{container}: {event}");
+        let events = events.args(["events", "--since", "1h", "--format", "{{.Action}}"]).args([
+            "--filter",
+            &format!("container={container}"),
+            "--filter",
+            &format!("event={kind}"),
+        ]);
+        let told = Cell::new(0);
+        let found = follow(events, |line| {
+            told.set(told.get() + usize::from(line == event || line.starts_with(&format!("{event}:"))));
+            told.get() == times
+        });
+        assert!(found, "{container}: {event} was told {} times and not {times}", told.get());
+    }
+
+    /// Has bridged packets pass this host's firewall, or not.
+    ///
+    /// # Panics
+    /// When it is to be so, and this kernel has no `br_netfilter`.
+    pub fn switch_br_netfilter(&self, on: bool) {
+        let value = u8::from(on);
+        let done =
+            self.sh(&format!("cd /proc/sys/net/bridge && for f in bridge-nf-call-*; do echo {value} > $f; done"));
+        // Where there is none, it is off.
+        assert!(
+            done.code == 0 || !on,
+            "this kernel has no br_netfilter, load it (modprobe br_netfilter): {}",
+            done.stderr
+        );
     }
 
     /// Fetches a page from this host, as its processes would; an empty outcome code of 0 means that it came.

@@ -17,7 +17,7 @@ pub mod terminal;
 pub mod volume_plugin;
 pub mod world;
 
-pub use command::Outcome;
+pub use command::{Outcome, follow, until};
 pub use host::Host;
 pub use machine::on_a_fresh_machine;
 pub use terminal::Terminal;

@@ -176,9 +176,8 @@ fn internal_and_isolated_networks() {
     host.serve("two", &["--network", "apart", "-p", "4002:80"]);
     let two = host.docker(&["inspect", "-f", "{{.NetworkSettings.Networks.apart.IPAddress}}", "two"]).ok();
     // Whoever switches br_netfilter tells nobody, before or after netd comes back.
-    for (bridges_pass, again) in [("1", false), ("0", false), ("0", true), ("1", false)] {
-        host.sh(&format!("cd /proc/sys/net/bridge 2>/dev/null && echo {bridges_pass} > bridge-nf-call-iptables; true"))
-            .ok();
+    for (bridges_pass, again) in [(true, false), (false, false), (false, true), (true, false)] {
+        host.switch_br_netfilter(bridges_pass);
         if again {
             host.kill_netd();
             host.docker(&["network", "ls"]).ok();

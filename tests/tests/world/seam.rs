@@ -5,7 +5,8 @@ mod newer_netd;
 
 use std::time::{Duration, Instant};
 
-use berth_tests::{Host, World, started};
+use berth_tests::{Host, World, follow, started};
+use ipnetwork::IpNetwork;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rusqlite::Connection;
@@ -108,7 +109,11 @@ fn a_change_that_a_netd_that_stands_still_does_not_answer_keeps_no_container_bus
             assert!(refused.contains("netd at /run/berth/netd.sock does not answer: PUT /v1/sandboxes/"), "{refused}");
         });
         signal_netd(&host, Signal::SIGCONT);
-        wait_for_lines(&host, "netd has been told that a change of the container's network was given up", count);
+        host.wait_for_daemon_lines(
+            "berthd",
+            "netd has been told that a change of the container's network was given up",
+            count,
+        );
     }
     host.wait_for_daemon_log("berthd", "netd has been told what it is called now");
     let left = before.replace("stays", "stayed");
@@ -141,17 +146,18 @@ fn a_netd_of_tomorrow_is_understood_as_far_as_it_goes() {
         "--format",
         "{{.Action}} {{.Actor.Attributes.name}}",
     ]);
-    let mut events = events.stdout(std::process::Stdio::piped()).spawn().expect("docker");
-    host.docker(&["network", "create", "lan"]).ok();
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(events.stdout.take().expect("a pipe")));
-    assert!(lines.map_while(Result::ok).any(|line| line == "create lan"));
-    let _ = events.kill();
-    let _ = events.wait();
+    std::thread::scope(|scope| {
+        let told = scope.spawn(|| follow(events, |line| line == "create lan"));
+        host.docker(&["network", "create", "lan"]).ok();
+        assert!(told.join().expect("no panic"), "no event of the network's");
+    });
     // So do networks and sandboxes with fields that nobody knows yet.
     let shown =
         host.docker(&["run", "--rm", "--network", "lan", "busybox", "ip", "-o", "-4", "address", "show", "eth0"]).ok();
     let subnet = host.docker(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "lan"]).ok();
-    assert!(shown.contains(subnet.split('.').next().expect("a number")), "{shown} {subnet}");
+    let address = shown.split_whitespace().skip_while(|word| *word != "inet").nth(1).expect("an address");
+    let of = |text: &str| text.parse::<IpNetwork>().map(|network| (network.network(), network.prefix()));
+    assert_eq!(of(address), of(&subnet), "{shown}");
     assert!(!host.logs().contains("does not understand"), "{}", host.logs());
 }
 
@@ -190,7 +196,7 @@ fn what_others_change_in_berthds_name_is_taken_over_and_in_no_other() {
     };
     let wait_until = |wanted: &str, count: usize| {
         // It is said when it is known.
-        wait_for_lines(&host, "netd has the container's networks otherwise than berthd knew", count);
+        host.wait_for_daemon_lines("berthd", "netd has the container's networks otherwise than berthd knew", count);
         assert_eq!(networks(), wanted);
     };
     assert_eq!(networks(), "bridge");
@@ -235,23 +241,11 @@ fn who_is_in_anothers_network_gets_none_of_its_own_when_netd_comes_back() {
     let whole: Value = serde_json::from_str(&whole).expect("JSON");
     let path = format!("/v1/sandboxes/{id}/endpoints?owner={}", whole["owner"].as_str().expect("a name"));
     assert_eq!(host.http(NETD, "POST", &path, Some(r#"{"network":"lan"}"#)).0, 201);
-    wait_for_lines(&host, "netd has the container's networks otherwise than berthd knew", 1);
+    host.wait_for_daemon_lines("berthd", "netd has the container's networks otherwise than berthd knew", 1);
     host.docker(&["rename", "beside", "besides"]).ok();
     let (_, all) = host.http(NETD, "GET", "/v1/sandboxes", None);
     let all: Vec<Value> = serde_json::from_str(&all).expect("a list");
     assert_eq!(all.iter().map(|sandbox| sandbox["name"].as_str()).collect::<Vec<_>>(), [Some("web")]);
-}
-
-/// Follows berthd's log until a line was said so many times.
-fn wait_for_lines(host: &Host, line: &str, times: usize) {
-    let log = host.directory().join("berthd.log");
-    let mut tail = std::process::Command::new("tail");
-    let mut tail = tail.args(["-n", "+1", "-F"]).arg(log).stdout(std::process::Stdio::piped()).spawn().expect("tail");
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(tail.stdout.take().expect("a pipe")));
-    let found = lines.map_while(Result::ok).filter(|text| text.contains(line)).take(times).count();
-    let _ = tail.kill();
-    let _ = tail.wait();
-    assert_eq!(found, times);
 }
 
 #[test]
@@ -278,15 +272,22 @@ fn a_record_that_can_not_be_read_is_set_aside_and_stops_nothing() {
     host.kill_berthd();
     host.kill_netd();
     let directory = host.directory().to_owned();
-    let spoil = |file: &str, change: &str| {
+    let database = |file: &str| {
         let entries = |place: &str| std::fs::read_dir(directory.join(place)).expect("a directory").flatten();
         let found = ["lib/berth", "run/berth"].into_iter().flat_map(entries).find(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
             name.starts_with(file) && name.ends_with(".db")
         });
-        let connection = Connection::open(found.expect(file).path()).expect(file);
-        assert_ne!(connection.execute(change, ()).expect(change), 0, "{change}");
+        Connection::open(found.expect(file).path()).expect(file)
     };
+    let spoil = |file: &str, change: &str| {
+        assert_ne!(database(file).execute(change, ()).expect(change), 0, "{change}");
+    };
+    let kept = [("containers", "damaged"), ("volumes", "odd")].map(|(table, name)| {
+        let select = format!("SELECT record FROM {table} WHERE name = ?1");
+        let record: String = database("engine.db").query_one(&select, [name], |row| row.get(0)).expect(name);
+        (table, name, record)
+    });
     spoil("engine.db", "UPDATE containers SET record = '{\"v\":1}' WHERE name = 'damaged'");
     spoil("engine.db", "UPDATE volumes SET record = '{\"v\":7}' WHERE name = 'odd'");
     spoil("netd.db", "UPDATE network SET record = '[]' WHERE record LIKE '%\"lost\"%'");
@@ -335,11 +336,19 @@ fn a_record_that_can_not_be_read_is_set_aside_and_stops_nothing() {
     assert!(host.docker(&["volume", "ls", "-q"]).ok().lines().eq(["kept"]));
     // Mended, it is as it was.
     host.kill_berthd();
+    for (table, name, record) in kept {
+        let mend = format!("UPDATE {table} SET record = ?1 WHERE name = ?2");
+        assert_eq!(database("engine.db").execute(&mend, [&record, name]).expect("mended"), 1, "{name}");
+    }
     spoil("engine.db", "UPDATE facts SET value = 'no id' WHERE name = 'engine_id'");
     host.start_berthd();
     let warnings = host.docker(&["info", "-f", "{{json .Warnings}}"]).ok();
     assert!(warnings.contains("the record of engine_id can not be read"), "{warnings}");
-    assert!(host.docker(&["ps", "--format", "{{.Names}}"]).ok().contains("good"));
+    assert!(!warnings.contains("damaged") && !warnings.contains("odd"), "{warnings}");
+    assert_eq!(host.docker(&["ps", "--format", "{{.Names}}"]).ok(), "unpinned\ndamaged\ngood");
+    host.docker(&["exec", "damaged", "true"]).ok();
+    host.docker(&["rm", "-f", "damaged"]).ok();
+    assert_eq!(host.docker(&["run", "--rm", "-v", "odd:/v", "busybox", "cat", "/v/file"]).ok(), "precious");
     // Another id was drawn, and netd knows everything that runs as ours all the same.
     assert_eq!(owner(&host), owned_by);
     host.docker(&["stop", "-t", "0", "good"]).ok();
