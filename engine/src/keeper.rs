@@ -257,7 +257,8 @@ mod tests {
         };
         paths.reach_and_take().unwrap_err();
         let pid = std::fs::read_to_string(told).unwrap();
-        assert!(!PathBuf::from(format!("/proc/{}", pid.trim())).exists(), "{pid} is still there");
+        let pid = pid.trim();
+        assert!(!PathBuf::from(format!("/proc/{pid}")).exists(), "{pid} is still there");
     }
 
     #[test]
