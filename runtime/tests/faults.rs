@@ -133,9 +133,7 @@ fn a_shim_that_is_killed_leaves_what_delete_removes() {
     let target = Target::Container(&spec.id);
     let starting = world.runtime.start(&spec).expect("begins");
     // Creating, once its shim has come up.
-    while world.runtime.status(target).expect("known") != Status::Creating {
-        std::thread::yield_now();
-    }
+    common::until("a shim", || world.runtime.status(target).expect("known") == Status::Creating);
     world.runtime.delete(target).expect("deleted");
     assert!(matches!(starting.release(&network()), Err(Error::Broken { .. })));
     assert_nothing_is_left(&world, "c");

@@ -391,10 +391,7 @@ fn processes_are_joined_in_the_end_with_all_that_they_are() {
     let started = world.start(&spec);
     let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).expect("it runs");
     assert_ne!(namespace(started.pid), fs::read_link("/proc/self/ns/pid").expect("read"));
-    let said = || fs::read_to_string(world.log_path("e")).is_ok_and(|log| log.contains("said"));
-    while !said() {
-        std::thread::yield_now();
-    }
+    common::until("its word", || fs::read_to_string(world.log_path("e")).is_ok_and(|log| log.contains("said")));
     assert_eq!(world.log("e"), "/dev/pts/0\r\n30 90\r\nsaid\r\n");
     let target = Target::Container(&spec.id);
     world.runtime.signal(target, 9, false).expect("sent");

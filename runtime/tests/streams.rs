@@ -233,9 +233,7 @@ fn a_client_that_reads_nothing_keeps_nobody_from_the_end_and_finds_its_output() 
     let target = Target::Container(&spec.id);
     let stalled = start_attached(&world, &spec, Streams { stdout: true, ..Streams::default() });
     // More than its socket holds, so that the rest waits in the monitor.
-    while fs::metadata(world.log_path("c")).map_or(0, |log| log.len()) < 600_000 {
-        std::thread::yield_now();
-    }
+    common::until("so much output", || fs::metadata(world.log_path("c")).is_ok_and(|log| log.len() >= 600_000));
     world.runtime.signal(target, 9, false).expect("ended");
     assert_eq!(wait(&world, &spec).code, 137);
     assert_eq!(wait(&world, &spec).code, 137, "told also after the end");
@@ -255,11 +253,8 @@ fn a_monitor_that_runs_out_of_files_lets_nobody_in_for_now_and_goes_on() {
     let limit = rustix::process::Rlimit { current: Some(20), maximum: Some(20) };
     rustix::process::prlimit(monitor, rustix::process::Resource::Nofile, limit).expect("limited");
     let waiting: Vec<_> = (0..30).map(|_| world.runtime.watch(target).expect("connected")).collect();
-    while fs::read_dir(format!("/proc/{}/fd", monitor.expect("a monitor").as_raw_pid())).expect("its files").count()
-        < 20
-    {
-        std::thread::yield_now();
-    }
+    let files = format!("/proc/{}/fd", monitor.expect("a monitor").as_raw_pid());
+    common::until("so many files", || fs::read_dir(&files).expect("its files").count() >= 20);
     assert!(matches!(world.runtime.status(target).expect("known"), Status::Running(_)));
     drop(waiting);
     let attached = world.runtime.attach(target, Streams { stdout: true, ..Streams::default() }).expect("let in again");

@@ -73,10 +73,10 @@ mod inside {
         let spec = ContainerSpec { privileged: true, ..world.spec("c", &["sh", "-c", text]) };
         world.start(&spec);
         let ready = spec.rootfs.upper.join("tmp/ready");
-        while !ready.exists() {
+        common::until("its cgroup", || {
             assert!(matches!(world.runtime.status(Target::Container(&id("c"))), Ok(Status::Running(_))));
-            std::thread::yield_now();
-        }
+            ready.exists()
+        });
         assert!(fs::read_to_string(world.cgroup("", "c").join("threads/cgroup.procs")).is_err(), "it is threaded");
         assert_eq!(world.runtime.pids(&spec.id).expect("listed").len(), 2);
         world.runtime.signal(Target::Container(&spec.id), Signal::SIGTERM as i32, true).expect("sent to all");

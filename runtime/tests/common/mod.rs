@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use runtime::capabilities::CapabilitySet;
 use runtime::protocol::Streams;
@@ -20,6 +21,9 @@ const BUSYBOX: &str = "/bin/busybox";
 
 const APPLETS: &str = "sh true false cat echo sleep id hostname grep head dd seq kill ls mount touch mkdir stty ps wc \
                        yes env pwd test tr usleep nproc chroot unshare readlink tty";
+
+/// Far more than what tests wait for takes on the busiest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
     pub(crate) runtime: Runtime,
@@ -169,6 +173,16 @@ impl Drop for World {
             fs::remove_dir(path).ok();
         }
         fs::remove_dir(Path::new("/sys/fs/cgroup").join(self.cgroup_parent.strip_prefix("/").expect("absolute"))).ok();
+    }
+}
+
+/// Waits until something is so that tells nobody when it becomes so.
+#[track_caller]
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{PATIENCE:?} went by without {what}");
+        std::thread::yield_now();
     }
 }
 

@@ -330,11 +330,7 @@ fn a_container_in_the_hosts_network_does_not_keep_netd_away() {
     host.kill_berthd();
     host.kill_netd();
     let done = host.directory().join("run/held/done");
-    let begun = std::time::Instant::now();
-    while !done.exists() {
-        assert!(begun.elapsed().as_secs() < 20, "the name can't be had");
-        std::thread::yield_now();
-    }
+    berth_tests::until("the name", || done.exists());
     host.start_netd().start_berthd();
     host.docker(&["run", "--rm", "busybox", "ping", "-c", "1", "-W", "5", "172.17.0.1"]).ok();
 }

@@ -273,9 +273,7 @@ fn what_was_to_be_removed_after_its_run_goes_when_its_start_is_cut_short() {
     let mut client = host.docker_command();
     let mut client = client.args(["start", "victim"]).stderr(Stdio::null()).spawn().expect("docker");
     let begun = host.directory().join("run/berth/containers").join(victim);
-    while !begun.exists() {
-        std::thread::yield_now();
-    }
+    berth_tests::until("the start", || begun.exists());
     host.kill_berthd();
     signal_netd(&host, Signal::SIGCONT);
     let _ = client.wait();

@@ -7,12 +7,7 @@ const PAGE: &str = "Hello from berth";
 /// A host with berth on it and a neighbour on the wire.
 fn host_and_neighbour(world: &mut World, br_netfilter: bool) -> (Host, Host) {
     let mut host = world.host();
-    let value = if br_netfilter { "1" } else { "0" };
-    // Absent where the kernel has no br_netfilter; then there is just the one case.
-    host.sh(&format!(
-        "cd /proc/sys/net/bridge 2>/dev/null && for f in bridge-nf-call-*; do echo {value} > $f; done; true"
-    ))
-    .ok();
+    host.switch_br_netfilter(br_netfilter);
     host.start();
     (host, world.host())
 }
