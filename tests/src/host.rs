@@ -317,6 +317,11 @@ impl Host {
         listener.join().expect("a listener")
     }
 
+    /// Waits until netd has deleted the bridges of networks that are gone, which it does in the background.
+    pub fn wait_for_deleted_bridges(&self) {
+        self.sh("timeout 60 sh -c 'while ip -o link | grep -q \" bb-x\"; do sleep 0.02; done'").ok();
+    }
+
     /// Runs a shell script on this host.
     pub fn sh(&self, script: &str) -> Outcome {
         self.namespaces.sh(script)

@@ -196,9 +196,11 @@ fn many_containers_and_networks_go_together() {
     pruned.sort_unstable();
     assert_eq!(pruned.len(), 11, "{pruned:?}");
     assert!(!pruned.contains(&"many3"));
-    assert_eq!(host.sh("ip -o link show type bridge | grep -c ' bb-'").ok(), "1");
+    assert_eq!(host.sh("ip -o link show type bridge | grep -c ' bb-[^x]'").ok(), "1");
+    assert_eq!(host.sh("ip -o address | grep -c ' bb-'").ok(), "1", "the others have their addresses still");
     host.docker(&["rm", "-f", "stays"]).ok();
     host.docker(&["network", "rm", "many3"]).ok();
+    host.wait_for_deleted_bridges();
     assert_eq!(
         host.sh("ip -o link show | grep ' bb-' || true; ip -o link show bystander | grep -c bystander").ok(),
         "1"

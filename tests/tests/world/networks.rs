@@ -60,6 +60,7 @@ fn both_clients_see_the_same_networks() {
     );
     host.docker(&["network", "rm", "red"]).ok();
     assert_eq!(host.berth(&["net", "ls", "-q"]).ok().lines().count(), 3);
+    host.wait_for_deleted_bridges();
     assert!(host.sh("ip -o link").ok().lines().all(|line| !line.contains(" bb-")));
 }
 
