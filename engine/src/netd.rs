@@ -35,6 +35,8 @@ const HOLDER_SPEAKS_WITHIN: Duration = Duration::from_millis(300);
 const PLACE_IS_HELD_AT_MOST: Duration = Duration::from_secs(10);
 /// How long a berthd that starts waits for a netd that is there and doesn't answer yet.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long until a netd that could not be started is started again, if no request needs it before.
+const STARTED_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long a request waits for a netd that somebody else is to start.
 const OTHERS_START_IT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -333,10 +335,11 @@ impl Netd {
         self.client.handshake().await
     }
 
-    /// Waits until there is a netd again: until a request had to start one, or somebody else did.
+    /// Waits until there is a netd again, or it is time to start one: until a request had to, or somebody else did.
     pub(crate) async fn started_anew(&self) -> Result<()> {
         if self.is_ours_to_start {
-            self.started.notified().await;
+            // It may have been killed as it began, and nobody needs it for long.
+            let _ = timeout(STARTED_AGAIN_AFTER, self.started.notified()).await;
             return Ok(());
         }
         let mut births = SocketWatch::new(self.client.socket())?;

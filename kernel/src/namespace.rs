@@ -165,11 +165,17 @@ impl Pins {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Adoption::Refused("there is nothing"));
             }
+            Err(error) if !is_of_this_process(&error) => return Ok(Adoption::Refused("it can not be reached")),
             Err(error) => return Err(error),
         };
         // By its number on the file system of namespaces, which is nobody else's while it is open.
-        if namespace.metadata()?.ino() == fs::metadata("/proc/thread-self/ns/net")?.ino() {
+        let number = namespace.metadata()?.ino();
+        if number == fs::metadata("/proc/thread-self/ns/net")?.ino() {
             return Ok(Adoption::Refused("it is the host's"));
+        }
+        let is_it = |pin: PathBuf| fs::metadata(pin).is_ok_and(|kept| kept.ino() == number);
+        if self.list()?.iter().any(|other| is_it(self.directory.join(other.as_str()))) {
+            return Ok(Adoption::Refused("it is another sandbox's"));
         }
         let seen = run_inside(&namespace, || route::Socket::open()?.observe(&NamespaceAt::Host, |_| true))?;
         let has_one = seen.links.values().any(|link| link.mac.is_some_and(|mac| links.contains(&mac)));
@@ -223,6 +229,12 @@ fn open_network_namespace(path: &Path) -> io::Result<Option<File>> {
     // SAFETY: this request has no argument (ioctl_nsfs(2)), and the descriptor is open.
     let kind = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE) })?;
     Ok((kind == libc::CLONE_NEWNET).then_some(namespace))
+}
+
+/// Whether something failed for want of descriptors or memory, and not because of what was asked for.
+fn is_of_this_process(error: &io::Error) -> bool {
+    let own = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM];
+    error.raw_os_error().is_some_and(|code| own.contains(&Errno::from_raw(code)))
 }
 
 /// Takes a mount away, if there is one.

@@ -140,15 +140,17 @@ impl Namespaces {
 
     /// The keeper that a former netd has started, if it is still there.
     fn connect(&self, state: &mut KeeperState) -> io::Result<()> {
-        if state.keeper.is_none() {
-            match Keeper::connect(&self.socket) {
-                Ok(keeper) => {
-                    state.keeper = Some(keeper);
-                    self.watch_keeper(state, None)?;
-                }
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
-                Err(error) => return Err(error),
-            }
+        if state.keeper.is_some() {
+            return Ok(());
+        }
+        let connected = Keeper::connect(&self.socket).and_then(|keeper| {
+            self.watch_keeper(state, None)?;
+            Ok(keeper)
+        });
+        match connected {
+            Ok(keeper) => state.keeper = Some(keeper),
+            Err(error) if error.kind() == io::ErrorKind::NotFound || has_ended(&error) => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -185,7 +187,10 @@ impl NamespaceKeeper for Namespaces {
         let mut state = self.lock();
         self.connect(&mut state)?;
         let found = match &state.keeper {
-            Some(keeper) => keeper.find(name_of(link)?)?,
+            Some(keeper) => match keeper.find(name_of(link)?) {
+                Err(error) if has_ended(&error) => None,
+                found => found?,
+            },
             None => None,
         };
         let Some((namespace, path)) = found else {
@@ -205,13 +210,18 @@ impl NamespaceKeeper for Namespaces {
         state.links.remove(link);
         match &state.keeper {
             // One that has ended holds nothing.
-            Some(keeper) => keeper.release(name_of(link)?).or_else(|error| match error.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Ok(()),
-                _ => Err(error),
-            }),
+            Some(keeper) => {
+                keeper.release(name_of(link)?).or_else(|error| if has_ended(&error) { Ok(()) } else { Err(error) })
+            }
             None => Ok(()),
         }
     }
+}
+
+/// Whether a keeper ended before it answered: it holds nothing any more.
+fn has_ended(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | UnexpectedEof)
 }
 
 /// What the keeper calls it.

@@ -327,7 +327,7 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
                 tokio::time::sleep(ASKED_AGAIN_AFTER).await;
                 continue;
             }
-            tracing::error!("netd is away, the next request that needs it tries again: {}", chain(&error));
+            tracing::error!("netd is away, and tried again: {}", chain(&error));
             if let Err(error) = engine.netd.started_anew().await {
                 return tracing::error!("netd's return can't be noticed: {}", chain(&error));
             }

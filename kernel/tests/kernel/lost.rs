@@ -44,6 +44,8 @@ fn a_lost_namespace_is_found_by_a_process_in_it_and_nothing_else_is_taken_for_it
         drop(first);
 
         let next = kernel(run_dir);
+        next.apply(&Plan::make(vec![namespace("s2")])).expect("another namespace");
+        let mut neighbour = process_in(Some(&run_dir.join("netns/s2")));
         assert_eq!(next.lost_namespaces().expect("the links"), [sandbox.clone()].into());
         let scope =
             ObserveScope { namespaces: [NamespaceAt::Pinned(sandbox.clone())].into(), ..ObserveScope::default() };
@@ -61,12 +63,14 @@ fn a_lost_namespace_is_found_by_a_process_in_it_and_nothing_else_is_taken_for_it
             (format!("/proc/{}/cmdline", inside.id()), &[]),
             ("/nothing".to_owned(), &[]),
             (of(&elsewhere, "net"), &[mac]),
+            (of(&neighbour, "net"), &[]),
+            ("/x".repeat(3000), &[]),
         ] {
             assert!(matches!(adopt(&path, links), Adoption::Refused(_)), "{path}");
         }
         assert_eq!(adopt(&of(&inside, "net"), &[]), Adoption::Kept);
         assert!(next.lost_namespaces().expect("the links").is_empty());
-        for child in [&mut inside, &mut elsewhere] {
+        for child in [&mut inside, &mut elsewhere, &mut neighbour] {
             drop(child.stdin.take());
             child.wait().expect("its end");
         }

@@ -124,6 +124,19 @@ fn the_containers_themselves_tell_where_lost_ones_are(host: &mut Host) {
     kill_both(host);
     host.docker(&["rm", "-f", "short"]).ok();
     all_are_kept(host, &["alone", "web", "page"]);
+
+    // The holder ends over the next netd's question, and the next netd as it begins; nobody asks for anything.
+    let is_holder = "grep -q namespaces /proc/$keeper/cmdline";
+    host.sh(&format!(
+        "for keeper in $(pidof netd-keeper); do {is_holder} && kill -STOP $keeper && echo $keeper > /run/holder; done; true"
+    ))
+    .ok();
+    host.kill_netd();
+    host.sh("timeout 20 sh -c 'until pidof netd; do sleep 0.02; done' && kill -9 $(cat /run/holder)").ok();
+    all_are_kept(host, &["alone", "web", "page"]);
+    kill_both(host);
+    host.sh("timeout 20 sh -c 'until kill -9 $(pidof netd); do :; done' 2> /dev/null").ok();
+    all_are_kept(host, &["alone", "web", "page"]);
     host.docker(&["unpause", "web"]).ok();
     host.docker(&["network", "connect", "late", "web"]).ok();
     assert!(host.docker(&["exec", "web", "ip", "address"]).ok().contains("eth1"), "it is in another namespace");
