@@ -11,7 +11,7 @@ use cnm::{
     resource::Resource,
     sandbox::Sandbox,
 };
-use kernel::Adoption;
+use kernel::{Adoption, Host};
 
 impl Controller {
     /// Those of some sandboxes whose namespaces nobody keeps.
@@ -21,6 +21,20 @@ impl Controller {
         let is_there =
             |id: &SandboxId| view.sandbox(id.as_str()).is_ok_and(|sandbox| sandbox.lifecycle.is_programmed());
         Ok(lost.iter().filter(|id| claimed.contains(id.as_str()) && is_there(id)).map(ToString::to_string).collect())
+    }
+
+    /// What is in a namespace that nobody keeps can't be changed.
+    pub(super) async fn refuse_lost(&self, id: &SandboxId) -> Result<(), Error> {
+        let asked = id.clone();
+        let look = move |host: &dyn Host| Ok(host.lost_namespaces()?.contains(&asked));
+        if self.on_host("look for a lost namespace", look).await? {
+            let sentence = format!(
+                "nobody keeps the network namespace of sandbox {id} any more, and its owner has not said where it is: restart \
+                 its container"
+            );
+            return Err(cnm::Error::new(Kind::Conflict, sentence).into());
+        }
+        Ok(())
     }
 
     /// Has a lost namespace kept again, and what it lacks made.

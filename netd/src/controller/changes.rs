@@ -60,6 +60,7 @@ impl Controller {
         prepared: &mut Prepared,
         mut timing: Timing,
     ) -> Result<Timed<Arc<Sandbox>>, Error> {
+        self.refuse_lost(id).await?;
         let (Reserved { plan, commit, loopback_pending, .. }, bound) =
             self.reserve_change(id, &change, prepared, &mut timing).await?;
         let attempt = || format!("change sandbox {id}");

@@ -1,9 +1,14 @@
 //! Namespaces that nobody keeps any more: left as they are until their owners say where they are.
 
-use cnm::{Kind, api::Claim, observed::ObservedNamespace, resource::NamespaceAt};
+use cnm::{
+    Kind,
+    api::{Claim, SandboxPut},
+    observed::ObservedNamespace,
+    resource::NamespaceAt,
+};
 use kernel::Host as _;
 
-use super::world::{World, id, put};
+use super::world::{World, id, put, put_as, request};
 use crate::controller::Controller;
 
 const FOUND: &str = "/proc/4711/ns/net";
@@ -31,6 +36,10 @@ async fn nothing_is_done_to_a_lost_namespace_until_its_owner_says_where_it_is() 
     assert_eq!((reply.lost, reply.missing), (vec!["web".to_owned()], vec!["never".to_owned()]));
     let check = netd.check_sandbox(id("web")).await.expect("a comparison");
     assert!(check.missing[0].contains("nobody keeps it"), "{check:?}");
+
+    let other = SandboxPut { endpoints: Vec::new(), ports: Vec::new(), ..request() };
+    let error = put_as(&netd, "web", other).await.expect_err("it can't be changed");
+    assert_eq!(error.kind(), Kind::Conflict);
 
     let owner = "tests".parse().expect("an owner");
     let refused = |sandbox: &str, found: &str| netd.adopt_namespace(&owner, id(sandbox), found.into());
