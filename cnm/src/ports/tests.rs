@@ -370,9 +370,7 @@ fn as_many_ports_as_there_are_beside_as_many_that_were_granted_are_no_matter() {
         .collect();
     let ephemeral = PortRange { first: 1000, last: 9999 };
     let context = PortContext { ephemeral, granted: &granted, ..context() };
-    let since = std::time::Instant::now();
     let ports = PortTable::default().publish(&id("a"), "a", &specs, context).expect("free");
     assert_eq!(without(&granted, &ports), []);
-    assert!(since.elapsed() < std::time::Duration::from_secs(10), "{:?}", since.elapsed());
     assert!(ports.starts_with(&granted));
 }

@@ -359,6 +359,7 @@ mod tests {
         assert!(error.contains("container port 80/tcp is published more than once"), "{error}");
     }
 
+    /// Were each port held against each other, it would take minutes, and the runner ends it.
     #[test]
     fn all_ports_of_a_host_come_and_go_at_once() {
         const ALL: std::ops::RangeInclusive<u16> = 1..=u16::MAX;
@@ -373,7 +374,6 @@ mod tests {
         let live = ALL.map(|number| PublishedPort { host_first: number, container_first: number, ..published("1:1") });
         let live: Vec<_> = live.collect();
         let remove = PortChange { add: vec![], remove: vec![at("1-65535")] };
-        let since = std::time::Instant::now();
         for ports in [exact.clone().collect::<Vec<_>>(), any.collect()] {
             assert_eq!(network(ports).with_ports("web", &remove, Some(&live)).unwrap().ports, []);
         }
@@ -381,8 +381,6 @@ mod tests {
         let add = PortChange { add: exact.clone(), remove: vec![] };
         assert_eq!(network(vec![]).with_ports("web", &add, Some(&[])).unwrap().ports, exact);
         assert_eq!(network(exact).as_published(&live).ports.len(), live.len());
-        // Were each port held against each other, it would be minutes.
-        assert!(since.elapsed().as_secs() < 20, "{:?}", since.elapsed());
     }
 
     #[test]

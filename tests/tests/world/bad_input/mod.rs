@@ -31,6 +31,8 @@ fn town(world: &mut World) -> Host {
 
 /// All that a request could have changed, as text: what both daemons know, links, firewall, namespaces, directories.
 fn snapshot(host: &Host) -> String {
+    // Files of containers that are gone are deleted in the background, their root's last.
+    host.sh("timeout 60 sh -c 'until [ -z \"$(ls -A /var/lib/berth/images/tmp)\" ]; do sleep 0.02; done'").ok();
     // A link on its way out is down and deleted in the background: only those that are up count.
     let seen = host
         .sh("curl -s -w '\\n' --unix-socket /run/berth/berth.sock 'http://d/containers/json?all=1' http://d/networks \
