@@ -230,6 +230,21 @@ fn mounts_are_as_asked() {
 }
 
 #[test]
+fn no_disk_is_waited_for_where_nothing_is_wanted_after_a_power_cut() {
+    let world = World::new();
+    let text = "grep -c '^overlay / .*volatile' /proc/mounts; cat /kept; echo kept > /kept";
+    let mut spec = world.spec("c", &["sh", "-c", text]);
+    assert_eq!(world.output(spec.clone()), ("0\ncat: can't open '/kept': No such file or directory\n".to_owned(), 0));
+    spec.rootfs.volatile = true;
+    // The second time over what the first has left.
+    for _ in 0..2 {
+        world.runtime.delete(Target::Container(&spec.id)).expect("deleted");
+        fs::remove_file(world.log_path("c")).expect("there is one");
+        assert_eq!(world.output(spec.clone()), ("1\nkept\n".to_owned(), 0));
+    }
+}
+
+#[test]
 fn a_working_directory_is_made() {
     let world = World::new();
     let mut spec = world.spec("c", &["sh", "-c", "pwd; touch here 2>&1"]);

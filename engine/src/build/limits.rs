@@ -37,6 +37,8 @@ impl Limits {
         let body = CreateBody { config: config(step, &host), host, ..CreateBody::default() };
         let Translated { mut container, .. } = create::translate(containers, identity, body, &nothing())?;
         container.spec.log = LogSpec::None;
+        // What it leaves is a layer, which is written out as one.
+        container.spec.auto_remove = true;
         container.spec.mounts.extend(step.mounts.iter().map(|mount| MountPoint {
             destination: mount.target.clone(),
             readonly: mount.readonly,

@@ -53,6 +53,7 @@ pub fn runtime_spec(container: &Container, rootfs: Rootfs, host_paths: &HostPath
             upper: rootfs.upper,
             work: rootfs.work,
             readonly: spec.readonly_rootfs,
+            volatile: spec.auto_remove,
         },
         process: spec.process.clone(),
         hostname: spec.hostname.clone(),

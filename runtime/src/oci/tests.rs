@@ -9,7 +9,13 @@ use crate::spec::{Log, Resources, Rlimit, Rootfs, Stdin, TerminalSize, UserSpec}
 fn spec() -> ContainerSpec {
     ContainerSpec {
         id: "c".parse().expect("an id"),
-        rootfs: Rootfs { lower: vec!["/l".into()], upper: "/u".into(), work: "/w".into(), readonly: false },
+        rootfs: Rootfs {
+            lower: vec!["/l".into()],
+            upper: "/u".into(),
+            work: "/w".into(),
+            readonly: false,
+            volatile: false,
+        },
         process: Process {
             args: vec!["sh".to_owned()],
             env: Vec::new(),

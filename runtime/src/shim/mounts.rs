@@ -51,8 +51,11 @@ pub(crate) fn mount_rootfs(rootfs: &Rootfs, target: &Path, links: &Path) -> Resu
     let action = || format!("mount the root filesystem on {}", target.display());
     fs::create_dir_all(target).map_err(Error::io(action()))?;
     let short = overlay_options(rootfs, |_, path| Ok(path.to_owned())).map_err(Error::io(action()))?;
+    if rootfs.volatile {
+        forget_volatile_mount(&rootfs.work).map_err(Error::io(action()))?;
+    }
     if short.len() <= OPTION_BYTES {
-        return mount_overlay(target, &short).map_err(Error::io(action()));
+        return mount_overlay(rootfs, target, &short).map_err(Error::io(action()));
     }
     // Many layers: short links to them, in a directory of our own, keep the options below a page.
     fs::create_dir_all(links).map_err(Error::io(action()))?;
@@ -64,12 +67,29 @@ pub(crate) fn mount_rootfs(rootfs: &Rootfs, target: &Path, links: &Path) -> Resu
     let before = std::env::current_dir().map_err(Error::io(action()))?;
     let mounted = std::env::set_current_dir(links)
         .and_then(|()| overlay_options(rootfs, link))
-        .and_then(|options| mount_overlay(target, &options));
+        .and_then(|options| mount_overlay(rootfs, target, &options));
     std::env::set_current_dir(before).and(mounted).map_err(Error::io(action()))
 }
 
-fn mount_overlay(target: &Path, options: &str) -> io::Result<()> {
-    Ok(mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options))?)
+fn mount_overlay(rootfs: &Rootfs, target: &Path, options: &str) -> io::Result<()> {
+    let mount = |options: &str| mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options));
+    if rootfs.volatile {
+        match mount(&format!("{options},volatile")) {
+            // Before Linux 5.10.
+            Err(Errno::EINVAL) => {}
+            mounted => return Ok(mounted?),
+        }
+    }
+    Ok(mount(options)?)
+}
+
+/// The kernel marks what was mounted so, and mounts it no second time: after a power cut it may be anything. No container that
+/// ran then runs again, and without one all is there.
+fn forget_volatile_mount(work: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(work.join("work/incompat")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn overlay_options(rootfs: &Rootfs, mut name: impl FnMut(usize, &Path) -> io::Result<PathBuf>) -> io::Result<String> {
@@ -260,6 +280,7 @@ mod tests {
             upper: "/u".into(),
             work: "/w\\x".into(),
             readonly: false,
+            volatile: false,
         };
         let options = overlay_options(&rootfs, |_, path| Ok(path.to_owned())).expect("no links are made");
         assert_eq!(options, r"lowerdir=/a\:b:/c\,d,upperdir=/u,workdir=/w\\x,redirect_dir=off,metacopy=off");

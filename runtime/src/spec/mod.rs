@@ -72,6 +72,10 @@ pub struct Rootfs {
     pub work: PathBuf,
     /// Mount it read-only for the container.
     pub readonly: bool,
+    /// What is written isn't wanted after a power cut: nothing waits for it to be on the disk, not even the end of the
+    /// container, with which the kernel would write all of the filesystem out (overlayfs's `volatile`).
+    #[serde(default)]
+    pub volatile: bool,
 }
 
 /// Which namespaces are the container's own. It always has its own mount namespace.

@@ -72,6 +72,7 @@ impl World {
                 upper: layer("upper"),
                 work: layer("work"),
                 readonly: false,
+                volatile: false,
             },
             process: process(args),
             hostname: "box".to_owned(),

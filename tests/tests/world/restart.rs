@@ -98,6 +98,10 @@ fn a_policy_can_be_changed_and_limits_too() {
     host.docker(&["run", "-d", "--rm", "--name", "short", "busybox", "sleep", "1000"]).ok();
     let said = host.docker(&["update", "--restart", "always", "short"]).fails_with(1);
     assert!(said.contains("Restart policy cannot be updated because AutoRemove is enabled"), "{said}");
+    // Of its files nothing is wanted after a power cut, so that nothing waits for the disk.
+    let is_volatile = |name| host.docker(&["exec", name, "grep", "-q", "^overlay / .*volatile", "/proc/mounts"]);
+    is_volatile("short").ok();
+    is_volatile("web").fails_with(1);
     host.berth(&["update", "web"]).fails_with(1);
 }
 
