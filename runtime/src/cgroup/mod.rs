@@ -134,11 +134,6 @@ impl Cgroup {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// Whether any of it is there.
-    pub(crate) fn exists(&self) -> bool {
-        self.directories().iter().any(|directory| directory.exists())
-    }
-
     /// The pids in it and in cgroups below it.
     pub(crate) fn pids(&self) -> Result<Vec<i32>> {
         let mut pids = Vec::new();
@@ -219,11 +214,20 @@ impl Cgroup {
 
     /// Kills what is left in it and removes it.
     pub(crate) fn remove(&self) -> Result<()> {
-        if !self.exists() {
+        // Where nothing is left in it, which is all but always, that is a step for each directory.
+        let mut busy = Vec::new();
+        for directory in self.directories() {
+            match fs::remove_dir(&directory) {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => busy.push(directory),
+                Err(error) if !is_gone(&error) => return Err(not_removed(&directory)(error)),
+                _ => {}
+            }
+        }
+        if busy.is_empty() {
             return Ok(());
         }
         self.kill()?;
-        self.directories().iter().try_for_each(|directory| remove_tree(directory))
+        busy.iter().try_for_each(|directory| remove_tree(directory))
     }
 }
 
@@ -253,10 +257,14 @@ fn remove_tree(directory: &Path) -> Result<()> {
             // The last process has been waited for, but the kernel lets go of it a moment later, and v1 has no event
             // that tells when.
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => std::thread::sleep(Duration::from_millis(1)),
-            Err(error) => return Err(Error::io(format!("remove cgroup {}", directory.display()))(error)),
+            Err(error) => return Err(not_removed(directory)(error)),
         }
     }
-    Err(Error::io(format!("remove cgroup {}", directory.display()))(Errno::EBUSY))
+    Err(not_removed(directory)(Errno::EBUSY.into()))
+}
+
+fn not_removed(directory: &Path) -> impl FnOnce(io::Error) -> Error {
+    Error::io(format!("remove cgroup {}", directory.display()))
 }
 
 fn child_directories(directory: &Path) -> Vec<PathBuf> {
