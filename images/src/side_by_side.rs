@@ -1,4 +1,4 @@
-//! The same work on many things, a few at a time. The first failure ends it all.
+//! The same work on many things, a few at a time, while containers that start go first. The first failure ends it all.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,6 +7,9 @@ use std::thread;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+
+/// How far others go first (nice(2)): unpacking images would have all processors otherwise.
+const NICENESS: i32 = 5;
 
 /// What has come of it so far.
 struct Outcome<A> {
@@ -25,6 +28,8 @@ pub(crate) fn side_by_side<T: Sync, A: Send>(
     let next = AtomicUsize::new(0);
     let outcome = Mutex::new(Outcome { answers: things.iter().map(|_| None).collect(), failure: None });
     let work_on = || {
+        // Without it, the work is done all the same.
+        let _ = rustix::process::nice(NICENESS);
         while !called_off.is_cancelled() {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(thing) = things.get(at) else { break };
@@ -39,11 +44,11 @@ pub(crate) fn side_by_side<T: Sync, A: Send>(
             }
         }
     };
+    // Not by the caller's thread, which couldn't be sure to come first again.
     thread::scope(|scope| {
-        for _ in 1..at_once.min(things.len()) {
+        for _ in 0..at_once.min(things.len()) {
             scope.spawn(work_on);
         }
-        work_on();
     });
     let Outcome { answers, failure } = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     match failure {
