@@ -67,7 +67,7 @@ impl Engine {
             events: events.clone(),
             subpaths: config.run_dir.join("subpaths"),
         };
-        let containers = Containers::new(runtime, store, events.clone(), config.root.join("containers"));
+        let containers = Containers::new(runtime, store, events.clone(), config.root.join("containers"))?;
         Ok(Self {
             netd: Arc::new(Netd::new(&config, owner_of(&id))),
             config: Arc::new(config),

@@ -15,6 +15,7 @@ mod engine;
 pub mod error;
 pub mod events;
 mod exec;
+mod file_deletion;
 pub mod filters;
 pub mod frame;
 #[cfg(fuzzing)]

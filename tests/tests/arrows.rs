@@ -50,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
             "error",
             "events",
             "exec",
+            "file_deletion",
             "filters",
             "frame",
             "host",

@@ -19,8 +19,9 @@ use crate::container::mount::VolumeSources;
 use crate::container::owned::{PendingAttach, exit_of, to_async};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
+use crate::file_deletion::remove_tree;
 use crate::frame::{OutputStream, Unframed};
-use crate::orchestrate::{remove, sandbox, start};
+use crate::orchestrate::{sandbox, start};
 use crate::signal;
 
 /// Where our containers have something mounted, as far as an image may lack the place for it.
@@ -79,7 +80,7 @@ async fn run(
     let id = container.id.clone();
     let cleared = engine.blocking(move |engine| {
         engine.containers.runtime.delete(Target::Container(&id))?;
-        remove::remove_tree(&engine.containers.directory(&id))
+        remove_tree(&engine.containers.directory(&id))
     });
     let (cleared, ()) = tokio::join!(cleared, sandbox::remove(&engine.netd, &engine.containers, container));
     if let Err(error) = cleared {

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use images::Discarded;
 use runtime::Runtime;
 use runtime::spec::Id;
 
 use super::Container;
 use super::registry::Registry;
 use crate::blocking::Blocking;
+use crate::error::Result;
 use crate::events::{Bus, ObjectKind};
 use crate::exec;
+use crate::file_deletion::FileDeletion;
 use crate::store::Store;
 
 /// All containers of this host.
@@ -29,14 +32,23 @@ pub struct Containers {
     events: Arc<Bus>,
     /// Each has a directory below it.
     root: PathBuf,
+    file_deletion: FileDeletion,
 }
 
 impl Blocking for Arc<Containers> {}
 
 impl Containers {
     /// None yet; their own files are to be below `root`.
-    pub(crate) fn new(runtime: Runtime, store: Store, events: Arc<Bus>, root: PathBuf) -> Self {
-        Self { registry: Registry::default(), execs: exec::Registry::default(), runtime, store, events, root }
+    pub(crate) fn new(runtime: Runtime, store: Store, events: Arc<Bus>, root: PathBuf) -> Result<Self> {
+        Ok(Self {
+            registry: Registry::default(),
+            execs: exec::Registry::default(),
+            runtime,
+            store,
+            events,
+            root,
+            file_deletion: FileDeletion::start()?,
+        })
     }
 
     /// Where the directories of containers are.
@@ -47,6 +59,11 @@ impl Containers {
     /// The directory of a container's own files: its log, `/etc/hosts` and so on.
     pub fn directory(&self, id: &Id) -> PathBuf {
         self.root.join(id.as_str())
+    }
+
+    /// Has the files of a container that is gone deleted: its own, and what it wrote. Nobody waits for it, they may be many.
+    pub(crate) fn delete_files(&self, id: &Id, written: Discarded) {
+        self.file_deletion.delete(self.directory(id), written);
     }
 
     /// Where a container's log is, if it keeps one.

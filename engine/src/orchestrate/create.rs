@@ -16,7 +16,8 @@ use crate::container::registry::Registry;
 use crate::container::{Container, name, to_record};
 use crate::engine::{Engine, random_id};
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{files, remove, volume, working_directory};
+use crate::file_deletion::remove_tree;
+use crate::orchestrate::{files, volume, working_directory};
 use crate::translate::create::{self, CreateContext, DeviceNode, Identity, Joined, Machine, Translated};
 use crate::volume::VolumeRequest;
 use crate::wire::create::CreateBody;
@@ -105,7 +106,7 @@ fn not_of_the_image(error: Error) -> Error {
 async fn undo(engine: &Engine, id: Id) {
     let undone = engine.blocking(move |engine| {
         engine.images.store.remove_snapshot(id.as_str())?.delete()?;
-        remove::remove_tree(&engine.containers.directory(&id))
+        remove_tree(&engine.containers.directory(&id))
     });
     if let Err(error) = undone.await {
         tracing::error!("undoing the creation of a container: {}", chain(&error));

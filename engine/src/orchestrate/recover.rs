@@ -22,6 +22,7 @@ use crate::container::owned::{ExitFuture, Owned, exit_of};
 use crate::container::{Container, Handle, Phase};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
+use crate::file_deletion::remove_tree;
 use crate::netd::Netd;
 use crate::orchestrate::{exit, health, refresh, remove, restart, sandbox, volume};
 
@@ -289,7 +290,7 @@ fn sweep_directory(directory: &Path, known: &BTreeSet<String>) -> Result<()> {
         let entry = entry.map_err(doing())?;
         if entry.file_name().to_str().is_none_or(|name| !known.contains(name)) {
             tracing::info!(path = %entry.path().display(), "removing what belongs to no container");
-            remove::remove_tree(&entry.path())?;
+            remove_tree(&entry.path())?;
         }
     }
     Ok(())

@@ -1,17 +1,12 @@
 //! `rm`: a container and everything that only it has.
 
-use std::io;
-use std::path::Path;
-
-use images::Discarded;
 use runtime::Target;
-use runtime::spec::Id;
 
 use crate::blocking::Blocking as _;
 use crate::container::owned::Owned;
 use crate::container::{Phase, to_record};
 use crate::engine::Engine;
-use crate::error::{Error, Result, chain};
+use crate::error::{Error, Result};
 use crate::orchestrate::{exit, volume};
 
 /// What becomes of a container's anonymous volumes.
@@ -66,28 +61,6 @@ pub(crate) async fn erase(engine: &Engine, owned: &mut Owned, volumes: Anonymous
     owned.container.state.phase = Phase::Removed;
     owned.publish();
     owned.containers.tell(&owned.container, "destroy", []);
-    tokio::spawn(delete_files(engine.clone(), owned.container.id.clone(), discarded));
+    owned.containers.delete_files(&owned.container.id, discarded);
     Ok(())
-}
-
-/// Deletes the files of a container that is gone. Nobody waits for it, they may be many; what is left when berthd dies
-/// is swept by the next one.
-async fn delete_files(engine: Engine, id: Id, discarded: Discarded) {
-    let deleted = engine.blocking(move |engine| {
-        remove_tree(&engine.containers.directory(&id))?;
-        Ok(discarded.delete()?)
-    });
-    if let Err(error) = deleted.await {
-        tracing::error!("deleting the files of a container: {}", chain(&error));
-    }
-}
-
-/// Removes a directory and all below; that it isn't there is fine.
-pub(crate) fn remove_tree(path: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::io(format!("removing {}", path.display()))(error))
-        }
-        _ => Ok(()),
-    }
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::files::make_directory;
-use super::super::remove::remove_tree;
 use crate::error::{Error, Result};
+use crate::file_deletion::remove_tree;
 
 /// Which volume is to be filled.
 pub(super) struct Filling {

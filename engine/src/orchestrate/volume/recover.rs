@@ -8,12 +8,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::files::make_directory;
-use super::super::remove::remove_tree;
 use super::remove::{GONE_PREFIX, delete};
 use super::{is_mounted, mount, unmount};
 use crate::blocking::Blocking as _;
 use crate::container::Container;
 use crate::error::{Error, Result, chain};
+use crate::file_deletion::remove_tree;
 use crate::volume::registry::VolumeGuard;
 use crate::volume::{Backing, Volume, VolumeName, VolumeRequest, Volumes, from_record, to_record};
 

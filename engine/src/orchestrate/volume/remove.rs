@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::remove::{self as removal, remove_tree};
+use super::super::remove as removal;
 use super::plugin::remove_from_plugin;
 use super::plugin_volumes;
 use super::unmount;
@@ -10,6 +10,7 @@ use crate::blocking::Blocking as _;
 use crate::container::Container;
 use crate::engine::random_id;
 use crate::error::{Error, Result, chain};
+use crate::file_deletion::remove_tree;
 use crate::volume::registry::VolumeGuard;
 use crate::volume::{Backing, Volume, VolumeName, Volumes};
 
