@@ -4,6 +4,7 @@
 //! ([`owned`]) to one verb at a time; everybody else reads the snapshots that are published. Nothing in here knows of verbs or
 //! of that task.
 
+mod bindings;
 mod containers;
 mod create_request;
 pub mod etc;
@@ -15,6 +16,7 @@ pub mod name;
 pub mod network;
 pub mod owned;
 pub mod ports;
+pub mod published;
 mod record;
 pub mod registry;
 pub mod restart;
@@ -33,6 +35,7 @@ pub use containers::Containers;
 pub use create_request::{ApiObject, CreateRequest};
 pub use handle::Handle;
 pub use network::WantedEndpoint;
+pub use published::Published;
 pub use record::{RecordError, from_record, to_record};
 pub use spec::Spec;
 pub use state::{Phase, State};
@@ -60,6 +63,9 @@ pub struct Container {
     /// Its networking as netd answered, while it runs.
     #[serde(skip)]
     pub sandbox: Option<Sandbox>,
+    /// The ports of that as the last berthd knew them, until this one has looked.
+    #[serde(skip)]
+    pub last_published: Option<Published>,
 }
 
 /// The image of a container.

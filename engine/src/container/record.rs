@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Container;
+use super::{Container, Published};
 use crate::store::StoredContainer;
 
 /// The version of records written by this build.
@@ -12,6 +12,8 @@ const VERSION: u32 = 1;
 struct Outgoing<'a> {
     v: u32,
     container: &'a Container,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<Published>,
 }
 
 #[derive(Deserialize)]
@@ -22,6 +24,8 @@ struct Version {
 #[derive(Deserialize)]
 struct Incoming {
     container: Container,
+    #[serde(default)]
+    published: Option<Published>,
 }
 
 /// Why a record can't be understood.
@@ -49,7 +53,8 @@ pub enum RecordError {
 
 /// The record of a container.
 pub fn to_record(container: &Container) -> StoredContainer {
-    let record = serde_json::to_string(&Outgoing { v: VERSION, container })
+    let published = container.sandbox.as_ref().map(Published::of).or_else(|| container.last_published.clone());
+    let record = serde_json::to_string(&Outgoing { v: VERSION, container, published })
         .expect("a container's keys are strings and its values have JSON forms");
     StoredContainer { id: container.id.to_string(), name: container.name.clone(), record }
 }
@@ -61,6 +66,6 @@ pub fn from_record(stored: &StoredContainer) -> Result<Container, RecordError> {
     if v != VERSION {
         return Err(RecordError::Version { id: stored.id.clone(), found: v });
     }
-    let Incoming { container } = serde_json::from_str(&stored.record).map_err(damaged)?;
-    Ok(container)
+    let Incoming { container, published } = serde_json::from_str(&stored.record).map_err(damaged)?;
+    Ok(Container { last_published: published, ..container })
 }

@@ -7,6 +7,7 @@ use cnm::api::Sandbox;
 use crate::container::network::NetworkSpec;
 use crate::container::owned::Owned;
 use crate::container::ports::PortChange;
+use crate::container::{Container, Published};
 use crate::error::Result;
 use crate::netd::Netd;
 use crate::orchestrate::sandbox;
@@ -23,7 +24,7 @@ pub(crate) async fn change(netd: &Arc<Netd>, owned: &mut Owned, change: &PortCha
         wanted.spec.network.clone_from(&network);
         owned.container.sandbox = Some(sandbox::change(netd, owned, &wanted).await?);
     }
-    set(owned, network);
+    set(&mut owned.container, network);
     if let Err(error) = owned.save().await {
         owned.container = before;
         // The record says so as well: it is that of before netd was asked.
@@ -36,24 +37,17 @@ pub(crate) async fn change(netd: &Arc<Netd>, owned: &mut Owned, change: &PortCha
     Ok(())
 }
 
-fn set(owned: &mut Owned, network: NetworkSpec) {
-    owned.container.asked.host.set("PortBindings", &port_map(&network.ports));
-    owned.container.asked.host.set("PublishAllPorts", &network.publish_all);
-    owned.container.spec.network = network;
+fn set(container: &mut Container, network: NetworkSpec) {
+    container.asked.host.set("PortBindings", &port_map(&network.ports));
+    container.asked.host.set("PublishAllPorts", &network.publish_all);
+    container.spec.network = network;
 }
 
-/// What others made of a container's ports in our name is what it publishes from now on. Ports that went or came with the
-/// default gateway nobody has asked for: netd publishes none without one.
-pub(super) fn take_over(owned: &mut Owned, now: &Sandbox) {
-    let Some(known) = &owned.container.sandbox else { return };
-    if known.ports != now.ports && gateways(known) == gateways(now) {
-        let network = owned.container.spec.network.as_published(&now.ports);
-        set(owned, network);
+/// What others made of a container's ports in our name is what it publishes from now on, as far as it is known what they were.
+pub(super) fn take_over(container: &mut Container, now: &Sandbox) {
+    let last = container.last_published.take();
+    let Some(known) = container.sandbox.as_ref().map(Published::of).or(last) else { return };
+    if let Some(network) = container.spec.network.following(&known, &Published::of(now)) {
+        set(container, network);
     }
-}
-
-fn gateways(sandbox: &Sandbox) -> Vec<(&str, bool, bool)> {
-    let endpoints = sandbox.endpoints.iter();
-    let gateways = endpoints.filter(|endpoint| endpoint.is_gateway_ipv4 || endpoint.is_gateway_ipv6);
-    gateways.map(|endpoint| (endpoint.id.as_str(), endpoint.is_gateway_ipv4, endpoint.is_gateway_ipv6)).collect()
 }

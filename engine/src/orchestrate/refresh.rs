@@ -77,14 +77,15 @@ async fn refresh(netd: &Netd, owned: &mut Owned) -> Result<()> {
     if owned.container.sandbox.as_ref() == Some(&now) {
         return Ok(());
     }
-    tracing::info!(container = %owned.container.id, "netd has the container's networks otherwise than berthd knew");
     if now.state == SandboxState::Programmed {
         owned.container.endpoints = wanted_now(&owned.container, &now);
-        ports::take_over(owned, &now);
+        ports::take_over(&mut owned.container, &now);
     }
     files::refresh_hosts(netd, &owned.containers, &owned.container, &now).await?;
     owned.container.sandbox = Some(now);
-    owned.save().await
+    owned.save().await?;
+    tracing::info!(container = %owned.container.id, "netd has the container's networks otherwise than berthd knew");
+    Ok(())
 }
 
 /// The networks that a container is to be on from now on: those that it is on, with what was asked for where it was.

@@ -3,6 +3,7 @@
 
 mod newer_netd;
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use berth_tests::{Host, World, follow, started};
@@ -10,7 +11,7 @@ use ipnetwork::IpNetwork;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::faults::belongings;
 
@@ -227,6 +228,76 @@ fn what_others_change_in_berthds_name_is_taken_over_and_in_no_other() {
     assert_eq!(host.docker(&bindings).ok(), r#"{"80/tcp":[{"HostIp":"","HostPort":"4005"}]}"#);
     host.docker(&["restart", "-t", "0", "web"]).ok();
     assert_eq!(host.docker(&["port", "web"]).ok(), published);
+}
+
+/// What netd has of a container.
+fn sandbox_of(host: &Host, name: &str) -> Value {
+    let id = host.docker(&["inspect", "-f", "{{.Id}}", name]).ok();
+    let (status, body) = host.http(NETD, "GET", &format!("/v1/sandboxes/{id}"), None);
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+/// Has netd have a container on these networks with these ports (`[IP:]HOST:CONTAINER`), in berthd's name.
+fn put_in_berthds_name(host: &Host, name: &str, networks: &[&str], ports: &[&str]) {
+    let now = sandbox_of(host, name);
+    let port = |text: &&str| {
+        let (host, container) = text.rsplit_once(':').expect("two ports");
+        let (ip, number) = host.rsplit_once(':').map_or((None, host), |(ip, number)| (Some(ip), number));
+        let range = |text: &str| {
+            let number: u16 = text.parse().expect("a port");
+            json!({ "first": number, "last": number })
+        };
+        json!({ "protocol": "tcp", "host_ip": ip, "host_ports": range(number), "container_ports": range(container) })
+    };
+    let request = json!({
+        "owner": now["owner"],
+        "name": now["name"],
+        "endpoints": networks.iter().map(|network| json!({ "network": network })).collect::<Vec<_>>(),
+        "ports": ports.iter().map(port).collect::<Vec<_>>(),
+    });
+    let path = format!("/v1/sandboxes/{}", now["id"].as_str().expect("an id"));
+    let (status, body) = host.http(NETD, "PUT", &path, Some(&request.to_string()));
+    assert!(status < 300, "{status} {body}");
+}
+
+#[test]
+fn ports_that_others_change_are_neither_more_nor_less_after_the_next_start() {
+    let (_world, host) = started();
+    let routed = "com.docker.network.bridge.gateway_mode_ipv4=routed";
+    host.docker(&["network", "create", "-o", routed, "routed"]).ok();
+    host.docker(&["network", "create", "apart"]).ok();
+    host.serve("web", &["--network", "routed", "-p", "8080:80"]);
+    // Its own address is another one after each start.
+    let live = |name: &str| {
+        let sandbox = sandbox_of(&host, name);
+        let own = sandbox["endpoints"][0]["addresses"][0]["address"].as_str().expect("an address");
+        sandbox["ports"].to_string().replace(own.split('/').next().expect("an address"), "own")
+    };
+    let asked = |name: &str| host.docker(&["inspect", "-f", "{{json .HostConfig.PortBindings}}", name]).ok();
+    let taken_over = Cell::new(0);
+    let stays = |name: &str, wanted: &str| {
+        taken_over.set(taken_over.get() + 1);
+        host.wait_for_daemon_lines(
+            "berthd",
+            "netd has the container's networks otherwise than berthd knew",
+            taken_over.get(),
+        );
+        assert_eq!(asked(name), wanted);
+        let before = live(name);
+        host.docker(&["restart", "-t", "0", name]).ok();
+        assert_eq!(live(name), before);
+        assert_eq!(asked(name), wanted);
+    };
+    // What is open on the endpoint's own address is no address of the host's.
+    put_in_berthds_name(&host, "web", &["routed"], &["8080:80", "8081:81"]);
+    stays("web", r#"{"80/tcp":[{"HostIp":"","HostPort":"8080"}],"81/tcp":[{"HostIp":"0.0.0.0","HostPort":""}]}"#);
+    // One port fewer, behind another default gateway that has others.
+    put_in_berthds_name(&host, "web", &["apart"], &["8080:80"]);
+    stays("web", r#"{"80/tcp":[{"HostIp":"","HostPort":"8080"}]}"#);
+    // What is narrowed to the host itself isn't opened to everybody.
+    put_in_berthds_name(&host, "web", &["apart"], &["127.0.0.1:8080:80"]);
+    stays("web", r#"{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8080"}]}"#);
 }
 
 #[test]

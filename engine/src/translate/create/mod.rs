@@ -177,6 +177,7 @@ pub(crate) fn container(
         state: State::default(),
         asked: Box::new(CreateRequest { config: ApiObject::of(&body.config), host: ApiObject::of(&body.host) }),
         sandbox: None,
+        last_published: None,
     };
     Ok(Translated { container, volumes: mounts.volumes, warnings })
 }
