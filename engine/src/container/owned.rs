@@ -34,6 +34,8 @@ pub struct Owned {
     pub(crate) back_off: BackOff,
     /// What netd was asked for and hasn't answered when that was given up; ends when it has, or won't begin it.
     pub(crate) unheard: Option<Shared<BoxFuture<'static, ()>>>,
+    /// A task has netd told of it later, see `orchestrate::change`.
+    pub(crate) is_told_later: bool,
     /// Runs its health checks, while it runs.
     pub(crate) health: Option<AbortOnDropHandle<()>>,
     /// Clients to be connected at the next start.
@@ -67,6 +69,7 @@ impl Owned {
             is_resumed: false,
             back_off: BackOff::default(),
             unheard: None,
+            is_told_later: false,
             health: None,
             waiting: Vec::new(),
             rootfs,

@@ -1,5 +1,6 @@
 //! What a request asks of images, runtime and netd, in which order, and what is undone when a step fails. A verb a file.
 
+mod change;
 pub(crate) mod commit;
 pub(crate) mod create;
 pub(crate) mod exec;

@@ -1,21 +1,23 @@
 //! `network connect` and `disconnect`: an endpoint more or less, now if the container runs, and at its next start.
 
+use std::sync::Arc;
+
 use cnm::Kind;
-use cnm::api::Network;
+use cnm::api::{Network, Sandbox};
 
 use crate::container::WantedEndpoint;
 use crate::container::network::NetworkMode;
 use crate::container::owned::Owned;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::netd::Netd;
-use crate::orchestrate::{files, sandbox};
+use crate::orchestrate::{change, files, sandbox};
 use crate::translate::endpoints::is_on;
 
 const ONLY_NONE: &str =
     "container cannot be connected to multiple networks with one of the networks in private (none) mode";
 
 /// Attaches the container to a network; `wanted.network` is the name or id that the request has.
-pub(crate) async fn connect(netd: &Netd, owned: &mut Owned, mut wanted: WantedEndpoint) -> Result<()> {
+pub(crate) async fn connect(netd: &Arc<Netd>, owned: &mut Owned, mut wanted: WantedEndpoint) -> Result<()> {
     let network = netd.network(&wanted.network).await?;
     refuse_mode(&owned.container.spec.network.mode, &network, Change::Connect)?;
     if network.driver == "null" && !owned.container.endpoints.is_empty() {
@@ -36,17 +38,26 @@ pub(crate) async fn connect(netd: &Netd, owned: &mut Owned, mut wanted: WantedEn
     }
     sandbox::refuse_lost(&owned.container)?;
     wanted.network.clone_from(&network.name);
+    let before = owned.container.clone();
+    let mut live = None;
     if owned.container.sandbox.is_some() {
         let request = wanted.to_request(&owned.container.spec.hostname);
-        netd.client().connect_endpoint(owned.container.id.as_str(), &request).await?;
+        let (client, id) = (netd.client().clone(), owned.container.id.to_string());
+        let path = format!("POST /v1/sandboxes/{id}/endpoints");
+        let asked = async move {
+            client.connect_endpoint(&id, &request).await?;
+            Ok(client.sandbox(&id).await?)
+        };
+        live = Some(change::ask(netd, owned, &path, asked).await?);
     }
     owned.container.endpoints.push(wanted);
-    update_sandbox(netd, owned).await
+    take_over(netd, owned, live).await;
+    change::store(netd, owned, before).await
 }
 
 /// Detaches the container from a network, by the name or id that the request has. `force` does it for a network that
 /// netd no longer knows.
-pub(crate) async fn disconnect(netd: &Netd, owned: &mut Owned, reference: &str, force: bool) -> Result<()> {
+pub(crate) async fn disconnect(netd: &Arc<Netd>, owned: &mut Owned, reference: &str, force: bool) -> Result<()> {
     let known = netd.network(reference).await;
     let network = match known {
         Ok(network) => Some(network),
@@ -71,13 +82,22 @@ pub(crate) async fn disconnect(netd: &Netd, owned: &mut Owned, reference: &str, 
     if !force {
         sandbox::refuse_lost(&owned.container)?;
     }
-    let live = owned.container.sandbox.iter().flat_map(|sandbox| &sandbox.endpoints);
-    if let Some(endpoint) = live.into_iter().find(|endpoint| is_on(endpoint, name)) {
-        let (sandbox, endpoint) = (owned.container.id.as_str(), endpoint.id.clone());
-        netd.client().disconnect_endpoint(sandbox, &endpoint).await?;
+    let before = owned.container.clone();
+    let mut live = before.sandbox.iter().flat_map(|sandbox| &sandbox.endpoints);
+    let endpoint = live.find(|endpoint| is_on(endpoint, name)).map(|endpoint| endpoint.id.clone());
+    let mut live = None;
+    if let Some(endpoint) = endpoint {
+        let (client, id) = (netd.client().clone(), owned.container.id.to_string());
+        let path = format!("DELETE /v1/sandboxes/{id}/endpoints/{endpoint}");
+        let asked = async move {
+            client.disconnect_endpoint(&id, &endpoint).await?;
+            Ok(client.sandbox(&id).await?)
+        };
+        live = Some(change::ask(netd, owned, &path, asked).await?);
     }
     owned.container.endpoints.remove(place);
-    update_sandbox(netd, owned).await
+    take_over(netd, owned, live).await;
+    change::store(netd, owned, before).await
 }
 
 /// Whether a wanted endpoint is on this network, whatever it was called when it was asked for.
@@ -111,11 +131,11 @@ fn refuse_mode(mode: &NetworkMode, network: &Network, change: Change) -> Result<
 }
 
 /// Takes over how netd has it now (the default route may have moved) and tells the container's `/etc/hosts`.
-async fn update_sandbox(netd: &Netd, owned: &mut Owned) -> Result<()> {
-    if owned.container.sandbox.is_some() {
-        let sandbox = netd.client().sandbox(owned.container.id.as_str()).await?;
-        files::refresh_hosts(netd, &owned.containers, &owned.container, &sandbox).await?;
-        owned.container.sandbox = Some(sandbox);
+async fn take_over(netd: &Netd, owned: &mut Owned, now: Option<Sandbox>) {
+    let Some(now) = now else { return };
+    let told = files::refresh_hosts(netd, &owned.containers, &owned.container, &now).await;
+    owned.container.sandbox = Some(now);
+    if let Err(error) = told {
+        tracing::warn!(container = %owned.container.id, "its /etc/hosts isn't told of its networks: {}", chain(&error));
     }
-    owned.save().await
 }

@@ -10,29 +10,22 @@ use crate::container::ports::PortChange;
 use crate::container::{Container, Published};
 use crate::error::Result;
 use crate::netd::Netd;
-use crate::orchestrate::sandbox;
+use crate::orchestrate::{change, sandbox};
 use crate::translate::ports::port_map;
 
 /// Changes what the container publishes; all of it or nothing.
-pub(crate) async fn change(netd: &Arc<Netd>, owned: &mut Owned, change: &PortChange) -> Result<()> {
+pub(crate) async fn change(netd: &Arc<Netd>, owned: &mut Owned, asked: &PortChange) -> Result<()> {
     sandbox::refuse_lost(&owned.container)?;
     let before = owned.container.clone();
     let live = before.sandbox.as_ref().map(|sandbox| sandbox.ports.as_slice());
-    let network = before.spec.network.with_ports(&before.name, change, live)?;
+    let network = before.spec.network.with_ports(&before.name, asked, live)?;
     if live.is_some() {
         let mut wanted = before.clone();
         wanted.spec.network.clone_from(&network);
-        owned.container.sandbox = Some(sandbox::change(netd, owned, &wanted).await?);
+        owned.container.sandbox = Some(change::put(netd, owned, &wanted).await?);
     }
     set(&mut owned.container, network);
-    if let Err(error) = owned.save().await {
-        owned.container = before;
-        // The record says so as well: it is that of before netd was asked.
-        owned.container.state.network_changes = owned.container.sandbox.is_some();
-        owned.publish();
-        sandbox::unchange_now_or_later(netd, owned, sandbox::TAKEN_BACK).await;
-        return Err(error);
-    }
+    change::store(netd, owned, before).await?;
     owned.containers.tell(&owned.container, "update", []);
     Ok(())
 }

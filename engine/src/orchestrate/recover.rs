@@ -24,7 +24,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::file_deletion::remove_tree;
 use crate::netd::Netd;
-use crate::orchestrate::{exit, health, refresh, remove, restart, sandbox, volume};
+use crate::orchestrate::{change, exit, health, refresh, remove, restart, sandbox, volume};
 
 /// How long a netd that doesn't answer is left alone.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -53,12 +53,12 @@ pub async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
     // Ends that came meanwhile are dealt with by then: what isn't claimed is nobody's.
     join_all(containers.iter().map(Handle::known)).await;
     claim(engine).await?;
-    for handle in containers.iter().filter(|handle| handle.container().state.network_changes) {
-        if let Err(error) = handle.run_with(&engine.netd, |netd, owned| Box::pin(sandbox::unchange(netd, owned))).await
-        {
-            tracing::error!(container = %handle.id(), "undoing a change of its network: {}", chain(&error));
-        }
-    }
+    join_all(containers.iter().filter(|handle| change::is_owed(&handle.container())).map(async |handle| {
+        let told = handle.run_with(&engine.netd, |netd, owned| Box::pin(change::tell(netd, owned).map(Ok)));
+        // One that is gone has nothing to be told.
+        let _: Result<()> = told.await;
+    }))
+    .await;
     sweep(engine).await?;
     volume::sweep(&engine.volumes).await?;
     join_all(containers.iter().map(async |handle| {
@@ -82,8 +82,11 @@ pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTre
             owned.container.state.phase.is_alive().then(|| at_once(exit::killed(&error.message())))
         }
     };
-    if owned.container.state.phase.is_alive() {
-        owned.container.sandbox = sandboxes.get(owned.container.id.as_str()).cloned();
+    if owned.container.state.phase.is_alive()
+        && let Some(now) = sandboxes.get(owned.container.id.as_str()).cloned()
+        && let Err(error) = refresh::take_up(&engine.netd, owned, now).await
+    {
+        tracing::error!(container = %owned.container.id, "taking over what others changed: {}", chain(&error));
     }
     if let Err(error) = volume::know(&engine.volumes, &owned.container).await {
         tracing::error!(container = %owned.container.id, "recovering a container's volumes: {}", chain(&error));

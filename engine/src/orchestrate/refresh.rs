@@ -11,7 +11,7 @@ use crate::container::registry::Registry;
 use crate::container::{Container, Handle, WantedEndpoint};
 use crate::error::{Result, chain};
 use crate::netd::Netd;
-use crate::orchestrate::{files, ports, recover, sandbox};
+use crate::orchestrate::{change, files, ports, recover};
 use crate::translate::endpoints::is_on;
 
 /// Looks at what an event is about, if it tells something new. Nobody waits for it.
@@ -65,11 +65,17 @@ fn is_known(container: &Container, event: &Event) -> bool {
     }
 }
 
-async fn refresh(netd: &Netd, owned: &mut Owned) -> Result<()> {
-    if owned.container.state.network_changes {
+async fn refresh(netd: &Arc<Netd>, owned: &mut Owned) -> Result<()> {
+    if change::is_owed(&owned.container) {
         // It is berthd's own, which had been given up.
-        return sandbox::unchange(netd, owned).await;
+        change::tell(netd, owned).await;
+        return Ok(());
     }
+    catch_up(netd, owned).await
+}
+
+/// What netd has of a container is what is known, from now on.
+pub(super) async fn catch_up(netd: &Netd, owned: &mut Owned) -> Result<()> {
     let now = match netd.client().sandbox(owned.container.id.as_str()).await {
         Err(error) if error.kind() == Kind::NotFound => return recover::make_again(netd, owned).await,
         now => now?,
@@ -77,10 +83,33 @@ async fn refresh(netd: &Netd, owned: &mut Owned) -> Result<()> {
     if owned.container.sandbox.as_ref() == Some(&now) {
         return Ok(());
     }
-    if now.state == SandboxState::Programmed {
-        owned.container.endpoints = wanted_now(&owned.container, &now);
-        ports::take_over(&mut owned.container, &now);
+    take_over(&mut owned.container, &now);
+    show(netd, owned, now).await
+}
+
+/// The same of a container that a former berthd left, who may not have lived to see what others changed.
+pub(super) async fn take_up(netd: &Netd, owned: &mut Owned, now: Sandbox) -> Result<()> {
+    let wanted = |container: &Container| (container.endpoints.clone(), container.spec.network.clone());
+    let before = wanted(&owned.container);
+    if !owned.container.state.network_changes {
+        take_over(&mut owned.container, &now);
     }
+    owned.container.sandbox = Some(now.clone());
+    match wanted(&owned.container) == before {
+        true => Ok(()),
+        false => show(netd, owned, now).await,
+    }
+}
+
+/// What others have changed is what the container wants from now on.
+fn take_over(container: &mut Container, now: &Sandbox) {
+    if now.state == SandboxState::Programmed {
+        container.endpoints = wanted_now(container, now);
+        ports::take_over(container, now);
+    }
+}
+
+async fn show(netd: &Netd, owned: &mut Owned, now: Sandbox) -> Result<()> {
     files::refresh_hosts(netd, &owned.containers, &owned.container, &now).await?;
     owned.container.sandbox = Some(now);
     owned.save().await?;

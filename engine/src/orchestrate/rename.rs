@@ -6,7 +6,7 @@ use crate::container::name;
 use crate::container::owned::Owned;
 use crate::error::{Error, Result};
 use crate::netd::Netd;
-use crate::orchestrate::sandbox;
+use crate::orchestrate::change;
 
 /// Renames the container, at netd as well if it runs; the new name must be free.
 pub(crate) async fn rename(netd: &Arc<Netd>, owned: &mut Owned, wanted: &str) -> Result<()> {
@@ -20,10 +20,7 @@ pub(crate) async fn rename(netd: &Arc<Netd>, owned: &mut Owned, wanted: &str) ->
     }
     owned.containers.registry.take_name(&wanted, &id)?;
     let old = std::mem::replace(&mut owned.container.name, wanted);
-    let has_changes = owned.container.state.network_changes;
-    owned.container.state.network_changes |= owned.container.sandbox.is_some();
     if let Err(error) = owned.save().await {
-        owned.container.state.network_changes = has_changes;
         let failed = std::mem::replace(&mut owned.container.name, old);
         owned.containers.registry.release_name(&failed, &id);
         owned.publish();
@@ -31,7 +28,7 @@ pub(crate) async fn rename(netd: &Arc<Netd>, owned: &mut Owned, wanted: &str) ->
     }
     owned.containers.registry.release_name(&old, &id);
     // Who looks at a network or is refused a port is told the name of today: from now on, or from when netd answers again.
-    sandbox::unchange_now_or_later(netd, owned, "netd has been told what it is called now").await;
+    change::tell(netd, owned).await;
     owned.containers.tell(&owned.container, "rename", [("oldName", format!("/{old}"))]);
     Ok(())
 }

@@ -7,16 +7,13 @@ use std::sync::Arc;
 
 use cnm::Kind;
 use cnm::api::{Endpoint, NamespaceRequest, Sandbox, SandboxPut};
-use futures::FutureExt as _;
 use futures::future::{Either, select};
-use runtime::spec::{Id, Network};
-use tokio::sync::oneshot;
+use runtime::spec::Network;
 
 use crate::container::network::NetworkMode;
-use crate::container::owned::Owned;
 use crate::container::registry::Registry;
-use crate::container::{Container, Containers, to_record};
-use crate::error::{Error, Result, chain};
+use crate::container::{Container, Containers};
+use crate::error::{Error, Result};
 use crate::netd::Netd;
 use crate::orchestrate::owed;
 
@@ -45,14 +42,12 @@ pub(crate) async fn put(netd: &Netd, container: &Container) -> Result<Option<San
         NetworkMode::Network(_) | NetworkMode::None => NamespaceRequest::New,
     };
     let _no_claims = netd.no_claims().await;
-    ask(netd, container, namespace).await.map(Some)
+    let asked = ask_for(netd, container.id.as_str(), &request(container, netd.owner(), namespace)).await;
+    asked.map(Some).map_err(networking)
 }
 
-async fn ask(netd: &Netd, container: &Container, namespace: NamespaceRequest) -> Result<Sandbox> {
-    ask_for(netd, container.id.as_str(), &request(container, netd.owner(), namespace)).await
-}
-
-async fn ask_for(netd: &Netd, id: &str, request: &SandboxPut) -> Result<Sandbox> {
+/// Asks for a sandbox; a netd that isn't there is started, or waited for.
+pub(super) async fn ask_for(netd: &Netd, id: &str, request: &SandboxPut) -> Result<Sandbox> {
     let client = netd.client();
     let reply = match client.put_sandbox(id, request).await {
         Err(error) if error.is_not_running() => {
@@ -61,116 +56,15 @@ async fn ask_for(netd: &Netd, id: &str, request: &SandboxPut) -> Result<Sandbox>
         }
         reply => reply,
     };
-    reply.map_err(Error::Networking)
+    Ok(reply?)
 }
 
-/// Has the sandbox of a container that runs become what another version of the container wants. The caller saves that.
-///
-/// A netd that answers nobody doesn't keep the container's turn: that is given up, and once netd is back it is told again what
-/// the container wants.
-pub(crate) async fn change(netd: &Arc<Netd>, owned: &mut Owned, wanted: &Container) -> Result<Sandbox> {
-    let id = owned.container.id.clone();
-    owned.container.state.network_changes = true;
-    owned.containers.store.put_container(to_record(&owned.container)).await?;
-    let changed = match select(pin!(begin_change(netd, owned, wanted)), pin!(netd.stands_still())).await {
-        Either::Left((changed, _)) => changed,
-        Either::Right(((), _)) => Err(Error::Networking(netd.unheard(&format!("PUT /v1/sandboxes/{id}")))),
-    };
-    match &changed {
-        Ok(_) | Err(Error::Networking(netd_client::Error::Refused { .. })) => {
-            owned.unheard = None;
-            owned.container.state.network_changes = false;
-            if changed.is_err() {
-                owned.save().await?;
-            }
-        }
-        Err(Error::Networking(error)) if error.is_given_up() => unchange_later(netd, owned, TAKEN_BACK),
-        Err(_) => unchange_now_or_later(netd, owned, TAKEN_BACK).await,
+/// A failure of netd's as one of a container's networking.
+pub(super) fn networking(error: Error) -> Error {
+    match error {
+        Error::Netd(error) => Error::Networking(error),
+        other => other,
     }
-    changed
-}
-
-/// Asks, by a task that hears the answer out whoever waits for it.
-async fn begin_change(netd: &Arc<Netd>, owned: &mut Owned, wanted: &Container) -> Result<Sandbox> {
-    hear_out(owned).await;
-    let request = request(wanted, netd.owner(), namespace_of(&owned.container));
-    let (asking, id) = (netd.clone(), owned.container.id.clone());
-    tracing::debug!("netd is asked to change the network of container {id}");
-    let (reply, answer) = oneshot::channel();
-    let asked = tokio::spawn(async move { drop(reply.send(ask_for(&asking, id.as_str(), &request).await)) });
-    owned.unheard = Some(asked.map(drop).boxed().shared());
-    answer.await.map_err(|_| Error::Interrupted { doing: "changing the network of a container" })?
-}
-
-/// Waits until netd has answered what was given up, or won't begin it any more: it would come after what it is asked next.
-pub(super) async fn hear_out(owned: &mut Owned) {
-    if let Some(asked) = owned.unheard.clone() {
-        asked.await;
-        owned.unheard = None;
-    }
-}
-
-/// Tells netd again what a container wants, if a daemon died while that was being changed: nobody was told that it is
-/// otherwise. Likewise if it is called otherwise, which netd wasn't told yet.
-pub(crate) async fn unchange(netd: &Netd, owned: &mut Owned) -> Result<()> {
-    if !owned.container.state.network_changes {
-        return Ok(());
-    }
-    hear_out(owned).await;
-    if owned.container.sandbox.is_some() {
-        let asked = ask(netd, &owned.container, namespace_of(&owned.container)).await?;
-        owned.container.sandbox = Some(asked);
-    } else {
-        // It has ended since, and what was given up may have come after its end.
-        netd.owe_claim();
-    }
-    owned.container.state.network_changes = false;
-    owned.save().await
-}
-
-/// What is said when netd has been told to take a change back.
-pub(super) const TAKEN_BACK: &str = "netd has been told that a change of the container's network was given up";
-
-/// The same for who has something else to do: now, or when netd answers again. `told` is said then.
-pub(super) async fn unchange_now_or_later(netd: &Arc<Netd>, owned: &mut Owned, told: &'static str) {
-    let id = owned.container.id.clone();
-    let is_told = !netd.is_still() && {
-        match select(pin!(unchange(netd, owned)), pin!(netd.stands_still())).await {
-            Either::Left((answer, _)) => is_told(&id, &answer),
-            Either::Right(((), _)) => false,
-        }
-    };
-    if !is_told {
-        unchange_later(netd, owned, told);
-    }
-}
-
-fn unchange_later(netd: &Arc<Netd>, owned: &Owned, told: &'static str) {
-    let mut returns = netd.returns();
-    // One that is merely slow, or is back already, says so when it has been told that.
-    netd.owe_claim();
-    let (netd, id) = (netd.clone(), owned.container.id.clone());
-    let (containers, unheard) = (owned.containers.clone(), owned.unheard.clone());
-    tokio::spawn(async move {
-        // Outside of the container's turn, which is somebody else's meanwhile.
-        if let Some(asked) = unheard {
-            asked.await;
-        }
-        while returns.changed().await.is_ok() {
-            let Ok(handle) = containers.registry.find(id.as_str()) else { return netd.owe_claim() };
-            let unchanged = handle.run_with(&netd, |netd, owned| Box::pin(unchange(netd, owned))).await;
-            if is_told(&id, &unchanged) {
-                return tracing::info!(container = %id, "{told}");
-            }
-        }
-    });
-}
-
-fn is_told(id: &Id, answer: &Result<()>) -> bool {
-    if let Err(error) = answer {
-        tracing::warn!(container = %id, "telling netd what the container wants: {}", chain(error));
-    }
-    answer.is_ok()
 }
 
 /// Refuses to change the network of a container that runs and has none known at netd: the change would wait for its next start,
@@ -187,7 +81,7 @@ pub(super) fn refuse_lost(container: &Container) -> Result<()> {
 
 /// The namespace that a container's sandbox was asked for in: one that was made again is around the namespace that the
 /// container was in already.
-fn namespace_of(container: &Container) -> NamespaceRequest {
+pub(super) fn namespace_of(container: &Container) -> NamespaceRequest {
     let path = container.sandbox.as_ref().and_then(|sandbox| sandbox.namespace.as_ref());
     let own = container.state.phase.pid().map(of_process);
     match &container.spec.network.mode {

@@ -19,7 +19,7 @@ use crate::container::state::Outcome;
 use crate::container::{Container, Containers, Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{files, health, links, owed, remove, sandbox, volume};
+use crate::orchestrate::{change, files, health, links, owed, remove, sandbox, volume};
 
 /// Starts the container. If it can't run, nothing of the attempt is left but the reason.
 pub(crate) async fn start(engine: &Engine, owned: &mut Owned) -> Result<Outcome> {
@@ -46,8 +46,8 @@ pub(super) async fn attempt(engine: &Engine, owned: &mut Owned) -> Result<()> {
 
 #[tracing::instrument(name = "start", level = "debug", skip_all, fields(container = owned.container.short_id()))]
 async fn run(engine: &Engine, owned: &mut Owned) -> Result<()> {
-    sandbox::hear_out(owned).await;
-    owed::pay(&engine.netd, &owned.container.id).await.map_err(networking)?;
+    change::hear_out(owned).await;
+    owed::pay(&engine.netd, &owned.container.id).await.map_err(sandbox::networking)?;
     check_joined(&engine.containers.registry, &owned.container)?;
     links::check(&engine.containers.registry, &owned.container)?;
     if owned.container.spec.auto_remove {
@@ -78,14 +78,6 @@ async fn run(engine: &Engine, owned: &mut Owned) -> Result<()> {
     engine.containers.tell(&owned.container, "start", []);
     links::tell(&engine.netd, &engine.containers, &owned.container).await;
     Ok(())
-}
-
-/// A failure of netd's as one of a start.
-fn networking(error: Error) -> Error {
-    match error {
-        Error::Netd(error) => Error::Networking(error),
-        other => other,
-    }
 }
 
 /// The containers whose namespaces this one joins must run.

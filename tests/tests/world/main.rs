@@ -27,6 +27,7 @@ mod login;
 mod logs;
 mod many;
 mod networks;
+mod others;
 mod ports;
 mod pull;
 mod push;

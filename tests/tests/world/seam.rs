@@ -1,9 +1,9 @@
-//! Between the daemons: a netd that stands still, one of tomorrow, one that others ask in berthd's name, and what neither daemon
-//! can read.
+//! Between the daemons: a netd that stands still or doesn't finish, one of tomorrow, and what neither daemon can read.
 
+mod head;
+mod held_netd;
 mod newer_netd;
 
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use berth_tests::{Host, World, follow, started};
@@ -11,9 +11,12 @@ use ipnetwork::IpNetwork;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use held_netd::{Held, Kept};
 
 use super::faults::belongings;
+use super::others::{networks_of, sandbox_of, shown_networks};
 
 /// What a person takes for an answer at once, with room for a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(3);
@@ -162,142 +165,83 @@ fn a_netd_of_tomorrow_is_understood_as_far_as_it_goes() {
     assert!(!host.logs().contains("does not understand"), "{}", host.logs());
 }
 
+/// A host whose berthd reaches netd through a proxy that can keep its answers.
+fn held(world: &mut World) -> (Host, Held) {
+    let mut host = world.host();
+    host.start_netd();
+    let held = Held::before(&host.directory().join("run/berth"));
+    host.berthd_flag("--netd-socket=/run/berth/held.sock").berthd_flag("--start-netd=false");
+    host.tell_steps().start_berthd();
+    host.docker(&["import", "--change", "CMD [\"sh\"]", &berth_tests::image::busybox().to_string_lossy(), "busybox"])
+        .ok();
+    (host, held)
+}
+
 #[test]
-fn what_others_change_in_berthds_name_is_taken_over_and_in_no_other() {
-    let (_world, host) = started();
+fn networks_that_came_or_went_after_all_when_that_was_given_up_are_taken_back() {
+    let mut world = World::new();
+    let (host, held) = held(&mut world);
     host.docker(&["network", "create", "lan"]).ok();
-    let id = host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
-    let sandbox = || -> Value {
-        let (status, body) = host.http(NETD, "GET", &format!("/v1/sandboxes/{id}"), None);
-        assert_eq!(status, 200, "{body}");
-        serde_json::from_str(&body).expect("JSON")
-    };
-    let whole = sandbox();
-    let owner = whole["owner"].as_str().expect("a name");
-    let endpoint = whole["endpoints"][0]["id"].as_str().expect("an id");
-    let request = r#"{"network":"lan","aliases":["www"]}"#;
-    // Nobody else may.
-    for (method, path, body) in [
-        ("DELETE", format!("/v1/sandboxes/{id}?owner=thief"), None),
-        ("POST", format!("/v1/sandboxes/{id}/endpoints?owner=thief"), Some(request)),
-        ("DELETE", format!("/v1/sandboxes/{id}/endpoints/{endpoint}?owner=thief"), None),
-    ] {
-        let (status, said) = host.http(NETD, method, &path, body);
-        assert!(
-            status == 403 && said.contains(&format!("is {owner}'s, not thief's")),
-            "{method} {path}: {status} {said}"
-        );
-        assert_eq!(sandbox(), whole, "{method} {path}");
-    }
-    let networks = || {
-        host.docker(&["inspect", "-f", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}", "web"])
-            .ok()
-            .trim_end()
-            .to_owned()
-    };
-    let wait_until = |wanted: &str, count: usize| {
-        // It is said when it is known.
-        host.wait_for_daemon_lines("berthd", "netd has the container's networks otherwise than berthd knew", count);
-        assert_eq!(networks(), wanted);
-    };
-    assert_eq!(networks(), "bridge");
-    let (status, body) = host.http(NETD, "POST", &format!("/v1/sandboxes/{id}/endpoints?owner={owner}"), Some(request));
-    assert_eq!(status, 201, "{body}");
-    wait_until("bridge lan", 1);
-    assert!(host.docker(&["exec", "web", "cat", "/etc/hosts"]).ok().matches(&id[..12]).count() >= 2);
-    host.docker(&["restart", "-t", "0", "web"]).ok();
-    assert_eq!(networks(), "bridge lan");
-    let whole = sandbox();
-    let lan =
-        whole["endpoints"].as_array().expect("a list").iter().find(|it| it["network_name"] == "lan").expect("lan");
-    let path = format!("/v1/sandboxes/{id}/endpoints/{}?owner={owner}", lan["id"].as_str().expect("an id"));
-    let (status, body) = host.http(NETD, "DELETE", &path, None);
-    assert_eq!(status, 204, "{body}");
-    wait_until("bridge", 2);
-    // So are ports, at once and for the next start.
-    let request = format!(
-        r#"{{"owner":"{owner}","name":"web","endpoints":[{{"network":"bridge"}}],"ports":[{{"protocol":"tcp",
-            "host_ports":{{"first":4005,"last":4005}},"container_ports":{{"first":80,"last":80}}}}]}}"#
-    );
-    let (status, body) = host.http(NETD, "PUT", &format!("/v1/sandboxes/{id}"), Some(&request));
-    assert!(status < 300, "{status} {body}");
-    wait_until("bridge", 3);
-    let published = "80/tcp -> 0.0.0.0:4005\n80/tcp -> [::]:4005";
-    assert_eq!(host.docker(&["port", "web"]).ok(), published);
-    let bindings = ["inspect", "-f", "{{json .HostConfig.PortBindings}}", "web"];
-    assert_eq!(host.docker(&bindings).ok(), r#"{"80/tcp":[{"HostIp":"","HostPort":"4005"}]}"#);
-    host.docker(&["restart", "-t", "0", "web"]).ok();
-    assert_eq!(host.docker(&["port", "web"]).ok(), published);
-}
-
-/// What netd has of a container.
-fn sandbox_of(host: &Host, name: &str) -> Value {
-    let id = host.docker(&["inspect", "-f", "{{.Id}}", name]).ok();
-    let (status, body) = host.http(NETD, "GET", &format!("/v1/sandboxes/{id}"), None);
-    assert_eq!(status, 200, "{body}");
-    serde_json::from_str(&body).expect("JSON")
-}
-
-/// Has netd have a container on these networks with these ports (`[IP:]HOST:CONTAINER`), in berthd's name.
-fn put_in_berthds_name(host: &Host, name: &str, networks: &[&str], ports: &[&str]) {
-    let now = sandbox_of(host, name);
-    let port = |text: &&str| {
-        let (host, container) = text.rsplit_once(':').expect("two ports");
-        let (ip, number) = host.rsplit_once(':').map_or((None, host), |(ip, number)| (Some(ip), number));
-        let range = |text: &str| {
-            let number: u16 = text.parse().expect("a port");
-            json!({ "first": number, "last": number })
-        };
-        json!({ "protocol": "tcp", "host_ip": ip, "host_ports": range(number), "container_ports": range(container) })
-    };
-    let request = json!({
-        "owner": now["owner"],
-        "name": now["name"],
-        "endpoints": networks.iter().map(|network| json!({ "network": network })).collect::<Vec<_>>(),
-        "ports": ports.iter().map(port).collect::<Vec<_>>(),
-    });
-    let path = format!("/v1/sandboxes/{}", now["id"].as_str().expect("an id"));
-    let (status, body) = host.http(NETD, "PUT", &path, Some(&request.to_string()));
-    assert!(status < 300, "{status} {body}");
-}
-
-#[test]
-fn ports_that_others_change_are_neither_more_nor_less_after_the_next_start() {
-    let (_world, host) = started();
-    let routed = "com.docker.network.bridge.gateway_mode_ipv4=routed";
-    host.docker(&["network", "create", "-o", routed, "routed"]).ok();
-    host.docker(&["network", "create", "apart"]).ok();
-    host.serve("web", &["--network", "routed", "-p", "8080:80"]);
-    // Its own address is another one after each start.
-    let live = |name: &str| {
-        let sandbox = sandbox_of(&host, name);
-        let own = sandbox["endpoints"][0]["addresses"][0]["address"].as_str().expect("an address");
-        sandbox["ports"].to_string().replace(own.split('/').next().expect("an address"), "own")
-    };
-    let asked = |name: &str| host.docker(&["inspect", "-f", "{{json .HostConfig.PortBindings}}", name]).ok();
-    let taken_over = Cell::new(0);
-    let stays = |name: &str, wanted: &str| {
-        taken_over.set(taken_over.get() + 1);
+    host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+    for (count, (call, verb, there, wanted)) in (1..).zip([
+        ("POST /v1/sandboxes/", "connect", &["bridge", "lan"][..], &["bridge"][..]),
+        ("DELETE /v1/sandboxes/", "disconnect", &["bridge"], &["bridge", "lan"]),
+    ]) {
+        held.hold(call, Kept::All);
+        let refused = std::thread::scope(|scope| {
+            let pending = scope.spawn(|| host.docker(&["network", verb, "lan", "web"]).fails_with(1));
+            held.wait_until_done();
+            at_once(&host, &["kill", "-s", "CONT", "web"]);
+            pending.join().expect("an answer")
+        });
+        assert!(refused.contains("does not answer") && refused.contains(call), "{refused}");
+        assert_eq!(networks_of(&host, "web"), there, "it came about");
+        held.release();
         host.wait_for_daemon_lines(
             "berthd",
-            "netd has the container's networks otherwise than berthd knew",
-            taken_over.get(),
+            "netd has been told that a change of the container's network was given up",
+            count,
         );
-        assert_eq!(asked(name), wanted);
-        let before = live(name);
-        host.docker(&["restart", "-t", "0", name]).ok();
-        assert_eq!(live(name), before);
-        assert_eq!(asked(name), wanted);
-    };
-    // What is open on the endpoint's own address is no address of the host's.
-    put_in_berthds_name(&host, "web", &["routed"], &["8080:80", "8081:81"]);
-    stays("web", r#"{"80/tcp":[{"HostIp":"","HostPort":"8080"}],"81/tcp":[{"HostIp":"0.0.0.0","HostPort":""}]}"#);
-    // One port fewer, behind another default gateway that has others.
-    put_in_berthds_name(&host, "web", &["apart"], &["8080:80"]);
-    stays("web", r#"{"80/tcp":[{"HostIp":"","HostPort":"8080"}]}"#);
-    // What is narrowed to the host itself isn't opened to everybody.
-    put_in_berthds_name(&host, "web", &["apart"], &["127.0.0.1:8080:80"]);
-    stays("web", r#"{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8080"}]}"#);
+        assert_eq!(networks_of(&host, "web"), wanted);
+        assert_eq!(shown_networks(&host, "web"), wanted.join(" "));
+        host.docker(&["restart", "-t", "0", "web"]).ok();
+        assert_eq!(networks_of(&host, "web"), wanted);
+        // What was given up can be had now.
+        host.docker(&["network", verb, "lan", "web"]).ok();
+        assert_eq!(networks_of(&host, "web"), there);
+    }
+}
+
+#[test]
+fn a_rename_waits_for_no_netd_and_is_told_once() {
+    let mut world = World::new();
+    let (host, held) = held(&mut world);
+    let id = host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+    let idle = host.docker(&["create", "--name", "idle", "busybox", "true"]).ok();
+    let told = "netd has been told what it is called now";
+    let lines_about = |id: &str| host.logs().lines().filter(|line| line.contains(told) && line.contains(id)).count();
+    // netd says who it is, and isn't done with what it is asked.
+    held.hold("PUT /v1/sandboxes/", Kept::These);
+    let mut name = "web".to_owned();
+    for count in 0..4 {
+        let next = format!("web{count}");
+        at_once(&host, &["rename", &name, &next]);
+        at_once(&host, &["kill", "-s", "CONT", &next]);
+        name = next;
+    }
+    held.wait_until_done();
+    held.release();
+    host.wait_for_daemon_lines("berthd", told, 1);
+    assert_eq!(sandbox_of(&host, &name)["id"], *id);
+    // It answers nobody: who has nothing at netd isn't told of.
+    signal_netd(&host, Signal::SIGSTOP);
+    at_once(&host, &["rename", &name, "web"]);
+    at_once(&host, &["rename", "idle", "calm"]);
+    signal_netd(&host, Signal::SIGCONT);
+    host.wait_for_daemon_lines("berthd", told, 2);
+    host.docker(&["rename", "calm", "idle"]).ok();
+    assert_eq!((lines_about(&id), lines_about(&idle)), (2, 0), "{}", host.logs());
+    assert_eq!(sandbox_of(&host, "web")["id"], *id);
 }
 
 #[test]

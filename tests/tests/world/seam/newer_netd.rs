@@ -1,13 +1,15 @@
 //! A newer netd: today's, behind a proxy that adds to its replies what only a later release would say.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     thread,
 };
 
 use serde_json::{Map, Value, json};
+
+use super::head::Head;
 
 /// Events before the first that is of today: a kind that nobody knows, and one that says more than a name.
 const EVENTS: [&str; 2] = [
@@ -31,51 +33,6 @@ impl Proxy {
             }
         });
         Self
-    }
-}
-
-/// A request or a reply without its body.
-struct Head {
-    first: String,
-    fields: Vec<(String, String)>,
-}
-
-impl Head {
-    fn read(from: &mut impl BufRead) -> Option<Self> {
-        let mut line = || {
-            let mut line = String::new();
-            let length = from.read_line(&mut line).ok()?;
-            (length > 0).then(|| line.trim_end().to_owned())
-        };
-        let first = line()?;
-        let mut fields = Vec::new();
-        loop {
-            match line()? {
-                end if end.is_empty() => return Some(Self { first, fields }),
-                field => {
-                    let (name, value) = field.split_once(": ")?;
-                    fields.push((name.to_ascii_lowercase(), value.to_owned()));
-                }
-            }
-        }
-    }
-
-    fn body(&self, from: &mut impl Read) -> Option<Vec<u8>> {
-        let length = self.fields.iter().find(|(name, _)| name == "content-length");
-        let mut body = vec![0; length.map_or(Some(0), |(_, length)| length.parse().ok())?];
-        from.read_exact(&mut body).ok()?;
-        Some(body)
-    }
-
-    fn write(&self, to: &mut impl Write, body: &[u8]) -> Option<()> {
-        let mut text = format!("{}\r\n", self.first);
-        for (name, value) in self.fields.iter().filter(|(name, _)| name != "content-length") {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !self.fields.iter().any(|(name, _)| name == "transfer-encoding") {
-            text.push_str(&format!("content-length: {}\r\n", body.len()));
-        }
-        to.write_all(&[text.as_bytes(), b"\r\n", body].concat()).ok()
     }
 }
 
