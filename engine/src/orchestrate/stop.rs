@@ -23,10 +23,10 @@ pub(crate) struct StopOptions {
 
 /// Stops a container. The task is free meanwhile: a `kill` or `rm -f` needn't wait for the timeout.
 pub(crate) async fn stop(containers: &Containers, handle: &Handle, options: StopOptions) -> Result<Outcome> {
-    let container = handle.container();
-    if !container.state.phase.is_active() {
+    if !handle.container().state.phase.is_active() && !is_active_yet(handle).await? {
         return Ok(Outcome::AlreadySo);
     }
+    let container = handle.container();
     let mut changes = handle.changes();
     let number = options.signal.unwrap_or(container.spec.stop.signal);
     let exits = send(handle, number).await?;
@@ -45,6 +45,20 @@ pub(crate) async fn stop(containers: &Containers, handle: &Handle, options: Stop
     handle.at_rest().await;
     containers.tell(&container, "stop", []);
     Ok(Outcome::Done)
+}
+
+/// Has one that is at rest and was to be started with berthd stay so. Answers whether it is active by then.
+async fn is_active_yet(handle: &Handle) -> Result<bool> {
+    let stays = handle.run(|owned| {
+        Box::pin(async move {
+            let is_active = owned.container.state.phase.is_active();
+            if owned.is_resumed && !is_active {
+                restart::call_off(owned).await?;
+            }
+            Ok(is_active)
+        })
+    });
+    stays.await
 }
 
 /// Stops a container if it runs, and starts it. That it is to be started is stored before: `--rm` doesn't mean this end, and
