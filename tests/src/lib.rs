@@ -15,6 +15,7 @@ pub mod probe;
 pub mod registry;
 pub mod terminal;
 pub mod volume_plugin;
+mod waits;
 pub mod world;
 
 pub use command::{Outcome, follow, until};

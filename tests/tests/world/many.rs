@@ -132,7 +132,9 @@ fn the_containers_themselves_tell_where_lost_ones_are(host: &mut Host) {
     ))
     .ok();
     host.kill_netd();
-    host.sh("timeout 20 sh -c 'until pidof netd; do sleep 0.02; done' && kill -9 $(cat /run/holder)").ok();
+    // Its connection waits to be accepted (SS_CONNECTING).
+    let is_asked = "grep -Eq ' 02 +[0-9]+ /run/berth/netns.sock$' /proc/net/unix";
+    host.sh(&format!("timeout 20 sh -c \"until {is_asked}; do sleep 0.02; done\" && kill -9 $(cat /run/holder)")).ok();
     all_are_kept(host, &["alone", "web", "page"]);
     kill_both(host);
     host.sh("timeout 20 sh -c 'until kill -9 $(pidof netd); do :; done' 2> /dev/null").ok();
