@@ -129,8 +129,8 @@ async fn known_id(config: &Config, store: &Store) -> Result<Fact> {
         return Ok(store.fact(ENGINE_ID, drawn, is_id).await?);
     }
     let netd = Netd::new(config, owner_of(&drawn));
-    netd.ensure_patiently().await?;
-    let again = id_again(&drawn, &ours, &netd.client().sandboxes().await?);
+    let sandboxes = netd.patiently(async |_| Ok(netd.client().sandboxes().await?)).await?;
+    let again = id_again(&drawn, &ours, &sandboxes);
     Ok(store.fact(ENGINE_ID, again, is_id).await?)
 }
 

@@ -69,6 +69,14 @@ pub enum Error {
     /// Networking.
     #[error(transparent)]
     Netd(#[from] netd_client::Error),
+    /// netd was started, and ended before it answered.
+    #[error("netd ended at once ({status}); see {}", log.display())]
+    NetdEnded {
+        /// How.
+        status: std::process::ExitStatus,
+        /// What it had to say.
+        log: std::path::PathBuf,
+    },
     /// A container can't be given its networking.
     #[error("failed to set up container networking")]
     Networking(#[source] netd_client::Error),
@@ -124,7 +132,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Refused { kind, .. } => *kind,
-            Self::NotInSwarm(_) => Kind::Unavailable,
+            Self::NotInSwarm(_) | Self::NetdEnded { .. } => Kind::Unavailable,
             Self::Filter(_) | Self::Moment(_) => Kind::InvalidParameter,
             Self::VolumePlugin { source: plugin::PluginError::NotFound { .. }, .. } => Kind::NotFound,
             Self::VolumePlugin { .. } => Kind::Internal,

@@ -1,24 +1,26 @@
-//! The engine's connection to netd: reaches it, starts one when none answers, and notices when it was started anew.
+//! The engine's connection to netd: what it is asked to take down and is owed, who is told when it answers again. [`start`] has it
+//! be there.
+
+mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cnm::api::{Claim, ClaimReply, FEATURES, Handshake, Network};
+use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either, Shared, select};
-use futures::{FutureExt as _, StreamExt as _};
-use inotify::{EventStream, Inotify, WatchMask};
 use netd_client::Client;
-use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, Notify, RwLock, RwLockReadGuard, watch};
 use tokio::time::timeout;
 
 use crate::config::{Config, Group};
-use crate::error::{Error, Result, chain};
+use crate::error::Result;
+
+pub(crate) use start::{Pauses, is_passing};
 
 /// Whether a sandbox is gone, when netd has said so.
 pub(crate) type Removal = Shared<BoxFuture<'static, bool>>;
@@ -27,18 +29,6 @@ pub(crate) type Removal = Shared<BoxFuture<'static, bool>>;
 const LOOKED_INTO_AFTER: Duration = Duration::from_millis(250);
 /// How long a netd that answers takes for that at the most. One that is merely slow costs those who don't wait for it nothing.
 const SAYS_WHO_IT_IS_WITHIN: Duration = Duration::from_millis(750);
-/// netd's exit status when another netd is in the place (`EX_TEMPFAIL`).
-const PLACE_IS_HELD: i32 = 75;
-/// How long a netd that holds the place gets to answer before another is tried.
-const HOLDER_SPEAKS_WITHIN: Duration = Duration::from_millis(300);
-/// How long others may hold the place before that is an error.
-const PLACE_IS_HELD_AT_MOST: Duration = Duration::from_secs(10);
-/// How long a berthd that starts waits for a netd that is there and doesn't answer yet.
-const READY_WITHIN: Duration = Duration::from_secs(60);
-/// How long until a netd that could not be started is started again, if no request needs it before.
-const STARTED_AGAIN_AFTER: Duration = Duration::from_secs(2);
-/// How long a request waits for a netd that somebody else is to start.
-const OTHERS_START_IT_WITHIN: Duration = Duration::from_secs(10);
 
 /// netd, whoever started it.
 #[derive(Debug)]
@@ -259,58 +249,6 @@ impl Netd {
         &self.client
     }
 
-    /// For requests that nothing waits for: a netd that isn't running is started or waited for first.
-    pub(crate) async fn running(&self) -> Result<&Client> {
-        self.ensure().await?;
-        Ok(&self.client)
-    }
-
-    /// The same for a berthd that starts, which can't do without: a netd that was handed its socket brings the host in line
-    /// before it answers.
-    pub(crate) async fn ensure_patiently(&self) -> Result<Handshake> {
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            match self.ensure().await {
-                Err(Error::Netd(error)) if error.is_given_up() && Instant::now() < deadline => {
-                    tracing::warn!("{}: waiting for it", chain(&error));
-                }
-                result => return result,
-            }
-        }
-    }
-
-    /// Who answers. If nobody does, a netd is started, or waited for where somebody else starts it.
-    pub async fn ensure(&self) -> Result<Handshake> {
-        match self.handshake().await {
-            Err(error) if error.is_not_running() => {}
-            result => return Ok(result?),
-        }
-        if !self.is_ours_to_start {
-            let answer = timeout(OTHERS_START_IT_WITHIN, async {
-                self.answer(&mut SocketWatch::new(self.client.socket())?).await
-            });
-            return answer.await.unwrap_or_else(|_| {
-                Err(Error::refused(
-                    cnm::Kind::Unavailable,
-                    format!(
-                        "no netd answers on {}, and this berthd leaves starting it to others (start-netd = false): \
-                         systemctl start netd.socket",
-                        self.client.socket().display()
-                    ),
-                ))
-            });
-        }
-        let _one_at_a_time = self.starting.lock().await;
-        match self.handshake().await {
-            Err(error) if error.is_not_running() => {
-                let handshake = self.start().await?;
-                self.started.notify_one();
-                Ok(handshake)
-            }
-            result => Ok(result?),
-        }
-    }
-
     /// Says what a netd of another release lacks that this berthd counts on.
     pub(crate) fn compare(handshake: &Handshake) {
         let lacking = handshake.lacks(&FEATURES);
@@ -321,139 +259,6 @@ impl Netd {
                 lacking.join(", ")
             );
         }
-    }
-
-    /// Who answers. One that ends over the question is asked again: the kernel closes its connections first and resets those
-    /// that still wait when it closes the listener; the third is refused, or another netd is there.
-    async fn handshake(&self) -> Result<Handshake, netd_client::Error> {
-        for _ in 0..2 {
-            match self.client.handshake().await {
-                Err(netd_client::Error::Interrupted { .. }) => {}
-                reply => return reply,
-            }
-        }
-        self.client.handshake().await
-    }
-
-    /// Waits until there is a netd again, or it is time to start one: until a request had to, or somebody else did.
-    pub(crate) async fn started_anew(&self) -> Result<()> {
-        if self.is_ours_to_start {
-            // It may have been killed as it began, and nobody needs it for long.
-            let _ = timeout(STARTED_AGAIN_AFTER, self.started.notified()).await;
-            return Ok(());
-        }
-        let mut births = SocketWatch::new(self.client.socket())?;
-        loop {
-            match self.handshake().await {
-                Ok(_) => return Ok(()),
-                // It is there, and may go on at any moment.
-                Err(error) if error.is_given_up() => {}
-                Err(_) => births.changed().await?,
-            }
-        }
-    }
-
-    /// Starts netd and waits until it answers. It isn't ours: it goes on when berthd ends.
-    ///
-    /// One that a former berthd had just started, or that is just ending, holds the place without answering: until it
-    /// does either, another is tried.
-    async fn start(&self) -> Result<Handshake> {
-        let mut births = SocketWatch::new(self.client.socket())?;
-        let deadline = Instant::now() + PLACE_IS_HELD_AT_MOST;
-        loop {
-            let mut child = self.spawn()?;
-            self.detach(&child).await;
-            let status = tokio::select! {
-                handshake = self.answer(&mut births) => {
-                    tracing::info!(program = %self.program.display(), "no netd answered, started one");
-                    // Reaped when it ends, so that no zombie stays behind while berthd lives.
-                    tokio::spawn(async move { child.wait().await });
-                    return handshake;
-                }
-                status = child.wait() => status.map_err(Error::io("waiting for netd"))?,
-            };
-            if status.code() != Some(PLACE_IS_HELD) || Instant::now() >= deadline {
-                return Err(Error::refused(
-                    cnm::Kind::Unavailable,
-                    format!("netd ended at once ({status}); see {}", self.log_path().display()),
-                ));
-            }
-            if let Ok(handshake) = timeout(HOLDER_SPEAKS_WITHIN, self.answer(&mut births)).await {
-                return handshake;
-            }
-        }
-    }
-
-    /// Takes a new netd out of berthd's own service: who stops that doesn't mean the networks.
-    async fn detach(&self, child: &Child) {
-        let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) else { return };
-        let parent = self.cgroup_parent.clone();
-        let left = tokio::task::spawn_blocking(move || runtime::leave_service(pid, &parent)).await;
-        if let Ok(Err(error)) = left {
-            tracing::warn!("netd stays in berthd's cgroup and ends with its service: {}", chain(&error));
-        }
-    }
-
-    /// Waits until a netd answers on the socket.
-    async fn answer(&self, births: &mut SocketWatch) -> Result<Handshake> {
-        loop {
-            match self.client.handshake().await {
-                Err(error) if error.is_not_running() => births.changed().await?,
-                result => return Ok(result?),
-            }
-        }
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.run_dir.join("netd.log")
-    }
-
-    fn spawn(&self) -> Result<Child> {
-        let log_path = self.log_path();
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log_path)
-            .map_err(Error::io(format!("opening {}", log_path.display())))?;
-        // setsid(1) gives netd a session of its own: what ends berthd's terminal or process group doesn't reach it.
-        let mut command = std::process::Command::new("setsid");
-        command
-            .arg(&self.program)
-            .arg("--root")
-            .arg(&self.root)
-            .arg("--run-dir")
-            .arg(&self.run_dir)
-            .arg("--socket")
-            .arg(self.client.socket())
-            // It would tell our supervisor that we are ready.
-            .env_remove("NOTIFY_SOCKET")
-            .current_dir("/")
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::null())
-            .stderr(log);
-        if let Group::Named(group) = &self.group {
-            command.arg("--group").arg(group);
-        }
-        Command::from(command).spawn().map_err(Error::io(format!("starting {}", self.program.display())))
-    }
-}
-
-/// Tells when a socket appears or changes its mode: a daemon that comes up makes it, then admits its group.
-struct SocketWatch(EventStream<[u8; 4096]>);
-
-impl SocketWatch {
-    fn new(socket: &Path) -> Result<Self> {
-        let directory = socket.parent().unwrap_or(Path::new("/"));
-        let watch = || {
-            let inotify = Inotify::init()?;
-            inotify.watches().add(directory, WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ATTRIB)?;
-            inotify.into_event_stream([0; 4096])
-        };
-        Ok(Self(watch().map_err(Error::io(format!("watching {}", directory.display())))?))
-    }
-
-    async fn changed(&mut self) -> Result<()> {
-        self.0.next().await.transpose().map(drop).map_err(Error::io("watching for netd's socket"))
     }
 }
 

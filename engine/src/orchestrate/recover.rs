@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use runtime::spec::Id;
 use runtime::{Exit, Status, Target};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::blocking::Blocking as _;
 use crate::container::network::NetworkMode;
@@ -23,7 +24,7 @@ use crate::container::{Container, Handle, Phase};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::file_deletion::remove_tree;
-use crate::netd::Netd;
+use crate::netd::{self, Netd, Pauses};
 use crate::orchestrate::{change, exit, health, refresh, remove, restart, sandbox, volume};
 
 /// How long a netd that doesn't answer is left alone.
@@ -46,13 +47,18 @@ pub(crate) type Sandboxes = Arc<BTreeMap<String, Sandbox>>;
 /// Takes up where the last berthd ended: netd answers, containers are known and watched, leftovers are swept.
 pub async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
     let Loaded { containers, sandboxes } = loaded;
-    let handshake = engine.netd.ensure_patiently().await?;
+    let ask = async |handshake| Ok((handshake, engine.netd.client().sandboxes().await?));
+    let (handshake, known) = engine.netd.patiently(ask).await?;
     Netd::compare(&handshake);
-    let known = engine.netd.client().sandboxes().await?;
     sandboxes.send_replace(Some(Arc::new(known.into_iter().map(|sandbox| (sandbox.id.clone(), sandbox)).collect())));
     // Ends that came meanwhile are dealt with by then: what isn't claimed is nobody's.
     join_all(containers.iter().map(Handle::known)).await;
-    claim(engine).await?;
+    match claim(engine).await {
+        Ok(Lacking::Nothing) => {}
+        Err(error) if !netd::is_passing(&error) => return Err(error),
+        // The next one is told as soon as it answers.
+        Ok(Lacking::Namespaces) | Err(_) => engine.netd.owe_claim(),
+    }
     join_all(containers.iter().filter(|handle| change::is_owed(&handle.container())).map(async |handle| {
         let told = handle.run_with(&engine.netd, |netd, owned| Box::pin(change::tell(netd, owned).map(Ok)));
         // One that is gone has nothing to be told.
@@ -195,7 +201,7 @@ async fn finish_removal(engine: &Engine, owned: &mut Owned) {
 
 /// Tells netd which sandboxes are still wanted: it takes the others down. What it has lost of a running container's is
 /// made again around the namespace that the container is in, and it is told of those that nobody keeps.
-async fn claim(engine: &Engine) -> Result<()> {
+async fn claim(engine: &Engine) -> Result<Lacking> {
     let running = || {
         let wanted = engine.containers.registry.all().into_iter().filter(|handle| handle.container().has_sandbox());
         // What can't be read may run.
@@ -213,6 +219,7 @@ async fn claim(engine: &Engine) -> Result<()> {
             tracing::error!(container = %id, "making a lost sandbox again: {}", chain(&error));
         }
     }
+    let mut lacking = Lacking::Nothing;
     for id in &reply.lost {
         let Ok(handle) = engine.containers.registry.find(id) else { continue };
         match handle.run_with(engine, |engine, owned| Box::pin(find_namespace(engine, owned))).await {
@@ -224,19 +231,18 @@ async fn claim(engine: &Engine) -> Result<()> {
             }
             Err(error) => {
                 tracing::error!(container = %id, "nobody keeps its network namespace yet: {}", chain(&error));
-                claim_later(engine.netd.clone());
+                lacking = Lacking::Namespaces;
             }
         }
     }
-    Ok(())
+    Ok(lacking)
 }
 
-/// Has netd be asked again what it lacks.
-fn claim_later(netd: Arc<Netd>) {
-    tokio::spawn(async move {
-        tokio::time::sleep(ASKED_AGAIN_AFTER).await;
-        netd.owe_claim();
-    });
+/// What netd lacks still when it knows what is wanted: it is to be claimed again.
+enum Lacking {
+    Nothing,
+    /// Nobody keeps them, and where they are isn't known yet.
+    Namespaces,
 }
 
 /// Tells netd where a running container's network namespace is, which nobody keeps any more.
@@ -318,12 +324,15 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
             let handshake = engine.netd.ensure().await?;
             if handshake.instance != instance {
                 Netd::compare(&handshake);
-                claim(&engine).await?;
+                if let Lacking::Namespaces = claim(&engine).await? {
+                    engine.netd.owe_claim();
+                }
                 instance = handshake.instance;
                 engine.netd.has_returned();
             }
             Ok::<(), Error>(())
         };
+        let (mut pauses, mut said) = (Pauses::default(), String::new());
         // Nothing of a new one's is followed before it knows what is wanted.
         while let Err(error) = again().await {
             if matches!(&error, Error::Netd(error) if error.is_given_up()) {
@@ -331,8 +340,12 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
                 tokio::time::sleep(ASKED_AGAIN_AFTER).await;
                 continue;
             }
-            tracing::error!("netd is away, and tried again: {}", chain(&error));
-            if let Err(error) = engine.netd.started_anew().await {
+            let why = chain(&error);
+            if why != said {
+                tracing::error!("netd is away, and tried again, ever less often: {why}");
+                said = why;
+            }
+            if let Err(error) = engine.netd.started_anew(pauses.next()).await {
                 return tracing::error!("netd's return can't be noticed: {}", chain(&error));
             }
         }
@@ -342,8 +355,12 @@ async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
 /// Claims once more whenever netd may have what nobody wants, since it was asked for something and answered nobody. One that
 /// doesn't answer is asked until it does, holding nobody up; a new one is told by [`follow_netd`].
 async fn claim_what_is_owed(engine: Engine) {
+    let mut lacking = None::<Pauses>;
     loop {
-        engine.netd.claim_owed().await;
+        match &mut lacking {
+            Some(pauses) => drop(timeout(pauses.next(), engine.netd.claim_owed()).await),
+            None => engine.netd.claim_owed().await,
+        }
         let claimed = async || {
             engine.netd.client().handshake().await?;
             engine.netd.is_back();
@@ -351,8 +368,9 @@ async fn claim_what_is_owed(engine: Engine) {
         };
         loop {
             match claimed().await {
-                Ok(()) => {
+                Ok(lacks) => {
                     tracing::info!("netd knows which sandboxes are wanted");
+                    lacking = matches!(lacks, Lacking::Namespaces).then(|| lacking.unwrap_or_default());
                     break engine.netd.has_returned();
                 }
                 Err(Error::Netd(error)) if error.is_not_running() => break engine.netd.is_back(),

@@ -1,6 +1,7 @@
 //! Daemons die at any moment: running containers don't notice, and what comes back is exact.
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     process::{Child, Stdio},
     sync::{
         Arc,
@@ -8,7 +9,7 @@ use std::{
     },
 };
 
-use berth_tests::{Host, Outcome, World};
+use berth_tests::{Host, Outcome, World, world::binary};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -175,7 +176,7 @@ fn a_sandbox_that_netd_could_not_be_told_to_take_down_is_owed_to_it() {
     };
     assert_eq!(sandboxes(&host), "2");
     // None can be started: what ends now can't be given back.
-    let program = berth_tests::world::binary("netd");
+    let program = binary("netd");
     host.sh(&format!("mount --bind /bin/false {}", program.display())).ok();
     host.kill_netd();
     host.docker(&["kill", "web", "gone"]).ok();
@@ -346,4 +347,42 @@ fn a_run_directory_that_was_mounted_over_is_taken_into_use_again() {
     Outcome::of(host.command("sh").args(["-c", script]).arg(outside)).ok();
     host.start();
     host.docker(&["run", "--rm", "busybox", "ip", "address", "show", "eth0"]).ok();
+}
+
+/// Has berthd start a netd of ours: a shell script that says that it was started, and does what `/run/netd.does` says.
+fn scripted_netd(host: &mut Host) {
+    let programs = host.directory().join("programs");
+    std::fs::create_dir(&programs).expect("a directory");
+    for program in ["berthd", "berth-shim", "berth-monitor", "netd-keeper"] {
+        std::os::unix::fs::symlink(binary(program), programs.join(program)).expect(program);
+    }
+    let netd = binary("netd");
+    let script = format!("#!/bin/sh\necho started >> /run/starts\n. /run/netd.does\nexec {} \"$@\"\n", netd.display());
+    std::fs::write(programs.join("netd"), script).expect("a script");
+    std::fs::set_permissions(programs.join("netd"), std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    host.berthd_flag(format!("--bin-dir={}", programs.display()));
+}
+
+#[test]
+fn a_netd_that_does_not_start_is_tried_ever_less_often_and_one_that_is_killed_over_it_again() {
+    let mut world = World::new();
+    let mut host = world.host();
+    scripted_netd(&mut host);
+    let starts = "starts() { wc -l < /run/starts; }; until [ $(starts)";
+    let does = |host: &Host, what: &str| host.sh(&format!("echo '{what}' > /run/netd.does; rm -f /run/starts")).ok();
+    // A berthd that starts doesn't end for one that is killed.
+    does(&host, "[ $(wc -l < /run/starts) -gt 1 ] || kill -9 $$");
+    host.start_berthd();
+    assert_eq!(host.sh("wc -l < /run/starts").ok(), "2");
+    // One that can't start is tried again, and that is said once.
+    does(&host, "exit 3");
+    host.kill_netd();
+    host.sh(&format!("timeout 60 sh -c '{starts} -ge 3 ]; do sleep 0.05; done'")).ok();
+    let away = "netd is away, and tried again, ever less often";
+    let said: Vec<_> = host.logs().lines().filter(|line| line.contains(away)).map(str::to_owned).collect();
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].contains("netd ended at once (exit status: 3); see /run/berth/netd.log"), "{said:#?}");
+    // Who needs it doesn't wait for the next try.
+    does(&host, ":");
+    host.docker(&["network", "create", "lan"]).ok();
 }
