@@ -205,6 +205,25 @@ fn named_in(text: &str) -> BTreeSet<String> {
     named
 }
 
+/// Code of a file with the paths that lead out of its module (`super::x`) written from the crate's root.
+fn from_the_root(path: &Path, code: &str) -> String {
+    let is_directory = path.file_name().is_some_and(|name| name == "mod.rs");
+    let depth = path.iter().count() - usize::from(is_directory);
+    code.replace(&"super::".repeat(depth), "crate::")
+}
+
+/// The modules behind the names that lib.rs gives on.
+fn given_on(lib: &str) -> BTreeMap<String, String> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let uses = lib.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
+    uses.flat_map(|path| {
+        let mut words = path.split(|c| !is_part(c)).filter(|word| !word.is_empty()).map(str::to_owned);
+        let module = words.next().unwrap_or_default();
+        words.map(move |word| (word, module.clone()))
+    })
+    .collect()
+}
+
 /// Whether a file, or a directory that it is in, is a module for tests only: those of a lower layer may look at what an upper one
 /// makes of it.
 fn is_of_tests(path: &Path, sources: &BTreeMap<PathBuf, String>) -> bool {
@@ -227,6 +246,7 @@ fn arrows_of_the_engine() -> BTreeMap<String, BTreeSet<String>> {
     let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let module_of = |path: &Path| path.iter().next().map(|first| first.to_string_lossy().replace(".rs", ""));
     let modules: BTreeSet<String> = sources.keys().filter_map(|path| module_of(path)).collect();
+    let given_on = given_on(&sources[Path::new("lib.rs")]);
     // What lib.rs names it declares.
     for (path, text) in sources.iter().filter(|(path, _)| *path != Path::new("lib.rs")) {
         if is_of_tests(path, &sources) {
@@ -238,7 +258,8 @@ fn arrows_of_the_engine() -> BTreeMap<String, BTreeSet<String>> {
         let code: String =
             code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         let module = module_of(path).expect("a path");
-        let mut used = named_in(&code);
+        let named = named_in(&from_the_root(path, &code)).into_iter();
+        let mut used: BTreeSet<String> = named.map(|name| given_on.get(&name).cloned().unwrap_or(name)).collect();
         used.retain(|name| *name != module && modules.contains(name));
         arrows.entry(module).or_default().extend(used);
     }
@@ -293,4 +314,19 @@ fn names_of_modules_are_found_in_paths_and_in_braces() {
     for other in ["three", "nine", "x"] {
         assert!(!named.contains(other), "{other}: {named:?}");
     }
+}
+
+#[test]
+fn names_of_modules_are_found_behind_super_and_behind_what_is_given_on() {
+    for (path, code) in [
+        ("a.rs", "use super::one::Two;"),
+        ("a/mod.rs", "fn x(y: super::one::Two) {}"),
+        ("a/b.rs", "use super::three; use super::super::{four::Five, one};"),
+    ] {
+        let found = named_in(&from_the_root(Path::new(path), code));
+        assert!(found.contains("one") && !found.contains("three"), "{path}: {found:?}");
+    }
+    let given = given_on("mod one;\npub use one::Two;\npub use three::four::{Five, six};\n");
+    let given: Vec<_> = given.iter().map(|(name, module)| (name.as_str(), module.as_str())).collect();
+    assert_eq!(given, [("Five", "three"), ("Two", "one"), ("four", "three"), ("six", "three")]);
 }
