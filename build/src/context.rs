@@ -32,10 +32,10 @@ impl Context {
         let unreadable = |error| Error::Context(UnpackError::Tar(TarError::Read(error)));
         let tar = decompressed(tar).map_err(unreadable)?;
         let dir = work.path().join("context");
-        std::fs::create_dir(&dir).map_err(Error::file("make directory", &dir))?;
+        std::fs::create_dir(&dir).map_err(images::Error::file("make directory", &dir))?;
         between_steps();
         let root = store.unpack_files(tar, &dir).map_err(Error::Context)?;
-        let tree = Tree::open(&root).map_err(Error::file("open", &root))?;
+        let tree = Tree::open(&root).map_err(images::Error::file("open", &root))?;
         Ok(Self { work, root, tree })
     }
 
@@ -55,7 +55,7 @@ impl Context {
 
     /// The Dockerfile's text. `name` is its path; `Dockerfile`, or `dockerfile`, if that is empty.
     pub(super) fn dockerfile(&self, name: &str) -> Result<Vec<u8>, Error> {
-        let bytes = |name: &str| self.tree.bytes(Path::new(name)).map_err(Error::file("read", name));
+        let bytes = |name: &str| self.tree.bytes(Path::new(name)).map_err(images::Error::file("read", name));
         let found = match name {
             "" => match bytes(DOCKERFILE)? {
                 Some(found) => Some(found),
@@ -69,16 +69,16 @@ impl Context {
     /// Takes away a file that came along and isn't one of the context's, unless `.dockerignore` did. The context's links
     /// lead nowhere but into it.
     pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
-        let real = self.tree.real(&plain(name)).map_err(Error::file("read", name))?;
+        let real = self.tree.real(&plain(name)).map_err(images::Error::file("read", name))?;
         match std::fs::remove_file(self.root().join(real)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("delete", name)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(images::Error::file("delete", name)(error).into()),
             _ => Ok(()),
         }
     }
 
     /// Takes away what `.dockerignore` leaves out, also if the client sent it. A Dockerfile may have one of its own.
     pub(super) fn apply_ignore_file(&self, dockerfile: &str) -> Result<(), Error> {
-        let read = |name: &str| self.tree.text(Path::new(name)).map_err(Error::file("read", name));
+        let read = |name: &str| self.tree.text(Path::new(name)).map_err(images::Error::file("read", name));
         let own = format!("{}{IGNORE_FILE}", if dockerfile.is_empty() { DOCKERFILE } else { dockerfile });
         let text = match read(&own)? {
             Some(text) => Some(text),
@@ -94,7 +94,7 @@ impl Context {
             false if patterns.excludes(&path.to_string_lossy()) => WalkDecision::It,
             false => WalkDecision::Below,
         };
-        let gone = find(&self.tree, Path::new(""), &mut excluded).map_err(Error::file("read", self.root()))?;
+        let gone = find(&self.tree, Path::new(""), &mut excluded).map_err(images::Error::file("read", self.root()))?;
         // What is in a directory goes before it; one that holds exceptions stays.
         for found in gone.iter().rev() {
             let path = self.root().join(&found.path);
@@ -104,7 +104,7 @@ impl Context {
             };
             match removed {
                 Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {
-                    return Err(Error::file("delete", path)(error));
+                    return Err(images::Error::file("delete", path)(error).into());
                 }
                 _ => {}
             }

@@ -1,7 +1,6 @@
 //! Errors of a build.
 
 use std::io;
-use std::path::PathBuf;
 
 use images::{ChangeError, ErrorKind, UnpackError, WordError};
 
@@ -37,21 +36,10 @@ pub enum Error {
         #[source]
         source: Box<StepError>,
     },
-    /// A file of the context.
-    #[error("can't {doing} {}", path.display())]
-    File {
-        /// What was being tried.
-        doing: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
     /// `SOURCE_DATE_EPOCH` isn't a time.
     #[error("SOURCE_DATE_EPOCH={0}: write a number of seconds since 1970")]
     SourceDateEpoch(String),
-    /// The store.
+    /// The store, or a file of the context.
     #[error(transparent)]
     Store(#[from] images::Error),
     /// Nobody wants the image any more.
@@ -177,14 +165,9 @@ impl Error {
             Self::Store(error) => error.kind(),
             Self::Context(error) => error.kind(),
             Self::Step { source, .. } => source.kind(),
-            Self::File { .. } | Self::CalledOff => ErrorKind::Internal,
+            Self::CalledOff => ErrorKind::Internal,
             _ => ErrorKind::InvalidParameter,
         }
-    }
-
-    pub(super) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::File { doing, path, source }
     }
 
     /// The status that a step's command ended with, if that is why.

@@ -279,7 +279,8 @@ impl Error {
         text
     }
 
-    pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    /// For `map_err` on a file operation: says what was being tried, with what.
+    pub fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Error::File { doing, path, source }
     }
