@@ -26,9 +26,12 @@ pub(super) async fn put(netd: &Arc<Netd>, owned: &mut Owned, wanted: &Container)
     let request = sandbox::request(wanted, netd.owner(), sandbox::namespace_of(&owned.container));
     let (asking, id) = (netd.clone(), owned.container.id.clone());
     let path = format!("PUT /v1/sandboxes/{id}");
-    ask(netd, owned, &path, async move { sandbox::ask_for(&asking, id.as_str(), &request).await })
+    let changed = ask(netd, owned, &path, async move { sandbox::ask_for(&asking, id.as_str(), &request).await })
         .await
-        .map_err(sandbox::networking)
+        .map_err(sandbox::networking)?;
+    // It is all that is wanted: nothing that was given up before is left of it.
+    owned.container.state.network_changes = false;
+    Ok(changed)
 }
 
 /// Has netd change the sandbox of a container that runs. The caller saves what comes of it.
@@ -41,8 +44,12 @@ pub(super) async fn ask(
     request: &str,
     asked: impl Future<Output = Result<Sandbox>> + Send + 'static,
 ) -> Result<Sandbox> {
-    owned.container.state.network_changes = true;
-    owned.containers.store.put_container(to_record(&owned.container)).await?;
+    // Of what was given up before, this changes nothing.
+    let was_owed = std::mem::replace(&mut owned.container.state.network_changes, true);
+    if let Err(error) = owned.containers.store.put_container(to_record(&owned.container)).await {
+        owned.container.state.network_changes = was_owed;
+        return Err(error.into());
+    }
     let changed = match select(pin!(begin(owned, asked)), pin!(netd.stands_still())).await {
         Either::Left((changed, _)) => changed,
         Either::Right(((), _)) => Err(Error::Netd(netd.unheard(request))),
@@ -50,11 +57,11 @@ pub(super) async fn ask(
     match &changed {
         Ok(_) => {
             owned.unheard = None;
-            owned.container.state.network_changes = false;
+            owned.container.state.network_changes = was_owed;
         }
         Err(Error::Netd(error)) if matches!(error, netd_client::Error::Refused { .. }) || error.is_not_running() => {
             owned.unheard = None;
-            owned.container.state.network_changes = false;
+            owned.container.state.network_changes = was_owed;
             owned.save().await?;
         }
         Err(Error::Netd(error)) if error.is_given_up() => tell_later(netd, owned),

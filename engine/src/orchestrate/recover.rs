@@ -94,6 +94,8 @@ pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTre
     {
         tracing::error!(container = %owned.container.id, "taking over what others changed: {}", chain(&error));
     }
+    // From here on it is known.
+    owned.container.last_published = None;
     if let Err(error) = volume::know(&engine.volumes, &owned.container).await {
         tracing::error!(container = %owned.container.id, "recovering a container's volumes: {}", chain(&error));
     }
