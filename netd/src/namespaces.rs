@@ -42,6 +42,17 @@ struct KeeperState {
     links: BTreeMap<PathBuf, OwnedFd>,
 }
 
+/// A keeper that is our child. Dropped, it ends, and leaves no zombie behind.
+#[derive(Debug)]
+struct StartedKeeper(Child);
+
+impl Drop for StartedKeeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Namespaces {
     /// A keeper behind a socket in the run directory, started from where this program is.
     pub(crate) fn new(run_dir: &Path) -> io::Result<Self> {
@@ -64,25 +75,21 @@ impl Namespaces {
         self.replace(state)?.hold(name_of(link)?, namespace)
     }
 
-    /// Starts a keeper and gives it all that the former one had.
+    /// Starts a keeper and gives it all that the former one had. Where that fails, whoever watches the former one tries again.
     fn replace<'h>(&self, state: &'h mut KeeperState) -> io::Result<&'h Keeper> {
         state.keeper = None;
-        let (keeper, mut child) = self.start()?;
+        let (keeper, watched, child) = self.start()?;
         let hold = |(link, namespace): (&PathBuf, &OwnedFd)| {
             point_link_at(link, &keeper.hold(name_of(link)?, namespace.as_fd())?)
         };
-        let held = state.links.iter().try_for_each(hold);
-        if held.is_err() {
-            // Who watches it tries another.
-            let _ = child.kill();
-        }
-        self.watch_keeper(state, Some(child))?;
-        held?;
+        state.links.iter().try_for_each(hold)?;
+        self.watch_keeper(state, watched, Some(child))?;
         Ok(state.keeper.insert(keeper))
     }
 
-    /// Starts a keeper on a socket that is there before it: whoever connects waits until it runs.
-    fn start(&self) -> io::Result<(Keeper, Child)> {
+    /// Starts a keeper on a socket that is there before it: whoever connects waits until it runs. A second connection is to
+    /// watch it by.
+    fn start(&self) -> io::Result<(Keeper, Keeper, StartedKeeper)> {
         let doing = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", self.program.display()));
         fs::metadata(&self.program).map_err(doing)?;
         match fs::remove_file(&self.socket) {
@@ -93,26 +100,27 @@ impl Namespaces {
         rustix::net::bind(&served, &rustix::net::SocketAddrUnix::new(&self.socket)?)?;
         fs::set_permissions(&self.socket, Permissions::from_mode(0o600))?;
         rustix::net::listen(&served, 16)?;
-        let keeper = Keeper::connect(&self.socket)?;
+        let (keeper, watched) = (Keeper::connect(&self.socket)?, Keeper::connect(&self.socket)?);
         // setsid(1) gives it a session of its own: what ends netd's terminal or process group doesn't reach it.
         // By the word it ignores SIGTERM, and scripts/install knows it from the keepers that it replaces.
         let mut command = Command::new("setsid");
         command.arg(&self.program).arg("namespaces").env_remove("NOTIFY_SOCKET").current_dir("/");
         let child = command.stdin(served).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(doing)?;
-        Ok((keeper, child))
+        Ok((keeper, watched, StartedKeeper(child)))
     }
 
-    /// Sees to it, on a thread of its own, that the keeper is replaced when it ends.
-    fn watch_keeper(&self, state: &mut KeeperState, child: Option<Child>) -> io::Result<()> {
-        state.generation += 1;
-        let (generation, watched, all) = (state.generation, Keeper::connect(&self.socket)?, self.clone());
+    /// Sees to it, on a thread of its own, that the keeper is replaced when it ends. From then on nobody who watches a former
+    /// one replaces it.
+    fn watch_keeper(&self, state: &mut KeeperState, watched: Keeper, child: Option<StartedKeeper>) -> io::Result<()> {
+        let (generation, all) = (state.generation + 1, self.clone());
         let thread = thread::Builder::new().name("netns-keeper".to_owned()).stack_size(256 * 1024);
         thread.spawn(move || {
             watched.wait_until_gone();
             // Reaped, so that no zombie stays behind.
-            let _ = child.map(|mut child| child.wait());
+            let _ = child.map(|mut child| child.0.wait());
             all.replace_when_gone(generation);
         })?;
+        state.generation = generation;
         Ok(())
     }
 
@@ -144,7 +152,7 @@ impl Namespaces {
             return Ok(());
         }
         let connected = Keeper::connect(&self.socket).and_then(|keeper| {
-            self.watch_keeper(state, None)?;
+            self.watch_keeper(state, Keeper::connect(&self.socket)?, None)?;
             Ok(keeper)
         });
         match connected {

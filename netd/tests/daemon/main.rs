@@ -3,6 +3,7 @@
 mod changes;
 mod firewall_repair;
 mod host_thread;
+mod keeper;
 mod netd_host;
 mod ports;
 mod restart;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     os::unix::net::UnixDatagram,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -22,6 +22,8 @@ const RTNLGRP_LINK: u32 = 1;
 pub(crate) struct NetdHost {
     pub(crate) host: HostThread,
     pub(crate) client: Client,
+    /// Where netd is; its keeper is beside it.
+    program: PathBuf,
     netd: Option<Child>,
     directory: TempDir,
     starts: AtomicU32,
@@ -40,7 +42,16 @@ impl NetdHost {
         let host = HostThread::new_host();
         let directory = tempfile::Builder::new().prefix("nd").rand_bytes(6).tempdir_in("/tmp").expect("a directory");
         let client = Client::connect(directory.path().join("run/netd.sock")).of_owner("tests");
-        Self { host, client, netd: None, directory, starts: AtomicU32::new(0) }
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_netd"));
+        Self { host, client, program, netd: None, directory, starts: AtomicU32::new(0) }
+    }
+
+    /// With a running netd that is elsewhere.
+    pub(crate) fn of_program(program: &Path) -> Self {
+        let mut netd = Self::empty();
+        program.clone_into(&mut netd.program);
+        netd.start();
+        netd
     }
 
     /// A netd's command line, to be run on this host.
@@ -50,7 +61,7 @@ impl NetdHost {
 
     /// With directories of these names.
     pub(crate) fn command_in(&self, root: &str, run_dir: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_netd"));
+        let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.directory.path().join(root));
         command.arg("--run-dir").arg(self.directory.path().join(run_dir));
         command.stdin(Stdio::null());
