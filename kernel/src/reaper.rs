@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    hash::{BuildHasher as _, Hasher as _, RandomState},
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -106,25 +105,40 @@ impl Reaper {
 
     /// Has a retired pair deleted some time soon.
     pub(crate) fn delete(&self, pair: &VethPair) {
-        let mut queue = self.shared.wait_while(|queue| !queue.is_abandoned && queue.pairs.len() >= QUEUE_LENGTH);
-        if queue.is_abandoned {
-            return;
-        }
-        queue.peers.insert(pair.host_end.clone(), pair.peer.clone());
-        queue.pairs.push_back(pair.host_end.clone());
-        self.shared.changed.notify_all();
+        self.enqueue(
+            |queue| queue.pairs.len(),
+            |queue| {
+                queue.peers.insert(pair.host_end.clone(), pair.peer.clone());
+                queue.pairs.push_back(pair.host_end.clone());
+            },
+        );
     }
 
     /// Takes a bridge's name and addresses away, and has it deleted some time soon; one that isn't there is an error.
     pub(crate) fn retire(&self, socket: &mut route::Socket, bridge: &LinkName) -> io::Result<()> {
         let index = socket.indexes(std::slice::from_ref(bridge))?.remove(bridge).ok_or(Errno::ENODEV)?;
-        let retired = LinkName::of_retired_bridge(random());
-        socket.all(vec![route::set_down_without_ipv6(bridge), route::rename(index, &retired)])?;
-        remove_addresses(socket, index)?;
-        let mut queue = self.shared.wait_while(|queue| !queue.is_abandoned && queue.bridges.len() >= QUEUE_LENGTH);
-        queue.bridges.push_back(retired);
-        self.shared.changed.notify_all();
-        Ok(())
+        self.delete_renamed(|retired| {
+            socket.all(vec![route::set_down_without_ipv6(bridge), route::rename(index, retired)])?;
+            remove_addresses(socket, index)
+        })
+    }
+
+    /// Has a bridge that is given a new name deleted, whatever comes of the rest that is done to it: nobody finds it by its
+    /// old name any more. Where it isn't renamed, there is nothing of the new name to delete.
+    fn delete_renamed(&self, rename: impl FnOnce(&LinkName) -> io::Result<()>) -> io::Result<()> {
+        let retired = LinkName::of_retired_bridge(rand::random());
+        let renamed = rename(&retired);
+        self.enqueue(|queue| queue.bridges.len(), |queue| queue.bridges.push_back(retired));
+        renamed
+    }
+
+    /// Waits for room, and adds something; where nobody deletes any more, it is left to the next start.
+    fn enqueue(&self, length: impl Fn(&Queue) -> usize, add: impl FnOnce(&mut Queue)) {
+        let mut queue = self.shared.wait_while(|queue| !queue.is_abandoned && length(queue) >= QUEUE_LENGTH);
+        if !queue.is_abandoned {
+            add(&mut queue);
+            self.shared.changed.notify_all();
+        }
     }
 
     /// Blocks while a link is on its way out that stands in the way of a pair: one of the name of its host end, or, in a
@@ -140,7 +154,8 @@ impl Reaper {
     pub(crate) fn finish(&self, longest: Duration) -> bool {
         let is_busy = |queue: &mut Queue| !queue.is_abandoned && (queue.is_deleting || !queue.is_empty());
         let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), longest, is_busy);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        !queue.is_abandoned && !queue.is_deleting && queue.is_empty()
     }
 }
 
@@ -214,7 +229,7 @@ fn delete_group(socket: &mut route::Socket, links: &[LinkName]) -> Vec<io::Resul
         return vec![socket.all(vec![route::delete_link(only)])];
     }
     // A number that nobody else has, people's are small: whatever is in the group goes.
-    let group = u32::try_from(random() >> 32).unwrap_or(u32::MAX) | 1 << 31;
+    let group = rand::random::<u32>() | 1 << 31;
     let join = links.iter().map(|link| route::set_group(link, group)).collect();
     let joined =
         socket.inner.exchange(join).map(|answers| answers.into_iter().map(|answer| answer.map(drop)).collect());
@@ -231,11 +246,52 @@ fn delete_group(socket: &mut route::Socket, links: &[LinkName]) -> Vec<io::Resul
     }
 }
 
-/// Different each time, and with each start.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
 fn copy(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One whose thread hasn't begun yet.
+    fn reaper() -> Reaper {
+        Reaper { shared: Arc::default() }
+    }
+
+    #[test]
+    fn a_bridge_is_deleted_also_when_not_all_that_is_done_to_it_before_succeeds() {
+        let reaper = reaper();
+        let mut names = Vec::new();
+        for done in [Ok(()), Err(Errno::ENOBUFS)] {
+            let retired = reaper.delete_renamed(|name| {
+                names.push(name.clone());
+                Ok(done?)
+            });
+            assert_eq!(retired.err().and_then(|error| error.raw_os_error()), done.err().map(|errno| errno as i32));
+        }
+        assert_ne!(names[0], names[1]);
+        assert_eq!(reaper.shared.lock().bridges, names);
+    }
+
+    #[test]
+    fn one_whose_thread_is_gone_takes_nothing_and_never_says_that_all_is_deleted() {
+        let reaper = reaper();
+        assert!(reaper.finish(Duration::ZERO));
+        drop(Abandons(Arc::clone(&reaper.shared)));
+        let pair = VethPair {
+            host_end: "bv0123456789".parse().expect("a name"),
+            bridge: "bb-0123456789ab".parse().expect("a name"),
+            peer: LinkAt::on_host(&"eth0".parse().expect("a name")),
+            peer_mac: "02:42:ac:11:00:02".parse().expect("an address"),
+            mtu_bytes: 1500,
+            isolated: false,
+        };
+        reaper.delete(&pair);
+        reaper.delete_renamed(|_| Ok(())).expect("renamed");
+        let queue = reaper.shared.lock();
+        assert!(queue.is_empty() && queue.peers.is_empty(), "{queue:?}");
+        drop(queue);
+        assert!(!reaper.finish(Duration::ZERO));
+    }
 }
