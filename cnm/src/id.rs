@@ -185,6 +185,9 @@ checked_name!(
 );
 
 impl LinkName {
+    /// The bridge of the network that is there from the start.
+    pub const DEFAULT_BRIDGE: &str = "berth0";
+
     /// The bridge of a network of ours: `bb-` and the first 12 digits of the network's id.
     pub fn of_bridge(network: &NetworkId) -> Self {
         Self(format!("bb-{}", network.short()))
@@ -200,19 +203,25 @@ impl LinkName {
         Self(format!("bb-x{:010x}", random >> 24))
     }
 
+    /// Whether it is a name that we give links: one of those above.
+    pub fn is_ours(&self) -> bool {
+        let is_bridge = self.0 == Self::DEFAULT_BRIDGE || self.is_digits_after("bb-", 12);
+        is_bridge || self.is_host_end() || self.is_retired_bridge()
+    }
+
     /// Whether the name is of the pattern of [`LinkName::of_host_end`].
     pub fn is_host_end(&self) -> bool {
-        self.is_ten_digits_after("bv")
+        self.is_digits_after("bv", 10)
     }
 
     /// Whether the name is of the pattern of [`LinkName::of_retired_bridge`].
     pub fn is_retired_bridge(&self) -> bool {
-        self.is_ten_digits_after("bb-x")
+        self.is_digits_after("bb-x", 10)
     }
 
-    fn is_ten_digits_after(&self, prefix: &str) -> bool {
+    fn is_digits_after(&self, prefix: &str, count: usize) -> bool {
         let digits = self.0.strip_prefix(prefix).unwrap_or_default();
-        digits.len() == 10 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        digits.len() == count && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     }
 }
 
@@ -284,5 +293,32 @@ impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;
         write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_ours_are_known_by_the_names_that_we_give_them() {
+        let name = |text: &str| text.parse::<LinkName>().expect("a name");
+        let bytes = [0x4f; 32];
+        let bridge = LinkName::of_bridge(&NetworkId::from_bytes(bytes));
+        let host_end = LinkName::of_host_end(&EndpointId::from_bytes(bytes));
+        let retired = LinkName::of_retired_bridge(u64::MAX);
+        for (link, is_host_end, is_retired) in [
+            (name(LinkName::DEFAULT_BRIDGE), false, false),
+            (bridge, false, false),
+            (host_end, true, false),
+            (retired, false, true),
+            (LinkName::of_retired_bridge(0), false, true),
+        ] {
+            assert!(link.is_ours(), "{link}");
+            assert_eq!((link.is_host_end(), link.is_retired_bridge()), (is_host_end, is_retired), "{link}");
+        }
+        for others in ["berth1", "bb-", "bb-0123456789a", "bb-0123456789aB", "bb-x012345678", "bv012345678g", "eth0"] {
+            assert!(!name(others).is_ours(), "{others}");
+        }
     }
 }

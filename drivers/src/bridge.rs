@@ -22,9 +22,6 @@ use options::Options;
 
 use crate::options::{OPTIONS_OF_ENDPOINTS, unknown, unsupported};
 
-/// The bridge of network `bridge`.
-const DEFAULT_BRIDGE: &str = "berth0";
-
 /// Ethernet's, where the host's default route doesn't say better.
 const DEFAULT_MTU_BYTES: u32 = 1500;
 
@@ -195,7 +192,7 @@ fn choose_name(id: &NetworkId, options: &Options) -> LinkName {
 }
 
 fn default_bridge() -> LinkName {
-    DEFAULT_BRIDGE.parse().expect("a literal link name is valid")
+    LinkName::DEFAULT_BRIDGE.parse().expect("a literal link name is valid")
 }
 
 /// What the caller says, else what a bridge that is there has, else what the host's default route carries: longer packets

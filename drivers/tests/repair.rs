@@ -14,7 +14,6 @@ use cnm::{
     resource::{Bridge, LinkAt, Namespace, NamespaceAt, Place, Resource},
 };
 use drivers::Registry;
-use kernel::names;
 use proptest::prelude::*;
 use support::{Bench, kernel::Host, net, net_with, on, port, put_with_ports};
 
@@ -159,7 +158,7 @@ fn break_something(host: &Host, how: usize, which: prop::sample::Index) {
     let links =
         seen.namespaces.iter().flat_map(|(namespace, seen)| seen.links.keys().map(move |name| (namespace, name)));
     let is_ours = |(namespace, name): &(&NamespaceAt, &LinkName)| match namespace {
-        NamespaceAt::Host => names::is_ours(name),
+        NamespaceAt::Host => name.is_ours(),
         NamespaceAt::Pinned(_) | NamespaceAt::Path(_) => name.as_str() != "lo",
     };
     let places: Vec<_> = links.filter(is_ours).collect();

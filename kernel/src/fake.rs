@@ -26,7 +26,7 @@ use cnm::{
 
 use crate::{
     AdminChains, Adoption, Applied, Error, Failed, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host,
-    HostFacts, LinkEvent, LinkWatch, Repaired, Stuck, names,
+    HostFacts, LinkEvent, LinkWatch, Repaired, Stuck,
 };
 
 /// A host in memory.
@@ -200,7 +200,7 @@ impl Host for FakeHost {
         for (at, namespace) in &state.namespaces {
             let mut seen = namespace.clone();
             if *at == NamespaceAt::Host {
-                seen.links.retain(|name, _| names::is_ours(name) || scope.links.contains(name));
+                seen.links.retain(|name, _| name.is_ours() || scope.links.contains(name));
             } else if !scope.namespaces.contains(at) {
                 continue;
             }

@@ -23,7 +23,6 @@ use crate::{
     LinkWatch, NamespaceKeeper, Repaired,
     error::attempted,
     firewall::Firewall,
-    names,
     namespace::{OpenNamespace, Pins},
     reaper::Reaper,
     resource::steps,
@@ -81,7 +80,7 @@ impl Host for Kernel {
         let pinned = self.pins.list().map_err(attempted("list the pinned network namespaces"))?;
         let mut namespaces = BTreeMap::new();
         let mut host = self.host.take().map_err(attempted("observe the host's links"))?;
-        let ours = host.socket.observe(&NamespaceAt::Host, |name| names::is_ours(name) || scope.links.contains(name));
+        let ours = host.socket.observe(&NamespaceAt::Host, |name| name.is_ours() || scope.links.contains(name));
         namespaces.insert(NamespaceAt::Host, ours.map_err(attempted("observe the host's links"))?);
         self.host.put_back(host);
         let seen = side_by_side(&scope.namespaces, |at| {

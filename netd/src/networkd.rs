@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use cnm::id::LinkName;
 use glob::Pattern;
 
 /// Where its files are, and of the same name the first counts.
@@ -32,7 +33,7 @@ struct Link {
 
 /// One of each of our name patterns.
 const LINKS: [Link; 3] = [
-    Link { name: "berth0", type_name: "bridge", kind: "bridge" },
+    Link { name: LinkName::DEFAULT_BRIDGE, type_name: "bridge", kind: "bridge" },
     Link { name: "bb-0123456789ab", type_name: "bridge", kind: "bridge" },
     Link { name: "bv0123456789", type_name: "ether", kind: "veth" },
 ];

@@ -125,7 +125,7 @@ fn forwarding_links(family: Family) -> io::Result<BTreeSet<LinkName>> {
 fn keep_router_advertisements() -> io::Result<()> {
     for link in links(Family::Ipv6)? {
         let key = format!("net/ipv6/conf/{link}/accept_ra");
-        if sysctl::read(&key)?.as_deref() == Some("1") && !crate::names::is_ours(&link) && link.as_str() != "lo" {
+        if sysctl::read(&key)?.as_deref() == Some("1") && !link.is_ours() && link.as_str() != "lo" {
             sysctl::write(&key, "2")?;
         }
     }

@@ -21,7 +21,7 @@ use netlink_packet_route::{
 };
 
 use super::Socket;
-use crate::names::{self, ROUTE_PROTOCOL};
+use crate::names::ROUTE_PROTOCOL;
 
 /// What the host's routes and addresses say to those who choose subnets and MTUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Socket {
         let physical: BTreeSet<u32> = links.iter().filter(|link| !is_virtual(link)).filter_map(bridge_index).collect();
         let bridges = links.iter().filter(|link| kind_of(link) == LinkKind::Bridge);
         let bridges = bridges.filter(|bridge| !physical.contains(&bridge.header.index)).filter_map(link_name);
-        Ok(bridges.filter(|name| !names::is_ours(name)).collect())
+        Ok(bridges.filter(|name| !name.is_ours()).collect())
     }
 
     /// Routes to keep clear of, the host's addresses, and the MTU towards the world.
@@ -120,7 +120,7 @@ impl Socket {
         let links = self.links()?;
         let ours: BTreeSet<u32> = links
             .iter()
-            .filter(|link| link_name(link).is_some_and(|name| names::is_ours(&name)))
+            .filter(|link| link_name(link).is_some_and(|name| name.is_ours()))
             .map(|link| link.header.index)
             .collect();
         let routes = self.routes()?;

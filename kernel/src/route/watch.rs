@@ -15,7 +15,7 @@ use netlink_packet_route::{
 };
 
 use crate::{
-    LinkEvent, LinkWatch, names,
+    LinkEvent, LinkWatch,
     netlink::parse,
     notify::{self, Notice},
 };
@@ -79,7 +79,7 @@ fn is_of_our_port(datagram: &[u8]) -> bool {
     let mut attributes = NlasIterator::new(attributes).filter_map(Result::ok);
     let name = attributes.find(|attribute| attribute.kind() == IFLA_IFNAME);
     let text = name.as_ref().and_then(|name| std::str::from_utf8(name.value()).ok());
-    text.and_then(|text| text.trim_end_matches('\0').parse().ok()).is_some_and(|name| names::is_ours(&name))
+    text.and_then(|text| text.trim_end_matches('\0').parse().ok()).is_some_and(|name: LinkName| name.is_ours())
 }
 
 /// Most of what comes while sandboxes are made and taken down, seen by its headers: links that are up, host ends on a bridge
