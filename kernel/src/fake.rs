@@ -18,7 +18,7 @@ use std::{
 
 use cnm::{
     firewall::Element,
-    id::{MacAddress, SandboxId},
+    id::{LinkName, SandboxId},
     observed::{LinkKind, ObserveScope, Observed, ObservedLink, ObservedNamespace},
     plan::{Op, Plan},
     resource::{LinkAt, NamespaceAt, Neighbour, Resource, Route},
@@ -26,7 +26,7 @@ use cnm::{
 
 use crate::{
     AdminChains, Adoption, Applied, Error, Failed, Family, FirewallEvent, FirewallWatch, ForeignDrop, Forwarding, Host,
-    HostFacts, LinkEvent, LinkWatch, Repaired, Stuck,
+    HostFacts, LinkEvent, LinkWatch, Repaired, Stuck, adoption::Candidate,
 };
 
 /// A host in memory.
@@ -252,13 +252,21 @@ impl Host for FakeHost {
         Ok(self.lock().lost.clone())
     }
 
-    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> Result<Adoption, Error> {
+    fn is_lost(&self, sandbox: &SandboxId) -> Result<bool, Error> {
+        Ok(self.lock().lost.contains(sandbox))
+    }
+
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, host_ends: &[LinkName]) -> Result<Adoption, Error> {
         let mut state = self.lock();
         let found = NamespaceAt::Path(found.display().to_string());
-        let Some(seen) = state.namespaces.get(&found) else { return Ok(Adoption::Refused("there is nothing")) };
-        let has_one = seen.links.values().any(|link| link.mac.is_some_and(|mac| links.contains(&mac)));
-        if !links.is_empty() && !has_one {
-            return Ok(Adoption::Refused("it has none of the sandbox's links"));
+        let Some(inside) = state.namespaces.get(&found) else { return Ok(Adoption::Refused("there is nothing")) };
+        let peer = |end| state.peers.get(&LinkAt::on_host(end));
+        let leads_there = |end| peer(end).is_some_and(|peer| peer.namespace == found);
+        let has_an_end = (!host_ends.is_empty()).then(|| host_ends.iter().any(leads_there));
+        // Neither is ever at another path.
+        let (is_hosts, is_kept) = (false, false);
+        if let Some(objection) = (Candidate { is_hosts, is_kept, has_an_end, inside }).objection() {
+            return Ok(Adoption::Refused(objection));
         }
         state.lost.remove(sandbox);
         state.rename_namespace(&found, &NamespaceAt::Pinned(sandbox.clone()));

@@ -10,7 +10,7 @@ use std::{
 
 use cnm::{
     firewall::Element,
-    id::{LinkName, MacAddress, SandboxId},
+    id::{LinkName, SandboxId},
     observed::{ObserveScope, Observed},
     plan::Plan,
     resource::Resource,
@@ -91,13 +91,19 @@ pub trait Host: Send + Sync {
     /// When the links to namespaces can't be read.
     fn lost_namespaces(&self) -> Result<BTreeSet<SandboxId>, Error>;
 
-    /// Keeps a namespace again that was lost, found at a path: that of a process in it, or a descriptor of one's own. It has to
-    /// have one of the links that the sandbox has, if it has any, by their MAC addresses: whoever is in it may have left for
-    /// another.
+    /// Whether a sandbox is one of [`Host::lost_namespaces`].
+    ///
+    /// # Errors
+    /// When the link to its namespace can't be read.
+    fn is_lost(&self, sandbox: &SandboxId) -> Result<bool, Error>;
+
+    /// Keeps a namespace again that was lost, found at a path: that of a process in it, or a descriptor of one's own. One of the
+    /// sandbox's host ends has to lead there, or, where it has none, it has no links of anybody's: whoever is in it may have left
+    /// for another.
     ///
     /// # Errors
     /// When it can't be looked at, or can't be kept.
-    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> Result<Adoption, Error>;
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, host_ends: &[LinkName]) -> Result<Adoption, Error>;
 
     /// Waits until links are deleted for which nobody waits, or for this long; whether they are. For a process that ends.
     fn finish_deletions(&self, longest: Duration) -> bool;

@@ -12,7 +12,7 @@ use std::{
 
 use cnm::{
     firewall::Element,
-    id::{LinkName, MacAddress, SandboxId},
+    id::{LinkName, SandboxId},
     observed::{ObserveScope, Observed},
     plan::{Op, Plan},
     resource::{NamespaceAt, Resource},
@@ -141,9 +141,16 @@ impl Host for Kernel {
         self.pins.lost().map_err(attempted("look for network namespaces that nobody keeps"))
     }
 
-    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> Result<Adoption, Error> {
-        let attempt = || format!("take {} for the network namespace of sandbox {sandbox}", found.display());
-        self.pins.adopt(sandbox, found, links).map_err(attempted(attempt()))
+    fn is_lost(&self, sandbox: &SandboxId) -> Result<bool, Error> {
+        self.pins.is_lost(sandbox).map_err(attempted(format!("see whether somebody keeps the namespace of {sandbox}")))
+    }
+
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, host_ends: &[LinkName]) -> Result<Adoption, Error> {
+        let attempt = || attempted(format!("take {} for the network namespace of sandbox {sandbox}", found.display()));
+        let mut host = self.host.take().map_err(attempt())?;
+        let adopted = self.pins.adopt(sandbox, found, host_ends, &mut host).map_err(attempt())?;
+        self.host.put_back(host);
+        Ok(adopted)
     }
 
     fn finish_deletions(&self, longest: Duration) -> bool {

@@ -9,6 +9,7 @@
 //! every plan, and a thread on [`Host::watch_firewall`] that answers [`FirewallEvent::Changed`] with
 //! [`Host::repair_firewall`], and one on [`Host::watch_links`] that observes and applies what is missing.
 
+mod adoption;
 mod apply;
 pub mod error;
 mod facts;

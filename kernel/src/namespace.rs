@@ -15,7 +15,7 @@ use std::{
 };
 
 use cnm::{
-    id::{MacAddress, SandboxId},
+    id::{LinkName, SandboxId},
     resource::NamespaceAt,
 };
 use nix::{
@@ -25,7 +25,7 @@ use nix::{
     sys::statfs::{NSFS_MAGIC, fstatfs, statfs},
 };
 
-use crate::{Adoption, Error, NOWHERE, NamespaceKeeper, error::attempted, route, sysctl};
+use crate::{Adoption, Error, NOWHERE, NamespaceKeeper, adoption::Candidate, error::attempted, route, sysctl};
 
 /// `_IO(NSIO, 0x3)` of linux/nsfs.h.
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
@@ -52,6 +52,19 @@ pub(crate) struct Pins {
 pub(crate) struct OpenNamespace {
     pub(crate) namespace: File,
     pub(crate) socket: route::Socket,
+}
+
+impl OpenNamespace {
+    /// Whether one of some links of it leads into another namespace; none for no links.
+    fn has_a_peer_in(&mut self, links: &[LinkName], other: &File) -> io::Result<Option<bool>> {
+        let mut leads = (!links.is_empty()).then_some(false);
+        for link in links {
+            if self.socket.has_peer_in(link, other.as_fd())? {
+                leads = Some(true);
+            }
+        }
+        Ok(leads)
+    }
 }
 
 impl Pins {
@@ -150,15 +163,28 @@ impl Pins {
 
     /// The sandboxes whose namespaces nobody keeps any more.
     pub(crate) fn lost(&self) -> io::Result<BTreeSet<SandboxId>> {
-        let mut lost = self.list()?;
-        lost.retain(|sandbox| {
-            fs::read_link(self.directory.join(sandbox.as_str())).is_ok_and(|to| to == Path::new(NOWHERE))
-        });
-        Ok(lost)
+        let is_lost = |sandbox| self.is_lost(&sandbox).map(|is_lost| is_lost.then_some(sandbox));
+        self.list()?.into_iter().filter_map(|sandbox| is_lost(sandbox).transpose()).collect()
     }
 
-    /// Keeps a lost namespace again, which is found elsewhere.
-    pub(crate) fn adopt(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> io::Result<Adoption> {
+    /// Whether nobody keeps the namespace of a sandbox any more.
+    pub(crate) fn is_lost(&self, sandbox: &SandboxId) -> io::Result<bool> {
+        match fs::read_link(self.directory.join(sandbox.as_str())) {
+            Ok(to) => Ok(to == Path::new(NOWHERE)),
+            // None is there, or what somebody else has put there.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps a lost namespace again, which is found elsewhere. `host` is what the host ends are in.
+    pub(crate) fn adopt(
+        &self,
+        sandbox: &SandboxId,
+        found: &Path,
+        host_ends: &[LinkName],
+        host: &mut OpenNamespace,
+    ) -> io::Result<Adoption> {
         let namespace = match open_network_namespace(found) {
             Ok(Some(namespace)) => namespace,
             Ok(None) => return Ok(Adoption::Refused("it is no network namespace")),
@@ -170,17 +196,15 @@ impl Pins {
         };
         // By its number on the file system of namespaces, which is nobody else's while it is open.
         let number = namespace.metadata()?.ino();
-        if number == fs::metadata("/proc/thread-self/ns/net")?.ino() {
-            return Ok(Adoption::Refused("it is the host's"));
-        }
         let is_it = |pin: PathBuf| fs::metadata(pin).is_ok_and(|kept| kept.ino() == number);
-        if self.list()?.iter().any(|other| is_it(self.directory.join(other.as_str()))) {
-            return Ok(Adoption::Refused("it is another sandbox's"));
-        }
-        let seen = run_inside(&namespace, || route::Socket::open()?.observe(&NamespaceAt::Host, |_| true))?;
-        let has_one = seen.links.values().any(|link| link.mac.is_some_and(|mac| links.contains(&mac)));
-        if !links.is_empty() && !has_one {
-            return Ok(Adoption::Refused("it has none of the sandbox's links"));
+        let candidate = Candidate {
+            is_hosts: host.namespace.metadata()?.ino() == number,
+            is_kept: self.list()?.iter().any(|other| is_it(self.directory.join(other.as_str()))),
+            has_an_end: host.has_a_peer_in(host_ends, &namespace)?,
+            inside: &run_inside(&namespace, || route::Socket::open()?.observe(&NamespaceAt::Host, |_| true))?,
+        };
+        if let Some(objection) = candidate.objection() {
+            return Ok(Adoption::Refused(objection));
         }
         self.keeper.keep_again(&self.directory.join(sandbox.as_str()), namespace.as_fd())?;
         Ok(Adoption::Kept)

@@ -2,6 +2,7 @@
 
 mod message;
 mod observe;
+mod peer;
 mod watch;
 
 pub(crate) use message::*;

@@ -180,7 +180,7 @@ pub(super) fn observed_link(
     }
 }
 
-fn kind_of(link: &LinkMessage) -> LinkKind {
+pub(super) fn kind_of(link: &LinkMessage) -> LinkKind {
     if link.header.flags.contains(LinkFlags::Loopback) {
         return LinkKind::Loopback;
     }

@@ -108,7 +108,7 @@ pub(super) async fn check(
     params(("id" = String, Path), ("owner" = String, Query, description = "Whose it is")),
     responses(
         (status = 200, body = Sandbox, description = "It is kept"),
-        (status = 400, body = ErrorReply, description = "There is no network namespace, or it is the host's"),
+        (status = 400, body = ErrorReply, description = "There is no network namespace, or it is not the sandbox's"),
         (status = 403, body = ErrorReply, description = "The sandbox is somebody else's"),
         (status = 404, body = ErrorReply),
         (status = 409, body = ErrorReply, description = "Its namespace is kept"),

@@ -7,11 +7,11 @@ use super::{Controller, lanes::LaneKey, links::make_missing};
 use crate::Error;
 use cnm::{
     Kind,
-    id::{MacAddress, OwnerName, SandboxId},
+    id::{LinkName, OwnerName, SandboxId},
     resource::Resource,
     sandbox::Sandbox,
 };
-use kernel::{Adoption, Host};
+use kernel::Adoption;
 
 impl Controller {
     /// Those of some sandboxes whose namespaces nobody keeps.
@@ -26,11 +26,10 @@ impl Controller {
     /// What is in a namespace that nobody keeps can't be changed.
     pub(super) async fn refuse_lost(&self, id: &SandboxId) -> Result<(), Error> {
         let asked = id.clone();
-        let look = move |host: &dyn Host| Ok(host.lost_namespaces()?.contains(&asked));
-        if self.on_host("look for a lost namespace", look).await? {
+        if self.on_host("look for a lost namespace", move |host| host.is_lost(&asked)).await? {
             let sentence = format!(
-                "nobody keeps the network namespace of sandbox {id} any more, and its owner has not said where it is: restart \
-                 its container"
+                "nobody keeps the network namespace of sandbox {id} any more: its owner has to say where it is, or to remove \
+                 the sandbox and make it again"
             );
             return Err(cnm::Error::new(Kind::Conflict, sentence).into());
         }
@@ -50,18 +49,18 @@ impl Controller {
         let sandbox = self.read_view().sandbox(id.as_str()).cloned()?;
         let of_it = [id.clone()].into();
         let desired = self.state.decide(move |state| state.model.desired_of(&*state.planners, None, &of_it)).await??;
-        let links: Vec<MacAddress> = desired
+        let host_ends: Vec<LinkName> = desired
             .iter()
-            .filter_map(|resource| if let Resource::Veth(pair) = resource { Some(pair.peer_mac) } else { None })
+            .filter_map(|resource| if let Resource::Veth(pair) = resource { Some(pair.host_end.clone()) } else { None })
             .collect();
         let asked = id.clone();
         let adopted = self.on_host("keep a network namespace", move |host| {
-            if !host.lost_namespaces()?.contains(&asked) {
+            if !host.is_lost(&asked)? {
                 let sentence =
                     format!("the network namespace of sandbox {asked} is kept: nobody has to say where it is");
                 return Ok(Err(cnm::Error::new(Kind::Conflict, sentence)));
             }
-            Ok(match host.adopt_namespace(&asked, &found, &links)? {
+            Ok(match host.adopt_namespace(&asked, &found, &host_ends)? {
                 Adoption::Kept => Ok(()),
                 Adoption::Refused(why) => Err(cnm::Error::invalid(format!(
                     "{} is not the network namespace of sandbox {asked} ({why}): name the path of a process in it, \

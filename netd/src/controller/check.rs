@@ -28,11 +28,9 @@ impl Controller {
             let elements: BTreeSet<Element> = desired.iter().filter_map(element).cloned().collect();
             let missing = host.missing_elements(&elements)?;
             let mut check = diff::compare(&desired, &unwanted, &observed, &missing);
-            if host.lost_namespaces()?.contains(&id) {
-                check.missing.insert(
-                    0,
-                    format!("netns keep {id} (nobody keeps it, and its owner was not able to say where it is)"),
-                );
+            if host.is_lost(&id)? {
+                let words = format!("netns keep {id} (nobody keeps it until its owner says where it is)");
+                check.missing.insert(0, words);
             }
             Ok(check)
         });

@@ -144,7 +144,7 @@ impl Controller {
                 .await;
         } else if !failures.is_empty() {
             let (names, failed) = (listed(&mut made.into_iter()), failures.join("; "));
-            self.warn(format!("somebody else deleted, changed or renamed links of berth{names}, and they can't be put back ({failed}): restart the containers on them")).await;
+            self.warn(format!("somebody else deleted, changed or renamed links of berth{names}, and they can't be put back ({failed}): remove the sandboxes on them and make them again")).await;
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use cnm::{
     firewall::Element,
-    id::{LinkName, MacAddress, SandboxId},
+    id::{LinkName, SandboxId},
     observed::{ObserveScope, Observed},
     plan::{Op, Plan},
     resource::{LinkAt, Place, Resource},
@@ -174,8 +174,12 @@ impl Host for CrashingHost {
         self.host.lost_namespaces()
     }
 
-    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, links: &[MacAddress]) -> Result<Adoption, Error> {
-        self.host.adopt_namespace(sandbox, found, links)
+    fn is_lost(&self, sandbox: &SandboxId) -> Result<bool, Error> {
+        self.host.is_lost(sandbox)
+    }
+
+    fn adopt_namespace(&self, sandbox: &SandboxId, found: &Path, host_ends: &[LinkName]) -> Result<Adoption, Error> {
+        self.host.adopt_namespace(sandbox, found, host_ends)
     }
 
     fn finish_deletions(&self, longest: Duration) -> bool {
