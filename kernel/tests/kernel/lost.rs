@@ -1,6 +1,12 @@
 //! Namespaces whose keeper is gone: what is taken for them, and what isn't.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path, process::Child, sync::Arc};
+use std::{
+    fs::{self, File},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    process::Child,
+    sync::Arc,
+};
 
 use cnm::{
     id::{LinkName, SandboxId},
@@ -126,5 +132,39 @@ fn a_lost_namespace_is_known_by_the_sandbox_s_host_end_whatever_was_done_inside(
         assert_eq!(adopt(&inside, &ends), Adoption::Kept);
         [inside, neighbour, elsewhere].into_iter().for_each(end);
         assert_eq!(inode(&pin), before);
+    });
+}
+
+#[test]
+fn namespaces_that_a_former_version_has_mounted_are_kept_without_their_mounts() {
+    in_fresh_host(|run_dir| {
+        let directory = run_dir.join("netns");
+        let mounts = || {
+            let table = fs::read_to_string("/proc/thread-self/mountinfo").expect("a table");
+            table.lines().filter(|line| line.contains("/netns")).count()
+        };
+        let bind = |from: &str, to: &Path| run("mount", &["--bind", from, &to.display().to_string()]);
+        fs::create_dir(&directory).expect("a directory");
+        bind(&directory.display().to_string(), &directory);
+        for file in ["mounted", "bare"] {
+            File::create(directory.join(file)).expect("a file");
+        }
+        let process = process_in(None);
+        let pin = directory.join("mounted");
+        bind(&of(&process, "net"), &pin);
+        let before = inode(&pin);
+        end(process);
+        assert_eq!(mounts(), 2);
+
+        let next = kernel(run_dir);
+        assert_eq!(mounts(), 0);
+        assert!(["mounted", "bare"].iter().all(|file| directory.join(file).is_symlink()));
+        assert_eq!(inode(&pin), before);
+        assert_eq!(next.lost_namespaces().expect("the links"), ["bare".parse().expect("an id")].into());
+        let scope = ObserveScope {
+            namespaces: [NamespaceAt::Pinned("mounted".parse().expect("an id"))].into(),
+            ..ObserveScope::default()
+        };
+        assert_eq!(next.observe(&scope).expect("an observation").namespaces.len(), 2, "it can't be entered");
     });
 }
