@@ -434,7 +434,7 @@ pub struct Claim {
 /// What a [`Claim`] led to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClaimReply {
-    /// Taken down, because the owner no longer claims them.
+    /// Taken down, because the owner no longer claims them. One that is being worked on is taken down right after that.
     pub removed: Vec<String>,
     /// Claimed, and not known here: the owner has to make them again.
     pub missing: Vec<String>,

@@ -198,14 +198,7 @@ impl Controller {
         }
     }
 
-    /// Takes a sandbox down.
-    #[tracing::instrument(level = "debug", skip(self))]
-    pub(crate) async fn remove_sandbox(&self, id: SandboxId) -> Result<Timed<()>, Error> {
-        let _lane = self.lane_to_remove(&id).await;
-        self.tear_down_timed(&id).await
-    }
-
-    async fn lane_to_remove(&self, id: &SandboxId) -> LaneGuard {
+    pub(super) async fn lane_to_remove(&self, id: &SandboxId) -> LaneGuard {
         let _notice = self.announce_removal(id);
         self.lanes.enter(LaneKey::Sandbox(id.clone())).await
     }

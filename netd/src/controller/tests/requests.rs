@@ -1,6 +1,6 @@
 //! What requests lead to when nothing goes wrong.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use cnm::{
     Kind,
@@ -10,7 +10,10 @@ use cnm::{
 use futures::future::join_all;
 
 use super::world::{World, address, id, put, request, spec};
-use crate::controller::{Controller, PutSandbox};
+use crate::controller::{Controller, PutSandbox, lanes::LaneKey};
+
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn create(netd: &Controller, name: &str) {
     let wire = NetworkCreate { name: name.to_owned(), ..NetworkCreate::default() };
@@ -81,6 +84,26 @@ async fn an_owner_keeps_what_it_claims() {
     let published = netd.read_view();
     let left: Vec<_> = published.sandboxes().map(|sandbox| sandbox.id().to_string()).collect();
     assert_eq!(left, ["b", "d"]);
+}
+
+#[tokio::test]
+async fn a_claim_waits_for_nobody_who_works_on_a_sandbox_that_it_does_not_name() {
+    let world = World::new();
+    let netd = world.netd().await;
+    for name in ["busy", "free"] {
+        put(&netd, name).await.expect("a sandbox");
+    }
+    let lane = || netd.lanes.enter(LaneKey::Sandbox(id("busy")));
+    let working = lane().await;
+    let nothing = Claim { sandboxes: Vec::new() };
+    let claim = netd.claim("tests".parse().expect("an owner"), nothing);
+    let reply = tokio::time::timeout(PATIENCE, claim).await.expect("it waits for nobody").expect("a claim");
+    assert_eq!(reply.removed, ["free"]);
+    assert!(netd.read_view().sandbox("busy").is_ok());
+    drop(working);
+    // Whoever comes after the claim finds it gone.
+    let _after = lane().await;
+    assert!(netd.read_view().sandbox("busy").is_err());
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::{
     Error,
-    controller::{ClockAndRandom, Controller, PutSandbox, Start, start},
+    controller::{ClockAndRandom, Controller, PutSandbox, Start, Timed, start},
     store::Store,
 };
 
@@ -49,6 +49,12 @@ impl Controller {
     pub(super) async fn connect(&self, id: SandboxId, spec: EndpointSpec) -> Result<cnm::api::Endpoint, Error> {
         let owner = self.read_view().sandbox(id.as_str())?.spec.owner.clone();
         self.connect_of(&owner, id, spec).await
+    }
+
+    pub(super) async fn remove_sandbox(&self, id: SandboxId) -> Result<Timed<()>, Error> {
+        // One that is only on its way is nobody's yet.
+        let there = self.read_view().sandbox(id.as_str()).map(|sandbox| sandbox.spec.owner.clone());
+        self.remove_sandbox_of(&there.unwrap_or("tests".parse()?), id).await
     }
 
     pub(super) async fn disconnect(&self, id: SandboxId, endpoint: String) -> Result<(), Error> {
