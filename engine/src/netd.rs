@@ -14,7 +14,7 @@ use cnm::api::{Claim, ClaimReply, FEATURES, Handshake, Network};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either, Shared, select};
 use netd_client::Client;
-use tokio::sync::{Mutex, Notify, RwLock, RwLockReadGuard, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::timeout;
 
 use crate::config::{Config, Group};
@@ -46,9 +46,9 @@ pub struct Netd {
     /// Two requests that both miss netd start one.
     starting: Mutex<()>,
     started: Notify,
-    /// Read while a sandbox is asked for, written while claims are made: netd takes both in the order in which they come,
-    /// and a claim must not overtake the request that it doesn't know of.
-    claims: RwLock<()>,
+    /// Held while a claim is made: netd takes claims and puts in the order in which they come, and no put must overtake a claim
+    /// that doesn't know of it. A put that came before is known: its sandbox is in the making.
+    claims: Mutex<()>,
     /// Sandboxes of containers that don't run yet.
     pending_sandboxes: std::sync::Mutex<BTreeSet<String>>,
     /// Sandboxes that it is to take down and couldn't be told of, see `orchestrate::owed`.
@@ -89,7 +89,7 @@ impl Netd {
             cgroup_parent: config.cgroup_parent.clone().into(),
             starting: Mutex::default(),
             started: Notify::new(),
-            claims: RwLock::default(),
+            claims: Mutex::default(),
             pending_sandboxes: std::sync::Mutex::default(),
             owed: std::sync::Mutex::default(),
             returned: watch::Sender::default(),
@@ -110,15 +110,15 @@ impl Netd {
         PendingSandbox { netd: self, sandbox: sandbox.to_owned() }
     }
 
-    /// To be held while a sandbox is asked for.
-    pub(crate) async fn no_claims(&self) -> RwLockReadGuard<'_, ()> {
-        self.claims.read().await
+    /// Waits until no claim is under way that doesn't know of a sandbox in the making, which may be asked for from then on.
+    pub(crate) async fn no_older_claims(&self) {
+        drop(self.claims.lock().await);
     }
 
     /// Tells netd which sandboxes are wanted: those that `known` answers, and all in the making, but none that it is owed to
     /// take down.
     pub(crate) async fn claim(&self, known: impl FnOnce() -> Vec<String>) -> Result<ClaimReply> {
-        let _no_requests = self.claims.write().await;
+        let _no_new_puts = self.claims.lock().await;
         // In this order: what is made meanwhile becomes known before it stops being in the making.
         let mut sandboxes: Vec<String> = self.pending_sandboxes().iter().cloned().collect();
         sandboxes.extend(known());
@@ -268,6 +268,38 @@ mod tests {
 
     use super::*;
     use crate::config::Args;
+
+    #[tokio::test]
+    async fn a_claim_names_what_is_being_asked_for_and_keeps_new_requests_waiting() {
+        let run_dir = tempfile::tempdir().unwrap();
+        let socket = run_dir.path().join("netd.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let (config, at) = ("/dev/null", socket.to_str().unwrap());
+        let args = Args::parse_from(["berthd", "--config", config, "--netd-socket", at]);
+        let netd = Netd::new(&Config::load(args).unwrap(), "berthd-test".into());
+        let _asking = netd.make("asking");
+        netd.no_older_claims().await;
+        // It is on its way to netd, however long netd takes for it: the claim doesn't wait.
+        let mut claim = pin!(netd.claim(|| vec!["running".into()]));
+        let (claim_text, _connection) = tokio::select! {
+            _ = &mut claim => panic!("nobody has answered"),
+            received = first_request(&listener) => received,
+        };
+        assert!(claim_text.contains(r#"["asking","running"]"#), "{claim_text}");
+        let _new = netd.make("new");
+        assert!(futures::poll!(pin!(netd.no_older_claims())).is_pending(), "the claim doesn't know of it");
+    }
+
+    /// What the first client says up to the end of its body, and its connection.
+    async fn first_request(listener: &tokio::net::UnixListener) -> (String, tokio::net::UnixStream) {
+        use tokio::io::AsyncReadExt as _;
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"]}") {
+            assert_ne!(connection.read_buf(&mut said).await.unwrap(), 0, "it hung up");
+        }
+        (String::from_utf8(said).unwrap(), connection)
+    }
 
     #[tokio::test]
     async fn a_removal_whose_work_panics_is_forgotten_and_can_be_asked_for_again() {

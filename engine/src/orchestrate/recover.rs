@@ -215,9 +215,9 @@ async fn claim(engine: &Engine) -> Result<Lacking> {
         tracing::info!(sandbox = %id, "netd removed a sandbox that no container has");
     }
     for id in &reply.missing {
-        // It may have ended and gone since it was claimed.
+        // It may have ended and gone since it was claimed, or been on its way to netd and have come.
         let Ok(handle) = engine.containers.registry.find(id) else { continue };
-        if let Err(error) = handle.run_with(&engine.netd, |netd, owned| Box::pin(make_again(netd, owned))).await {
+        if let Err(error) = handle.run_with(&engine.netd, |netd, owned| Box::pin(refresh::refresh(netd, owned))).await {
             tracing::error!(container = %id, "making a lost sandbox again: {}", chain(&error));
         }
     }

@@ -65,7 +65,8 @@ fn is_known(container: &Container, event: &Event) -> bool {
     }
 }
 
-async fn refresh(netd: &Arc<Netd>, owned: &mut Owned) -> Result<()> {
+/// Takes over what netd has of a container, and has it made again if that is nothing.
+pub(super) async fn refresh(netd: &Arc<Netd>, owned: &mut Owned) -> Result<()> {
     if change::is_owed(&owned.container) {
         // It is berthd's own, which had been given up.
         change::tell(netd, owned).await;

@@ -41,7 +41,7 @@ pub(crate) async fn put(netd: &Netd, container: &Container) -> Result<Option<San
         NetworkMode::Host => NamespaceRequest::Host,
         NetworkMode::Network(_) | NetworkMode::None => NamespaceRequest::New,
     };
-    let _no_claims = netd.no_claims().await;
+    netd.no_older_claims().await;
     let asked = ask_for(netd, container.id.as_str(), &request(container, netd.owner(), namespace)).await;
     asked.map(Some).map_err(networking)
 }
