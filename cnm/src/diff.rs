@@ -15,7 +15,8 @@ use crate::{
 /// records speak of ([`crate::state::State::desired`], [`crate::state::State::known`]). The firewall isn't part of it: its
 /// table is synchronised whole.
 ///
-/// What can't be had is left out: whatever lives in somebody else's namespace that is gone.
+/// What can't be had is left out: whatever lives in a namespace that is gone and not ours to make, or at the other end of a
+/// link into it.
 pub fn repair(desired: &[Resource], known: &[Resource], observed: &Observed) -> Plan {
     superfluous(desired, known, observed).then(missing(desired, observed))
 }
@@ -24,12 +25,15 @@ pub fn repair(desired: &[Resource], known: &[Resource], observed: &Observed) -> 
 /// other plans that are being applied.
 pub fn missing(desired: &[Resource], observed: &Observed) -> Plan {
     let mut comparison = Comparison::default();
+    let mut left_out = Places::default();
     let mut plan = Plan::default();
     for wanted in desired {
-        let exists = |place: &Place| comparison.exists(place.namespace(), observed);
+        let found = wanted.found_in(observed);
+        let exists = |place: &Place| comparison.exists(place.namespace(), observed) && !left_out.contains(place);
         if wanted.needs().iter().all(exists) {
-            let found = wanted.found_in(observed);
             plan.ops.extend(comparison.missing(wanted, found));
+        } else if found == Found::Absent {
+            left_out.extend(wanted.places());
         }
     }
     plan

@@ -112,6 +112,16 @@ impl FakeHost {
         state.lost.insert(sandbox.clone());
     }
 
+    /// Ends the last process in a namespace that nobody keeps.
+    pub fn end_lost_namespace(&self, found: &str) {
+        self.lock().end_namespace(&NamespaceAt::Path(found.to_owned()));
+    }
+
+    /// Deletes a link of the host, as `ip link delete` does.
+    pub fn delete_link(&self, name: &LinkName) {
+        self.lock().delete(&LinkAt::on_host(name));
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A test that panicked while it held the lock has failed already; others may still look.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -4,7 +4,7 @@ use cnm::{
     firewall::Element,
     observed::{LinkKind, ObservedLink, ObservedNamespace},
     plan::Op,
-    resource::{LinkAddress, LinkAt, Namespace, Neighbour, Resource, Route, Sysctl},
+    resource::{LinkAddress, LinkAt, Namespace, NamespaceAt, Neighbour, Resource, Route, Sysctl},
 };
 use nix::errno::Errno;
 
@@ -94,6 +94,17 @@ impl State {
     }
 }
 
+impl State {
+    /// Drops a namespace with all that is in it.
+    pub(super) fn end_namespace(&mut self, at: &NamespaceAt) {
+        let Some(namespace) = self.namespaces.remove(at) else { return };
+        for name in namespace.links.into_keys() {
+            self.delete(&LinkAt { namespace: at.clone(), name });
+        }
+        self.sysctls.retain(|(namespace, _), _| namespace != at);
+    }
+}
+
 impl Rules for Namespace {
     fn make(&self, state: &mut State) -> Result<(), Errno> {
         if state.namespaces.contains_key(&self.at()) || state.lost.contains(&self.sandbox) {
@@ -104,13 +115,8 @@ impl Rules for Namespace {
     }
 
     fn remove(&self, state: &mut State) {
-        let at = self.at();
         state.lost.remove(&self.sandbox);
-        let Some(namespace) = state.namespaces.remove(&at) else { return };
-        for name in namespace.links.into_keys() {
-            state.delete(&LinkAt { namespace: at.clone(), name });
-        }
-        state.sysctls.retain(|(namespace, _), _| *namespace != at);
+        state.end_namespace(&self.at());
     }
 }
 

@@ -63,6 +63,8 @@ struct RepairReport {
     restored: Vec<LinkName>,
     /// What is made anew, or lacks something.
     made: BTreeSet<LinkName>,
+    /// What can't be made anew, since nothing is left of where it led.
+    gone: BTreeSet<LinkName>,
     steps: usize,
     failures: Vec<String>,
 }
@@ -130,7 +132,11 @@ impl Controller {
     async fn report_repair(&self, report: RepairReport) {
         let listed =
             |links: &mut dyn Iterator<Item = LinkName>| links.map(|name| format!(" {name}")).collect::<String>();
-        let RepairReport { restored, made, steps, failures } = report;
+        let RepairReport { restored, made, gone, steps, failures } = report;
+        if !gone.is_empty() {
+            let links = listed(&mut gone.into_iter());
+            tracing::info!("links of berth{links} went with the network namespaces that they led into");
+        }
         if !restored.is_empty() {
             let restored = listed(&mut restored.into_iter());
             self.warn(format!(
@@ -183,6 +189,7 @@ fn look_and_repair(
     // With a host end that is there, nothing else has gone.
     let mut is_broken = links.is_empty();
     let mut lost_bridge = false;
+    let mut absent = BTreeSet::new();
     for resource in desired {
         let Some(name) = resource.host_link() else { continue };
         let is_bridge = matches!(resource, Resource::Bridge(_));
@@ -208,14 +215,17 @@ fn look_and_repair(
             report.make_missing(host, &with_its_parts(resource, desired))?;
             lost_bridge = true;
         }
-        if is_absent || (is_bridge && is_named) {
-            is_broken = true;
+        is_broken |= is_absent || (is_bridge && is_named);
+        if is_absent {
+            absent.insert(name);
+        } else if is_bridge && is_named {
             report.made.insert(name);
         }
     }
     if is_broken {
         report.make_missing(host, desired)?;
     }
+    report.gone = absent.difference(&report.made).cloned().collect();
     Ok(report)
 }
 

@@ -3,10 +3,11 @@
 use cnm::{
     Kind,
     api::{Claim, SandboxPut},
+    id::LinkName,
     observed::ObservedNamespace,
     resource::NamespaceAt,
 };
-use kernel::Host as _;
+use kernel::{Host as _, LinkEvent};
 
 use super::world::{World, id, put, put_as, request};
 use crate::controller::Controller;
@@ -73,4 +74,27 @@ async fn a_sandbox_whose_namespace_is_lost_can_be_removed_and_made_again() {
     assert!(world.host.lost_namespaces().expect("the links").is_empty());
     put(&netd, "web").await.expect("the same id again");
     assert!(netd.check_sandbox(id("web")).await.expect("a comparison").missing.is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_namespace_that_ends_takes_its_links_along_and_nobody_else_is_said_to_have_deleted_them() {
+    let world = World::new();
+    let netd = world.netd().await;
+    let mut host_ends = Vec::<LinkName>::new();
+    for name in ["web", "db"] {
+        let sandbox = put(&netd, name).await.expect("a sandbox");
+        host_ends.push(sandbox.endpoints[0].interface().expect("a link").host_end.clone());
+    }
+    world.host.lose_namespace(&id("web"), FOUND);
+    drop(netd);
+    let (_files, netd) = world.netd_after_kill().await;
+    let mut events = netd.subscribe(None).await.expect("events");
+    world.host.end_lost_namespace(FOUND);
+    world.host.delete_link(&host_ends[1]);
+    let told = host_ends.iter().cloned().map(LinkEvent::HostEnd).collect();
+    netd.repair_links(told).await.expect("they are looked at");
+    let told = events.upcoming.recv().await.expect("an event").message.unwrap_or_default();
+    assert!(told.contains(host_ends[1].as_str()) && told.contains("put them back"), "{told}");
+    assert!(!told.contains(host_ends[0].as_str()), "{told}");
+    assert!(netd.check_sandbox(id("db")).await.expect("a comparison").missing.is_empty());
 }
