@@ -1,8 +1,11 @@
 //! What `netd-keeper` does: holds descriptors, hands them out, and says something to who connects to a listening socket
 //! whose daemon stays away. It decides nothing, and it is small: one thread, no runtime.
 
+mod kept;
+mod pending_clients;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     fs, io,
     mem::MaybeUninit,
     os::{
@@ -21,12 +24,13 @@ use rustix::{
     net::{SocketFlags, SocketType, accept_with, sockopt},
 };
 
+use self::{
+    kept::{Kept, Served},
+    pending_clients::PendingClients,
+};
+
 /// How long who connects waits for a daemon that is being started again.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a client may take to say what it wants before it is told that nobody is there.
-const CLIENT_SPEAKS_WITHIN: Duration = Duration::from_secs(1);
-/// More clients at one time are not accepted: they wait in the socket's queue.
-const PENDING_CLIENTS_MAX: usize = 64;
 
 /// Serves a `SOCK_SEQPACKET` listener until its file is gone: then nobody can ask any more.
 ///
@@ -43,7 +47,7 @@ fn serve_with(listener: &OwnedFd, patience: Duration) -> io::Result<()> {
         next: 0,
         kept: BTreeMap::new(),
         held: BTreeMap::new(),
-        pending: VecDeque::new(),
+        pending: PendingClients::default(),
         patience,
     };
     while socket.is_ours() {
@@ -98,51 +102,9 @@ struct Keeper {
     kept: BTreeMap<String, Kept>,
     /// What is only held.
     held: BTreeMap<String, OwnedFd>,
-    pending: VecDeque<PendingClient>,
+    pending: PendingClients,
     /// How long who connects waits for a daemon that is away.
     patience: Duration,
-}
-
-struct Kept {
-    descriptor: OwnedFd,
-    mark: String,
-    farewell: String,
-    served: Served,
-}
-
-#[derive(Clone, Copy)]
-enum Served {
-    /// By that connection. Until it has said so, by having it kept, it may be a daemon that fails while it starts: what was
-    /// left of the patience when it took over is then still left.
-    By { connection: u64, patient_until: Option<Instant> },
-    /// By nobody; whoever connects waits until then.
-    Until(Instant),
-}
-
-impl Served {
-    fn taken_by(self, connection: u64) -> Self {
-        match self {
-            Self::By { patient_until, .. } => Self::By { connection, patient_until },
-            Self::Until(moment) => Self::By { connection, patient_until: Some(moment) },
-        }
-    }
-
-    /// That connection is closed.
-    fn left_by(self, number: u64, patience: Duration) -> Self {
-        match self {
-            Self::By { connection, patient_until } if connection == number => {
-                Self::Until(patient_until.unwrap_or_else(|| Instant::now() + patience))
-            }
-            served => served,
-        }
-    }
-}
-
-/// Who connected to a socket whose daemon is away.
-struct PendingClient {
-    connection: OwnedFd,
-    farewell: String,
-    until: Instant,
 }
 
 /// What `poll` says is ready.
@@ -166,14 +128,14 @@ impl Keeper {
             what.push(Ready::Connection(*number));
             polled.push(PollFd::new(connection, PollFlags::IN));
         }
-        let room = self.pending.len() < PENDING_CLIENTS_MAX;
+        let room = self.pending.has_room();
         for (name, kept) in self.kept.iter().filter(|(_, kept)| room && kept.is_abandoned(now)) {
             what.push(Ready::Kept(name.clone()));
             polled.push(PollFd::new(&kept.descriptor, PollFlags::IN));
         }
-        for client in &self.pending {
+        for connection in self.pending.connections() {
             what.push(Ready::PendingClient);
-            polled.push(PollFd::new(&client.connection, PollFlags::IN));
+            polled.push(PollFd::new(connection, PollFlags::IN));
         }
         match poll(&mut polled, timeout.as_ref()) {
             Err(rustix::io::Errno::INTR) => return Ok(()),
@@ -181,13 +143,18 @@ impl Keeper {
         };
         let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
         drop(polled);
-        self.dismiss_clients(&ready[ready.len() - self.pending.len()..]);
+        let first_pending = ready.len() - self.pending.connections().len();
+        self.pending.dismiss(&ready[first_pending..]);
         for (what, _) in what.into_iter().zip(ready).filter(|(_, ready)| *ready) {
             match what {
                 Ready::Listener => self.accept(listener),
                 Ready::Changes => socket.read_changes(),
                 Ready::Connection(number) => self.receive_request(number),
-                Ready::Kept(name) => self.accept_client(&name),
+                Ready::Kept(name) => {
+                    if let Some(kept) = self.kept.get(&name) {
+                        self.pending.accept(kept);
+                    }
+                }
                 Ready::PendingClient => {}
             }
         }
@@ -195,9 +162,8 @@ impl Keeper {
     }
 
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let pending = self.pending.iter().map(|client| client.until);
         let waiting = self.kept.values().filter(|kept| !kept.is_abandoned(now));
-        pending.chain(waiting.filter_map(Kept::abandoned_at)).min()
+        waiting.filter_map(Kept::abandoned_at).chain(self.pending.next_deadline()).min()
     }
 
     fn accept(&mut self, listener: &OwnedFd) {
@@ -267,51 +233,10 @@ impl Keeper {
             }
         }
     }
-
-    fn accept_client(&mut self, name: &str) {
-        let Some(kept) = self.kept.get(name) else { return };
-        // Its daemon, if it came back this moment, may have been faster.
-        if let Ok(connection) = accept_with(&kept.descriptor, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            let until = Instant::now() + CLIENT_SPEAKS_WITHIN;
-            self.pending.push_back(PendingClient { connection, farewell: kept.farewell.clone(), until });
-        }
-    }
-
-    /// Says the farewell to clients that have spoken, or won't: who is told while it still talks may not listen.
-    fn dismiss_clients(&mut self, spoke: &[bool]) {
-        let now = Instant::now();
-        let mut spoke = spoke.iter();
-        self.pending.retain(|client| {
-            let stays = spoke.next() == Some(&false) && now < client.until;
-            if !stays {
-                let mut heard = [0; 16384];
-                let _ = rustix::io::read(&client.connection, &mut heard);
-                let _ = rustix::net::send(
-                    &client.connection,
-                    client.farewell.as_bytes(),
-                    rustix::net::SendFlags::NOSIGNAL | rustix::net::SendFlags::DONTWAIT,
-                );
-            }
-            stays
-        });
-    }
 }
 
 fn held_at(descriptor: &OwnedFd) -> Reply {
     Reply::Held { process: std::process::id(), descriptor: descriptor.as_raw_fd() }
-}
-
-impl Kept {
-    fn abandoned_at(&self) -> Option<Instant> {
-        match self.served {
-            Served::Until(moment) if !self.farewell.is_empty() => Some(moment),
-            _ => None,
-        }
-    }
-
-    fn is_abandoned(&self, now: Instant) -> bool {
-        self.abandoned_at().is_some_and(|at| at <= now)
-    }
 }
 
 #[cfg(test)]
@@ -413,18 +338,6 @@ mod tests {
         client.read_to_string(&mut heard).expect("heard");
         assert_eq!(heard, "here");
         kept.end();
-    }
-
-    #[test]
-    fn a_daemon_that_fails_while_it_starts_makes_nobody_wait_longer() {
-        let (patience, now) = (Duration::from_secs(10), Instant::now());
-        let left = Served::By { connection: 1, patient_until: None }.left_by(1, patience);
-        let Served::Until(told_at) = left else { panic!("it is served") };
-        assert!(told_at >= now + patience);
-        // One takes it and ends, another takes it from that one.
-        let failed =
-            left.taken_by(2).left_by(2, patience).taken_by(3).taken_by(4).left_by(3, patience).left_by(4, patience);
-        assert!(matches!(failed, Served::Until(moment) if moment == told_at));
     }
 
     #[test]
