@@ -1,5 +1,8 @@
 //! The runtime's interface: containers by id, whatever processes look after them.
 
+mod leftovers;
+mod target;
+
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,21 +10,20 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
+pub use self::target::Target;
 use crate::cgroup::Cgroup;
 use crate::connection::{self, Attachment, Watch};
 use crate::directory::{Directory, File};
 use crate::fatal_signal::is_fatal;
 use crate::launch::{ExecStarting, Launch, Starting};
-use crate::process_fd::{self, PidFd, send_signal};
+use crate::process_fd::{self, send_signal};
 use crate::protocol::{Reply, Request, Streams};
 use crate::root::{self, Root, Scope};
 use crate::sealed::SealedProgram;
 use crate::seccomp::Filters;
 use crate::spec::{Id, Resources, TerminalSize, UserSpec};
 use crate::stats::{self, Stats};
-use crate::{ContainerSpec, Error, ExecSpec, Exit, Result, Started, Status, lock, user};
+use crate::{ContainerSpec, Error, ExecSpec, Result, Started, Status, lock, user};
 
 /// Where our programs are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,46 +46,6 @@ impl Binaries {
             path.canonicalize().map_err(Error::io(format!("find {}", path.display())))
         };
         Ok(Self { shim: there("berth-shim")?, monitor: there("berth-monitor")? })
-    }
-}
-
-/// A container's first process, or an exec in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target<'a> {
-    /// The container's first process.
-    Container(&'a Id),
-    /// An exec.
-    Exec {
-        /// The container that it is in.
-        container: &'a Id,
-        /// The exec.
-        exec: &'a Id,
-    },
-}
-
-impl<'a> Target<'a> {
-    fn container(self) -> &'a Id {
-        match self {
-            Self::Container(container) | Self::Exec { container, .. } => container,
-        }
-    }
-
-    /// What it is and its id, for errors.
-    pub(crate) fn name(self) -> (&'static str, &'a Id) {
-        match self {
-            Self::Container(id) => ("container", id),
-            Self::Exec { exec, .. } => ("exec", exec),
-        }
-    }
-
-    fn not_found(self) -> Error {
-        let (what, id) = self.name();
-        Error::NotFound { what, id: id.to_string() }
-    }
-
-    fn conflict(self, state: &'static str) -> Error {
-        let (what, id) = self.name();
-        Error::Conflict { what, id: id.to_string(), state }
     }
 }
 
@@ -346,87 +308,6 @@ impl Runtime {
     /// Whether the kernel has killed something of a running container for lack of memory.
     pub fn is_oom_killed(&self, container: &Id) -> Result<bool> {
         Ok(self.cgroup(container)?.has_oom_kills())
-    }
-
-    /// Ends what is left of a container or exec whose shim or monitor died, and records how it ended (code 137, with an
-    /// error text). Changes nothing when it wasn't [`Status::Orphaned`].
-    pub fn recover(&self, target: Target<'_>) -> Result<Status> {
-        let status = self.status(target)?;
-        if status != Status::Orphaned {
-            return Ok(status);
-        }
-        let directory = self.directory(target);
-        let cgroup = self.cgroup(target.container())?;
-        match target {
-            Target::Container(_) => cgroup.kill()?,
-            Target::Exec { .. } => {
-                let started = directory.read::<Started>(File::Started)?;
-                // Only what is in the container's cgroup can be its process and not somebody else's.
-                if let Some(started) =
-                    started.filter(|started| cgroup.pids().is_ok_and(|pids| pids.contains(&started.pid)))
-                {
-                    send_signal(started.pid, libc::SIGKILL)?;
-                }
-            }
-        }
-        let exit = Exit {
-            code: 137,
-            signal: Some(libc::SIGKILL),
-            oom_killed: false,
-            at: Timestamp::now(),
-            error: Some("its monitor died, so it was killed".to_owned()),
-        };
-        directory.write(File::Exit, &exit)?;
-        Ok(Status::Exited(exit))
-    }
-
-    /// Ends a container if it still runs, and removes its cgroup, its sockets and its directory, or an exec's. Does
-    /// nothing when there is nothing; what another call left half done is completed. Layers, `upper`, `work` and the
-    /// log are the caller's.
-    pub fn delete(&self, target: Target<'_>) -> Result<()> {
-        let directory = self.directory(target);
-        let status = self.status(target)?;
-        match (target, status) {
-            (_, Status::Gone) => return Ok(()),
-            (_, Status::Creating) => self.end_shim(&directory)?,
-            (Target::Exec { .. }, Status::Running(_)) => match self.signal(target, libc::SIGKILL, false) {
-                Ok(()) | Err(Error::Conflict { .. }) => {}
-                Err(error) => return Err(error),
-            },
-            (Target::Exec { .. }, Status::Orphaned) => drop(self.recover(target)?),
-            _ => {}
-        }
-        if let Target::Container(_) = target
-            && let Some(spec) = directory.read::<ContainerSpec>(File::Spec)?
-        {
-            Cgroup::of_container(&spec)?.remove()?;
-        }
-        self.wait_for_monitors(target)?;
-        directory.remove()
-    }
-
-    /// Waits until no monitor writes to the directory any more; what they look after has ended already.
-    fn wait_for_monitors(&self, target: Target<'_>) -> Result<()> {
-        let mut targets = vec![target];
-        let execs = match target {
-            Target::Container(container) => self.list_execs(container)?,
-            Target::Exec { .. } => Vec::new(),
-        };
-        targets.extend(execs.iter().map(|exec| Target::Exec { container: target.container(), exec }));
-        for target in targets {
-            match self.watch(target).and_then(Watch::wait) {
-                Ok(_) | Err(Error::Broken { .. } | Error::NotFound { .. } | Error::Stored { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn end_shim(&self, directory: &Directory) -> Result<()> {
-        let holder = lock::holder(&directory.lock()).map_err(Error::io("see who looks after it"))?;
-        let Some(shim) = holder.and_then(|pid| PidFd::open(pid).ok()) else { return Ok(()) };
-        shim.signal(libc::SIGKILL).map_err(Error::io("end the shim"))?;
-        shim.wait().map_err(Error::io("wait for the shim's end"))
     }
 
     fn directory(&self, target: Target<'_>) -> Directory {

@@ -6,6 +6,7 @@
 
 mod client;
 mod json_log;
+mod output_log;
 mod serve;
 
 #[cfg(fuzzing)]

@@ -13,7 +13,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::client::{Client, Role};
-use super::json_log::{LineSplitter, LogWriter, Piece};
+use super::json_log::{LineSplitter, Piece};
+use super::output_log::OutputLog;
 use super::{Config, Descriptors, Leftover, set_nonblocking};
 use crate::cgroup::{Cgroup, counts_oom_kills};
 use crate::directory::{self, Directory};
@@ -46,9 +47,7 @@ struct Monitor {
     clients: Vec<Client>,
     /// Until then who connects waits in the socket's queue.
     deaf_until: Option<Instant>,
-    log: Option<LogWriter>,
-    /// What went wrong with the log first.
-    log_error: Option<String>,
+    log: OutputLog,
     exit: Option<Exit>,
     /// All that the process has said is in the log, and its end in a file: now it may be told.
     recorded: bool,
@@ -90,12 +89,9 @@ impl Monitor {
         if let Some(input) = &input {
             set_nonblocking(input)?;
         }
-        let (log, log_error) = match LogWriter::open(&config.log) {
-            Ok(log) => (log, None),
-            Err(error) => (None, Some(format!("could not open the log: {error}"))),
-        };
+        let log = OutputLog::open(&config.log);
         let (clients, deaf_until) = (Vec::new(), None);
-        Ok(Self { config, listener, input, outputs, clients, deaf_until, log, log_error, exit: None, recorded: false })
+        Ok(Self { config, listener, input, outputs, clients, deaf_until, log, exit: None, recorded: false })
     }
 
     /// Waits for something to happen, and deals with all that did.
@@ -256,22 +252,14 @@ impl Monitor {
                 Err(error) => return Err(error),
             };
             any = true;
-            let (log, log_error) = (&mut self.log, &mut self.log_error);
-            let stream = if output.stream == FrameStream::Stderr { "stderr" } else { "stdout" };
-            let mut add = |piece: Piece<'_>| {
-                if let Some(log) = log {
-                    note(log_error, log.add(stream, piece, Timestamp::now()));
-                }
-            };
+            let mut add = |piece: Piece<'_>| self.log.add(output.stream, piece);
             if data.is_empty() {
                 output.source = None;
                 output.lines.finish(&mut add);
             } else {
                 output.lines.push(data, &mut add);
             }
-            if let Some(log) = log {
-                note(log_error, log.flush());
-            }
+            self.log.flush();
             for client in self.clients.iter_mut().filter(|_| !data.is_empty()) {
                 client.output(output.stream, data, self.config.terminal);
             }
@@ -313,25 +301,17 @@ impl Monitor {
                 self.step(None)?;
             }
         }
-        let (log, log_error) = (&mut self.log, &mut self.log_error);
         for output in &mut self.outputs {
-            let stream = if output.stream == FrameStream::Stderr { "stderr" } else { "stdout" };
-            output.lines.finish(|piece| {
-                if let Some(log) = log {
-                    note(log_error, log.add(stream, piece, Timestamp::now()));
-                }
-            });
+            output.lines.finish(|piece| self.log.add(output.stream, piece));
         }
-        if let Some(log) = self.log.take() {
-            note(log_error, log.finish());
-        }
+        self.log.finish();
         Ok(())
     }
 
     /// Records the end, tells whoever waits for it, and sends out what is still to be sent.
     fn finish(mut self) -> io::Result<()> {
         let Some(mut exit) = self.exit.take() else { return Ok(()) };
-        exit.error = exit.error.or(self.log_error.take());
+        exit.error = exit.error.or(self.log.take_error());
         Directory::new(&self.config.directory)
             .write(directory::File::Exit, &exit)
             .map_err(|error| io::Error::other(crate::control::describe(&error)))?;
@@ -378,13 +358,6 @@ impl Output {
     fn new(source: File, stream: FrameStream) -> io::Result<Self> {
         set_nonblocking(&source)?;
         Ok(Self { source: Some(source), stream, lines: LineSplitter::default() })
-    }
-}
-
-/// Keeps the first error: the process goes on without its log, and its end tells.
-fn note(first: &mut Option<String>, result: io::Result<()>) {
-    if let Err(error) = result {
-        first.get_or_insert_with(|| format!("could not write the log: {error}"));
     }
 }
 
