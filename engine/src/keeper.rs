@@ -53,7 +53,7 @@ pub(crate) fn listener(
     rustix::net::listen(&listener, BACKLOG).map_err(|errno| Error::io("serving the API's socket")(errno.into()))?;
     let held = match held {
         Ok(held) if is_taken => Ok(held),
-        held => held.and_then(|held| paths.keep(&held.0, &listener).map(|()| held)),
+        held => held.and_then(|held| paths.hand_over(held, &listener)),
     };
     if let Err(error) = &held {
         tracing::warn!(
