@@ -1,4 +1,4 @@
-//! The engine's connection to netd: what it is asked to take down and is owed, who is told when it answers again. [`start`] has it
+//! The engine's connection to netd: what it is asked to take down and is owed, who is told when it answers again. `start` has it
 //! be there.
 
 mod start;
