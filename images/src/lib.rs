@@ -45,6 +45,7 @@ mod index;
 mod lowers;
 mod piped;
 mod platform;
+mod processors;
 mod progress;
 mod reference;
 mod registry;

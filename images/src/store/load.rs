@@ -15,6 +15,7 @@ use crate::archive::{self, ArchivedImage, Blob, Spool};
 use crate::digest::{ChainId, DiffId};
 use crate::error::Error;
 use crate::platform::Platform;
+use crate::processors::Processors;
 use crate::progress::{Progress, ProgressEvent, ProgressReader};
 use crate::side_by_side::side_by_side;
 use crate::unpack::{self, Limits, Unpacked};
@@ -63,7 +64,7 @@ impl Store {
         }
         let missing: Vec<_> = wanted.into_iter().filter(|layer| !present.contains(&layer.chain_id)).collect();
         let work = self.work_dir()?;
-        let unpacked = unpack_all(&missing, work.path(), self.limits, progress)?;
+        let unpacked = unpack_all(&missing, work.path(), self.limits, &self.processors, progress)?;
         let layers = self.finish_layers(&missing, unpacked, work.path())?;
         let images: Vec<NewImage> = images.into_iter().map(new_image).collect();
         // Before everything is synchronised, or the disk writes what nobody needs any more.
@@ -157,16 +158,20 @@ fn unpack_all(
     layers: &[WantedLayer<'_>],
     work_dir: &Path,
     limits: Limits,
+    processors: &Processors,
     progress: &dyn Progress,
 ) -> Result<Vec<Unpacked>, Error> {
     let given_up = CancellationToken::new();
-    side_by_side(layers, UNPACKERS, &given_up, |_, layer| unpack_layer(layer, work_dir, limits, progress, &given_up))
+    side_by_side(layers, UNPACKERS, &given_up, |_, layer| {
+        unpack_layer(layer, work_dir, limits, processors, progress, &given_up)
+    })
 }
 
 fn unpack_layer(
     layer: &WantedLayer<'_>,
     work_dir: &Path,
     limits: Limits,
+    processors: &Processors,
     progress: &dyn Progress,
     given_up: &CancellationToken,
 ) -> Result<Unpacked, Error> {
@@ -176,7 +181,7 @@ fn unpack_layer(
         progress.report(ProgressEvent::Unpacking { layer: layer.diff_id, done_bytes, total_bytes: *size_bytes });
     });
     let dir = work_dir.join(layer.chain_id.0.hex());
-    let unpacked = unpacking::unpack(watched, *digest, &dir, layer.diff_id, limits)?;
+    let unpacked = unpacking::unpack(processors.reading(watched), *digest, &dir, layer.diff_id, limits)?;
     progress.report(ProgressEvent::Unpacked { layer: layer.diff_id, size_bytes: unpacked.size_bytes });
     Ok(unpacked)
 }

@@ -37,6 +37,7 @@ use tokio::sync::Notify;
 use crate::digest::ChainId;
 use crate::error::Error;
 use crate::platform::Platform;
+use crate::processors::Processors;
 use crate::unpack::Limits;
 
 use caches::CachesInUse;
@@ -65,6 +66,7 @@ pub struct Store {
     placing: Mutex<()>,
     /// A layer that was being unpacked no longer is, one way or the other.
     unpack_ended: Notify,
+    processors: Processors,
     caches: Mutex<CachesInUse>,
     /// A cache that was in use no longer is.
     cache_left: Notify,
@@ -132,6 +134,7 @@ impl Store {
             log,
             placing: Mutex::default(),
             unpack_ended: Notify::new(),
+            processors: Processors::default(),
             caches: Mutex::default(),
             cache_left: Notify::new(),
             _lock: lock,

@@ -150,7 +150,13 @@ impl<'a> Download<'a> {
                 self.progress.report(layer.blob, PullStep::Downloading { done_bytes, total_bytes: layer.size_bytes });
             });
             let dir = self.layer_work_dir(at);
-            unpacking::unpack(watched, layer.blob, &dir, self.diff_ids[at], self.store.limits)
+            unpacking::unpack(
+                self.store.processors.reading(watched),
+                layer.blob,
+                &dir,
+                self.diff_ids[at],
+                self.store.limits,
+            )
         };
         // A stream can go on after its content: only its end says that all of it is right.
         let rest = outcome.and_then(|unpacked| {
