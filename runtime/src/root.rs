@@ -102,7 +102,8 @@ pub(crate) fn mounted(rootfs: &Rootfs, mounts: &[Mount], place: &Path, links: &P
     on_own_thread(|| {
         HostMounts::leave()?;
         let namespace = File::open("/proc/thread-self/ns/mnt").map_err(Error::io("open a mount namespace"))?;
-        mount_rootfs(rootfs, place, links)?;
+        // What is copied into a container is wanted by somebody who was told that it is there.
+        mount_rootfs(&Rootfs { volatile: false, ..rootfs.clone() }, place, links)?;
         let open = || open_directory(place).map_err(Error::io(format!("open {}", place.display())));
         let directory = open()?;
         // What is in memory is gone with the container's processes.

@@ -242,6 +242,15 @@ fn no_disk_is_waited_for_where_nothing_is_wanted_after_a_power_cut() {
         fs::remove_file(world.log_path("c")).expect("there is one");
         assert_eq!(world.output(spec.clone()), ("1\nkept\n".to_owned(), 0));
     }
+    // After another boot it may not be whole.
+    let none = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(&spec.rootfs.work, "trusted.berth.boot", b"another", none).expect("an attribute");
+    world.runtime.delete(Target::Container(&spec.id)).expect("deleted");
+    for volatile in [true, false] {
+        spec.rootfs.volatile = volatile;
+        let refused = world.try_start(&spec).expect_err("it may not be whole").to_string();
+        assert!(refused.contains("the machine went down before"), "{refused}");
+    }
 }
 
 #[test]

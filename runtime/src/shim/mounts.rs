@@ -12,6 +12,7 @@ use nix::fcntl::AtFlags;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, SFlag, fstatat};
+use rustix::fs::XattrFlags;
 
 use super::late_mounts::{LateMounts, is_late};
 use super::mount_fd::{move_mount, open_tree};
@@ -21,6 +22,9 @@ use crate::mounting;
 use crate::oci::{self, INIT_PATH};
 use crate::spec::{BindPropagation, Device, DeviceKind, KernelPlace, Mount, MountKind, Rootfs, check_places};
 use crate::{ContainerSpec, Error, Result};
+
+/// The attribute of a working directory that says in which boot it was last mounted `volatile`.
+const BOOT: &str = "trusted.berth.boot";
 
 /// Options of a mount are one page for the kernel; longer ones need the newer interface.
 const OPTION_BYTES: usize = 4000;
@@ -51,9 +55,7 @@ pub(crate) fn mount_rootfs(rootfs: &Rootfs, target: &Path, links: &Path) -> Resu
     let action = || format!("mount the root filesystem on {}", target.display());
     fs::create_dir_all(target).map_err(Error::io(action()))?;
     let short = overlay_options(rootfs, |_, path| Ok(path.to_owned())).map_err(Error::io(action()))?;
-    if rootfs.volatile {
-        forget_volatile_mount(&rootfs.work).map_err(Error::io(action()))?;
-    }
+    forget_volatile_mount(&rootfs.work).map_err(Error::io(action()))?;
     if short.len() <= OPTION_BYTES {
         return mount_overlay(rootfs, target, &short).map_err(Error::io(action()));
     }
@@ -73,7 +75,7 @@ pub(crate) fn mount_rootfs(rootfs: &Rootfs, target: &Path, links: &Path) -> Resu
 
 fn mount_overlay(rootfs: &Rootfs, target: &Path, options: &str) -> io::Result<()> {
     let mount = |options: &str| mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options));
-    if rootfs.volatile {
+    if rootfs.volatile && rustix::fs::setxattr(&rootfs.work, BOOT, &boot_id()?, XattrFlags::empty()).is_ok() {
         match mount(&format!("{options},volatile")) {
             // Before Linux 5.10.
             Err(Errno::EINVAL) => {}
@@ -83,13 +85,26 @@ fn mount_overlay(rootfs: &Rootfs, target: &Path, options: &str) -> io::Result<()
     Ok(mount(options)?)
 }
 
-/// The kernel marks what was mounted so, and mounts it no second time: after a power cut it may be anything. No container that
-/// ran then runs again, and without one all is there.
+/// The kernel marks what it has mounted `volatile`, and mounts it no second time: after a power cut it may be anything. In the
+/// boot that it was mounted in, all of it is there.
 fn forget_volatile_mount(work: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(work.join("work/incompat")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    let mark = work.join("work/incompat");
+    if !mark.try_exists()? {
+        return Ok(());
     }
+    let mut boot = [0; 64];
+    let length = rustix::fs::getxattr(work, BOOT, &mut boot).unwrap_or_default();
+    if boot[..length] != *boot_id()? {
+        let why =
+            "the machine went down before what the container wrote was on the disk, and it may not be whole: remove it";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    fs::remove_dir_all(mark)
+}
+
+/// Different for each boot of the machine (random(4)).
+fn boot_id() -> io::Result<Vec<u8>> {
+    fs::read("/proc/sys/kernel/random/boot_id")
 }
 
 fn overlay_options(rootfs: &Rootfs, mut name: impl FnMut(usize, &Path) -> io::Result<PathBuf>) -> io::Result<String> {
