@@ -1,15 +1,14 @@
 //! Processors that layers are unpacked on: one is left to containers that start meanwhile, where there is more than one.
 
 use std::io::{self, Read};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
-/// Those of this machine that whoever brings layers has between them.
+use futures::executor::block_on;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Those of this machine that whoever unpacks layers has between them. Who waits is served in turn.
 #[derive(Debug)]
-pub(crate) struct Processors {
-    free: Mutex<usize>,
-    given_back: Condvar,
-}
+pub(crate) struct Processors(Semaphore);
 
 impl Default for Processors {
     fn default() -> Self {
@@ -20,31 +19,18 @@ impl Default for Processors {
 
 impl Processors {
     fn of(number: usize) -> Self {
-        Self { free: Mutex::new(number), given_back: Condvar::new() }
+        Self(Semaphore::new(number))
     }
 
     /// Waits for a processor to work on what is read from `source`, until the reader is dropped. While `source` is waited for,
     /// others have it.
     pub(crate) fn reading<R>(&self, source: R) -> OnProcessor<'_, R> {
-        OnProcessor { source, all: self, taken: Some(self.take()) }
+        OnProcessor { source, all: self, taken: self.take() }
     }
 
-    fn take(&self) -> Taken<'_> {
-        // A number is whole whatever its holder was doing.
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.given_back.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner) -= 1;
-        Taken(self)
-    }
-}
-
-/// One processor; given back when it is dropped.
-#[derive(Debug)]
-struct Taken<'p>(&'p Processors);
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.given_back.notify_one();
+    fn take(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        block_on(self.0.acquire()).ok()
     }
 }
 
@@ -53,42 +39,49 @@ impl Drop for Taken<'_> {
 pub(crate) struct OnProcessor<'p, R> {
     source: R,
     all: &'p Processors,
-    taken: Option<Taken<'p>>,
+    taken: Option<SemaphorePermit<'p>>,
 }
 
 impl<R: Read> Read for OnProcessor<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.taken = None;
         let read = self.source.read(buffer);
-        self.taken = Some(self.all.take());
+        self.taken = self.all.take();
         read
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
+
+    /// Says when it is read, and has nothing until it is told so.
+    struct Slow(Sender<()>, Receiver<()>);
+
+    impl Read for Slow {
+        fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.send(()).expect("somebody listens");
+            self.1.recv().map_or(Ok(0), |()| Ok(0))
+        }
+    }
 
     #[test]
     fn who_waits_for_its_source_has_no_processor() {
         let processors = Processors::of(1);
-        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let ((asks, asked), (has, told)) = (channel(), channel());
         thread::scope(|scope| {
-            let slow = scope.spawn(|| {
-                let mut text = String::new();
-                processors.reading(reader).read_to_string(&mut text).map(|_| text)
-            });
-            // Whether the other one waits for its source by now, or still for the processor.
+            let slow = scope.spawn(|| processors.reading(Slow(asks, told)).read(&mut [0]));
+            asked.recv().expect("it reads");
+            assert_eq!(processors.0.available_permits(), 1);
             let mut text = String::new();
             processors.reading(&b"quick"[..]).read_to_string(&mut text).expect("it waits for nobody");
             assert_eq!(text, "quick");
-            writer.write_all(b"slow").expect("it listens");
-            drop(writer);
-            assert_eq!(slow.join().expect("no panic").expect("read"), "slow");
+            has.send(()).expect("it waits");
+            slow.join().expect("no panic").expect("read");
         });
-        assert_eq!(*processors.free.lock().expect("no panic"), 1);
+        assert_eq!(processors.0.available_permits(), 1);
     }
 
     #[test]
@@ -97,8 +90,8 @@ mod tests {
         let one = processors.reading(io::empty());
         let mut two = processors.reading(io::empty());
         assert_eq!(two.read(&mut [0]).expect("read"), 0);
-        assert_eq!(*processors.free.lock().expect("no panic"), 0);
+        assert_eq!(processors.0.available_permits(), 0);
         drop((one, two));
-        assert_eq!(*processors.free.lock().expect("no panic"), 2);
+        assert_eq!(processors.0.available_permits(), 2);
     }
 }
