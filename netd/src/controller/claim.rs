@@ -8,14 +8,14 @@ use cnm::{
     id::{OwnerName, SandboxId},
 };
 use futures::{future::join_all, poll};
+use tokio::task::unconstrained;
 
 use super::{Controller, lanes::LaneGuard};
 use crate::Error;
 
 impl Controller {
     /// Takes down an owner's sandboxes that it doesn't claim, and names those that it claims in vain, or has to find the
-    /// namespaces of. One that somebody works on at this moment is taken down right after, and nobody waits for that: its owner
-    /// asks for nothing else while it waits for the answer.
+    /// namespaces of. One that somebody works on at this moment is taken down right after, and nobody waits for that.
     #[tracing::instrument(level = "debug", skip(self, claim))]
     pub(crate) async fn claim(&self, owner: OwnerName, claim: Claim) -> Result<ClaimReply, Error> {
         let claimed: BTreeSet<String> = claim.sandboxes.into_iter().collect();
@@ -24,7 +24,8 @@ impl Controller {
         let mut removals = Vec::new();
         for id in unclaimed {
             let (controller, asked) = (self.clone(), id.clone());
-            let mut entering = Box::pin(async move { controller.lane_to_remove(&asked).await });
+            // However many they are: a task that does much at once is told to wait where nothing keeps it waiting.
+            let mut entering = Box::pin(unconstrained(async move { controller.lane_to_remove(&asked).await }));
             // From here on it has its place in the lane: whoever asks for the sandbox later finds it gone.
             match poll!(&mut entering) {
                 Poll::Ready(lane) => removals.push(self.remove_unclaimed(&owner, id, lane)),
