@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cnm::Kind;
 use tokio::sync::watch;
 
 use crate::container::state::Outcome;
-use crate::container::{Container, Containers, Handle};
+use crate::container::{Container, Containers, Handle, Phase};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::orchestrate::{restart, signal as kill, start};
@@ -49,6 +50,9 @@ pub(crate) async fn stop(containers: &Containers, handle: &Handle, options: Stop
 
 /// Has one that is at rest and was to be started with berthd stay so. Answers whether it is active by then.
 async fn is_active_yet(handle: &Handle) -> Result<bool> {
+    if matches!(handle.container().state.phase, Phase::Removing | Phase::Removed) {
+        return Ok(false);
+    }
     let stays = handle.run(|owned| {
         Box::pin(async move {
             let is_active = owned.container.state.phase.is_active();
@@ -58,7 +62,11 @@ async fn is_active_yet(handle: &Handle) -> Result<bool> {
             Ok(is_active)
         })
     });
-    stays.await
+    match stays.await {
+        // It has been removed meanwhile, and doesn't run.
+        Err(error) if error.kind() == Kind::NotFound => Ok(false),
+        stays => stays,
+    }
 }
 
 /// Stops a container if it runs, and starts it. That it is to be started is stored before: `--rm` doesn't mean this end, and
