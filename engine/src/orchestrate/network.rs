@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cnm::Kind;
 use cnm::api::{Network, Sandbox};
+use netd_client::Client;
 
 use crate::container::WantedEndpoint;
 use crate::container::network::NetworkMode;
@@ -46,7 +47,7 @@ pub(crate) async fn connect(netd: &Arc<Netd>, owned: &mut Owned, mut wanted: Wan
         let path = format!("POST /v1/sandboxes/{id}/endpoints");
         let asked = async move {
             client.connect_endpoint(&id, &request).await?;
-            Ok(client.sandbox(&id).await?)
+            changed(&client, &id).await
         };
         live = Some(change::ask(netd, owned, &path, asked).await?);
     }
@@ -91,13 +92,23 @@ pub(crate) async fn disconnect(netd: &Arc<Netd>, owned: &mut Owned, reference: &
         let path = format!("DELETE /v1/sandboxes/{id}/endpoints/{endpoint}");
         let asked = async move {
             client.disconnect_endpoint(&id, &endpoint).await?;
-            Ok(client.sandbox(&id).await?)
+            changed(&client, &id).await
         };
         live = Some(change::ask(netd, owned, &path, asked).await?);
     }
     owned.container.endpoints.remove(place);
     take_over(netd, owned, live).await;
     change::store(netd, owned, before).await
+}
+
+/// What netd has made of a sandbox. That this can't be had doesn't say that nothing was changed.
+async fn changed(client: &Client, id: &str) -> Result<Sandbox> {
+    Ok(client.sandbox(id).await.map_err(|error| match error {
+        error if error.is_given_up() => error,
+        error => {
+            netd_client::Error::Interrupted { request: format!("GET /v1/sandboxes/{id}"), source: Box::new(error) }
+        }
+    })?)
 }
 
 /// Whether a wanted endpoint is on this network, whatever it was called when it was asked for.
