@@ -45,7 +45,6 @@ pub struct Netd {
     cgroup_parent: PathBuf,
     /// Two requests that both miss netd start one.
     starting: Mutex<()>,
-    started: Notify,
     /// Held while a claim is made: netd takes claims and puts in the order in which they come, and no put must overtake a claim
     /// that doesn't know of it. A put that came before is known: its sandbox is in the making.
     claims: Mutex<()>,
@@ -88,7 +87,6 @@ impl Netd {
             group: config.group.clone(),
             cgroup_parent: config.cgroup_parent.clone().into(),
             starting: Mutex::default(),
-            started: Notify::new(),
             claims: Mutex::default(),
             pending_sandboxes: std::sync::Mutex::default(),
             owed: std::sync::Mutex::default(),

@@ -1,5 +1,6 @@
 //! Has a netd be there: started where none answers and that is ours to do, waited for where it isn't.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -47,7 +48,10 @@ impl Netd {
             match answer.await {
                 Err(error) if is_passing(&error) && Instant::now() < deadline => {
                     tracing::warn!("{}: waiting for it", chain(&error));
-                    tokio::time::sleep(pauses.next()).await;
+                    // One that doesn't answer has been waited for.
+                    if !matches!(&error, Error::Netd(error) if error.is_given_up()) {
+                        tokio::time::sleep(pauses.next()).await;
+                    }
                 }
                 result => return result,
             }
@@ -77,11 +81,7 @@ impl Netd {
         }
         let _one_at_a_time = self.starting.lock().await;
         match self.handshake().await {
-            Err(error) if error.is_not_running() => {
-                let handshake = self.start().await?;
-                self.started.notify_one();
-                Ok(handshake)
-            }
+            Err(error) if error.is_not_running() => self.start().await,
             result => Ok(result?),
         }
     }
@@ -100,12 +100,11 @@ impl Netd {
 
     /// Waits until there is a netd again, or it is time to start one: until a request had to, or somebody else did.
     pub(crate) async fn started_anew(&self, within: Duration) -> Result<()> {
+        let mut births = SocketWatch::new(self.client.socket())?;
         if self.is_ours_to_start {
             // It may have been killed as it began, and nobody needs it for long.
-            let _ = timeout(within, self.started.notified()).await;
-            return Ok(());
+            return timeout(within, births.changed()).await.unwrap_or(Ok(()));
         }
-        let mut births = SocketWatch::new(self.client.socket())?;
         loop {
             match self.handshake().await {
                 Ok(_) => return Ok(()),
@@ -197,7 +196,8 @@ impl Netd {
 /// Opens a log to be written to at its end. A large one is kept as that of before: the directory is in memory.
 fn open_log(path: &Path) -> io::Result<File> {
     if path.metadata().is_ok_and(|log| log.len() > LOG_AT_MOST) {
-        std::fs::rename(path, path.with_extension("log.old"))?;
+        // Where it can't be, there is one log.
+        let _ = std::fs::rename(path, path.with_extension("log.old"));
     }
     OpenOptions::new().create(true).append(true).open(path)
 }
@@ -228,7 +228,10 @@ impl Pauses {
 }
 
 /// Tells when a socket appears or changes its mode: a daemon that comes up makes it, then admits its group.
-struct SocketWatch(EventStream<[u8; 4096]>);
+struct SocketWatch {
+    files: EventStream<[u8; 4096]>,
+    name: OsString,
+}
 
 impl SocketWatch {
     fn new(socket: &Path) -> Result<Self> {
@@ -238,11 +241,19 @@ impl SocketWatch {
             inotify.watches().add(directory, WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ATTRIB)?;
             inotify.into_event_stream([0; 4096])
         };
-        Ok(Self(watch().map_err(Error::io(format!("watching {}", directory.display())))?))
+        let files = watch().map_err(Error::io(format!("watching {}", directory.display())))?;
+        Ok(Self { files, name: socket.file_name().unwrap_or_default().to_owned() })
     }
 
     async fn changed(&mut self) -> Result<()> {
-        self.0.next().await.transpose().map(drop).map_err(Error::io("watching for netd's socket"))
+        while let Some(event) = self.files.next().await {
+            let event = event.map_err(Error::io("watching for netd's socket"))?;
+            // Without a name, events were lost.
+            if event.name.is_none_or(|name| name == self.name) {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

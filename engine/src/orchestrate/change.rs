@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::container::owned::Owned;
 use crate::container::{Container, to_record};
 use crate::error::{Error, Result, chain};
-use crate::netd::Netd;
+use crate::netd::{Netd, Pauses};
 use crate::orchestrate::{refresh, sandbox};
 
 /// How long a container's turn is held for what netd can be told later as well.
@@ -141,13 +141,17 @@ fn tell_later(netd: &Arc<Netd>, owned: &mut Owned) {
     let (netd, id) = (netd.clone(), owned.container.id.clone());
     let (containers, mut unheard) = (owned.containers.clone(), owned.unheard.clone());
     tokio::spawn(async move {
+        let mut pauses = Pauses::default();
         loop {
             // Outside of the container's turn, which is somebody else's meanwhile.
             if let Some(asked) = unheard.take() {
                 asked.await;
             }
-            if returns.changed().await.is_err() {
-                return;
+            match timeout(pauses.next(), returns.changed()).await {
+                Ok(Err(_)) => return,
+                // It says when it is back.
+                Err(_) if netd.is_still() => continue,
+                _ => {}
             }
             let Ok(handle) = containers.registry.find(id.as_str()) else { return netd.owe_claim() };
             match handle.run_with(&netd, |netd, owned| Box::pin(tell_again(netd, owned))).await {
