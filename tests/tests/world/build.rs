@@ -22,7 +22,9 @@ fn docker_build(host: &Host, arguments: &[&str]) -> Outcome {
 #[test]
 fn a_dockerfile_becomes_an_image_once() {
     let (_world, host) = started();
-    let dockerfile = "FROM busybox\nENV GREETING=hello\nRUN echo $GREETING from a step > /said && rm /var/www/index.html\n\
+    // What a step writes is waited for when it has become a layer.
+    let dockerfile = "FROM busybox\nENV GREETING=hello\nRUN echo $GREETING from a step > /said && rm /var/www/index.html && \
+                      grep -q '^overlay / .*volatile' /proc/mounts\n\
                       COPY file /copied\nWORKDIR /made\nCMD [\"cat\", \"/said\", \"/copied\"]\n";
     let context = context(&host, "ctx", &[("Dockerfile", dockerfile), ("file", "from the context\n")]);
     let said = docker_build(&host, &["-t", "made", &context]).ok();
