@@ -78,8 +78,9 @@ fn what_the_engine_has_no_use_for_is_refused_in_its_words() {
     assert_eq!(host.berth(&["net", "ls", "-q", "--filter", "name=lab"]).ok().len(), 12);
     // Of the platform that is here they tell and take away.
     let ours = host.docker(&["image", "inspect", "-f", "{{.Os}}/{{.Architecture}}", "busybox"]).ok();
-    let history = host.berth(&["history", "busybox"]).ok();
-    assert_eq!(host.berth(&["history", "--platform", &ours, "busybox"]).ok(), history);
+    let layers = ["--format", "{{.ID}} {{.Size}} {{.Comment}}", "busybox"];
+    let history = host.berth(&[&["history"][..], &layers].concat()).ok();
+    assert_eq!(host.berth(&[&["history", "--platform", &ours][..], &layers].concat()).ok(), history);
     let archive = berth_tests::image::busybox();
     host.docker(&["import", "-m", "another", &archive.to_string_lossy(), "other:1"]).ok();
     host.docker(&["tag", "other:1", "other:2"]).ok();
