@@ -1,6 +1,11 @@
 //! Limits hold and isolation is what Docker's users expect, seen from inside, by run and by exec alike.
 
-use berth_tests::started;
+use std::{
+    fs::{File, read_to_string, write},
+    process::Command,
+};
+
+use berth_tests::{Host, started};
 
 #[test]
 fn memory() {
@@ -123,9 +128,21 @@ fn disks_swapping_and_devices() {
         assert!(held("memory", "memory.oom_control").contains("oom_kill_disable 1"));
     }
     // One disk's weight needs a scheduler that knows weights: else the kernel's refusal is said, and nothing runs.
+    let disk = LoopDevice::new(&host);
+    let path = &disk.path;
     let weighed = format!("{path}:200");
-    let said = host.berth(&["run", "--name", "one", "--blkio-weight-device", &weighed, "busybox", "true"]);
-    assert!(said.code == 0 || (said.code == 125 && said.stderr.contains("weight")), "{said:?}");
+    let run = ["run", "-d", "--name", "one", "--blkio-weight-device", &weighed, "busybox", "sleep", "1000"];
+    match disk.has_weights {
+        true => {
+            host.berth(&run).ok();
+            let pid = host.docker(&["inspect", "-f", "{{.State.Pid}}", "one"]).ok();
+            let cgroup = format!("$(sed -n 's,^[0-9]*:blkio:,,p; s,^0::/,/,p' /proc/{pid}/cgroup | head -1)");
+            let files = format!("/sys/fs/cgroup/blkio{cgroup}/blkio*weight_device /sys/fs/cgroup{cgroup}/io.*weight");
+            let weights = host.sh(&format!("cat {files} 2>/dev/null || true")).ok();
+            assert!(weights.lines().any(|line| line == format!("{} 200", disk.number)), "{weights}");
+        }
+        false => assert!(host.berth(&run).fails_with(125).contains("weight")),
+    }
     let weights = host.docker(&["inspect", "-f", "{{json .HostConfig.BlkioWeightDevice}}", "one"]).ok();
     assert_eq!(weights, format!(r#"[{{"Path":"{path}","Weight":200}}]"#));
 
@@ -133,6 +150,35 @@ fn disks_swapping_and_devices() {
     let opens = |flags: &[&str]| host.berth(&[&["run", "--rm"], flags, &["busybox", "sh", "-c", open]].concat()).ok();
     assert_eq!(opens(&[]), "closed");
     assert_eq!(opens(&["--device-cgroup-rule", "c 10:200 rwm"]), "open");
+}
+
+/// A disk that is a file, of the scheduler that knows weights where this kernel has it. It is gone when this is dropped.
+struct LoopDevice {
+    path: String,
+    number: String,
+    has_weights: bool,
+}
+
+impl LoopDevice {
+    fn new(host: &Host) -> Self {
+        let file = host.directory().join("disk");
+        File::create(&file).and_then(|file| file.set_len(1 << 20)).expect("a file");
+        let output =
+            Command::new("losetup").args(["--find", "--show"]).arg(&file).output().expect("losetup (util-linux)");
+        let path = String::from_utf8(output.stdout).expect("a path").trim().to_owned();
+        let mut device = Self { path, number: String::new(), has_weights: false };
+        let place = format!("/sys/block/{}", device.path.trim_start_matches("/dev/"));
+        device.number = read_to_string(format!("{place}/dev")).expect("its number").trim().to_owned();
+        device.has_weights = write(format!("{place}/queue/scheduler"), "bfq").is_ok();
+        device
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        let detached = Command::new("losetup").args(["--detach", &self.path]).status();
+        assert!(detached.is_ok_and(|status| status.success()) || std::thread::panicking(), "{} stays", self.path);
+    }
 }
 
 /// What /proc/self/status says of capabilities and seccomp, and which masked paths are empty.
