@@ -11,7 +11,7 @@ use futures::executor::block_on;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Store, between_steps};
+use super::{Discarded, Store, between_steps};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::files;
@@ -235,12 +235,15 @@ impl Store {
         for path in super::layers::list(&dir)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if !caches.0.contains_key(&name) {
-                gone.extend(self.set_aside(&path)?.map(|aside| (name, aside)));
+                gone.push((name, self.set_aside(&path)?));
             }
         }
         drop(caches);
-        let described = gone.iter().map(|(name, aside)| CacheDirectory::at(aside.path(), name)).collect();
-        super::delete(gone.into_iter().map(|(_, aside)| aside))?;
+        let describe = |(name, discarded): &(String, Discarded)| {
+            discarded.directories().map(|directory| CacheDirectory::at(directory, name)).collect::<Vec<_>>()
+        };
+        let described = gone.iter().flat_map(describe).collect();
+        gone.into_iter().try_for_each(|(_, discarded)| discarded.delete())?;
         Ok(described)
     }
 }

@@ -7,10 +7,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use tempfile::TempDir;
 
 use super::database::{self, Durability, LayerRow};
-use super::{Store, Wait, before_waiting, between_steps, delete};
+use super::{Discarded, Store, Wait, before_waiting, between_steps};
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::error::Error;
 use crate::reference::Reference;
@@ -138,7 +137,7 @@ impl Store {
         }
         let target = self.layer_dir(&layer.chain_id);
         // Left by a commit that failed.
-        delete(self.set_aside(&target)?)?;
+        self.set_aside(&target)?.delete()?;
         fs::rename(&layer.dir, &target).map_err(Error::file("move a layer to", &target))?;
         between_steps();
         Ok(true)
@@ -192,16 +191,16 @@ impl Store {
         &self,
         doing: &'static str,
         decide: impl FnOnce(&Connection, &HashMap<ChainId, usize>) -> Result<(T, Vec<LayerRow>), Error>,
-    ) -> Result<(T, Vec<LayerRow>, Vec<TempDir>), Error> {
+    ) -> Result<(T, Vec<LayerRow>, Discarded), Error> {
         // Or a load could publish the same layer again in between.
         let _placing = self.placing();
         let (decided, layers) = self.change(doing, Durability::PowerCut, decide)?;
-        let aside = self.set_layers_aside(&layers)?;
-        Ok((decided, layers, aside))
+        let discarded = self.set_layers_aside(&layers)?;
+        Ok((decided, layers, discarded))
     }
 
-    fn set_layers_aside(&self, layers: &[LayerRow]) -> Result<Vec<TempDir>, Error> {
-        let mut aside = Vec::new();
+    fn set_layers_aside(&self, layers: &[LayerRow]) -> Result<Discarded, Error> {
+        let mut discarded = Discarded::default();
         for layer in layers {
             between_steps();
             let link = self.link(layer);
@@ -209,10 +208,10 @@ impl Store {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(Error::file("delete", link)(error));
                 }
-                _ => aside.extend(self.set_aside(&self.layer_dir(&layer.chain_id))?),
+                _ => discarded.extend([self.set_aside(&self.layer_dir(&layer.chain_id))?]),
             }
         }
-        Ok(aside)
+        Ok(discarded)
     }
 
     /// Brings directories and records together after whatever ended the process before this one.
@@ -270,7 +269,8 @@ pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
         .map_err(Error::file("list", dir))
 }
 
-fn remove(path: &Path) -> Result<(), Error> {
+/// Deletes whatever is there.
+pub(super) fn remove(path: &Path) -> Result<(), Error> {
     let is_dir = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
     let removed = match is_dir {
         true => fs::remove_dir_all(path),

@@ -5,6 +5,7 @@ mod catalog;
 mod commit;
 mod copy_out;
 mod database;
+mod discarded;
 mod files;
 mod import;
 mod layers;
@@ -43,11 +44,11 @@ use crate::unpack::Limits;
 use caches::CachesInUse;
 pub use caches::{CacheDirectory, CacheGuard, CacheRequest, CacheUse};
 use database::Durability;
+pub use discarded::Discarded;
 pub use layers::{Lease, NewImage};
 pub use pull::PullRequest;
 pub use push::PushRequest;
 pub use save::Saving;
-pub use snapshot::Discarded;
 pub use steps::{BuiltImage, CachedStep, DoneStep, StepLayer, StepResult};
 pub use types::{
     Commit, ContainerUse, HistoryItem, Image, Import, LoadedImage, Pruned, Pulled, Pushed, Removed, Rootfs,
@@ -209,25 +210,6 @@ impl Store {
         let dir = self.secrets_dir();
         tempfile::tempdir_in(&dir).map_err(Error::file("make a directory in", dir))
     }
-
-    /// Takes a directory out of sight in one step. Deleting what this answers can take its time, without the lock.
-    fn set_aside(&self, path: &Path) -> Result<Option<TempDir>, Error> {
-        if path.symlink_metadata().is_err() {
-            return Ok(None);
-        }
-        let aside = match self.work_dir() {
-            // There is no room for a directory: it is deleted here and now, which makes some.
-            Err(Error::File { source, .. }) if source.kind() == ErrorKind::StorageFull => {
-                fs::remove_dir_all(path).map_err(Error::file("delete", path))?;
-                return Ok(None);
-            }
-            aside => aside?,
-        };
-        between_steps();
-        fs::rename(path, aside.path().join("discarded")).map_err(Error::file("set aside", path))?;
-        between_steps();
-        Ok(Some(aside))
-    }
 }
 
 /// Stands between two steps of whatever changes the store: tests end the process at each such place.
@@ -251,16 +233,6 @@ enum Wait {
 fn before_waiting(_for: Wait) {
     #[cfg(test)]
     tests::disk::waiting(_for);
-}
-
-/// Deletes what has been set aside.
-fn delete(aside: impl IntoIterator<Item = TempDir>) -> Result<(), Error> {
-    for dir in aside {
-        between_steps();
-        let path = dir.path().to_owned();
-        dir.close().map_err(Error::file("delete", path))?;
-    }
-    Ok(())
 }
 
 fn make_dir(path: &Path) -> Result<(), Error> {

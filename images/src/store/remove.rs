@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::catalog::{self, Found};
 use super::database::{self, LayerRow};
-use super::{ContainerUse, Image, Pruned, Removed, Store, delete};
+use super::{ContainerUse, Image, Pruned, Removed, Store};
 use crate::digest::{ChainId, ImageId};
 use crate::error::{DeleteObstacle, Error};
 use crate::reference::Reference;
@@ -64,13 +64,13 @@ impl Store {
         doing: &'static str,
         decide: impl FnOnce(&Connection, &HashMap<ChainId, usize>) -> Result<Taken, Error>,
     ) -> Result<Taken, Error> {
-        let (removed, layers, aside) = self.take_layers(doing, |connection, leases| {
+        let (removed, layers, discarded) = self.take_layers(doing, |connection, leases| {
             let taken = decide(connection, leases)?;
             Ok((taken.removed, taken.layers))
         })?;
         let mut taken = Taken { removed, layers };
         taken.removed.extend(taken.layers.iter().map(|layer| Removed::Layer(layer.chain_id)));
-        delete(aside)?;
+        discarded.delete()?;
         Ok(taken)
     }
 }

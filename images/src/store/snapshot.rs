@@ -6,26 +6,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use tempfile::TempDir;
 
 use super::database::{self, Durability, LayerRow};
-use super::{Rootfs, Store, delete};
+use super::{Discarded, Rootfs, Store};
 use crate::digest::{ChainId, ImageId};
 use crate::error::Error;
 use crate::unpack;
-
-/// Files that belong to nothing any more and are out of everybody's way. Deleting them can take a while: whoever waits for
-/// the removal need not wait for that. What a process that ends meanwhile leaves is deleted by [`Store::open`].
-#[derive(Debug, Default)]
-#[must_use = "dropping it deletes the files, without telling of errors"]
-pub struct Discarded(Vec<TempDir>);
-
-impl Discarded {
-    /// Deletes them.
-    pub fn delete(self) -> Result<(), Error> {
-        delete(self.0)
-    }
-}
 
 impl Store {
     /// Makes the directories of a new container. Its layers are kept until [`Store::remove_snapshot`], also when the
@@ -65,7 +51,7 @@ impl Store {
             let layers = database::snapshot_layers(connection, container_id);
             let layers = layers.map_err(Error::database("record a snapshot"))?.unwrap_or_default();
             // Left by a commit that failed.
-            delete(self.set_aside(&self.snapshot_dir(container_id))?)?;
+            self.set_aside(&self.snapshot_dir(container_id))?.delete()?;
             self.directories(container_id, &layers)
         })
     }
@@ -99,14 +85,14 @@ impl Store {
             return Ok(Discarded::default());
         }
         // Still in the lock, or somebody could make another of the same name in between.
-        let mut aside = Vec::from_iter(self.set_aside(&self.snapshot_dir(container_id))?);
+        let mut discarded = self.set_aside(&self.snapshot_dir(container_id))?;
         drop(inner);
         if leaves_layers {
             let forget = |connection: &Connection, leases: &_| Ok(((), Self::forget_unused(connection, leases)?));
             let ((), _, layers) = self.take_layers("remove the layers of a container", forget)?;
-            aside.extend(layers);
+            discarded.extend([layers]);
         }
-        Ok(Discarded(aside))
+        Ok(discarded)
     }
 
     pub(super) fn snapshot_dir(&self, container_id: &str) -> PathBuf {

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::database::{self, Durability, StepRow};
 use super::layers::{Lease, NewImage, NewLayer};
-use super::{Pruned, Removed, Store, between_steps, delete};
+use super::{Pruned, Removed, Store, between_steps};
 use crate::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::error::Error;
 use crate::files::PackError;
@@ -182,7 +182,7 @@ impl Store {
     /// Forgets records of the build cache, and removes layers that nothing else needs.
     pub fn prune_steps(&self, mut select: impl FnMut(&CachedStep) -> bool) -> Result<(Vec<Digest>, Pruned), Error> {
         let failed = || Error::database("prune the build cache");
-        let (keys, layers, aside) = self.take_layers("prune the build cache", |connection, leases| {
+        let (keys, layers, discarded) = self.take_layers("prune the build cache", |connection, leases| {
             let mut keys = Vec::new();
             for step in cached_steps(connection).map_err(failed())?.iter().filter(|step| select(step)) {
                 database::delete_step(connection, &step.key).map_err(failed())?;
@@ -190,7 +190,7 @@ impl Store {
             }
             Ok((keys, Self::forget_unused(connection, leases)?))
         })?;
-        delete(aside)?;
+        discarded.delete()?;
         let reclaimed_bytes = layers.iter().map(|layer| layer.size_bytes).sum();
         let removed = layers.iter().map(|layer| Removed::Layer(layer.chain_id)).collect();
         Ok((keys, Pruned { removed, reclaimed_bytes }))
