@@ -146,6 +146,26 @@ impl Runtime {
             let cgroup = self.cgroup(container)?;
             return cgroup.pids()?.into_iter().try_for_each(|pid| send_signal(pid, signal));
         }
+        self.signal_first(target, started, signal)
+    }
+
+    /// Sends a signal to a container's first process, which takes it also if it is frozen, whoever froze it: it is thawed.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Conflict`] when it doesn't run.
+    pub fn signal_and_thaw(&self, container: &Id, signal: i32) -> Result<()> {
+        let target = Target::Container(container);
+        match self.status(target)? {
+            Status::Running(started) => self.signal_first(target, started, signal),
+            Status::Paused(started) => {
+                self.signal_first(target, started, signal)?;
+                self.cgroup(container)?.freeze(false)
+            }
+            other => Err(self.unsuitable(target, &other)),
+        }
+    }
+
+    fn signal_first(&self, target: Target<'_>, started: Started, signal: i32) -> Result<()> {
         let process = process_fd::of_monitor(&self.directory(target), started)?;
         let process = process.ok_or_else(|| target.conflict("not running"))?;
         process.signal(signal).map_err(Error::io(format!("send signal {signal} to process {}", started.pid)))

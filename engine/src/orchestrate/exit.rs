@@ -9,24 +9,32 @@ use crate::container::owned::{Owned, next_exit};
 use crate::container::{Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::orchestrate::{health, remove, restart, sandbox, volume};
+use crate::orchestrate::remove::{self, AnonymousVolumes};
+use crate::orchestrate::{health, restart, sandbox, volume};
 use crate::signal;
 
 /// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
 pub(crate) async fn ended(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
-    record_end(engine, owned, exit).await;
+    conclude(engine, owned, exit).await;
     // One that is to be started again isn't over.
-    if owned.container.spec.auto_remove
-        && owned.container.state.phase == Phase::Exited
-        && let Err(error) = remove::erase(engine, owned, remove::AnonymousVolumes::Remove).await
+    let goes = owned.container.spec.auto_remove && owned.container.state.phase == Phase::Exited;
+    // Stored before the runtime forgets it: whenever berthd dies, one of the two knows the exit code, if somebody may ask.
+    let stored = match goes {
+        true => remove::mark(&owned.containers, &owned.container, AnonymousVolumes::Remove).await,
+        false => owned.containers.store.put_container(to_record(&owned.container)).await.map_err(Error::from),
+    };
+    let is_stored = stored.is_ok();
+    give_back(engine, owned, stored).await;
+    if goes
+        && is_stored
+        && let Err(error) = remove::erase_marked(engine, owned, AnonymousVolumes::Remove).await
     {
         tracing::error!(container = %owned.container.id, "removing a container that ended: {}", chain(&error));
     }
 }
 
-/// Records the end and gives back what the run held. Doesn't remove the container.
-#[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
-async fn record_end(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
+/// The container is one that has ended, as far as this berthd knows.
+async fn conclude(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
     let exit = match exit {
         Ok(exit) => exit,
         Err(error) => orphaned(owned, &chain(&error)).await,
@@ -34,9 +42,12 @@ async fn record_end(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
     owned.container.state.ended(&exit);
     restart::plan(engine, owned);
     health::stop(owned);
-    // Stored before the runtime forgets it: whenever berthd dies, one of the two knows the exit code. Published last:
-    // who waits for the end finds ports and names free, unless netd answers nobody.
-    let stored = owned.containers.store.put_container(to_record(&owned.container)).await;
+}
+
+/// Gives back what the run held. The runtime forgets it if that is `stored`. Published last: who waits for the end finds ports
+/// and names free, unless netd answers nobody.
+#[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
+async fn give_back(engine: &Engine, owned: &mut Owned, stored: Result<()>) {
     let id = owned.container.id.clone();
     let forget = async {
         stored?;
@@ -95,9 +106,8 @@ pub(super) fn killed(problem: &str) -> Exit {
     }
 }
 
-/// Kills the process of a container that is to go, and waits until that is recorded.
-pub(crate) async fn force(engine: &Engine, owned: &mut Owned) -> Result<()> {
-    restart::call_off(owned).await?;
+/// Kills the process of a container that is marked to go, if it has one, and waits until all of the run is given back.
+pub(super) async fn force(engine: &Engine, owned: &mut Owned) -> Result<()> {
     if !owned.container.state.phase.is_alive() {
         return Ok(());
     }
@@ -107,7 +117,8 @@ pub(crate) async fn force(engine: &Engine, owned: &mut Owned) -> Result<()> {
     if owned.exit.is_some() {
         let exit = next_exit(&mut owned.exit).await;
         owned.exit = None;
-        record_end(engine, owned, exit).await;
+        conclude(engine, owned, exit).await;
+        give_back(engine, owned, Ok(())).await;
     }
     Ok(())
 }

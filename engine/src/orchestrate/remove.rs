@@ -4,10 +4,10 @@ use runtime::Target;
 
 use crate::blocking::Blocking as _;
 use crate::container::owned::Owned;
-use crate::container::{Phase, to_record};
+use crate::container::{Container, Containers, Phase, to_record};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::orchestrate::{exit, volume};
+use crate::error::{Error, Result, chain};
+use crate::orchestrate::{exit, restart, volume};
 
 /// What becomes of a container's anonymous volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,24 +29,50 @@ pub(crate) async fn remove(engine: &Engine, owned: &mut Owned, force: bool, volu
         )));
     }
     if phase.is_active() {
-        exit::force(engine, owned).await?;
+        restart::called_off(owned);
     }
-    erase(engine, owned, volumes).await
+    mark(&owned.containers, &owned.container, volumes).await?;
+    if let Err(error) = exit::force(engine, owned).await {
+        // It runs on, and is to be there for the next berthd as well.
+        if let Err(lost) = owned.save().await {
+            tracing::error!(container = %owned.container.id, "recording that it isn't removed: {}", chain(&lost));
+        }
+        return Err(error);
+    }
+    erase_marked(engine, owned, volumes).await
+}
+
+/// Stores that a container that doesn't run any more, or is about to end, is to go: whatever comes between, the next berthd
+/// finishes it. Who sees the container doesn't see that yet.
+pub(super) async fn mark(containers: &Containers, container: &Container, volumes: AnonymousVolumes) -> Result<()> {
+    Ok(containers.store.put_container(to_record(&marked(container, volumes))).await?)
+}
+
+fn marked(container: &Container, volumes: AnonymousVolumes) -> Container {
+    let mut marked = container.clone();
+    marked.state.phase = Phase::Removing;
+    // Who goes by itself takes the volumes along however it goes; so does a removal that is taken up again.
+    marked.spec.auto_remove |= volumes == AnonymousVolumes::Remove;
+    marked
 }
 
 /// Erases a container that doesn't run. What is erased is decided and stored first: cut short anywhere, it is taken up
 /// again when berthd starts.
-#[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
 pub(crate) async fn erase(engine: &Engine, owned: &mut Owned, volumes: AnonymousVolumes) -> Result<()> {
-    let mut marked = owned.container.clone();
-    marked.state.phase = Phase::Removing;
-    // Who goes by itself takes the volumes along however it goes; so does a removal that is taken up again.
-    marked.spec.auto_remove |= volumes == AnonymousVolumes::Remove;
-    let volumes = if marked.spec.auto_remove { AnonymousVolumes::Remove } else { AnonymousVolumes::Keep };
-    owned.containers.store.put_container(to_record(&marked)).await?;
-    owned.container = marked;
+    mark(&owned.containers, &owned.container, volumes).await?;
+    erase_marked(engine, owned, volumes).await
+}
+
+/// The same of one that is marked.
+#[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
+pub(super) async fn erase_marked(engine: &Engine, owned: &mut Owned, volumes: AnonymousVolumes) -> Result<()> {
+    owned.container = marked(&owned.container, volumes);
     owned.publish();
     owned.waiting.clear();
+    let volumes = match owned.container.spec.auto_remove {
+        true => AnonymousVolumes::Remove,
+        false => AnonymousVolumes::Keep,
+    };
     let container = owned.container.clone();
     let discarded = engine
         .blocking(move |engine| {

@@ -61,6 +61,14 @@ pub(crate) async fn again(engine: &Engine, owned: &mut Owned) {
 
 /// The user doesn't want it to run any more: a start that is to come won't, also one that a former berthd was asked for.
 pub(crate) async fn call_off(owned: &mut Owned) -> Result<()> {
+    match called_off(owned) {
+        true => owned.save().await,
+        false => Ok(()),
+    }
+}
+
+/// The same, for the caller to store. Answers whether it wasn't so already.
+pub(super) fn called_off(owned: &mut Owned) -> bool {
     let state = &mut owned.container.state;
     let was_resumed = std::mem::take(&mut owned.is_resumed);
     if was_resumed {
@@ -70,10 +78,10 @@ pub(crate) async fn call_off(owned: &mut Owned) -> Result<()> {
         state.phase = Phase::Exited;
         owned.restart = None;
     } else if state.stopped_by_user && !was_resumed {
-        return Ok(());
+        return false;
     }
     state.stopped_by_user = true;
-    owned.save().await
+    true
 }
 
 /// Whether a container that has just been taken up is to be started with berthd.

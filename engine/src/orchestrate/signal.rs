@@ -78,19 +78,15 @@ pub(super) async fn deliver(owned: &mut Owned, number: i32, thaw: bool) -> Resul
     owned
         .containers
         .blocking(move |containers| {
-            match containers.runtime.signal(Target::Container(&id), number, false) {
+            let sent = match thaw {
+                true => containers.runtime.signal_and_thaw(&id, number),
+                false => containers.runtime.signal(Target::Container(&id), number, false),
+            };
+            match sent {
                 // It ended this very moment; that is what its watch is about to say.
-                Err(runtime::Error::Conflict { .. }) => {}
-                result => result?,
+                Err(runtime::Error::Conflict { .. }) => Ok(()),
+                sent => Ok(sent?),
             }
-            if thaw {
-                match containers.runtime.resume(&id) {
-                    // It isn't frozen, or has ended.
-                    Err(runtime::Error::Conflict { .. } | runtime::Error::NotFound { .. }) => {}
-                    result => result?,
-                }
-            }
-            Ok(())
         })
         .await
 }

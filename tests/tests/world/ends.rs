@@ -209,3 +209,34 @@ fn what_was_killed_is_dead() {
     host.docker(&["kill", "-s", "USR1", "deaf"]).ok();
     assert_eq!(state(&host, "deaf"), "running 0");
 }
+
+#[test]
+fn a_forced_removal_that_fails_changes_nothing_and_one_that_is_cut_short_is_finished() {
+    let (_world, mut host) = started();
+    let run = ["run", "-d", "--restart", "always", "-v", "/data", "--name", "kept", "busybox", "sleep", "1000"];
+    let id = host.docker(&run).ok();
+    let started = format!("/run/berth/containers/{id}/started.json");
+    host.sh(&format!("mv {started} /run/aside && echo nonsense > {started}")).ok();
+    let refused = host.docker(&["rm", "-f", "-v", "kept"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
+    assert!(refused.stderr.contains("started.json"), "{refused:?}");
+    host.sh(&format!("mv /run/aside {started}")).ok();
+    assert_eq!(state(&host, "kept"), "running 0");
+    host.kill_berthd();
+    host.start_berthd();
+    assert_eq!(state(&host, "kept"), "running 0");
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok().lines().count(), 1);
+
+    // It is killed, but its end isn't told: the monitor that tells it stands still, and berthd dies over it.
+    host.sh("kill -STOP $(pidof berth-monitor)").ok();
+    let mut remove = host.docker_command();
+    let mut remove = remove.args(["rm", "-f", "-v", "kept"]).stderr(Stdio::null()).spawn().expect("docker");
+    host.wait_for_events("kept", "kill", 1);
+    host.kill_berthd();
+    remove.wait().expect("docker ends");
+    host.sh("kill -CONT $(pidof berth-monitor)").ok();
+    host.start_berthd();
+    assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
+    assert_eq!(host.sh("pgrep -xf 'sleep 1000'").stdout, "");
+}
