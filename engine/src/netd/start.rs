@@ -88,7 +88,7 @@ impl Netd {
 
     /// Who answers. One that ends over the question is asked again: the kernel closes its connections first and resets those
     /// that still wait when it closes the listener; the third is refused, or another netd is there.
-    async fn handshake(&self) -> Result<Handshake, netd_client::Error> {
+    pub(crate) async fn handshake(&self) -> Result<Handshake, netd_client::Error> {
         for _ in 0..2 {
             match self.client.handshake().await {
                 Err(netd_client::Error::Interrupted { .. }) => {}

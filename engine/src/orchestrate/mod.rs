@@ -6,6 +6,7 @@ pub(crate) mod create;
 pub(crate) mod exec;
 pub(crate) mod exit;
 pub(crate) mod files;
+mod follow;
 pub(crate) mod health;
 mod links;
 pub(crate) mod network;
