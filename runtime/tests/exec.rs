@@ -2,13 +2,18 @@
 
 mod common;
 
-use common::{World, id, process, script};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use common::{World, id, process, script, until};
+use nix::sys::signal::Signal;
 use runtime::capabilities::CapabilitySet;
 use runtime::seccomp::{Profile, Seccomp};
 use runtime::spec::{
     IpcNamespace, Namespaces, OwnOrHost, PidNamespace, Process, Rlimit, RlimitKind, TerminalSize, UserSpec,
 };
-use runtime::{ContainerSpec, Error, ExecSpec};
+use runtime::{ContainerSpec, Error, ExecSpec, Target};
 
 fn world_with_sleeper(namespaces: Namespaces) -> World {
     let world = World::new();
@@ -89,7 +94,7 @@ fn a_filter_that_forbids_to_fork_is_the_program_s_alone() {
 
 #[test]
 fn it_joins_whatever_namespaces_its_container_has() {
-    let all = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).expect("a namespace");
+    let all = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).expect("a namespace");
     let host =
         Namespaces { pid: PidNamespace::Host, ipc: IpcNamespace::Host, uts: OwnOrHost::Host, cgroup: OwnOrHost::Host };
     let own = Namespaces { cgroup: OwnOrHost::Own, ..Namespaces::default() };
@@ -110,7 +115,7 @@ fn an_oom_score_is_the_container_s() {
     let world = World::new();
     let score = |text: &str| text.trim().parse::<i32>().expect("a number");
     let started = world.start(&ContainerSpec { oom_score_adj: Some(321), ..world.spec("c", &["sleep", "1000"]) });
-    let first = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", started.pid)).expect("it runs");
+    let first = fs::read_to_string(format!("/proc/{}/oom_score_adj", started.pid)).expect("it runs");
     let (exec, _) = world.exec("c", "e", process(&["cat", "/proc/self/oom_score_adj"]));
     assert_eq!((score(&first), score(&exec)), (321, 321));
 }
@@ -163,11 +168,81 @@ fn a_filter_that_forbids_to_write_is_not_the_machinery_s_end() {
 fn signals_that_the_caller_ignores_or_blocks_are_the_program_s_all_the_same() {
     let ignored = nix::sys::signal::SigHandler::SigIgn;
     // SAFETY: no handler of ours is involved, and this process has this one test.
-    unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGUSR2, ignored) }.expect("ignored");
-    nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGUSR1).thread_block().expect("blocked");
+    unsafe { nix::sys::signal::signal(Signal::SIGUSR2, ignored) }.expect("ignored");
+    nix::sys::signal::SigSet::from(Signal::SIGUSR1).thread_block().expect("blocked");
     let world = world_with_sleeper(Namespaces::default());
     let look = ["grep", "-E", "^Sig(Blk|Ign):", "/proc/self/status"];
     let none = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
     assert_eq!(world.exec("c", "e", process(&look)), (none.to_owned(), 0));
     assert_eq!(world.output(world.spec("d", &look)), (none.to_owned(), 0));
+}
+
+/// Whether the shim of an exec with a terminal waits for its release only: it has the container's process, and two sockets for
+/// the terminal beside the two that it was given.
+fn is_about_to_enter(pid: i32) -> bool {
+    let line = format!("Pid:\t{pid}");
+    let shows = |path: PathBuf| fs::read_to_string(path).unwrap_or_default().lines().any(|found| found == line);
+    let descriptors = |process: &Path, kind: &str| fs::read_dir(process.join(kind)).into_iter().flatten().flatten();
+    let is_socket = |path: PathBuf| fs::read_link(path).is_ok_and(|link| link.to_string_lossy().starts_with("socket:"));
+    fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path()).any(|process| {
+        descriptors(&process, "fdinfo").any(|descriptor| shows(descriptor.path()))
+            && descriptors(&process, "fd").filter(|descriptor| is_socket(descriptor.path())).count() == 4
+    })
+}
+
+/// A process that has this pid, which is free but for what a shim may still do with it for a moment.
+fn process_with_pid(pid: i32) -> Child {
+    for _ in 0..1000 {
+        fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("this namespace is ours");
+        let mut process = Command::new("sleep").arg("1000").spawn().expect("sleep");
+        if i32::try_from(process.id()) == Ok(pid) {
+            return process;
+        }
+        process.kill().and_then(|()| process.wait()).expect("ended");
+    }
+    panic!("pid {pid} doesn't become free");
+}
+
+#[test]
+fn a_pid_that_is_another_process_s_by_now_is_never_entered() {
+    const INSIDE: &str = "BERTH_TEST_OWN_PIDS";
+    if std::env::var_os(INSIDE).is_none() {
+        // The same in a pid namespace, where nobody else takes the pid that is to come next.
+        let mut inside = Command::new("unshare");
+        inside.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(std::env::current_exe().expect("this"));
+        inside.args(["--exact", "a_pid_that_is_another_process_s_by_now_is_never_entered", "--nocapture"]);
+        assert!(inside.env(INSIDE, "1").status().expect("unshare (util-linux)").success());
+        return;
+    }
+    let world = World::new();
+    let terminal = Some(TerminalSize { columns: 80, rows: 24 });
+    let (container, spec) = (id("c"), ExecSpec { id: id("e"), process: Process { terminal, ..script("true") } });
+    let target = Target::Container(&container);
+    let refused = |starting: runtime::ExecStarting, why: &str| match starting.release() {
+        Err(Error::Start { message, exit_code: 125 }) => assert!(message.contains(why), "{message}"),
+        other => panic!("{why}: {other:?}"),
+    };
+    // It ends when its exec's shim has it already, beside its monitor.
+    let first = world.start(&world.spec("c", &["sleep", "1000"]));
+    let starting = world.runtime.exec(&container, &spec).expect("begins");
+    until("a shim that waits for its release", || is_about_to_enter(first.pid));
+    let watch = world.runtime.watch(target).expect("watched");
+    world.runtime.signal(target, Signal::SIGKILL as i32, false).expect("sent");
+    watch.wait().expect("ends");
+    let mut other = process_with_pid(first.pid);
+    refused(starting, "join the container's namespaces: ");
+    world.runtime.delete(target).expect("deleted");
+
+    // It has ended before, and all that is known of it is its pid.
+    let record = world.directory.path().join("run/c/started.json");
+    let first = world.start(&world.spec("c", &["sleep", "1000"]));
+    let as_it_is = fs::read_to_string(&record).expect("recorded");
+    let anothers = as_it_is.replace(&format!("\"pid\":{},", first.pid), &format!("\"pid\":{},", other.id()));
+    assert_ne!(anothers, as_it_is);
+    fs::write(&record, anothers).expect("written");
+    refused(world.runtime.exec(&container, &spec).expect("begins"), "the container is gone");
+    fs::write(&record, as_it_is).expect("written");
+    assert_eq!(world.exec("c", "e", process(&["true"])), (String::new(), 0));
+    other.kill().expect("killed");
+    other.wait().expect("ended");
 }

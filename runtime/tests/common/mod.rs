@@ -7,7 +7,6 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use runtime::capabilities::CapabilitySet;
@@ -52,9 +51,9 @@ impl World {
             .expect("written");
         fs::write(root.join("etc/group"), "root:x:0:\nalice:x:1000:\nwheel:x:10:alice\n").expect("written");
         let runtime = Runtime::new(directory.path().join("run"), binaries).expect("runtime");
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let cgroup_parent = format!("/berth-test-{}-{number}", std::process::id()).into();
+        // Its name is nobody else's, whatever pid namespace this is.
+        let name = directory.path().file_name().expect("a name").to_string_lossy();
+        let cgroup_parent = format!("/berth-test-{}", name.trim_start_matches('.')).into();
         Self { runtime, directory, cgroup_parent }
     }
 
