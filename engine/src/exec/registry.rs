@@ -58,8 +58,9 @@ impl Registry {
         index.by_id.insert(exec.id().clone(), exec);
     }
 
-    /// An exec's process ended, or couldn't be started.
-    pub(crate) fn ended(&self, exec: &Exec, code: u8, at: Timestamp) {
+    /// An exec's process ended, or couldn't be started. Nobody sees that before `tell` is done: who waits for it finds it told,
+    /// and who is told finds it so.
+    pub(crate) fn ended(&self, exec: &Exec, code: u8, at: Timestamp, tell: impl FnOnce()) {
         self.lock().ended.push_back((at, exec.id().clone()));
         exec.phase.send_modify(|phase| {
             let pid = match *phase {
@@ -67,6 +68,7 @@ impl Registry {
                 _ => None,
             };
             *phase = Phase::Ended { code, at, pid };
+            tell();
         });
     }
 
@@ -142,7 +144,7 @@ mod tests {
         let registry = Registry::default();
         let (first, later) = (exec("e1", "c1"), exec("e2", "c1"));
         registry.insert(first.clone(), second(0));
-        registry.ended(&first, 3, second(10));
+        registry.ended(&first, 3, second(10), || {});
         registry.insert(later, second(300));
         let ended = Phase::Ended { code: 3, at: second(10), pid: None };
         assert_eq!(registry.find("e1").expect("kept").phase(), ended);
@@ -163,7 +165,7 @@ mod tests {
         assert_eq!(exec.claim_start().expect_err("taken").message(), "exec command e1 is already running");
         exec.started(7);
         exec.claim_start().expect_err("it runs");
-        registry.ended(&exec, 0, second(0));
+        registry.ended(&exec, 0, second(0), || {});
         assert_eq!(exec.phase(), Phase::Ended { code: 0, at: second(0), pid: Some(7) });
         assert_eq!(exec.claim_start().expect_err("over").message(), "exec command e1 has already run");
     }

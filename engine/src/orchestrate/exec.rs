@@ -68,7 +68,7 @@ pub(crate) async fn start(
         Err(error) => {
             // Docker has 126 for whatever keeps an exec from starting, unless its program isn't there.
             let code = if matches!(&error, Error::ExecStart(cause) if cause.exit_code() == 127) { 127 } else { 126 };
-            containers.execs.ended(exec, code, Timestamp::now());
+            containers.execs.ended(exec, code, Timestamp::now(), || {});
             return Err(reason(containers, exec, error).await);
         }
     };
@@ -133,8 +133,7 @@ async fn see_to_its_end(containers: Arc<Containers>, exec: Arc<Exec>, exit: Exit
     if let Err(error) = forget.await {
         tracing::error!(exec = %exec.id(), "clearing up after an exec: {}", chain(&error));
     }
-    containers.execs.ended(&exec, exit.code, exit.at);
-    tell(&containers, &exec, "exec_die", Some(exit.code));
+    containers.execs.ended(&exec, exit.code, exit.at, || tell(&containers, &exec, "exec_die", Some(exit.code)));
 }
 
 /// Its monitor is gone without a word: end what is left.

@@ -259,7 +259,7 @@ mod tests {
         "#);
         exec.started(4711);
         assert_eq!((view(&exec).running, view(&exec).pid), (true, 4711));
-        crate::exec::Registry::default().ended(&exec, 3, jiff::Timestamp::UNIX_EPOCH);
+        crate::exec::Registry::default().ended(&exec, 3, jiff::Timestamp::UNIX_EPOCH, || {});
         assert_eq!((view(&exec).running, view(&exec).exit_code, view(&exec).pid), (false, Some(3), 4711));
         let start = |body| start(serde_json::from_value(body).expect("a request"), &exec);
         assert_eq!(

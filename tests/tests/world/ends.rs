@@ -4,9 +4,12 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::net::UnixStream,
     process::{Child, ChildStdout, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use berth_tests::{Host, Outcome, started};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 const SOCKET: &str = "/run/berth/berth.sock";
@@ -24,6 +27,41 @@ fn tell(host: &Host, name: &str) {
 
 fn state(host: &Host, name: &str) -> String {
     host.docker(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", name]).ok()
+}
+
+/// A request that is sent right here: a client of its own would take longer than what is looked for.
+fn sent(host: &Host, request: &str) -> UnixStream {
+    let mut stream = UnixStream::connect(host.directory().join("run/berth/berth.sock")).expect("berthd");
+    stream.write_all(format!("{request}\r\n\r\n").as_bytes()).expect("sent");
+    stream
+}
+
+/// A container's state at this very moment.
+fn state_now(host: &Host, name: &str) -> Value {
+    let mut reply = String::new();
+    let mut asking = sent(host, &format!("GET /containers/{name}/json HTTP/1.1\r\nHost: x\r\nConnection: close"));
+    asking.read_to_string(&mut reply).expect("a reply");
+    let (_, inspected) = reply.split_once("\r\n\r\n").expect("a head");
+    serde_json::from_str::<Value>(inspected).expect("JSON")["State"].clone()
+}
+
+#[track_caller]
+fn assert_exited(state: &Value, code: i64) {
+    assert_eq!((state["Status"].as_str(), state["ExitCode"].as_i64()), (Some("exited"), Some(code)), "{state}");
+}
+
+/// What was told of a container until this very moment.
+fn told(host: &Host, name: &str) -> Vec<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    let path = format!(
+        "/events?since=0&until={}.{:09}&filters=%7B%22container%22%3A%5B%22{name}%22%5D%7D",
+        now.as_secs(),
+        now.subsec_nanos()
+    );
+    let (_, lines) = host.http(SOCKET, "GET", &path, None);
+    let action =
+        |line: &str| serde_json::from_str::<Value>(line).expect(line)["Action"].as_str().expect(line).to_owned();
+    lines.lines().map(action).collect()
 }
 
 /// `wait` as the API has it, from when it is sure to miss no end.
@@ -87,26 +125,50 @@ fn a_restart_keeps_what_is_to_be_removed_at_the_end() {
 #[test]
 fn who_sees_an_end_finds_it_recorded() {
     let (_world, host) = started();
-    let connect = |request: &str| {
-        let mut stream = UnixStream::connect(host.directory().join("run/berth/berth.sock")).expect("berthd");
-        stream.write_all(format!("{request}\r\n\r\n").as_bytes()).expect("sent");
-        stream
-    };
     for name in ["e0", "e1", "e2", "e3", "e4"] {
         host.docker(&["run", "-d", "--name", name, "busybox", "sh", "-c", &told_to_exit(7)]).ok();
         host.wait_for_log(name, "up");
         let upgrade = "HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp";
-        let mut attached = connect(&format!("POST /containers/{name}/attach?stream=1&stdout=1 {upgrade}"));
+        let attach = format!("POST /containers/{name}/attach?stream=1&stdout=1 {upgrade}");
+        let mut attached = sent(&host, &attach);
         host.wait_for_events(name, "attach", 1);
         host.docker(&["kill", "-s", "TERM", name]).ok();
         attached.read_to_end(&mut Vec::new()).expect("the stream");
-        let mut reply = String::new();
-        let mut asking = connect(&format!("GET /containers/{name}/json HTTP/1.1\r\nHost: x\r\nConnection: close"));
-        asking.read_to_string(&mut reply).expect("a reply");
-        let (_, inspected) = reply.split_once("\r\n\r\n").expect("a head");
-        let inspected: Value = serde_json::from_str(inspected).expect("JSON");
-        let state = &inspected["State"];
-        assert_eq!((state["Status"].as_str(), state["ExitCode"].as_i64()), (Some("exited"), Some(7)), "{name}");
+        assert_exited(&state_now(&host, name), 7);
+    }
+}
+
+#[test]
+fn a_wait_is_answered_when_the_end_is_recorded() {
+    let (_world, host) = started();
+    let wait = |name: &str, condition: &str| {
+        let path = format!("/containers/{name}/wait?condition={condition}");
+        BufReader::new(sent(&host, &format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close")))
+    };
+    let code = |mut reply: BufReader<UnixStream>| {
+        let mut body = String::new();
+        reply.read_to_string(&mut body).expect("the reply");
+        assert!(body.contains(r#""StatusCode":7"#), "{body}");
+    };
+    for round in 0..20 {
+        let name = format!("w{round}");
+        host.docker(&["create", "--name", &name, "busybox", "sh", "-c", "exit 7"]).ok();
+        let mut next = wait(&name, "next-exit");
+        // With its head, it is sure to miss no end.
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            assert_ne!(next.read_line(&mut line).expect("the reply's head"), 0, "it has an end");
+        }
+        sent(&host, &format!("POST /containers/{name}/start HTTP/1.1\r\nHost: x\r\nConnection: close"))
+            .read_to_end(&mut Vec::new())
+            .expect("a reply");
+        if round % 2 == 0 {
+            code(next);
+            assert_exited(&state_now(&host, &name), 7);
+        }
+        code(wait(&name, "not-running"));
+        assert_exited(&state_now(&host, &name), 7);
     }
 }
 
@@ -149,7 +211,11 @@ fn what_was_killed_is_dead() {
     {
         let name = format!("k{round}");
         client(&host, &["run", "-d", "--name", &name, "busybox", "sleep", "1000"]).ok();
+        client(&host, &["exec", "-d", &name, "sleep", "2000"]).ok();
         client(&host, &["kill", &name]).ok();
+        let told = told(&host, &name);
+        assert!(told.iter().any(|event| event == "die"), "{told:?}");
+        assert!(told.iter().any(|event| event == "exec_die"), "{told:?}");
         assert_eq!(state(&host, &name), "exited 137");
         client(&host, &["rm", &name]).ok();
     }
@@ -172,7 +238,7 @@ fn what_was_killed_is_dead() {
         host.wait_for_log("gone", "up");
         host.docker(&["stop", "gone"]).ok();
     }
-    // Its execs, too, and that was told.
+    // Its execs, too.
     host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
     let body = r#"{"Cmd": ["sleep", "2000"]}"#;
     let (_, created) = host.http(SOCKET, "POST", "/containers/web/exec", Some(body));
@@ -188,8 +254,6 @@ fn what_was_killed_is_dead() {
     let ended = inspect();
     assert_eq!((&ended["Running"], ended["ExitCode"].as_i64()), (&Value::Bool(false), Some(137)));
     assert_eq!(ended["Pid"], running["Pid"]);
-    host.wait_for_events("web", "exec_die", 1);
-    host.wait_for_events("web", "die", 1);
     // A signal that is another program's own end is one, too; one that is handled isn't waited for.
     host.docker(&["run", "-d", "--pid", "host", "--name", "shares", "busybox", "sleep", "3000"]).ok();
     host.docker(&["kill", "-s", "USR1", "shares"]).ok();
@@ -239,4 +303,31 @@ fn a_forced_removal_that_fails_changes_nothing_and_one_that_is_cut_short_is_fini
     assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
     assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
     assert_eq!(host.sh("pgrep -xf 'sleep 1000'").stdout, "");
+}
+
+#[test]
+fn an_end_that_nobody_sees_is_not_waited_for_forever() {
+    let (_world, host) = started();
+    host.docker(&["run", "-d", "--name", "own", "busybox", "sleep", "1000"]).ok();
+    host.docker(&["run", "-d", "--pid", "host", "--name", "shares", "busybox", "sleep", "1000"]).ok();
+    let monitors = host.processes("berth-monitor");
+    let tell_all = |signal| monitors.iter().try_for_each(|&pid| kill(Pid::from_raw(pid), signal)).expect("they run");
+    tell_all(Signal::SIGSTOP);
+    let ask = |name: &str, signal: &str| {
+        let mut request = host.command("curl");
+        request.args(["-s", "-m", "60", "-w", "%{http_code}", "--unix-socket", SOCKET, "-X", "POST"]);
+        Outcome::of(request.arg(format!("http://localhost/containers/{name}/kill?signal={signal}"))).ok()
+    };
+    std::thread::scope(|scope| {
+        let killed = scope.spawn(|| ask("own", "KILL"));
+        // A program might have begun to handle another signal.
+        assert_eq!(ask("shares", "USR1"), "204");
+        let refused = r#"{"message":"cannot kill container: own: tried to kill container, but did not receive an exit event"}500"#;
+        assert_eq!(killed.join().expect("a reply"), refused);
+    });
+    for name in ["own", "shares"] {
+        assert_eq!(state(&host, name), "running 0");
+    }
+    tell_all(Signal::SIGCONT);
+    assert_eq!(host.docker(&["wait", "own", "shares"]).ok(), "137\n138");
 }
