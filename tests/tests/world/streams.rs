@@ -1,13 +1,16 @@
 //! Streams of processes as all kinds of clients take them: framed or not, both ways over any connection, to the last byte.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::Shutdown,
     os::unix::net::UnixStream,
     process::Stdio,
+    time::Duration,
 };
 
-use berth_tests::{Host, started};
+use berth_tests::{Host, started, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tungstenite::Message;
 
@@ -105,17 +108,38 @@ fn an_exec_is_framed_as_its_start_says() {
         assert_eq!(early.join().expect("a reply"), 200);
         assert_eq!(resize(), 409);
     });
+    // So is each further one, of which the program is told.
+    let program = "trap 'stty size' WINCH; echo ready; until stty size | grep -q '^55'; do sleep 0.1; done";
+    let exec = json!({"Cmd": ["sh", "-c", program], "AttachStdout": true, "Tty": true});
+    let id = created(&host, "web", exec);
+    let path = format!("/exec/{id}/start");
+    let mut shown = connect(&host);
+    shown.write_all(post(&path, "Connection: close\r\n", r#"{"Tty": true}"#).as_bytes()).expect("sent");
+    shown.set_read_timeout(Some(Duration::from_secs(60))).expect("set");
+    let mut shown = BufReader::new(shown).lines().map(|line| line.expect("a line"));
+    let mut shows = |text: &str| assert!(shown.any(|line| line == text), "{text} isn't shown");
+    shows("ready");
+    for (rows, columns) in [(33, 101), (34, 77), (55, 66)] {
+        let path = format!("/exec/{id}/resize?h={rows}&w={columns}");
+        assert_eq!(host.http(SOCKET, "POST", &path, None).0, 200);
+        shows(&format!("{rows} {columns}"));
+    }
+    assert!(!shown.any(|line| !line.is_empty()), "it has ended");
 
     // Refusals when it is described.
-    let refused = |body: Value| {
-        let (status, reply) = host.http(SOCKET, "POST", "/containers/web/exec", Some(&body.to_string()));
+    let refused_as = |name: &str, body: Value| {
+        let (status, reply) = host.http(SOCKET, "POST", &format!("/containers/{name}/exec"), Some(&body.to_string()));
         (status, serde_json::from_str::<Value>(&reply).expect("JSON")["message"].as_str().expect("a text").to_owned())
     };
+    let refused = |body| refused_as("web", body);
     let unknown = (400, "unable to find user nosuch: no matching entries in passwd file".to_owned());
     assert_eq!(refused(json!({"Cmd": ["true"], "User": "nosuch"})), unknown);
     host.docker(&["pause", "web"]).ok();
-    let paused = (409, "Container web is paused, unpause the container before exec".to_owned());
-    assert_eq!(refused(json!({"Cmd": ["true"]})), paused);
+    let id = host.docker(&["inspect", "-f", "{{.Id}}", "web"]).ok();
+    for name in ["web", &id[..12], &id] {
+        let paused = (409, format!("Container {name} is paused, unpause the container before exec"));
+        assert_eq!(refused_as(name, json!({"Cmd": ["true"]})), paused);
+    }
     host.docker(&["unpause", "web"]).ok();
 }
 
@@ -266,6 +290,33 @@ fn an_exec_that_meets_its_containers_end_says_that_it_is_not_running() {
     assert!(met > 0, "no exec met an end");
 }
 
+#[test]
+fn the_start_of_an_exec_that_meets_an_end_is_refused_as_one_that_comes_after_it() {
+    let (_world, host) = started();
+    let container = host.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+    let start = || {
+        let id = created(&host, "web", json!({"Cmd": ["true"], "AttachStdout": true}));
+        move |host: &Host, detach: bool| {
+            let body = json!({"Detach": detach}).to_string();
+            host.http(SOCKET, "POST", &format!("/exec/{id}/start"), Some(&body))
+        }
+    };
+    let (meets, meets_detached, after) = (start(), start(), start());
+    // Its process ends, and its monitor doesn't notice.
+    let monitors = host.processes("berth-monitor");
+    let tell_all = |signal| monitors.iter().try_for_each(|&pid| kill(Pid::from_raw(pid), signal)).expect("they run");
+    tell_all(Signal::SIGSTOP);
+    let pid = host.docker(&["inspect", "-f", "{{.State.Pid}}", "web"]).ok();
+    host.sh(&format!("kill -9 {pid}")).ok();
+    until("its end", || host.sh(&format!("grep -q '^State:.Z' /proc/{pid}/status")).code == 0);
+    let refused = (409, format!(r#"{{"message":"container {container} is not running"}}"#));
+    assert_eq!(meets(&host, false), refused);
+    assert_eq!(meets_detached(&host, true), refused);
+    tell_all(Signal::SIGCONT);
+    host.docker(&["wait", "web"]).ok();
+    assert_eq!(after(&host, false), refused);
+}
+
 /// How many descriptors berthd and the monitors have open.
 fn open_descriptors(host: &Host) -> usize {
     let pids = [host.processes("berthd"), host.processes("berth-monitor")].concat();
@@ -301,7 +352,7 @@ fn clients_that_leave_are_let_go_also_by_a_process_that_says_nothing() {
         if open_descriptors(&host) <= before + 10 {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
     panic!("{before} descriptors before, {} after", open_descriptors(&host));
 }
