@@ -6,6 +6,7 @@ mod conformance;
 mod firewall_repair;
 mod host;
 mod lost;
+mod namespaces;
 mod packets;
 mod topology;
 mod traffic;
