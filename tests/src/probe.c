@@ -1,13 +1,16 @@
 /* What tests have run inside containers: it makes the system calls that it is told to, by each of the ABIs that the kernel
  * may have, and tells what came of them. Linked statically, and where a 32-bit pointer reaches it. */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -90,9 +93,23 @@ static int print(const char *path) {
     return length < 0 || write(1, text, (size_t)length) != length ? 1 : 0;
 }
 
+/* An echo by the socket that the kernel has for who may open no raw one: it adds identifier and checksum. */
+static int ping(const char *address) {
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    unsigned char request[8] = {8}, reply[8] = {0};
+    int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+    if (fd < 0 || inet_pton(AF_INET, address, &to.sin_addr) != 1) return errno;
+    if (sendto(fd, request, sizeof request, 0, (struct sockaddr *)&to, sizeof to) != sizeof request) return errno;
+    struct pollfd coming = {.fd = fd, .events = POLLIN};
+    if (poll(&coming, 1, 30000) != 1) return ETIMEDOUT;
+    if (recv(fd, reply, sizeof reply, 0) != sizeof reply) return errno;
+    return reply[0] == 0 ? 0 : EPROTO;
+}
+
 int main(int count, char **words_given) {
     if (count == 3 && !strcmp(words_given[1], "mark")) return mark(words_given[2]);
     if (count == 3 && !strcmp(words_given[1], "print")) return print(words_given[2]);
+    if (count == 3 && !strcmp(words_given[1], "ping")) return ping(words_given[2]);
     for (int i = 1; i < count; i++) call(words_given[i]);
     return 0;
 }

@@ -5,7 +5,8 @@ use std::{path::PathBuf, process::Command, sync::OnceLock};
 use crate::{Outcome, world::binary};
 
 /// The program, to be copied into an image. Its arguments are system calls such as `native:165:0,0` or `i386:21:0,0`, and it
-/// prints a line for each: the errno, 0, or the signal that ended it. `print FILE` and `mark FILE` are its other ways.
+/// prints a line for each: the errno, 0, or the signal that ended it. `print FILE`, `mark FILE` and `ping ADDRESS` are its other ways,
+/// which end with the errno.
 ///
 /// # Panics
 /// When there is no C compiler, which whatever builds this crate needs as well.

@@ -1,6 +1,6 @@
 //! Networks, by `berth net` and by `docker network` alike.
 
-use berth_tests::{Host, World, host::fetch_script, started};
+use berth_tests::{Host, World, host::fetch_script, probe::probe, started};
 
 #[test]
 fn both_clients_see_the_same_networks() {
@@ -294,4 +294,12 @@ fn who_is_not_root_serves_on_low_ports_and_pings() {
     host.wait_for_log("web", "listening");
     let address = host.docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]).ok();
     assert_eq!(host.fetch(&format!("http://{address}")).ok(), "Hello from berth");
+    // Without a capability for raw sockets there is only the one that the kernel has for pings.
+    let program = format!("{}:/probe:ro", probe().display());
+    let ping = |flags: &[&str]| {
+        let user = ["run", "--rm", "-u", "1000", "--cap-drop", "ALL", "-v", &program];
+        host.docker(&[&user[..], flags, &["busybox", "/probe", "ping", &address]].concat()).code
+    };
+    assert_eq!(ping(&[]), 0);
+    assert_eq!(ping(&asked), nix::libc::EACCES);
 }
