@@ -159,8 +159,12 @@ async fn prune_removes_what_nobody_is_on() {
     let mut wire = request();
     wire.endpoints[0].network = "used".to_owned();
     netd.put_sandbox(SandboxSpec::parse("web", wire).expect("a valid request")).await.expect("a sandbox");
-    let filter = PruneRequest { labels_not: vec!["keep".to_owned()], ..PruneRequest::default() };
-    assert_eq!(netd.prune(filter).await.expect("a prune"), ["unused"]);
+    let before =
+        |until| PruneRequest { labels_not: vec!["keep".to_owned()], until: Some(until), ..PruneRequest::default() };
+    let now = jiff::Timestamp::now();
+    let hour = jiff::SignedDuration::from_hours(1);
+    assert_eq!(netd.prune(before(now - hour)).await.expect("a prune"), [""; 0]);
+    assert_eq!(netd.prune(before(now)).await.expect("a prune"), ["unused"]);
     let published = netd.read_view();
     let left: Vec<_> = published.networks().map(|network| network.spec.name.to_string()).collect();
     assert_eq!(left, ["bridge", "host", "kept", "none", "used"]);
