@@ -96,15 +96,21 @@ fn events_keep_their_old_words_and_come_as_the_client_reads_them() {
     let id = host.docker(&["create", "--name", "told", "busybox"]).ok();
     // The past up to here, and no more.
     let until = host.sh("date +%s.%N").ok();
-    for version in ["v1.24", "v1.52"] {
-        let path = format!("/{version}/events?since=0&until={until}");
-        let (_, lines) = host.http("/run/berth/berth.sock", "GET", &path, None);
+    let version = get(&host, "/version");
+    let minor = |key: &str| version[key].as_str().and_then(|text| text.strip_prefix("1.")?.parse::<u32>().ok());
+    let versions = minor("MinAPIVersion").expect("the oldest")..=minor("ApiVersion").expect("the newest");
+    assert!(versions.contains(&24) && versions.contains(&52), "{versions:?}");
+    for minor in versions {
+        let path = format!("/v1.{minor}/events?since=0&until={until}");
+        let (status, lines) = host.http("/run/berth/berth.sock", "GET", &path, None);
+        assert_eq!(status, 200, "{path}");
         let events: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
         let created = events.iter().find(|event| event["Action"] == "create" && event["Type"] == "container");
         let created = created.unwrap_or_else(|| panic!("{lines}"));
         assert_eq!(
             [&created["id"], &created["status"], &created["from"]],
-            [&json!(id), &json!("create"), &json!("busybox")]
+            [&json!(id), &json!("create"), &json!("busybox")],
+            "{path}"
         );
     }
     let sequence = host
