@@ -54,6 +54,43 @@ fn docker_and_berth_pull_and_run_what_is_missing() {
     assert!(shown.stdout.contains("Pull complete"), "{shown:?}");
 }
 
+#[test]
+fn the_event_of_a_pull_has_the_labels_of_its_image() {
+    let (_world, host) = with_registry();
+    host.sh(&format!(
+        "cd {} && umoci config --image src:made --tag labelled --config.label tier=web && \
+         skopeo copy -q --dest-tls-verify=false oci:src:labelled docker://127.0.0.1:5000/team/made:labelled",
+        host.directory().display()
+    ))
+    .ok();
+    for tag in ["labelled", "1"] {
+        host.docker(&["pull", &format!("127.0.0.1:5000/team/made:{tag}")]).ok();
+    }
+    let until = host.sh("date +%s.%N").ok();
+    let told = |filter: &str| {
+        let format = "{{.ID}} {{.From}} {{.Actor.ID}} {{.Actor.Attributes.name}} {{.Actor.Attributes.tier}}";
+        let events = ["events", "--since", "1h", "--until", &until, "--filter", "event=pull", "--filter", filter];
+        host.docker(&[&events[..], &["--format", format]].concat()).ok()
+    };
+    let name = |tag: &str| format!("127.0.0.1:5000/team/made:{tag}");
+    // Docker knows what was pulled by its name, not by its id.
+    let labelled = format!("{0}  {0} 127.0.0.1:5000/team/made web", name("labelled"));
+    let plain = format!("{0}  {0} 127.0.0.1:5000/team/made <no value>", name("1"));
+    let both = format!("{labelled}\n{plain}");
+    for (filter, events) in [
+        ("label=tier=web", &labelled),
+        ("label=tier", &labelled),
+        ("label=tier=db", &String::new()),
+        (&format!("image={}", name("labelled")), &labelled),
+        (&format!("image={}", name("1")), &plain),
+        ("image=127.0.0.1:5000/team/made", &both),
+        ("image=127.0.0.1:5000/team/other", &String::new()),
+        ("type=image", &both),
+    ] {
+        assert_eq!(&told(filter), events, "{filter}");
+    }
+}
+
 /// Copies `team/made:1` within the registry.
 fn copy(host: &Host, to: &str) {
     host.sh(&format!(
