@@ -96,9 +96,13 @@ fn recorded() -> BTreeMap<String, Shape> {
 
 /// The shape of what each section's request is answered with.
 fn served(host: &Host) -> BTreeMap<&'static str, Shape> {
-    let ask = |method: &str, path: &str, body: Option<&str>| -> Value {
+    let read = |method: &str, path: &str, body: Option<&str>| {
         let (status, reply) = host.http("/run/berth/berth.sock", method, &format!("/v1.52{path}"), body);
         assert!((200..300).contains(&status), "{path}: {status} {reply}");
+        reply
+    };
+    let ask = |method: &str, path: &str, body: Option<&str>| -> Value {
+        let reply = read(method, path, body);
         serde_json::from_str(&reply).unwrap_or_else(|error| panic!("{path}: {error}: {reply}"))
     };
     let get = |path: &str| ask("GET", path, None);
@@ -131,6 +135,7 @@ fn served(host: &Host) -> BTreeMap<&'static str, Shape> {
         ("stats", "/containers/shape/stats?stream=false&one-shot=1"),
         ("changes", "/containers/shape/changes"),
         ("history", "/images/busybox/history"),
+        ("plugins", "/plugins"),
     ] {
         add(section, &get(path));
     }
@@ -148,6 +153,13 @@ fn served(host: &Host) -> BTreeMap<&'static str, Shape> {
         ("build prune", "/build/prune"),
     ] {
         add(section, &ask("POST", path, None));
+    }
+    // No document, but bytes as they come.
+    let events = format!("/events?since=0&until={}", host.sh("date +%s.%N").ok());
+    for (section, path) in [("events", &*events), ("_ping", "/_ping")] {
+        let reply = read("GET", path, None);
+        assert!(!reply.is_empty() && serde_json::from_str::<Value>(&reply).is_err(), "{path}: {reply}");
+        shapes.entry(section).or_default().entry(list_path("").to_owned()).or_default().insert("bytes".to_owned());
     }
     shapes
 }
