@@ -239,6 +239,12 @@ fn of_mounts_and_devices() {
             "invalid volume specification: '/a:/b:nocopy': invalid mount config for type \"bind\": \
              field VolumeOptions must not be specified",
         ),
+        (
+            of_host(json!({ "Binds": ["/a:/b:nocopy"] })),
+            400,
+            "invalid volume specification: '/a:/b:nocopy': invalid mount config for type \"bind\": \
+             field VolumeOptions must not be specified",
+        ),
         (of_host(json!({ "Binds": ["x:/y:bar"] })), 400, "invalid mode: bar"),
         (of_host(json!({ "VolumesFrom": ["web:bar"] })), 400, "invalid mode: bar"),
         (of_host(json!({ "VolumesFrom": ["web:nocopy"] })), 400, "invalid mode: nocopy"),
