@@ -2,8 +2,8 @@
 """Records how BuildKit's own parser reads a collection of Dockerfiles, for the test `recorded.rs`.
 
 The package `dockerfile` of PyPI brings that parser: python3 -m venv V && V/bin/pip install dockerfile==3.4.0, then
-V/bin/python record.py > recorded.json. It is of BuildKit 0.12, and leaves out what later ones read besides: here-documents
-whose names stand apart.
+V/bin/python record.py > recorded.json. It is of BuildKit 0.12. What later ones read besides is written out below: here-documents
+whose names stand apart, since 0.22 (moby/buildkit#5817).
 """
 
 import json
@@ -102,6 +102,28 @@ BEGINS = [
     'FROM a@sha256:00',
     'ARG BASE=a\nFROM $BASE AS base',
 ]
+# Flags of ADD and COPY, each in a Dockerfile of its own.
+FLAGS = [
+    'COPY --link a b /x/',
+    'COPY --link=false --from=base a /x',
+    'COPY --link ["a b", "/x/"]',
+    'COPY --link --chmod=644 <<a <<"b" /x/\n$1\na\n$2\nb',
+    'COPY --parents ./a/*/b /x/',
+    'COPY --parents a/./b/c.txt d /x/',
+    'COPY --parents --link --chown=1:2 a \\\n  b \\\n  /x/',
+    'COPY --exclude=*.md --exclude=*.txt . /x/',
+    'ADD --link https://a.example/x /x',
+    'ADD --link --chown=u:g a.tar.gz b /x/',
+    'ONBUILD COPY --link --parents a b /x/',
+]
+# The rest of a RUN whose here-document EOF has its name apart, and what is in it.
+APART = [
+    ('cat << EOF > /hello.txt', 'hello\n'),
+    ('cat <<       EOF      > /tmp/file', '  stuff\n  more stuff\n'),
+    ('<<  EOF', ''),
+    ('<<  EOF  > foo', ''),
+    ('<< EOF', 'echo $X\n# no comment\nUSER x\n'),
+]
 COUNT = 180
 
 chance = random.Random(11)
@@ -139,5 +161,12 @@ texts = ['FROM a\n' + line + '\n' for line in LINES]
 texts += ['# escape=`\nFROM a\n' + line + '\n' for line in WINDOWS]
 while len(texts) < COUNT:
     texts.append(mixed())
-entries = [json.dumps({'text': text, 'read': recorded(text)}, ensure_ascii=False) for text in dict.fromkeys(texts)]
+texts += ['FROM a\n' + line + '\nUSER x\n' for line in FLAGS]
+readings = {text: recorded(text) for text in texts}
+for line, content in APART:
+    user = [4 + content.count('\n'), 'USER', False, ['x'], []]
+    documents = [['EOF', content]]
+    reading = [[1, 'FROM', False, ['a'], []], [2, 'RUN', False, [line], documents], user]
+    readings['FROM a\nRUN ' + line + '\n' + content + 'EOF\nUSER x\n'] = reading
+entries = [json.dumps({'text': text, 'read': read}, ensure_ascii=False) for text, read in readings.items()]
 sys.stdout.write('[\n' + ',\n'.join(entries) + '\n]\n')
