@@ -204,6 +204,45 @@ fn prune_and_what_is_taken() {
 }
 
 #[test]
+fn system_prune_leaves_what_its_filters_leave() {
+    let (_world, host) = berth_tests::started();
+    let build = |name: &str, label: &str| {
+        let made = format!("printf 'FROM busybox\\nLABEL {label}\\n' | docker build -q -t {name} -");
+        host.sh(&format!("export DOCKER_HOST=unix:///run/berth/berth.sock DOCKER_BUILDKIT=0; {made}")).ok();
+    };
+    let left = |arguments: &[&str]| {
+        let mut names = listed(host.docker(arguments));
+        names.retain(|name| name.len() == 2);
+        names.sort_unstable();
+        names.concat()
+    };
+    for client in [Host::docker as fn(&Host, &[&str]) -> Outcome, Host::berth] {
+        for (name, label) in [("aa", "tier=web"), ("bb", "tier=db"), ("cc", "keep=yes")] {
+            host.docker(&["create", "--name", name, "--label", label, "busybox", "true"]).ok();
+            host.docker(&["network", "create", "--label", label, name]).ok();
+            build(name, label);
+        }
+        let prune = |filters: &[&str]| {
+            let filters: Vec<_> = filters.iter().flat_map(|filter| ["--filter", *filter]).collect();
+            client(&host, &[&["system", "prune", "-a", "-f"][..], &filters].concat()).ok();
+            [
+                left(&["ps", "-a", "--format", "{{.Names}}"]),
+                left(&["network", "ls", "--format", "{{.Name}}"]),
+                left(&["images", "--format", "{{.Repository}}"]),
+            ]
+        };
+        let all = |names: &str| [names; 3].map(str::to_owned);
+        assert_eq!(prune(&["label=none"]), all("aabbcc"));
+        assert_eq!(prune(&["label=tier", "until=1h"]), all("aabbcc"));
+        assert_eq!(prune(&["label=tier=web"]), all("bbcc"));
+        assert_eq!(prune(&["label!=keep"]), all("cc"));
+        assert_eq!(prune(&[]), all(""));
+        // That took the image as well.
+        host.docker(&["import", &berth_tests::image::busybox().to_string_lossy(), "busybox"]).ok();
+    }
+}
+
+#[test]
 fn an_image_for_another_platform_is_not_the_one_that_was_asked_for() {
     let (_world, host) = berth_tests::started();
     let ask = |method, path: &str| host.http("/run/berth/berth.sock", method, path, None);
