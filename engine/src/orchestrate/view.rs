@@ -15,8 +15,15 @@ use crate::orchestrate::{start, volume};
 #[derive(Debug)]
 pub(crate) struct ContainerFiles {
     // In this order: it is unmounted before anybody else may mount it.
-    pub(crate) root: Root,
+    root: Root,
     _guard: RootfsGuard,
+}
+
+impl ContainerFiles {
+    /// Not a field for others: a closure that names one takes that along and leaves the rest, the guard, to end without it.
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
 }
 
 #[derive(Debug)]

@@ -46,7 +46,7 @@ pub(super) async fn get(
     let (view, stat) = look(&engine, &handle, &given, &query.path).await?;
     engine.containers.tell(&handle.container(), "archive-path", []);
     let path = translate::path(&query.path)?;
-    let body = download::body(move |output| Ok(images::files::pack_path(&view.root, &path, output)?));
+    let body = download::body(move |output| Ok(images::files::pack_path(view.root(), &path, output)?));
     let headers = [(CONTENT_TYPE, "application/x-tar".to_owned()), (STAT, translate::stat_header(&stat))];
     Ok((headers, body).into_response())
 }
@@ -56,7 +56,7 @@ async fn look(engine: &Engine, handle: &Handle, given: &str, text: &str) -> Resu
     let view = view::open(engine, handle, Scope::Mounts).await?;
     let (text, given) = (text.to_owned(), given.to_owned());
     engine
-        .blocking(move |_| match images::files::stat(&view.root, &path) {
+        .blocking(move |_| match images::files::stat(view.root(), &path) {
             Ok(stat) => Ok((view, stat)),
             Err(error) => Err(unreachable_path(error, &text, &given)),
         })
@@ -98,11 +98,11 @@ fn extract(
 ) -> Result<()> {
     let user = &container.spec.process.user;
     let owner = match query.copy_uid_gid && !user.user.is_empty() {
-        true => Some(view.root.resolve_user(user).map(|(uid, gid)| Ownership { uid, gid })?),
+        true => Some(view.root().resolve_user(user).map(|(uid, gid)| Ownership { uid, gid })?),
         false => None,
     };
     let extraction = Extraction { directory: path.to_owned(), keep_kinds: query.no_overwrite_dir_non_dir, owner };
-    images::files::extract(&view.root, archive, &extraction).map_err(|error| match Error::from(error) {
+    images::files::extract(view.root(), archive, &extraction).map_err(|error| match Error::from(error) {
         error if error.kind() == Kind::NotFound => {
             Error::not_found(format!("Could not find the file {} in container {given}", query.path))
         }

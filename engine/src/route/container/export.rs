@@ -21,7 +21,7 @@ use crate::wire::archive::ChangeView;
 pub(super) async fn export(State(engine): State<Engine>, Named(handle): Named) -> Result<Response> {
     let view = view::open(&engine, &handle, Scope::RootfsOnly).await?;
     engine.containers.tell(&handle.container(), "export", []);
-    let body = download::body(move |output| Ok(images::files::pack_root(&view.root, output)?));
+    let body = download::body(move |output| Ok(images::files::pack_root(view.root(), output)?));
     Ok(([(CONTENT_TYPE, "application/octet-stream")], body).into_response())
 }
 
