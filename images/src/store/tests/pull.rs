@@ -230,6 +230,42 @@ fn who_calls_a_pull_off_ends_it() {
 }
 
 #[test]
+fn what_came_of_a_pull_that_ended_is_kept_until_something_is_removed() {
+    struct EndsWithTheFirst(CancellationToken, Heard);
+    impl PullProgress for EndsWithTheFirst {
+        fn report(&self, blob: Digest, step: PullStep) {
+            self.1.report(blob, step);
+            if step == PullStep::Complete {
+                self.0.cancel();
+            }
+        }
+    }
+    let registry = Registry::plain();
+    let mut many = image("x:many");
+    // Of another image's none, and more than are fetched at once.
+    many.layers = Vec::from_iter((0..20).map(|number| Tar::new().file("number", &number.to_string()).finish()));
+    registry.put("many", [&many], gzip);
+    registry.put("another", [&image("x:v1")], gzip);
+    let [reference, another] = ["many:many", "another:v1"].map(|name| format!("{}/{name}", registry.address));
+    for something_is_removed in [false, true] {
+        let (store, puller) = (TestStore::new(), Puller::default());
+        puller.pull(store.store(), &another).expect("pulled");
+        let called_off = CancellationToken::new();
+        let ends = EndsWithTheFirst(called_off.clone(), Heard::default());
+        puller.pull_until(store.store(), &reference, &called_off, &ends).expect_err("called off");
+        let came = ends.1.count(PullStep::Complete);
+        assert_ne!(came, 0);
+        if something_is_removed {
+            store.store().remove(&another, false, &[]).expect("removed");
+        }
+        let heard = Heard::default();
+        puller.pull_as(store.store(), &reference, Credentials::Anonymous, &heard).expect("pulled");
+        let kept = heard.count(PullStep::AlreadyExists);
+        assert!(if something_is_removed { kept == 0 } else { kept >= came }, "{kept} of {came} were kept");
+    }
+}
+
+#[test]
 fn who_calls_a_pull_off_need_not_wait_for_a_registry_that_is_silent() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its port");
