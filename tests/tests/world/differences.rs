@@ -1,5 +1,8 @@
 //! What docs/differences-from-docker.md says isn't there yet is refused, each with the status that it says.
 
+mod on_purpose;
+mod shown;
+
 use berth_tests::{started, world::binary};
 
 use crate::bad_input::WrongHttp;

@@ -28,6 +28,7 @@ fn docker_and_berth_pull_and_run_what_is_missing() {
     let said = host.docker(&["pull", NAME]).ok();
     assert!(said.starts_with("1: Pulling from team/made\n"), "{said}");
     assert_eq!(said.matches(": Pull complete").count(), 2, "{said}");
+    assert!(!said.contains("Verifying") && !said.contains("Extracting"), "that is done while it downloads: {said}");
     assert!(said.contains("\nDigest: sha256:"), "{said}");
     assert!(said.ends_with(&format!("Status: Downloaded newer image for {NAME}\n{NAME}")), "{said}");
     let again = host.berth(&["pull", NAME]).ok();
@@ -133,7 +134,11 @@ fn platforms_and_digests() {
             assert!(said.contains("no matching manifest for linux/s390x in the manifest list entries"), "{said}");
             ask(&["rmi", "-f", &name]).ok();
         }
+        // Where there is one alone, which may be taken for that of whoever asks.
+        let said = ask(&["pull", "--platform", "linux/s390x", "127.0.0.1:5000/team/made:1"]).fails_with(1);
+        assert!(said.contains("linux/s390x"), "{said}");
     }
+    assert_eq!(host.docker(&["images", "-q", "127.0.0.1:5000/team/made"]).ok(), "");
 }
 
 #[test]
