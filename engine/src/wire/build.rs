@@ -170,10 +170,17 @@ pub(crate) struct PruneQuery {
 impl PruneQuery {
     /// Refuses what can't be done.
     pub(crate) fn check(&self) -> Result<()> {
-        let asked = [self.keep_storage, self.reserved_space, self.max_used_space, self.min_free_space];
-        match asked.into_iter().flatten().any(|bytes| bytes != 0) {
-            true => Err(refused("keeping part of the build cache (--keep-storage)", "use --filter until=24h")),
-            false => Ok(()),
+        let asked = [
+            ("keep-storage", self.keep_storage),
+            ("reserved-space", self.reserved_space),
+            ("max-used-space", self.max_used_space),
+            ("min-free-space", self.min_free_space),
+        ];
+        match asked.into_iter().find(|(_, bytes)| bytes.is_some_and(|bytes| bytes != 0)) {
+            Some((name, _)) => {
+                Err(refused(&format!("keeping part of the build cache ({name})"), "use --filter until=24h"))
+            }
+            None => Ok(()),
         }
     }
 }
