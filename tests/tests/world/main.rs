@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod api_changes;
 mod api_versions;
 mod bad_input;
 mod beside_docker;

@@ -1,0 +1,502 @@
+//! The rows of docs/engine-api.md, by the minor number of their version and words of their own, and what shows each.
+
+use super::{
+    Check::{self, Asks, By, Keeps, Shows},
+    Expect::{self, Absent, Is, There},
+};
+
+/// A row's version and words of it, and what shows it. Those about swarm need none: there is one answer to all of them.
+pub(super) const ROWS: &[(u8, &str, &[Check])] = &[
+    (
+        52,
+        "`GET /images/{name}/get` takes several",
+        &[
+            Asks("GET", "/images/busybox/get?platform=HERE", None, 200, ""),
+            Asks("GET", "/images/busybox/get?platform=HERE&platform=ELSEWHERE", None, 400, "platform"),
+        ],
+    ),
+    (
+        52,
+        "`POST /images/load` takes several",
+        &[Asks("POST", "/images/load?platform=HERE&platform=ELSEWHERE", None, 400, "platform")],
+    ),
+    (
+        52,
+        "without `status`, `id` and `from`",
+        &[By("api_versions.rs events_keep_their_old_words_and_come_as_the_client_reads_them")],
+    ),
+    (52, "has `Status`", &[Shows("/networks/bridge", "/Status/IPAM", There, Absent)]),
+    (
+        52,
+        "an empty list of `PortBindings`",
+        &[Asks(
+            "POST",
+            "/containers/create?name=asked",
+            Some(r#"{"Image":"busybox","HostConfig":{"PortBindings":{"80/tcp":[]}}}"#),
+            201,
+            "empty list of port-bindings",
+        )],
+    ),
+    (
+        52,
+        "leaves empty members of `Config` out",
+        &[Shows("/images/busybox/json", "/Config/Labels", Absent, Is("null"))],
+    ),
+    (
+        52,
+        "the same for `Parent`",
+        &[
+            Shows("/images/busybox/json", "/Parent", Absent, There),
+            Shows("/images/busybox/json", "/Author", Absent, There),
+        ],
+    ),
+    (52, "`Config.OnBuild`", &[Shows("/containers/web/json", "/Config/OnBuild", Absent, Is("null"))]),
+    (52, "the default bridge's members", &[Shows("/containers/web/json", "/NetworkSettings/IPAddress", There, There)]),
+    (
+        52,
+        "`KernelMemoryTCP` is gone from `update`",
+        &[Shows("/containers/web/json", "/HostConfig/KernelMemoryTCP", Absent, Absent)],
+    ),
+    (52, "`KernelMemoryTCP` is gone from `info`", &[Shows("/info", "/KernelMemoryTCP", Absent, Absent)]),
+    (
+        52,
+        "`application/x-ndjson`",
+        &[By("api_versions.rs events_keep_their_old_words_and_come_as_the_client_reads_them")],
+    ),
+    (
+        52,
+        "takes no MAC address of the whole container",
+        &[Asks(
+            "POST",
+            "/containers/create?name=asked",
+            Some(r#"{"Image":"busybox","MacAddress":"02:00:00:00:00:07"}"#),
+            201,
+            "deprecated",
+        )],
+    ),
+    (52, "has `os_type`", &[Shows("/containers/web/stats?stream=0&one-shot=1", "/os_type", Is(r#""linux""#), There)]),
+    (
+        52,
+        "has totals by kind",
+        &[
+            Shows("/system/df", "/ImageUsage", There, Absent),
+            Shows("/system/df?verbose=1", "/ImageUsage/Items", There, Absent),
+        ],
+    ),
+    (
+        52,
+        "its lists",
+        &[
+            Shows("/system/df?verbose=1", "/Images", Absent, There),
+            Shows("/system/df?verbose=0", "/LayersSize", Absent, There),
+        ],
+    ),
+    (51, "counts each image's `Containers`", &[Shows("/images/json", "/0/Containers", Is("2"), Is("-1"))]),
+    (51, "`NetworkSettings.Bridge`", &[Shows("/containers/web/json", "/NetworkSettings/Bridge", There, There)]),
+    (
+        51,
+        "of `update` and `inspect` is to go",
+        &[Shows("/containers/web/json", "/HostConfig/KernelMemoryTCP", Absent, Absent)],
+    ),
+    (51, "`KernelMemoryTCP` of `info`", &[Shows("/info", "/KernelMemoryTCP", Absent, Absent)]),
+    (51, "`Parent` and `DockerVersion`", &[Shows("/images/busybox/json", "/Parent", Is(r#""""#), There)]),
+    (51, "`Config.DockerVersion`", &[Shows("/images/busybox/json", "/Config/DockerVersion", Absent, Absent)]),
+    (50, "`DiscoveredDevices`", &[Shows("/info", "/DiscoveredDevices", Absent, Absent)]),
+    (50, "takes `platforms`", &[By("image_life.rs an_image_for_another_platform_is_not_the_one_that_was_asked_for")]),
+    (
+        50,
+        "without `BridgeNfIptables`",
+        &[
+            Shows("/info", "/BridgeNfIptables", Absent, Is("false")),
+            Shows("/info", "/BridgeNfIp6tables", Absent, Is("false")),
+        ],
+    ),
+    (
+        50,
+        "without members that only containers have",
+        &[Shows("/images/busybox/json", "/Config/Hostname", Absent, Is(r#""""#))],
+    ),
+    (
+        49,
+        "takes a `platform`",
+        &[
+            Asks("GET", "/images/busybox/json?platform=HERE", None, 200, ""),
+            Asks("GET", "/images/busybox/json?platform=ELSEWHERE", None, 404, "platform"),
+        ],
+    ),
+    (49, "has `FirewallBackend`", &[Shows("/info", "/FirewallBackend/Driver", Is(r#""nftables""#), Expect::Any)]),
+    (
+        49,
+        "`AllowNondistributableArtifacts…`",
+        &[Shows("/info", "/RegistryConfig/AllowNondistributableArtifactsCIDRs", Absent, Is("null"))],
+    ),
+    (49, "that are `Expected`", &[Shows("/info", "/RuncCommit/Expected", Absent, There)]),
+    (48, "`error` and `progress`", &[By("../../../engine/src/wire/progress.rs lines_are_as_clients_know_them")]),
+    (48, "`allow-nondistributable-artifacts`", &[By("../configuration.rs the_document_has_every_key_of_both_daemons")]),
+    (48, "are always `false`", &[Shows("/info", "/BridgeNfIptables", Is("false"), There)]),
+    (48, "`keep-storage`", &[Asks("POST", "/build/prune?keep-storage=1", None, 501, "keep-storage")]),
+    (
+        48,
+        "`GET /images/{name}/history` takes",
+        &[
+            Asks("GET", "/images/busybox/history?platform=HERE", None, 200, ""),
+            Asks("GET", "/images/busybox/history?platform=ELSEWHERE", None, 404, "platform"),
+        ],
+    ),
+    (48, "`load` and `GET /images/{name}/get`", &[By("round_trip.rs through_pipes_and_for_platforms")]),
+    (
+        48,
+        "`VolumeDriver` doesn't count",
+        &[Asks(
+            "POST",
+            "/containers/create?name=asked",
+            Some(
+                r#"{"Image":"busybox","HostConfig":{"VolumeDriver":"local","Mounts":[{"Type":"volume","Source":"vol","Target":"/v"}]}}"#,
+            ),
+            201,
+            "volume-driver configuration is ignored",
+        )],
+    ),
+    (
+        48,
+        "of type `image`",
+        &[Asks(
+            "POST",
+            "/containers/create?name=asked",
+            Some(r#"{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"image","Source":"busybox","Target":"/v"}]}}"#),
+            501,
+            "image",
+        )],
+    ),
+    (48, "`Expected` commits", &[Shows("/info", "/RuncCommit/Expected", There, There)]),
+    (
+        48,
+        "aren't turned into options of the endpoint any more",
+        &[Keeps(
+            r#""HostConfig":{"Sysctls":{"net.ipv4.conf.eth0.log_martians":"1"}}"#,
+            "/HostConfig/Sysctls",
+            There,
+            There,
+        )],
+    ),
+    (48, "have a `Descriptor`", &[Shows("/images/json", "/0/Descriptor", Absent, Absent)]),
+    (48, "has `Manifests`, likewise", &[Shows("/images/busybox/json", "/Manifests", Absent, Absent)]),
+    (
+        48,
+        "`GET /containers/{id}/json` has `ImageManifestDescriptor`",
+        &[Shows("/containers/web/json", "/ImageManifestDescriptor", Absent, Absent)],
+    ),
+    (
+        48,
+        "takes `EnableIPv4`",
+        &[Asks("POST", "/networks/create", Some(r#"{"Name":"no4","EnableIPv4":false}"#), 501, "IPv4")],
+    ),
+    (48, "`GET /networks/{id}` has `EnableIPv4`", &[Shows("/networks/bridge", "/EnableIPv4", Is("true"), Is("true"))]),
+    (
+        48,
+        "endpoints take a `GwPriority`",
+        &[Keeps(
+            r#""NetworkingConfig":{"EndpointsConfig":{"lab":{"GwPriority":7}}}"#,
+            "/NetworkSettings/Networks/lab/GwPriority",
+            Is("7"),
+            Is("0"),
+        )],
+    ),
+    (
+        48,
+        "`GET /containers/json` has `GwPriority`",
+        &[Shows("/containers/json", "/0/NetworkSettings/Networks/lab/GwPriority", Is("0"), Is("0"))],
+    ),
+    (48, "`/debug/…`", &[Asks("GET", "/debug/vars", None, 404, "page not found")]),
+    (
+        48,
+        "takes `reserved-space`",
+        &[
+            Asks("POST", "/build/prune?reserved-space=1", None, 501, "reserved-space"),
+            Asks("POST", "/build/prune?max-used-space=1", None, 501, "max-used-space"),
+            Asks("POST", "/build/prune?min-free-space=1", None, 501, "min-free-space"),
+        ],
+    ),
+    (
+        48,
+        "`GET /containers/json` has `ImageManifestDescriptor`",
+        &[Shows("/containers/json", "/0/ImageManifestDescriptor", Absent, Absent)],
+    ),
+    (47, "has `Manifests`, if asked for", &[Shows("/images/json?manifests=1", "/0/Manifests", Absent, Absent)]),
+    (47, "`bridge-nf-call-iptables`", &[By("../../../engine/src/translate/info.rs each_version_has_what_it_knows")]),
+    (46, "`info` has `Containerd`", &[Shows("/info", "/Containerd", Absent, Absent)]),
+    (
+        46,
+        "`com.docker.network.endpoint.sysctls`",
+        &[Asks(
+            "POST",
+            "/networks/other/connect",
+            Some(
+                r#"{"Container":"web","EndpointConfig":{"DriverOpts":{"com.docker.network.endpoint.sysctls":"net.ipv4.conf.IFNAME.log_martians=1"}}}"#,
+            ),
+            501,
+            "com.docker.network.endpoint.sysctls",
+        )],
+    ),
+    (46, "has annotations", &[Shows("/containers/json", "/0/HostConfig/Annotations", Absent, Absent)]),
+    (46, "`POST /images/{name}/push` takes", &[By("push.rs all_tags_a_platform_and_nothing_at_all")]),
+    (
+        46,
+        "`TmpfsOptions.Options`",
+        &[
+            Keeps(
+                r#""HostConfig":{"Mounts":[{"Type":"tmpfs","Target":"/t","TmpfsOptions":{"Options":[["exec"]]}}]}"#,
+                "/HostConfig/Mounts/0/TmpfsOptions/Options",
+                There,
+                Expect::Any,
+            ),
+            Asks(
+                "POST",
+                "/containers/create?name=asked",
+                Some(
+                    r#"{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"tmpfs","Target":"/t","TmpfsOptions":{"Options":[["uid","7"]]}}]}}"#,
+                ),
+                400,
+                "uid",
+            ),
+        ],
+    ),
+    (46, "an event `create` of each image", &[By("build.rs a_dockerfile_becomes_an_image_once")]),
+    (
+        46,
+        "that only containers have are to go",
+        &[Shows("/images/busybox/json", "/Config/Hostname", Is(r#""""#), There)],
+    ),
+    (
+        45,
+        "`VolumeOptions.Subpath`",
+        &[Keeps(
+            r#""HostConfig":{"Mounts":[{"Type":"volume","Source":"vol","Target":"/v","VolumeOptions":{"Subpath":"sub"}}]}"#,
+            "/HostConfig/Mounts/0/VolumeOptions/Subpath",
+            Is(r#""sub""#),
+            Expect::Refused(400),
+        )],
+    ),
+    (45, "`is-automated` of searches", &[By("search.rs docker_and_berth_search")]),
+    (
+        45,
+        "without `Container` and `ContainerConfig`",
+        &[
+            Shows("/images/busybox/json", "/Container", Absent, There),
+            Shows("/images/busybox/json", "/ContainerConfig", Absent, There),
+        ],
+    ),
+    (45, "`Aliases` of endpoints", &[By("api_versions.rs older_versions_are_served_as_documented")]),
+    (
+        44,
+        "filters by `until`",
+        &[
+            Asks("GET", "/images/json?filters=%7B%22until%22%3A%5B%222001-01-01%22%5D%7D", None, 200, "[]"),
+            Asks("GET", "/images/json?filters=%7B%22until%22%3A%5B%220s%22%5D%7D", None, 200, "busybox"),
+        ],
+    ),
+    (
+        44,
+        "no `VirtualSize`",
+        &[
+            Shows("/images/json", "/0/VirtualSize", Absent, There),
+            Shows("/images/busybox/json", "/VirtualSize", Absent, There),
+        ],
+    ),
+    (44, "`is_automated` of searches is to go", &[By("search.rs docker_and_berth_search")]),
+    (44, "the filter `is-automated`", &[By("search.rs docker_and_berth_search")]),
+    (
+        44,
+        "read-only binds",
+        &[Asks(
+            "POST",
+            "/containers/create?name=asked",
+            Some(
+                r#"{"Image":"busybox","HostConfig":{"Mounts":[{"Type":"bind","Source":"/tmp","Target":"/v","ReadOnly":true,"BindOptions":{"ReadOnlyForceRecursive":true}}]}}"#,
+            ),
+            501,
+            "recursive",
+        )],
+    ),
+    (
+        44,
+        "`HealthConfig.StartInterval`",
+        &[Keeps(
+            r#""Healthcheck":{"Test":["CMD","true"],"StartInterval":2000000000}"#,
+            "/Config/Healthcheck/StartInterval",
+            Is("2000000000"),
+            Absent,
+        )],
+    ),
+    (44, "`CDISpecDirs`", &[Shows("/info", "/CDISpecDirs", Is("[]"), Expect::Any)]),
+    (
+        44,
+        "a wrong `IPAM`",
+        &[Asks(
+            "POST",
+            "/networks/create",
+            Some(r#"{"Name":"odd","IPAM":{"Config":[{"Subnet":"10.9.0.1/24"}]}}"#),
+            400,
+            "10.9.0",
+        )],
+    ),
+    (44, "can't be had twice", &[Asks("POST", "/networks/create", Some(r#"{"Name":"lab"}"#), 409, "lab")]),
+    (44, "takes several endpoints", &[By("api_versions.rs older_versions_are_served_as_documented")]),
+    (
+        44,
+        "before the start",
+        &[Asks(
+            "POST",
+            "/containers/create?name=asked",
+            Some(
+                r#"{"Image":"busybox","NetworkingConfig":{"EndpointsConfig":{"lab":{"IPAMConfig":{"IPv4Address":"nonesuch"}}}}}"#,
+            ),
+            400,
+            "nonesuch",
+        )],
+    ),
+    (
+        44,
+        "a MAC address of their own",
+        &[
+            Keeps(
+                r#""NetworkingConfig":{"EndpointsConfig":{"lab":{"MacAddress":"02:00:00:00:00:07"}}}"#,
+                "/NetworkSettings/Networks/lab/MacAddress",
+                Is(r#""02:00:00:00:00:07""#),
+                Is(r#""""#),
+            ),
+            Asks(
+                "POST",
+                "/containers/create?name=asked",
+                Some(r#"{"Image":"busybox","MacAddress":"02:00:00:00:00:07"}"#),
+                201,
+                "deprecated",
+            ),
+        ],
+    ),
+    (44, "of images are to go", &[Shows("/images/busybox/json", "/ContainerConfig", There, There)]),
+    (44, "have a `status`", &[Shows("/info", "/Runtimes/berth/status", Absent, Absent)]),
+    (
+        44,
+        "endpoints have `DNSNames`",
+        &[Shows("/containers/web/json", "/NetworkSettings/Networks/lab/DNSNames", There, There)],
+    ),
+    (44, "among `Aliases` is to go", &[By("api_versions.rs older_versions_are_served_as_documented")]),
+    (
+        44,
+        "of `NetworkSettings` are to go",
+        &[Shows("/containers/web/json", "/NetworkSettings/IPAddress", There, There)],
+    ),
+    (44, "of unknown age", &[By("../../../engine/src/translate/image/tests.rs an_image_by_itself")]),
+    (
+        43,
+        "`HostConfig.Annotations`",
+        &[Keeps(r#""HostConfig":{"Annotations":{"a":"b"}}"#, "/HostConfig/Annotations", Expect::Refused(501), Absent)],
+    ),
+    (43, "`<none>:<none>`", &[By("../../../engine/src/translate/image/tests.rs an_image_in_a_list")]),
+    (43, "`VirtualSize` of images is to go", &[Shows("/images/json", "/0/VirtualSize", There, There)]),
+    (43, "`no-new-privileges`", &[By("../../../engine/src/translate/info.rs each_version_has_what_it_knows")]),
+    (42, "without `BuilderSize`", &[Shows("/system/df", "/BuilderSize", Absent, Absent)]),
+    (
+        42,
+        "take a `signal`",
+        &[
+            Asks("POST", "/containers/idle/stop?signal=NONESUCH", None, 400, "NONESUCH"),
+            Asks("POST", "/containers/idle/stop?signal=INT", None, 304, ""),
+        ],
+    ),
+    (
+        42,
+        "takes `shared-size`",
+        &[
+            Shows("/images/json?shared-size=1", "/0/SharedSize", Is("0"), Is("0")),
+            Shows("/images/json", "/0/SharedSize", Is("-1"), Is("-1")),
+        ],
+    ),
+    (42, "takes `type`", &[Shows("/system/df?type=volume", "/Images", Absent, There)]),
+    (42, "several `GET /system/df` at once", &[Asks("GET", "/system/df", None, 200, "")]),
+    (42, "imports take an architecture", &[By("images.rs import_tag_history_rmi")]),
+    (42, "an unknown `condition`", &[Asks("POST", "/containers/web/wait?condition=nonesuch", None, 400, "nonesuch")]),
+    (
+        42,
+        "is gone from `create` and `update`",
+        &[Shows("/containers/web/json", "/HostConfig/KernelMemory", Absent, Expect::Any)],
+    ),
+    (
+        42,
+        "`inspect` without `KernelMemory`",
+        &[Shows("/containers/web/json", "/HostConfig/KernelMemory", Absent, Expect::Any)],
+    ),
+    (42, "`info` without `KernelMemory`", &[Shows("/info", "/KernelMemory", Absent, Expect::Any)]),
+    (42, "has `Builder-Version`", &[Asks("GET", "/_ping", None, 200, "builder-version: 1\r\n")]),
+    (42, "has `Swarm`", &[Asks("GET", "/_ping", None, 200, "swarm: inactive\r\n")]),
+    (42, "devices of Windows", &[By("../../../engine/src/translate/create/tests/refusals.rs of_mounts_and_devices")]),
+    (42, "name their stream's type", &[By("../../../engine/src/stream/client.rs content_types")]),
+    (42, "`BuildCache.Parent` is to go", &[By("shapes/mod.rs every_member_is_docker_s_or_a_wanted_difference")]),
+    (42, "`BuildCache.Parents`", &[By("shapes/mod.rs every_member_is_docker_s_or_a_wanted_difference")]),
+    (42, "`attach/ws` takes", &[By("streams.rs browsers_attach_over_a_websocket")]),
+    (
+        42,
+        "`HostConfig.ConsoleSize`",
+        &[Keeps(r#""HostConfig":{"ConsoleSize":[24,80]}"#, "/HostConfig/ConsoleSize", Is("[24,80]"), Is("[0,0]"))],
+    ),
+    (
+        42,
+        "`BindOptions.CreateMountpoint`",
+        &[Keeps(
+            r#""HostConfig":{"Mounts":[{"Type":"bind","Source":"/run/not-there-yet","Target":"/v","BindOptions":{"CreateMountpoint":true}}]}"#,
+            "/HostConfig/Mounts/0/BindOptions/CreateMountpoint",
+            Is("true"),
+            Absent,
+        )],
+    ),
+    (
+        42,
+        "options of another kind of mount",
+        &[Keeps(
+            r#""HostConfig":{"Mounts":[{"Type":"bind","Source":"/tmp","Target":"/v","VolumeOptions":{"NoCopy":true}}]}"#,
+            "/HostConfig/Mounts/0/VolumeOptions",
+            Expect::Refused(400),
+            Absent,
+        )],
+    ),
+    (42, "`exec` takes a `ConsoleSize`", &[By("../../../engine/src/translate/exec.rs what_is_asked_for_wins")]),
+    (42, "spares volumes with names", &[By("volumes.rs the_api_answers_as_dockers")]),
+    (41, "events `prune`", &[By("image_life.rs prune_and_what_is_taken")]),
+    (41, "has `CgroupVersion`", &[Shows("/info", "/CgroupVersion", There, Expect::Any)]),
+    (41, "has `DefaultAddressPools`", &[Shows("/info", "/DefaultAddressPools/0/Base", There, Expect::Any)]),
+    (41, "`ClusterStore` and `ClusterAdvertise`", &[Shows("/info", "/ClusterStore", Absent, Absent)]),
+    (
+        41,
+        "without `filter`",
+        &[Asks("GET", "/images/json?filters=%7B%22reference%22%3A%5B%22nonesuch%22%5D%7D", None, 200, "[]")],
+    ),
+    (41, "takes a `platform`", &[By("../../../engine/src/translate/create/tests/refusals.rs of_processes")]),
+    (
+        41,
+        "`HostConfig.CgroupnsMode`",
+        &[Keeps(r#""HostConfig":{"CgroupnsMode":"host"}"#, "/HostConfig/CgroupnsMode", Is(r#""host""#), Expect::Any)],
+    ),
+    (41, "has `OSVersion`", &[Shows("/info", "/OSVersion", There, Expect::Any)]),
+    (41, "without `SystemStatus`", &[Shows("/info", "/SystemStatus", Absent, Absent)]),
+    (41, "takes `one-shot`", &[Asks("GET", "/containers/web/stats?stream=0&one-shot=1", None, 200, "cpu_stats")]),
+    (41, "`KernelMemory` of `create`", &[Shows("/containers/web/json", "/HostConfig/KernelMemory", Absent, Absent)]),
+    (41, "`KernelMemory` of `info`", &[Shows("/info", "/KernelMemory", Absent, Absent)]),
+    (40, "IPC namespace", &[By("api_versions.rs older_versions_are_served_as_documented")]),
+    (40, "`PidsLimit`", &[By("api_versions.rs older_versions_are_served_as_documented")]),
+    (
+        40,
+        "`BindOptions.NonRecursive`",
+        &[Keeps(
+            r#""HostConfig":{"Mounts":[{"Type":"bind","Source":"/tmp","Target":"/v","BindOptions":{"NonRecursive":true}}]}"#,
+            "/HostConfig/Mounts/0/BindOptions/NonRecursive",
+            Is("true"),
+            Absent,
+        )],
+    ),
+    (
+        25,
+        "`AutoRemove`",
+        &[Keeps(r#""HostConfig":{"AutoRemove":true}"#, "/HostConfig/AutoRemove", Is("true"), Is("false"))],
+    ),
+];
