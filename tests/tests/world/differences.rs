@@ -20,7 +20,18 @@ const NOT_THERE: &[(&str, &[WrongHttp])] = &[
     ("plugins that `docker plugin install` would fetch", &[("POST", "/plugins/pull?remote=x", "[]", 501, "plugin")]),
     (
         "BuildKit:",
-        &[("POST", "/session", "", 501, ""), ("POST", "/grpc", "", 501, ""), ("POST", "/build?version=2", "", 501, "")],
+        &[
+            (
+                "POST",
+                "/session",
+                "",
+                501,
+                "BuildKit's API (set DOCKER_BUILDKIT=0 for docker build, or use berth build)",
+            ),
+            ("POST", "/grpc", "", 501, "BuildKit's API (set DOCKER_BUILDKIT=0 for docker build, or use berth build)"),
+            ("POST", "/build?version=2", "", 501, "set DOCKER_BUILDKIT=0, or use berth build"),
+            ("POST", "/build?session=x", "", 501, "set DOCKER_BUILDKIT=0, or use berth build"),
+        ],
     ),
     (
         "`--squash`, `--output`, contexts that the daemon fetches",
@@ -202,6 +213,10 @@ fn what_isnt_there_yet_is_refused_as_the_document_says() {
     let run =
         ["run", "--rm", "--network", "lab", "--dns", "127.0.0.1", "busybox", "ping", "-c", "1", "-W", "1", "named"];
     assert!(host.docker(&run).fails_with(1).contains("bad address 'named'"));
+
+    // A newcomer reads it before that.
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains("`berth build`; with docker `DOCKER_BUILDKIT=0 docker build`"));
 
     let by_tcp = host.berth(&["-H", "tcp://127.0.0.1:2375", "ps"]).fails_with(1);
     assert!(by_tcp.starts_with("berth: invalid host 'tcp://127.0.0.1:2375': give unix:///path/to/socket"), "{by_tcp}");
