@@ -41,5 +41,6 @@ mod shapes;
 mod socket;
 mod streams;
 mod token_server;
+mod tour;
 mod volumes;
 mod wire;
