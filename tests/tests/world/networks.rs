@@ -303,3 +303,22 @@ fn who_is_not_root_serves_on_low_ports_and_pings() {
     assert_eq!(ping(&[]), 0);
     assert_eq!(ping(&asked), nix::libc::EACCES);
 }
+
+#[test]
+fn networkd_is_named_at_the_start_if_it_would_manage_links_of_ours() {
+    let mut world = World::new();
+    let mut host = world.host();
+    let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging");
+    host.sh("mkdir -p /run/systemd/netif /run/systemd/network && touch /run/systemd/netif/state && \
+         printf '[Match]\\nType=ether bridge\\n[Network]\\nDHCP=yes\\n' > /run/systemd/network/10-all.network")
+        .ok();
+    host.start_netd();
+    let says = "systemd-networkd manages berth0, bb-0123456789ab, bv0123456789 by /run/systemd/network/10-all.network";
+    host.wait_for_daemon_log("netd", says);
+    // With the file that is installed it doesn't, and nothing is said.
+    host.kill_netd();
+    host.sh(&format!("cp {packaging}/05-berth.network /run/systemd/network")).ok();
+    host.start_netd();
+    host.wait_for_daemon_lines("netd", "ready", 2);
+    assert_eq!(host.logs().matches("networkd").count(), 1, "{}", host.logs());
+}
