@@ -43,47 +43,63 @@ fn offered(engine: &FakeEngine, words: &[&str]) -> Vec<String> {
     outcome.stdout.lines().map(str::to_owned).collect()
 }
 
+/// The words of a command line, and what is offered for the last of them.
+const OFFERED: &[(&[&str], &[&str])] = &[
+    (&["start", "we"], &["web"]),
+    (&["stop", "web", "w"], &["web", "wiki"]),
+    (&["container", "rm", "-f", "wi"], &["wiki"]),
+    (&["exec", "-it", "wi"], &["wiki"]),
+    (&["run", "--rm", "b"], &["base:1", "busybox:latest"]),
+    (&["run", "--network", "l"], &["lab"]),
+    (&["run", "--volumes-from", "wi"], &["wiki"]),
+    (&["rmi", "ba"], &["base:1"]),
+    (&["tag", "ba"], &["base:1"]),
+    (&["net", "connect", "l"], &["lab"]),
+    (&["net", "connect", "lab", "we"], &["web"]),
+    (&["volume", "rm", "d"], &["data"]),
+    (&["inspect", "da"], &["data"]),
+    (&["inspect", "la"], &["lab"]),
+    // The word behind a container or an image is a command.
+    (&["exec", "web", "wi"], &[]),
+    (&["logs", "--tim"], &["--timestamps"]),
+    (&["comp"], &["completion"]),
+];
+
 #[test]
 fn bash_knows_containers_images_networks_and_volumes() {
     let engine = engine();
-    for (words, expected) in [
-        (&["start", "we"][..], &["web"][..]),
-        (&["stop", "web", "w"], &["web", "wiki"]),
-        (&["container", "rm", "-f", "wi"], &["wiki"]),
-        (&["exec", "-it", "wi"], &["wiki"]),
-        (&["run", "--rm", "b"], &["base:1", "busybox:latest"]),
-        (&["run", "--network", "l"], &["lab"]),
-        (&["run", "--volumes-from", "wi"], &["wiki"]),
-        (&["rmi", "ba"], &["base:1"]),
-        (&["tag", "ba"], &["base:1"]),
-        (&["net", "connect", "l"], &["lab"]),
-        (&["net", "connect", "lab", "we"], &["web"]),
-        (&["volume", "rm", "d"], &["data"]),
-        (&["inspect", "da"], &["data"]),
-        (&["inspect", "la"], &["lab"]),
-        // The word behind a container or an image is a command.
-        (&["exec", "web", "wi"], &[]),
-        (&["logs", "--tim"], &["--timestamps"]),
-        (&["comp"], &["completion"]),
-    ] {
+    for (words, expected) in OFFERED {
         let offered: Vec<String> = offered(&engine, words).into_iter().filter(|word| !word.is_empty()).collect();
-        assert_eq!(offered, expected, "{words:?}");
+        assert_eq!(offered, *expected, "{words:?}");
     }
 }
 
 #[test]
-fn other_shells_ask_in_their_own_ways() {
+fn zsh_and_fish_ask_in_their_own_ways_and_know_the_same() {
     let engine = engine();
-    for shell in ["zsh", "fish"] {
+    // What stands between a word and what is said about it.
+    for (shell, between) in [("zsh", ":"), ("fish", "\t")] {
         let script = engine.run(&["completion", shell]);
         assert!(
             script.code == 0 && ["_BERTH_COMPLETE", shell].iter().all(|said| script.stdout.contains(said)),
             "{script:?}"
         );
-        let mut berth = engine.berth(&["--", "berth", "start", "we"]);
-        berth.env("_BERTH_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", "2").env("_CLAP_IFS", "\n");
-        let offered = Outcome::from(berth.output().expect("berth runs"));
-        assert!(offered.stdout.starts_with("web") && offered.stdout.contains("Up 2 hours"), "{shell}: {offered:?}");
+        for (words, expected) in OFFERED {
+            let mut berth = engine.berth(&[&["--", "berth"][..], words].concat());
+            berth.env("_BERTH_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", words.len().to_string());
+            berth.env("_CLAP_IFS", "\n").env("BERTH_NETD", engine.socket());
+            let outcome = Outcome::from(berth.output().expect("berth runs"));
+            assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{shell} {words:?}");
+            let word = |line: &str| {
+                // A colon of the word's own is marked.
+                let kept = line.replace("\\:", "\0");
+                kept.split(between).next().unwrap_or_default().replace('\0', ":")
+            };
+            let lines = outcome.stdout.lines().filter(|line| !line.is_empty());
+            assert_eq!(lines.map(word).collect::<Vec<_>>(), *expected, "{shell} {words:?}: {}", outcome.stdout);
+            let told = if words[0] == "start" { "Up 2 hours" } else { "" };
+            assert!(outcome.stdout.contains(told), "{shell}: {}", outcome.stdout);
+        }
     }
 }
 

@@ -3,4 +3,5 @@
 mod as_docker;
 mod commands;
 mod completion;
+mod failures;
 mod fake_engine;
