@@ -101,3 +101,35 @@ fn what_the_engine_has_no_use_for_is_refused_in_its_words() {
     host.berth(&["rmi", "--platform", &ours, "other:2"]).ok();
     assert_eq!(host.docker(&["images", "-q", "other:2"]).ok(), "");
 }
+
+#[test]
+fn an_error_of_the_network_ends_with_its_last_cause() {
+    let (_world, host) = started();
+    host.sh("mkdir /run/ctx && printf 'FROM scratch\\nADD http://127.0.0.1:1/file /\\n' > /run/ctx/Dockerfile").ok();
+    host.sh("printf 'FROM 127.0.0.1:1/nonesuch\\n' > /run/ctx/From").ok();
+    // There, and nobody listens.
+    drop(std::os::unix::net::UnixListener::bind(host.directory().join("run/silent.sock")).expect("a socket"));
+    host.docker(&["tag", "busybox", "127.0.0.1:1/busybox"]).ok();
+    let refused = "Connection refused";
+    for (arguments, code, place, cause) in [
+        (&["pull", "127.0.0.1:1/nonesuch"][..], 1, "127.0.0.1:1", refused),
+        (&["push", "127.0.0.1:1/busybox"], 1, "127.0.0.1:1", refused),
+        (&["run", "127.0.0.1:1/nonesuch"], 125, "127.0.0.1:1", refused),
+        (&["login", "-u", "ann", "-p", "secret", "127.0.0.1:1"], 1, "127.0.0.1:1", refused),
+        (&["search", "127.0.0.1:1/nonesuch"], 1, "127.0.0.1:1", refused),
+        (&["import", "http://127.0.0.1:1/archive"], 1, "127.0.0.1:1", refused),
+        (&["build", "/run/ctx"], 1, "127.0.0.1:1", refused),
+        (&["build", "-f", "/run/ctx/From", "/run/ctx"], 1, "127.0.0.1:1", refused),
+        (&["-H", "/run/silent.sock", "ps"], 1, "/run/silent.sock", "nobody listens on it"),
+        (&["-H", "unix:///run/nonesuch.sock", "ps"], 1, "/run/nonesuch.sock", "there is no such socket"),
+        (&["--netd-socket", "/run/silent.sock", "net", "ls"], 1, "/run/silent.sock", "nobody listens on it"),
+    ] {
+        let said = host.berth(arguments).fails_with(code);
+        let why: Vec<&str> = said.lines().filter(|line| line.starts_with("berth: ")).collect();
+        let [why] = why[..] else { panic!("{arguments:?} says why once: {said}") };
+        assert!(why.contains(place), "{arguments:?}: {why}");
+        // What to do may follow, of a daemon that doesn't answer.
+        let last = why.split("; ").next().unwrap_or(why).trim_end_matches(" (os error 111)");
+        assert!(last.ends_with(cause) && !last["berth: ".len()..].contains("berth: "), "{arguments:?}: {why}");
+    }
+}

@@ -258,6 +258,10 @@ pub(super) const SHOWN: &[Shown] = &[
         "publish ports of a container more or less",
         &["tests/tests/world/live_ports.rs ports_come_and_go_while_the_container_runs_and_stay_over_restarts"],
     ),
+    (
+        "begin with `berth: `, all of them",
+        &["cli/tests/engine/failures.rs every_command_has_one_prefix_and_the_status_that_is_expected"],
+    ),
     ("asks netd itself", &["cli/tests/engine/commands.rs net_asks_the_netd_of_the_berthd_that_is_named"]),
     (
         "`net ps`, what `net inspect -v` adds",
