@@ -335,7 +335,7 @@ fn routed_networks() {
     });
 }
 
-/// Somebody else's bridge with two members, made after the guard was in force.
+/// Somebody else's bridge with two members, made after the guard was in force, as LXD has it: veths, and rules in its own table.
 fn somebody_elses_bridge(topology: &Topology) -> (TestNamespace, TestNamespace) {
     let (left, right) = (topology.place("left"), topology.place("right"));
     for place in [&left, &right] {
@@ -351,6 +351,8 @@ fn somebody_elses_bridge(topology: &Topology) -> (TestNamespace, TestNamespace) 
         place.sh(&format!("ip address add {address} dev eth0; ip link set eth0 up"));
         place.serve("0.0.0.0:80");
     }
+    host.sh("nft 'table inet lxd { chain fwd.br-other { type filter hook forward priority 0; policy accept;
+            ip version 4 oifname br-other accept; ip version 4 iifname br-other accept; }; }'");
     left.sh("ip route add default via 10.9.0.1");
     topology.place("wire").sh("ip route add 10.9.0.0/24 via 192.0.2.1");
     (left, right)
@@ -373,6 +375,15 @@ fn what_is_not_ours_is_judged_by_the_guard_alone() {
         left.does_not_reach("192.0.2.2:9000");
         wire.does_not_reach("10.9.0.2:80");
         heard("two ports that are not ours");
+        left.reaches("192.0.2.2:9000", "10.9.0.2");
+        wire.reaches("10.9.0.2:80", "192.0.2.2");
+        // As libvirt has it: the bridge's own port, and the taps of machines.
+        host.sh("ip tuntap add dev virbr0-nic mode tap; ip link set virbr0-nic master br-other
+             ip tuntap add dev vnet0 mode tap; ip link set vnet0 master br-other up
+             nft 'table ip libvirt_network { chain forward { type filter hook forward priority 0; policy accept;
+                oifname br-other ip daddr 10.9.0.0/24 accept; iifname br-other ip saddr 10.9.0.0/24 accept;
+                oifname br-other reject; iifname br-other reject; }; }'");
+        heard("ports of machines");
         left.reaches("192.0.2.2:9000", "10.9.0.2");
         wire.reaches("10.9.0.2:80", "192.0.2.2");
         // With a way out of its own it is an uplink, between which and others the host is no router.
