@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use berth_tests::{Host, World, follow, world::binary};
+use berth_tests::{Host, Outcome, World, follow, world::binary};
 use serde_json::Value;
 
 use super::shown::SHOWN;
@@ -38,6 +38,9 @@ const ASKED: &[Asked] = &[
     ("and that nobody knows is refused", unknown_options_of_ours_are_refused),
     ("is tried again like a run that failed", a_restart_that_fails_is_tried_again),
     ("the limit with swap moves along unless it was set", the_limit_with_swap_moves_along),
+    ("and `--mount` with other options", volumes_keep_their_options),
+    ("its name is free then", what_removes_itself_is_gone),
+    ("A `.dockerignore` holds also for a context that comes as a tar", a_dockerignore_in_a_tar_counts),
     ("leaves the build cache alone", a_prune_by_labels_leaves_the_build_cache),
     ("a network that `berth net` makes is in `docker events` too", networks_of_netd_are_told),
     ("`labels-regex` and `env-regex` know no classes of Unicode", options_of_logs),
@@ -278,6 +281,37 @@ fn the_limit_with_swap_moves_along(host: &mut Host) {
     host.docker(&["update", "-m", "256m", "bounded"]).fails_with(1);
     assert_eq!(limits(host), format!("{} {}", mib(64), mib(100)));
     host.docker(&["rm", "-f", "bounded"]).ok();
+}
+
+fn volumes_keep_their_options(host: &mut Host) {
+    host.docker(&["volume", "create", "kept"]).ok();
+    let other = "type=volume,src=kept,dst=/v,volume-opt=type=tmpfs,volume-opt=device=tmpfs";
+    for client in [Host::docker as fn(&Host, &[&str]) -> Outcome, Host::berth] {
+        let refusal = client(host, &["run", "--rm", "--mount", other, "busybox", "true"]).fails_with(125);
+        assert!(refusal.contains("kept"), "{refusal}");
+    }
+    assert_eq!(inspected(host, "{{json .Options}}", "kept"), "null");
+    host.docker(&["volume", "rm", "kept"]).ok();
+}
+
+fn what_removes_itself_is_gone(host: &mut Host) {
+    for end in [&["kill", "brief"][..], &["stop", "-t", "0", "brief"]] {
+        host.docker(&["run", "-d", "--rm", "--name", "brief", "busybox", "sleep", "4711"]).ok();
+        host.docker(end).ok();
+        host.docker(&["create", "--name", "brief", "busybox"]).ok();
+        host.docker(&["rm", "brief"]).ok();
+    }
+}
+
+fn a_dockerignore_in_a_tar_counts(host: &mut Host) {
+    let files = "mkdir /run/ignoring && cd /run/ignoring && echo '*.log' > .dockerignore && touch a.log kept && \
+                 printf 'FROM busybox\\nCOPY . /all\\n' > Dockerfile";
+    host.sh(files).ok();
+    host.sh(&format!("tar -c -C /run/ignoring . | {} build -q -t ignoring -", binary("berth").display())).ok();
+    let files = host.docker(&["run", "--rm", "ignoring", "ls", "/all"]).ok();
+    assert!(files.contains("kept") && !files.contains("a.log"), "{files}");
+    host.docker(&["rmi", "ignoring"]).ok();
+    host.docker(&["builder", "prune", "-af"]).ok();
 }
 
 fn a_prune_by_labels_leaves_the_build_cache(host: &mut Host) {
