@@ -342,7 +342,9 @@ fn somebody_elses_bridge(topology: &Topology) -> (TestNamespace, TestNamespace) 
         topology.make(vec![namespace(&place.name)]);
     }
     let host = topology.host();
-    host.sh("ip link add br-other type bridge; ip address add 10.9.0.1/24 dev br-other; ip link set br-other up");
+    // Its address is its own, or it would be that of whichever port has the lowest, and what was sent to the last be lost.
+    host.sh("ip link add br-other address 02:00:00:00:09:01 type bridge
+         ip address add 10.9.0.1/24 dev br-other; ip link set br-other up");
     for (place, address) in [(&left, "10.9.0.2/24"), (&right, "10.9.0.3/24")] {
         let namespace = place.namespace.as_ref().expect("a path").display();
         let veth = format!("veth-{}", place.name);
