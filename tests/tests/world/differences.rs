@@ -1,5 +1,6 @@
 //! What docs/differences-from-docker.md says isn't there yet is refused, each with the status that it says.
 
+mod asked;
 mod on_purpose;
 mod shown;
 
