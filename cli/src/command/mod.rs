@@ -52,6 +52,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use bollard_stubs::models::SystemVersion;
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -240,14 +241,33 @@ fn view(format: Option<&str>) -> Result<View, Failure> {
     View::parse(format).map_err(Failure::Template)
 }
 
-/// Does the same to each target: what it leads to is printed, and why it didn't work for the others.
-async fn for_each<F>(targets: &[String], mut act: impl FnMut(String) -> F) -> Result<u8, Failure>
+/// So many targets at most have something done to them at a time, as with Docker's client.
+const SIDE_BY_SIDE: usize = 50;
+
+/// Does the same to one target after the other: what it leads to is printed, and why it didn't work for the others.
+async fn for_each<F>(targets: &[String], act: impl FnMut(String) -> F) -> Result<u8, Failure>
+where
+    F: Future<Output = Result<Option<String>, Failure>>,
+{
+    at_a_time(1, targets, act).await
+}
+
+/// The same side by side, where each may take its time and none needs another to be done; told in their order.
+async fn side_by_side<F>(targets: &[String], act: impl FnMut(String) -> F) -> Result<u8, Failure>
+where
+    F: Future<Output = Result<Option<String>, Failure>>,
+{
+    at_a_time(SIDE_BY_SIDE, targets, act).await
+}
+
+async fn at_a_time<F>(count: usize, targets: &[String], act: impl FnMut(String) -> F) -> Result<u8, Failure>
 where
     F: Future<Output = Result<Option<String>, Failure>>,
 {
     let mut failed = false;
-    for target in targets {
-        match act(target.clone()).await {
+    let mut done = stream::iter(targets.to_owned()).map(act).buffered(count);
+    while let Some(result) = done.next().await {
+        match result {
             Ok(line) => print(&line.map(|line| line + "\n").unwrap_or_default())?,
             // Without the daemon the next target fares no better.
             Err(failure) if failure.is_unreachable() => return Err(failure),

@@ -4,7 +4,7 @@ use crate::engine::{Request, container};
 use crate::failure::Failure;
 use crate::flags::container::{KillFlags, RenameFlags, StopFlags, Targets};
 
-use super::{Context, DONE, for_each};
+use super::{Context, DONE, side_by_side};
 
 /// Runs `stop`.
 pub(super) async fn stop(context: &Context, flags: StopFlags) -> Result<u8, Failure> {
@@ -49,7 +49,7 @@ async fn each<'a>(
     action: &str,
     detail: impl Fn(Request<'a>) -> Request<'a>,
 ) -> Result<u8, Failure> {
-    for_each(&targets.containers, |name| {
+    side_by_side(&targets.containers, |name| {
         let request = container(&name, action).map(|path| detail(context.engine.post(path)));
         async move {
             request?.send().await?.done().await?;

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 use crate::fake_engine::{Answer, FakeEngine, Outcome, Request, frame};
 use nix::sys::signal::{Signal, kill};
@@ -28,6 +30,26 @@ fn engine_with(attached: impl Fn() -> Answer + Send + Sync + 'static) -> FakeEng
 
 fn paths(requests: &[Request]) -> Vec<&str> {
     requests.iter().map(|request| request.path.as_str()).collect()
+}
+
+#[test]
+fn what_takes_its_time_is_asked_for_all_at_once_and_told_in_order() {
+    for (method, command) in [("POST", "stop"), ("POST", "restart"), ("POST", "kill"), ("DELETE", "rm")] {
+        let asked = (Mutex::new(0), Condvar::new());
+        let engine = FakeEngine::new(move |request| {
+            let mut count = asked.0.lock().expect("nobody panicked");
+            *count += 1;
+            asked.1.notify_all();
+            // None is answered before all are asked.
+            let waited = asked.1.wait_timeout_while(count, Duration::from_secs(60), |count| *count < 3);
+            match waited.expect("nobody panicked").1.timed_out() || request.method != method {
+                true => refused(500, "one after the other"),
+                false => Answer::Reply(204, Vec::new()),
+            }
+        });
+        let outcome = engine.run(&[command, "c", "a", "b"]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "c\na\nb\n"), "{command}: {outcome:?}");
+    }
 }
 
 #[test]
