@@ -235,7 +235,7 @@ impl Store {
         for path in super::layers::list(&dir)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if !caches.0.contains_key(&name) {
-                gone.push((name, self.set_aside(&path)?));
+                gone.push((name, self.discard(&path)?));
             }
         }
         drop(caches);

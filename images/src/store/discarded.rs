@@ -12,8 +12,8 @@ use crate::error::Error;
 /// Files that belong to nothing any more and are out of everybody's way. Deleting them can take a while: whoever waits for
 /// the removal need not wait for that. What a process that ends meanwhile leaves is deleted by [`Store::open`].
 #[derive(Debug, Default)]
-#[must_use = "dropping it deletes the files, without telling of errors"]
-pub struct Discarded(Vec<SetAside>);
+#[must_use = "dropping it deletes the files, and tells the log alone of errors"]
+pub struct Discarded(Vec<DiscardedDirectory>);
 
 impl Discarded {
     /// Deletes them.
@@ -39,16 +39,16 @@ impl Extend<Self> for Discarded {
 
 /// A directory under a name that nobody looks for. It goes when this is dropped.
 #[derive(Debug)]
-struct SetAside(PathBuf);
+struct DiscardedDirectory(PathBuf);
 
-impl SetAside {
+impl DiscardedDirectory {
     fn delete(mut self) -> Result<(), Error> {
         let path = std::mem::take(&mut self.0);
         remove(&path)
     }
 }
 
-impl Drop for SetAside {
+impl Drop for DiscardedDirectory {
     fn drop(&mut self) {
         if !self.0.as_os_str().is_empty()
             && let Err(error) = remove(&self.0)
@@ -61,7 +61,7 @@ impl Drop for SetAside {
 impl Store {
     /// Takes a directory out of sight in one step; nothing is discarded where there is none. Deleting what this answers can
     /// take its time, without the lock.
-    pub(super) fn set_aside(&self, path: &Path) -> Result<Discarded, Error> {
+    pub(super) fn discard(&self, path: &Path) -> Result<Discarded, Error> {
         if path.symlink_metadata().is_err() {
             return Ok(Discarded::default());
         }
@@ -72,13 +72,13 @@ impl Store {
         });
         between_steps();
         match moved.and_then(|moved| Ok(moved.into_temp_path().keep()?)) {
-            Ok(aside) => Ok(Discarded(vec![SetAside(aside)])),
+            Ok(aside) => Ok(Discarded(vec![DiscardedDirectory(aside)])),
             // There is no room for a name: it is deleted here and now, which makes some.
             Err(error) if error.kind() == ErrorKind::StorageFull => {
                 remove(path)?;
                 Ok(Discarded::default())
             }
-            Err(error) => Err(Error::file("set aside", path)(error)),
+            Err(error) => Err(Error::file("discard", path)(error)),
         }
     }
 }

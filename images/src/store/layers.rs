@@ -137,7 +137,7 @@ impl Store {
         }
         let target = self.layer_dir(&layer.chain_id);
         // Left by a commit that failed.
-        self.set_aside(&target)?.delete()?;
+        self.discard(&target)?.delete()?;
         fs::rename(&layer.dir, &target).map_err(Error::file("move a layer to", &target))?;
         between_steps();
         Ok(true)
@@ -195,11 +195,11 @@ impl Store {
         // Or a load could publish the same layer again in between.
         let _placing = self.placing();
         let (decided, layers) = self.change(doing, Durability::PowerCut, decide)?;
-        let discarded = self.set_layers_aside(&layers)?;
+        let discarded = self.discard_layers(&layers)?;
         Ok((decided, layers, discarded))
     }
 
-    fn set_layers_aside(&self, layers: &[LayerRow]) -> Result<Discarded, Error> {
+    fn discard_layers(&self, layers: &[LayerRow]) -> Result<Discarded, Error> {
         let mut discarded = Discarded::default();
         for layer in layers {
             between_steps();
@@ -208,7 +208,7 @@ impl Store {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(Error::file("delete", link)(error));
                 }
-                _ => discarded.extend([self.set_aside(&self.layer_dir(&layer.chain_id))?]),
+                _ => discarded.extend([self.discard(&self.layer_dir(&layer.chain_id))?]),
             }
         }
         Ok(discarded)
@@ -216,9 +216,13 @@ impl Store {
 
     /// Brings directories and records together after whatever ended the process before this one.
     pub(super) fn sweep(&self) -> Result<(), Error> {
-        for left in list(&self.tmp_dir())? {
-            remove(&left)?;
-        }
+        // A container may have made files immutable (ioctl_iflags(2)): they are in nobody's way but the disk's.
+        let delete = |left: &Path| {
+            if let Err(error) = remove(left) {
+                tracing::error!("what belongs to nothing stays: {error}");
+            }
+        };
+        list(&self.tmp_dir())?.iter().for_each(|left| delete(left));
         let (layers, snapshots) = self.change("sweep", Durability::PowerCut, |connection, leases| {
             Self::forget_unused(connection, leases)?;
             let failed = || Error::database("sweep");
@@ -233,7 +237,7 @@ impl Store {
         for dir in ["layers", "snapshots"] {
             for path in list(&self.root_dir.join(dir))? {
                 if !known.contains(&path) {
-                    remove(&path)?;
+                    delete(&path);
                 }
             }
         }

@@ -51,7 +51,7 @@ impl Store {
             let layers = database::snapshot_layers(connection, container_id);
             let layers = layers.map_err(Error::database("record a snapshot"))?.unwrap_or_default();
             // Left by a commit that failed.
-            self.set_aside(&self.snapshot_dir(container_id))?.delete()?;
+            self.discard(&self.snapshot_dir(container_id))?.delete()?;
             self.directories(container_id, &layers)
         })
     }
@@ -85,7 +85,7 @@ impl Store {
             return Ok(Discarded::default());
         }
         // Still in the lock, or somebody could make another of the same name in between.
-        let mut discarded = self.set_aside(&self.snapshot_dir(container_id))?;
+        let mut discarded = self.discard(&self.snapshot_dir(container_id))?;
         drop(inner);
         if leaves_layers {
             let forget = |connection: &Connection, leases: &_| Ok(((), Self::forget_unused(connection, leases)?));
