@@ -155,14 +155,12 @@ impl Runtime {
     /// [`crate::Kind::Conflict`] when it doesn't run.
     pub fn signal_and_thaw(&self, container: &Id, signal: i32) -> Result<()> {
         let target = Target::Container(container);
-        match self.status(target)? {
-            Status::Running(started) => self.signal_first(target, started, signal),
-            Status::Paused(started) => {
-                self.signal_first(target, started, signal)?;
-                self.cgroup(container)?.freeze(false)
-            }
-            other => Err(self.unsuitable(target, &other)),
+        match self.stage(target)? {
+            Status::Running(started) => self.signal_first(target, started, signal)?,
+            other => return Err(self.unsuitable(target, &other)),
         }
+        // Not seen first: it may be freezing, or be frozen only now.
+        self.cgroup(container)?.freeze(false)
     }
 
     fn signal_first(&self, target: Target<'_>, started: Started, signal: i32) -> Result<()> {
@@ -275,6 +273,14 @@ impl Runtime {
     /// Where a process is in its life; exact whoever was restarted meanwhile. Only while [`Runtime::start`] or
     /// [`Runtime::exec`] is at work and its shim isn't up yet, others see [`Status::Orphaned`].
     pub fn status(&self, target: Target<'_>) -> Result<Status> {
+        Ok(match self.stage(target)? {
+            Status::Running(started) if self.is_frozen(target) => Status::Paused(started),
+            status => status,
+        })
+    }
+
+    /// The same but for whether it is frozen.
+    fn stage(&self, target: Target<'_>) -> Result<Status> {
         let directory = self.directory(target);
         if !directory.exists() {
             return Ok(Status::Gone);
@@ -285,7 +291,6 @@ impl Runtime {
         let holder = lock::holder(&directory.lock()).map_err(Error::io("see who looks after it"))?;
         match (holder, directory.read::<Started>(File::Started)?) {
             (Some(_), None) => Ok(Status::Creating),
-            (Some(_), Some(started)) if self.is_frozen(target) => Ok(Status::Paused(started)),
             (Some(_), Some(started)) => Ok(Status::Running(started)),
             // It may have ended between the two looks.
             (None, _) => Ok(match directory.read(File::Exit)? {

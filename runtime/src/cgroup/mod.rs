@@ -285,6 +285,14 @@ fn write(path: &Path, value: &str) -> Result<()> {
     fs::write(path, value).map_err(Error::io(format!("write {value:?} to {}", path.display())))
 }
 
+/// Where the cgroup is gone, there is nothing to be done.
+fn write_unless_gone(path: &Path, value: &str) -> Result<()> {
+    match fs::write(path, value) {
+        Err(error) if is_gone(&error) => Ok(()),
+        written => written.map_err(Error::io(format!("write {value:?} to {}", path.display()))),
+    }
+}
+
 /// Of lines of `name count`, `oom_kill` is the one.
 pub(crate) fn counts_oom_kills(events: &str) -> bool {
     events.lines().filter_map(|line| line.strip_prefix("oom_kill ")).any(|count| count.trim() != "0")

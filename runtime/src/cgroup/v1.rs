@@ -6,7 +6,7 @@ use std::path::Path;
 use super::devices::AccessRule;
 use super::layout::{Hierarchy, with_controller};
 use super::limits::{self, Set, Throttle};
-use super::{make_directory, missing_controller, write};
+use super::{make_directory, missing_controller, write, write_unless_gone};
 use crate::spec::Resources;
 use crate::{Error, Result};
 
@@ -134,15 +134,15 @@ const ATTEMPTS_TO_FREEZE: u32 = 50;
 pub(super) fn freeze(hierarchies: &[Hierarchy], path: &Path, frozen: bool) -> Result<()> {
     let root = with_controller(hierarchies, "freezer").ok_or_else(|| missing_controller("freezer"))?;
     let file = root.join(path).join("freezer.state");
-    if !frozen && !file.exists() {
-        return Ok(());
+    if !frozen {
+        return write_unless_gone(&file, "THAWED");
     }
-    write(&file, if frozen { "FROZEN" } else { "THAWED" })?;
+    write(&file, "FROZEN")?;
     // FREEZING becomes FROZEN while somebody looks at it, once every process has come to a stop. The kernel has no event
     // for it; a process in uninterruptible sleep may take its time, and a fork while freezing wants the write again. A
     // parent that waits for its child in vfork never stops while that is stopped: both go on now and then.
     for attempt in 1_u32.. {
-        if !frozen || is_frozen(hierarchies, path) {
+        if is_frozen(hierarchies, path) {
             break;
         }
         if attempt.is_multiple_of(ATTEMPTS_TO_FREEZE) {

@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::devices::{self, AccessRule};
 use super::limits::{self, Set, Throttle};
-use super::{make_directory, missing_controller, write};
+use super::{make_directory, missing_controller, write, write_unless_gone};
 use crate::spec::Resources;
 use crate::{Error, Result};
 
@@ -136,11 +136,11 @@ fn weight_of_blkio(weight: u16) -> u64 {
 
 pub(super) fn freeze(directory: &Path, frozen: bool) -> Result<()> {
     let file = directory.join("cgroup.freeze");
-    if !frozen && !file.exists() {
-        return Ok(());
+    if !frozen {
+        return write_unless_gone(&file, "0");
     }
-    write(&file, if frozen { "1" } else { "0" })?;
-    if frozen { wait_until_frozen(directory) } else { Ok(()) }
+    write(&file, "1")?;
+    wait_until_frozen(directory)
 }
 
 fn wait_until_frozen(directory: &Path) -> Result<()> {
