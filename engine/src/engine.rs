@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::extract::FromRef;
 use cnm::api::Sandbox;
@@ -66,6 +67,7 @@ impl Engine {
             store: store.clone(),
             events: events.clone(),
             subpaths: config.run_dir.join("subpaths"),
+            are_mounts_known: AtomicBool::new(false),
         };
         let containers = Containers::new(runtime, store, events.clone(), config.root.join("containers"))?;
         Ok(Self {

@@ -5,7 +5,8 @@ use std::{
     io::{BufRead, BufReader, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -15,12 +16,19 @@ use crate::Host;
 /// A plugin that serves until the test ends.
 #[derive(Debug)]
 pub struct VolumePlugin {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     calls: Vec<String>,
+    holds_unmounts: bool,
     volumes: BTreeSet<String>,
     /// The directory of all volumes as this machine sees it.
     outside: PathBuf,
@@ -39,15 +47,16 @@ impl VolumePlugin {
         let sockets = run.join("docker/plugins");
         std::fs::create_dir_all(&sockets).expect("the plugins' directory");
         let listener = UnixListener::bind(sockets.join(format!("{name}.sock"))).expect("the plugin's socket");
-        let state = Arc::new(Mutex::new(State { outside: run.join("kept"), ..State::default() }));
-        let served = state.clone();
+        let state = State { outside: run.join("kept"), ..State::default() };
+        let shared = Arc::new(Shared { state: Mutex::new(state), ..Shared::default() });
+        let served = shared.clone();
         std::thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                let state = served.clone();
-                std::thread::spawn(move || serve(&connection, &state));
+                let shared = served.clone();
+                std::thread::spawn(move || serve(&connection, &shared));
             }
         });
-        Self { state }
+        Self { shared }
     }
 
     /// Gives it a volume without being asked.
@@ -55,7 +64,7 @@ impl VolumePlugin {
     /// # Panics
     /// When a call made the plugin panic.
     pub fn add(&self, name: &str) {
-        let mut state = self.state.lock().expect("no call panicked");
+        let mut state = self.shared.state.lock().expect("no call panicked");
         std::fs::create_dir_all(state.outside.join(name)).expect("a volume's directory");
         state.volumes.insert(name.to_owned());
     }
@@ -65,15 +74,42 @@ impl VolumePlugin {
     /// # Panics
     /// When a call made the plugin panic.
     pub fn calls(&self) -> Vec<String> {
-        std::mem::take(&mut self.state.lock().expect("no call panicked").calls)
+        std::mem::take(&mut self.shared.state.lock().expect("no call panicked").calls)
+    }
+
+    /// Lets calls of `Unmount` wait from now on, or answers all of them again.
+    ///
+    /// # Panics
+    /// When a call made the plugin panic.
+    pub fn hold_unmounts(&self, held: bool) {
+        self.shared.state.lock().expect("no call panicked").holds_unmounts = held;
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until it has been asked this since the last [`Self::calls`], which are forgotten then.
+    ///
+    /// # Panics
+    /// When it isn't within a minute, or a call made the plugin panic.
+    pub fn wait_for(&self, call: &str) {
+        let state = self.shared.state.lock().expect("no call panicked");
+        let is_missing = |state: &mut State| !state.calls.iter().any(|made| made == call);
+        let waited = self.shared.changed.wait_timeout_while(state, Duration::from_secs(60), is_missing);
+        let (mut state, timeout) = waited.expect("no call panicked");
+        assert!(!timeout.timed_out(), "{call} isn't among {:?}", state.calls);
+        state.calls.clear();
     }
 }
 
 /// Answers the requests of one connection.
-fn serve(connection: &UnixStream, state: &Mutex<State>) {
+fn serve(connection: &UnixStream, shared: &Shared) {
     let mut reader = BufReader::new(connection);
     while let Some((path, body)) = read_request(&mut reader) {
-        let answer = state.lock().expect("no call panicked").answer(&path, &body).to_string();
+        let answer = shared.state.lock().expect("no call panicked").answer(&path, &body).to_string();
+        shared.changed.notify_all();
+        if path.ends_with(".Unmount") {
+            let state = shared.state.lock().expect("no call panicked");
+            drop(shared.changed.wait_while(state, |state| state.holds_unmounts).expect("no call panicked"));
+        }
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
         let mut writer = connection;
         if writer.write_all((head + &answer).as_bytes()).is_err() {

@@ -40,6 +40,7 @@ impl Blocking for Arc<Containers> {}
 impl Containers {
     /// None yet; their own files are to be below `root`.
     pub(crate) fn new(runtime: Runtime, store: Store, events: Arc<Bus>, root: PathBuf) -> Result<Self> {
+        let file_deletion = FileDeletion::start(runtime.clone())?;
         Ok(Self {
             registry: Registry::default(),
             execs: exec::Registry::default(),
@@ -47,7 +48,7 @@ impl Containers {
             store,
             events,
             root,
-            file_deletion: FileDeletion::start()?,
+            file_deletion,
         })
     }
 
@@ -61,9 +62,15 @@ impl Containers {
         self.root.join(id.as_str())
     }
 
-    /// Has the files of a container that is gone deleted: its own, and what it wrote. Nobody waits for it, they may be many.
-    pub(crate) fn delete_files(&self, id: &Id, written: Discarded) {
-        self.file_deletion.delete(self.directory(id), written);
+    /// Has all deleted that is left of a container that is gone: its files, what it wrote, and what the runtime has of it. Nobody
+    /// waits for it, it may be much.
+    pub(crate) async fn delete_leftovers(&self, id: &Id, written: Discarded) {
+        self.file_deletion.delete(id, self.directory(id), written).await;
+    }
+
+    /// The containers that are gone but for files that are still being deleted.
+    pub(crate) fn being_deleted(&self) -> impl Iterator<Item = String> {
+        self.file_deletion.pending().into_iter().map(|id| id.to_string())
     }
 
     /// Where a container's log is, if it keeps one.

@@ -28,7 +28,7 @@ mod usage;
 use cnm::api::Sandbox;
 use images::ImageId;
 use jiff::Timestamp;
-use runtime::spec::Id;
+use runtime::spec::{Id, PidNamespace};
 use serde::{Deserialize, Serialize};
 
 pub use containers::Containers;
@@ -87,6 +87,12 @@ impl Container {
     /// Whether netd is to have a sandbox of it now.
     pub fn has_sandbox(&self) -> bool {
         self.state.phase.is_alive() && self.spec.network.mode.has_sandbox()
+    }
+
+    /// Whether all its processes have ended when its first one has: they have a PID namespace of their own
+    /// (pid_namespaces(7)).
+    pub fn ends_as_one(&self) -> bool {
+        self.spec.namespaces.pid == PidNamespace::Own
     }
 
     /// Whether other containers may join its IPC namespace.

@@ -43,6 +43,9 @@ pub struct State {
     /// The user wants it started anew when it has ended (`restart`): it waits for that, and is over in nobody's eyes.
     #[serde(default)]
     pub restart_asked: bool,
+    /// The user wants it removed (`rm -f`), which waits for its end: if berthd dies over that, the next one goes on with it.
+    #[serde(default)]
+    pub removal_asked: bool,
     /// It is frozen only until something of ours is done: if berthd dies over that, it goes on.
     #[serde(default)]
     pub pause_is_passing: bool,
@@ -164,6 +167,7 @@ impl State {
         self.phase = Phase::Running { pid };
         self.start_begun = false;
         self.restart_asked = false;
+        self.removal_asked = false;
         self.started_at = Some(at);
         self.exit_code = 0;
         self.oom_killed = false;

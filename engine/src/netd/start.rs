@@ -100,19 +100,25 @@ impl Netd {
 
     /// Waits until there is a netd again, or it is time to start one: until a request had to, or somebody else did.
     pub(crate) async fn started_anew(&self, within: Duration) -> Result<()> {
+        // What happens from here on is seen, so that what is there already need be looked for only once.
         let mut births = SocketWatch::new(self.client.socket())?;
-        if self.is_ours_to_start {
-            // It may have been killed as it began, and nobody needs it for long.
-            return timeout(within, births.changed()).await.unwrap_or(Ok(()));
-        }
         loop {
             match self.handshake().await {
                 Ok(_) => return Ok(()),
+                // It may have been killed as it began, and nobody needs it for long.
+                Err(_) if self.is_ours_to_start => {
+                    return timeout(within, births.changed()).await.unwrap_or(Ok(()));
+                }
                 // It is there, and may go on at any moment.
                 Err(error) if error.is_given_up() => {}
                 Err(_) => births.changed().await?,
             }
         }
+    }
+
+    /// Whether this berthd starts netd; else its service manager does, and decides how often.
+    pub(crate) fn is_ours_to_start(&self) -> bool {
+        self.is_ours_to_start
     }
 
     /// Starts netd and waits until it answers. It isn't ours: it goes on when berthd ends.
@@ -215,15 +221,30 @@ pub(crate) fn is_passing(error: &Error) -> bool {
 }
 
 /// How long to wait before each try to have what didn't come about: twice as long each time.
-#[derive(Debug, Default)]
-pub(crate) struct Pauses(Option<Duration>);
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    next: Duration,
+    longest: Duration,
+}
 
 impl Pauses {
     const FIRST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(300);
 
+    pub(crate) fn up_to(longest: Duration) -> Self {
+        Self { next: Self::FIRST, longest }
+    }
+
     pub(crate) fn next(&mut self) -> Duration {
-        *self.0.insert(self.0.map_or(Self::FIRST, |last| (last * 2).min(Self::LONGEST)))
+        let pause = self.next.min(self.longest);
+        self.next = pause * 2;
+        pause
+    }
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self::up_to(Self::LONGEST)
     }
 }
 
@@ -280,5 +301,7 @@ mod tests {
         let mut pauses = Pauses::default();
         let seconds: Vec<u64> = (0..11).map(|_| pauses.next().as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        let mut pauses = Pauses::up_to(Duration::from_secs(3));
+        assert_eq!([1, 2, 3, 3], std::array::from_fn(|_| pauses.next().as_secs()));
     }
 }

@@ -1,12 +1,15 @@
 //! A container's process has ended: record how, give its networking and cgroup back, tell everybody, remove it if that
 //! was asked for.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use runtime::spec::Id;
 use runtime::{Exit, Status, Target};
 
 use crate::blocking::Blocking as _;
 use crate::container::owned::{Owned, next_exit};
-use crate::container::{Phase, to_record};
+use crate::container::{Container, Containers, Phase, to_record};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::orchestrate::remove::{self, AnonymousVolumes};
@@ -16,21 +19,34 @@ use crate::signal;
 /// The process ended by itself or by a signal; `exit` is an error when its monitor died first.
 pub(crate) async fn ended(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
     conclude(engine, owned, exit).await;
+    let state = &owned.container.state;
     // One that is to be started again isn't over.
-    let goes = owned.container.spec.auto_remove && owned.container.state.phase == Phase::Exited;
+    let goes = state.phase == Phase::Exited && (owned.container.spec.auto_remove || state.removal_asked);
+    let volumes = AnonymousVolumes::of(&owned.container);
     // Stored before the runtime forgets it: whenever berthd dies, one of the two knows the exit code, if somebody may ask.
     let stored = match goes {
-        true => remove::mark(&owned.containers, &owned.container, AnonymousVolumes::Remove).await,
+        true => remove::mark(&owned.containers, &owned.container, volumes).await,
         false => owned.containers.store.put_container(to_record(&owned.container)).await.map_err(Error::from),
     };
     let is_stored = stored.is_ok();
-    give_back(engine, owned, stored).await;
-    if goes
-        && is_stored
-        && let Err(error) = remove::erase_marked(engine, owned, AnonymousVolumes::Remove).await
-    {
+    give_back(engine, owned, stored, if goes { Forgotten::WithTheContainer } else { Forgotten::Now }).await;
+    let erased = match (goes, is_stored) {
+        (true, true) => remove::erase_marked(engine, owned, volumes).await,
+        // Whoever waits for it to go shall not wait for the next berthd.
+        (true, false) => remove::erase(engine, owned, volumes).await,
+        (false, _) => Ok(()),
+    };
+    if let Err(error) = erased {
         tracing::error!(container = %owned.container.id, "removing a container that ended: {}", chain(&error));
     }
+}
+
+/// When the runtime forgets a run that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forgotten {
+    Now,
+    /// It is about to be removed: what the runtime has of it goes with the rest of it, and keeps nobody waiting.
+    WithTheContainer,
 }
 
 /// The container is one that has ended, as far as this berthd knows.
@@ -44,30 +60,40 @@ async fn conclude(engine: &Engine, owned: &mut Owned, exit: Result<Exit>) {
     health::stop(owned);
 }
 
-/// Gives back what the run held. The runtime forgets it if that is `stored`. Published last: who waits for the end finds ports
-/// and names free, unless netd answers nobody.
+/// Gives back what the run held; the runtime forgets it only if its end is `stored`. Published last: who waits for the end
+/// finds ports and names free, unless netd answers nobody.
 #[tracing::instrument(level = "debug", skip_all, fields(container = owned.container.short_id()))]
-async fn give_back(engine: &Engine, owned: &mut Owned, stored: Result<()>) {
-    let id = owned.container.id.clone();
-    let forget = async {
+async fn give_back(engine: &Engine, owned: &mut Owned, stored: Result<()>, forgotten: Forgotten) {
+    let (containers, container) = (&owned.containers, &owned.container);
+    let rest = async {
+        volume::release(&engine.volumes, container).await;
         stored?;
-        let ended = id.clone();
-        owned.containers.blocking(move |containers| Ok(containers.runtime.delete(Target::Container(&ended))?)).await?;
+        if forgotten == Forgotten::Now || !container.ends_as_one() {
+            forget(containers, &container.id).await?;
+        }
         // Their processes are gone by now. Whoever sees the container's end sees theirs.
-        owned.containers.execs.ended_in(&id).await;
+        containers.execs.ended_in(&container.id).await;
         Ok::<(), Error>(())
     };
-    let (forgotten, (), ()) = tokio::join!(
-        forget,
-        sandbox::remove(&engine.netd, &owned.containers, &owned.container),
-        volume::release(&engine.volumes, &owned.container)
-    );
-    if let Err(error) = forgotten {
+    let sandbox = sandbox::remove(&engine.netd, containers, container);
+    if let (Err(error), ()) = tokio::join!(rest, sandbox) {
         tracing::error!(container = %owned.container.id, "recording how a container ended: {}", chain(&error));
     }
     owned.container.sandbox = None;
     owned.publish();
     tell(owned);
+}
+
+/// The runtime forgets a run last: as long as it knows of it, the next berthd sees that something may not be given back.
+async fn forget(containers: &Arc<Containers>, id: &Id) -> Result<()> {
+    let id = id.clone();
+    containers.blocking(move |containers| Ok(containers.runtime.delete(Target::Container(&id))?)).await
+}
+
+/// Gives back what is left of a run whose end a former berthd has recorded.
+pub(super) async fn finish(engine: &Engine, container: &Container) -> Result<()> {
+    volume::release(&engine.volumes, container).await;
+    forget(&engine.containers, &container.id).await
 }
 
 fn tell(owned: &Owned) {
@@ -106,7 +132,7 @@ pub(super) fn killed(problem: &str) -> Exit {
     }
 }
 
-/// Kills the process of a container that is marked to go, if it has one, and waits until all of the run is given back.
+/// Kills the process of a container that is marked to go, if it has one, and waits until what the run held is given back.
 pub(super) async fn force(engine: &Engine, owned: &mut Owned) -> Result<()> {
     if !owned.container.state.phase.is_alive() {
         return Ok(());
@@ -118,7 +144,7 @@ pub(super) async fn force(engine: &Engine, owned: &mut Owned) -> Result<()> {
         let exit = next_exit(&mut owned.exit).await;
         owned.exit = None;
         conclude(engine, owned, exit).await;
-        give_back(engine, owned, Ok(())).await;
+        give_back(engine, owned, Ok(()), Forgotten::WithTheContainer).await;
     }
     Ok(())
 }

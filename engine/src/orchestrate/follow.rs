@@ -21,6 +21,9 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A netd that ends sooner, and the next one too, is started again ever later.
 const LIVES_AT_LEAST: Duration = Duration::from_secs(10);
 
+/// But no later than this: unlike one that can't start at all, it has served meanwhile, and may be needed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// Notices when netd ends: sees to it that one answers again, and claims anew when it is another instance.
 pub(super) async fn follow_netd(engine: Engine, mut instance: String, mut revision: u64) {
     let mut short_lives = None::<Pauses>;
@@ -75,6 +78,9 @@ pub(super) async fn follow_netd(engine: Engine, mut instance: String, mut revisi
 
 /// Keeps a netd that always ends soon after it has answered from keeping the host busy. The first is missed at once, as any.
 async fn pause(engine: &Engine, lived: Duration, short_lives: &mut Option<Pauses>) -> Result<()> {
+    if !engine.netd.is_ours_to_start() {
+        return Ok(());
+    }
     // It may be there, and have had enough of who follows it.
     let has_ended = matches!(engine.netd.handshake().await, Err(error) if error.is_not_running());
     if !has_ended || lived >= LIVES_AT_LEAST {
@@ -82,7 +88,7 @@ async fn pause(engine: &Engine, lived: Duration, short_lives: &mut Option<Pauses
         return Ok(());
     }
     let Some(pauses) = short_lives else {
-        *short_lives = Some(Pauses::default());
+        *short_lives = Some(Pauses::up_to(LONGEST_PAUSE));
         return Ok(());
     };
     let pause = pauses.next();

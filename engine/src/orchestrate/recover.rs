@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cnm::api::{NamespaceRequest, Sandbox};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all, ready};
+use images::Discarded;
 use jiff::Timestamp;
 use runtime::spec::Id;
 use runtime::{Exit, Status, Target};
@@ -22,7 +23,7 @@ use crate::error::{Error, Result, chain};
 use crate::file_deletion::remove_tree;
 use crate::netd::{self, Netd};
 use crate::orchestrate::follow::{Lacking, claim, claim_what_is_owed, follow_netd};
-use crate::orchestrate::{change, exit, health, refresh, remove, restart, sandbox, volume};
+use crate::orchestrate::{change, exit, health, refresh, remove, restart, sandbox, signal, volume};
 
 /// A container of an earlier boot has no exit code; Docker says this.
 const LOST_WITH_THE_BOOT: u8 = 255;
@@ -74,12 +75,15 @@ pub async fn recover(engine: &Engine, loaded: Loaded) -> Result<()> {
 
 /// Brings a stored container in line with what the runtime knows, and finishes what was under way with it.
 pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTreeMap<String, Sandbox>) {
-    let exit = match reconcile(engine, &mut owned.container).await {
-        Ok(exit) => exit,
+    let run = match reconcile(engine, &mut owned.container).await {
+        Ok(run) => run,
         // One container that can't be understood must not keep the others from being taken up: it is ended, and says why.
         Err(error) => {
             tracing::error!(container = %owned.container.id, "recovering a container: {}", chain(&error));
-            owned.container.state.phase.is_alive().then(|| at_once(exit::killed(&error.message())))
+            match owned.container.state.phase.is_alive() {
+                true => Run::Ends(at_once(exit::killed(&error.message()))),
+                false => Run::Over,
+            }
         }
     };
     if owned.container.state.phase.is_alive()
@@ -90,11 +94,19 @@ pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTre
     }
     // From here on it is known.
     owned.container.last_published = None;
-    if let Err(error) = volume::know(&engine.volumes, &owned.container).await {
+    if let Err(error) = volume::know(&engine.volumes, &owned.container, !matches!(run, Run::Over)).await {
         tracing::error!(container = %owned.container.id, "recovering a container's volumes: {}", chain(&error));
     }
     owned.publish();
-    owned.exit = exit;
+    match run {
+        Run::Over => {}
+        Run::Ended => {
+            if let Err(error) = exit::finish(engine, &owned.container).await {
+                tracing::error!(container = %owned.container.id, "giving back what a run held: {}", chain(&error));
+            }
+        }
+        Run::Ends(exit) => owned.exit = Some(exit),
+    }
     // An end that lies in the past is dealt with at once.
     if let Some(ended) = owned.exit.as_mut().and_then(|exit| exit.now_or_never()) {
         owned.exit = None;
@@ -105,7 +117,16 @@ pub(crate) async fn take_up(engine: &Engine, owned: &mut Owned, sandboxes: &BTre
     owned.is_resumed = restart::is_resumed(owned);
 }
 
-async fn reconcile(engine: &Engine, container: &mut Container) -> Result<Option<ExitFuture>> {
+/// What there is of a container's last run.
+enum Run {
+    Over,
+    /// Its end is recorded, but what it held may not be given back.
+    Ended,
+    /// Its end is still to come, or to be dealt with.
+    Ends(ExitFuture),
+}
+
+async fn reconcile(engine: &Engine, container: &mut Container) -> Result<Run> {
     let id = container.id.clone();
     let status = engine.blocking(move |engine| status(engine, &id)).await?;
     correct(engine, container, status).await
@@ -129,11 +150,12 @@ fn status(engine: &Engine, id: &Id) -> Result<Status> {
     }
 }
 
-/// Brings the record's phase in line with the runtime, and answers with the end that is still to come or to be dealt with.
-async fn correct(engine: &Engine, container: &mut Container, status: Status) -> Result<Option<ExitFuture>> {
+/// Brings the record's phase in line with the runtime.
+async fn correct(engine: &Engine, container: &mut Container, status: Status) -> Result<Run> {
     let removing = container.state.phase == Phase::Removing;
     match status {
-        _ if removing => Ok(None),
+        Status::Exited(_) if removing => Ok(Run::Ended),
+        _ if removing => Ok(Run::Over),
         Status::Running(started) | Status::Paused(started) => {
             let mut frozen = matches!(status, Status::Paused(_));
             if frozen && std::mem::take(&mut container.state.pause_is_passing) {
@@ -152,19 +174,14 @@ async fn correct(engine: &Engine, container: &mut Container, status: Status) -> 
             let id = container.id.clone();
             let watch =
                 engine.blocking(move |engine| Ok(engine.containers.runtime.watch(Target::Container(&id))?)).await?;
-            Ok(Some(exit_of(watch)?))
+            Ok(Run::Ends(exit_of(watch)?))
         }
-        Status::Exited(exit) if container.state.finished_at == Some(exit.at) => {
-            // Recorded already; only the runtime's leftovers are still there.
-            let id = container.id.clone();
-            engine.blocking(move |engine| Ok(engine.containers.runtime.delete(Target::Container(&id))?)).await?;
-            Ok(None)
-        }
-        Status::Exited(exit) => Ok(Some(at_once(exit))),
+        Status::Exited(exit) if container.state.finished_at == Some(exit.at) => Ok(Run::Ended),
+        Status::Exited(exit) => Ok(Run::Ends(at_once(exit))),
         Status::Gone | Status::Creating | Status::Orphaned if container.state.phase.is_alive() => {
-            Ok(Some(at_once(lost_with_the_boot())))
+            Ok(Run::Ends(at_once(lost_with_the_boot())))
         }
-        Status::Gone | Status::Creating | Status::Orphaned => Ok(None),
+        Status::Gone | Status::Creating | Status::Orphaned => Ok(Run::Over),
     }
 }
 
@@ -180,17 +197,19 @@ fn at_once(exit: Exit) -> ExitFuture {
 }
 
 /// Finishes what was under way: removals, and `--rm` of containers whose end was recorded but not their removal, or that
-/// were only about to run. A container that can't be removed now stays marked, and keeps nobody else waiting.
+/// were only about to run. A container that can't be removed now stays marked, and keeps nobody else waiting; one whose
+/// process hasn't ended yet goes when it has.
 async fn finish_removal(engine: &Engine, owned: &mut Owned) {
     let container = &owned.container;
-    let volumes = match container.spec.auto_remove {
-        true => remove::AnonymousVolumes::Remove,
-        false => remove::AnonymousVolumes::Keep,
-    };
     let state = &container.state;
     let over = state.phase == Phase::Exited || state.start_was_cut_short();
-    let left_over = state.phase == Phase::Removing || (over && container.spec.auto_remove);
-    if left_over && let Err(error) = remove::erase(engine, owned, volumes).await {
+    let left_over = state.phase == Phase::Removing || (over && (container.spec.auto_remove || state.removal_asked));
+    let finished = match state.removal_asked && state.phase.is_alive() {
+        true => signal::deliver(owned, crate::signal::KILL, true).await,
+        false if left_over => remove::erase(engine, owned, remove::AnonymousVolumes::of(container)).await,
+        false => Ok(()),
+    };
+    if let Err(error) = finished {
         tracing::error!(container = %owned.container.id, "finishing a removal: {}", chain(&error));
     }
 }
@@ -213,18 +232,28 @@ pub(super) async fn make_again(netd: &Netd, owned: &mut Owned) -> Result<()> {
 async fn sweep(engine: &Engine) -> Result<()> {
     let containers = engine.containers.registry.all();
     let unread = engine.containers.registry.all_set_aside().into_iter().map(|(id, _)| id);
-    let known: BTreeSet<String> = containers.iter().map(|handle| handle.id().to_string()).chain(unread).collect();
+    let known = containers.iter().map(|handle| handle.id().to_string()).chain(unread);
+    let known: BTreeSet<String> = known.chain(engine.containers.being_deleted()).collect();
     engine
         .blocking(move |engine| {
-            for id in engine.containers.runtime.list()?.iter().filter(|id| !known.contains(id.as_str())) {
-                engine.containers.runtime.delete(Target::Container(id))?;
+            let runtime = &engine.containers.runtime;
+            for id in runtime.list()?.iter().filter(|id| !known.contains(id.as_str())) {
+                or_stays(runtime.delete(Target::Container(id)).map_err(Error::from));
             }
             for id in engine.images.store.snapshots()?.iter().filter(|id| !known.contains(*id)) {
-                engine.images.store.remove_snapshot(id)?.delete()?;
+                let removed = engine.images.store.remove_snapshot(id).and_then(Discarded::delete);
+                or_stays(removed.map_err(Error::from));
             }
             sweep_directory(engine.containers.root(), &known)
         })
         .await
+}
+
+/// What can't be deleted is in nobody's way: a container may have made its files immutable, or a cgroup be in use by others.
+fn or_stays(swept: Result<()>) {
+    if let Err(error) = swept {
+        tracing::error!("what belongs to no container stays: {}", chain(&error));
+    }
 }
 
 fn sweep_directory(directory: &Path, known: &BTreeSet<String>) -> Result<()> {
@@ -236,7 +265,7 @@ fn sweep_directory(directory: &Path, known: &BTreeSet<String>) -> Result<()> {
         let entry = entry.map_err(doing())?;
         if entry.file_name().to_str().is_none_or(|name| !known.contains(name)) {
             tracing::info!(path = %entry.path().display(), "removing what belongs to no container");
-            remove_tree(&entry.path())?;
+            or_stays(remove_tree(&entry.path()));
         }
     }
     Ok(())

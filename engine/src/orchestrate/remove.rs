@@ -1,6 +1,6 @@
 //! `rm`: a container and everything that only it has.
 
-use runtime::Target;
+use runtime::{Status, Target};
 
 use crate::blocking::Blocking as _;
 use crate::container::owned::Owned;
@@ -18,6 +18,16 @@ pub(crate) enum AnonymousVolumes {
     Keep,
 }
 
+impl AnonymousVolumes {
+    /// What is to become of those of a container that removes itself, or whose removal is recorded.
+    pub(super) fn of(container: &Container) -> Self {
+        match container.spec.auto_remove {
+            true => Self::Remove,
+            false => Self::Keep,
+        }
+    }
+}
+
 /// Removes the container; one that runs only by force.
 pub(crate) async fn remove(engine: &Engine, owned: &mut Owned, force: bool, volumes: AnonymousVolumes) -> Result<()> {
     let phase = owned.container.state.phase;
@@ -28,12 +38,14 @@ pub(crate) async fn remove(engine: &Engine, owned: &mut Owned, force: bool, volu
             phase.as_str()
         )));
     }
+    mark(&owned.containers, &owned.container, volumes).await?;
+    let before = (owned.container.state.clone(), owned.is_resumed);
     if phase.is_active() {
         restart::called_off(owned);
     }
-    mark(&owned.containers, &owned.container, volumes).await?;
     if let Err(error) = exit::force(engine, owned).await {
-        // It runs on, and is to be there for the next berthd as well.
+        // It runs on as it did, and is to be there for the next berthd as well.
+        (owned.container.state, owned.is_resumed) = before;
         if let Err(lost) = owned.save().await {
             tracing::error!(container = %owned.container.id, "recording that it isn't removed: {}", chain(&lost));
         }
@@ -42,7 +54,7 @@ pub(crate) async fn remove(engine: &Engine, owned: &mut Owned, force: bool, volu
     erase_marked(engine, owned, volumes).await
 }
 
-/// Stores that a container that doesn't run any more, or is about to end, is to go: whatever comes between, the next berthd
+/// Stores that a container is to go, once its process has ended if it has one: whatever comes between, the next berthd
 /// finishes it. Who sees the container doesn't see that yet.
 pub(super) async fn mark(containers: &Containers, container: &Container, volumes: AnonymousVolumes) -> Result<()> {
     Ok(containers.store.put_container(to_record(&marked(container, volumes))).await?)
@@ -50,7 +62,12 @@ pub(super) async fn mark(containers: &Containers, container: &Container, volumes
 
 fn marked(container: &Container, volumes: AnonymousVolumes) -> Container {
     let mut marked = container.clone();
-    marked.state.phase = Phase::Removing;
+    match marked.state.phase.is_alive() {
+        // Only what doesn't run can be taken apart without waiting.
+        true => marked.state.removal_asked = true,
+        false => marked.state.phase = Phase::Removing,
+    }
+    marked.state.stopped_by_user = true;
     // Who goes by itself takes the volumes along however it goes; so does a removal that is taken up again.
     marked.spec.auto_remove |= volumes == AnonymousVolumes::Remove;
     marked
@@ -69,14 +86,16 @@ pub(super) async fn erase_marked(engine: &Engine, owned: &mut Owned, volumes: An
     owned.container = marked(&owned.container, volumes);
     owned.publish();
     owned.waiting.clear();
-    let volumes = match owned.container.spec.auto_remove {
-        true => AnonymousVolumes::Remove,
-        false => AnonymousVolumes::Keep,
-    };
+    let volumes = AnonymousVolumes::of(&owned.container);
     let container = owned.container.clone();
     let discarded = engine
         .blocking(move |engine| {
-            engine.containers.runtime.delete(Target::Container(&container.id))?;
+            let runtime = &engine.containers.runtime;
+            let target = Target::Container(&container.id);
+            // One that has ended, with all its processes, keeps nobody waiting for its cgroups.
+            if !(container.ends_as_one() && matches!(runtime.status(target)?, Status::Exited(_))) {
+                runtime.delete(target)?;
+            }
             Ok(engine.images.store.remove_snapshot(container.id.as_str())?)
         })
         .await?;
@@ -87,6 +106,6 @@ pub(super) async fn erase_marked(engine: &Engine, owned: &mut Owned, volumes: An
     owned.container.state.phase = Phase::Removed;
     owned.publish();
     owned.containers.tell(&owned.container, "destroy", []);
-    owned.containers.delete_files(&owned.container.id, discarded);
+    owned.containers.delete_leftovers(&owned.container.id, discarded).await;
     Ok(())
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::{Registry, Volume};
 use crate::blocking::Blocking;
@@ -23,6 +24,8 @@ pub struct Volumes {
     pub(crate) events: Arc<Bus>,
     /// Where parts of volumes are mounted that containers being started want.
     pub(crate) subpaths: PathBuf,
+    /// Whether it is known what every container holds mounted: until then, what nobody seems to hold may be somebody's.
+    pub(crate) are_mounts_known: AtomicBool,
 }
 
 impl Blocking for Arc<Volumes> {}

@@ -290,6 +290,18 @@ fn a_forced_removal_that_fails_changes_nothing_and_one_that_is_cut_short_is_fini
     host.start_berthd();
     assert_eq!(state(&host, "kept"), "running 0");
     assert_eq!(host.docker(&["volume", "ls", "-q"]).ok().lines().count(), 1);
+    // Nor is it when it can't be stored; and its policy is what it was.
+    let database = rusqlite::Connection::open(host.directory().join("lib/berth/engine.db")).expect("a database");
+    let full =
+        "CREATE TRIGGER full BEFORE INSERT ON containers WHEN NEW.record ->> '$.container.state.removal_asked' = 1
+                BEGIN SELECT RAISE(ABORT, 'there is no room'); END";
+    database.execute_batch(full).expect("a trigger");
+    let refused = host.docker(&["rm", "-f", "-v", "kept"]).fails_with(1);
+    assert!(refused.contains("there is no room"), "{refused}");
+    database.execute_batch("DROP TRIGGER full").expect("no trigger");
+    host.sh("pkill -KILL -xf 'sleep 1000'").ok();
+    host.wait_for_events("kept", "start", 1);
+    assert_eq!(state(&host, "kept"), "running 0");
 
     // It is killed, but its end isn't told: the monitor that tells it stands still, and berthd dies over it.
     host.sh("kill -STOP $(pidof berth-monitor)").ok();
@@ -298,11 +310,54 @@ fn a_forced_removal_that_fails_changes_nothing_and_one_that_is_cut_short_is_fini
     host.wait_for_events("kept", "kill", 1);
     host.kill_berthd();
     remove.wait().expect("docker ends");
-    host.sh("kill -CONT $(pidof berth-monitor)").ok();
+    // That keeps nobody else waiting.
     host.start_berthd();
+    host.docker(&["run", "--rm", "--network", "none", "busybox", "true"]).ok();
+    assert_eq!(state(&host, "kept"), "running 0");
+    host.sh("kill -CONT $(pidof berth-monitor)").ok();
+    host.wait_for_events("kept", "destroy", 1);
     assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
     assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
     assert_eq!(host.sh("pgrep -xf 'sleep 1000'").stdout, "");
+
+    // It is only recorded that it is to be killed.
+    host.docker(&run).ok();
+    host.kill_berthd();
+    let asked = "UPDATE containers SET record = json_set(record, '$.container.state.removal_asked', json('true'),
+                 '$.container.state.stopped_by_user', json('true'))";
+    database.execute_batch(asked).expect("a record");
+    host.start_berthd();
+    host.wait_for_events("kept", "destroy", 1);
+    assert_eq!(host.docker(&["ps", "-aq"]).ok(), "");
+    // The mark says nothing of volumes here: they stay.
+    assert_eq!(host.docker(&["volume", "ls", "-q"]).ok().lines().count(), 1);
+}
+
+#[test]
+fn what_cannot_be_deleted_keeps_no_berthd_from_starting() {
+    let (_world, mut host) = started();
+    let id = host
+        .docker(&["run", "-d", "--name", "kept", "busybox", "sh", "-c", "echo > /held; echo written; sleep 1000"])
+        .ok();
+    // As a container with CAP_LINUX_IMMUTABLE can.
+    let immutable = |host: &Host, change: &str, root: &str| {
+        host.sh(&format!("chattr {change} $(find {root} -name held) /var/lib/berth/containers/{id}/hosts"))
+    };
+    host.wait_for_log("kept", "written");
+    immutable(&host, "+i", &format!("/var/lib/berth/images/snapshots/{id}")).ok();
+    host.docker(&["rm", "-f", "kept"]).ok();
+    host.wait_for_daemon_lines("berthd", "deleting what is left of a container", 2);
+    host.kill_berthd();
+    host.start_berthd();
+    host.wait_for_daemon_log("berthd", "what belongs to nothing stays");
+    host.wait_for_daemon_log("berthd", "what belongs to no container stays");
+    host.docker(&["run", "--rm", "busybox", "true"]).ok();
+
+    host.kill_berthd();
+    immutable(&host, "-i", "/var/lib/berth/images/tmp").ok();
+    host.start_berthd();
+    host.docker(&["run", "--rm", "busybox", "true"]).ok();
+    assert_eq!(host.sh(&format!("find /var/lib/berth -name held -o -name {id}")).ok(), "");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Volumes: named and anonymous, filled from images, shared between containers, options of `local`, faults.
 
-use std::os::unix::net::UnixListener;
+use std::{os::unix::net::UnixListener, process::Stdio};
 
 use berth_tests::{Host, started, volume_plugin::VolumePlugin};
 
@@ -409,6 +409,34 @@ fn a_plugin_keeps_volumes() {
     host.docker(&["volume", "rm", "logs"]).fails_with(1);
     host.docker(&["volume", "rm", "-f", "logs"]).ok();
     assert_eq!(host.docker(&["volume", "ls", "-q"]).ok(), "");
+}
+
+#[test]
+fn what_a_plugin_was_not_told_to_unmount_it_is_told_by_the_next_berthd() {
+    let (_world, mut host) = started();
+    let plugin = VolumePlugin::serve(&host, "keeper");
+    for (flags, verb, left) in
+        [(&[][..], &["kill"][..], "exited 137"), (&["--rm"], &["kill"], ""), (&[], &["rm", "-f"], "")]
+    {
+        let run = ["run", "-d", "--name", "web", "--volume-driver", "keeper", "-v", "logs:/logs"];
+        let command = ["busybox", "sleep", "1000"];
+        host.docker(&run.iter().chain(flags).chain(&command).copied().collect::<Vec<_>>()).ok();
+        plugin.wait_for("Mount logs");
+        plugin.hold_unmounts(true);
+        let mut client = host.docker_command();
+        let client = client.args(verb).arg("web").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut client = client.spawn().expect("docker");
+        plugin.wait_for("Unmount logs");
+        host.kill_berthd();
+        client.wait().expect("docker ends");
+        plugin.hold_unmounts(false);
+        host.start_berthd();
+        plugin.wait_for("Unmount logs");
+        let format = "{{.State.Status}} {{.State.ExitCode}}";
+        assert_eq!(host.docker(&["inspect", "-f", format, "web"]).stdout.trim(), left, "{flags:?} {verb:?}");
+        host.docker(&["rm", "-f", "web"]);
+        assert_eq!(plugin.calls(), [""; 0], "once is enough");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::net::{IpAddr, ToSocketAddrs as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -240,7 +241,8 @@ pub(crate) async fn release(volumes: &Arc<Volumes>, container: &Container) {
 
 async fn unmount_one(volumes: &Arc<Volumes>, volume: &Volume, guard: &VolumeGuard, container: &Id) -> Result<()> {
     match &volume.backing {
-        Backing::Mount(_) if guard.entry().mounted_by.is_empty() => {
+        // Before all is known, that is left to the sweep.
+        Backing::Mount(_) if guard.entry().mounted_by.is_empty() && volumes.are_mounts_known.load(Ordering::SeqCst) => {
             let data = volumes.registry.data(&volume.name);
             volumes.blocking(move |_| unmount(&data)).await
         }

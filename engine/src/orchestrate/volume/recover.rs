@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
@@ -36,8 +37,8 @@ fn close(root: &Path) -> Result<()> {
         .map_err(Error::io(format!("closing {} to others", root.display())))
 }
 
-/// A stored container has its volumes, and holds them mounted if it runs.
-pub(crate) async fn know(volumes: &Arc<Volumes>, container: &Container) -> Result<()> {
+/// A stored container has its volumes, and holds them mounted as long as its run does.
+pub(crate) async fn know(volumes: &Arc<Volumes>, container: &Container, holds_mounts: bool) -> Result<()> {
     for point in &container.spec.mounts {
         let Some(name) = point.volume() else { continue };
         let guard = volumes.registry.lock(name).await;
@@ -50,7 +51,7 @@ pub(crate) async fn know(volumes: &Arc<Volumes>, container: &Container) -> Resul
             adopt(volumes, &guard, container.created, wanted.labels).await?;
         }
         guard.add_user(&container.id);
-        if container.state.phase.is_alive() {
+        if holds_mounts {
             guard.add_mount(&container.id);
         }
     }
@@ -72,6 +73,7 @@ async fn adopt(
 
 /// Finishes removals, removes what no record knows, and unmounts what no container has.
 pub(crate) async fn sweep(volumes: &Arc<Volumes>) -> Result<()> {
+    volumes.are_mounts_known.store(true, Ordering::SeqCst);
     for (volume, entry) in volumes.registry.all() {
         let (directory, data) = (volumes.registry.directory(&volume.name), volumes.registry.data(&volume.name));
         if volume.plugin().is_some() {
@@ -119,7 +121,10 @@ async fn sort_out(volumes: &Arc<Volumes>, path: PathBuf) -> Result<()> {
         return adopt(volumes, &volumes.registry.lock(&name).await, created, BTreeMap::new()).await;
     }
     tracing::info!(path = %path.display(), "removing what was to become a volume");
-    volumes.blocking(move |_| remove_tree(&path)).await
+    if let Err(error) = volumes.blocking(move |_| remove_tree(&path)).await {
+        tracing::error!("what was to become a volume stays: {}", chain(&error));
+    }
+    Ok(())
 }
 
 /// What is in a directory; nothing, if it isn't there.
