@@ -1,6 +1,7 @@
 //! Running programs and judging what came of it.
 
 use std::{
+    fmt::Debug,
     io::{BufRead as _, BufReader},
     process::{Command, Output, Stdio},
     sync::mpsc,
@@ -38,6 +39,23 @@ pub fn until(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "{PATIENCE:?} went by without {what}");
+        thread::yield_now();
+    }
+}
+
+/// Waits until something is as it is to be that tells nobody when it becomes so.
+///
+/// # Panics
+/// When a minute goes by without; the message says how it was then.
+#[track_caller]
+pub fn until_is<T: PartialEq + Debug>(what: &str, wanted: &T, look: impl Fn() -> T) {
+    let begun = Instant::now();
+    loop {
+        let seen = look();
+        if seen == *wanted {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{PATIENCE:?} went by, and {what}: {seen:?} and not {wanted:?}");
         thread::yield_now();
     }
 }

@@ -18,7 +18,7 @@ pub mod volume_plugin;
 mod waits;
 pub mod world;
 
-pub use command::{Outcome, follow, until};
+pub use command::{Outcome, follow, until, until_is};
 pub use host::Host;
 pub use machine::on_a_fresh_machine;
 pub use terminal::Terminal;

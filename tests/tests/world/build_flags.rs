@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use berth_tests::{Host, Outcome, registry, started, world::binary};
+use berth_tests::{Host, Outcome, registry, started, until_is, world::binary};
 
 /// A build context of nothing but a Dockerfile.
 fn context(host: &Host, name: &str, dockerfile: &str) -> String {
@@ -240,7 +240,7 @@ fn a_daemon_that_dies_in_a_step_leaves_nothing_of_it() {
     host.start_berthd();
     let left = "find /var/lib/berth/images/tmp /var/lib/berth/images/snapshots /var/lib/berth/containers -mindepth 1; \
                 find /run/berth/containers /run/berth/netns -mindepth 1 ! -name .rootfs 2> /dev/null; pgrep -f '^slee[p] 1000'";
-    assert_eq!(host.sh(left).stdout, "");
+    until_is("something is left", &String::new(), || host.sh(left).stdout);
     assert_eq!(host.sh("ls /var/lib/berth/images/layers | wc -l").ok(), "1", "no layer is left of it");
     let fixed = context(&host, "ctx", "FROM busybox\nRUN echo one > /one\nRUN echo begun\nCMD [\"cat\", \"/one\"]\n");
     build(&host, "docker", &["-t", "fixed", &fixed]).ok();
