@@ -44,4 +44,13 @@ impl Host {
         });
         assert!(found, "{container}: {event} was told {} times and not {times}", told.get());
     }
+
+    /// The same of a network, until it was told once.
+    pub fn wait_for_network_event(&self, network: &str, event: &str) {
+        let mut events = self.docker_command();
+        let event_filter = format!("event={event}");
+        let filters = ["--filter", "type=network", "--filter", &event_filter];
+        let events = events.args(["events", "--since", "1h", "--format", "{{.Actor.Attributes.name}}"]).args(filters);
+        assert!(follow(events, |name| name == network), "{network}: {event} was never told");
+    }
 }
