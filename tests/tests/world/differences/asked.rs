@@ -302,7 +302,8 @@ pub(super) fn what_is_copied_out_of_is_not_started(host: &mut Host) {
         let began = inspected(host, "{{.State.StartedAt}}", "ended");
         std::thread::scope(|scope| {
             let started = scope.spawn(|| host.docker(&["start", "-a", "ended"]));
-            host.wait_for_events("ended", "attach", times + 1);
+            // That by which it was run was the first.
+            host.wait_for_events("ended", "attach", times + 2);
             // Somebody else comes and goes meanwhile, and it has still not begun.
             host.docker(&["run", "--rm", "busybox", "true"]).ok();
             assert_eq!(inspected(host, "{{.State.StartedAt}}", "ended"), began, "{path}");
