@@ -7,6 +7,7 @@ mod firewall_repair;
 mod host;
 mod lost;
 mod namespaces;
+mod others;
 mod packets;
 mod topology;
 mod traffic;
