@@ -1,8 +1,9 @@
 //! Images from Debian's `docker-registry`, put there by skopeo.
 
-use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -229,6 +230,41 @@ fn who_calls_a_pull_off_ends_it() {
     puller.pull(store.store(), &reference).expect("the next one works");
 }
 
+/// A way to a registry on which no request with these words gets there, until what else is returned is dropped.
+fn holding_back(registry: SocketAddr, words: String) -> (SocketAddr, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its port");
+    let (holds, held) = channel();
+    let held = Mutex::new(held);
+    thread::spawn(move || {
+        thread::scope(|scope| {
+            for mut client in listener.incoming().flatten() {
+                let (words, held) = (&words, &held);
+                scope.spawn(move || {
+                    let mut server = TcpStream::connect(registry).expect("the registry");
+                    let mut answers = server.try_clone().expect("a copy");
+                    let mut to_client = client.try_clone().expect("a copy");
+                    scope.spawn(move || {
+                        std::io::copy(&mut answers, &mut to_client).ok();
+                        to_client.shutdown(Shutdown::Both).ok();
+                    });
+                    let mut request = [0; 8192];
+                    while let Ok(length @ 1..) = client.read(&mut request) {
+                        if String::from_utf8_lossy(&request[..length]).contains(words) {
+                            held.lock().expect("no panic").recv().expect_err("nothing is ever sent");
+                        }
+                        if server.write_all(&request[..length]).is_err() {
+                            break;
+                        }
+                    }
+                    server.shutdown(Shutdown::Both).ok();
+                });
+            }
+        });
+    });
+    (address, holds)
+}
+
 #[test]
 fn what_came_of_a_pull_that_ended_is_kept_until_something_is_removed() {
     struct EndsWithTheFirst(CancellationToken, Heard);
@@ -242,17 +278,21 @@ fn what_came_of_a_pull_that_ended_is_kept_until_something_is_removed() {
     }
     let registry = Registry::plain();
     let mut many = image("x:many");
-    // Of another image's none, and more than are fetched at once.
+    // The other image has none of them, and they are more than are fetched at once.
     many.layers = Vec::from_iter((0..20).map(|number| Tar::new().file("number", &number.to_string()).finish()));
+    let last = Digest::of(&gzip(many.layers.last().expect("a layer"))).to_string();
     registry.put("many", [&many], gzip);
     registry.put("another", [&image("x:v1")], gzip);
-    let [reference, another] = ["many:many", "another:v1"].map(|name| format!("{}/{name}", registry.address));
     for something_is_removed in [false, true] {
+        // All might have come by the time that the first is known to be there.
+        let (address, last_is_held) = holding_back(registry.address, last.clone());
+        let [reference, another] = ["many:many", "another:v1"].map(|name| format!("{address}/{name}"));
         let (store, puller) = (TestStore::new(), Puller::default());
         puller.pull(store.store(), &another).expect("pulled");
         let called_off = CancellationToken::new();
         let ends = EndsWithTheFirst(called_off.clone(), Heard::default());
         puller.pull_until(store.store(), &reference, &called_off, &ends).expect_err("called off");
+        drop(last_is_held);
         let came = ends.1.count(PullStep::Complete);
         assert_ne!(came, 0);
         if something_is_removed {
