@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Records how BuildKit's own parser reads a collection of Dockerfiles, for the test `recorded.rs`.
+"""Records how BuildKit reads a collection of Dockerfiles, for the test `recorded.rs`: its own parser does, all but those in APART.
 
 The package `dockerfile` of PyPI brings that parser: python3 -m venv V && V/bin/pip install dockerfile==3.4.0, then
-V/bin/python record.py > recorded.json. It is of BuildKit 0.12. What later ones read besides is written out below: here-documents
-whose names stand apart, since 0.22 (moby/buildkit#5817).
+V/bin/python record.py > recorded.json. It is of BuildKit 0.12. What later ones read besides is written by hand, in APART:
+here-documents whose names stand apart, since 0.22 (moby/buildkit#5817).
 """
 
 import json

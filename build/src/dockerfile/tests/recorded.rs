@@ -1,4 +1,5 @@
-//! A collection of Dockerfiles, each with what BuildKit's own parser reads in it, as `record.py` wrote that down.
+//! A collection of Dockerfiles, each with what BuildKit reads in it, as `record.py` wrote that down: BuildKit's own parser read
+//! all of them but those few that only later ones than that parser know, whose readings are written by hand.
 
 use super::*;
 
