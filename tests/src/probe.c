@@ -98,12 +98,15 @@ static int ping(const char *address) {
     struct sockaddr_in to = {.sin_family = AF_INET};
     unsigned char request[8] = {8}, reply[8] = {0};
     int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
-    if (fd < 0 || inet_pton(AF_INET, address, &to.sin_addr) != 1) return errno;
-    if (sendto(fd, request, sizeof request, 0, (struct sockaddr *)&to, sizeof to) != sizeof request) return errno;
+    if (fd < 0) return errno;
+    if (inet_pton(AF_INET, address, &to.sin_addr) != 1) return EINVAL;
+    ssize_t sent = sendto(fd, request, sizeof request, 0, (struct sockaddr *)&to, sizeof to);
+    if (sent != sizeof request) return sent < 0 ? errno : EPROTO;
     struct pollfd coming = {.fd = fd, .events = POLLIN};
     if (poll(&coming, 1, 30000) != 1) return ETIMEDOUT;
-    if (recv(fd, reply, sizeof reply, 0) != sizeof reply) return errno;
-    return reply[0] == 0 ? 0 : EPROTO;
+    ssize_t received = recv(fd, reply, sizeof reply, 0);
+    if (received < 0) return errno;
+    return received == sizeof reply && reply[0] == 0 ? 0 : EPROTO;
 }
 
 int main(int count, char **words_given) {
