@@ -172,3 +172,22 @@ fn inspect_shows_what_was_asked_for_and_what_there_is() {
     assert_eq!(format("cut", "{{.HostConfig.NetworkMode}}"), "none");
     assert_eq!(host.docker(&["start", "-a", "cut"]).ok(), "lo");
 }
+
+#[test]
+fn stop_and_restart_take_a_signal_at_every_version() {
+    let (_world, host) = started();
+    // It doesn't heed what both send by themselves.
+    let program = "trap 'exit 7' INT; trap '' TERM; echo up; while :; do sleep 0.01; done";
+    for (minor, verb) in [24, 41, 42, 52].into_iter().flat_map(|minor| [(minor, "stop"), (minor, "restart")]) {
+        let name = format!("{verb}{minor}");
+        host.docker(&["run", "-d", "--name", &name, "busybox", "sh", "-c", program]).ok();
+        host.wait_for_log(&name, "up");
+        let path = format!("/v1.{minor}/containers/{name}/{verb}?signal=INT&t=30");
+        assert_eq!(ask(&host, "POST", &path, None).0, 204, "{path}");
+        let until = host.sh("date +%s.%N").ok();
+        let filters = ["--filter", "event=die", "--filter", &format!("container={name}")];
+        let events = ["events", "--since", "1h", "--until", &until, "--format", "{{.Actor.Attributes.exitCode}}"];
+        assert_eq!(host.docker(&[&events[..], &filters].concat()).ok(), "7", "{path}");
+        host.docker(&["rm", "-f", &name]).ok();
+    }
+}

@@ -116,6 +116,12 @@ fn import_tag_history_rmi() {
             .ok(),
         "[\"httpd\",\"-f\",\"-p\",\"80\",\"-h\",\"/var/www\"] [A=b] two"
     );
+    for client in [Host::docker as fn(&Host, &[&str]) -> Outcome, Host::berth] {
+        client(&host, &["import", "--platform", "linux/s390x", &archive, "elsewhere"]).ok();
+        let platform = host.docker(&["inspect", "-f", "{{.Os}}/{{.Architecture}}", "elsewhere"]).ok();
+        assert_eq!(platform, "linux/s390x");
+        host.docker(&["rmi", "elsewhere"]).ok();
+    }
     host.docker(&["tag", "friendlyname", "other:v2"]).ok();
     assert!(host.docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).ok().contains("other:v2"));
     assert!(host.docker(&["history", "other:v2"]).ok().lines().count() >= 2);

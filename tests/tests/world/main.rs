@@ -27,6 +27,7 @@ mod live_ports;
 mod login;
 mod logs;
 mod many;
+mod named;
 mod networks;
 mod others;
 mod ports;

@@ -12,7 +12,7 @@ async fn answer(RawQuery(query): RawQuery) -> Json<Value> {
         "results": [
             {"name": "team/nginx", "description": "Ours,\nwhich is a description that no table has room for", "star_count": 3},
             {"name": "nginx", "description": "Official build", "star_count": 20_000, "is_official": true},
-            {"name": "asked", "description": query, "star_count": 1, "is_official": false, "is_automated": false},
+            {"name": "asked", "description": query, "star_count": 1, "is_official": false, "is_automated": true},
         ]
     }))
 }
@@ -50,5 +50,32 @@ fn docker_and_berth_search() {
         assert!(said.contains("invalid filter 'colour'"), "{said}");
         let said = refusal(&["search", "127.0.0.1:5001/x"]);
         assert!(said.contains("can't talk to http://127.0.0.1:5001") || said.contains("can't talk to https"), "{said}");
+    }
+}
+
+#[test]
+fn nothing_is_automated() {
+    let mut world = World::new();
+    let mut host = world.host();
+    host.start_netd().start_berthd();
+    crate::token_server::serve(host.listen(5000), Router::new().route("/v1/search", get(answer)));
+    let found = |version: &str, automated: &str| -> Vec<Value> {
+        let filters = match automated {
+            "" => String::new(),
+            is => format!("&filters=%7B%22is-automated%22%3A%5B%22{is}%22%5D%7D"),
+        };
+        let path = format!("/{version}/images/search?term=127.0.0.1%3A5000%2Fx{filters}");
+        let (status, found) = host.http("/run/berth/berth.sock", "GET", &path, None);
+        assert_eq!(status, 200, "{path}: {found}");
+        serde_json::from_str(&found).expect("JSON")
+    };
+    // Whatever the index says.
+    for version in ["v1.24", "v1.43", "v1.44", "v1.45", "v1.52"] {
+        for filter in ["", "false"] {
+            let found = found(version, filter);
+            assert_eq!(found.len(), 3, "{version} {found:?}");
+            assert!(found.iter().all(|found| found["is_automated"] == false), "{version} {found:?}");
+        }
+        assert_eq!(found(version, "true"), Vec::<Value>::new(), "{version}");
     }
 }

@@ -194,10 +194,11 @@ fn streams_go_both_ways_over_any_connection() {
 #[test]
 fn browsers_attach_over_a_websocket() {
     let (_world, host) = started();
-    let attach = |name: &str| {
-        let request = format!("ws://localhost/containers/{name}/attach/ws?stream=1&stdin=1&stdout=1&stderr=1&logs=1");
+    let attach_to = |name: &str, streams: &str| {
+        let request = format!("ws://localhost/containers/{name}/attach/ws?logs=1&{streams}");
         tungstenite::client(request, connect(&host)).expect("a WebSocket")
     };
+    let attach = |name: &str| attach_to(name, "stream=1&stdin=1&stdout=1&stderr=1");
     let read = |socket: &mut tungstenite::WebSocket<UnixStream>, wanted: &str| {
         let mut said = String::new();
         while !said.contains(wanted) {
@@ -219,6 +220,23 @@ fn browsers_attach_over_a_websocket() {
     assert_eq!(read(&mut socket, "\n"), "got a line\n");
     assert!(matches!(socket.read(), Ok(Message::Close(_))), "it ends with the process");
     assert_eq!(host.docker(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "plain"]).ok(), "exited 6");
+    // Only what is asked for is sent, and taken.
+    for (streams, all) in [("stdout=1", "ready\ngot a line\n"), ("stderr=1", "oops\n")] {
+        let (mut socket, _) = attach_to("plain", streams);
+        let mut said = String::new();
+        while let Ok(Message::Binary(bytes)) = socket.read() {
+            said.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        assert_eq!(said, all, "{streams}");
+    }
+    host.docker(&["run", "-d", "-i", "--name", "one-line", "busybox", "sh", "-c", program]).ok();
+    host.wait_for_log("one-line", "ready");
+    let (mut deaf, _) = attach_to("one-line", "stream=1&stdout=1");
+    deaf.send(Message::text("not this line\n")).expect("sent");
+    drop(deaf);
+    let (mut socket, _) = attach_to("one-line", "stream=1&stdin=1&stdout=1");
+    socket.send(Message::text("this line\n")).expect("sent");
+    assert!(read(&mut socket, "got").ends_with("got this line\n"));
 
     host.docker(&["run", "-d", "-it", "--name", "shell", "busybox"]).ok();
     let (mut socket, _) = attach("shell");

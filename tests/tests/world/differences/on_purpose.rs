@@ -1,11 +1,10 @@
 //! What docs/differences-from-docker.md says is different on purpose is so: every row of that chapter and of the next is shown
 //! by a test of its own, or here on one host.
 
-use std::path::Path;
-
 use berth_tests::{Host, World};
 
 use super::{asked, shown::SHOWN};
+use crate::named::assert_is_test;
 
 /// Words of a row, and what shows on a host that they are true.
 type Asked = (&'static str, fn(&mut Host));
@@ -71,17 +70,8 @@ fn every_point_is_shown_by_somebody() {
     for point in &points {
         assert!(words.clone().any(|words| point.contains(words)), "nobody shows that this is true: {point}");
     }
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
-    for (words, tests) in SHOWN {
-        for test in *tests {
-            let (file, name) = test.split_once(' ').expect("a file and a name");
-            let source = std::fs::read_to_string(top.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-            let (before, _) = source
-                .split_once(&format!("fn {name}("))
-                .unwrap_or_else(|| panic!("{words:?}: there is no test {name} in {file}"));
-            let attributes = before.rsplit("\n\n").next().unwrap_or(before);
-            assert!(attributes.contains("test]") || attributes.contains("test("), "{name} in {file} is no test");
-        }
+    for test in SHOWN.iter().flat_map(|(_, tests)| *tests) {
+        assert_is_test(test);
     }
 }
 
