@@ -9,7 +9,6 @@ pub(super) const SHOWN: &[Shown] = &[
         &["tests/tests/world/differences.rs what_isnt_there_yet_is_refused_as_the_document_says"],
     ),
     ("has every key", &["tests/tests/configuration.rs the_document_has_every_key_of_both_daemons"]),
-    ("SIGHUP reloads nothing", &["tests/tests/world/socket.rs a_hangup_ends_neither_daemon"]),
     (
         "can be killed and started again at any moment",
         &[
@@ -103,7 +102,6 @@ pub(super) const SHOWN: &[Shown] = &[
         "belong to other drivers are kept and shown",
         &["tests/tests/world/networks.rs networks_have_whatever_names_and_others_options"],
     ),
-    ("`--memory-swappiness`, `--oom-kill-disable`", &["tests/tests/world/limits.rs disks_swapping_and_devices"]),
     ("without waiting for the disk", &["engine/src/store/tests.rs no_commit_waits_for_the_disk"]),
     (
         "Killing `berthd` costs nothing",
@@ -155,6 +153,7 @@ pub(super) const SHOWN: &[Shown] = &[
     ),
     ("connects before it reads the log", &["tests/tests/world/streams.rs streams_go_both_ways_over_any_connection"]),
     ("answer when it is gone", &["tests/tests/world/ends.rs a_restart_keeps_what_is_to_be_removed_at_the_end"]),
+    ("its name is free then", &["tests/tests/world/ends.rs what_was_killed_is_dead"]),
     (
         "A `restart` that berthd died over",
         &["tests/tests/world/ends.rs a_restart_keeps_what_is_to_be_removed_at_the_end"],
