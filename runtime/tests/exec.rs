@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 
 use common::{World, id, process, script, until};
@@ -177,23 +177,31 @@ fn signals_that_the_caller_ignores_or_blocks_are_the_program_s_all_the_same() {
     assert_eq!(world.output(world.spec("d", &look)), (none.to_owned(), 0));
 }
 
-/// Whether the shim of an exec with a terminal waits for its release only: it has the container's process, and two sockets for
-/// the terminal beside the two that it was given.
+/// Whether the shim of an exec waits for its release: it has the container's process, and is in a system call about a socket.
 fn is_about_to_enter(pid: i32) -> bool {
     let line = format!("Pid:\t{pid}");
-    let shows = |path: PathBuf| fs::read_to_string(path).unwrap_or_default().lines().any(|found| found == line);
-    let descriptors = |process: &Path, kind: &str| fs::read_dir(process.join(kind)).into_iter().flatten().flatten();
-    let is_socket = |path: PathBuf| fs::read_link(path).is_ok_and(|link| link.to_string_lossy().starts_with("socket:"));
-    fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path()).any(|process| {
-        descriptors(&process, "fdinfo").any(|descriptor| shows(descriptor.path()))
-            && descriptors(&process, "fd").filter(|descriptor| is_socket(descriptor.path())).count() == 4
-    })
+    let has_the_process = |process: &Path| {
+        let descriptors = fs::read_dir(process.join("fdinfo")).into_iter().flatten().flatten();
+        let mut shown = descriptors.map(|descriptor| fs::read_to_string(descriptor.path()).unwrap_or_default());
+        shown.any(|shown| shown.lines().any(|found| found == line))
+    };
+    // Its number, and its arguments in hexadecimal digits.
+    let waits_at_a_socket = |process: &Path| {
+        let call = fs::read_to_string(process.join("syscall")).unwrap_or_default();
+        let descriptor = call.split(' ').nth(1).and_then(|argument| argument.strip_prefix("0x"));
+        let descriptor = descriptor.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let link = descriptor.and_then(|number| fs::read_link(process.join(format!("fd/{number}"))).ok());
+        link.is_some_and(|link| link.to_string_lossy().starts_with("socket:"))
+    };
+    let mut processes = fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path());
+    processes.any(|process| has_the_process(&process) && waits_at_a_socket(&process))
 }
 
 /// A process that has this pid, which is free but for what a shim may still do with it for a moment.
 fn process_with_pid(pid: i32) -> Child {
     for _ in 0..1000 {
-        fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("this namespace is ours");
+        fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string())
+            .expect("ns_last_pid (a kernel with CONFIG_CHECKPOINT_RESTORE) of this namespace, which is ours");
         let mut process = Command::new("sleep").arg("1000").spawn().expect("sleep");
         if i32::try_from(process.id()) == Ok(pid) {
             return process;
