@@ -270,6 +270,9 @@ fn what_isnt_there_yet_is_refused_as_the_document_says() {
     let refused =
         host.docker(&["run", "--rm", "--network", "lab", "--ip6", "fd00::2", "busybox", "true"]).fails_with(125);
     assert!(refused.contains("network lab has no IPv6 subnet"), "{refused}");
+    let option = "name=lab,driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1";
+    let refused = host.docker(&["run", "--rm", "--network", option, "busybox", "true"]).fails_with(125);
+    assert!(refused.contains("com.docker.network.endpoint.sysctls"), "{refused}");
     assert_eq!(host.docker(&["ps", "-aq"]).ok().lines().count(), 2);
 
     assert!(document.contains("**Containers don't find each other by name yet.**"));
