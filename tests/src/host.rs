@@ -7,6 +7,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
 use crate::{
     Outcome, Terminal,
     daemon::{Daemon, Ready},
@@ -59,6 +64,8 @@ impl Namespaces {
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.pid.to_string(), "-n", "-m", "-p", "--"]).arg(program);
+        // Whatever proxy this machine needs is out of a host's reach.
+        command.env("NO_PROXY", "*").env("no_proxy", "*");
         command
     }
 
@@ -215,6 +222,16 @@ impl Host {
         for pid in self.processes(program) {
             crate::daemon::kill(pid);
         }
+    }
+
+    /// Sends a signal to what runs of one of our programs on this host, whoever started it.
+    ///
+    /// # Panics
+    /// When none runs.
+    pub fn signal(&self, program: &str, signal: Signal) {
+        let pids = self.processes(program);
+        assert!(!pids.is_empty(), "no {program} runs");
+        pids.into_iter().for_each(|pid| kill(Pid::from_raw(pid), signal).expect("it runs"));
     }
 
     /// `kill -9` of berthd; returns when it is gone.

@@ -8,8 +8,7 @@ use std::{
 };
 
 use berth_tests::{Host, Outcome, started};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 const SOCKET: &str = "/run/berth/berth.sock";
@@ -365,9 +364,7 @@ fn an_end_that_nobody_sees_is_not_waited_for_forever() {
     let (_world, host) = started();
     host.docker(&["run", "-d", "--name", "own", "busybox", "sleep", "1000"]).ok();
     host.docker(&["run", "-d", "--pid", "host", "--name", "shares", "busybox", "sleep", "1000"]).ok();
-    let monitors = host.processes("berth-monitor");
-    let tell_all = |signal| monitors.iter().try_for_each(|&pid| kill(Pid::from_raw(pid), signal)).expect("they run");
-    tell_all(Signal::SIGSTOP);
+    host.signal("berth-monitor", Signal::SIGSTOP);
     let ask = |name: &str, signal: &str| {
         let mut request = host.command("curl");
         request.args(["-s", "-m", "60", "-w", "%{http_code}", "--unix-socket", SOCKET, "-X", "POST"]);
@@ -383,6 +380,6 @@ fn an_end_that_nobody_sees_is_not_waited_for_forever() {
     for name in ["own", "shares"] {
         assert_eq!(state(&host, name), "running 0");
     }
-    tell_all(Signal::SIGCONT);
+    host.signal("berth-monitor", Signal::SIGCONT);
     assert_eq!(host.docker(&["wait", "own", "shares"]).ok(), "137\n138");
 }

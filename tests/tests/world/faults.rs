@@ -10,8 +10,7 @@ use std::{
 };
 
 use berth_tests::{Host, Outcome, World, until, until_is, world::binary};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 /// A host with a container serving on port 4000.
 fn serving(world: &mut World) -> Host {
@@ -275,17 +274,13 @@ fn what_was_to_be_removed_after_its_run_goes_when_its_start_is_cut_short() {
     host.docker(&["create", "--name", "kept", "busybox"]).ok();
     let victim = host.docker(&["create", "--rm", "--name", "victim", "busybox", "true"]).ok();
     // A start can't get past its networking while netd stands still.
-    let signal_netd = |host: &Host, signal: Signal| {
-        let netd = host.processes("netd");
-        netd.into_iter().for_each(|pid| kill(Pid::from_raw(pid), signal).expect("netd runs"));
-    };
-    signal_netd(&host, Signal::SIGSTOP);
+    host.signal("netd", Signal::SIGSTOP);
     let mut client = host.docker_command();
     let mut client = client.args(["start", "victim"]).stderr(Stdio::null()).spawn().expect("docker");
     let begun = host.directory().join("run/berth/containers").join(victim);
     until("the start", || begun.exists());
     host.kill_berthd();
-    signal_netd(&host, Signal::SIGCONT);
+    host.signal("netd", Signal::SIGCONT);
     let _ = client.wait();
     host.start_berthd();
     assert_eq!(host.docker(&["ps", "-a", "--format", "{{.Names}}"]).ok(), "kept\nuntouched");

@@ -9,10 +9,7 @@ use std::{
 };
 
 use berth_tests::{Host, Outcome, started, world::binary};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 
 /// A request that is on its way.
 fn asking(host: &Host, path: &str) -> Child {
@@ -160,8 +157,7 @@ fn a_new_berthd_answers_at_once_and_a_request_waits_for_what_it_is_about() {
     let ended = "until [ $(ls /run/berth/containers/*/exit.json 2> /dev/null | wc -l) = 2 ]; do sleep 0.01; done";
     host.sh(&format!("timeout 30 sh -c '{ended}'")).ok();
     // Without netd nobody knows the containers' networks.
-    let netd = |signal| kill(Pid::from_raw(host.processes("netd")[0]), signal).expect("netd runs");
-    netd(Signal::SIGSTOP);
+    host.signal("netd", Signal::SIGSTOP);
     let mut berthd = host.command(&binary("berthd").display().to_string());
     berthd.args(["--root", "/var/lib/berth", "--run-dir", "/run/berth", "--cgroup-parent"]);
     berthd.arg(format!("/{}", host.cgroup_parent())).stderr(Stdio::null());
@@ -180,7 +176,7 @@ fn a_new_berthd_answers_at_once_and_a_request_waits_for_what_it_is_about() {
     for request in &mut waiting {
         assert!(request.try_wait().expect("curl").is_none(), "it is answered by who can't know");
     }
-    netd(Signal::SIGCONT);
+    host.signal("netd", Signal::SIGCONT);
     let [short, all, top, info, brief, none] = waiting.map(answer);
     assert!(short.contains(r#""Status":"exited""#) && short.contains(r#""ExitCode":3"#), "{short}");
     assert!(all.contains(r#""/web""#) && all.contains(r#""/short""#) && !all.contains(r#""/brief""#), "{all}");

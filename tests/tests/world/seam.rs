@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use berth_tests::{Host, World, follow, started};
 use ipnetwork::IpNetwork;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -22,10 +21,6 @@ use super::others::{networks_of, sandbox_of, shown_networks};
 const AT_ONCE: Duration = Duration::from_secs(3);
 
 const NETD: &str = "/run/berth/netd.sock";
-
-fn signal_netd(host: &Host, signal: Signal) {
-    host.processes("netd").into_iter().for_each(|pid| kill(Pid::from_raw(pid), signal).expect("netd runs"));
-}
 
 /// What a command of docker's says, which it has to say at once.
 fn at_once(host: &Host, arguments: &[&str]) -> String {
@@ -49,7 +44,7 @@ fn a_netd_that_stands_still_holds_up_only_who_needs_it() {
     host.docker(&ends).ok();
     host.wait_for_log("web", "here");
 
-    signal_netd(&host, Signal::SIGSTOP);
+    host.signal("netd", Signal::SIGSTOP);
     assert_eq!(at_once(&host, &["ps", "-q"]).lines().count(), 3);
     assert_eq!(at_once(&host, &["logs", "web"]), "here");
     assert_eq!(at_once(&host, &["inspect", "-f", "{{.State.Status}}", "web"]), "running");
@@ -71,7 +66,7 @@ fn a_netd_that_stands_still_holds_up_only_who_needs_it() {
     let warnings = host.docker(&["info", "-f", "{{json .Warnings}}"]).ok();
     assert!(warnings.contains("does not answer"), "{warnings}");
 
-    signal_netd(&host, Signal::SIGCONT);
+    host.signal("netd", Signal::SIGCONT);
     host.docker(&["run", "--rm", "-p", "4001:80", "busybox", "true"]).ok();
     assert_eq!(
         host.docker(&["ps", "-a", "--format", "{{.Names}} {{.State}}"]).ok(),
@@ -101,7 +96,7 @@ fn a_change_that_a_netd_that_stands_still_does_not_answer_keeps_no_container_bus
     let before = ports(&host);
     for (count, (verb, name)) in (1..).zip([("kill", "web"), ("rename", "stays")]) {
         let id = host.docker(&["inspect", "-f", "{{.Id}}", name]).ok();
-        signal_netd(&host, Signal::SIGSTOP);
+        host.signal("netd", Signal::SIGSTOP);
         std::thread::scope(|scope| {
             let pending = scope.spawn(|| host.berth(&["port", "add", name, "8080:80"]).fails_with(1));
             host.wait_for_daemon_log("berthd", &format!("netd is asked to change the network of container {id}"));
@@ -112,7 +107,7 @@ fn a_change_that_a_netd_that_stands_still_does_not_answer_keeps_no_container_bus
             let refused = pending.join().expect("an answer");
             assert!(refused.contains("netd at /run/berth/netd.sock does not answer: PUT /v1/sandboxes/"), "{refused}");
         });
-        signal_netd(&host, Signal::SIGCONT);
+        host.signal("netd", Signal::SIGCONT);
         host.wait_for_daemon_lines(
             "berthd",
             "netd has been told that a change of the container's network was given up",
@@ -234,10 +229,10 @@ fn a_rename_waits_for_no_netd_and_is_told_once() {
     host.wait_for_daemon_lines("berthd", told, 1);
     assert_eq!(sandbox_of(&host, &name)["id"], *id);
     // It answers nobody: who has nothing at netd isn't told of.
-    signal_netd(&host, Signal::SIGSTOP);
+    host.signal("netd", Signal::SIGSTOP);
     at_once(&host, &["rename", &name, "web"]);
     at_once(&host, &["rename", "idle", "calm"]);
-    signal_netd(&host, Signal::SIGCONT);
+    host.signal("netd", Signal::SIGCONT);
     host.wait_for_daemon_lines("berthd", told, 2);
     host.docker(&["rename", "calm", "idle"]).ok();
     assert_eq!((lines_about(&id), lines_about(&idle)), (2, 0), "{}", host.logs());

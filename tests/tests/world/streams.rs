@@ -9,8 +9,7 @@ use std::{
 };
 
 use berth_tests::{Host, started, until};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tungstenite::Message;
 
@@ -321,16 +320,14 @@ fn the_start_of_an_exec_that_meets_an_end_is_refused_as_one_that_comes_after_it(
     };
     let (meets, meets_detached, after) = (start(), start(), start());
     // Its process ends, and its monitor doesn't notice.
-    let monitors = host.processes("berth-monitor");
-    let tell_all = |signal| monitors.iter().try_for_each(|&pid| kill(Pid::from_raw(pid), signal)).expect("they run");
-    tell_all(Signal::SIGSTOP);
+    host.signal("berth-monitor", Signal::SIGSTOP);
     let pid = host.docker(&["inspect", "-f", "{{.State.Pid}}", "web"]).ok();
     host.sh(&format!("kill -9 {pid}")).ok();
     until("its end", || host.sh(&format!("grep -q '^State:.Z' /proc/{pid}/status")).code == 0);
     let refused = (409, format!(r#"{{"message":"container {container} is not running"}}"#));
     assert_eq!(meets(&host, false), refused);
     assert_eq!(meets_detached(&host, true), refused);
-    tell_all(Signal::SIGCONT);
+    host.signal("berth-monitor", Signal::SIGCONT);
     host.docker(&["wait", "web"]).ok();
     assert_eq!(after(&host, false), refused);
 }

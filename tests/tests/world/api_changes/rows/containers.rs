@@ -285,7 +285,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
 ];
 
-/// Of a whole container, with which three rows deal.
+/// Of a whole container, with which two rows deal.
 const MAC_ADDRESS: &str = r#""MacAddress":"02:00:00:00:00:07""#;
 
 /// A console that no terminal has, which is refused by whoever looks at it.
