@@ -1,4 +1,4 @@
-//! What is built how: what is installed is small, what shows berth to a newcomer is built soon, and says how far it is.
+//! With which settings cargo builds what is installed, and what the quickstart shows to a newcomer.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn builds(script: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_installed_is_small_and_what_is_shown_is_built_soon() {
+fn what_is_installed_is_built_to_be_small_and_what_is_shown_to_be_there_soon() {
     let manifest: Table = read("Cargo.toml").parse().expect("TOML");
     let profile = |name: &str, key: &str| manifest["profile"][name].get(key).cloned();
     // Small code, of everything at once, in one piece, and no more symbols than a backtrace needs.
