@@ -2,9 +2,9 @@
 
 use berth_tests::Host;
 
-use super::{Asked, ask_all};
+use super::{Question, ask_all};
 
-pub(super) const ASKED: &[Asked] = &[
+pub(super) const ASKED: &[Question] = &[
     (&["what the engine says follows as `Error response from daemon: …`"], what_the_engine_says_follows),
     (&["A container called `add`, `rm` or `remove` is named to `port` by its id"], a_container_called_as_a_verb),
     (&["`man-pages`"], what_only_berth_has),

@@ -7,9 +7,9 @@ use std::{
 
 use berth_tests::{Host, Outcome};
 
-use super::{Asked, SOCKET, ask_all, inspected};
+use super::{Question, SOCKET, ask_all, inspected};
 
-pub(super) const ASKED: &[Asked] = &[
+pub(super) const ASKED: &[Question] = &[
     (&["a working directory can't be named by any other link of `/proc` either"], no_exec_is_named_by_links_of_proc),
     (&["of a running container is `/proc/PID/root`"], a_file_system_is_mounted_for_its_container),
     (&["is `berth` unless a request names `runc` or `io.containerd.runc.v2`"], runtimes_have_the_names_asked_for),

@@ -3,9 +3,9 @@
 use berth_tests::Host;
 use serde_json::Value;
 
-use super::{Asked, SOCKET, ask_all, inspected};
+use super::{Question, SOCKET, ask_all, inspected};
 
-pub(super) const ASKED: &[Asked] = &[
+pub(super) const ASKED: &[Question] = &[
     (
         &["`/etc/docker/daemon.json` isn't read", "SIGHUP reloads nothing: a restart does"],
         configuration_is_read_at_the_start,

@@ -4,9 +4,9 @@ use std::process::Stdio;
 
 use berth_tests::{Host, until, world::binary};
 
-use super::{Asked, ask_all};
+use super::{Question, ask_all};
 
-pub(super) const ASKED: &[Asked] = &[
+pub(super) const ASKED: &[Question] = &[
     (&["A `.dockerignore` holds also for a context that comes as a tar"], a_dockerignore_in_a_tar_counts),
     (&["leaves the build cache alone"], a_prune_by_labels_leaves_the_build_cache),
     (&["Steps' containers are in no list"], steps_are_in_no_list),

@@ -11,7 +11,7 @@ use berth_tests::{Host, World};
 const SOCKET: &str = "/run/berth/berth.sock";
 
 /// Words of the document, and what shows on a host that they are true.
-type Asked = (&'static [&'static str], fn(&mut Host));
+type Question = (&'static [&'static str], fn(&mut Host));
 
 /// All the words that are shown to be true here.
 pub(super) fn words() -> impl Iterator<Item = &'static str> {
@@ -20,7 +20,7 @@ pub(super) fn words() -> impl Iterator<Item = &'static str> {
 }
 
 /// Asks a host, which has a container `web`, for all of a table. Each leaves it to the next as it was.
-fn ask_all(table: &[Asked]) {
+fn ask_all(table: &[Question]) {
     let mut world = World::new();
     let mut host = world.host();
     // Its own /etc, so that it may have files of Docker's and ours.

@@ -2,9 +2,9 @@
 
 use berth_tests::{Host, until};
 
-use super::{Asked, SOCKET, ask_all, inspected};
+use super::{Question, SOCKET, ask_all, inspected};
 
-pub(super) const ASKED: &[Asked] = &[
+pub(super) const ASKED: &[Question] = &[
     (&["Host and container have permanent neighbour entries of each other"], neighbours_are_permanent),
     (&["needs `ip route add THEIR-SUBNET via CONTAINER` on the host"], who_routes_for_others_needs_a_route),
     (&["also through several hands"], files_of_a_shared_network_are_the_first_one_s),
