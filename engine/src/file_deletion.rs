@@ -124,7 +124,7 @@ mod tests {
     async fn who_finds_the_queue_full_deletes_what_is_left_itself() {
         let directory = tempfile::tempdir().unwrap();
         let [shim, monitor] = ["shim", "monitor"].map(|name| directory.path().join(name));
-        [&shim, &monitor].map(|program| fs::write(program, "").unwrap());
+        [&shim, &monitor].into_iter().for_each(|program| fs::write(program, "").unwrap());
         let runtime = Runtime::new(directory.path().join("run"), Binaries { shim, monitor }).unwrap();
         let shared = Arc::new(Shared { runtime, pending: Mutex::default() });
         // Nobody takes anything out of it.
