@@ -135,6 +135,7 @@ impl Error {
             Self::NotInSwarm(_) | Self::NetdEnded { .. } => Kind::Unavailable,
             Self::Filter(_) | Self::Moment(_) => Kind::InvalidParameter,
             Self::VolumePlugin { source: plugin::PluginError::NotFound { .. }, .. } => Kind::NotFound,
+            Self::VolumePlugin { source: plugin::PluginError::Unsupported { .. }, .. } => Kind::NotImplemented,
             Self::VolumePlugin { .. } => Kind::Internal,
             Self::Image(error) => of_images(error.kind()),
             Self::Build(error) => of_images(error.kind()),

@@ -117,7 +117,7 @@ fn of_json(path: &Path, text: &str) -> Result<Address, PluginError> {
     let JsonSpecification { addr, tls } = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
     match tls {
         None => address(path, &addr),
-        Some(_) => Err(wrong("plugins over TLS (TLSConfig) are not supported by berth yet, use a socket".to_owned())),
+        Some(_) => Err(over_tls(path)),
     }
 }
 
@@ -131,10 +131,14 @@ fn address(path: &Path, url: &str) -> Result<Address, PluginError> {
         Some(("tcp" | "http", host)) if !host.is_empty() => {
             Ok(Address::Url(format!("http://{}", host.trim_end_matches('/'))))
         }
-        Some(("https", _)) => Err(wrong("plugins over TLS are not supported by berth yet")),
+        Some(("https", _)) => Err(over_tls(path)),
         Some(_) => Err(wrong("an address that leads nowhere")),
         None => Err(wrong("no scheme")),
     }
+}
+
+fn over_tls(path: &Path) -> PluginError {
+    PluginError::Unsupported { path: path.to_owned(), what: "a connection over TLS" }
 }
 
 #[cfg(test)]
@@ -177,5 +181,11 @@ mod tests {
             let said = directories.find("bad").unwrap_err().to_string();
             assert!(said.contains(problem), "{said}");
         }
+        let text = r#"{"Name":"safe","Addr":"https://10.0.0.2:2","TLSConfig":{"CAFile":"/x"}}"#;
+        std::fs::write(second.join("safe.json"), text).unwrap();
+        let said = directories.find("safe").unwrap_err().to_string();
+        let path = second.join("safe.json");
+        let expected = "wants a connection over TLS, which berth doesn't support yet: give the plugin a socket";
+        assert_eq!(said, format!("{} {expected}", path.display()));
     }
 }

@@ -39,6 +39,14 @@ pub enum PluginError {
         /// What is wrong.
         problem: String,
     },
+    /// It would have to be spoken to in a way that isn't ours.
+    #[error("{} wants {what}, which berth doesn't support yet: give the plugin a socket", path.display())]
+    Unsupported {
+        /// The file that says so.
+        path: PathBuf,
+        /// What.
+        what: &'static str,
+    },
     /// It is one of another kind.
     #[error("plugin {name:?} implements {implements}, and no {interface}")]
     Other {

@@ -69,7 +69,7 @@ mod inside {
     fn cgroups_that_it_makes_end_with_it() {
         let world = World::new();
         let text = "cd /sys/fs/cgroup && mkdir threads && echo threaded > threads/cgroup.type && { sleep 1000 & } && \
-                    echo $! > threads/cgroup.threads && touch /tmp/ready && exec sleep 1000";
+                    echo $! > threads/cgroup.threads && : > /tmp/ready && exec sleep 1000";
         let spec = ContainerSpec { privileged: true, ..world.spec("c", &["sh", "-c", text]) };
         world.start(&spec);
         let ready = spec.rootfs.upper.join("tmp/ready");

@@ -31,9 +31,34 @@ impl From<TemplateError> for FormatError {
 /// Where a row keeps its labels one by one: no name that a template could ask for.
 pub(crate) const LABELS: &str = " labels";
 
+/// Members whose names in the API's JSON aren't those that they have in Docker's own program, which its templates ask for.
+const NAMES: [(&str, &str); 19] = [
+    ("APIVersion", "ApiVersion"),
+    ("AuxAddress", "AuxiliaryAddresses"),
+    ("BridgeNfIP6tables", "BridgeNfIp6tables"),
+    ("CPUCfsPeriod", "CpuCfsPeriod"),
+    ("CPUCfsQuota", "CpuCfsQuota"),
+    ("CPUCount", "CpuCount"),
+    ("CPUPercent", "CpuPercent"),
+    ("CPUPeriod", "CpuPeriod"),
+    ("CPUQuota", "CpuQuota"),
+    ("CPURealtimePeriod", "CpuRealtimePeriod"),
+    ("CPURealtimeRuntime", "CpuRealtimeRuntime"),
+    ("CPUShares", "CpuShares"),
+    ("DNS", "Dns"),
+    ("DNSOptions", "DnsOptions"),
+    ("DNSSearch", "DnsSearch"),
+    ("HTTPProxy", "HttpProxy"),
+    ("HTTPSProxy", "HttpsProxy"),
+    ("ID", "Id"),
+    ("NanoCPUs", "NanoCpus"),
+];
+
 /// A template, ready for values.
 pub(crate) struct Compiled {
     rows: Template,
+    /// The same in the API's names, for what isn't there under those that it was written with.
+    rows_by_json: Template,
     headings: Template,
 }
 
@@ -44,8 +69,23 @@ pub(crate) struct Compiled {
 pub(crate) fn compile(source: &str) -> Result<Compiled, FormatError> {
     // `.Label "name"` is a method of Docker's rows; here rows are maps, and a function looks into the whole row.
     let source = source.replace("$.Label ", ".Label ").replace(".Label ", "label $ ");
-    let template = |functions| Template::new("").missing_key(MissingKey::Error).funcs(functions).parse(&source);
-    Ok(Compiled { rows: template(functions())?, headings: template(heading_functions())? })
+    let template =
+        |functions, source: &str| Template::new("").missing_key(MissingKey::Error).funcs(functions).parse(source);
+    let by_json = template(functions(), &by_json_names(&source))?;
+    let [rows, headings] = [functions(), heading_functions()].map(|functions| template(functions, &source));
+    Ok(Compiled { rows: rows?, rows_by_json: by_json, headings: headings? })
+}
+
+/// Puts the API's names in the place of those in [`NAMES`].
+fn by_json_names(source: &str) -> String {
+    let mut parts = source.split('.');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |named, part| {
+        let end = part.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(part.len());
+        let (name, after) = part.split_at(end);
+        let name = NAMES.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, json)| json);
+        named + "." + name + after
+    })
 }
 
 /// The escapes that people write in `--format`, made real.
@@ -59,7 +99,8 @@ impl Compiled {
     /// # Errors
     /// The template asks for something that isn't there.
     pub(crate) fn render(&self, value: &Value) -> Result<String, FormatError> {
-        Ok(self.rows.execute_to_string(value)?)
+        let rendered = self.rows.execute_to_string(value);
+        Ok(rendered.or_else(|error| self.rows_by_json.execute_to_string(value).map_err(|_| error))?)
     }
 
     /// Renders the headings of a table: functions leave them as they are.
@@ -210,6 +251,23 @@ mod tests {
         ] {
             assert_eq!(render(source).as_deref(), Ok(expected), "{source}");
         }
+    }
+
+    #[test]
+    fn members_have_the_names_of_dockers_program_too() {
+        let value = serde_json::json!({ "Id": "c0ffee", "HostConfig": { "NanoCpus": 5, "Dns": ["1.1.1.1"] }, "Labels": { "ID": "x" } });
+        let value = gotmpl::to_value(&value).unwrap();
+        for (source, expected) in [
+            ("{{.ID}}", "c0ffee"),
+            ("{{.Id}} at 1.ID", "c0ffee at 1.ID"),
+            ("a.b {{.ID}} {{.HostConfig.NanoCPUs}}.", "a.b c0ffee 5."),
+            ("{{with .HostConfig}}{{index .DNS 0}}{{end}}", "1.1.1.1"),
+            ("{{.Labels.ID}}", "x"),
+        ] {
+            assert_eq!(compile(source).unwrap().render(&value).unwrap(), expected, "{source}");
+        }
+        let refused = compile("{{.ID}} {{.Nope}}").unwrap().render(&value).unwrap_err().to_string();
+        assert!(refused.contains("ID"), "as it was written: {refused}");
     }
 
     #[test]

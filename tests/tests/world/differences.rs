@@ -22,8 +22,8 @@ const NOT_THERE: &[(&str, &[WrongHttp])] = &[
     ),
     ("plugins that `docker plugin install` would fetch", &[("POST", "/plugins/pull?remote=x", "[]", 501, "plugin")]),
     (
-        "plugins over TLS (500)",
-        &[("POST", "/volumes/create", r#"{"Name":"other","Driver":"secure"}"#, 500, "plugins over TLS")],
+        "plugins over TLS",
+        &[("POST", "/volumes/create", r#"{"Name":"other","Driver":"secure"}"#, 501, "a connection over TLS")],
     ),
     (
         "BuildKit:",
