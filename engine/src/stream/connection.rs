@@ -18,9 +18,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, Parts};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
+use rustix::net::SendFlags;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
@@ -122,13 +125,37 @@ async fn attend(stream: UnixStream, app: Router, mut stopping: watch::Receiver<b
         }
     };
     let Parts { io, read_buf, .. } = connection.into_parts();
-    let (input, mut output) = io.into_inner().into_split();
-    if let Err(error) = output.write_all(&head).await {
-        return tracing::debug!("a client left before its stream began: {error}");
-    }
+    let stream = match send_by_itself(io.into_inner(), &head).await {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!("a client left before its stream began: {error}"),
+    };
+    let (input, output) = stream.into_split();
     let input = Cursor::new(read_buf).chain(input);
     let gone = async move { peer.is_gone().await }.boxed();
     tokio::spawn(session(ClientStream { input: Box::pin(input), output: Box::pin(output), gone }));
+}
+
+/// How long a client may take to read the head of its reply before what follows it is sent.
+const HEAD_IS_READ_WITHIN: Duration = Duration::from_secs(1);
+
+/// Sends a head, and lets nothing follow it before the client has read it: Python's http.client, and with it docker-py, Ansible
+/// and docker-compose, reads it through a buffer, and throws away what comes with it.
+async fn send_by_itself(mut stream: UnixStream, head: &[u8]) -> io::Result<UnixStream> {
+    // What the kernel has said of a new socket is heard by then.
+    tokio::task::yield_now().await;
+    // Forgets that the socket is writable. The kernel says so anew when the other side takes something (`unix_write_space`).
+    let _ = stream.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+    let sent = match rustix::net::send(&stream, head, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(length) => length,
+        Err(Errno::AGAIN) => 0,
+        Err(error) => return Err(error.into()),
+    };
+    stream.write_all(&head[sent..]).await?;
+    match timeout(HEAD_IS_READ_WITHIN, stream.writable()).await {
+        Ok(taken) => taken.map(|()| stream),
+        // It may wait for something else first. Registered anew, the socket is writable.
+        Err(_elapsed) => UnixStream::from_std(stream.into_std()?),
+    }
 }
 
 /// The head of a reply as it is sent. Without a length or an encoding, what follows lasts until the connection is closed.
@@ -233,6 +260,37 @@ mod tests {
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("\r\n\r\nenough"), "{answer}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_follows_a_head_that_is_not_read_yet() {
+        for upgrade in ["", "Connection: Upgrade\r\nUpgrade: tcp\r\n"] {
+            let mut client = connect(Router::new().route("/echo", any(echo))).await;
+            let request = format!("POST /echo HTTP/1.1\r\nHost: x\r\n{upgrade}Content-Length: 5\r\n\r\nhello");
+            client.write_all(request.as_bytes()).await.unwrap();
+            // As one that is slow, and takes whatever is there.
+            client.readable().await.unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+            let mut taken = [0; 8192];
+            let length = client.read(&mut taken).await.unwrap();
+            assert!(taken[..length].ends_with(b"\r\n\r\n"), "{}", String::from_utf8_lossy(&taken[..length]));
+            let length = client.read(&mut taken).await.unwrap();
+            assert_eq!(&taken[..length], b"hello");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sends_nothing_but_waits_is_sent_what_follows_all_the_same() {
+        let mut client = connect(Router::new().route("/echo", any(echo))).await;
+        client.write_all(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello").await.unwrap();
+        // Nothing is read before all of it is there.
+        let mut seen = [0; 8192];
+        while !seen.ends_with(b"hello") {
+            client.readable().await.unwrap();
+            let length = rustix::net::recv(&client, &mut seen[..], rustix::net::RecvFlags::PEEK).unwrap().0;
+            seen.rotate_right(8192 - length);
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::{SigSet, Signal};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{Id, Log, Stdin};
@@ -112,6 +113,11 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let Some(descriptors) = take_descriptors() else { return ExitCode::FAILURE };
+    // Whoever tells all of berth's programs something (pkill -HUP berth) doesn't mean the container, which ends with its monitor.
+    let ignored: SigSet = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT].into_iter().collect();
+    if ignored.thread_block().is_err() {
+        return ExitCode::FAILURE;
+    }
     match serve::run(config, descriptors) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever asks finds the lock free and no exit recorded, and recovers the container.

@@ -70,7 +70,8 @@ impl Profile {
             return Err(refused("use either 'architectures' or 'archMap'".to_owned()));
         }
         for rule in &mut profile.syscalls {
-            match (rule.name.take(), rule.names.is_empty()) {
+            // Tools that know of one of them write the other empty.
+            match (rule.name.take().filter(|name| !name.is_empty()), rule.names.is_empty()) {
                 (None, _) => {}
                 (Some(name), true) => rule.names.push(name),
                 (Some(_), false) => return Err(refused("use either 'name' or 'names'".to_owned())),

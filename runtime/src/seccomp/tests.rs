@@ -159,8 +159,8 @@ fn the_other_abis_of_x86_64_are_told_apart() {
 
 #[test]
 fn null_in_a_profile_is_absence() {
-    let rule = r#"{"names": ["mkdir"], "name": null, "action": "SCMP_ACT_ERRNO", "errnoRet": null, "comment": null, "args": null, "includes": null, "excludes": null}"#;
-    let scoped = r#"{"names": ["rmdir"], "action": "SCMP_ACT_ERRNO",
+    let rule = r#"{"names": ["mkdir"], "name": "", "action": "SCMP_ACT_ERRNO", "errnoRet": null, "comment": null, "args": null, "includes": null, "excludes": null}"#;
+    let scoped = r#"{"names": ["rmdir"], "name": null, "action": "SCMP_ACT_ERRNO",
         "args": [{"index": 0, "value": 5, "valueTwo": null, "op": "SCMP_CMP_EQ"}],
         "includes": {"caps": null, "arches": null, "minKernel": null}, "excludes": {"caps": null}}"#;
     let nulls =

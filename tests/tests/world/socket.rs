@@ -1,5 +1,6 @@
 //! The API's socket outlives the daemon: what has it mounted goes on asking.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Stdio};
 
@@ -148,8 +149,19 @@ fn sockets_are_handed_in_and_netd_is_left_to_who_starts_it() {
 }
 
 #[test]
-fn a_hangup_ends_neither_daemon() {
+fn a_hangup_ends_neither_daemon_and_no_container() {
     let (_world, host) = started();
+    host.docker(&["run", "-d", "-i", "--name", "cat", "busybox", "cat"]).ok();
+    host.signal("berth-monitor", Signal::SIGHUP);
+    let mut attached = host.docker_command();
+    let attached = attached.args(["attach", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut attached = attached.spawn().expect("docker");
+    write!(attached.stdin.as_ref().expect("a pipe"), "it runs").expect("written");
+    let mut said = [0; 7];
+    attached.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("it is there");
+    assert_eq!(&said, b"it runs");
+    host.docker(&["rm", "-f", "cat"]).ok();
+    attached.wait().expect("it ends with the container");
     for program in ["berthd", "netd"] {
         let pid = host.processes(program)[0];
         kill(Pid::from_raw(pid), Signal::SIGHUP).expect("it runs");

@@ -228,6 +228,14 @@ fn browsers_attach_over_a_websocket() {
         }
         assert_eq!(said, all, "{streams}");
     }
+    // Older versions name no streams, and mean all.
+    host.docker(&["run", "-d", "-i", "--name", "older", "busybox", "sh", "-c", program]).ok();
+    host.wait_for_log("older", "ready");
+    let request = "ws://localhost/v1.41/containers/older/attach/ws?logs=1&stream=1";
+    let (mut socket, _) = tungstenite::client(request, connect(&host)).expect("a WebSocket");
+    read(&mut socket, "oops\n");
+    socket.send(Message::text("a line\n")).expect("sent");
+    assert_eq!(read(&mut socket, "\n"), "got a line\n");
     host.docker(&["run", "-d", "-i", "--name", "one-line", "busybox", "sh", "-c", program]).ok();
     host.wait_for_log("one-line", "ready");
     let (mut deaf, _) = attach_to("one-line", "stream=1&stdout=1");

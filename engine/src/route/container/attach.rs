@@ -38,13 +38,20 @@ pub(super) async fn attach(
     Ok(client.stream(content_type(terminal, version), |client| attachment.run(client)))
 }
 
+/// Since this version a WebSocket is for the streams that the request names; before, it was for all of them.
+const WEBSOCKET_NAMES_STREAMS: ApiVersion = ApiVersion::new(1, 42);
+
 /// Messages have no frames in them: what is written to standard output and to standard error comes as one.
 pub(super) async fn over_websocket(
     State(containers): State<Arc<Containers>>,
+    version: ApiVersion,
     Named(handle): Named,
-    Query(query): Query<AttachQuery>,
+    Query(mut query): Query<AttachQuery>,
     socket: WebSocket,
 ) -> Result<Response> {
+    if version < WEBSOCKET_NAMES_STREAMS {
+        (query.stdin, query.stdout, query.stderr) = (true, true, true);
+    }
     let attachment = Attachment::begin(containers, handle, &query, true).await?;
     Ok(socket.stream(|client| attachment.run(client)))
 }
