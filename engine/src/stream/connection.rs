@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, Cursor};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,8 +18,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, Parts};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
@@ -141,20 +142,43 @@ const HEAD_IS_READ_WITHIN: Duration = Duration::from_secs(1);
 /// Sends a head, and lets nothing follow it before the client has read it: Python's http.client, and with it docker-py, Ansible
 /// and docker-compose, reads it through a buffer, and throws away what comes with it.
 async fn send_by_itself(mut stream: UnixStream, head: &[u8]) -> io::Result<UnixStream> {
-    // What the kernel has said of a new socket is heard by then.
-    tokio::task::yield_now().await;
-    // Forgets that the socket is writable. The kernel says so anew when the other side takes something (`unix_write_space`).
-    let _ = stream.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-    let sent = match rustix::net::send(&stream, head, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-        Ok(length) => length,
-        Err(Errno::AGAIN) => 0,
-        Err(error) => return Err(error.into()),
-    };
-    stream.write_all(&head[sent..]).await?;
-    match timeout(HEAD_IS_READ_WITHIN, stream.writable()).await {
-        Ok(taken) => taken.map(|()| stream),
-        // It may wait for something else first. Registered anew, the socket is writable.
-        Err(_elapsed) => UnixStream::from_std(stream.into_std()?),
+    let taken = Taken::of(&stream)?;
+    stream.write_all(head).await?;
+    // One that takes longer may wait for something else first.
+    timeout(HEAD_IS_READ_WITHIN, taken.wait()).await.unwrap_or(Ok(()))?;
+    Ok(stream)
+}
+
+/// Tells that the other side of a socket has taken what it was sent: the kernel says anew then that it can be written to
+/// (`unix_write_space`), which an epoll of its own sees apart from all else (epoll(7), "edge-triggered").
+struct Taken(AsyncFd<OwnedFd>);
+
+impl Taken {
+    /// From now on.
+    #[expect(deprecated, reason = "it is sound for an OwnedFd, and what is to replace it is unsafe")]
+    fn of(stream: &UnixStream) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, stream, epoll::EventData::new_u64(0), epoll::EventFlags::OUT | epoll::EventFlags::ET)?;
+        let taken = Self(AsyncFd::with_interest(epoll, Interest::READABLE)?);
+        // That it can be written to now is no news.
+        taken.has_come()?;
+        Ok(taken)
+    }
+
+    fn has_come(&self) -> io::Result<bool> {
+        let mut events = Vec::with_capacity(1);
+        epoll::wait(self.0.get_ref(), spare_capacity(&mut events), Some(&Timespec::default()))?;
+        Ok(!events.is_empty())
+    }
+
+    async fn wait(&self) -> io::Result<()> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            if self.has_come()? {
+                return Ok(());
+            }
+            ready.clear_ready();
+        }
     }
 }
 
