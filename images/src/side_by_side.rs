@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 
 /// How far others go first (nice(2)): unpacking and packing images would have all processors otherwise.
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 15;
 
 /// What has come of it so far.
 struct Outcome<A> {
