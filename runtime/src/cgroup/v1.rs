@@ -132,7 +132,12 @@ fn limit_blkio(resources: &Resources, set: &Set<'_>) -> Result<()> {
 const ATTEMPTS_TO_FREEZE: u32 = 50;
 
 pub(super) fn freeze(hierarchies: &[Hierarchy], path: &Path, frozen: bool) -> Result<()> {
-    let root = with_controller(hierarchies, "freezer").ok_or_else(|| missing_controller("freezer"))?;
+    let root = match with_controller(hierarchies, "freezer") {
+        Some(root) => root,
+        // Nothing is frozen on a host that can't freeze.
+        None if !frozen => return Ok(()),
+        None => return Err(missing_controller("freezer")),
+    };
     let file = root.join(path).join("freezer.state");
     if !frozen {
         return write_unless_gone(&file, "THAWED");
@@ -163,6 +168,12 @@ pub(super) fn is_frozen(hierarchies: &[Hierarchy], path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_to_be_thawed_where_nothing_can_be_frozen() {
+        freeze(&[], Path::new("c"), false).expect("it isn't frozen");
+        freeze(&[], Path::new("c"), true).expect_err("it can't be");
+    }
 
     #[test]
     fn a_cpuset_that_somebody_has_only_just_made_is_filled() {
